@@ -1,0 +1,50 @@
+# The commands of this project. `make run` and `make test` are all that a fresh clone needs.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv run test check format lint types migrate schema lock bench image
+
+help: ## Say what each of these does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Make .venv with everything that running and developing take
+
+$(STAMP): requirements/development.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1): Python 3.11 or newer is needed; name one by 'make $(MAKECMDGOALS) PYTHON=python3.12'." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) can't make virtual environments: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; rm -rf $(VENV); exit 2; }
+	@echo "Installing what is locked in requirements/development.txt ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/development.txt
+	@touch $(STAMP)
+
+run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
+	@exec $(BIN)/python -m service demo
+
+test: venv ## Run all tests on a PostgreSQL of their own
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+check: format lint types test ## Everything that CI runs
+
+format: venv ## Check the format (make format FIX=1 mends it)
+	$(BIN)/ruff format $(if $(FIX),,--check) service tests
+
+lint: venv ## Check for mistakes (make lint FIX=1 mends some)
+	$(BIN)/ruff check $(if $(FIX),--fix) service tests
+
+types: venv ## Check the types
+	$(BIN)/mypy
+
+migrate: venv ## Bring the database (embedded, or DATABASE_URL) up to date
+	@exec $(BIN)/python -m service migrate
+
+schema: venv ## Write sql/schema.sql anew from the migrations
+	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
+
+lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOCK) -o requirements/runtime.txt
+	$(LOCK) --group development -c requirements/runtime.txt -o requirements/development.txt

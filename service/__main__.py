@@ -1,0 +1,40 @@
+"""The command line: `python -m service`, or `flow-pipelines` where it is installed."""
+
+import sys
+
+import click
+
+from service import __version__
+from service.commands.demo import demo_command
+from service.commands.import_ import import_command
+from service.commands.migrate import migrate_command
+from service.commands.serve import serve_command
+from service.commands.token import token_commands
+from service.errors import StartupError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="flow-pipelines")
+def commands() -> None:
+    """The Flow Pipeline service and what an operator needs beside it.
+
+    All settings are environment variables; the README lists them. Without DATABASE_URL, every command uses an embedded
+    PostgreSQL under DATA_DIR (.data), starting it if it does not run.
+    """
+
+
+for command in (serve_command, migrate_command, import_command, token_commands, demo_command):
+    commands.add_command(command)
+
+
+def main() -> None:
+    """Run the command; what keeps it from starting is one sentence on standard error, and exit code 2."""
+    try:
+        commands(prog_name="flow-pipelines")
+    except StartupError as error:
+        click.echo(f"flow-pipelines: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

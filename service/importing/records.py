@@ -1,0 +1,206 @@
+"""One line of the import format → one row for COPY, or the reason why not.
+
+Hand-written, because it runs for millions of lines: a converter takes a JSON value and returns one column's text.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from service.names import JOB_ID, NAME, is_pipeline_name, name_key
+from service.permissions import PERMISSION_BITS, READ, SCOPE_BITS, Role, scope_set
+
+NULL: Final = r"\N"
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_ESCAPED: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+Converter = Callable[[Any], str]
+
+
+class BadRecord(Exception):
+    """A line that can't be imported; the text is the reason."""
+
+
+def parse_line(line: bytes) -> tuple[str, str] | None:
+    """The type of a record and its columns, tab-separated; None for a blank line.
+
+    Raises:
+        BadRecord: the line is not a record.
+    """
+    if line.isspace():
+        return None
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BadRecord(f"not JSON: {error.msg}") from error
+    if not isinstance(record, dict):
+        raise BadRecord("not a JSON object")
+    kind = record.pop("type", None)
+    known = RECORD_TYPES.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        raise BadRecord(f"type must be one of {', '.join(RECORD_TYPES)}")
+    return kind, known.columns_of(record)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType:
+    """What a record of one type holds: its keys in the order of its staging table's columns."""
+
+    required: Mapping[str, Converter]
+    optional: Mapping[str, Converter]
+    prepare: Callable[[dict[str, Any]], None] = lambda _: None
+    """Brings other spellings of a record to the one form that has columns."""
+
+    def columns_of(self, record: dict[str, Any]) -> str:
+        """The columns of a record's row.
+
+        Raises:
+            BadRecord: a key is missing, unknown, or holds what it must not.
+        """
+        self.prepare(record)
+        columns = []
+        try:
+            for key, convert in self.required.items():
+                columns.append(convert(record.pop(key)))
+            for key, convert in self.optional.items():
+                value = record.pop(key, None)
+                columns.append(NULL if value is None else convert(value))
+        except KeyError as error:
+            raise BadRecord(f"{error.args[0]} is missing") from error
+        except ValueError as error:
+            raise BadRecord(f"{key} must be {error}") from error
+        if record:
+            raise BadRecord(f"{next(iter(record))} is not a key of such a record")
+        return "\t".join(columns)
+
+
+def _uuid(value: Any) -> str:
+    if isinstance(value, str) and _UUID.fullmatch(value):
+        return value.lower()
+    raise ValueError("a UUID")
+
+
+def _text(most: int) -> Converter:
+    def convert(value: Any) -> str:
+        if isinstance(value, str) and len(value) <= most and "\0" not in value:
+            return value.translate(_ESCAPED)
+        raise ValueError(f"a text of at most {most} characters without NUL")
+
+    return convert
+
+
+def _matching(pattern: re.Pattern[str], description: str) -> Converter:
+    def convert(value: Any) -> str:
+        if isinstance(value, str) and pattern.fullmatch(value):
+            return value
+        raise ValueError(description)
+
+    return convert
+
+
+def _pipeline_name(value: Any) -> str:
+    """Two columns: the name, and what it is compared by."""
+    name = value.strip() if isinstance(value, str) else ""
+    if is_pipeline_name(name):
+        return f"{name.translate(_ESCAPED)}\t{name_key(name).translate(_ESCAPED)}"
+    raise ValueError("1 to 255 characters without control characters")
+
+
+def _boolean(value: Any) -> str:
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    raise ValueError("true or false")
+
+
+def _role(value: Any) -> str:
+    if value in [*Role]:
+        return str(value)
+    raise ValueError(f"one of {', '.join(Role)}")
+
+
+def _names(known: Mapping[str, int]) -> Callable[[Any], list[str]]:
+    def check(value: Any) -> list[str]:
+        if isinstance(value, list) and all(isinstance(name, str) and name in known for name in value):
+            return value
+        raise ValueError(f"a list of {', '.join(known)}")
+
+    return check
+
+
+_permission_names: Final = _names(PERMISSION_BITS)
+_scope_names: Final = _names(SCOPE_BITS)
+
+
+def _access(value: Any) -> str:
+    return str(scope_set(_permission_names(value)) | READ)
+
+
+def _scopes(value: Any) -> str:
+    if names := _scope_names(value):
+        return str(scope_set(names))
+    raise ValueError("null, or a list that is not empty")
+
+
+def _instant(value: Any) -> str:
+    try:
+        if isinstance(value, str) and datetime.fromisoformat(value).tzinfo:
+            return value
+    except ValueError:
+        pass
+    raise ValueError("an RFC 3339 time with its offset")
+
+
+def _whole(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+        return str(value)
+    raise ValueError("a whole number")
+
+
+def _user(record: dict[str, Any]) -> None:
+    if ("role" in record) == ("is_admin" in record):
+        raise BadRecord("either role or is_admin must be given")
+    if "is_admin" in record:
+        is_admin = record.pop("is_admin")
+        if not isinstance(is_admin, bool):
+            raise BadRecord("is_admin must be true or false")
+        record["role"] = Role.ADMIN if is_admin else Role.MEMBER
+
+
+def _grant(record: dict[str, Any]) -> None:
+    if (record.get("user_id") is None) == (record.get("group_id") is None):
+        raise BadRecord("either user_id or group_id must be given")
+
+
+_username: Final = _matching(NAME, "1 to 100 of A-Z a-z 0-9 _ . @ -")
+_job_id: Final = _matching(JOB_ID, 'the id of a job: 1 to 128 of A-Z a-z 0-9 _ . : - (but not "pipelines")')
+_sha256: Final = _matching(_SHA256, "64 lower-case hexadecimal digits")
+
+RECORD_TYPES: Final[Mapping[str, RecordType]] = {
+    "organization": RecordType({"id": _uuid, "name": _text(255)}, {}),
+    "user": RecordType(
+        {"id": _uuid, "organization_id": _uuid, "username": _username, "role": _role}, {"disabled": _boolean}, _user
+    ),
+    "group": RecordType({"id": _uuid, "organization_id": _uuid, "name": _username}, {}),
+    "membership": RecordType({"group_id": _uuid, "user_id": _uuid}, {}),
+    "pipeline": RecordType(
+        {"id": _uuid, "organization_id": _uuid, "name": _pipeline_name}, {"description": _text(10_000)}
+    ),
+    "grant": RecordType(
+        {"pipeline_id": _uuid, "permissions": _access, "is_manager": _boolean},
+        {"user_id": _uuid, "group_id": _uuid, "expires_at": _instant},
+        _grant,
+    ),
+    "token": RecordType(
+        {"user_id": _uuid, "sha256": lambda value: r"\\x" + _sha256(value)},
+        {"id": _uuid, "name": _text(255), "scopes": _scopes, "expires_at": _instant, "revoked_at": _instant},
+    ),
+    "job": RecordType({"id": _job_id, "organization_id": _uuid, "owner_id": _uuid}, {"name": _text(255)}),
+    "assignment": RecordType({"job_id": _job_id, "pipeline_id": _uuid}, {"position": _whole}),
+}
+"""By type, in the order in which parents come before children."""

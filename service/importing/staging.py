@@ -1,0 +1,45 @@
+"""The staging tables: where the records of a file lie, by type and with their line numbers, before they are merged."""
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Final
+
+import asyncpg
+
+STAGING: Final[Mapping[str, str]] = {
+    "organization": "line bigint, id uuid, name text",
+    "user": "line bigint, id uuid, organization_id uuid, username text, role text, disabled boolean",
+    "group": "line bigint, id uuid, organization_id uuid, name text",
+    "membership": "line bigint, group_id uuid, user_id uuid",
+    "pipeline": "line bigint, id uuid, organization_id uuid, name text, name_key text, description text",
+    "grant": (
+        "line bigint, pipeline_id uuid, access smallint, is_manager boolean,"
+        " user_id uuid, group_id uuid, expires_at timestamptz"
+    ),
+    "token": (
+        "line bigint, user_id uuid, digest bytea,"
+        " id uuid, name text, scopes smallint, expires_at timestamptz, revoked_at timestamptz"
+    ),
+    "job": "line bigint, id text, organization_id uuid, owner_id uuid, name text",
+    "assignment": "line bigint, job_id text, pipeline_id uuid, position integer",
+}
+"""The columns of each type's table: those of records.py, behind the line number."""
+
+
+async def create_staging(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Make the empty tables; they go with the transaction."""
+    for kind, columns in STAGING.items():
+        ordered = columns.replace(" text", ' text COLLATE "C"')
+        await connection.execute(f"CREATE TEMP TABLE staged_{kind} ({ordered}) ON COMMIT DROP")
+
+
+async def copy_rows(connection: "asyncpg.Connection[asyncpg.Record]", rows: Mapping[str, list[str]]) -> None:
+    """Append rows by type, in COPY's text form."""
+    for kind, lines in rows.items():
+        await connection.copy_to_table(f"staged_{kind}", source=BytesIO("".join(lines).encode()), format="text")
+
+
+async def analyze_staging(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Let the planner know what came: autovacuum never sees temporary tables."""
+    for kind in STAGING:
+        await connection.execute(f"ANALYZE staged_{kind}")

@@ -1,0 +1,49 @@
+"""How log lines look: one JSON object a line for machines, coloured text for a person at a terminal.
+
+An event's name is a constant and its values are keywords: identifiers, never objects, and never a token.
+"""
+
+import logging
+import sys
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from service.settings import Settings
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send this process's log lines, and those of its libraries, to standard output."""
+    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stdout.isatty())
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    structlog.configure(
+        processors=_CONSOLE if console else _JSON,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=(
+            structlog.PrintLoggerFactory(sys.stdout) if console else structlog.BytesLoggerFactory(sys.stdout.buffer)
+        ),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
+
+
+def _render(_: object, __: str, event: structlog.typing.EventDict) -> bytes:
+    return orjson.dumps(event, default=str)
+
+
+_SHARED: Final[list[structlog.typing.Processor]] = [
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+_JSON: Final[list[Any]] = [*_SHARED, structlog.processors.format_exc_info, _render]
+_CONSOLE: Final[list[Any]] = [*_SHARED, structlog.dev.ConsoleRenderer()]
+
+
+class _Forward(logging.Handler):
+    """Lines of libraries, in the same form as our own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        exception = record.exc_info if record.exc_info and record.exc_info[0] else None
+        log.log(record.levelno, "library_message", logger=record.name, message=record.getMessage(), exc_info=exception)

@@ -1,0 +1,132 @@
+"""Around every request: its id, its deadline, one log line, and one shape for every failure."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from service import errors
+from service.endpoint import OBSERVATION, json_response
+from service.observation import Observation, current_observation
+from service.routes import ROUTES
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:=+/-]{1,128}")
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.documented}
+
+
+def observe_requests(settings: Settings) -> Middleware:
+    """The one middleware."""
+
+    @web.middleware
+    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+        observation = request[OBSERVATION] = _begin(request)
+        context = current_observation.set(observation)
+        try:
+            response = await _answer(request, handler, observation, settings)
+            if request.transport is None or request.transport.is_closing():
+                observation.client_left()
+        except asyncio.CancelledError:
+            observation.client_left()
+            raise
+        finally:
+            current_observation.reset(context)
+            _write_line(request, observation)
+        response.headers["X-Request-Id"] = observation.request_id
+        return response
+
+    return observe
+
+
+def _begin(request: web.Request) -> Observation:
+    """Start noting; the caller's own request id and trace are kept if they are well-formed."""
+    request_id = request.headers.get("X-Request-Id", "")
+    trace = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    return Observation(
+        request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex, trace_id=trace[1] if trace else None
+    )
+
+
+async def _answer(
+    request: web.Request, handler: Handler, observation: Observation, settings: Settings
+) -> web.StreamResponse:
+    """The handler's answer; or the failure's, whatever it was."""
+    try:
+        async with asyncio.timeout(settings.request_timeout):
+            response = await handler(request)
+    except Exception as exception:
+        error = as_service_error(exception)
+        observation.failed(error, exception)
+        as_200 = settings.v1_errors_as_200 and (request.method, _template(request)) in _DOCUMENTED
+        return failure(error, observation.request_id, as_200=as_200)
+    observation.status = response.status
+    return response
+
+
+def as_service_error(exception: Exception) -> errors.ServiceError:
+    """What the caller is told of an exception."""
+    match exception:
+        case errors.ServiceError():
+            return exception
+        case TimeoutError():
+            return errors.DeadlineExceeded("The answer took longer than it may; try again.")
+        case web.HTTPNotFound():
+            return errors.NotFound("There is nothing at this address.")
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(exception.allowed_methods))
+            return errors.MethodNotAllowed(f"This address allows only {allowed}.", headers={"Allow": allowed})
+        case web.HTTPRequestEntityTooLarge():
+            return errors.BodyTooLarge("The body is larger than this service takes.")
+        case web.HTTPClientError():
+            return errors.InvalidArgument("The request is not one that this service understands.")
+    return errors.Internal.unexpected()
+
+
+def failure(error: errors.ServiceError, request_id: str, *, as_200: bool = False) -> web.Response:
+    """The answer to a failure; as_200 lets only the body speak of it."""
+    response = json_response(error.body(request_id), 200 if as_200 else error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def _template(request: web.Request) -> str:
+    """The route's path with its parameters' names: as many values as there are routes, whatever clients send."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "unmatched"
+
+
+def _write_line(request: web.Request, observation: Observation) -> None:
+    fields = {
+        "method": request.method,
+        "route": _template(request),
+        "status": observation.status,
+        "code": observation.code,
+        "duration_ms": round((perf_counter() - observation.started) * 1000, 3),
+        "database_ms": round(observation.database_seconds * 1000, 3),
+        "statements": observation.statements,
+        "request_id": observation.request_id,
+    }
+    if observation.trace_id:
+        fields["trace_id"] = observation.trace_id
+    if observation.organization_id:
+        fields["organization_id"] = str(observation.organization_id)
+        fields["user_id"] = str(observation.user_id)
+    if observation.error:
+        fields["error"] = observation.error
+    if observation.fault:
+        log.error("request", **fields, exc_info=observation.fault)
+    elif observation.status >= 500:
+        log.warning("request", **fields)
+    else:
+        log.info("request", **fields)

@@ -1,0 +1,174 @@
+"""Forward-only migrations: sql/migrations/NNNN_verb_thing.sql, each applied once, by whoever comes first."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import asyncpg
+
+from service.database import Connection
+from service.errors import StartupError
+from service.repositories.migrations import Applied, list_applied
+
+NO_TRANSACTION: Final = "-- no transaction"
+"""The first line of a file whose one statement can't run in a transaction, such as CREATE INDEX CONCURRENTLY."""
+
+_FILE_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
+_LOCK: Final = 0x666C6F77  # "flow": any number that nothing else in this database locks
+_POLL: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256, in hex: an applied file is never edited."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def sql_directory() -> Path:
+    """Where the SQL is: inside of the installed package, or beside it in a checkout."""
+    installed = Path(__file__).parent / "sql"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "sql"
+
+
+def load_migrations(directory: Path | None = None) -> tuple[Migration, ...]:
+    """The migrations of this version of the service, in order.
+
+    Raises:
+        StartupError: a file's name is not of the pattern, or a number is missing or used twice.
+    """
+    migrations: list[Migration] = []
+    for path in sorted((directory or sql_directory() / "migrations").glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None or int(match[1]) != len(migrations) + 1:
+            raise StartupError(
+                f"{path.name} is out of line: migrations are named 0001_verb_thing.sql and on, no number left out."
+            )
+        migrations.append(Migration(int(match[1]), path.name, path.read_text(encoding="utf-8")))
+    return tuple(migrations)
+
+
+def compare(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list[Migration]:
+    """What is still to be applied.
+
+    Raises:
+        StartupError: the database has what this version does not know, or not in the form it knows.
+    """
+    for there, here in zip(applied, migrations, strict=False):
+        if (there.version, there.checksum) != (here.version, here.checksum):
+            raise StartupError(
+                f"The database has migration {there.name}, but {here.name} of this version differs from it:"
+                " an applied file must never be edited; restore it, and put the change into a new one."
+            )
+    if len(applied) > len(migrations):
+        raise StartupError(
+            f"The database is newer than this version of the service: it has {applied[-1].name}."
+            " Run the version that brought it, or restore a backup from before it."
+        )
+    return list(migrations[len(applied) :])
+
+
+async def migrate(
+    dsn: str,
+    report: Callable[[Migration, float], None] = lambda *_: None,
+    migrations: Sequence[Migration] | None = None,
+) -> list[Migration]:
+    """Bring a database up to date. Several at once are safe: one works, the others wait and find nothing left to do.
+
+    Args:
+        dsn: of a role that owns the tables, straight to PostgreSQL: a pooler would share the lock.
+        report: told each migration applied and the seconds it took.
+
+    Returns:
+        what was applied.
+
+    Raises:
+        StartupError: the database can't be reached or changed, or is not one that these migrations lead on from.
+    """
+    known = load_migrations() if migrations is None else migrations
+    connection = await connect(dsn)
+    try:
+        # Locks are waited for briefly, so that a migration never queues the service's statements up behind itself; and
+        # a client that was killed is noticed, so that its lock does not outlive it.
+        await connection.execute("SET lock_timeout = '5s'; SET client_connection_check_interval = '2s'")
+        # Polled: a session waiting in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(_POLL)
+        missing = compare(await list_applied(Connection(connection)), known)
+        for migration in missing:
+            started = perf_counter()
+            await _apply(connection, migration)
+            report(migration, perf_counter() - started)
+        return missing
+    finally:
+        await connection.close(timeout=5)
+
+
+async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """One connection of its own, for work that is not a request.
+
+    Raises:
+        StartupError: the database can't be reached, or its address can't be understood.
+    """
+    try:
+        return await asyncpg.connect(dsn, timeout=10)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise StartupError(f"The database can't be reached: {type(error).__name__}: {error}") from error
+    except ValueError as error:
+        raise StartupError(
+            "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name."
+        ) from error
+
+
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+    try:
+        if migration.sql.startswith(NO_TRANSACTION):
+            await _drop_invalid_indexes(connection)
+            await connection.execute(migration.sql)
+            await _record(connection, migration)
+        else:
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+                await _record(connection, migration)
+    except asyncpg.PostgresError as error:
+        raise StartupError(
+            f"Migration {migration.name} failed, and nothing of it was kept: {type(error).__name__}: {error}"
+        ) from error
+
+
+async def _record(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+    await connection.execute(
+        """
+        CREATE TABLE IF NOT EXISTS schema_migrations (
+            version integer CONSTRAINT schema_migrations_pkey PRIMARY KEY,
+            name text NOT NULL,
+            checksum text NOT NULL,
+            applied_at timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+    await connection.execute(
+        "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+        migration.version,
+        migration.name,
+        migration.checksum,
+    )
+
+
+async def _drop_invalid_indexes(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """An index whose concurrent creation failed stays behind, invalid, and in the way of the next try."""
+    names = await connection.fetch("SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid")
+    for row in names:
+        await connection.execute(f"DROP INDEX CONCURRENTLY {row['name']}")

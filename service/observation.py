@@ -1,0 +1,47 @@
+"""What is noted about one request while it runs, for its log line and its metrics."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import perf_counter
+from uuid import UUID
+
+from service.errors import Internal, ServiceError
+
+
+@dataclass(slots=True)
+class Observation:
+    """One request, as far as it has come. Times are seconds."""
+
+    request_id: str
+    trace_id: str | None = None
+    started: float = field(default_factory=perf_counter)
+    organization_id: UUID | None = None
+    user_id: UUID | None = None
+    status: int = 200
+    """The true HTTP status, also where the answer was sent as 200."""
+    code: str = "OK"
+    """The name of the google.rpc.Code of the answer."""
+    error: str | None = None
+    """Why it failed, for operators: the caller was told less."""
+    fault: BaseException | None = None
+    """An error that nobody foresaw."""
+    database_seconds: float = 0.0
+    """Spent on waiting for the database: for a connection, and for each statement."""
+    statements: int = 0
+    """How many statements were sent to the database, those that begin and end transactions included."""
+
+    def failed(self, error: ServiceError, cause: Exception) -> None:
+        """Note the failure that the caller is told of, and what caused it."""
+        self.status, self.code = error.status, error.code
+        if isinstance(error, Internal):
+            self.fault = cause
+        elif cause.__cause__ is not None and error.status >= 500:
+            self.error = f"{type(cause.__cause__).__name__}: {cause.__cause__}"
+
+    def client_left(self) -> None:
+        """Note that nobody was there to take the answer. 499 is nginx's custom; no answer ever carries it."""
+        self.status, self.code, self.fault = 499, "CANCELLED", None
+
+
+current_observation: ContextVar[Observation | None] = ContextVar("current_observation", default=None)
+"""The request that the running task works for; None outside of requests."""

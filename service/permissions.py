@@ -1,0 +1,187 @@
+"""Who may do what on a pipeline: the five permissions, the manager's standing, roles, scopes, and every rule on them.
+
+Pure: no I/O, no clock. The same functions fill the list and enforce every call, and the property tests hold them
+against a second, deliberately naive implementation.
+
+An *access* is a bit set of the five permissions and MANAGER, as the database stores it in grants; 0 is none at all.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from service.errors import NotFound, PermissionDenied
+
+READ: Final = 1
+WRITE: Final = 2
+EXECUTE: Final = 4
+DELETE: Final = 8
+MANAGE_PIPELINES: Final = 16
+MANAGER: Final = 32
+"""Not a permission but a standing: it holds all five."""
+
+EVERY_PERMISSION: Final = READ | WRITE | EXECUTE | DELETE | MANAGE_PIPELINES
+EVERYTHING: Final = EVERY_PERMISSION | MANAGER
+
+PERMISSION_BITS: Final[Mapping[str, int]] = {
+    "flow_pipeline:read": READ,
+    "flow_pipeline:execute": EXECUTE,
+    "flow_pipeline:delete": DELETE,
+    "flow_pipeline:manage_pipelines": MANAGE_PIPELINES,
+    "flow_pipeline:write": WRITE,
+}
+"""In the order in which answers show them."""
+
+PERMISSION_NAMES: Final[Mapping[int, str]] = {bit: name for name, bit in PERMISSION_BITS.items()}
+
+SCOPE_ADMIN: Final = 32
+"""In a token's scopes: what only administrators may do."""
+SCOPE_TOKENS: Final = 64
+"""In a token's scopes: making tokens."""
+
+SCOPE_BITS: Final[Mapping[str, int]] = {**PERMISSION_BITS, "admin": SCOPE_ADMIN, "tokens": SCOPE_TOKENS}
+
+
+def scope_set(names: Iterable[str]) -> int:
+    """The bit set of scopes by name."""
+    return sum({SCOPE_BITS[name] for name in names})
+
+
+def scope_names(scopes: int | None) -> list[str] | None:
+    """The names of a token's scopes; None for a token that has none, and so may all that its user may."""
+    return None if scopes is None else [name for name, bit in SCOPE_BITS.items() if scopes & bit]
+
+
+class Role(StrEnum):
+    """What a user is in their organization."""
+
+    MEMBER = "member"
+    PIPELINE_ADMIN = "pipeline_admin"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One grant, to a user or to one of their groups."""
+
+    access: int
+    expires_at: datetime | None = None
+
+
+def union(grants: Iterable[Grant], now: datetime) -> int:
+    """The access that grants give together at a moment; those that expired by then give nothing."""
+    access = 0
+    for grant in grants:
+        if grant.expires_at is None or grant.expires_at > now:
+            access |= grant.access | READ
+    return access
+
+
+def effective(role: Role, scopes: int | None, granted: int) -> int:
+    """What a caller may do on a pipeline.
+
+    Args:
+        role: the user's; everyone but a member acts as a manager of every pipeline.
+        scopes: the token's bit set, None when it has none. They cut down, and never widen; a manager whose scopes lack
+            one of the five no longer holds all five, and so is none while calling with that token.
+        granted: the union of the grants to the user and to their groups.
+    """
+    if role is not Role.MEMBER or granted & MANAGER:
+        granted = EVERYTHING
+    if scopes is None or scopes & EVERY_PERMISSION == EVERY_PERMISSION:
+        return granted
+    return granted & scopes & EVERY_PERMISSION
+
+
+_NAMES: Final = [[name for name, bit in PERMISSION_BITS.items() if access & bit] for access in range(EVERYTHING + 1)]
+
+
+def permission_names(access: int) -> list[str]:
+    """The names of the permissions in an access, in the order in which answers show them. Not to be changed."""
+    return _NAMES[access]
+
+
+def is_manager(access: int) -> bool:
+    """Whether an access is a manager's."""
+    return access & MANAGER != 0
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who acts: a role in the organization, cut down by a token's scopes (None: not at all)."""
+
+    role: Role
+    scopes: int | None
+
+    def access(self, granted: int) -> int:
+        """What this holder may do on a pipeline on which they were granted that much."""
+        return effective(self.role, self.scopes, granted)
+
+    @property
+    def sees_every_job(self) -> bool:
+        """An administrator sees the jobs of the organization, pipelines or not."""
+        return self.role is Role.ADMIN and self.allows(READ)
+
+    def allows(self, permission: int) -> bool:
+        """Whether the token's scopes leave room for a permission, whoever grants it."""
+        return self.scopes is None or self.scopes & permission == permission
+
+
+def may_see_job(holder: Holder, *, owns: bool, accesses: Iterable[int]) -> bool:
+    """Whether a job is visible: to its owner, to administrators, and to who may read one of its pipelines.
+
+    Args:
+        owns: whether the holder is the job's owner.
+        accesses: the holder's effective access to each of the job's pipelines.
+    """
+    return owns or holder.sees_every_job or any(access & READ for access in accesses)
+
+
+def check_update(holder: Holder, *, owns: bool, current: Mapping[UUID, int], wanted: Mapping[UUID, int | None]) -> None:
+    """Whether a job's whole set of pipelines may be replaced, given that the job is visible.
+
+    Each pipeline added needs execute. Each removed needs it too, unless the holder owns the job, for whom it is enough
+    that the token's scopes allow it. One kept needs nothing.
+
+    Args:
+        holder: who asks.
+        owns: whether they own the job.
+        current: what was granted to them on each pipeline the job is in.
+        wanted: the same for each it is to be in; None for one that does not exist.
+
+    Raises:
+        NotFound: a pipeline added or removed does not exist, or the holder may not read it.
+        PermissionDenied: they may read it, but not execute.
+    """
+    added = [(pipeline_id, granted) for pipeline_id, granted in wanted.items() if pipeline_id not in current]
+    removed = [(pipeline_id, granted) for pipeline_id, granted in current.items() if pipeline_id not in wanted]
+    for pipeline_id, granted in added:
+        if granted is None or not holder.access(granted) & READ:
+            raise NotFound(f"Pipeline {pipeline_id} does not exist, or you may not see it.")
+    if not owns and any(not holder.access(granted) & READ for _, granted in removed):
+        raise NotFound("The job is in a pipeline that you may not see, so you may not replace its whole set.")
+    for pipeline_id, granted in added:
+        require(holder, EXECUTE, granted or 0, f"put jobs into pipeline {pipeline_id}")
+    for pipeline_id, granted in removed:
+        require(holder, EXECUTE, EVERYTHING if owns else granted, f"take jobs out of pipeline {pipeline_id}")
+
+
+def require(holder: Holder, permission: int, granted: int, what: str) -> None:
+    """Let only those pass who hold a permission on a pipeline.
+
+    Args:
+        granted: what was granted to the holder on that pipeline.
+        what: what they want to do there, as the rest of "You may not …".
+
+    Raises:
+        PermissionDenied: they do not; with a challenge of insufficient scope if only the token's scopes forbid it.
+    """
+    if holder.access(granted) & permission:
+        return
+    name = PERMISSION_NAMES[permission]
+    if effective(holder.role, None, granted) & permission:
+        raise PermissionDenied.insufficient_scope(f"You may not {what}: the token's scopes lack {name}.", name)
+    raise PermissionDenied(f"You may not {what}: that takes {name}.")

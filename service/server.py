@@ -1,0 +1,92 @@
+"""One serving process: two ports, and an end that loses no request."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from service import __version__
+from service.app import create_app
+from service.database import open_database
+from service.errors import StartupError
+from service.health import Health, operations_app
+from service.settings import Settings
+
+log = structlog.get_logger()
+
+KEEPALIVE_TIMEOUT: Final = 75.0
+"""Seconds an idle connection is kept: longer than proxies keep theirs (60 s), so that it is they who close it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a process listens."""
+
+    api: str
+    operations: str
+
+
+async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], None] = lambda _: None) -> None:
+    """Serve until the process is told to end: at once by SIGINT, or by SIGTERM with the delays of the settings.
+
+    Args:
+        dsn: of the database, which may be down: the process is then not ready until it comes.
+        announce: called once both ports accept connections.
+
+    Raises:
+        StartupError: a port is taken.
+    """
+    ending = _signals()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(dsn, settings))
+        health = Health(database, settings.ready_timeout)
+        # The API last, so that it ends first: probes are answered for as long as requests are.
+        operations = await _listen(stack, operations_app(health), settings, "OPS_PORT", settings.ops_port)
+        api = await _listen(stack, create_app(settings, database, health), settings, "HTTP_PORT", settings.http_port)
+        addresses = Addresses(api, operations)
+        log.info("started", version=__version__, process=os.getpid(), api=api, operations=operations)
+        announce(addresses)
+        name = await ending
+        health.stopping = True
+        log.info("stopping", signal=name, delay=settings.shutdown_delay, drain=settings.drain_timeout)
+        if name == "SIGTERM":
+            await asyncio.sleep(settings.shutdown_delay)
+    log.info("stopped")
+
+
+async def _listen(stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int) -> str:
+    """Start one application; its end stops listening first and then waits for the requests under way."""
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT, shutdown_timeout=settings.drain_timeout
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, settings.http_host, port, backlog=1024).start()
+    except OSError as error:
+        raise StartupError(
+            f"{settings.http_host}:{port} can't be listened on ({error.strerror}): set {variable} to another port."
+        ) from error
+    host, bound_port = runner.addresses[0][:2]
+    return f"http://[{host}]:{bound_port}" if ":" in host else f"http://{host}:{bound_port}"
+
+
+def _signals() -> "asyncio.Future[str]":
+    """The name of the first signal to end; a second one ends the process at once, as if nobody listened."""
+    loop = asyncio.get_running_loop()
+    first = loop.create_future()
+
+    def told(number: signal.Signals) -> None:
+        if first.done():
+            os._exit(128 + number)
+        first.set_result(number.name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told, number)
+    return first

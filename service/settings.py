@@ -1,0 +1,125 @@
+"""Every setting: an environment variable, a default that works, and a sentence for each value that does not."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvError
+from marshmallow import validate
+
+from service.errors import StartupError
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("auto", "json", "console")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process. Times are seconds, sizes bytes."""
+
+    database_url: str | None
+    """None: an embedded PostgreSQL under data_dir."""
+    data_dir: Path
+    http_host: str
+    http_port: int
+    ops_port: int
+    """0: any free one; the start line says which."""
+    log_level: str
+    log_format: str
+    """"auto" is console on a terminal and json elsewhere."""
+    database_pool_size: int
+    statement_timeout: float
+    request_timeout: float
+    shutdown_delay: float
+    """How long a terminated process goes on accepting requests, so that load balancers see it become unready first."""
+    drain_timeout: float
+    """How long requests under way may take to end once the process accepts no more."""
+    max_body_bytes: int
+    v1_errors_as_200: bool
+
+    @property
+    def ready_timeout(self) -> float:
+        """How long a readiness check may ask the database: less than the 1 s that probes usually wait."""
+        return min(0.8, self.statement_timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """A range of numbers, and how to say it."""
+
+    low: float
+    high: float
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"from {self.low} to {self.high}{self.unit}"
+
+    @property
+    def rule(self) -> validate.Range:
+        return validate.Range(self.low, self.high)
+
+
+_PORT = _Allowed(1, 65535)
+_PORT_OR_ANY = _Allowed(0, 65535)
+_SECONDS = _Allowed(0.05, 3600, " (seconds)")
+_SECONDS_OR_NONE = _Allowed(0, 3600, " (seconds)")
+
+
+def read_settings() -> Settings:
+    """The settings in the process's environment.
+
+    Raises:
+        StartupError: a value is not allowed; the sentence names the variable, the value and what is allowed.
+    """
+    env = _Environment()
+    return Settings(
+        database_url=env.text("DATABASE_URL") or None,
+        data_dir=Path(env.text("DATA_DIR") or ".data"),
+        http_host=env.text("HTTP_HOST") or "127.0.0.1",
+        http_port=env.whole("HTTP_PORT", 8080, _PORT),
+        ops_port=env.whole("OPS_PORT", 8081, _PORT_OR_ANY),
+        log_level=env.one_of("LOG_LEVEL", "INFO", LOG_LEVELS, str.upper),
+        log_format=env.one_of("LOG_FORMAT", "auto", LOG_FORMATS, str.lower),
+        database_pool_size=env.whole("DATABASE_POOL_SIZE", 10, _Allowed(1, 500)),
+        statement_timeout=env.number("STATEMENT_TIMEOUT", 5.0, _SECONDS),
+        request_timeout=env.number("REQUEST_TIMEOUT", 10.0, _SECONDS),
+        shutdown_delay=env.number("SHUTDOWN_DELAY", 5.0, _SECONDS_OR_NONE),
+        drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
+        max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
+        v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
+    )
+
+
+class _Environment:
+    """Reads by environs; an empty value counts as unset, as deployment templates often leave one behind."""
+
+    def __init__(self) -> None:
+        self._env = Env(eager=True)
+
+    def text(self, name: str) -> str:
+        return os.environ.get(name, "").strip()
+
+    def whole(self, name: str, default: int, allowed: _Allowed) -> int:
+        return int(self._read(name, self._env.int, default, f"a whole number {allowed}", allowed.rule))
+
+    def number(self, name: str, default: float, allowed: _Allowed) -> float:
+        return float(self._read(name, self._env.float, default, f"a number {allowed}", allowed.rule))
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        return bool(self._read(name, self._env.bool, default, "true or false"))
+
+    def one_of(self, name: str, default: str, allowed: tuple[str, ...], fold: Callable[[str], str]) -> str:
+        value = fold(self.text(name)) or default
+        if value not in allowed:
+            raise StartupError(f"{name} is {self.text(name)!r}, but allowed are {', '.join(allowed)}.")
+        return value
+
+    def _read(self, name: str, read: Callable[..., Any], default: Any, allowed: str, *rules: validate.Range) -> Any:
+        if not self.text(name):
+            return default
+        try:
+            return read(name, validate=list(rules))
+        except EnvError as error:
+            raise StartupError(f"{name} is {self.text(name)!r}, but must be {allowed}.") from error

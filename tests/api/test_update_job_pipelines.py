@@ -1,0 +1,361 @@
+import asyncio
+import json
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from service.permissions import EXECUTE, MANAGER, READ
+from service.repositories import jobs
+from tests.conftest import Client
+from tests.factories import Member, World, bearer
+
+PATH = "/api/v1/jobs/pipelines"
+
+
+async def update(
+    client: Client, headers: dict[str, str], job_id: str, *pipeline_ids: UUID
+) -> tuple[int, dict[str, Any]]:
+    body = {"job_id": job_id, "pipeline_ids": [str(pipeline_id) for pipeline_id in pipeline_ids]}
+    answer = await client.post(PATH, json=body, headers=headers)
+    return answer.status, await answer.json()
+
+
+async def code(client: Client, who: Member, job_id: str, *pipeline_ids: UUID) -> str:
+    status, body = await update(client, who.headers, job_id, *pipeline_ids)
+    return "OK" if status == 200 else str(body["code"])
+
+
+async def test_update_whole_answer_in_the_order_of_the_request(client: Client, world: World) -> None:
+    ada = await world.user()
+    a, b, old = await world.pipeline("a"), await world.pipeline("b"), await world.pipeline("old")
+    for pipeline in (a, b, old):
+        await world.grant(pipeline, ada)
+    job = await world.job(ada, old)
+
+    answer = await update(client, ada.headers, job, b, a, b)
+
+    assert answer == (
+        200,
+        {
+            "status": "OK",
+            "updated_pipelines": [
+                {"flowPipelineName": "b", "flowPipelineId": str(b)},
+                {"flowPipelineName": "a", "flowPipelineId": str(a)},
+            ],
+        },
+    )
+    assert await world.pipelines_of(job) == [b, a]
+
+
+async def test_update_to_nothing_keeps_the_pipelines(client: Client, world: World) -> None:
+    ada = await world.user()
+    a = await world.pipeline()
+    await world.grant(a, ada)
+    job = await world.job(ada, a)
+
+    assert await update(client, ada.headers, job) == (200, {"status": "OK", "updated_pipelines": []})
+    assert await world.pipelines_of(job) == []
+    assert await world.raw.fetchval("SELECT count(*) FROM pipelines WHERE id = $1", a) == 1
+
+
+async def test_update_ids_in_upper_case_are_the_same_ids(client: Client, world: World) -> None:
+    ada = await world.user()
+    a = await world.pipeline("a")
+    await world.grant(a, ada)
+    job = await world.job(ada)
+
+    answer = await client.post(
+        PATH, json={"job_id": job, "pipeline_ids": [str(a).upper(), str(a)]}, headers=ada.headers
+    )
+
+    assert (await answer.json())["updated_pipelines"] == [{"flowPipelineName": "a", "flowPipelineId": str(a)}]
+
+
+async def test_update_kept_pipelines_keep_their_place_in_the_queue(client: Client, world: World) -> None:
+    ada = await world.user()
+    kept, added = await world.pipeline(), await world.pipeline()
+    for pipeline in (kept, added):
+        await world.grant(pipeline, ada)
+    job = await world.job(ada, kept)
+    queued = "SELECT assigned_at FROM assignments WHERE job_id = $1 AND pipeline_id = $2"
+    before = await world.raw.fetchval(queued, job, kept)
+
+    await update(client, ada.headers, job, added, kept)
+
+    assert await world.raw.fetchval(queued, job, kept) == before
+    assert await world.pipelines_of(job) == [added, kept]
+
+
+# ---- who may
+
+
+async def test_update_adding_needs_execute(client: Client, world: World) -> None:
+    ada = await world.user()
+    readable, hidden = await world.pipeline(), await world.pipeline()
+    await world.grant(readable, ada, READ)
+    job = await world.job(ada)
+
+    assert await code(client, ada, job, readable) == "PERMISSION_DENIED"
+    assert await code(client, ada, job, hidden) == "NOT_FOUND"
+    assert await code(client, ada, job, readable, hidden) == "NOT_FOUND"
+    assert await world.pipelines_of(job) == []
+
+
+async def test_update_removing_needs_execute_unless_the_caller_owns_the_job(client: Client, world: World) -> None:
+    ada, owner = await world.user(), await world.user()
+    readable = await world.pipeline()
+    await world.grant(readable, ada, READ)
+    job = await world.job(owner, readable)
+
+    assert await code(client, ada, job) == "PERMISSION_DENIED"
+    assert await world.pipelines_of(job) == [readable]
+    assert await code(client, owner, job) == "OK"
+    assert await world.pipelines_of(job) == []
+
+
+async def test_update_removing_a_hidden_pipeline_is_not_found(client: Client, world: World) -> None:
+    ada, owner = await world.user(), await world.user()
+    mine, hidden = await world.pipeline(), await world.pipeline("secret")
+    await world.grant(mine, ada)
+    job = await world.job(owner, mine, hidden)
+
+    status, body = await update(client, ada.headers, job, mine)
+
+    assert (status, body["code"]) == (404, "NOT_FOUND")
+    assert "secret" not in str(body)
+    assert str(hidden) not in str(body)
+
+
+async def test_update_keeping_needs_nothing(client: Client, world: World) -> None:
+    owner = await world.user()
+    kept, added = await world.pipeline("kept"), await world.pipeline("added")
+    await world.grant(added, owner)
+    job = await world.job(owner, kept)
+
+    status, body = await update(client, owner.headers, job, kept, added)
+
+    assert (status, [p["flowPipelineName"] for p in body["updated_pipelines"]]) == (200, ["kept", "added"])
+
+
+async def test_update_of_a_job_one_can_only_see_through_a_pipeline(client: Client, world: World) -> None:
+    ada, owner = await world.user(), await world.user()
+    mine, other = await world.pipeline(), await world.pipeline()
+    for pipeline in (mine, other):
+        await world.grant(pipeline, await world.group(ada), EXECUTE)
+    job = await world.job(owner, mine)
+
+    assert await code(client, ada, job, other) == "OK"
+    assert await code(client, ada, job) == "OK"
+    assert await code(client, ada, job, mine) == "NOT_FOUND", "out of every pipeline, the job is out of sight"
+
+
+@pytest.mark.parametrize(
+    ("role", "verdict"), [("admin", "OK"), ("pipeline_admin", "NOT_FOUND"), ("member", "NOT_FOUND")]
+)
+async def test_update_administrators_may_always(client: Client, world: World, role: str, verdict: str) -> None:
+    ada = await world.user(role=role)
+    job = await world.job(await world.user())
+
+    assert await code(client, ada, job, await world.pipeline()) == verdict
+
+
+async def test_update_scopes_forbid_with_a_challenge(client: Client, world: World) -> None:
+    ada = await world.user()
+    a = await world.pipeline()
+    await world.grant(a, ada, MANAGER)
+    job = await world.job(ada)
+    token = await world.token(ada.id, scopes=READ)
+
+    answer = await client.post(PATH, json={"job_id": job, "pipeline_ids": [str(a)]}, headers=bearer(token))
+
+    assert answer.status == 403
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="flow_pipeline:execute"'
+
+
+async def test_update_hidden_answers_exactly_like_absent(client: Client, world: World) -> None:
+    ada = await world.user()
+    mine = await world.job(ada)
+    hidden_job = await world.job(await world.user())
+    hidden_pipeline = await world.pipeline()
+
+    async def told(job_id: str, pipeline_id: UUID) -> tuple[int, str, dict[str, str]]:
+        body = {"job_id": job_id, "pipeline_ids": [str(pipeline_id)]}
+        answer = await client.post(PATH, json=body, headers={**ada.headers, "X-Request-Id": "same"})
+        text = (await answer.text()).replace(job_id, "JOB").replace(str(pipeline_id), "PIPELINE")
+        return answer.status, text, {name: value for name, value in answer.headers.items() if name != "Date"}
+
+    assert await told(hidden_job, hidden_pipeline) == await told(str(uuid4()), uuid4())
+    assert await told(mine, hidden_pipeline) == await told(mine, uuid4())
+    assert (await told(mine, hidden_pipeline))[0] == 404
+
+
+# ---- what is malformed
+
+
+BAD_BODIES = {
+    "empty": b"",
+    "not JSON": b"{",
+    "not UTF-8": b'{"job_id": "\xff", "pipeline_ids": []}',
+    "a list": b"[]",
+    "null": b"null",
+    "a string": b'"x"',
+    "nothing in it": b"{}",
+    "no job_id": b'{"pipeline_ids": []}',
+    "job_id null": b'{"job_id": null, "pipeline_ids": []}',
+    "job_id a number": b'{"job_id": 1, "pipeline_ids": []}',
+    "job_id empty": b'{"job_id": "", "pipeline_ids": []}',
+    "job_id too long": json.dumps({"job_id": "x" * 129, "pipeline_ids": []}).encode(),
+    "job_id reserved": b'{"job_id": "pipelines", "pipeline_ids": []}',
+    "job_id with a line break": b'{"job_id": "JOB\\n", "pipeline_ids": []}',
+    "no pipeline_ids": b'{"job_id": "JOB"}',
+    "pipeline_ids null": b'{"job_id": "JOB", "pipeline_ids": null}',
+    "pipeline_ids a bare string": b'{"job_id": "JOB", "pipeline_ids": "PIPELINE"}',
+    "pipeline_ids an object": b'{"job_id": "JOB", "pipeline_ids": {"0": "PIPELINE"}}',
+    "an id null": b'{"job_id": "JOB", "pipeline_ids": [null]}',
+    "an id a number": b'{"job_id": "JOB", "pipeline_ids": [1]}',
+    "an id a list": b'{"job_id": "JOB", "pipeline_ids": [["PIPELINE"]]}',
+    "an id no UUID": b'{"job_id": "JOB", "pipeline_ids": ["PIPELINE", "x"]}',
+    "an id without dashes": b'{"job_id": "JOB", "pipeline_ids": ["8c400d5515d441f9b306ec2836898d83"]}',
+    "an id in braces": b'{"job_id": "JOB", "pipeline_ids": ["{8c400d55-15d4-41f9-b306-ec2836898d83}"]}',
+    "an id as a URN": b'{"job_id": "JOB", "pipeline_ids": ["urn:uuid:8c400d55-15d4-41f9-b306-ec2836898d83"]}',
+    "more than 1000 ids": json.dumps({"job_id": "JOB", "pipeline_ids": [str(uuid4()) for _ in range(1001)]}).encode(),
+    "an unknown key": b'{"job_id": "JOB", "pipeline_ids": [], "force": true}',
+    "a key twice": b'{"job_id": "JOB", "pipeline_ids": [], "pipeline_ids": []}',
+    "NaN": b'{"job_id": "JOB", "pipeline_ids": NaN}',
+    "Infinity": b'{"job_id": "JOB", "pipeline_ids": [-Infinity]}',
+    "a lone surrogate": b'{"job_id": "JOB", "pipeline_ids": ["\\ud800"]}',
+    "a NUL": b'{"job_id": "JOB\\u0000", "pipeline_ids": []}',
+    "a NUL in a key": b'{"job_id": "JOB", "pipeline_ids": [], "\\u0000": 1}',
+    "nested too deeply": b"[" * 100_000,
+    "a number too long": b'{"job_id": ' + b"1" * 10_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
+async def test_update_malformed_body_changes_nothing(client: Client, world: World, body: bytes) -> None:
+    ada = await world.user()
+    pipeline = await world.pipeline()
+    await world.grant(pipeline, ada)
+    job = await world.job(ada, pipeline)
+    sent = body.replace(b"JOB", job.encode()).replace(b"PIPELINE", str(pipeline).encode())
+
+    answer = await client.post(PATH, data=sent, headers=ada.headers)
+
+    told = await answer.json()
+    assert (answer.status, told["status"], told["code"]) == (400, "ERROR", "INVALID_ARGUMENT")
+    assert await world.pipelines_of(job) == [pipeline]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", None])
+async def test_update_body_is_json_whatever_its_content_type(
+    client: Client, world: World, content_type: str | None
+) -> None:
+    ada = await world.user()
+    job = await world.job(ada)
+    headers = ada.headers | ({"Content-Type": content_type} if content_type else {})
+
+    answer = await client.post(
+        PATH,
+        data=json.dumps({"job_id": job, "pipeline_ids": []}).encode(),
+        headers=headers,
+        skip_auto_headers=["Content-Type"],
+    )
+
+    assert await answer.json() == {"status": "OK", "updated_pipelines": []}
+
+
+async def test_update_1000_ids_are_allowed(client: Client, world: World) -> None:
+    ada = await world.user(role="admin")
+    ids = [await world.pipeline() for _ in range(3)]
+    job = await world.job(ada)
+
+    status, body = await update(client, ada.headers, job, *(ids * 333), ids[0])
+
+    assert (status, len(body["updated_pipelines"])) == (200, 3)
+
+
+async def test_update_names_what_is_wrong_by_field(client: Client, world: World) -> None:
+    ada = await world.user()
+
+    answer = await client.post(PATH, json={"pipeline_ids": [str(uuid4()), "x"]}, headers=ada.headers)
+
+    body = await answer.json()
+    assert body["details"] == {
+        "job_id": ["Missing data for required field."],
+        "pipeline_ids.1": ["Not a valid UUID."],
+    }
+    assert body["msg"].startswith("The request is not valid: ")
+
+
+async def test_update_fields_in_the_query_are_refused(client: Client, world: World) -> None:
+    ada = await world.user()
+
+    answer = await client.post(f"{PATH}?job_id=x", json={"pipeline_ids": []}, headers=ada.headers)
+
+    assert (answer.status, (await answer.json())["details"]) == (400, {"job_id": ["Belongs in the body."]})
+
+
+# ---- the trail it leaves
+
+
+async def test_update_is_audited_in_one_row(client: Client, world: World) -> None:
+    ada = await world.user("ada")
+    old, new = await world.pipeline(), await world.pipeline()
+    await world.grant(new, ada)
+    job = await world.job(ada, old)
+
+    await update(client, ada.headers | {"X-Request-Id": "request-1"}, job, new)
+
+    rows = await world.raw.fetch("SELECT * FROM audit WHERE organization_id = $1", world.id)
+    assert len(rows) == 1
+    row = dict(rows[0])
+    assert (row["actor_id"], row["actor"], row["action"], row["target"], row["request_id"]) == (
+        ada.id,
+        "ada",
+        "job.update_pipelines",
+        f"job:{job}",
+        "request-1",
+    )
+    assert json.loads(row["before"]) == {"pipeline_ids": [str(old)]}
+    assert json.loads(row["after"]) == {"pipeline_ids": [str(new)]}
+    assert row["token_id"] == await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", ada.id)
+
+
+async def test_update_that_changes_nothing_or_is_refused_leaves_no_row(client: Client, world: World) -> None:
+    ada = await world.user()
+    a = await world.pipeline()
+    await world.grant(a, ada)
+    job = await world.job(ada, a)
+
+    assert await code(client, ada, job, a) == "OK"
+    assert await code(client, ada, job, uuid4()) == "NOT_FOUND"
+    assert await world.raw.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 0
+
+
+# ---- two at once
+
+
+async def mixes_seen(client: Client, world: World) -> int:
+    """How often, of 30 times, two updates of one job at once leave a set that neither asked for."""
+    ada = await world.user(role="admin")
+    old, first, second = [[await world.pipeline() for _ in range(5)] for _ in range(3)]
+    mixes = 0
+    for _ in range(30):
+        job = await world.job(ada, *old)
+        await asyncio.gather(update(client, ada.headers, job, *first), update(client, ada.headers, job, *second))
+        mixes += set(await world.pipelines_of(job)) not in ({*first}, {*second})
+    return mixes
+
+
+async def test_update_two_at_once_never_mix(client: Client, world: World) -> None:
+    assert await mixes_seen(client, world) == 0
+
+
+async def test_update_two_at_once_mix_without_the_lock(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: it shows that the test above can fail."""
+    monkeypatch.setattr(jobs, "find_for_update", jobs.find)
+
+    assert await mixes_seen(client, world) > 0
