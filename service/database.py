@@ -1,7 +1,7 @@
 """The way to PostgreSQL: the pool, deadlines, named statements, and what each of its errors means to a caller."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import perf_counter
 from typing import Final, TypeVar
 
@@ -116,7 +116,8 @@ class Database:
             yield Connection(raw)
         except BaseException as error:
             if _breaks(error):
-                raw.terminate()  # before the release, which would wait for a server that may be gone
+                with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
+                    raw.terminate()  # before the release, which would wait for a server that may be gone
             if _is_lost(error):
                 await self._pool.expire_connections()
             meaning = _meaning(error)

@@ -11,13 +11,12 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -60,23 +59,9 @@ def embedded_postgres(directory: Path, options: Sequence[str] = ()) -> Iterator[
     Raises:
         StartupError: there is no PostgreSQL, or it does not start; the sentence says why and what helps.
     """
-    server = _Server(find_programs(), _make_private(directory.absolute()), options)
-    process = server.ensure_running()
-    try:
+    server = _Server(find_programs(), directory.absolute(), options)
+    with server.running():
         yield server.dsn
-    finally:
-        if process:
-            _end(process)
-
-
-def _make_private(directory: Path) -> Path:
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartupError(
-            f"{directory} can't be made ({error.strerror}): set DATA_DIR to a directory of yours."
-        ) from error
-    return directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +88,45 @@ class _Server:
     def dsn(self) -> str:
         return f"postgresql://postgres@/{DATABASE}?host={quote(str(self.socket_directory))}"
 
-    def ensure_running(self) -> "subprocess.Popen[bytes] | None":
-        """Start the server, unless it runs: then None. One process at a time decides."""
-        _make_private(self.socket_directory)
-        if self.socket_directory.stat().st_uid != os.getuid():
-            raise StartupError(f"{self.socket_directory} belongs to somebody else: set DATA_DIR to a shorter path.")
-        with (self.directory / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._wait_for_a_former_one()
-            if self._accepts():
-                return None
-            self._make_cluster()
-            return self._start()
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Start the server, unless another process has: one at a time decides.
 
-    def _accepts(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.socket_directory / ".s.PGSQL.5432")) == 0
+        Whoever starts it holds a lock for as long as they live, which tells a server in use from one that is ending.
+        """
+        self._make_private(self.directory)
+        self._make_private(self.socket_directory)
+        with ExitStack() as stack:
+            with (self.directory / "starting").open("w") as starting:
+                fcntl.flock(starting, fcntl.LOCK_EX)
+                owner = stack.enter_context((self.directory / "owner").open("w"))
+                if _locks(owner):
+                    self._wait_for_a_former_one()
+                    self._make_cluster()
+                    process = self._start()
+                    stack.callback(_end, process)
+            yield
+
+    def _make_private(self, directory: Path) -> None:
+        """A directory that only the server's user, and root, can look into."""
+        owner = self.programs.owner or os.getuid()
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.chmod(0o700)
+            if self.programs.owner:
+                os.chown(directory, owner, owner)
+        except OSError as error:
+            raise StartupError(
+                f"{directory} can't be used ({error.strerror}): set DATA_DIR to a directory of yours."
+            ) from error
 
     def _wait_for_a_former_one(self) -> None:
-        """A server whose parent was killed may still be ending; a postmaster.pid may name some other process by now."""
+        """Until a server whose owner was killed has ended; a postmaster.pid may also name some other process by now."""
         pid_file = self.cluster / "postmaster.pid"
         deadline = time.monotonic() + _WAIT
-        while pid_file.exists() and not self._accepts() and time.monotonic() < deadline:
-            if not _works_in(pid_file, self.cluster):
-                pid_file.unlink(missing_ok=True)
-                return
-            time.sleep(0.05)
+        while _works_in(pid_file, self.cluster) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        pid_file.unlink(missing_ok=True)
 
     def _make_cluster(self) -> None:
         """Run initdb under another name first: one that was killed in the middle is no cluster."""
@@ -143,19 +141,8 @@ class _Server:
             return
         unfinished = self.directory / "postgres.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
-        arguments = [
-            "-D",
-            str(unfinished),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-instructions",
-        ]
-        made = self.programs.run("initdb", *arguments)
+        options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions")
+        made = self.programs.run("initdb", "-D", str(unfinished), *options)
         if made.returncode:
             raise StartupError(f"initdb failed in {self.directory}: {_last_line(made.stderr)}")
         unfinished.rename(self.cluster)
@@ -193,6 +180,14 @@ class _Server:
             made = self.programs.run("createdb", *where, DATABASE)
             if made.returncode:
                 raise StartupError(f"The database {DATABASE} can't be made: {_last_line(made.stderr)}")
+
+
+def _locks(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _end_with_parent() -> None:

@@ -29,7 +29,9 @@ def configure_logs(settings: Settings) -> None:
 
 
 def _render(_: object, __: str, event: structlog.typing.EventDict) -> bytes:
-    return orjson.dumps(event, default=str)
+    """One line, which begins with when, how grave and what."""
+    first = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "event": event.pop("event")}
+    return orjson.dumps({**first, **event}, default=str)
 
 
 _SHARED: Final[list[structlog.typing.Processor]] = [

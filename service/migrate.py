@@ -124,12 +124,12 @@ async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
     """
     try:
         return await asyncpg.connect(dsn, timeout=10)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise StartupError(f"The database can't be reached: {type(error).__name__}: {error}") from error
     except ValueError as error:
         raise StartupError(
             "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name."
         ) from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise StartupError(f"The database can't be reached: {type(error).__name__}: {error}") from error
 
 
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:

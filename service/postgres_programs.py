@@ -17,6 +17,10 @@ OLDEST_SUPPORTED: Final = 15
 _AS_SOMEBODY: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 """In a user namespace in which root is user 1000: the files stay root's, and no account is needed."""
 
+NOBODY: Final = 65534
+_AS_NOBODY: Final = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig=INT", "--")
+"""Where namespaces are refused, as in many containers. Becoming somebody else forgets the parent-death signal: anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Programs:
@@ -26,6 +30,11 @@ class Programs:
     major: int
     prefix: tuple[str, ...]
     """What to run them by, where this user may not run them directly."""
+
+    @property
+    def owner(self) -> int | None:
+        """Whom the data directory must belong to, if not to this user."""
+        return NOBODY if self.prefix == _AS_NOBODY else None
 
     def command(self, name: str) -> list[str]:
         """How to call a program."""
@@ -74,12 +83,13 @@ def _major_version(postgres: Path) -> int:
 def _prefix() -> tuple[str, ...]:
     if os.getuid() != 0:
         return ()
-    if (
-        shutil.which("unshare")
-        and not subprocess.run([*_AS_SOMEBODY, "true"], capture_output=True, check=False).returncode
-    ):
-        return _AS_SOMEBODY
+    for prefix in (_AS_SOMEBODY, _AS_NOBODY):
+        if (
+            shutil.which(prefix[0])
+            and not subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
+        ):
+            return prefix
     raise StartupError(
-        "PostgreSQL does not run as root, and this system does not let root become somebody else by `unshare --user`:"
+        "PostgreSQL does not run as root, and neither unshare nor setpriv lets root become somebody else here:"
         " run this as a normal user, or set DATABASE_URL to a server that runs."
     )

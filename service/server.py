@@ -71,7 +71,8 @@ async def _listen(stack: AsyncExitStack, app: web.Application, settings: Setting
         await web.TCPSite(runner, settings.http_host, port, backlog=1024).start()
     except OSError as error:
         raise StartupError(
-            f"{settings.http_host}:{port} can't be listened on ({error.strerror}): set {variable} to another port."
+            f"{settings.http_host}:{port} can't be listened on ({os.strerror(error.errno or 0)}):"
+            f" set {variable} to another port."
         ) from error
     host, bound_port = runner.addresses[0][:2]
     return f"http://[{host}]:{bound_port}" if ":" in host else f"http://{host}:{bound_port}"

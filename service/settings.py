@@ -75,7 +75,7 @@ def read_settings() -> Settings:
     """
     env = _Environment()
     return Settings(
-        database_url=env.text("DATABASE_URL") or None,
+        database_url=env.database_url("DATABASE_URL"),
         data_dir=Path(env.text("DATA_DIR") or ".data"),
         http_host=env.text("HTTP_HOST") or "127.0.0.1",
         http_port=env.whole("HTTP_PORT", 8080, _PORT),
@@ -100,6 +100,13 @@ class _Environment:
 
     def text(self, name: str) -> str:
         return os.environ.get(name, "").strip()
+
+    def database_url(self, name: str) -> str | None:
+        value = self.text(name)
+        if value and not value.startswith(("postgresql://", "postgres://")):
+            # The value may hold a password: it is not repeated.
+            raise StartupError(f"{name} must begin with postgresql://, as in postgresql://user@host:5432/name.")
+        return value or None
 
     def whole(self, name: str, default: int, allowed: _Allowed) -> int:
         return int(self._read(name, self._env.int, default, f"a whole number {allowed}", allowed.rule))

@@ -73,8 +73,9 @@ async def _stage(
     counts: dict[str, int] = defaultdict(int)
     number, rows = 0, dict[str, list[str]]()
     while True:
-        parsing = asyncio.to_thread(_parse, lines, number)
-        (read, size, parsed), _ = await asyncio.gather(parsing, copy_rows(connection, rows))
+        parsing = asyncio.create_task(asyncio.to_thread(_parse, lines, number))
+        await copy_rows(connection, rows)
+        read, size, parsed = await parsing
         progress(size)
         if not read:
             return dict(counts)

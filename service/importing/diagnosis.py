@@ -48,15 +48,15 @@ def _ambiguous(kind: str) -> tuple[str, str]:
         f"id: another organization has a {kind} of the same id",
         f"""
         SELECT s.line FROM staged_{kind} s
-        WHERE EXISTS (SELECT FROM known_{kind} k WHERE k.id = s.id AND k.organization_id <> s.organization_id)
+        JOIN known_{kind} k ON k.id = s.id AND k.organization_id <> s.organization_id AND k.line < s.line
         """,
     )
 
 
-_DIAGNOSES: Final = (
-    _ambiguous("user"),
-    _ambiguous("group"),
-    _ambiguous("pipeline"),
+_AMBIGUITIES: Final = (_ambiguous("user"), _ambiguous("group"), _ambiguous("pipeline"))
+"""Asked first: an id of two organizations makes all that refers to it look wrong too."""
+
+_FAULTS: Final = (
     _unknown("user", "organization_id", "organization"),
     _unknown("group", "organization_id", "organization"),
     _unknown("pipeline", "organization_id", "organization"),
@@ -123,9 +123,12 @@ _DIAGNOSES: Final = (
 
 async def first_fault(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[int, str] | None:
     """The lowest line at fault and what is wrong with it; None if the records as such are right."""
-    faults = []
-    for reason, lines in _DIAGNOSES:
-        line = await connection.fetchval(f"SELECT min(line) FROM ({lines}) faults")
-        if line is not None:
-            faults.append((line, reason))
-    return min(faults) if faults else None
+    for diagnoses in (_AMBIGUITIES, _FAULTS):
+        faults = []
+        for reason, lines in diagnoses:
+            line = await connection.fetchval(f"SELECT min(line) FROM ({lines}) faults")
+            if line is not None:
+                faults.append((line, reason))
+        if faults:
+            return min(faults)
+    return None

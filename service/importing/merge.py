@@ -89,33 +89,6 @@ MERGES: Final[Mapping[str, str]] = {
         WHERE (t.name, t.description) <> (excluded.name, excluded.description)
         RETURNING t.organization_id
         """,
-    "memberships": """
-        INSERT INTO memberships AS t (organization_id, user_id, group_id)
-        SELECT CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id
-        FROM staged_membership s
-        LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
-        LEFT JOIN known_group g ON g.id = s.group_id AND g.line < s.line
-        ON CONFLICT (organization_id, user_id, group_id) DO NOTHING
-        RETURNING t.organization_id
-        """,
-    **{
-        f"{kind}_grants": f"""
-        INSERT INTO {kind}_grants AS t (organization_id, {kind}_id, pipeline_id, access, expires_at)
-        SELECT DISTINCT ON (s.{kind}_id, s.pipeline_id)
-               CASE WHEN k.id IS NOT NULL THEN p.organization_id END, s.{kind}_id, s.pipeline_id,
-               s.access | CASE WHEN s.is_manager THEN 32 ELSE 0 END, s.expires_at
-        FROM staged_grant s
-        LEFT JOIN known_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
-        LEFT JOIN known_{kind} k ON k.id = s.{kind}_id AND k.line < s.line
-        WHERE s.{kind}_id IS NOT NULL
-        ORDER BY s.{kind}_id, s.pipeline_id, s.line DESC
-        ON CONFLICT (organization_id, {kind}_id, pipeline_id) DO UPDATE
-        SET access = excluded.access, expires_at = excluded.expires_at, updated_at = now()
-        WHERE (t.access, t.expires_at) IS DISTINCT FROM (excluded.access, excluded.expires_at)
-        RETURNING t.organization_id
-        """
-        for kind in ("user", "group")
-    },
     "tokens": """
         INSERT INTO tokens AS t (organization_id, id, user_id, name, digest, scopes, expires_at, revoked_at)
         SELECT DISTINCT ON (s.digest)
@@ -169,5 +142,34 @@ MERGES: Final[Mapping[str, str]] = {
         ON CONFLICT (organization_id, job_id, pipeline_id) DO NOTHING
         RETURNING t.organization_id
         """,
+    "memberships": """
+        INSERT INTO memberships AS t (organization_id, user_id, group_id)
+        SELECT CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id
+        FROM staged_membership s
+        LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
+        LEFT JOIN known_group g ON g.id = s.group_id AND g.line < s.line
+        ON CONFLICT (organization_id, user_id, group_id) DO NOTHING
+        RETURNING t.organization_id
+        """,
+    **{
+        f"{kind}_grants": f"""
+        INSERT INTO {kind}_grants AS t (organization_id, {kind}_id, pipeline_id, access, expires_at)
+        SELECT DISTINCT ON (s.{kind}_id, s.pipeline_id)
+               CASE WHEN k.id IS NOT NULL THEN p.organization_id END, s.{kind}_id, s.pipeline_id,
+               s.access | CASE WHEN s.is_manager THEN 32 ELSE 0 END, s.expires_at
+        FROM staged_grant s
+        LEFT JOIN known_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
+        LEFT JOIN known_{kind} k ON k.id = s.{kind}_id AND k.line < s.line
+        WHERE s.{kind}_id IS NOT NULL
+        ORDER BY s.{kind}_id, s.pipeline_id, s.line DESC
+        ON CONFLICT (organization_id, {kind}_id, pipeline_id) DO UPDATE
+        SET access = excluded.access, expires_at = excluded.expires_at, updated_at = now()
+        WHERE (t.access, t.expires_at) IS DISTINCT FROM (excluded.access, excluded.expires_at)
+        RETURNING t.organization_id
+        """
+        for kind in ("user", "group")
+    },
 }
-"""By table, in the order in which parents come before children. Each returns the organization of every row written."""
+"""By table, parents before children; each returns the organization of every row written.
+
+What bumps users comes last: the foreign keys of other rows are then checked against users not yet changed."""

@@ -5,6 +5,7 @@
 -- Sets of permissions are smallint bit sets, so that a union is bit_or():
 --   1 read, 2 write, 4 execute, 8 delete, 16 manage_pipelines, 32 manager (a standing, not a permission);
 --   in scopes 32 is "admin" and 64 is "tokens".
+-- Patterns are of one character and lengths are counted apart: {1,128} in a pattern makes a check forty times slower.
 -- Text that is ordered or compared has COLLATE "C": the order of a page must not change with the host's locale library.
 
 -- Every revision, whoever it concerns, is drawn from here: no value is ever used twice, so equal revisions mean equal state.
@@ -30,7 +31,7 @@ CREATE TABLE users (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT users_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT users_organization_fkey FOREIGN KEY (organization_id) REFERENCES organizations (id),
-    CONSTRAINT users_username_valid CHECK (username ~ '^[A-Za-z0-9_.@-]{1,100}$'),
+    CONSTRAINT users_username_valid CHECK (char_length(username) BETWEEN 1 AND 100 AND username !~ '[^A-Za-z0-9_.@-]'),
     CONSTRAINT users_role_valid CHECK (role IN ('member', 'pipeline_admin', 'admin'))
 ) WITH (fillfactor = 85);
 CREATE UNIQUE INDEX users_username_unique ON users (organization_id, lower(username));
@@ -43,7 +44,7 @@ CREATE TABLE groups (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT groups_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT groups_organization_fkey FOREIGN KEY (organization_id) REFERENCES organizations (id),
-    CONSTRAINT groups_name_valid CHECK (name ~ '^[A-Za-z0-9_.@-]{1,100}$')
+    CONSTRAINT groups_name_valid CHECK (char_length(name) BETWEEN 1 AND 100 AND name !~ '[^A-Za-z0-9_.@-]')
 ) WITH (fillfactor = 85);
 CREATE UNIQUE INDEX groups_name_unique ON groups (organization_id, lower(name));
 
@@ -139,7 +140,7 @@ CREATE TABLE jobs (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT jobs_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT jobs_owner_fkey FOREIGN KEY (organization_id, owner_id) REFERENCES users (organization_id, id),
-    CONSTRAINT jobs_id_valid CHECK (id ~ '^[A-Za-z0-9_.:-]{1,128}$' AND id <> 'pipelines'),
+    CONSTRAINT jobs_id_valid CHECK (char_length(id) BETWEEN 1 AND 128 AND id !~ '[^A-Za-z0-9_.:-]' AND id <> 'pipelines'),
     CONSTRAINT jobs_name_valid CHECK (char_length(name) <= 255)
 );
 CREATE INDEX jobs_by_owner ON jobs (organization_id, owner_id, created_at);

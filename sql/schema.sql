@@ -1,0 +1,408 @@
+-- What sql/migrations make of an empty database: written by `make schema`, and for reading only.
+
+CREATE FUNCTION public.bump_groups() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        SELECT g.organization_id, g.id FROM groups g
+        WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c)
+        ORDER BY g.organization_id, g.id FOR NO KEY UPDATE
+    )
+    UPDATE groups g SET revision = nextval('revisions') FROM concerned c
+    WHERE g.organization_id = c.organization_id AND g.id = c.id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.bump_holders() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        SELECT g.id FROM groups g
+        WHERE g.organization_id = NEW.organization_id
+          AND g.id IN (SELECT gg.group_id FROM group_grants gg WHERE gg.organization_id = NEW.organization_id AND gg.pipeline_id = NEW.id)
+        ORDER BY g.id FOR NO KEY UPDATE
+    )
+    UPDATE groups g SET revision = nextval('revisions') FROM concerned c
+    WHERE g.organization_id = NEW.organization_id AND g.id = c.id;
+    WITH concerned AS MATERIALIZED (
+        SELECT u.id FROM users u
+        WHERE u.organization_id = NEW.organization_id
+          AND u.id IN (SELECT ug.user_id FROM user_grants ug WHERE ug.organization_id = NEW.organization_id AND ug.pipeline_id = NEW.id)
+        ORDER BY u.id FOR NO KEY UPDATE
+    )
+    UPDATE users u SET revision = nextval('revisions') FROM concerned c
+    WHERE u.organization_id = NEW.organization_id AND u.id = c.id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.bump_organization_of_row() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE organizations SET revision = nextval('revisions') WHERE id = OLD.organization_id;
+    RETURN COALESCE(NEW, OLD);
+END $$;
+
+CREATE FUNCTION public.bump_organizations() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        SELECT o.id FROM organizations o WHERE o.id IN (SELECT c.organization_id FROM changed c)
+        ORDER BY o.id FOR NO KEY UPDATE
+    )
+    UPDATE organizations o SET revision = nextval('revisions') FROM concerned c WHERE o.id = c.id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.bump_self() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.revision := nextval('revisions');
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.bump_users() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        SELECT u.organization_id, u.id FROM users u
+        WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c)
+        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    )
+    UPDATE users u SET revision = nextval('revisions') FROM concerned c
+    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.hold_pipelines() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM 1 FROM pipelines p
+    WHERE (p.organization_id, p.id) IN (SELECT c.organization_id, c.pipeline_id FROM changed c)
+    ORDER BY p.organization_id, p.id FOR SHARE;
+    RETURN NULL;
+END $$;
+
+CREATE TABLE public.assignments (
+    organization_id uuid NOT NULL,
+    job_id text NOT NULL COLLATE pg_catalog."C",
+    pipeline_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    assigned_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON COLUMN public.assignments."position" IS 'the place of the pipeline in the job''s own order, ascending, not necessarily without gaps';
+
+CREATE TABLE public.audit (
+    organization_id uuid NOT NULL,
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor_id uuid,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    token_id uuid,
+    action text NOT NULL COLLATE pg_catalog."C",
+    target text NOT NULL COLLATE pg_catalog."C",
+    before jsonb,
+    after jsonb,
+    request_id text COLLATE pg_catalog."C"
+);
+
+COMMENT ON COLUMN public.audit.actor IS 'a username, or "command line" with no actor_id';
+
+COMMENT ON COLUMN public.audit.target IS 'what was changed, as kind:key, such as job:4711';
+
+ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.group_grants (
+    organization_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    pipeline_id uuid NOT NULL,
+    access smallint NOT NULL,
+    expires_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT group_grants_include_read CHECK ((((access >= 1) AND (access <= 63)) AND (((access)::integer & 1) = 1)))
+);
+
+CREATE TABLE public.user_grants (
+    organization_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    pipeline_id uuid NOT NULL,
+    access smallint NOT NULL,
+    expires_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT user_grants_include_read CHECK ((((access >= 1) AND (access <= 63)) AND (((access)::integer & 1) = 1)))
+);
+
+CREATE VIEW public.grants AS
+ SELECT user_grants.organization_id,
+    user_grants.pipeline_id,
+    user_grants.user_id,
+    NULL::uuid AS group_id,
+    user_grants.access,
+    user_grants.expires_at,
+    user_grants.updated_at
+   FROM public.user_grants
+UNION ALL
+ SELECT group_grants.organization_id,
+    group_grants.pipeline_id,
+    NULL::uuid AS user_id,
+    group_grants.group_id,
+    group_grants.access,
+    group_grants.expires_at,
+    group_grants.updated_at
+   FROM public.group_grants;
+
+CREATE SEQUENCE public.revisions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.groups (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    revision bigint DEFAULT nextval('public.revisions'::regclass) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT groups_name_valid CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 100)) AND (name !~ '[^A-Za-z0-9_.@-]'::text)))
+)
+WITH (fillfactor='85');
+
+CREATE TABLE public.jobs (
+    organization_id uuid NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    owner_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT jobs_id_valid CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 128)) AND (id !~ '[^A-Za-z0-9_.:-]'::text) AND (id <> 'pipelines'::text))),
+    CONSTRAINT jobs_name_valid CHECK ((char_length(name) <= 255))
+);
+
+CREATE TABLE public.memberships (
+    organization_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.organizations (
+    id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    revision bigint DEFAULT nextval('public.revisions'::regclass) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT organizations_name_valid CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
+);
+
+COMMENT ON COLUMN public.organizations.revision IS 'of what its administrators see: drawn anew when a pipeline comes, goes or is renamed';
+
+CREATE TABLE public.pipelines (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    name_key text NOT NULL COLLATE pg_catalog."C",
+    description text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT pipelines_description_valid CHECK ((char_length(description) <= 10000)),
+    CONSTRAINT pipelines_name_valid CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 255)) AND (name !~ '[\x01-\x1f\x7f]'::text)))
+);
+
+COMMENT ON COLUMN public.pipelines.name_key IS 'name, normalised and case-folded by the service (the database folds only ASCII in every locale)';
+
+CREATE TABLE public.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.tokens (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    digest bytea NOT NULL,
+    scopes smallint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT tokens_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT tokens_name_valid CHECK ((char_length(name) <= 255)),
+    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 127)))
+)
+WITH (fillfactor='85');
+
+COMMENT ON COLUMN public.tokens.digest IS 'SHA-256 of the raw token, which is stored nowhere';
+
+COMMENT ON COLUMN public.tokens.scopes IS 'NULL: all that the user may';
+
+CREATE TABLE public.users (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    username text NOT NULL COLLATE pg_catalog."C",
+    role text DEFAULT 'member'::text NOT NULL COLLATE pg_catalog."C",
+    disabled boolean DEFAULT false NOT NULL,
+    revision bigint DEFAULT nextval('public.revisions'::regclass) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
+    CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
+)
+WITH (fillfactor='85');
+
+ALTER TABLE ONLY public.assignments
+    ADD CONSTRAINT assignments_pkey PRIMARY KEY (organization_id, job_id, pipeline_id);
+
+ALTER TABLE ONLY public.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.group_grants
+    ADD CONSTRAINT group_grants_pkey PRIMARY KEY (organization_id, group_id, pipeline_id);
+
+ALTER TABLE ONLY public.groups
+    ADD CONSTRAINT groups_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.memberships
+    ADD CONSTRAINT memberships_pkey PRIMARY KEY (organization_id, user_id, group_id);
+
+ALTER TABLE ONLY public.organizations
+    ADD CONSTRAINT organizations_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.pipelines
+    ADD CONSTRAINT pipelines_name_unique UNIQUE (organization_id, name_key);
+
+ALTER TABLE ONLY public.pipelines
+    ADD CONSTRAINT pipelines_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_digest_unique UNIQUE (digest);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.user_grants
+    ADD CONSTRAINT user_grants_pkey PRIMARY KEY (organization_id, user_id, pipeline_id);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (organization_id, id);
+
+CREATE INDEX assignments_by_pipeline ON public.assignments USING btree (organization_id, pipeline_id, assigned_at, job_id);
+
+CREATE INDEX group_grants_by_pipeline ON public.group_grants USING btree (organization_id, pipeline_id);
+
+CREATE UNIQUE INDEX groups_name_unique ON public.groups USING btree (organization_id, lower(name));
+
+CREATE INDEX jobs_by_age ON public.jobs USING btree (organization_id, created_at, id);
+
+CREATE INDEX jobs_by_owner ON public.jobs USING btree (organization_id, owner_id, created_at);
+
+CREATE INDEX memberships_by_group ON public.memberships USING btree (organization_id, group_id, user_id);
+
+CREATE INDEX pipelines_by_name ON public.pipelines USING btree (organization_id, name, id);
+
+CREATE INDEX tokens_by_user ON public.tokens USING btree (organization_id, user_id);
+
+CREATE INDEX user_grants_by_pipeline ON public.user_grants USING btree (organization_id, pipeline_id);
+
+CREATE UNIQUE INDEX users_username_unique ON public.users USING btree (organization_id, lower(username));
+
+CREATE TRIGGER a_hold_on_insert AFTER INSERT ON public.group_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.hold_pipelines();
+
+CREATE TRIGGER a_hold_on_insert AFTER INSERT ON public.user_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.hold_pipelines();
+
+CREATE TRIGGER a_hold_on_update AFTER UPDATE ON public.group_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.hold_pipelines();
+
+CREATE TRIGGER a_hold_on_update AFTER UPDATE ON public.user_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.hold_pipelines();
+
+CREATE TRIGGER bump_holders_on_rename AFTER UPDATE ON public.pipelines FOR EACH ROW WHEN ((old.name IS DISTINCT FROM new.name)) EXECUTE FUNCTION public.bump_holders();
+
+CREATE TRIGGER bump_on_delete AFTER DELETE ON public.group_grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_groups();
+
+CREATE TRIGGER bump_on_delete AFTER DELETE ON public.memberships REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+CREATE TRIGGER bump_on_delete BEFORE DELETE ON public.pipelines FOR EACH ROW EXECUTE FUNCTION public.bump_organization_of_row();
+
+CREATE TRIGGER bump_on_delete AFTER DELETE ON public.user_grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+CREATE TRIGGER bump_on_insert AFTER INSERT ON public.group_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_groups();
+
+CREATE TRIGGER bump_on_insert AFTER INSERT ON public.memberships REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+CREATE TRIGGER bump_on_insert AFTER INSERT ON public.pipelines REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_organizations();
+
+CREATE TRIGGER bump_on_insert AFTER INSERT ON public.user_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+CREATE TRIGGER bump_on_rename BEFORE UPDATE ON public.pipelines FOR EACH ROW WHEN ((old.name IS DISTINCT FROM new.name)) EXECUTE FUNCTION public.bump_organization_of_row();
+
+CREATE TRIGGER bump_on_update BEFORE UPDATE ON public.users FOR EACH ROW WHEN (((old.role IS DISTINCT FROM new.role) OR (old.disabled IS DISTINCT FROM new.disabled))) EXECUTE FUNCTION public.bump_self();
+
+CREATE TRIGGER bump_on_update_from AFTER UPDATE ON public.group_grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_groups();
+
+CREATE TRIGGER bump_on_update_from AFTER UPDATE ON public.memberships REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+CREATE TRIGGER bump_on_update_from AFTER UPDATE ON public.user_grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+CREATE TRIGGER bump_on_update_to AFTER UPDATE ON public.group_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_groups();
+
+CREATE TRIGGER bump_on_update_to AFTER UPDATE ON public.memberships REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+CREATE TRIGGER bump_on_update_to AFTER UPDATE ON public.user_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+ALTER TABLE ONLY public.assignments
+    ADD CONSTRAINT assignments_job_fkey FOREIGN KEY (organization_id, job_id) REFERENCES public.jobs(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.assignments
+    ADD CONSTRAINT assignments_pipeline_fkey FOREIGN KEY (organization_id, pipeline_id) REFERENCES public.pipelines(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.group_grants
+    ADD CONSTRAINT group_grants_group_fkey FOREIGN KEY (organization_id, group_id) REFERENCES public.groups(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.group_grants
+    ADD CONSTRAINT group_grants_pipeline_fkey FOREIGN KEY (organization_id, pipeline_id) REFERENCES public.pipelines(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.groups
+    ADD CONSTRAINT groups_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_owner_fkey FOREIGN KEY (organization_id, owner_id) REFERENCES public.users(organization_id, id);
+
+ALTER TABLE ONLY public.memberships
+    ADD CONSTRAINT memberships_group_fkey FOREIGN KEY (organization_id, group_id) REFERENCES public.groups(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.memberships
+    ADD CONSTRAINT memberships_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.pipelines
+    ADD CONSTRAINT pipelines_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_grants
+    ADD CONSTRAINT user_grants_pipeline_fkey FOREIGN KEY (organization_id, pipeline_id) REFERENCES public.pipelines(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_grants
+    ADD CONSTRAINT user_grants_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);

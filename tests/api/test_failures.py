@@ -1,0 +1,102 @@
+"""What a caller is told, and what the log says, when the service itself fails."""
+
+import io
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import orjson
+import pytest
+import structlog
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from service.app import create_app
+from service.database import Database, open_database
+from service.health import Health
+from service.repositories import pipelines
+from service.settings import Settings
+from tests.conftest import Client
+from tests.factories import World
+
+LIST = "/api/v1/flow/pipeline"
+
+
+@pytest.fixture
+def log() -> Iterator[list[structlog.typing.EventDict]]:
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture
+async def hasty_client(settings: Settings, database: Database) -> AsyncIterator[Client]:
+    app = create_app(replace(settings, request_timeout=0.05), database, Health(database, 1))
+    async with TestClient[web.Request, web.Application](TestServer(app)) as opened:
+        yield opened
+
+
+async def test_a_fault_is_a_fixed_sentence_and_its_cause_is_in_the_log(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, log: list[structlog.typing.EventDict]
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError("SELECT secret FROM somewhere")
+
+    monkeypatch.setattr(pipelines, "list_granted", fail)
+    ada = await world.user()
+
+    answer = await client.get(LIST, headers={**ada.headers, "X-Request-Id": "mine"})
+
+    assert answer.status == 500
+    assert await answer.json() == {
+        "status": "ERROR",
+        "msg": "The service failed to answer. The request id leads to the cause in its log.",
+        "code": "INTERNAL",
+        "request_id": "mine",
+    }
+    (line,) = log
+    assert (line["event"], line["log_level"], line["status"], line["code"]) == ("request", "error", 500, "INTERNAL")
+    assert isinstance(line["exc_info"], ZeroDivisionError)
+
+
+async def test_an_answer_that_takes_too_long(
+    hasty_client: Client, world: World, monkeypatch: pytest.MonkeyPatch, log: list[structlog.typing.EventDict]
+) -> None:
+    async def sleep(connection: object, *_: object) -> list[object]:
+        await connection.row("test", "SELECT pg_sleep(5)")  # type: ignore[attr-defined] # the service's Connection
+        return []
+
+    monkeypatch.setattr(pipelines, "list_granted", sleep)
+    ada = await world.user()
+
+    answer = await hasty_client.get(LIST, headers=ada.headers)
+
+    assert (answer.status, (await answer.json())["code"]) == (504, "DEADLINE_EXCEEDED")
+    assert [line["status"] for line in log] == [504]
+    assert (await hasty_client.get("/healthz")).status == 200
+
+
+async def test_a_database_that_is_not_there(settings: Settings, log: list[structlog.typing.EventDict]) -> None:
+    async with open_database("postgresql://me:canary@127.0.0.1:1/x", settings) as database:
+        app = create_app(settings, database, Health(database, 1))
+        async with TestClient(TestServer(app)) as client:
+            answer = await client.get(LIST, headers={"Authorization": "Bearer x"})
+
+            body = await answer.json()
+            assert (answer.status, body["code"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
+            assert body["msg"] == "The database can't be reached; try again."
+            assert "Connect" in log[0]["error"]
+            assert "canary" not in str(log)
+
+
+async def test_the_json_line_of_a_fault_is_one_line(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    from service.logs import configure_logs  # noqa: PLC0415 - it changes the whole process, and is put back below
+
+    output = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(output, write_through=True))
+    try:
+        configure_logs(replace(settings, log_format="json"))
+        structlog.get_logger().error("request", exc_info=ZeroDivisionError("x"))
+    finally:
+        structlog.reset_defaults()
+
+    (line,) = output.getvalue().splitlines()
+    assert list(orjson.loads(line)) == ["timestamp", "level", "event", "exception"]

@@ -1,0 +1,82 @@
+"""A service process of its own, as an operator starts it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import orjson
+import requests
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Service:
+    """A running `serve`; its log is JSON lines in a file."""
+
+    process: "subprocess.Popen[bytes]"
+    api: str
+    operations: str
+    log: Path
+
+    def lines(self) -> list[dict[str, object]]:
+        return [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
+
+    def events(self, event: str) -> list[dict[str, object]]:
+        return [line for line in self.lines() if line["event"] == event]
+
+    def wait_until(self, path: str, status: int, within: float = 15) -> None:
+        """Until an operations endpoint answers that status."""
+        wait_for(
+            lambda: requests.get(self.operations + path, timeout=5).status_code == status, within, f"{path} {status}"
+        )
+
+
+def wait_for(condition: Callable[[], bool], within: float = 15, what: str = "it") -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come within {within} s"
+        time.sleep(0.05)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    return {**os.environ, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1", **settings}
+
+
+def start(*arguments: str, output: IO[bytes], **settings: str) -> "subprocess.Popen[bytes]":
+    """`python -m service …`, from the checkout."""
+    command = [sys.executable, "-m", "service", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=output, stderr=subprocess.STDOUT)
+
+
+@contextmanager
+def running_service(directory: Path, dsn: str, **settings: str) -> Iterator[Service]:
+    """A `serve` that has said where it listens; ended in the end if the test has not done so."""
+    log = directory / f"service-{time.monotonic_ns()}.log"
+    defaults = {"DATABASE_URL": dsn, "HTTP_PORT": str(free_port()), "OPS_PORT": "0", "SHUTDOWN_DELAY": "0"}
+    with log.open("wb") as output:
+        process = start("serve", output=output, **{**defaults, **settings})
+    service = Service(process, "", "", log)
+    try:
+        wait_for(lambda: process.poll() is not None or b'"started"' in log.read_bytes(), what="the start line")
+        started = service.events("started")
+        assert started, log.read_text()
+        service.api, service.operations = str(started[0]["api"]), str(started[0]["operations"])
+        yield service
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(20)

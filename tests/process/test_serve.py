@@ -1,0 +1,368 @@
+"""A real process: its life, its probes, its log lines, and the vendor's own examples against it."""
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+import requests
+
+from service.embedded import embedded_postgres
+from service.migrate import migrate
+from tests.conftest import FAST
+from tests.factories import Member, World
+from tests.process.running import Service, environment, free_port, running_service, start, wait_for
+
+LIST = "/api/v1/flow/pipeline"
+
+
+@pytest.fixture(scope="module", name="service")
+def _service(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running_service(tmp_path_factory.mktemp("service"), dsn) as running:
+        running.wait_until("/readyz", 200)
+        yield running
+
+
+# ---- the examples of the vendor's document, as they stand there but for what the document left open
+
+
+def example_list(url_base: str, token: str) -> Any:
+    payload: dict[str, str] = {}
+    url = url_base + "/api/v1/jobs/pipelines"
+
+    headers = {"Authorization": f"Bearer {token}"}
+
+    response = requests.request("GET", url, headers=headers, data=payload)  # noqa: S113 - as the document has it
+    return response.json()
+
+
+def example_update(url_base: str, token: str) -> Any:
+    url = url_base + "/api/v1/jobs/pipelines"
+
+    args = {
+        "job_id": "f403399d-7ac7-4285-bb06-f7ad82ddbea2",
+        "pipeline_ids": ["e05cc5f7-b199-49a6-b1bc-f17dc5247e0c", "03f4dc97-1245-452d-9d7b-17f8b86473b8"],
+    }
+    json_data = json.dumps(args)
+
+    headers = {"Authorization": "Bearer {0}".format(token)}  # noqa: UP030, UP032 - as the document has it
+
+    r = requests.post(url, data=json_data, headers=headers)  # noqa: S113
+    return json.loads(r.content)
+
+
+async def example_world(world: World) -> Member:
+    """What the examples speak of."""
+    ada = await world.user()
+    for name, pipeline_id in (
+        ("udit-test", "e05cc5f7-b199-49a6-b1bc-f17dc5247e0c"),
+        ("jag-test", "03f4dc97-1245-452d-9d7b-17f8b86473b8"),
+    ):
+        await world.raw.execute(
+            "INSERT INTO pipelines (organization_id, id, name, name_key) VALUES ($1, $2, $3, $3)",
+            world.id,
+            UUID(pipeline_id),
+            name,
+        )
+        await world.grant(UUID(pipeline_id), ada)
+    await world.job(ada, job_id="f403399d-7ac7-4285-bb06-f7ad82ddbea2")
+    return ada
+
+
+async def test_the_documents_examples(service: Service, world: World) -> None:
+    ada = await example_world(world)
+
+    updated = await asyncio.to_thread(example_update, service.api, ada.token)
+    listed = await asyncio.to_thread(example_list, service.api, ada.token)
+
+    assert updated == {
+        "status": "OK",
+        "updated_pipelines": [
+            {"flowPipelineName": "udit-test", "flowPipelineId": "e05cc5f7-b199-49a6-b1bc-f17dc5247e0c"},
+            {"flowPipelineName": "jag-test", "flowPipelineId": "03f4dc97-1245-452d-9d7b-17f8b86473b8"},
+        ],
+    }
+    execute = {"permissions": ["flow_pipeline:read", "flow_pipeline:execute"], "is_manager": False}
+    assert listed == {
+        "status": "OK",
+        "pipelines": [
+            {"name": "jag-test", "id": "03f4dc97-1245-452d-9d7b-17f8b86473b8", **execute},
+            {"name": "udit-test", "id": "e05cc5f7-b199-49a6-b1bc-f17dc5247e0c", **execute},
+        ],
+    }
+
+
+# ---- probes
+
+
+def test_probes_of_a_service_that_can_serve(service: Service) -> None:
+    answers = {path: requests.get(service.operations + path, timeout=5) for path in ("/livez", "/readyz", "/startupz")}
+
+    assert {path: (answer.status_code, answer.json()) for path, answer in answers.items()} == {
+        "/livez": (200, {"status": "OK"}),
+        "/readyz": (200, {"status": "OK"}),
+        "/startupz": (200, {"status": "OK"}),
+    }
+    public = requests.get(service.api + "/healthz", timeout=5)
+    assert (public.status_code, public.json()) == (200, {"status": "OK"})
+
+
+def test_operations_endpoints_are_not_on_the_public_port(service: Service) -> None:
+    assert [requests.get(service.api + path, timeout=5).status_code for path in ("/livez", "/readyz", "/startupz")] == [
+        404,
+        404,
+        404,
+    ]
+
+
+def test_an_unmigrated_database_is_not_ready_and_then_is(empty_dsn: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, empty_dsn) as service:
+        ready = requests.get(service.operations + "/readyz", timeout=5)
+        call = requests.get(service.api + LIST, headers={"Authorization": "Bearer x"}, timeout=5)
+        started = requests.get(service.operations + "/startupz", timeout=5)
+
+        assert (ready.status_code, started.status_code) == (503, 503)
+        assert ready.json()["reasons"] == [
+            "The database lacks 2 migrations, from 0001_create_tables.sql on: run `migrate`."
+        ]
+        assert (call.status_code, call.json()["code"], call.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
+
+        asyncio.run(migrate(empty_dsn))
+        service.wait_until("/startupz", 200)
+        service.wait_until("/readyz", 200)
+
+
+def test_the_database_goes_away_and_comes_back(tmp_path: Path) -> None:
+    def call() -> requests.Response:
+        return requests.get(service.api + LIST, headers={"Authorization": "Bearer fp_unknown"}, timeout=15)
+
+    data = tmp_path / "postgres"
+    with ExitStack() as stack:
+        with embedded_postgres(data, FAST) as dsn:
+            asyncio.run(migrate(dsn))
+            service = stack.enter_context(running_service(tmp_path, dsn))
+            service.wait_until("/readyz", 200)
+            assert call().status_code == 401
+
+        live = requests.get(service.operations + "/livez", timeout=5)
+        ready = requests.get(service.operations + "/readyz", timeout=5)
+        public = requests.get(service.api + "/healthz", timeout=5)
+        refused = call()
+
+        assert (live.status_code, ready.status_code, public.status_code) == (200, 503, 503)
+        assert "FileNotFoundError" in ready.json()["reasons"][0] or "refused" in ready.json()["reasons"][0]
+        assert public.json() == {"status": "ERROR"}
+        assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
+        assert refused.headers["Retry-After"] == "1"
+        assert "postgres" not in refused.text
+
+        with embedded_postgres(data, FAST):
+            service.wait_until("/readyz", 200)
+            assert call().status_code == 401
+
+
+# ---- how it ends
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it(dsn: str, tmp_path: Path, number: signal.Signals) -> None:
+    with running_service(tmp_path, dsn) as service:
+        service.process.send_signal(number)
+
+        assert service.process.wait(10) == 0
+        assert [line["event"] for line in service.lines()] == ["started", "stopping", "stopped"]
+        assert service.events("stopping")[0]["signal"] == number.name
+
+
+def test_terminated_it_is_unready_but_answers_until_the_delay_is_over(dsn: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, dsn, SHUTDOWN_DELAY="2") as service:
+        service.wait_until("/readyz", 200)
+        service.process.terminate()
+        service.wait_until("/readyz", 503)
+
+        ready = requests.get(service.operations + "/readyz", timeout=5)
+        call = requests.get(service.api + LIST, timeout=5)
+
+        assert ready.json()["reasons"] == ["The process is about to end."]
+        assert call.status_code == 401
+        assert service.process.wait(10) == 0
+
+
+def test_a_second_signal_ends_it_at_once(dsn: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, dsn, SHUTDOWN_DELAY="60") as service:
+        service.process.terminate()
+        wait_for(lambda: bool(service.events("stopping")))
+        service.process.terminate()
+
+        assert service.process.wait(5) == 128 + signal.SIGTERM
+
+
+def test_a_request_under_way_is_answered(dsn: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, dsn) as service:
+        host, port = service.api.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            head = "POST /api/v1/jobs/pipelines HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{"
+            connection.sendall(head.encode())
+            connection.sendall(b"}")
+            service.process.terminate()
+            answer = connection.recv(65536)
+
+        assert answer.startswith(b"HTTP/1.1 401")
+        assert service.process.wait(10) == 0
+
+
+# ---- what keeps it from starting
+
+
+def one_sentence(*arguments: str, **settings: str) -> tuple[int, str]:
+    """The exit code and what was said, of a command that can't start."""
+    command = [sys.executable, "-m", "service", *arguments]
+    ended = subprocess.run(
+        command, env=environment(**settings), capture_output=True, text=True, timeout=30, check=False
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_a_taken_port_is_said_in_one_sentence(dsn: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        for name, other in (("HTTP_PORT", "OPS_PORT"), ("OPS_PORT", "HTTP_PORT")):
+            said = one_sentence("serve", DATABASE_URL=dsn, **{name: port, other: str(free_port())})
+            assert said == (
+                2,
+                f"flow-pipelines: 127.0.0.1:{port} can't be listened on (Address already in use):"
+                f" set {name} to another port.\n",
+            )
+
+
+def test_a_bad_setting_is_said_in_one_sentence() -> None:
+    assert one_sentence("serve", HTTP_PORT="x") == (
+        2,
+        "flow-pipelines: HTTP_PORT is 'x', but must be a whole number from 1 to 65535.\n",
+    )
+
+
+def test_a_bad_address_is_said_in_one_sentence_without_the_password() -> None:
+    code, said = one_sentence("serve", DATABASE_URL="mysql://me:secret@x/y")
+
+    assert (code, said.count("\n"), "secret" in said) == (2, 1, False)
+
+
+# ---- log lines
+
+
+async def test_one_line_a_request(service: Service, world: World) -> None:
+    ada = await world.user()
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {**ada.headers, "X-Request-Id": "line-1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+
+    await asyncio.to_thread(requests.get, service.api + LIST, headers=headers, timeout=5)
+    await asyncio.to_thread(requests.get, service.api + "/no/such?x=1", headers={"X-Request-Id": "line-2"}, timeout=5)
+
+    wait_for(lambda: len(of_request(service, "line-2")) == 1)
+    (line,) = of_request(service, "line-1")
+    durations = {line.pop(name) for name in ("timestamp", "duration_ms", "database_ms")}
+    assert len(durations) == 3
+    assert line == {
+        "level": "info",
+        "event": "request",
+        "method": "GET",
+        "route": LIST,
+        "status": 200,
+        "code": "OK",
+        "statements": 2,
+        "request_id": "line-1",
+        "trace_id": trace,
+        "organization_id": str(world.id),
+        "user_id": str(ada.id),
+    }
+    (missing,) = of_request(service, "line-2")
+    assert (missing["route"], missing["status"], missing["code"]) == ("unmatched", 404, "NOT_FOUND")
+
+
+def of_request(service: Service, request_id: str) -> list[dict[str, object]]:
+    return [line for line in service.lines() if line.get("request_id") == request_id]
+
+
+async def test_a_client_that_left_is_logged(service: Service, world: World, dsn: str) -> None:
+    ada = await world.user(role="admin")
+    job = await world.job(ada)
+    body = json.dumps({"job_id": job, "pipeline_ids": [str(await world.pipeline())]}).encode()
+    locker = await asyncpg.connect(dsn)
+    lock = locker.transaction()
+    await lock.start()
+    await locker.execute("SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE", job)
+
+    host, port = service.api.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /api/v1/jobs/pipelines HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ada.token}\r\n"
+    writer.write(f"{head}X-Request-Id: left\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    await writer.drain()
+    await asyncio.sleep(0.3)
+    writer.close()
+    await asyncio.sleep(0.2)
+    await lock.rollback()
+    await locker.close()
+
+    await asyncio.to_thread(wait_for, lambda: len(of_request(service, "left")) == 1)
+    (line,) = of_request(service, "left")
+    assert (line["status"], line["code"]) == (499, "CANCELLED")
+
+
+async def test_no_token_in_any_line(service: Service, world: World) -> None:
+    ada = await world.user()
+    for headers in (ada.headers, {"Authorization": "Bearer fp_canary"}, {"X-Request-Id": "the-last", **ada.headers}):
+        await asyncio.to_thread(requests.get, f"{service.api}{LIST}?t={ada.token}", headers=headers, timeout=5)
+
+    wait_for(lambda: len(of_request(service, "the-last")) == 1)
+    log = service.log.read_text()
+    assert ada.token not in log
+    assert "canary" not in log
+
+
+def test_console_lines_where_they_are_asked_for(dsn: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = start(
+            "serve",
+            output=output,
+            DATABASE_URL=dsn,
+            HTTP_PORT=str(free_port()),
+            OPS_PORT="0",
+            LOG_FORMAT="console",
+        )
+    wait_for(lambda: "started" in log.read_text())
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(10) == 0
+    assert not log.read_text().startswith("{")
+
+
+def test_eight_requests_at_once_are_eight_lines(service: Service) -> None:
+    threads = [
+        threading.Thread(
+            target=requests.get,
+            args=(service.api + LIST,),
+            kwargs={"headers": {"X-Request-Id": f"at-once-{n}"}, "timeout": 5},
+        )
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    wait_for(lambda: all(len(of_request(service, f"at-once-{n}")) == 1 for n in range(8)))

@@ -1,0 +1,35 @@
+"""Prints what the migrations make of an empty database, for reading: `make schema` keeps it in sql/schema.sql."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from service.embedded import embedded_postgres
+from service.migrate import migrate
+from service.postgres_programs import find_programs
+
+HEADER = "-- What sql/migrations make of an empty database: written by `make schema`, and for reading only.\n\n"
+
+
+def dump(dsn: str) -> str:
+    """The schema as pg_dump says it, without what differs from version to version."""
+    arguments = ("--schema-only", "--no-owner", "--no-privileges", "--schema=public", "--restrict-key=none", dsn)
+    dumped = find_programs().run("pg_dump", *arguments)
+    if dumped.returncode:
+        raise RuntimeError(dumped.stderr.decode())
+    lines = [
+        line
+        for line in dumped.stdout.decode().splitlines()
+        if not line.startswith(("--", "SET ", "SELECT pg_catalog", "\\")) and "SCHEMA public" not in line
+    ]
+    text = "\n".join(lines)
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return HEADER + text.strip() + "\n"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as directory, embedded_postgres(Path(directory)) as dsn:
+        asyncio.run(migrate(dsn))
+        sys.stdout.write(dump(dsn))

@@ -1,0 +1,170 @@
+"""The rules for using the database, on the real one."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+import service
+from service.database import ConnectionLost, Database, open_database
+from service.errors import Aborted, DeadlineExceeded, Unavailable
+from service.settings import Settings
+
+Raw = Any
+
+
+@pytest.fixture
+async def single(dsn: str, settings: Settings) -> AsyncIterator[Database]:
+    """A pool of one connection: what one unit of work leaves behind, the next one finds."""
+    async with open_database(dsn, replace(settings, database_pool_size=1, statement_timeout=0.3)) as database:
+        yield database
+
+
+async def value(database: Database, statement: str) -> object:
+    async with database.connection() as connection:
+        row = await connection.row("test", statement)
+        return row[0] if row else None
+
+
+async def test_a_failed_transaction_leaves_no_trace(single: Database) -> None:
+    await value(single, "CREATE TABLE IF NOT EXISTS traces (id int)")
+
+    async def insert_and_stop() -> None:
+        async with single.transaction() as connection:
+            await connection.execute("test", "INSERT INTO traces VALUES (1)")
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        await insert_and_stop()
+
+    assert await value(single, "SELECT count(*) FROM traces") == 0
+    assert await value(single, "SELECT pg_current_xact_id_if_assigned()::text") is None
+
+
+async def test_nothing_in_the_service_changes_the_session() -> None:
+    """Connections go back to the pool as they are: no statement may leave anything in the session."""
+    forbidden = re.compile(r'"\s*(?:SET|LISTEN|LOCK|PREPARE|DECLARE|CREATE)\b|pg_advisory_lock|set_config')
+    repositories = Path(service.__file__).parent / "repositories"
+
+    found = {path.name: forbidden.findall(path.read_text()) for path in repositories.glob("*.py")}
+
+    assert len(found) > 5
+    assert {name: hits for name, hits in found.items() if hits} == {}
+
+
+async def test_a_statement_that_takes_too_long(single: Database) -> None:
+    with pytest.raises(DeadlineExceeded):
+        await value(single, "SELECT pg_sleep(5)")
+
+    assert await value(single, "SELECT 1") == 1
+
+
+async def test_a_cancelled_unit_of_work_leaves_a_connection_that_works(single: Database) -> None:
+    working = asyncio.create_task(value(single, "SELECT pg_sleep(5)"))
+    await asyncio.sleep(0.05)
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+    assert await value(single, "SELECT 1") == 1
+
+
+async def test_a_lost_connection_is_unavailable_and_the_next_works(single: Database, raw: Raw) -> None:
+    async def lose_it() -> None:
+        async with single.connection() as connection:
+            row = await connection.row("test", "SELECT pg_backend_pid()")
+            assert row
+            await raw.execute("SELECT pg_terminate_backend($1)", row[0])
+            await asyncio.sleep(0.05)
+            await connection.row("test", "SELECT 1")
+
+    with pytest.raises(Unavailable):
+        await lose_it()
+
+    assert await value(single, "SELECT 1") == 1
+
+
+async def test_a_demoted_primary_is_a_lost_connection(single: Database) -> None:
+    async def write_there() -> None:
+        async with single.transaction() as connection:
+            await connection.execute("test", "SET TRANSACTION READ ONLY")
+            await connection.execute("test", "DELETE FROM jobs")
+
+    with pytest.raises(Unavailable):
+        await write_there()
+
+    assert await value(single, "SELECT 1") == 1
+
+
+async def test_no_connection_free_in_time(single: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.database.ACQUIRE_TIMEOUT", 0.1)
+    async with single.connection():
+        with pytest.raises(Unavailable, match="No connection to the database could be had in time"):
+            await value(single, "SELECT 1")
+
+
+class Flaky:
+    """An operation that fails in a given way, and then succeeds."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = [*failures]
+
+    async def __call__(self) -> str:
+        if self.failures:
+            raise self.failures.pop(0)
+        return "done"
+
+
+CONFLICT = asyncpg.DeadlockDetectedError("deadlock detected")
+LOST = ConnectionLost("gone")
+
+
+async def test_run_decides_again_after_a_conflict(single: Database) -> None:
+    assert await single.run(Flaky(CONFLICT, CONFLICT), only_reads=False) == "done"
+
+
+async def test_run_gives_up_when_conflicts_keep_coming(single: Database) -> None:
+    with pytest.raises(Aborted):
+        await single.run(Flaky(CONFLICT, CONFLICT, CONFLICT), only_reads=False)
+
+
+async def test_run_reads_again_over_another_connection(single: Database) -> None:
+    assert await single.run(Flaky(LOST, LOST), only_reads=True) == "done"
+
+
+async def test_run_never_writes_twice(single: Database) -> None:
+    operation = Flaky(LOST)
+    with pytest.raises(Unavailable):
+        await single.run(operation, only_reads=False)
+
+    assert operation.failures == []
+
+
+async def test_a_real_deadlock_is_decided_again(database: Database, raw: Raw) -> None:
+    await raw.execute("CREATE TABLE IF NOT EXISTS rows_to_lock AS SELECT generate_series(1, 2) AS id")
+    first_locks = asyncio.Barrier(2)
+    lock = "SELECT id FROM rows_to_lock WHERE id = $1 FOR UPDATE"
+
+    async def lock_both(first: int, second: int) -> str:
+        attempts = 0
+
+        async def operation() -> str:
+            nonlocal attempts
+            attempts += 1
+            async with database.transaction() as connection:
+                await connection.row("test", lock, first)
+                if attempts == 1:
+                    await first_locks.wait()
+                await connection.row("test", lock, second)
+            return "done"
+
+        return await database.run(operation, only_reads=False)
+
+    done = await asyncio.gather(lock_both(1, 2), lock_both(2, 1))
+
+    assert [*done] == ["done", "done"]

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from service.errors import StartupError
+from service.settings import Settings, read_settings
+
+NAMES = [
+    *("DATABASE_URL", "DATA_DIR", "HTTP_HOST", "HTTP_PORT", "OPS_PORT", "LOG_LEVEL", "LOG_FORMAT"),
+    *("DATABASE_POOL_SIZE", "STATEMENT_TIMEOUT", "REQUEST_TIMEOUT", "SHUTDOWN_DELAY", "DRAIN_TIMEOUT"),
+    *("MAX_BODY_BYTES", "V1_ERRORS_AS_200"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_defaults() -> None:
+    assert read_settings() == Settings(
+        database_url=None,
+        data_dir=Path(".data"),
+        http_host="127.0.0.1",
+        http_port=8080,
+        ops_port=8081,
+        log_level="INFO",
+        log_format="auto",
+        database_pool_size=10,
+        statement_timeout=5.0,
+        request_timeout=10.0,
+        shutdown_delay=5.0,
+        drain_timeout=10.0,
+        max_body_bytes=1_048_576,
+        v1_errors_as_200=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "read"),
+    [
+        ("HTTP_PORT", "9000", "http_port", 9000),
+        ("OPS_PORT", "0", "ops_port", 0),
+        ("LOG_LEVEL", "debug", "log_level", "DEBUG"),
+        ("LOG_FORMAT", "JSON", "log_format", "json"),
+        ("STATEMENT_TIMEOUT", "0.5", "statement_timeout", 0.5),
+        ("SHUTDOWN_DELAY", "0", "shutdown_delay", 0.0),
+        ("V1_ERRORS_AS_200", "true", "v1_errors_as_200", True),
+        ("DATABASE_URL", "postgresql://x/y", "database_url", "postgresql://x/y"),
+        ("HTTP_PORT", " ", "http_port", 8080),
+    ],
+)
+def test_values(monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, read: object) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert getattr(read_settings(), field) == read
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HTTP_PORT", "http", "HTTP_PORT is 'http', but must be a whole number from 1 to 65535."),
+        ("HTTP_PORT", "0", "HTTP_PORT is '0', but must be a whole number from 1 to 65535."),
+        ("OPS_PORT", "65536", "OPS_PORT is '65536', but must be a whole number from 0 to 65535."),
+        ("DATABASE_POOL_SIZE", "1.5", "DATABASE_POOL_SIZE is '1.5', but must be a whole number from 1 to 500."),
+        ("STATEMENT_TIMEOUT", "-1", "STATEMENT_TIMEOUT is '-1', but must be a number from 0.05 to 3600 (seconds)."),
+        ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT is 'nan', but must be a number from 0.05 to 3600 (seconds)."),
+        ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml', but allowed are auto, json, console."),
+        ("V1_ERRORS_AS_200", "maybe", "V1_ERRORS_AS_200 is 'maybe', but must be true or false."),
+        ("MAX_BODY_BYTES", "1", "MAX_BODY_BYTES is '1', but must be a whole number from 1024 to 1073741824 (bytes)."),
+    ],
+)
+def test_bad_values_name_variable_value_and_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(StartupError) as caught:
+        read_settings()
+
+    assert str(caught.value) == sentence
