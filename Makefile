@@ -3,6 +3,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
@@ -44,7 +46,14 @@ migrate: venv ## Bring the database (embedded, or DATABASE_URL) up to date
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
 
+bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=... for another base image)
+	$(ENGINE) build --file deploy/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) --tag flow-pipelines:$(VERSION) .
+
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) -o requirements/runtime.txt
 	$(LOCK) --group development -c requirements/runtime.txt -o requirements/development.txt
+	$(LOCK) --group bench -o requirements/bench.txt

@@ -1,0 +1,159 @@
+"""`make bench`: the service beside its peers, from an empty directory to the table; README.md here says more."""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+
+from service.embedded import embedded_postgres
+from service.importing import import_records
+from service.migrate import migrate
+from tests.bench.measure import Load, Measurement, measure
+from tests.process.running import running_service
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+WORKLOADS = ("list", "update", "mixed")
+SERVER = ("-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=512MB", "-c", "max_wal_size=8GB")
+DSN = "postgresql://postgres@127.0.0.1:5432/flow_pipelines"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--peers", nargs="*", default=["hello", "rsgi", "fastapi", "fastify"])
+    parser.add_argument("--workloads", nargs="*", default=WORKLOADS, choices=WORKLOADS)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--seed", default="11", help="of the data set")
+    parser.add_argument(
+        "--size", nargs="*", default=[], help="of the data set, as options of dataset.py: --size=--users=100"
+    )
+    parser.add_argument("--directory", type=Path, default=ROOT / ".data" / "bench")
+    parser.add_argument("--json", type=Path, help="write all figures here too")
+    arguments = parser.parse_args()
+    for program in ("wrk", "taskset"):
+        if shutil.which(program) is None:
+            sys.exit(f"make bench takes {program}: on Debian and Ubuntu, 'apt install wrk util-linux'.")
+    run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    directory: Path = arguments.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    python = _install_peers(directory, "fastify" in arguments.peers)
+    data = _make_data(directory, arguments.seed, arguments.size)
+    shutil.rmtree(directory / "postgres", ignore_errors=True)
+    with embedded_postgres(directory / "postgres", SERVER) as dsn:
+        asyncio.run(_load(dsn, data))
+        subprocess.run([python, HERE / "peers" / "load.py", dsn, data], check=True)
+        _write_sample(dsn, data, directory)
+        figures = {
+            workload: _side_by_side(Load(workload, data, arguments.connections, arguments.seconds), arguments, python)
+            for workload in arguments.workloads
+        }
+    if arguments.json:
+        kept = {w: {name: [asdict(m) for m in ms] for name, ms in by.items()} for w, by in figures.items()}
+        arguments.json.write_text(json.dumps(kept, indent=1))
+
+
+def _install_peers(directory: Path, with_node: bool) -> Path:
+    python = directory / "venv" / "bin" / "python"
+    if not python.exists():
+        print("Installing the peers ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
+        install = ("-m", "pip", "install", "--quiet", "--require-hashes", "-r", ROOT / "requirements" / "bench.txt")
+        subprocess.run([python, *install], check=True)
+    if with_node and not (directory / "node_modules").exists():
+        for name in ("package.json", "fastify_app.mjs"):
+            shutil.copy(HERE / "peers" / name, directory)
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund"], cwd=directory, check=True)
+    return python
+
+
+def _make_data(directory: Path, seed: str, size: Sequence[str]) -> Path:
+    data = directory / f"data-{seed}{''.join(size)}"
+    if not (data / "targets.ndjson").exists():
+        print("Making the data set ...", flush=True)
+        subprocess.run([sys.executable, HERE / "dataset.py", "--out", data, "--seed", seed, *size], check=True)
+    return data
+
+
+async def _load(dsn: str, data: Path) -> None:
+    await migrate(dsn)
+    with (data / "data.ndjson").open("rb") as lines:
+        result = await import_records(dsn, lines)
+    total = sum(result.records.values())
+    print(f"imported {total:,} records in {result.seconds:.1f} s: {total / result.seconds:,.0f}/s", flush=True)
+
+
+def _write_sample(dsn: str, data: Path, directory: Path) -> None:
+    """One list answer, for `hello`."""
+    token = (data / "tokens.txt").read_text().split()[0]
+    with running_service(directory, dsn) as service:
+        service.wait_until("/readyz", 200)
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = requests.get(f"{service.api}/api/v1/flow/pipeline", headers=headers, timeout=10)
+    answer.raise_for_status()
+    (data / "sample.json").write_bytes(answer.content)
+
+
+def _commands(directory: Path, python: Path, data: Path) -> dict[str, str]:
+    peers, bin_ = HERE / "peers", python.parent
+    return {
+        "service": f"{sys.executable} -m service serve",
+        "hello": f"{python} {peers}/hello_app.py $PORT {data}/sample.json",
+        "rsgi": f"{bin_}/granian --interface rsgi --loop uvloop --port $PORT --workers 1 --no-ws --log-level error"
+        f" --working-dir {peers} rsgi_app:app",
+        "fastapi": f"{bin_}/uvicorn --app-dir {peers} fastapi_app:app --port $PORT --no-access-log --log-level error",
+        "fastify": f"node {directory}/fastify_app.mjs",
+    }
+
+
+def _side_by_side(load: Load, arguments: argparse.Namespace, python: Path) -> dict[str, list[Measurement]]:
+    commands = _commands(arguments.directory, python, load.data)
+    names = ["service", *(peer for peer in arguments.peers if peer != "hello" or load.workload == "list")]
+    environment = {"DATABASE_URL": DSN, "DSN": DSN, "OPS_PORT": "0", "LOG_FORMAT": "json", "SHUTDOWN_DELAY": "0"}
+    measured: dict[str, list[Measurement]] = defaultdict(list)
+    for number in range(1, arguments.rounds + 1):
+        for name in names:
+            print(f"\r{load.workload}: round {number} of {arguments.rounds}, {name:<10}", end="", flush=True)
+            measured[name].append(measure(commands[name], environment, load))
+    _print_table(load, measured)
+    return measured
+
+
+def _print_table(load: Load, measured: dict[str, list[Measurement]]) -> None:
+    rounds = len(measured["service"])
+    print(
+        f"\r{load.workload}: {load.connections} connections, {rounds} rounds of {load.seconds} s, medians,"
+        f" {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
+    print("| | requests/s | service is | p50 ms | p99 ms | server CPU µs | database CPU µs | MiB | failed |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    ours = measured["service"]
+    for name, runs in measured.items():
+        ratios = [a.requests_per_second / b.requests_per_second for a, b in zip(ours, runs, strict=True)]
+        m = {field: statistics.median(getattr(run, field) for run in runs) for field in asdict(runs[0])}
+        print(
+            f"| {name} | {m['requests_per_second']:,.0f} | {statistics.median(ratios):.2f} x | {m['p50']:.2f}"
+            f" | {m['p99']:.2f} | {m['server_cpu']:.0f} | {m['database_cpu']:.0f} | {m['memory']:.0f}"
+            f" | {sum(run.failed for run in runs)} |"
+        )
+    print(flush=True)
+
+
+if __name__ == "__main__":
+    main()

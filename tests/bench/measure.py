@@ -1,0 +1,130 @@
+"""One server under one load: requests a second, latency, failures, and CPU time of the server and of PostgreSQL."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk sends: "list", "update" or "mixed" (a tenth of it updates), for so many seconds."""
+
+    workload: str
+    data: Path
+    connections: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Latency is in milliseconds, CPU time in microseconds a request, memory in MiB."""
+
+    requests_per_second: float
+    p50: float
+    p99: float
+    server_cpu: float
+    database_cpu: float
+    memory: float
+    failed: int
+
+    @property
+    def cpu(self) -> float:
+        return self.server_cpu + self.database_cpu
+
+
+def measure(command: str, environment: Mapping[str, str], load: Load) -> Measurement:
+    """Start a server by a shell command, which finds PORT in its environment; warm it up, load it, end it."""
+    with _running(command, environment) as (server, port):
+        _wrk(port, load, seconds=2)
+        before = _cpu(server.pid)
+        result = _wrk(port, load, load.seconds)
+        after = _cpu(server.pid)
+        memory = sum(process.memory_info().rss for process in _tree(server.pid)) / 2**20
+    requests = result["requests"]
+    server_cpu, database_cpu = ((end - start) / requests * 1e6 for end, start in zip(after, before, strict=True))
+    return Measurement(
+        requests / result["seconds"],
+        result["p50_us"] / 1e3,
+        result["p99_us"] / 1e3,
+        server_cpu,
+        database_cpu,
+        memory,
+        int(result["bad_status"] + result["socket_errors"]),
+    )
+
+
+@contextmanager
+def _running(command: str, environment: Mapping[str, str]) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        ["taskset", "-c", "0", "sh", "-c", f"exec {command}"],
+        env={**os.environ, **environment, "PORT": str(port), "HTTP_PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait_for(port, server)
+        yield server, port
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(15)
+
+
+def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
+    for _ in range(300):
+        if server.poll() is not None:
+            raise RuntimeError(f"the server ended with {server.returncode} before it listened")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError("the server did not listen within 30 s")
+
+
+def _wrk(port: int, load: Load, seconds: int) -> dict[str, float]:
+    kind, share = {"list": ("list", "0"), "update": ("update", "0"), "mixed": ("list", "0.1")}[load.workload]
+    command = [
+        "taskset",
+        "-c",
+        "1",
+        "wrk",
+        "-t1",
+        f"-c{load.connections}",
+        f"-d{seconds}s",
+        "-s",
+        str(HERE / "calls.lua"),
+    ]
+    said = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}", "--", kind, str(load.data), share],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result: dict[str, float] = json.loads(said.stdout.split("RESULT ", 1)[1])
+    return result
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
+def _cpu(pid: int) -> tuple[float, float]:
+    """CPU seconds used so far by the server's processes, and by every PostgreSQL process."""
+    own = _tree(pid)
+    postgres = [p for p in psutil.process_iter(["name"]) if (p.info["name"] or "").startswith("postgres")]
+    seconds = [sum(sum(process.cpu_times()[:4]) for process in processes) for processes in (own, postgres)]
+    return seconds[0], seconds[1]
