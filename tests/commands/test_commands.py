@@ -1,10 +1,13 @@
 """The command line, as a person or a script meets it."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -185,3 +188,22 @@ def test_wheel_works_from_any_directory(empty_dsn: str, tmp_path: Path) -> None:
         "flow-pipelines = service.__main__:main"
         in (next((tmp_path / "installed").glob("*.dist-info")) / "entry_points.txt").read_text()
     )
+
+
+def test_import_shows_a_person_how_far_it_is(dsn: str, tmp_path: Path) -> None:
+    file = tmp_path / "data.ndjson"
+    file.write_text(json.dumps({"type": "organization", "id": str(uuid4()), "name": "Progress"}) + "\n")
+
+    for arguments, given, shown in ([str(file)], None, "100%"), (["-"], file.read_bytes(), "Importing  0 MB"):
+        terminal, end = pty.openpty()
+        command = [sys.executable, "-m", "service", "import", *arguments]
+        settings = environment(DATABASE_URL=dsn)
+        done = subprocess.run(
+            command, cwd=ROOT, env=settings, input=given, stdout=subprocess.PIPE, stderr=end, check=False
+        )
+        os.close(end)
+        said = os.read(terminal, 65536).decode()
+        os.close(terminal)
+
+        assert done.returncode == 0
+        assert shown in said

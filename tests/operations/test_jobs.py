@@ -1,0 +1,69 @@
+"""Operations called as they are: without HTTP, with typed requests."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from service.authentication import Caller
+from service.call import Call
+from service.database import Database
+from service.errors import NotFound, PermissionDenied
+from service.operations.jobs import NamedPipeline, list_job_pipelines, update_job_pipelines
+from service.permissions import READ, Role
+from service.repositories import jobs
+from service.schemas.jobs import ListJobPipelines, UpdateJobPipelines
+from tests.factories import Member, World
+
+
+def call_by(database: Database, world: World, member: Member, role: Role = Role.MEMBER) -> Call:
+    return Call(Caller(role, None, world.id, member.id, member.username, UUID(int=0)), database, "request")
+
+
+async def test_update_job_pipelines(database: Database, world: World) -> None:
+    ada = await world.user()
+    pipeline = await world.pipeline("p")
+    await world.grant(pipeline, ada)
+    job = await world.job(ada)
+
+    updated = await update_job_pipelines(call_by(database, world, ada), UpdateJobPipelines(job, [pipeline, pipeline]))
+
+    assert updated == [NamedPipeline(pipeline, "p")]
+
+
+async def test_update_job_pipelines_refused_rolls_back_what_it_locked(database: Database, world: World) -> None:
+    ada = await world.user()
+    pipeline = await world.pipeline()
+    await world.grant(pipeline, ada, READ)
+    job = await world.job(ada)
+
+    with pytest.raises(PermissionDenied):
+        await update_job_pipelines(call_by(database, world, ada), UpdateJobPipelines(job, [pipeline]))
+
+    async with database.transaction() as connection:
+        assert await jobs.find_for_update(connection, world.id, job)
+
+
+async def test_update_job_pipelines_while_the_pipeline_is_being_deleted(
+    database: Database, world: World, dsn: str
+) -> None:
+    ada = await world.user()
+    pipeline = await world.pipeline()
+    await world.grant(pipeline, ada)
+    job = await world.job(ada)
+    call, request = call_by(database, world, ada), UpdateJobPipelines(job, [pipeline])
+    async with database.transaction() as deleting:
+        await deleting.execute("test", "DELETE FROM pipelines WHERE id = $1", pipeline)
+        updating = asyncio.create_task(database.run(lambda: update_job_pipelines(call, request), only_reads=False))
+        await asyncio.sleep(0.1)
+        assert not updating.done()
+
+    with pytest.raises(NotFound, match=f"Pipeline {pipeline} does not exist"):
+        await updating
+
+
+async def test_list_job_pipelines_of_an_unknown_job(database: Database, world: World) -> None:
+    ada = await world.user()
+
+    with pytest.raises(NotFound, match="Job nothing does not exist, or you may not see it"):
+        await list_job_pipelines(call_by(database, world, ada, Role.ADMIN), ListJobPipelines("nothing"))

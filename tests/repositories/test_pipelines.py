@@ -1,0 +1,84 @@
+"""What the statements say is granted, against a naive reading of the same rows in random worlds."""
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from service.database import Database
+from service.permissions import EVERYTHING, READ
+from service.repositories import pipelines
+from tests.factories import Member, World
+
+
+@dataclass
+class Truth:
+    """Every grant that was made, as plain tuples: to whom, on which pipeline, what, whether it has expired."""
+
+    grants: list[tuple[UUID, UUID, int, bool]] = field(default_factory=list)
+    groups: dict[UUID, set[UUID]] = field(default_factory=dict)
+
+    def granted(self, user: Member) -> dict[UUID, int]:
+        found: dict[UUID, int] = {}
+        for to, pipeline, access, expired in self.grants:
+            if not expired and (to == user.id or user.id in self.groups.get(to, set())):
+                found[pipeline] = found.get(pipeline, 0) | access | READ
+        return found
+
+
+async def random_world(world: World, seed: int) -> tuple[Truth, list[Member], list[UUID]]:
+    chance = random.Random(seed)  # noqa: S311 - a world, not a secret
+    truth, users = Truth(), [await world.user() for _ in range(3)]
+    ids = [await world.pipeline() for _ in range(4)]
+    for _ in range(3):
+        members = chance.sample(users, chance.randint(0, 3))
+        truth.groups[await world.group(*members)] = {member.id for member in members}
+    now = datetime.now(UTC)
+    grantees: list[Member | UUID] = [*users, *truth.groups]
+    for to in grantees:
+        for pipeline in chance.sample(ids, chance.randint(0, 4)):
+            access, expiry = chance.randint(1, EVERYTHING), chance.choice([None, -1, 1])
+            await world.grant(pipeline, to, access, now + timedelta(hours=expiry) if expiry else None)
+            truth.grants.append((to.id if isinstance(to, Member) else to, pipeline, access, expiry == -1))
+    return truth, users, ids
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_granted_equals_a_naive_reading(database: Database, world: World, seed: int) -> None:
+    truth, users, ids = await random_world(world, seed)
+    job = await world.job(users[0], *ids[:2])
+
+    for user in users:
+        expected = truth.granted(user)
+        async with database.connection() as connection:
+            listed = await pipelines.list_granted(connection, world.id, user.id)
+            of_job = await pipelines.list_of_job(connection, world.id, user.id, job)
+            for_update = await pipelines.list_for_update_of_job(connection, world.id, user.id, job, ids[1:])
+
+        assert {row.id: row.granted for row in listed} == expected
+        assert {row.id: row.granted for row in of_job} == {key: expected.get(key, 0) for key in ids[:2]}
+        assert {row.id: row.granted for row in for_update} == {key: expected.get(key, 0) for key in ids}
+        assert [row.id for row in for_update if row.position] == ids[:2]
+
+
+async def test_list_for_update_of_job_leaves_out_what_does_not_exist(database: Database, world: World) -> None:
+    user, known, unknown = await world.user(), await world.pipeline(), UUID(int=1)
+    job = await world.job(user)
+
+    async with database.connection() as connection:
+        found = await pipelines.list_for_update_of_job(connection, world.id, user.id, job, [unknown, known])
+
+    assert [row.id for row in found] == [known]
+
+
+async def test_list_all_is_of_one_organization(database: Database, world: World) -> None:
+    other = await World.create(world.raw)
+    await other.pipeline()
+    mine = [await world.pipeline(name) for name in ("b", "a")]
+
+    async with database.connection() as connection:
+        found = await pipelines.list_all(connection, world.id)
+
+    assert [row.id for row in found] == mine[::-1]
