@@ -1,13 +1,23 @@
 """The only place where the parts meet."""
 
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
 from aiohttp import web
 
 from service.database import Database
-from service.endpoint import DATABASE, endpoint
+from service.endpoint import DATABASE, TOKEN_USE, endpoint
 from service.health import HEALTH, Health, healthz
 from service.middleware import observe_requests
 from service.routes import ROUTES
 from service.settings import Settings
+from service.token_use import TokenUse
+
+RESERVED: Final = {"job_id": "pipelines", "username": "me"}
+"""What stands in the place of a parameter, but is an address of its own, by the parameter."""
 
 
 def create_app(settings: Settings, database: Database, health: Health) -> web.Application:
@@ -15,10 +25,27 @@ def create_app(settings: Settings, database: Database, health: Health) -> web.Ap
     app = web.Application(middlewares=[observe_requests(settings)], client_max_size=settings.max_body_bytes)
     app[DATABASE] = database
     app[HEALTH] = health
+    app[TOKEN_USE] = TokenUse(database)
+    app.cleanup_ctx.append(_note_token_use)
     app.router.add_get("/healthz", healthz)
     for route in ROUTES:
+        path = re.sub(r"\{(\w+)\}", _pattern, route.path)
         if route.method == "GET":
-            app.router.add_get(route.path, endpoint(route))  # and HEAD with it
+            app.router.add_get(path, endpoint(route))  # and HEAD with it
         else:
-            app.router.add_route(route.method, route.path, endpoint(route))
+            app.router.add_route(route.method, path, endpoint(route))
     return app
+
+
+def _pattern(parameter: re.Match[str]) -> str:
+    name = parameter[1]
+    return f"{{{name}:(?!{RESERVED[name]}$)[^/]+}}" if name in RESERVED else f"{{{name}}}"
+
+
+async def _note_token_use(app: web.Application) -> AsyncIterator[None]:
+    writing = asyncio.create_task(app[TOKEN_USE].write_forever())
+    yield
+    writing.cancel()
+    with suppress(asyncio.CancelledError):
+        await writing
+    await app[TOKEN_USE].write()

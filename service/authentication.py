@@ -38,8 +38,11 @@ def bearer_token(authorization: str | None) -> str:
     return token
 
 
-async def authenticate(database: Database, authorization: str | None) -> Caller:
+async def authenticate(database: Database, authorization: str | None) -> tuple[Caller, bytes]:
     """Who is calling, read after the request arrived: a revoked token is refused from the very next request on.
+
+    Returns:
+        the caller, and a secret that only they and the service know, which signs their page tokens.
 
     Raises:
         Unauthenticated: no token came, or it is unknown, expired or revoked, or its user is disabled.
@@ -49,4 +52,5 @@ async def authenticate(database: Database, authorization: str | None) -> Caller:
         found = await tokens.find_active(connection, digest)
     if found is None:
         raise Unauthenticated.invalid_token()
-    return Caller(found.role, found.scopes, found.organization_id, found.user_id, found.username, found.id)
+    caller = Caller(found.role, found.scopes, found.organization_id, found.user_id, found.username, found.id)
+    return caller, digest

@@ -1,19 +1,39 @@
 """What an operation is given beside its request."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from service.authentication import Caller
 from service.database import Database
+from service.pagination import Pages
 from service.repositories.audit import Actor
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Value]):
+    """What is there now, after it was put there, and whether it was not before."""
+
+    value: Value
+    created: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an operation: who calls, and the database to answer from."""
+    """One call of an operation: who calls, the database to answer from, and what must still be so for it to go on."""
 
     caller: Caller
     database: Database
     request_id: str
+    pages: Pages
+    expect: Callable[[Any], None] = lambda _: None
+    """Given what is there now, as the operation that reads it answers (None: nothing), before it is changed.
+
+    Raises:
+        PreconditionFailed: the caller has seen something else.
+    """
 
     @property
     def actor(self) -> Actor:

@@ -138,6 +138,12 @@ class MethodNotAllowed(ServiceError):
     code, status = "UNIMPLEMENTED", 405
 
 
+class PreconditionFailed(ServiceError):
+    """Plain HTTP's own: what is to be changed is not what the caller has seen."""
+
+    code, status = "FAILED_PRECONDITION", 412
+
+
 class BodyTooLarge(ServiceError):
     """Plain HTTP's own. INVALID_ARGUMENT, as sending it again can't help."""
 

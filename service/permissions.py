@@ -185,3 +185,166 @@ def require(holder: Holder, permission: int, granted: int, what: str) -> None:
     if effective(holder.role, None, granted) & permission:
         raise PermissionDenied.insufficient_scope(f"You may not {what}: the token's scopes lack {name}.", name)
     raise PermissionDenied(f"You may not {what}: that takes {name}.")
+
+
+def require_visible(holder: Holder, granted: int | None, pipeline_id: UUID) -> int:
+    """The holder's access to a pipeline on which they were granted that much (None: it does not exist).
+
+    Raises:
+        NotFound: it does not exist, or they may not read it.
+    """
+    access = 0 if granted is None else holder.access(granted)
+    if not access & READ:
+        raise NotFound(f"Pipeline {pipeline_id} does not exist, or you may not see it.")
+    return access
+
+
+def require_administrator(holder: Holder, what: str) -> None:
+    """Let only administrators pass, by a token whose scopes, if it has any, include "admin".
+
+    Raises:
+        PermissionDenied: it is somebody else; what they may not do is the rest of the sentence.
+    """
+    if holder.role is not Role.ADMIN:
+        raise PermissionDenied(f"You may not {what}: that takes an administrator.")
+    require_scope(holder, SCOPE_ADMIN, "admin", what)
+
+
+def require_scope(holder: Holder, scope: int, name: str, what: str) -> None:
+    """Let only those pass whose token's scopes, if it has any, include one.
+
+    Raises:
+        PermissionDenied: they do not.
+    """
+    if not holder.allows(scope):
+        raise PermissionDenied.insufficient_scope(f"You may not {what}: the token's scopes lack {name}.", name)
+
+
+def require_pipeline_creator(holder: Holder) -> None:
+    """Let only administrators and pipeline administrators create pipelines.
+
+    Who creates one becomes its manager, so a token that may not manage pipelines does not either.
+
+    Raises:
+        PermissionDenied: it is a member, or the token's scopes forbid it.
+    """
+    if holder.role is Role.MEMBER:
+        raise PermissionDenied("You may not create pipelines: that takes a pipeline administrator or an administrator.")
+    require(holder, MANAGE_PIPELINES, 0, "create pipelines")
+
+
+def require_job_changer(holder: Holder, *, owns: bool, what: str) -> None:
+    """Let only a job's owner and administrators change or forget it, by a token that may put jobs into pipelines.
+
+    Raises:
+        PermissionDenied: it is somebody else, or the token's scopes forbid it.
+    """
+    if not owns and holder.role is not Role.ADMIN:
+        raise PermissionDenied(f"You may not {what}: that takes its owner or an administrator.")
+    require_scope(holder, EXECUTE, PERMISSION_NAMES[EXECUTE], what)
+
+
+def check_grant(access: int, *, before: int | None, after: int | None) -> None:
+    """Whether somebody may put one grant in the place of another on a pipeline that they may manage the grants of.
+
+    Nobody grants what they do not hold, and only managers make, change or unmake managers.
+
+    Args:
+        access: what they may do on the pipeline.
+        before: the access that the grant gives now; None if there is none.
+        after: the access that it is to give; None to take it back.
+
+    Raises:
+        PermissionDenied: they may not.
+    """
+    if ((before or 0) | (after or 0)) & MANAGER and not is_manager(access):
+        raise PermissionDenied("You may not make, change or unmake managers: that takes a manager of the pipeline.")
+    missing = (after or 0) & EVERY_PERMISSION & ~access
+    if missing:
+        names = ", ".join(permission_names(missing))
+        raise PermissionDenied(f"You may not grant what you do not hold: {names}.")
+
+
+def check_token_scopes(holder: Holder, scopes: int | None) -> None:
+    """Whether a token may make another with those scopes: they never widen.
+
+    Raises:
+        PermissionDenied: the new one could do what this one can't.
+    """
+    if holder.scopes is not None and (scopes is None or scopes & ~holder.scopes):
+        raise PermissionDenied("You may not make a token that may more than the one you call with.")
+
+
+class Path(StrEnum):
+    """By what a user comes to a permission."""
+
+    USER = "user"
+    GROUP = "group"
+    ROLE = "role"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One path that gives a permission: a grant to the user, one to a group of theirs, or their role."""
+
+    through: Path
+    name: str
+    as_manager: bool
+    """Whether it gives the permission by making a manager, and not by naming it."""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedGrant:
+    """A grant that concerns a user, and by which path."""
+
+    through: Path
+    name: str
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a user holds a permission, or what stops them."""
+
+    permission: int
+    reasons: list[Reason]
+    missing: str | None
+
+
+def explain(role: Role, grants: Iterable[NamedGrant], now: datetime, *, disabled: bool) -> list[Explanation]:
+    """For each of the five permissions, every path that gives it, or what is missing.
+
+    Args:
+        grants: to the user and to their groups, also those that have expired.
+        disabled: a disabled user holds nothing, whatever is granted.
+    """
+    named = [*grants]
+    return [_explain(permission, role, named, now, disabled) for permission in PERMISSION_BITS.values()]
+
+
+def _explain(permission: int, role: Role, grants: list[NamedGrant], now: datetime, disabled: bool) -> Explanation:
+    if disabled:
+        return Explanation(permission, [], "The user is disabled.")
+    reasons = [Reason(Path.ROLE, role.value, as_manager=True)] if role is not Role.MEMBER else []
+    expired = []
+    for named in grants:
+        given = named.grant.access | READ
+        if not given & (permission | MANAGER):
+            continue
+        if union([named.grant], now):
+            by_name = bool(given & permission)
+            reasons.append(Reason(named.through, named.name, not by_name, named.grant.expires_at))
+        else:
+            expired.append(f"{named.through} {named.name}")
+    if reasons:
+        return Explanation(permission, reasons, None)
+    missing = f"Neither the user nor a group of theirs is granted {PERMISSION_NAMES[permission]}"
+    return Explanation(
+        permission, [], missing + (f"; what was granted to {', '.join(expired)} has expired." if expired else ".")
+    )
+
+
+def may_administer(holder: Holder) -> bool:
+    """Whether somebody may do what only administrators may."""
+    return holder.role is Role.ADMIN and holder.allows(SCOPE_ADMIN)

@@ -11,29 +11,43 @@ from service.errors import InvalidArgument
 from service.schemas.request import RequestSchema
 
 
-async def read_arguments(request: web.Request, schema: RequestSchema) -> Any:
-    """What a request asks for, as the schema's dataclass.
+class Reader:
+    """Reads the requests of one operation."""
 
-    The body is JSON whatever its Content-Type says, and is read only if the schema has fields in it.
+    def __init__(self, schema: RequestSchema) -> None:
+        """A field says by its metadata whether it stands in the path or the query; the others are in the body."""
+        self._schema = schema
+        self._places = {
+            field.data_key or name: field.metadata.get("in", "body") for name, field in schema.fields.items()
+        }
+        self._has_body = "body" in self._places.values()
 
-    Raises:
-        InvalidArgument: the body is not JSON, or something is missing, unknown, given twice, or of the wrong type.
-        web.HTTPRequestEntityTooLarge: the body is over the limit.
-    """
-    values = _query(request) | dict(request.match_info)
-    misplaced = [name for name in values if name in schema.fields and schema.fields[name].metadata.get("in") is None]
-    if misplaced:
-        raise _invalid({name: ["Belongs in the body."] for name in misplaced})
-    if any(field.metadata.get("in") is None for field in schema.fields.values()):
-        body = parse_object(await request.read())
-        elsewhere = [name for name in body if name in schema.fields and schema.fields[name].metadata.get("in")]
-        if elsewhere:
-            raise _invalid({name: ["Does not belong in the body."] for name in elsewhere})
-        values = body | values
-    try:
-        return schema.load(values)
-    except ValidationError as error:
-        raise _invalid(_flat(error.messages)) from error
+    async def read(self, request: web.Request) -> Any:
+        """What a request asks for, as the schema's dataclass.
+
+        The body is JSON whatever its Content-Type says, and is read only if fields are in it.
+
+        Raises:
+            InvalidArgument: the body is not JSON, or something is missing, unknown, misplaced, given twice, or of the
+                wrong type.
+            web.HTTPRequestEntityTooLarge: the body is over the limit.
+        """
+        query = _query(request)
+        self._refuse_misplaced(query, "query")
+        values = query | dict(request.match_info)
+        if self._has_body:
+            body = parse_object(await request.read())
+            self._refuse_misplaced(body, "body")
+            values |= body
+        try:
+            return self._schema.load(values)
+        except ValidationError as error:
+            raise _invalid(_flat(error.messages)) from error
+
+    def _refuse_misplaced(self, values: Mapping[str, Any], place: str) -> None:
+        misplaced = [name for name in values if self._places.get(name, place) != place]
+        if misplaced:
+            raise _invalid({name: [f"Belongs in the {self._places[name]}."] for name in misplaced})
 
 
 def _query(request: web.Request) -> dict[str, Any]:
@@ -60,9 +74,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise InvalidArgument(f"The body is not JSON: {error.msg} at character {error.pos}.") from error
     except (RecursionError, ValueError) as error:
-        raise InvalidArgument(
-            "The body is not JSON that can be read: it is nested too deeply, or a number too long."
-        ) from error
+        raise InvalidArgument("The body can't be read: it is nested too deeply, or a number is too long.") from error
     if not isinstance(value, dict):
         raise InvalidArgument("The body must be a JSON object.")
     if "\\u" in text:  # raw ones can't come: UTF-8 has no surrogates, and JSON no raw control characters

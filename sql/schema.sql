@@ -308,6 +308,8 @@ ALTER TABLE ONLY public.users
 
 CREATE INDEX assignments_by_pipeline ON public.assignments USING btree (organization_id, pipeline_id, assigned_at, job_id);
 
+CREATE INDEX audit_by_target ON public.audit USING btree (organization_id, target, id);
+
 CREATE INDEX group_grants_by_pipeline ON public.group_grants USING btree (organization_id, pipeline_id);
 
 CREATE UNIQUE INDEX groups_name_unique ON public.groups USING btree (organization_id, lower(name));
@@ -320,9 +322,11 @@ CREATE INDEX memberships_by_group ON public.memberships USING btree (organizatio
 
 CREATE INDEX pipelines_by_name ON public.pipelines USING btree (organization_id, name, id);
 
-CREATE INDEX tokens_by_user ON public.tokens USING btree (organization_id, user_id);
+CREATE INDEX tokens_by_user ON public.tokens USING btree (organization_id, user_id, created_at, id);
 
 CREATE INDEX user_grants_by_pipeline ON public.user_grants USING btree (organization_id, pipeline_id);
+
+CREATE INDEX users_administrators ON public.users USING btree (organization_id) WHERE ((role = 'admin'::text) AND (NOT disabled));
 
 CREATE UNIQUE INDEX users_username_unique ON public.users USING btree (organization_id, lower(username));
 

@@ -16,11 +16,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from service import middleware
 from service.app import create_app
 from service.database import Database, open_database
 from service.embedded import embedded_postgres
 from service.health import Health
 from service.migrate import migrate
+from service.observation import Observation
 from service.settings import Settings, read_settings
 from tests.factories import World
 
@@ -104,3 +106,17 @@ async def raw(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
 async def world(raw: "asyncpg.Connection[asyncpg.Record]") -> World:
     """A new organization, to be filled by the test."""
     return await World.create(raw)
+
+
+@pytest.fixture
+def observations(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
+    """What was noted about each request of the test, in their order."""
+    noted: list[Observation] = []
+    write = middleware._write_line
+
+    def keep(request: web.Request, observation: Observation) -> None:
+        noted.append(observation)
+        write(request, observation)
+
+    monkeypatch.setattr(middleware, "_write_line", keep)
+    return noted

@@ -55,7 +55,7 @@ async def _prepare(settings: Settings, dsn: str) -> str:
         organization = await the_organization(connection, ORGANIZATION)
         user = await the_user(connection, organization, USER)
         await tokens.revoke_by_name(connection, organization.id, user.id, TOKEN)
-        token = await issue_token(connection, COMMAND_LINE, organization.id, user.id, name=TOKEN)
+        token = await issue_token(connection, COMMAND_LINE, organization.id, user, name=TOKEN)
         return token.secret
 
 

@@ -65,13 +65,13 @@ def create(
                 connection,
                 COMMAND_LINE,
                 found.id,
-                user.id,
+                user,
                 name=name,
                 scopes=scope_set(scopes) if scopes else None,
                 expires_at=datetime.now(UTC) + expires_in if expires_in else None,
             )
         if as_json:
-            click.echo(orjson.dumps({"id": token.id, "username": user.username, "secret": token.secret}))
+            click.echo(orjson.dumps({"id": token.token.id, "username": user.username, "secret": token.secret}))
         else:
             click.echo(token.secret)
             click.echo(f"This token of {user.username} is shown here and nowhere again.", err=True)

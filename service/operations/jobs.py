@@ -1,15 +1,38 @@
 """Operations on jobs and on the pipelines they are in."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from service.call import Call
-from service.errors import NotFound
-from service.operations.pipelines import AccessiblePipeline, list_pipelines, readable
-from service.permissions import check_update, may_see_job
+from service.call import Call, Outcome
+from service.database import Connection
+from service.errors import AlreadyExists, NotFound, PermissionDenied
+from service.names import name_key
+from service.operations.grants import find_user
+from service.operations.pipelines import (
+    AccessiblePipeline,
+    find_visible,
+    list_pipelines,
+    page_start,
+    readable,
+    sort_key,
+)
+from service.pagination import Page
+from service.permissions import (
+    PERMISSION_BITS,
+    READ,
+    Role,
+    check_update,
+    is_manager,
+    may_see_job,
+    require_job_changer,
+)
 from service.repositories import audit, jobs, pipelines
-from service.schemas.jobs import ListJobPipelines, UpdateJobPipelines
-from service.schemas.pipelines import ListPipelines
+from service.repositories.jobs import Job
+from service.repositories.pipelines import GrantedPipeline, PlacedPipeline
+from service.schemas.jobs import ListJobPipelines, ListJobs, NameJob, PutJob, UpdateJobPipelines
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +43,58 @@ class NamedPipeline:
     name: str
 
 
-async def list_job_pipelines(call: Call, request: ListJobPipelines) -> list[AccessiblePipeline]:
+@dataclass(frozen=True, slots=True)
+class WholeJob:
+    """A job, and those of its pipelines that the caller may read, in the job's own order."""
+
+    id: str
+    name: str
+    owner: str
+    created_at: datetime
+    pipelines: list[NamedPipeline]
+
+
+async def list_job_pipelines(call: Call, request: ListJobPipelines) -> Page[AccessiblePipeline]:
     """The pipelines that a job is in and the caller may read, by name, then id; without a job, all they may read.
 
     Raises:
         NotFound: there is no such job, or the caller may not see it.
     """
     if request.job_id is None:
-        return await list_pipelines(call, ListPipelines())
-    caller = call.caller
+        return await list_pipelines(call, request)
+    caller, after = call.caller, call.pages.start(request)
     async with call.database.connection() as connection:
         job = await jobs.find(connection, caller.organization_id, request.job_id)
         found = await pipelines.list_of_job(connection, caller.organization_id, caller.user_id, request.job_id)
-    accesses = [caller.access(pipeline.granted) for pipeline in found]
+    _visible(call, request.job_id, job, found)
+    fitting = [
+        pipeline
+        for pipeline in readable(caller, found)
+        if _fits(pipeline, request) and (after is None or [*map(str, sort_key(pipeline))] > after)
+    ]
+    return call.pages.cut(request, fitting, sort_key)
+
+
+def _fits(pipeline: AccessiblePipeline, request: ListJobPipelines) -> bool:
+    return (
+        (request.name is None or name_key(request.name) in name_key(pipeline.name))
+        and (request.permission is None or bool(pipeline.access & PERMISSION_BITS[request.permission]))
+        and (request.is_manager is None or request.is_manager == is_manager(pipeline.access))
+    )
+
+
+def _visible(call: Call, job_id: str, job: Job | None, found: Sequence[GrantedPipeline]) -> Job:
+    """The job, if the caller may see it, given the pipelines that it is in."""
+    caller = call.caller
+    accesses = (caller.access(pipeline.granted) for pipeline in found)
     if job is None or not may_see_job(caller, owns=job.owner_id == caller.user_id, accesses=accesses):
-        raise _no_such_job(request.job_id)
-    return readable(caller, found)
+        raise NotFound(f"Job {job_id} does not exist, or you may not see it.")
+    return job
+
+
+def _whole(call: Call, job: Job, found: Sequence[GrantedPipeline]) -> WholeJob:
+    seen = [NamedPipeline(row.id, row.name) for row in found if call.caller.access(row.granted) & READ]
+    return WholeJob(job.id, job.name, job.owner, job.created_at, seen)
 
 
 async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[NamedPipeline]:
@@ -44,28 +103,184 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
     Raises:
         NotFound: there is no such job or pipeline, or the caller may not see it.
         PermissionDenied: the caller may not put jobs into, or take them out of, one of the pipelines.
+        PreconditionFailed: the job's pipelines are not those that the caller has seen.
     """
-    caller, job_id = call.caller, request.job_id
+    caller = call.caller
     async with call.database.transaction() as connection:
-        job = await jobs.find_for_update(connection, caller.organization_id, job_id)
-        found = await pipelines.list_for_update_of_job(
-            connection, caller.organization_id, caller.user_id, job_id, request.pipeline_ids
+        job = await jobs.find_for_update(connection, caller.organization_id, request.job_id)
+        found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids)
+        current = [pipeline for pipeline in found if pipeline.position is not None]
+        job = _visible(call, request.job_id, job, current)
+        return await _replace(connection, call, job, found, request.pipeline_ids)
+
+
+async def _pipelines_concerned(
+    connection: Connection, call: Call, job_id: str, wanted: Sequence[UUID]
+) -> list[PlacedPipeline]:
+    return await pipelines.list_for_update_of_job(
+        connection, call.caller.organization_id, call.caller.user_id, job_id, wanted
+    )
+
+
+async def _replace(
+    connection: Connection, call: Call, job: Job, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]
+) -> list[NamedPipeline]:
+    """Replace the pipelines of a locked job, given all that are concerned."""
+    caller = call.caller
+    known = {pipeline.id: pipeline for pipeline in found}
+    current = {pipeline.id: pipeline.granted for pipeline in found if pipeline.position is not None}
+    wanted = {key: known[key].granted if key in known else None for key in pipeline_ids}
+    check_update(caller, owns=job.owner_id == caller.user_id, current=current, wanted=wanted)
+    call.expect(Page(sorted(readable(caller, [each for each in found if each.id in current]), key=sort_key)))
+    if list(wanted) != list(current):
+        before, after = {"pipeline_ids": list(current)}, {"pipeline_ids": list(wanted)}
+        await jobs.replace_assignments(connection, caller.organization_id, job.id, list(wanted))
+        await audit.insert(
+            connection, caller.organization_id, call.actor, "job.update_pipelines", f"job:{job.id}", before, after
         )
-        known = {pipeline.id: pipeline for pipeline in found}
-        current = {pipeline.id: pipeline.granted for pipeline in found if pipeline.position is not None}
-        wanted = {key: known[key].granted if key in known else None for key in request.pipeline_ids}
-        owns = job is not None and job.owner_id == caller.user_id
-        if job is None or not may_see_job(caller, owns=owns, accesses=map(caller.access, current.values())):
-            raise _no_such_job(job_id)
-        check_update(caller, owns=owns, current=current, wanted=wanted)
-        if list(wanted) != list(current):
-            before, after = {"pipeline_ids": list(current)}, {"pipeline_ids": list(wanted)}
-            await jobs.replace_assignments(connection, caller.organization_id, job_id, list(wanted))
-            await audit.insert(
-                connection, caller.organization_id, call.actor, "job.update_pipelines", f"job:{job_id}", before, after
-            )
     return [NamedPipeline(key, known[key].name) for key in wanted]
 
 
-def _no_such_job(job_id: str) -> NotFound:
-    return NotFound(f"Job {job_id} does not exist, or you may not see it.")
+async def put_job(call: Call, request: PutJob) -> Outcome[WholeJob]:
+    """Register a job, or change it: asked for twice, it is done once.
+
+    Raises:
+        PermissionDenied: the caller neither owns the job nor is an administrator, or may not put it into a pipeline.
+        NotFound: there is no such owner or pipeline, or the caller may not see it.
+        AlreadyExists: somebody else has a job of that id, which the caller may not see.
+        PreconditionFailed: the job is not what the caller has seen.
+    """
+    caller, organization_id = call.caller, call.caller.organization_id
+    if request.owner and request.owner.lower() != caller.username.lower() and caller.role is not Role.ADMIN:
+        raise PermissionDenied("You may not make somebody else the owner of a job: that takes an administrator.")
+    require_job_changer(caller, owns=True, what="register or change jobs")
+    async with call.database.transaction() as connection:
+        owner = await find_user(connection, organization_id, request.owner or caller.username)
+        created = await jobs.insert(connection, organization_id, request.job_id, owner.id, request.name or "")
+        job = await jobs.find_for_update(connection, organization_id, request.job_id)
+        assert job is not None  # noqa: S101 - it is there since the statement before
+        found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
+        current = [pipeline for pipeline in found if pipeline.position is not None]
+        if created:
+            call.expect(None)
+            await _audit(connection, call, "job.create", job.id, None, _state(job))
+        else:
+            job = await _change(connection, call, request, job, current)
+        if request.pipeline_ids is not None:
+            unguarded = replace(call, expect=lambda _: None)  # what was expected has been seen to be so
+            await _replace(connection, unguarded, job, found, request.pipeline_ids)
+            current = [pipeline for key in request.pipeline_ids for pipeline in found if pipeline.id == key]
+    return Outcome(_whole(call, job, list(dict.fromkeys(current))), created)
+
+
+async def _change(
+    connection: Connection, call: Call, request: PutJob, job: Job, current: Sequence[GrantedPipeline]
+) -> Job:
+    """Change the name or owner of a job that is there and locked, if that is asked for."""
+    caller = call.caller
+    owns = job.owner_id == caller.user_id
+    if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
+        raise AlreadyExists(f"Job {job.id} is somebody else's: choose another id.")
+    call.expect(_whole(call, job, current))
+    name = job.name if request.name is None else request.name
+    owner = await find_user(connection, caller.organization_id, request.owner or job.owner)
+    if (name, owner.id) == (job.name, job.owner_id):
+        return job
+    require_job_changer(caller, owns=owns, what="change this job")
+    await jobs.update(connection, caller.organization_id, job.id, owner.id, name)
+    changed = Job(job.id, owner.id, owner.username, name, job.created_at)
+    await _audit(connection, call, "job.update", job.id, _state(job), _state(changed))
+    return changed
+
+
+def _state(job: Job) -> dict[str, Any]:
+    return {"name": job.name, "owner": job.owner}
+
+
+async def _audit(
+    connection: Connection,
+    call: Call,
+    action: str,
+    job_id: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    await audit.insert(connection, call.caller.organization_id, call.actor, action, f"job:{job_id}", before, after)
+
+
+async def get_job(call: Call, request: NameJob) -> WholeJob:
+    """One job.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+    """
+    async with call.database.connection() as connection:
+        return _whole(call, *await _find(connection, call, request.job_id, jobs.find))
+
+
+async def _find(
+    connection: Connection, call: Call, job_id: str, find: Callable[[Connection, UUID, str], Awaitable[Job | None]]
+) -> tuple[Job, list[GrantedPipeline]]:
+    """A visible job, and all the pipelines that it is in, in its own order."""
+    caller = call.caller
+    job = await find(connection, caller.organization_id, job_id)
+    of_each = await jobs.pipelines_of_each(connection, caller.organization_id, caller.user_id, [job_id])
+    return _visible(call, job_id, job, of_each[job_id]), of_each[job_id]
+
+
+async def delete_job(call: Call, request: NameJob) -> None:
+    """Forget a job; the pipelines it was in stay.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+        PermissionDenied: the caller neither owns it nor is an administrator.
+        PreconditionFailed: it is not what the caller has seen.
+    """
+    caller = call.caller
+    async with call.database.transaction() as connection:
+        job, found = await _find(connection, call, request.job_id, jobs.find_for_update)
+        require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")
+        call.expect(_whole(call, job, found))
+        await jobs.delete(connection, caller.organization_id, job.id)
+        before = {**_state(job), "pipeline_ids": [pipeline.id for pipeline in found]}
+        await _audit(connection, call, "job.delete", job.id, before, None)
+
+
+async def list_jobs(call: Call, request: ListJobs) -> Page[WholeJob]:
+    """The jobs that the caller can see, newest first.
+
+    Raises:
+        NotFound: there is no such pipeline or owner, or the caller may not see it.
+    """
+    caller, organization_id = call.caller, call.caller.organization_id
+    after, size = page_start(call, request)
+    async with call.database.connection() as connection:
+        if request.pipeline_id:
+            await find_visible(connection, call, request.pipeline_id)
+        owner = await find_user(connection, organization_id, request.owner) if request.owner else None
+        found = await jobs.page(
+            connection,
+            organization_id,
+            caller.user_id,
+            everything=caller.sees_every_job,
+            readable=await _readable_ids(connection, call),
+            pipeline_id=request.pipeline_id,
+            owner_id=owner.id if owner else None,
+            after=after,
+            limit=size + 1,
+        )
+        of_each = await jobs.pipelines_of_each(connection, organization_id, caller.user_id, [job.id for job in found])
+    page = call.pages.cut(request, found, lambda job: (job.created_at, job.id), size)
+    return Page([_whole(call, job, of_each[job.id]) for job in page.items], page.next_page_token)
+
+
+async def _readable_ids(connection: Connection, call: Call) -> list[UUID]:
+    """The pipelines whose jobs the caller sees; none are needed for those who see every job."""
+    caller = call.caller
+    if caller.sees_every_job:
+        return []
+    if caller.role is Role.MEMBER:
+        found = await pipelines.list_granted(connection, caller.organization_id, caller.user_id)
+    else:
+        found = await pipelines.list_all(connection, caller.organization_id)
+    return [pipeline.id for pipeline in readable(caller, found)]

@@ -1,14 +1,39 @@
 """Operations on pipelines."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from uuid import UUID
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
 
 from service.authentication import Caller
 from service.call import Call
-from service.permissions import READ, Role
-from service.repositories import pipelines
-from service.schemas.pipelines import ListPipelines
+from service.database import Connection
+from service.errors import FailedPrecondition
+from service.pagination import DEFAULT_PAGE_SIZE, Page, PagedRequest
+from service.permissions import (
+    DELETE,
+    EVERY_PERMISSION,
+    EVERYTHING,
+    MANAGER,
+    PERMISSION_BITS,
+    READ,
+    WRITE,
+    Role,
+    require,
+    require_pipeline_creator,
+    require_visible,
+)
+from service.repositories import audit, grants, pipelines
+from service.repositories.pipelines import Filters, GrantedPipeline, Pipeline, QueuedJob
+from service.schemas.pipelines import (
+    CreatePipeline,
+    DeletePipeline,
+    GetPipeline,
+    ListPipelineJobs,
+    ListPipelines,
+    UpdatePipeline,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +45,181 @@ class AccessiblePipeline:
     access: int
 
 
-async def list_pipelines(call: Call, _: ListPipelines) -> list[AccessiblePipeline]:
-    """Every pipeline that the caller may read, by name, then id."""
+@dataclass(frozen=True, slots=True)
+class WholePipeline(AccessiblePipeline):
+    """All that is said of a pipeline."""
+
+    description: str
+    created_at: datetime
+    updated_at: datetime
+
+
+async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessiblePipeline]:
+    """Every pipeline that the caller may read and that fits the filters, by name, then id."""
     caller = call.caller
+    filters = _filters(call, request)
+    if filters is None:
+        return Page([])
     async with call.database.connection() as connection:
         if caller.role is Role.MEMBER:
-            found = await pipelines.list_granted(connection, caller.organization_id, caller.user_id)
+            found = await pipelines.list_granted(connection, caller.organization_id, caller.user_id, filters)
         else:
-            found = await pipelines.list_all(connection, caller.organization_id)
-    return readable(caller, found)
+            found = await pipelines.list_all(connection, caller.organization_id, filters)
+    return call.pages.cut(request, readable(caller, found), sort_key)
 
 
-def readable(caller: Caller, found: Iterable[pipelines.GrantedPipeline]) -> list[AccessiblePipeline]:
+def _filters(call: Call, request: ListPipelines) -> Filters | None:
+    """What the statement is to look for; None if nothing can fit, whatever is granted."""
+    caller, after = call.caller, call.pages.start(request)
+    holding = READ | (PERMISSION_BITS[request.permission] if request.permission else 0)
+    limit = request.page_size + 1 if request.page_size else None
+    lacking = 0
+    if request.is_manager:
+        holding = EVERYTHING
+    elif request.is_manager is False and caller.allows(EVERY_PERMISSION):
+        lacking = MANAGER
+    if holding & ~caller.access(EVERYTHING) or (lacking and caller.role is not Role.MEMBER):
+        return None
+    return Filters(request.name, holding, lacking, after, limit)
+
+
+def readable(caller: Caller, found: Iterable[GrantedPipeline]) -> list[AccessiblePipeline]:
     """Those pipelines that the caller may read, with what they may do on each."""
     accessible = [AccessiblePipeline(row.id, row.name, caller.access(row.granted)) for row in found]
     return [pipeline for pipeline in accessible if pipeline.access & READ]
+
+
+def sort_key(pipeline: AccessiblePipeline) -> tuple[str, UUID]:
+    """The order of lists of pipelines."""
+    return pipeline.name, pipeline.id
+
+
+async def create_pipeline(call: Call, request: CreatePipeline) -> WholePipeline:
+    """Create a pipeline; who creates it becomes its manager.
+
+    Raises:
+        PermissionDenied: the caller is no pipeline administrator or administrator, or their token is too narrow.
+        AlreadyExists: there is one of that name.
+    """
+    caller, pipeline_id = call.caller, uuid4()
+    require_pipeline_creator(caller)
+    async with call.database.transaction() as connection:
+        created_at, updated_at = await pipelines.insert(
+            connection, caller.organization_id, pipeline_id, request.name, request.description
+        )
+        await grants.put(connection, caller.organization_id, pipeline_id, "user", caller.user_id, EVERYTHING, None)
+        after = {"name": request.name, "description": request.description, "manager": caller.username}
+        await _audit(connection, call, "pipeline.create", pipeline_id, None, after)
+    access = caller.access(EVERYTHING)
+    return WholePipeline(pipeline_id, request.name, access, request.description, created_at, updated_at)
+
+
+async def get_pipeline(call: Call, request: GetPipeline) -> WholePipeline:
+    """One pipeline.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+    """
+    async with call.database.connection() as connection:
+        return (await find_visible(connection, call, request.pipeline_id))[0]
+
+
+async def find_visible(
+    connection: Connection, call: Call, pipeline_id: UUID, *, for_update: bool = False
+) -> tuple[WholePipeline, int]:
+    """A pipeline that the caller may read, locked if it is to be changed, and what was granted to them on it.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+    """
+    caller, find = call.caller, pipelines.find_for_update if for_update else pipelines.find
+    found = await find(connection, caller.organization_id, caller.user_id, pipeline_id)
+    access = require_visible(caller, found.granted if found else None, pipeline_id)
+    assert found is not None  # noqa: S101 - what does not exist is not visible
+    return _whole(found, access), found.granted
+
+
+def _whole(found: Pipeline, access: int) -> WholePipeline:
+    return WholePipeline(found.id, found.name, access, found.description, found.created_at, found.updated_at)
+
+
+async def update_pipeline(call: Call, request: UpdatePipeline) -> WholePipeline:
+    """Rename or describe a pipeline.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+        PermissionDenied: the caller may not write it.
+        PreconditionFailed: it is not what the caller has seen.
+        AlreadyExists: there is another one of that name.
+    """
+    async with call.database.transaction() as connection:
+        old, granted = await find_visible(connection, call, request.pipeline_id, for_update=True)
+        require(call.caller, WRITE, granted, "change this pipeline")
+        call.expect(old)
+        name = old.name if request.name is None else request.name
+        description = old.description if request.description is None else request.description
+        if (name, description) == (old.name, old.description):
+            return old
+        updated_at = await pipelines.update(connection, call.caller.organization_id, old.id, name, description)
+        before = {"name": old.name, "description": old.description}
+        after = {"name": name, "description": description}
+        await _audit(connection, call, "pipeline.update", old.id, before, after)
+    return WholePipeline(old.id, name, old.access, description, old.created_at, updated_at)
+
+
+async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
+    """Delete a pipeline and everything granted on it; the jobs in it stay.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+        PermissionDenied: the caller may not delete it.
+        PreconditionFailed: it is not what the caller has seen.
+        FailedPrecondition: jobs are in it, and it is not forced.
+    """
+    organization_id = call.caller.organization_id
+    async with call.database.transaction() as connection:
+        old, granted = await find_visible(connection, call, request.pipeline_id, for_update=True)
+        require(call.caller, DELETE, granted, "delete this pipeline")
+        call.expect(old)
+        jobs = await pipelines.count_jobs(connection, organization_id, old.id)
+        if jobs and not request.force:
+            are = "1 job is" if jobs == 1 else f"{jobs:,} jobs are"
+            raise FailedPrecondition(f"{are} in this pipeline: take them out first, or delete with force=true.")
+        lost = [_grant_state(grant) for grant in await grants.list_of_pipeline(connection, organization_id, old.id)]
+        await pipelines.delete(connection, organization_id, old.id)
+        before = {"name": old.name, "description": old.description, "jobs": jobs, "grants": lost}
+        await _audit(connection, call, "pipeline.delete", old.id, before, None)
+
+
+def _grant_state(grant: grants.Grant) -> dict[str, Any]:
+    return {"to": f"{grant.kind}:{grant.name}", **grants.state(grant.access, grant.expires_at)}
+
+
+async def list_pipeline_jobs(call: Call, request: ListPipelineJobs) -> Page[QueuedJob]:
+    """The queue of a pipeline, oldest first.
+
+    Raises:
+        NotFound: there is no such pipeline, or the caller may not see it.
+    """
+    after, size = page_start(call, request)
+    async with call.database.connection() as connection:
+        await find_visible(connection, call, request.pipeline_id)
+        found = await pipelines.list_jobs(connection, call.caller.organization_id, request.pipeline_id, after, size + 1)
+    return call.pages.cut(request, found, lambda job: (job.assigned_at, job.id), size)
+
+
+def page_start(call: Call, request: PagedRequest) -> tuple[list[Any] | None, int]:
+    """Where a page begins, and its size, of a list that is never answered whole."""
+    return call.pages.start(request), request.page_size or DEFAULT_PAGE_SIZE
+
+
+async def _audit(
+    connection: Connection,
+    call: Call,
+    action: str,
+    pipeline_id: UUID,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    organization_id, target = call.caller.organization_id, f"pipeline:{pipeline_id}"
+    await audit.insert(connection, organization_id, call.actor, action, target, before, after)

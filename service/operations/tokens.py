@@ -3,14 +3,29 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.authentication import token_digest
+from service.call import Call
 from service.database import Connection
-from service.permissions import scope_names
+from service.errors import NotFound, PermissionDenied
+from service.operations.grants import find_user
+from service.operations.pipelines import page_start
+from service.pagination import Page
+from service.permissions import (
+    SCOPE_TOKENS,
+    Role,
+    check_token_scopes,
+    require_administrator,
+    require_scope,
+    scope_names,
+)
 from service.repositories import audit, tokens
 from service.repositories.audit import Actor
+from service.repositories.tokens import Token
+from service.repositories.users import User
+from service.schemas.tokens import CreateToken, ListTokens, NameToken
 
 TOKEN_PREFIX: Final = "fp_"  # noqa: S105 - not a secret, but what all of them begin with
 """What every token begins with, so that scanners for leaked secrets can tell one."""
@@ -20,29 +35,138 @@ TOKEN_PREFIX: Final = "fp_"  # noqa: S105 - not a secret, but what all of them b
 class NewToken:
     """A token just made, and its secret, which nothing else ever holds."""
 
-    id: UUID
+    token: Token
     secret: str
+
+
+async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
+    """The caller's tokens, or another user's, newest first, without those revoked.
+
+    Raises:
+        PermissionDenied: they are another user's, and the caller is no administrator; or the token is too narrow.
+        NotFound: there is no such user.
+    """
+    after, size = page_start(call, request)
+    async with call.database.connection() as connection:
+        user = await _whose(connection, call, request.username, "see")
+        found = await tokens.page_of_user(connection, call.caller.organization_id, user.id, after, size + 1)
+    return call.pages.cut(request, found, lambda token: (token.created_at, token.id), size)
+
+
+async def _whose(connection: Connection, call: Call, username: str | None, what: str) -> User:
+    """The user whose tokens a call is about: the caller, or for administrators anyone."""
+    caller = call.caller
+    require_scope(caller, SCOPE_TOKENS, "tokens", f"{what} tokens")
+    if username is None or username.lower() == caller.username.lower():
+        return await find_user(connection, caller.organization_id, caller.username)
+    require_administrator(caller, f"{what} somebody else's tokens")
+    return await find_user(connection, caller.organization_id, username)
+
+
+async def create_token(call: Call, request: CreateToken) -> NewToken:
+    """Make a token. It can do no more, and live no longer, than the one that it is made with.
+
+    Raises:
+        PermissionDenied: it is for somebody else, and the caller is no administrator; or it would widen.
+        NotFound: there is no such user.
+    """
+    caller = call.caller
+    async with call.database.transaction() as connection:
+        user = await _whose(connection, call, request.username, "make")
+        check_token_scopes(caller, request.scopes)
+        expires_at = _within(await tokens.find(connection, caller.organization_id, caller.token_id), request.expires_at)
+        return await issue_token(
+            connection,
+            call.actor,
+            caller.organization_id,
+            user,
+            name=request.name,
+            scopes=request.scopes,
+            expires_at=expires_at,
+        )
+
+
+def _within(mine: Token | None, expires_at: datetime | None) -> datetime | None:
+    """When a new token expires: with the one that makes it, if nothing else is said."""
+    limit = mine.expires_at if mine else None
+    if limit is None or (expires_at is not None and expires_at <= limit):
+        return expires_at
+    if expires_at is None:
+        return limit
+    raise PermissionDenied("You may not make a token that lives longer than the one you call with.")
 
 
 async def issue_token(
     connection: Connection,
     actor: Actor,
     organization_id: UUID,
-    user_id: UUID,
+    user: User,
     *,
     name: str = "",
     scopes: int | None = None,
     expires_at: datetime | None = None,
 ) -> NewToken:
-    """Make a token for a user within a transaction, with its audit row.
+    """Make a token for a user within a transaction, by whoever may, with its audit row.
 
     Args:
         scopes: a bit set of permissions.py; None for all that the user may.
     """
-    token = NewToken(uuid4(), TOKEN_PREFIX + secrets.token_hex(32))
-    await tokens.insert(
-        connection, organization_id, token.id, user_id, name, token_digest(token.secret), scopes, expires_at
+    token_id, secret = uuid4(), TOKEN_PREFIX + secrets.token_hex(32)
+    created_at = await tokens.insert(
+        connection, organization_id, token_id, user.id, name, token_digest(secret), scopes, expires_at
     )
-    after = {"user_id": user_id, "name": name, "scopes": scope_names(scopes), "expires_at": expires_at}
-    await audit.insert(connection, organization_id, actor, "token.create", f"token:{token.id}", None, after)
-    return token
+    token = Token(token_id, user.id, user.username, name, scopes, expires_at, created_at, None)
+    await audit.insert(connection, organization_id, actor, "token.create", f"token:{token_id}", None, _state(token))
+    return NewToken(token, secret)
+
+
+def _state(token: Token) -> dict[str, Any]:
+    return {
+        "username": token.username,
+        "name": token.name,
+        "scopes": scope_names(token.scopes),
+        "expires_at": token.expires_at,
+    }
+
+
+async def get_token(call: Call, request: NameToken) -> Token:
+    """One token.
+
+    Raises:
+        NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
+        PermissionDenied: the token that calls is too narrow.
+    """
+    async with call.database.connection() as connection:
+        return await _find(connection, call, request.token_id, "see")
+
+
+async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -> Token:
+    caller = call.caller
+    require_scope(caller, SCOPE_TOKENS, "tokens", f"{what} tokens")
+    found = await tokens.find(connection, caller.organization_id, token_id)
+    if found is None or (found.user_id != caller.user_id and caller.role is not Role.ADMIN):
+        raise NotFound(f"Token {token_id} does not exist, or you may not see it.")
+    if found.user_id != caller.user_id:
+        require_administrator(caller, f"{what} somebody else's tokens")
+    return found
+
+
+async def revoke_token(call: Call, request: NameToken) -> None:
+    """Revoke a token: it is refused from the very next request on.
+
+    Raises:
+        NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
+        PermissionDenied: the token that calls is too narrow.
+        PreconditionFailed: it is not what the caller has seen.
+    """
+    async with call.database.transaction() as connection:
+        token = await _find(connection, call, request.token_id, "revoke")
+        call.expect(token)
+        await withdraw_token(connection, call.actor, call.caller.organization_id, token)
+
+
+async def withdraw_token(connection: Connection, actor: Actor, organization_id: UUID, token: Token) -> None:
+    """The same within a transaction, by whoever may."""
+    if await tokens.revoke(connection, organization_id, token.id):
+        target = f"token:{token.id}"
+        await audit.insert(connection, organization_id, actor, "token.revoke", target, _state(token), None)

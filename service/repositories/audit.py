@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from service.database import Connection
@@ -60,3 +62,63 @@ async def insert(
 
 def _json(state: Mapping[str, Any] | None) -> str | None:
     return None if state is None else orjson.dumps(state, default=str).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the trail."""
+
+    id: int
+    at: datetime
+    actor: str
+    token_id: UUID | None
+    action: str
+    target: str
+    before: Any
+    after: Any
+    request_id: str | None
+
+
+async def page(
+    connection: Connection,
+    organization_id: UUID,
+    *,
+    actor: str | None,
+    action: str | None,
+    target: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    after: int | None,
+    limit: int,
+) -> list[Entry]:
+    """The trail, newest first, from behind an entry on."""
+    rows = await connection.rows(
+        "audit.page",
+        """
+        SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before, a.after, a.request_id
+        FROM audit a
+        WHERE a.organization_id = $1
+          AND ($2::text IS NULL OR lower(a.actor) = lower($2))
+          AND ($3::text IS NULL OR a.action = $3)
+          AND ($4::text IS NULL OR a.target = $4)
+          AND ($5::timestamptz IS NULL OR a.at >= $5)
+          AND ($6::timestamptz IS NULL OR a.at < $6)
+          AND ($7::bigint IS NULL OR a.id < $7)
+        ORDER BY a.id DESC
+        LIMIT $8
+        """,
+        organization_id,
+        actor,
+        action,
+        target,
+        since,
+        until,
+        after,
+        limit,
+    )
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: asyncpg.Record) -> Entry:
+    states = {name: orjson.loads(row[name]) if row[name] else None for name in ("before", "after")}
+    return Entry(**{**row, **states})

@@ -1,21 +1,32 @@
 """Statements on jobs, and on which pipelines they are in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from service.database import Connection
+from service.repositories.pipelines import GRANTED, GrantedPipeline
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job, as far as deciding about it takes."""
+    """A job."""
 
     id: str
     owner_id: UUID
+    owner: str
+    name: str
+    created_at: datetime
 
 
-FIND = "SELECT j.id, j.owner_id FROM jobs j WHERE j.organization_id = $1 AND j.id = $2"
+FIND: Final = """
+    SELECT j.id, j.owner_id, u.username, j.name, j.created_at
+    FROM jobs j
+    JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
+    WHERE j.organization_id = $1 AND j.id = $2
+"""
 
 
 async def find(connection: Connection, organization_id: UUID, job_id: str) -> Job | None:
@@ -25,9 +36,45 @@ async def find(connection: Connection, organization_id: UUID, job_id: str) -> Jo
 
 
 async def find_for_update(connection: Connection, organization_id: UUID, job_id: str) -> Job | None:
-    """The same, locked: whoever else wants to change its pipelines waits until this transaction ends."""
-    row = await connection.row("jobs.find_for_update", f"{FIND} FOR NO KEY UPDATE", organization_id, job_id)
+    """The same, locked: whoever else wants to change it or its pipelines waits until this transaction ends."""
+    row = await connection.row("jobs.find_for_update", f"{FIND} FOR NO KEY UPDATE OF j", organization_id, job_id)
     return Job(*row) if row else None
+
+
+async def insert(connection: Connection, organization_id: UUID, job_id: str, owner_id: UUID, name: str) -> bool:
+    """Add a job; False if there is one of that id."""
+    row = await connection.row(
+        "jobs.insert",
+        """
+        INSERT INTO jobs (organization_id, id, owner_id, name) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (organization_id, id) DO NOTHING
+        RETURNING id
+        """,
+        organization_id,
+        job_id,
+        owner_id,
+        name,
+    )
+    return row is not None
+
+
+async def update(connection: Connection, organization_id: UUID, job_id: str, owner_id: UUID, name: str) -> None:
+    """Change a locked job's owner and name."""
+    await connection.execute(
+        "jobs.update",
+        "UPDATE jobs SET owner_id = $3, name = $4 WHERE organization_id = $1 AND id = $2",
+        organization_id,
+        job_id,
+        owner_id,
+        name,
+    )
+
+
+async def delete(connection: Connection, organization_id: UUID, job_id: str) -> None:
+    """Forget a job, and its places in pipelines."""
+    await connection.execute(
+        "jobs.delete", "DELETE FROM jobs WHERE organization_id = $1 AND id = $2", organization_id, job_id
+    )
 
 
 async def replace_assignments(
@@ -51,3 +98,75 @@ async def replace_assignments(
         job_id,
         pipeline_ids,
     )
+
+
+_PAGE: Final = """
+    SELECT j.id, j.owner_id, u.username, j.name, j.created_at
+    FROM jobs j
+    JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
+    WHERE j.organization_id = $1
+      AND ($3::uuid IS NULL OR EXISTS (
+          SELECT FROM assignments a WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = $3
+      ))
+      AND ($4::uuid IS NULL OR j.owner_id = $4)
+      AND ($5::text IS NULL OR (j.created_at, j.id) < ($5::text::timestamptz, $6))
+"""
+
+
+async def page(
+    connection: Connection,
+    organization_id: UUID,
+    user_id: UUID,
+    *,
+    everything: bool,
+    readable: Sequence[UUID],
+    pipeline_id: UUID | None,
+    owner_id: UUID | None,
+    after: Sequence[Any] | None,
+    limit: int,
+) -> list[Job]:
+    """Jobs, newest first: all of them, or a user's own and those in one of the pipelines that they may read."""
+    rows = await connection.rows(
+        "jobs.page",
+        f"""
+        {_PAGE}
+          AND ($7 OR j.owner_id = $2 OR EXISTS (
+              SELECT FROM assignments a WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($8)
+          ))
+        ORDER BY j.created_at DESC, j.id DESC
+        LIMIT $9
+        """,
+        organization_id,
+        user_id,
+        pipeline_id,
+        owner_id,
+        *(after or (None, None)),
+        everything,
+        readable,
+        limit,
+    )
+    return [Job(*row) for row in rows]
+
+
+async def pipelines_of_each(
+    connection: Connection, organization_id: UUID, user_id: UUID, job_ids: Sequence[str]
+) -> Mapping[str, list[GrantedPipeline]]:
+    """The pipelines that each of some jobs is in, in its own order, with what is granted on each to a user."""
+    rows = await connection.rows(
+        "jobs.pipelines_of_each",
+        f"""
+        SELECT a.job_id, p.id, p.name, coalesce(granted.access, 0)
+        FROM assignments a
+        JOIN pipelines p ON p.organization_id = a.organization_id AND p.id = a.pipeline_id
+        LEFT JOIN ({GRANTED}) granted ON granted.pipeline_id = p.id
+        WHERE a.organization_id = $1 AND a.job_id = ANY ($3)
+        ORDER BY a.job_id, a.position
+        """,
+        organization_id,
+        user_id,
+        job_ids,
+    )
+    found: dict[str, list[GrantedPipeline]] = {job_id: [] for job_id in job_ids}
+    for job_id, *pipeline in rows:
+        found[job_id].append(GrantedPipeline(*pipeline))
+    return found

@@ -1,11 +1,16 @@
-"""Statements on pipelines, and on what is granted on them."""
+"""Statements on pipelines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from service.database import Connection
+from service.errors import AlreadyExists
+from service.names import name_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +21,49 @@ class GrantedPipeline:
     name: str
     granted: int
 
+
+@dataclass(frozen=True, slots=True)
+class Pipeline(GrantedPipeline):
+    """A whole pipeline."""
+
+    description: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPipeline(GrantedPipeline):
+    """A pipeline beside one job: its place in the job's own order, None if the job is not in it."""
+
+    position: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job in a pipeline's queue."""
+
+    id: str
+    name: str
+    owner: str
+    assigned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which pipelines of a list are wanted, and from where on."""
+
+    name: str | None = None
+    """A part of the name, regardless of case."""
+    holding: int = 0
+    """What the user must have been granted at least, managers everything."""
+    lacking: int = 0
+    """What the user must not have been granted."""
+    after: Sequence[Any] | None = None
+    """The name and id of the last pipeline of the page before."""
+    limit: int | None = None
+
+
+EVERYTHING: Final = Filters()
 
 GRANTED: Final = """
     SELECT g.pipeline_id, bit_or(g.access) AS access
@@ -35,7 +83,9 @@ GRANTED: Final = """
 """What is granted to user $2 of organization $1, by pipeline: what has expired does not count."""
 
 
-async def list_granted(connection: Connection, organization_id: UUID, user_id: UUID) -> list[GrantedPipeline]:
+async def list_granted(
+    connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = EVERYTHING
+) -> list[GrantedPipeline]:
     """The pipelines on which anything is granted to a user, by name, then id."""
     rows = await connection.rows(
         "pipelines.list_granted",
@@ -43,22 +93,49 @@ async def list_granted(connection: Connection, organization_id: UUID, user_id: U
         SELECT p.id, p.name, granted.access
         FROM ({GRANTED}) granted
         JOIN pipelines p ON p.organization_id = $1 AND p.id = granted.pipeline_id
+        WHERE ($3::text IS NULL OR position($3 IN p.name_key) > 0)
+          AND (CASE WHEN granted.access & 32 = 32 THEN 63 ELSE granted.access END) & $4 = $4
+          AND granted.access & $5 = 0
+          AND ($6::text IS NULL OR (p.name, p.id) > ($6, $7::uuid))
         ORDER BY p.name, p.id
+        LIMIT $8
         """,
         organization_id,
         user_id,
+        _key(filters.name),
+        filters.holding,
+        filters.lacking,
+        *(filters.after or (None, None)),
+        filters.limit,
     )
     return [GrantedPipeline(*row) for row in rows]
 
 
-async def list_all(connection: Connection, organization_id: UUID) -> list[GrantedPipeline]:
+async def list_all(
+    connection: Connection, organization_id: UUID, filters: Filters = EVERYTHING
+) -> list[GrantedPipeline]:
     """Every pipeline of an organization, by name, then id, whatever is granted: for those whose role gives all."""
     rows = await connection.rows(
         "pipelines.list_all",
-        "SELECT p.id, p.name, 0 FROM pipelines p WHERE p.organization_id = $1 ORDER BY p.name, p.id",
+        """
+        SELECT p.id, p.name, 0
+        FROM pipelines p
+        WHERE p.organization_id = $1
+          AND ($2::text IS NULL OR position($2 IN p.name_key) > 0)
+          AND ($3::text IS NULL OR (p.name, p.id) > ($3, $4::uuid))
+        ORDER BY p.name, p.id
+        LIMIT $5
+        """,
         organization_id,
+        _key(filters.name),
+        *(filters.after or (None, None)),
+        filters.limit,
     )
     return [GrantedPipeline(*row) for row in rows]
+
+
+def _key(name: str | None) -> str | None:
+    return None if name is None else name_key(name)
 
 
 async def list_of_job(
@@ -80,13 +157,6 @@ async def list_of_job(
         job_id,
     )
     return [GrantedPipeline(*row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedPipeline(GrantedPipeline):
-    """A pipeline beside one job: its place in the job's own order, None if the job is not in it."""
-
-    position: int | None
 
 
 async def list_for_update_of_job(
@@ -113,3 +183,142 @@ async def list_for_update_of_job(
         pipeline_ids,
     )
     return [PlacedPipeline(*row) for row in rows]
+
+
+FIND: Final = f"""
+    SELECT p.id, p.name, coalesce(granted.access, 0), p.description, p.created_at, p.updated_at
+    FROM pipelines p
+    LEFT JOIN ({GRANTED}) granted ON granted.pipeline_id = p.id
+    WHERE p.organization_id = $1 AND p.id = $3
+"""
+
+
+async def find(connection: Connection, organization_id: UUID, user_id: UUID, pipeline_id: UUID) -> Pipeline | None:
+    """A pipeline, with what is granted on it to a user."""
+    row = await connection.row("pipelines.find", FIND, organization_id, user_id, pipeline_id)
+    return Pipeline(*row) if row else None
+
+
+async def find_for_update(
+    connection: Connection, organization_id: UUID, user_id: UUID, pipeline_id: UUID
+) -> Pipeline | None:
+    """The same, locked against every other change of it, of its grants and of its queue.
+
+    The lock comes first, in a statement of its own: one that waits for a lock does not see what others did meanwhile in
+    other tables.
+    """
+    await connection.execute(
+        "pipelines.lock",
+        "SELECT 1 FROM pipelines WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+        organization_id,
+        pipeline_id,
+    )
+    return await find(connection, organization_id, user_id, pipeline_id)
+
+
+async def insert(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, name: str, description: str
+) -> tuple[datetime, datetime]:
+    """Add a pipeline; returns when it was created and last changed.
+
+    Raises:
+        AlreadyExists: the organization has one of that name, regardless of case.
+    """
+    try:
+        row = await connection.row(
+            "pipelines.insert",
+            """
+            INSERT INTO pipelines (organization_id, id, name, name_key, description)
+            VALUES ($1, $2, $3, $4, $5)
+            RETURNING created_at, updated_at
+            """,
+            organization_id,
+            pipeline_id,
+            name,
+            name_key(name),
+            description,
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise _taken(error, name) from error
+    assert row is not None  # noqa: S101 - an INSERT returns its row or fails
+    return row["created_at"], row["updated_at"]
+
+
+async def update(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, name: str, description: str
+) -> datetime:
+    """Rename and describe a locked pipeline; returns when that was.
+
+    Raises:
+        AlreadyExists: the organization has another one of that name, regardless of case.
+    """
+    try:
+        row = await connection.row(
+            "pipelines.update",
+            """
+            UPDATE pipelines SET name = $3, name_key = $4, description = $5, updated_at = now()
+            WHERE organization_id = $1 AND id = $2
+            RETURNING updated_at
+            """,
+            organization_id,
+            pipeline_id,
+            name,
+            name_key(name),
+            description,
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise _taken(error, name) from error
+    assert row is not None  # noqa: S101 - the row is locked
+    updated_at: datetime = row["updated_at"]
+    return updated_at
+
+
+def _taken(error: asyncpg.UniqueViolationError, name: str) -> Exception:
+    if error.constraint_name == "pipelines_name_unique":
+        return AlreadyExists(f"There is a pipeline called {name}, regardless of case.")
+    return error
+
+
+async def delete(connection: Connection, organization_id: UUID, pipeline_id: UUID) -> None:
+    """Delete a pipeline, its grants, and the places that jobs have in it."""
+    await connection.execute(
+        "pipelines.delete",
+        "DELETE FROM pipelines WHERE organization_id = $1 AND id = $2",
+        organization_id,
+        pipeline_id,
+    )
+
+
+async def count_jobs(connection: Connection, organization_id: UUID, pipeline_id: UUID) -> int:
+    """How many jobs are in a pipeline."""
+    row = await connection.row(
+        "pipelines.count_jobs",
+        "SELECT count(*) FROM assignments WHERE organization_id = $1 AND pipeline_id = $2",
+        organization_id,
+        pipeline_id,
+    )
+    return int(row[0]) if row else 0
+
+
+async def list_jobs(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, after: Sequence[Any] | None, limit: int
+) -> list[QueuedJob]:
+    """The jobs in a pipeline, oldest first, from behind a time and an id on."""
+    rows = await connection.rows(
+        "pipelines.list_jobs",
+        """
+        SELECT a.job_id, j.name, u.username, a.assigned_at
+        FROM assignments a
+        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
+        JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
+        WHERE a.organization_id = $1 AND a.pipeline_id = $2
+          AND ($3::text IS NULL OR (a.assigned_at, a.job_id) > ($3::text::timestamptz, $4))
+        ORDER BY a.assigned_at, a.job_id
+        LIMIT $5
+        """,
+        organization_id,
+        pipeline_id,
+        *(after or (None, None)),
+        limit,
+    )
+    return [QueuedJob(*row) for row in rows]

@@ -1,7 +1,9 @@
 """Statements on tokens."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from service.database import Connection
@@ -42,6 +44,54 @@ async def find_active(connection: Connection, digest: bytes) -> ActiveToken | No
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that has not been revoked, without its secret, which nobody has but who got it."""
+
+    id: UUID
+    user_id: UUID
+    username: str
+    name: str
+    scopes: int | None
+    expires_at: datetime | None
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+_TOKENS: Final = """
+    SELECT t.id, t.user_id, u.username, t.name, t.scopes, t.expires_at, t.created_at, t.last_used_at
+    FROM tokens t
+    JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
+    WHERE t.organization_id = $1 AND t.revoked_at IS NULL
+"""
+
+
+async def find(connection: Connection, organization_id: UUID, token_id: UUID) -> Token | None:
+    """A token by its id."""
+    row = await connection.row("tokens.find", f"{_TOKENS} AND t.id = $2", organization_id, token_id)
+    return Token(*row) if row else None
+
+
+async def page_of_user(
+    connection: Connection, organization_id: UUID, user_id: UUID, after: Sequence[Any] | None, limit: int | None
+) -> list[Token]:
+    """A user's tokens, newest first."""
+    rows = await connection.rows(
+        "tokens.page_of_user",
+        f"""
+        {_TOKENS} AND t.user_id = $2
+          AND ($3::text IS NULL OR (t.created_at, t.id) < ($3::text::timestamptz, $4::uuid))
+        ORDER BY t.created_at DESC, t.id DESC
+        LIMIT $5
+        """,
+        organization_id,
+        user_id,
+        *(after or (None, None)),
+        limit,
+    )
+    return [Token(*row) for row in rows]
+
+
 async def insert(
     connection: Connection,
     organization_id: UUID,
@@ -51,13 +101,14 @@ async def insert(
     digest: bytes,
     scopes: int | None,
     expires_at: datetime | None,
-) -> None:
-    """Keep a new token's digest."""
-    await connection.execute(
+) -> datetime:
+    """Keep a new token's digest; returns when that was."""
+    row = await connection.row(
         "tokens.insert",
         """
         INSERT INTO tokens (organization_id, id, user_id, name, digest, scopes, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        RETURNING created_at
         """,
         organization_id,
         token_id,
@@ -66,6 +117,43 @@ async def insert(
         digest,
         scopes,
         expires_at,
+    )
+    assert row is not None  # noqa: S101 - an INSERT returns its row or fails
+    created_at: datetime = row["created_at"]
+    return created_at
+
+
+async def revoke(connection: Connection, organization_id: UUID, token_id: UUID) -> bool:
+    """Revoke a token; False if that was done before."""
+    row = await connection.row(
+        "tokens.revoke",
+        """
+        UPDATE tokens SET revoked_at = now()
+        WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
+        RETURNING id
+        """,
+        organization_id,
+        token_id,
+    )
+    return row is not None
+
+
+async def note_use(connection: Connection, used: Mapping[tuple[UUID, UUID], datetime]) -> None:
+    """Note when tokens, by organization and id, were last used; what is noted for the last minute stays."""
+    await connection.execute(
+        "tokens.note_use",
+        """
+        UPDATE tokens t SET last_used_at = used.at
+        FROM (
+            SELECT organization_id, id, at
+            FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS used (organization_id, id, at)
+        ) used
+        WHERE t.organization_id = used.organization_id AND t.id = used.id
+          AND (t.last_used_at IS NULL OR t.last_used_at < used.at - interval '1 minute')
+        """,
+        [organization_id for organization_id, _ in used],
+        [token_id for _, token_id in used],
+        [*used.values()],
     )
 
 

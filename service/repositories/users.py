@@ -1,28 +1,125 @@
 """Statements on users."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
+
 from service.database import Connection
+from service.errors import AlreadyExists
+from service.permissions import Role
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user, as far as naming one takes."""
+    """A user."""
 
     id: UUID
     username: str
+    role: Role
+    disabled: bool
+    created_at: datetime
+
+
+_COLUMNS: Final = "u.id, u.username, u.role, u.disabled, u.created_at"
+
+
+def _user(row: asyncpg.Record) -> User:
+    return User(row["id"], row["username"], Role(row["role"]), row["disabled"], row["created_at"])
 
 
 async def find_by_name(connection: Connection, organization_id: UUID, username: str) -> User | None:
     """A user by name, regardless of case."""
     row = await connection.row(
         "users.find_by_name",
-        """
-        SELECT u.id, u.username FROM users u
-        WHERE u.organization_id = $1 AND lower(u.username) = lower($2)
-        """,
+        f"SELECT {_COLUMNS} FROM users u WHERE u.organization_id = $1 AND lower(u.username) = lower($2)",
         organization_id,
         username,
     )
-    return User(*row) if row else None
+    return _user(row) if row else None
+
+
+async def page(
+    connection: Connection, organization_id: UUID, name: str | None, after: Sequence[Any] | None, limit: int | None
+) -> list[User]:
+    """Users by name, those with a part of it if one is given."""
+    rows = await connection.rows(
+        "users.page",
+        f"""
+        SELECT {_COLUMNS}
+        FROM users u
+        WHERE u.organization_id = $1
+          AND ($2::text IS NULL OR position(lower($2) IN lower(u.username)) > 0)
+          AND ($3::text IS NULL OR lower(u.username) > $3)
+        ORDER BY lower(u.username)
+        LIMIT $4
+        """,
+        organization_id,
+        name,
+        after[0] if after else None,
+        limit,
+    )
+    return [_user(row) for row in rows]
+
+
+async def insert(connection: Connection, organization_id: UUID, user_id: UUID, username: str, role: Role) -> User:
+    """Add a user.
+
+    Raises:
+        AlreadyExists: there is one of that name, regardless of case.
+    """
+    try:
+        row = await connection.row(
+            "users.insert",
+            f"""
+            INSERT INTO users AS u (organization_id, id, username, role) VALUES ($1, $2, $3, $4)
+            RETURNING {_COLUMNS}
+            """,
+            organization_id,
+            user_id,
+            username,
+            role.value,
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "users_username_unique":
+            raise
+        raise AlreadyExists(f"There is a user called {username}, regardless of case.") from error
+    assert row is not None  # noqa: S101 - an INSERT returns its row or fails
+    return _user(row)
+
+
+async def lock_administrators(connection: Connection, organization_id: UUID) -> list[UUID]:
+    """The administrators who are not disabled; none can be demoted or disabled until this transaction ends."""
+    rows = await connection.rows(
+        "users.lock_administrators",
+        """
+        SELECT u.id FROM users u
+        WHERE u.organization_id = $1 AND u.role = 'admin' AND NOT u.disabled
+        ORDER BY u.id FOR NO KEY UPDATE
+        """,
+        organization_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def update(connection: Connection, organization_id: UUID, user_id: UUID, role: Role, disabled: bool) -> None:
+    """Change a user's role and whether they are disabled."""
+    await connection.execute(
+        "users.update",
+        "UPDATE users SET role = $3, disabled = $4 WHERE organization_id = $1 AND id = $2",
+        organization_id,
+        user_id,
+        role.value,
+        disabled,
+    )
+
+
+async def now(connection: Connection) -> datetime:
+    """The database's clock, by which grants and tokens expire."""
+    row = await connection.row("users.now", "SELECT now()")
+    assert row is not None  # noqa: S101 - it always has one
+    moment: datetime = row[0]
+    return moment

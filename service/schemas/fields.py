@@ -1,17 +1,23 @@
-"""Fields with the contract's own rules."""
+"""Fields with the contract's own rules, stricter than marshmallow's: JSON has types, and a text is not a number."""
 
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validate
 
-from service.names import JOB_ID
+from service.names import JOB_ID, NAME, PIPELINE_NAME_LENGTH, is_pipeline_name
+from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
 
 IN_QUERY: Final = {"in": "query"}
 IN_PATH: Final = {"in": "path"}
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 
 
 class StrictUUID(fields.UUID):
@@ -23,11 +29,115 @@ class StrictUUID(fields.UUID):
         return UUID(value)
 
 
-class JobId(fields.String):
-    """A job's id: opaque, compared as it is."""
+class _Matching(fields.String):
+    """A text of one pattern."""
+
+    pattern: re.Pattern[str]
+    sentence: str
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if not JOB_ID.fullmatch(text):
-            raise ValidationError('Must be 1 to 128 characters of A-Z a-z 0-9 _ . : - (but not "pipelines").')
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if not self.pattern.fullmatch(text):
+            raise ValidationError(self.sentence)
         return text
+
+
+class JobId(_Matching):
+    """A job's id: opaque, compared as it is."""
+
+    pattern = JOB_ID
+    sentence = 'Must be 1 to 128 characters of A-Z a-z 0-9 _ . : - (but not "pipelines").'
+
+
+class Name(_Matching):
+    """A user's or group's name, compared regardless of case."""
+
+    pattern = NAME
+    sentence = "Must be 1 to 100 characters of A-Z a-z 0-9 _ . @ -."
+
+
+class PipelineName(fields.String):
+    """A pipeline's name, trimmed."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs).strip()
+        if not is_pipeline_name(text):
+            raise ValidationError(f"Must be 1 to {PIPELINE_NAME_LENGTH} characters, none of them a control character.")
+        return text
+
+
+def text(most: int, **arguments: Any) -> fields.String:
+    """A text of at most so many characters."""
+    return fields.String(validate=validate.Length(max=most), **arguments)
+
+
+class Flag(fields.Boolean):
+    """JSON's true or false; in a query, these words."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        spelt = {"true": True, "false": False} if self.metadata.get("in") == "query" else {}
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value in spelt:
+            return spelt[value]
+        raise ValidationError("Must be true or false.")
+
+
+class PageSize(fields.Integer):
+    """How many rows a page has, in a query."""
+
+    def __init__(self) -> None:
+        super().__init__(metadata=IN_QUERY, load_default=None, validate=validate.Range(1, 1000))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, str) or not re.fullmatch("[0-9]{1,9}", value):
+            raise ValidationError("Must be a whole number.")
+        return int(value)
+
+
+class Instant(fields.DateTime):
+    """A moment as RFC 3339 has it, with its offset from UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
+            raise ValidationError("Must be a time as in 2030-01-31T12:00:00Z.")
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise ValidationError("Must be a time as in 2030-01-31T12:00:00Z.") from error
+
+
+class BitSet(fields.List[str]):
+    """A list of names that loads into the bit set of permissions.py."""
+
+    def __init__(self, names: Mapping[str, int], **arguments: Any) -> None:
+        super().__init__(fields.String(validate=validate.OneOf([*names])), **arguments)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:  # type: ignore[override] # a set, not the list
+        names = super()._deserialize(value, attr, data, **kwargs)
+        return scope_set(name for name in names if name is not None)
+
+
+def permissions(**arguments: Any) -> BitSet:
+    """Names of the five permissions."""
+    return BitSet(PERMISSION_BITS, **arguments)
+
+
+def scopes(**arguments: Any) -> BitSet:
+    """Names of scopes; none given means all that the user may, so an empty list is refused as ambiguous."""
+    return BitSet(SCOPE_BITS, validate=_not_empty, **arguments)
+
+
+def _not_empty(bits: int) -> None:
+    if not bits:
+        raise ValidationError("Must not be empty; leave it out for all that the user may.")
+
+
+def permission_in_query() -> fields.String:
+    """One of the five permissions, in a query."""
+    return fields.String(metadata=IN_QUERY, load_default=None, validate=validate.OneOf([*PERMISSION_BITS]))
+
+
+def page_token() -> fields.String:
+    """Where a page begins, in a query."""
+    return fields.String(metadata=IN_QUERY, load_default=None)

@@ -2,30 +2,45 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
-from service.schemas.fields import IN_QUERY, JobId, StrictUUID
+from service.pagination import Page
+from service.schemas.answers import AnswerSchema, ListSchema, dump_page
+from service.schemas.fields import (
+    IN_PATH,
+    IN_QUERY,
+    JobId,
+    Name,
+    PageSize,
+    StrictUUID,
+    page_token,
+    text,
+)
+from service.schemas.pipelines import ListPipelines, ListPipelinesSchema
 from service.schemas.request import RequestSchema
+
+if TYPE_CHECKING:
+    from service.operations.jobs import NamedPipeline, WholeJob
 
 MOST_PIPELINES: Final = 1000
 """How many pipelines one update may name."""
 
 
 @dataclass(frozen=True, slots=True)
-class ListJobPipelines:
+class ListJobPipelines(ListPipelines):
     """The pipelines of a job; without one, all that the caller may read."""
 
     job_id: str | None = None
 
 
-class ListJobPipelinesSchema(RequestSchema):
+class ListJobPipelinesSchema(ListPipelinesSchema):
     """May ask for one job's."""
 
     loads_into = ListJobPipelines
-    job_id = JobId(metadata=IN_QUERY)
+    job_id = JobId(metadata=IN_QUERY, load_default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +51,135 @@ class UpdateJobPipelines:
     pipeline_ids: list[UUID]
 
 
+def _pipeline_ids(**arguments: Any) -> fields.List[UUID]:
+    return fields.List(StrictUUID(), validate=validate.Length(max=MOST_PIPELINES), **arguments)
+
+
 class UpdateJobPipelinesSchema(RequestSchema):
     """Names a job and its whole new set of pipelines."""
 
     loads_into = UpdateJobPipelines
     job_id = JobId(required=True)
-    pipeline_ids = fields.List(StrictUUID(), required=True, validate=validate.Length(max=MOST_PIPELINES))
+    pipeline_ids = _pipeline_ids(required=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PutJob:
+    """A job to register, or what is to change of it; None is to stay. The owner is a username."""
+
+    job_id: str
+    name: str | None = None
+    owner: str | None = None
+    pipeline_ids: list[UUID] | None = None
+
+
+class PutJobSchema(RequestSchema):
+    """What is left out stays; of a new job, it is empty, and the owner who calls."""
+
+    loads_into = PutJob
+    job_id = JobId(required=True, metadata=IN_PATH)
+    name = text(255)
+    owner = Name()
+    pipeline_ids = _pipeline_ids()
+
+
+@dataclass(frozen=True, slots=True)
+class NameJob:
+    """One job, to be read or forgotten."""
+
+    job_id: str
+
+
+class NameJobSchema(RequestSchema):
+    """Names one job."""
+
+    loads_into = NameJob
+    job_id = JobId(required=True, metadata=IN_PATH)
+
+
+@dataclass(frozen=True, slots=True)
+class ListJobs:
+    """The jobs that the caller can see, or those of them in a pipeline or of an owner."""
+
+    pipeline_id: UUID | None = None
+    owner: str | None = None
+    page_size: int | None = None
+    page_token: str | None = None
+
+
+class ListJobsSchema(RequestSchema):
+    """Newest first. Filters: a pipeline, an owner's username."""
+
+    loads_into = ListJobs
+    pipeline_id = StrictUUID(metadata=IN_QUERY, load_default=None)
+    owner = Name(metadata=IN_QUERY, load_default=None)
+    page_size = PageSize()
+    page_token = page_token()
 
 
 class UpdatedPipelineSchema(Schema):
-    """A pipeline of an updated job, in the seed's own spelling."""
+    """A pipeline of an updated job, in the vendor's own spelling."""
 
     flow_pipeline_name = fields.String(required=True, data_key="flowPipelineName")
     flow_pipeline_id = fields.UUID(required=True, data_key="flowPipelineId")
 
 
-class UpdatedPipelinesSchema(Schema):
+class UpdatedPipelinesSchema(AnswerSchema):
     """The answer to an update: the job's pipelines in the order of the request."""
 
-    status = fields.Constant("OK", required=True)
     updated_pipelines = fields.List(fields.Nested(UpdatedPipelineSchema), required=True)
 
 
-class _Named(Protocol):
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def name(self) -> str: ...
+class PipelineInfoSchema(Schema):
+    """A pipeline that a job is in, as far as its caller may read it."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
 
 
-def dump_updated_pipelines(pipelines: Iterable[_Named]) -> dict[str, Any]:
+class JobSchema(Schema):
+    """A job."""
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    owner = fields.String(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    flow_pipeline_infos = fields.List(fields.Nested(PipelineInfoSchema), required=True)
+
+
+class OneJobSchema(AnswerSchema):
+    """One job."""
+
+    job = fields.Nested(JobSchema, required=True)
+
+
+class JobListSchema(ListSchema):
+    """Jobs, newest first."""
+
+    jobs = fields.List(fields.Nested(JobSchema), required=True)
+
+
+def dump_updated_pipelines(pipelines: "Iterable[NamedPipeline]") -> dict[str, Any]:
     """An UpdatedPipelinesSchema."""
     items = [{"flowPipelineName": pipeline.name, "flowPipelineId": pipeline.id} for pipeline in pipelines]
     return {"status": "OK", "updated_pipelines": items}
+
+
+def dump_job(job: "WholeJob") -> dict[str, Any]:
+    """A OneJobSchema."""
+    return {"status": "OK", "job": _dump_job(job)}
+
+
+def dump_job_list(page: "Page[WholeJob]") -> dict[str, Any]:
+    """A JobListSchema."""
+    return dump_page("jobs", page, _dump_job)
+
+
+def _dump_job(job: "WholeJob") -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "name": job.name,
+        "owner": job.owner,
+        "created_at": job.created_at,
+        "flow_pipeline_infos": [{"id": pipeline.id, "name": pipeline.name} for pipeline in job.pipelines],
+    }

@@ -15,11 +15,12 @@ from service.database import Database
 from service.health import Health
 from service.routes import ROUTES
 from service.settings import Settings
+from tests.api.sample import sample_path
 from tests.conftest import Client
 from tests.factories import PAST, SOON, World, bearer
 
 LIST = "/api/v1/flow/pipeline"
-EVERY_ROUTE = [(route.method, route.path) for route in ROUTES]
+EVERY_ROUTE = [(route.method, sample_path(route.path)) for route in ROUTES]
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
@@ -129,9 +130,9 @@ async def test_nothing_at_this_address(client: Client, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", LIST, "GET, HEAD"),
+        ("DELETE", LIST, "GET, HEAD, POST"),
         ("PUT", "/api/v1/jobs/pipelines", "GET, HEAD, POST"),
-        ("OPTIONS", LIST, "GET, HEAD"),
+        ("OPTIONS", LIST, "GET, HEAD, POST"),
     ],
 )
 async def test_method_not_allowed(client: Client, method: str, path: str, allowed: str) -> None:

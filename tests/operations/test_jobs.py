@@ -10,6 +10,7 @@ from service.call import Call
 from service.database import Database
 from service.errors import NotFound, PermissionDenied
 from service.operations.jobs import NamedPipeline, list_job_pipelines, update_job_pipelines
+from service.pagination import Pages
 from service.permissions import READ, Role
 from service.repositories import jobs
 from service.schemas.jobs import ListJobPipelines, UpdateJobPipelines
@@ -17,7 +18,7 @@ from tests.factories import Member, World
 
 
 def call_by(database: Database, world: World, member: Member, role: Role = Role.MEMBER) -> Call:
-    return Call(Caller(role, None, world.id, member.id, member.username, UUID(int=0)), database, "request")
+    return Call(Caller(role, None, world.id, member.id, member.username, UUID(int=0)), database, "request", Pages(b""))
 
 
 async def test_update_job_pipelines(database: Database, world: World) -> None:
@@ -66,4 +67,4 @@ async def test_list_job_pipelines_of_an_unknown_job(database: Database, world: W
     ada = await world.user()
 
     with pytest.raises(NotFound, match="Job nothing does not exist, or you may not see it"):
-        await list_job_pipelines(call_by(database, world, ada, Role.ADMIN), ListJobPipelines("nothing"))
+        await list_job_pipelines(call_by(database, world, ada, Role.ADMIN), ListJobPipelines(job_id="nothing"))

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from service.embedded import embedded_postgres
-from service.migrate import migrate
+from service.migrate import load_migrations, migrate
 from tests.conftest import FAST
 from tests.factories import Member, World
 from tests.process.running import Service, environment, free_port, running_service, start, wait_for
@@ -133,7 +133,7 @@ def test_an_unmigrated_database_is_not_ready_and_then_is(empty_dsn: str, tmp_pat
 
         assert (ready.status_code, started.status_code) == (503, 503)
         assert ready.json()["reasons"] == [
-            "The database lacks 2 migrations, from 0001_create_tables.sql on: run `migrate`."
+            f"The database lacks {len(load_migrations())} migrations, from 0001_create_tables.sql on: run `migrate`."
         ]
         assert (call.status_code, call.json()["code"], call.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
 

@@ -8,7 +8,9 @@ async def test_find(database: Database, world: World) -> None:
     job = await world.job(owner)
 
     async with database.connection() as connection:
-        assert await jobs.find(connection, world.id, job) == jobs.Job(job, owner.id)
+        found = await jobs.find(connection, world.id, job)
+        assert found is not None
+        assert (found.id, found.owner_id, found.owner, found.name) == (job, owner.id, owner.username, "")
         assert await jobs.find(connection, world.id, job.upper()) is None
         assert await jobs.find(connection, (await World.create(world.raw)).id, job) is None
 

@@ -1,0 +1,32 @@
+"""The operation on the audit trail."""
+
+from service.call import Call
+from service.operations.pipelines import page_start
+from service.pagination import Page
+from service.permissions import require_administrator
+from service.repositories import audit
+from service.repositories.audit import Entry
+from service.schemas.audit import ListAudit
+
+
+async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
+    """Who did what when, before and after, newest first.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+    """
+    require_administrator(call.caller, "read the audit trail")
+    after, size = page_start(call, request)
+    async with call.database.connection() as connection:
+        found = await audit.page(
+            connection,
+            call.caller.organization_id,
+            actor=request.actor,
+            action=request.action,
+            target=request.target,
+            since=request.since,
+            until=request.until,
+            after=after[0] if after else None,
+            limit=size + 1,
+        )
+    return call.pages.cut(request, found, lambda entry: (entry.id,), size)

@@ -1,0 +1,244 @@
+"""Operations on grants on a pipeline, and the two questions: who can, and why."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from service.call import Call, Outcome
+from service.database import Connection
+from service.errors import NotFound
+from service.operations.pipelines import find_visible, page_start
+from service.pagination import Page
+from service.permissions import (
+    MANAGE_PIPELINES,
+    MANAGER,
+    PERMISSION_BITS,
+    READ,
+    Explanation,
+    NamedGrant,
+    Path,
+    check_grant,
+    effective,
+    explain,
+    require,
+    union,
+)
+from service.permissions import Grant as PureGrant
+from service.repositories import audit, grants, groups, users
+from service.repositories.grants import Grant, Kind
+from service.schemas.grants import (
+    DeleteGroupGrant,
+    DeleteUserGrant,
+    ExplainAccess,
+    ListAccess,
+    ListGrants,
+    PutGroupGrant,
+    PutUserGrant,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UserAccess:
+    """A user, and what they may do on a pipeline (an access of permissions.py)."""
+
+    username: str
+    access: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessExplained(UserAccess):
+    """The same, and why, for each of the five permissions."""
+
+    explanations: list[Explanation]
+
+
+async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
+    """Who was granted what on a pipeline, expired grants too.
+
+    Raises:
+        NotFound: there is no such pipeline, or the caller may not see it.
+        PermissionDenied: the caller may not manage its grants.
+    """
+    after, size = page_start(call, request)
+    async with call.database.connection() as connection:
+        await _find_managed(connection, call, request.pipeline_id, for_update=False)
+        found = await grants.list_of_pipeline(
+            connection, call.caller.organization_id, request.pipeline_id, after, size + 1
+        )
+    return call.pages.cut(request, found, lambda grant: (grant.kind, grant.name.lower()), size)
+
+
+async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID, *, for_update: bool) -> int:
+    """The caller's access to a pipeline whose grants they may manage."""
+    pipeline, granted = await find_visible(connection, call, pipeline_id, for_update=for_update)
+    require(call.caller, MANAGE_PIPELINES, granted, "manage who may do what on this pipeline")
+    return pipeline.access
+
+
+async def put_user_grant(call: Call, request: PutUserGrant) -> Outcome[Grant]:
+    """Grant something to a user, in the place of what was granted to them before.
+
+    Raises:
+        NotFound: there is no such pipeline or user, or the caller may not see it.
+        PermissionDenied: the caller may not manage its grants, or does not hold what they grant.
+        PreconditionFailed: the grant is not what the caller has seen.
+    """
+    access = request.permissions | READ | (MANAGER if request.is_manager else 0)
+    return await _put(call, request.pipeline_id, "user", request.username, access, request.expires_at)
+
+
+async def put_group_grant(call: Call, request: PutGroupGrant) -> Outcome[Grant]:
+    """The same for a group.
+
+    Raises:
+        NotFound: there is no such pipeline or group, or the caller may not see it.
+        PermissionDenied: the caller may not manage its grants, or does not hold what they grant.
+        PreconditionFailed: the grant is not what the caller has seen.
+    """
+    access = request.permissions | READ | (MANAGER if request.is_manager else 0)
+    return await _put(call, request.pipeline_id, "group", request.name, access, request.expires_at)
+
+
+async def delete_user_grant(call: Call, request: DeleteUserGrant) -> None:
+    """Take back what was granted to a user.
+
+    Raises:
+        NotFound: there is no such pipeline, user or grant, or the caller may not see it.
+        PermissionDenied: the caller may not manage its grants, or it makes a manager and they are none.
+        PreconditionFailed: the grant is not what the caller has seen.
+    """
+    await _delete(call, request.pipeline_id, "user", request.username)
+
+
+async def delete_group_grant(call: Call, request: DeleteGroupGrant) -> None:
+    """The same for a group.
+
+    Raises:
+        NotFound: there is no such pipeline, group or grant, or the caller may not see it.
+        PermissionDenied: the caller may not manage its grants, or it makes managers and they are none.
+        PreconditionFailed: the grant is not what the caller has seen.
+    """
+    await _delete(call, request.pipeline_id, "group", request.name)
+
+
+async def _put(
+    call: Call, pipeline_id: UUID, kind: Kind, name: str, access: int, expires_at: datetime | None
+) -> Outcome[Grant]:
+    organization_id = call.caller.organization_id
+    async with call.database.transaction() as connection:
+        mine = await _find_managed(connection, call, pipeline_id, for_update=True)
+        grantee_id = await _grantee_id(connection, organization_id, kind, name)
+        old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
+        call.expect(old)
+        check_grant(mine, before=old.access if old else None, after=access)
+        if old and (old.access, old.expires_at) == (access, expires_at):
+            return Outcome(old, created=False)
+        await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at)
+        new = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
+        assert new is not None  # noqa: S101 - it has just been put there
+        await _audit(connection, call, "grant.set", pipeline_id, old, new)
+    return Outcome(new, created=old is None)
+
+
+async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
+    organization_id = call.caller.organization_id
+    async with call.database.transaction() as connection:
+        mine = await _find_managed(connection, call, pipeline_id, for_update=True)
+        grantee_id = await _grantee_id(connection, organization_id, kind, name)
+        old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
+        if old is None:
+            raise NotFound(f"Nothing is granted to {kind} {name} on this pipeline.")
+        call.expect(old)
+        check_grant(mine, before=old.access, after=None)
+        await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
+        await _audit(connection, call, "grant.revoke", pipeline_id, old, None)
+
+
+async def _grantee_id(connection: Connection, organization_id: UUID, kind: Kind, name: str) -> UUID:
+    if kind == "user":
+        return (await find_user(connection, organization_id, name)).id
+    return (await find_group(connection, organization_id, name)).id
+
+
+async def find_user(connection: Connection, organization_id: UUID, username: str) -> users.User:
+    """A user by name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    user = await users.find_by_name(connection, organization_id, username)
+    if user is None:
+        raise NotFound(f"User {username} does not exist.")
+    return user
+
+
+async def find_group(connection: Connection, organization_id: UUID, name: str) -> groups.Group:
+    """A group by name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    group = await groups.find_by_name(connection, organization_id, name)
+    if group is None:
+        raise NotFound(f"Group {name} does not exist.")
+    return group
+
+
+async def _audit(
+    connection: Connection, call: Call, action: str, pipeline_id: UUID, old: Grant | None, new: Grant | None
+) -> None:
+    grant = new or old
+    assert grant is not None  # noqa: S101 - one of them is what was changed
+    target = f"grant:{pipeline_id}/{grant.kind}:{grant.name}"
+    before, after = (_state(old), _state(new))
+    await audit.insert(connection, call.caller.organization_id, call.actor, action, target, before, after)
+
+
+def _state(grant: Grant | None) -> dict[str, Any] | None:
+    return grants.state(grant.access, grant.expires_at) if grant else None
+
+
+async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
+    """Who can: every user who may read a pipeline, or do what is named there, by name.
+
+    Raises:
+        NotFound: there is no such pipeline, or the caller may not see it.
+        PermissionDenied: the caller may not manage its grants.
+    """
+    after, size = page_start(call, request)
+    holding = READ | (PERMISSION_BITS[request.permission] if request.permission else 0)
+    async with call.database.connection() as connection:
+        await _find_managed(connection, call, request.pipeline_id, for_update=False)
+        found = await grants.list_holders(
+            connection,
+            call.caller.organization_id,
+            request.pipeline_id,
+            holding,
+            after[0] if after else None,
+            size + 1,
+        )
+    can = [UserAccess(holder.username, effective(holder.role, None, holder.granted)) for holder in found]
+    return call.pages.cut(request, can, lambda user: (user.username.lower(),), size)
+
+
+async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:
+    """Why: for each of the five permissions, every path that gives it to a user, or what is missing.
+
+    Of the user, not of a token: scopes are no part of it. One's own takes only read.
+
+    Raises:
+        NotFound: there is no such pipeline or user, or the caller may not see it.
+        PermissionDenied: it is somebody else's, and the caller may not manage the pipeline's grants.
+    """
+    caller = call.caller
+    async with call.database.connection() as connection:
+        _, granted = await find_visible(connection, call, request.pipeline_id)
+        if request.username.lower() != caller.username.lower():
+            require(caller, MANAGE_PIPELINES, granted, "see why somebody else may do what on this pipeline")
+        user = await find_user(connection, caller.organization_id, request.username)
+        found = await grants.list_concerning(connection, caller.organization_id, request.pipeline_id, user.id)
+        now = await users.now(connection)
+    named = [NamedGrant(Path(grant.kind), grant.name, PureGrant(grant.access, grant.expires_at)) for grant in found]
+    access = 0 if user.disabled else effective(user.role, None, union([each.grant for each in named], now))
+    return AccessExplained(user.username, access, explain(user.role, named, now, disabled=user.disabled))

@@ -1,0 +1,192 @@
+"""Operations on groups and their members."""
+
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from service.call import Call, Outcome
+from service.database import Connection
+from service.errors import NotFound
+from service.operations.grants import find_group, find_user
+from service.operations.pipelines import page_start
+from service.pagination import Page
+from service.permissions import may_administer, require_administrator
+from service.repositories import audit, groups
+from service.repositories.audit import Actor
+from service.repositories.groups import Group, Member
+from service.schemas.groups import CreateGroup, ListGroups, ListMembers, NameGroup, NameMember, RenameGroup
+
+
+@dataclass(frozen=True, slots=True)
+class SeenGroup:
+    """A group, as whole as the caller may see it: every member may read the names, administrators the rest."""
+
+    group: Group
+    whole: bool
+
+
+async def list_groups(call: Call, request: ListGroups) -> Page[SeenGroup]:
+    """The groups of the organization, by name."""
+    after, size = page_start(call, request)
+    async with call.database.connection() as connection:
+        found = await groups.page(connection, call.caller.organization_id, request.contains, after, size + 1)
+    whole = may_administer(call.caller)
+    seen = [SeenGroup(group, whole) for group in found]
+    return call.pages.cut(request, seen, lambda each: (each.group.name.lower(),), size)
+
+
+async def get_group(call: Call, request: NameGroup) -> SeenGroup:
+    """One group.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    async with call.database.connection() as connection:
+        group = await find_group(connection, call.caller.organization_id, request.name)
+    return SeenGroup(group, may_administer(call.caller))
+
+
+async def create_group(call: Call, request: CreateGroup) -> SeenGroup:
+    """Create a group, without members.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        AlreadyExists: there is one of that name.
+    """
+    require_administrator(call.caller, "create groups")
+    async with call.database.transaction() as connection:
+        group = await add_group(connection, call.actor, call.caller.organization_id, request.name)
+    return SeenGroup(group, whole=True)
+
+
+async def add_group(connection: Connection, actor: Actor, organization_id: UUID, name: str) -> Group:
+    """Create a group within a transaction, with its audit row.
+
+    Raises:
+        AlreadyExists: there is one of that name.
+    """
+    group = await groups.insert(connection, organization_id, uuid4(), name)
+    await audit.insert(connection, organization_id, actor, "group.create", f"group:{name}", None, {"name": name})
+    return group
+
+
+async def rename_group(call: Call, request: RenameGroup) -> SeenGroup:
+    """Give a group another name.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        NotFound: there is no such group.
+        PreconditionFailed: it is not what the caller has seen.
+        AlreadyExists: there is another one of that name.
+    """
+    require_administrator(call.caller, "change groups")
+    async with call.database.transaction() as connection:
+        old = await _find_for_update(connection, call, request.name)
+        if old.name == request.new_name:
+            return SeenGroup(old, whole=True)
+        await groups.rename(connection, call.caller.organization_id, old.id, request.new_name)
+        await audit.insert(
+            connection,
+            call.caller.organization_id,
+            call.actor,
+            "group.update",
+            f"group:{old.name}",
+            {"name": old.name},
+            {"name": request.new_name},
+        )
+    return SeenGroup(Group(old.id, request.new_name, old.created_at), whole=True)
+
+
+async def _find_for_update(connection: Connection, call: Call, name: str) -> Group:
+    group = await groups.find_by_name(connection, call.caller.organization_id, name, for_update=True)
+    if group is None:
+        raise NotFound(f"Group {name} does not exist.")
+    call.expect(SeenGroup(group, whole=True))
+    return group
+
+
+async def delete_group(call: Call, request: NameGroup) -> None:
+    """Delete a group; what was granted to it, nobody holds by it any more.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        NotFound: there is no such group.
+        PreconditionFailed: it is not what the caller has seen.
+    """
+    require_administrator(call.caller, "delete groups")
+    async with call.database.transaction() as connection:
+        old = await _find_for_update(connection, call, request.name)
+        members = await groups.page_members(connection, call.caller.organization_id, old.id, None, None)
+        await groups.delete(connection, call.caller.organization_id, old.id)
+        before = {"name": old.name, "members": [member.username for member in members]}
+        await audit.insert(
+            connection, call.caller.organization_id, call.actor, "group.delete", f"group:{old.name}", before, None
+        )
+
+
+async def list_members(call: Call, request: ListMembers) -> Page[Member]:
+    """Who is in a group, by name.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        NotFound: there is no such group.
+    """
+    require_administrator(call.caller, "see who is in a group")
+    after, size = page_start(call, request)
+    async with call.database.connection() as connection:
+        group = await find_group(connection, call.caller.organization_id, request.name)
+        found = await groups.page_members(connection, call.caller.organization_id, group.id, after, size + 1)
+    return call.pages.cut(request, found, lambda member: (member.username.lower(),), size)
+
+
+async def add_member(call: Call, request: NameMember) -> Outcome[None]:
+    """Put a user into a group; nothing happens if they are in it.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        NotFound: there is no such group or user.
+    """
+    require_administrator(call.caller, "change who is in a group")
+    async with call.database.transaction() as connection:
+        joined = await join_group(connection, call.actor, call.caller.organization_id, request)
+    return Outcome(None, joined)
+
+
+async def join_group(connection: Connection, actor: Actor, organization_id: UUID, request: NameMember) -> bool:
+    """The same within a transaction, by whoever may; False if they are in it already.
+
+    Raises:
+        NotFound: there is no such group or user.
+    """
+    group = await find_group(connection, organization_id, request.name)
+    user = await find_user(connection, organization_id, request.username)
+    joined = await groups.add_member(connection, organization_id, group.id, user.id)
+    if joined:
+        target, after = f"group:{group.name}", {"member": user.username}
+        await audit.insert(connection, organization_id, actor, "group.add_member", target, None, after)
+    return joined
+
+
+async def remove_member(call: Call, request: NameMember) -> None:
+    """Take a user out of a group.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        NotFound: there is no such group or user, or the user is not in it.
+    """
+    require_administrator(call.caller, "change who is in a group")
+    async with call.database.transaction() as connection:
+        await leave_group(connection, call.actor, call.caller.organization_id, request)
+
+
+async def leave_group(connection: Connection, actor: Actor, organization_id: UUID, request: NameMember) -> None:
+    """The same within a transaction, by whoever may.
+
+    Raises:
+        NotFound: there is no such group or user, or the user is not in it.
+    """
+    group = await find_group(connection, organization_id, request.name)
+    user = await find_user(connection, organization_id, request.username)
+    if not await groups.remove_member(connection, organization_id, group.id, user.id):
+        raise NotFound(f"User {user.username} is not in group {group.name}.")
+    target, before = f"group:{group.name}", {"member": user.username}
+    await audit.insert(connection, organization_id, actor, "group.remove_member", target, before, None)

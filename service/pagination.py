@@ -1,0 +1,102 @@
+"""Pages of lists: opaque tokens that hold where the next page begins.
+
+A token names the last row's sort key, so that rows that come or go meanwhile neither repeat nor hide others. It is
+signed with the digest of the caller's own bearer token, together with the call and its filters: every replica can check
+it, nobody can make one up, and one made for other filters does not fit.
+"""
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import orjson
+
+from service.errors import InvalidArgument
+
+Item = TypeVar("Item")
+
+DEFAULT_PAGE_SIZE: Final = 100
+"""Of the lists that never answer everything at once."""
+
+_SIGNATURE: Final = 16
+_NOT_FILTERS: Final = ("page_size", "page_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some rows of a list, and the token of the next ones; None on the last page."""
+
+    items: list[Item]
+    next_page_token: str | None = None
+
+
+class PagedRequest(Protocol):
+    """A request of a list: a frozen dataclass whose other fields are its filters."""
+
+    @property
+    def page_size(self) -> int | None:
+        """How many rows are wanted."""
+
+    @property
+    def page_token(self) -> str | None:
+        """Where they begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The pages of one caller."""
+
+    secret: bytes
+
+    def start(self, request: PagedRequest) -> list[Any] | None:
+        """The sort key behind which the asked-for page begins; None for the first.
+
+        Raises:
+            InvalidArgument: the token was not made for this caller, call and filters, or was changed since.
+        """
+        if request.page_token is None:
+            return None
+        try:
+            raw = base64.b64decode(request.page_token.encode(), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            raw = b""
+        key, signature = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
+        if not hmac.compare_digest(signature, self._sign(request, key)):
+            sentence = "Is not one that an answer to this call with these filters gave to this token."
+            raise InvalidArgument(
+                f"The request is not valid: page_token: {sentence}", details={"page_token": [sentence]}
+            )
+        found: list[Any] = orjson.loads(key)
+        return found
+
+    def cut(
+        self, request: PagedRequest, rows: Sequence[Item], key: Callable[[Item], Sequence[Any]], size: int | None = None
+    ) -> Page[Item]:
+        """A page out of rows of which one more than a page was asked for, if there were as many.
+
+        Args:
+            key: a row's sort key, of what JSON can hold.
+            size: of the page; the request's own if None, and all rows where that is None too.
+        """
+        size = request.page_size if size is None else size
+        if size is None or len(rows) <= size:
+            return Page([*rows])
+        return Page([*rows[:size]], self._token(request, key(rows[size - 1])))
+
+    def _token(self, request: PagedRequest, key: Sequence[Any]) -> str:
+        raw = orjson.dumps([*key], default=str)
+        return base64.b64encode(raw + self._sign(request, raw), altchars=b"-_").decode()
+
+    def _sign(self, request: PagedRequest, key: bytes) -> bytes:
+        filters = {
+            field.name: getattr(request, field.name)
+            for field in dataclasses.fields(request)  # type: ignore[arg-type] # every request is a dataclass
+            if field.name not in _NOT_FILTERS
+        }
+        signed = orjson.dumps([type(request).__name__, filters], default=str, option=orjson.OPT_SORT_KEYS) + b"\0" + key
+        return hmac.digest(self.secret, signed, hashlib.sha256)[:_SIGNATURE]

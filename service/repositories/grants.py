@@ -1,0 +1,184 @@
+"""Statements on grants. They stand in two tables of the same shape, to users and to groups; a view reads both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from service.database import Connection
+from service.permissions import Role, is_manager, permission_names
+
+Kind = Literal["user", "group"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A grant on a pipeline, and the name of the user or group that it is to."""
+
+    kind: Kind
+    name: str
+    access: int
+    expires_at: datetime | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A user, and what is granted to them and their groups on one pipeline."""
+
+    username: str
+    role: Role
+    granted: int
+
+
+def state(access: int, expires_at: datetime | None) -> dict[str, Any]:
+    """A grant as the audit trail shows it."""
+    return {"permissions": permission_names(access), "is_manager": is_manager(access), "expires_at": expires_at}
+
+
+_OF_PIPELINE: Final = """
+    SELECT CASE WHEN g.user_id IS NULL THEN 'group' ELSE 'user' END AS kind, coalesce(u.username, r.name) AS name,
+           g.access, g.expires_at, g.updated_at
+    FROM grants g
+    LEFT JOIN users u ON u.organization_id = g.organization_id AND u.id = g.user_id
+    LEFT JOIN groups r ON r.organization_id = g.organization_id AND r.id = g.group_id
+    WHERE g.organization_id = $1 AND g.pipeline_id = $2
+"""
+
+
+async def list_of_pipeline(
+    connection: Connection,
+    organization_id: UUID,
+    pipeline_id: UUID,
+    after: Sequence[Any] | None = None,
+    limit: int | None = None,
+) -> list[Grant]:
+    """Who was granted what on a pipeline, also what has expired: groups first, then by name."""
+    rows = await connection.rows(
+        "grants.list_of_pipeline",
+        f"""
+        SELECT kind, name, access, expires_at, updated_at FROM ({_OF_PIPELINE}) granted
+        WHERE $3::text IS NULL OR (kind, lower(name)) > ($3, $4)
+        ORDER BY kind, lower(name)
+        LIMIT $5
+        """,
+        organization_id,
+        pipeline_id,
+        *(after or (None, None)),
+        limit,
+    )
+    return [Grant(*row) for row in rows]
+
+
+async def find(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, grantee_id: UUID
+) -> Grant | None:
+    """The grant to one user or group."""
+    row = await connection.row(
+        f"grants.find_{kind}",
+        f"{_OF_PIPELINE} AND g.{kind}_id = $3",
+        organization_id,
+        pipeline_id,
+        grantee_id,
+    )
+    return Grant(*row) if row else None
+
+
+async def put(
+    connection: Connection,
+    organization_id: UUID,
+    pipeline_id: UUID,
+    kind: Kind,
+    grantee_id: UUID,
+    access: int,
+    expires_at: datetime | None,
+) -> None:
+    """Grant an access, in the place of what was granted before."""
+    await connection.execute(
+        f"grants.put_{kind}",
+        f"""
+        INSERT INTO {kind}_grants (organization_id, pipeline_id, {kind}_id, access, expires_at)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (organization_id, {kind}_id, pipeline_id) DO UPDATE
+        SET access = excluded.access, expires_at = excluded.expires_at, updated_at = now()
+        """,
+        organization_id,
+        pipeline_id,
+        grantee_id,
+        access,
+        expires_at,
+    )
+
+
+async def delete(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, grantee_id: UUID
+) -> None:
+    """Take a grant back."""
+    await connection.execute(
+        f"grants.delete_{kind}",
+        f"DELETE FROM {kind}_grants WHERE organization_id = $1 AND pipeline_id = $2 AND {kind}_id = $3",
+        organization_id,
+        pipeline_id,
+        grantee_id,
+    )
+
+
+async def list_concerning(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, user_id: UUID
+) -> list[Grant]:
+    """The grants to a user and to each of their groups on one pipeline, also what has expired."""
+    rows = await connection.rows(
+        "grants.list_concerning",
+        f"""
+        {_OF_PIPELINE} AND (
+            g.user_id = $3
+            OR g.group_id IN (SELECT group_id FROM memberships WHERE organization_id = $1 AND user_id = $3)
+        )
+        ORDER BY kind DESC, lower(coalesce(u.username, r.name))
+        """,
+        organization_id,
+        pipeline_id,
+        user_id,
+    )
+    return [Grant(*row) for row in rows]
+
+
+async def list_holders(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, holding: int, after: str | None, limit: int
+) -> list[Holder]:
+    """The users who are not disabled and may do at least that much on a pipeline, by name."""
+    rows = await connection.rows(
+        "grants.list_holders",
+        """
+        SELECT u.username, u.role, coalesce(granted.access, 0)
+        FROM users u
+        LEFT JOIN (
+            SELECT g.user_id, bit_or(g.access) AS access
+            FROM (
+                SELECT ug.user_id, ug.access, ug.expires_at
+                FROM user_grants ug
+                WHERE ug.organization_id = $1 AND ug.pipeline_id = $2
+                UNION ALL
+                SELECT m.user_id, gg.access, gg.expires_at
+                FROM group_grants gg
+                JOIN memberships m ON m.organization_id = gg.organization_id AND m.group_id = gg.group_id
+                WHERE gg.organization_id = $1 AND gg.pipeline_id = $2
+            ) g
+            WHERE g.expires_at IS NULL OR g.expires_at > now()
+            GROUP BY g.user_id
+        ) granted ON granted.user_id = u.id
+        WHERE u.organization_id = $1
+          AND NOT u.disabled
+          AND (u.role <> 'member' OR granted.access & 32 = 32 OR granted.access & $3 = $3)
+          AND ($4::text IS NULL OR lower(u.username) > $4)
+        ORDER BY lower(u.username)
+        LIMIT $5
+        """,
+        organization_id,
+        pipeline_id,
+        holding,
+        after,
+        limit,
+    )
+    return [Holder(row[0], Role(row[1]), row[2]) for row in rows]

@@ -1,0 +1,48 @@
+"""Calls in one short line each, for tests that make many."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.conftest import Client
+from tests.factories import Member, bearer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    @property
+    def code(self) -> str:
+        return "OK" if self.status < 400 else str(self.body["code"])
+
+
+@dataclass(frozen=True)
+class As:
+    """Calls by one user."""
+
+    client: Client
+    token: str
+
+    @classmethod
+    def member(cls, client: Client, member: Member) -> "As":
+        return cls(client, member.token)
+
+    async def __call__(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **query: str
+    ) -> Answer:
+        answer = await self.client.request(
+            method,
+            path if path.startswith("/api") else f"/api/v1{path}",
+            json=body,
+            params=query,
+            headers={**bearer(self.token), **(headers or {})},
+        )
+        text = await answer.text()
+        return Answer(answer.status, dict(answer.headers), (await answer.json()) if text else {})
+
+    async def get(self, path: str, **query: str) -> Answer:
+        return await self("GET", path, None, None, **query)
