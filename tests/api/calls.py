@@ -1,5 +1,6 @@
 """Calls in one short line each, for tests that make many."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,8 @@ class Answer:
     """An answer, read to its end."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
+    """By name, regardless of case."""
     body: dict[str, Any]
 
     @property
@@ -42,7 +44,7 @@ class As:
             headers={**bearer(self.token), **(headers or {})},
         )
         text = await answer.text()
-        return Answer(answer.status, dict(answer.headers), (await answer.json()) if text else {})
+        return Answer(answer.status, answer.headers, (await answer.json()) if text else {})
 
     async def get(self, path: str, **query: str) -> Answer:
         return await self("GET", path, None, None, **query)

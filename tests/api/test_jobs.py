@@ -1,0 +1,138 @@
+import pytest
+
+from service.permissions import EXECUTE, READ
+from tests.api.calls import As
+from tests.conftest import Client
+from tests.factories import World
+
+
+async def test_register_whole_answer(client: Client, world: World) -> None:
+    ada, a, b = await world.user("ada"), await world.pipeline("a"), await world.pipeline("b")
+    for pipeline in (a, b):
+        await world.grant(pipeline, ada)
+    call = As.member(client, ada)
+
+    made = await call("PUT", "/jobs/4711", {"name": "batch 1", "pipeline_ids": [str(b), str(a)]})
+
+    assert (made.status, made.headers["Location"]) == (201, "/api/v1/jobs/4711")
+    assert {**made.body["job"], "created_at": 0} == {
+        "id": "4711",
+        "name": "batch 1",
+        "owner": "ada",
+        "created_at": 0,
+        "flow_pipeline_infos": [{"id": str(b), "name": "b"}, {"id": str(a), "name": "a"}],
+    }
+    assert (await call.get("/jobs/4711")).body == made.body
+    again = await call("PUT", "/jobs/4711", {"name": "batch 1", "pipeline_ids": [str(b), str(a)]})
+    assert (again.status, again.body) == (200, made.body)
+    assert await world.raw.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 2
+
+
+async def test_register_into_a_pipeline_one_may_not_registers_nothing(client: Client, world: World) -> None:
+    ada, hidden, readable = await world.user(), await world.pipeline(), await world.pipeline()
+    await world.grant(readable, ada, READ)
+    call = As.member(client, ada)
+
+    assert (await call("PUT", "/jobs/j", {"pipeline_ids": [str(hidden)]})).code == "NOT_FOUND"
+    assert (await call("PUT", "/jobs/j", {"pipeline_ids": [str(readable)]})).code == "PERMISSION_DENIED"
+    assert (await call.get("/jobs/j")).code == "NOT_FOUND"
+
+
+async def test_register_what_is_left_out_stays(client: Client, world: World) -> None:
+    ada, pipeline = await world.user(), await world.pipeline()
+    await world.grant(pipeline, ada)
+    call = As.member(client, ada)
+    await call("PUT", "/jobs/j", {"name": "first", "pipeline_ids": [str(pipeline)]})
+
+    renamed = await call("PUT", "/jobs/j", {"name": "second"})
+    emptied = await call("PUT", "/jobs/j", {"pipeline_ids": []})
+
+    assert (renamed.body["job"]["name"], len(renamed.body["job"]["flow_pipeline_infos"])) == ("second", 1)
+    assert (emptied.body["job"]["name"], len(emptied.body["job"]["flow_pipeline_infos"])) == ("second", 0)
+
+
+async def test_register_for_another_owner_takes_an_administrator(client: Client, world: World) -> None:
+    ada, bob, admin = await world.user(), await world.user("bob"), await world.user(role="admin")
+
+    assert (await As.member(client, ada)("PUT", "/jobs/j", {"owner": "bob"})).code == "PERMISSION_DENIED"
+    made = await As.member(client, admin)("PUT", "/jobs/j", {"owner": "BOB"})
+    assert made.body["job"]["owner"] == "bob"
+    assert (await As.member(client, bob)("DELETE", "/jobs/j")).code == "OK"
+    assert (await As.member(client, admin)("PUT", "/jobs/j", {"owner": "nobody"})).code == "NOT_FOUND"
+
+
+async def test_change_of_a_job_one_only_sees(client: Client, world: World) -> None:
+    owner, ada, pipeline = await world.user(), await world.user(), await world.pipeline()
+    await world.grant(pipeline, ada, EXECUTE)
+    job = await world.job(owner, pipeline)
+    call = As.member(client, ada)
+
+    assert (await call("PUT", f"/jobs/{job}", {"name": "mine"})).code == "PERMISSION_DENIED"
+    assert (await call("DELETE", f"/jobs/{job}")).code == "PERMISSION_DENIED"
+    assert (await call("PUT", f"/jobs/{job}", {"pipeline_ids": []})).code == "OK", "its pipelines go by their own rules"
+
+
+async def test_somebody_elses_hidden_job_keeps_its_id(client: Client, world: World) -> None:
+    job = await world.job(await world.user())
+    call = As.member(client, await world.user())
+
+    taken = await call("PUT", f"/jobs/{job}", {"name": "mine"})
+
+    assert (taken.status, taken.code) == (409, "ALREADY_EXISTS")
+    assert (await call.get(f"/jobs/{job}")).code == "NOT_FOUND"
+    assert (await call("DELETE", f"/jobs/{job}")).code == "NOT_FOUND"
+
+
+async def test_read_shows_only_readable_pipelines(client: Client, world: World) -> None:
+    owner, shown, hidden = await world.user(), await world.pipeline("shown"), await world.pipeline("hidden")
+    await world.grant(shown, owner, READ)
+    job = await world.job(owner, hidden, shown)
+
+    infos = (await As.member(client, owner).get(f"/jobs/{job}")).body["job"]["flow_pipeline_infos"]
+
+    assert infos == [{"id": str(shown), "name": "shown"}]
+
+
+@pytest.mark.parametrize("role", ["member", "admin"])
+async def test_forget(client: Client, world: World, role: str) -> None:
+    owner, pipeline = await world.user(), await world.pipeline()
+    job = await world.job(owner, pipeline)
+    who = owner if role == "member" else await world.user(role="admin")
+
+    assert (await As.member(client, who)("DELETE", f"/jobs/{job}")).body == {"status": "OK"}
+    assert (await As.member(client, who).get(f"/jobs/{job}")).code == "NOT_FOUND"
+    assert await world.pipelines_of(job) == []
+
+
+async def test_list_is_what_the_caller_can_see_newest_first(client: Client, world: World) -> None:
+    ada, bob, pipeline = await world.user("ada"), await world.user("bob"), await world.pipeline()
+    await world.grant(pipeline, ada, READ)
+    mine = await world.job(ada)
+    seen = await world.job(bob, pipeline)
+    unseen = await world.job(bob)
+    call, admin = As.member(client, ada), As.member(client, await world.user(role="admin"))
+
+    async def ids(caller: As, **query: str) -> list[str]:
+        return [job["id"] for job in (await caller.get("/jobs", **query)).body["jobs"]]
+
+    assert await ids(call) == [seen, mine]
+    assert await ids(admin) == [unseen, seen, mine]
+    assert await ids(call, owner="ADA") == [mine]
+    assert await ids(call, pipeline_id=str(pipeline)) == [seen]
+    assert await ids(As.member(client, await world.user(role="pipeline_admin"))) == [seen]
+    assert (await call.get("/jobs", owner="nobody")).code == "NOT_FOUND"
+    hidden = await world.pipeline()
+    assert (await call.get("/jobs", pipeline_id=str(hidden))).code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("job_id", ["a b", "x" * 129, "ä", "a%2Fb", "a%00"])
+async def test_malformed_id(client: Client, world: World, job_id: str) -> None:
+    call = As.member(client, await world.user())
+
+    assert (await call("PUT", f"/jobs/{job_id}", {})).code == "INVALID_ARGUMENT"
+
+
+async def test_pipelines_is_no_job(client: Client, world: World) -> None:
+    answer = await As.member(client, await world.user())("PUT", "/jobs/pipelines", {})
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, POST")

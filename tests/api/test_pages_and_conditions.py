@@ -1,0 +1,226 @@
+"""Pages, tags and conditions, on every list and every write that has them."""
+
+import base64
+from typing import Any
+
+from service.permissions import MANAGER
+from tests.api.calls import As
+from tests.conftest import Client
+from tests.factories import Member, World
+
+
+async def fill(world: World, admin: Member) -> dict[str, tuple[str, str]]:
+    """Seven of everything; by list: its path and the name of its items."""
+    pipeline = await world.pipeline("p0")
+    group = await world.group(admin, name="g0")
+    await world.job(admin, pipeline)
+    for number in range(1, 7):
+        user = await world.user(f"u{number}")
+        await world.join(user, group)
+        await world.grant(pipeline, user, MANAGER)
+        await world.group(name=f"g{number}")
+        await world.pipeline(f"p{number}")
+        await world.job(admin, pipeline)
+        await world.token(admin.id)
+    for number in range(7):
+        await world.raw.execute(
+            "INSERT INTO audit (organization_id, actor, action, target) VALUES ($1, 'x', 'y', $2)",
+            world.id,
+            str(number),
+        )
+    return {
+        "/flow/pipeline": ("pipelines", "name"),
+        "/jobs/pipelines": ("pipelines", "name"),
+        f"/flow/pipeline/{pipeline}/jobs": ("jobs", "id"),
+        f"/flow/pipeline/{pipeline}/grants": ("grants", "username"),
+        f"/flow/pipeline/{pipeline}/access": ("users", "username"),
+        "/jobs": ("jobs", "id"),
+        "/users": ("users", "username"),
+        "/groups": ("groups", "name"),
+        "/groups/g0/members": ("members", "username"),
+        "/tokens": ("tokens", "id"),
+        "/audit": ("audit", "id"),
+    }
+
+
+async def walk(call: As, path: str, items: str, key: str, size: int) -> list[Any]:
+    found: list[Any] = []
+    query = {"page_size": str(size)}
+    while True:
+        answer = await call.get(path, **query)
+        assert answer.status == 200, answer.body
+        page = answer.body[items]
+        assert len(page) <= size
+        found += [item[key] for item in page]
+        if "next_page_token" not in answer.body:
+            return found
+        assert len(page) == size
+        query["page_token"] = answer.body["next_page_token"]
+
+
+async def test_a_walk_equals_the_whole_list(client: Client, world: World) -> None:
+    admin = await world.user("root", role="admin")
+    call = As.member(client, admin)
+    for path, (items, key) in (await fill(world, admin)).items():
+        whole = [item[key] for item in (await call.get(path, page_size="1000")).body[items]]
+
+        assert len(whole) in (6, 7)
+        assert [await walk(call, path, items, key, size) for size in (1, 3, 7)] == [whole] * 3
+
+
+async def test_a_walk_misses_and_repeats_nothing_while_others_come_and_go(client: Client, world: World) -> None:
+    ada = await world.user()
+    for number in range(0, 20, 2):
+        await world.grant(await world.pipeline(f"p{number:02}"), ada)
+    call = As.member(client, ada)
+
+    first = await call.get("/flow/pipeline", page_size="4")
+    await world.grant(await world.pipeline("p01"), ada)  # behind: not to come
+    await world.grant(await world.pipeline("p09"), ada)  # ahead: to come
+    await world.raw.execute("DELETE FROM pipelines WHERE organization_id = $1 AND name IN ('p06', 'p10')", world.id)
+    rest = await call.get("/flow/pipeline", page_size="1000", page_token=first.body["next_page_token"])
+
+    names = [pipeline["name"] for answer in (first, rest) for pipeline in answer.body["pipelines"]]
+    assert names == ["p00", "p02", "p04", "p06", "p08", "p09", "p12", "p14", "p16", "p18"]
+
+
+async def test_without_a_page_size_the_documented_list_is_whole(client: Client, world: World) -> None:
+    admin = await world.user(role="admin")
+    await world.raw.execute(
+        """
+        INSERT INTO pipelines (organization_id, id, name, name_key)
+        SELECT $1, gen_random_uuid(), 'p' || n, 'p' || n FROM generate_series(1, 1500) n
+        """,
+        world.id,
+    )
+
+    whole = await As.member(client, admin).get("/flow/pipeline")
+
+    assert (len(whole.body["pipelines"]), "next_page_token" in whole.body) == (1500, False)
+
+
+async def test_a_changed_page_token_is_refused(client: Client, world: World) -> None:
+    admin = await world.user("root", role="admin")
+    call = As.member(client, admin)
+    for path in await fill(world, admin):
+        token = (await call.get(path, page_size="2")).body["next_page_token"]
+        raw = bytearray(base64.urlsafe_b64decode(token))
+        raw[0] ^= 1
+        flipped = base64.urlsafe_b64encode(bytes(raw)).decode()
+
+        for bad in (flipped, token[:-4], token + "AAAA", token[4:], "", "!", "é", "A" * 5000, "bnVsbA=="):
+            answer = await call.get(path, page_size="2", page_token=bad)
+            assert (answer.status, [*answer.body["details"]]) == (400, ["page_token"])
+
+
+async def test_a_page_token_is_bound_to_filters_call_and_caller(client: Client, world: World) -> None:
+    ada, bob = await world.user(), await world.user()
+    for number in range(4):
+        pipeline = await world.pipeline(f"p{number}")
+        await world.grant(pipeline, ada)
+        await world.grant(pipeline, bob)
+    call = As.member(client, ada)
+    token = (await call.get("/flow/pipeline", name="p", page_size="2")).body["next_page_token"]
+
+    assert (await call.get("/flow/pipeline", name="p", page_size="1", page_token=token)).code == "OK"
+    assert (await call.get("/flow/pipeline", page_size="2", page_token=token)).code == "INVALID_ARGUMENT"
+    assert (await call.get("/users", name="p", page_token=token)).code == "INVALID_ARGUMENT"
+    stolen = await As.member(client, bob).get("/flow/pipeline", name="p", page_token=token)
+    assert stolen.code == "INVALID_ARGUMENT"
+
+
+# ---- tags
+
+
+async def test_every_read_has_a_tag_and_answers_304_to_it(client: Client, world: World) -> None:
+    admin = await world.user("root", role="admin")
+    call = As.member(client, admin)
+    single = ["/users/root", "/users/me", "/groups/g0"]
+    for path in [*(await fill(world, admin)), *single]:
+        first = await call.get(path)
+        tag = first.headers["ETag"]
+        again = await call("GET", path, None, {"If-None-Match": tag})
+        weak = await call("GET", path, None, {"If-None-Match": f'"x", W/{tag}'})
+        other = await call("GET", path, None, {"If-None-Match": '"x"'})
+
+        assert (again.status, again.body, again.headers["ETag"]) == (304, {}, tag)
+        assert (weak.status, other.status) == (304, 200)
+        assert first.headers["Cache-Control"] == "private, no-cache"
+
+
+async def test_a_tag_changes_with_what_it_stands_for(client: Client, world: World) -> None:
+    ada, pipeline = await world.user(), await world.pipeline()
+    await world.grant(pipeline, ada)
+    call = As.member(client, ada)
+    tag = (await call.get("/flow/pipeline")).headers["ETag"]
+
+    await world.raw.execute("UPDATE pipelines SET name = 'renamed' WHERE id = $1", pipeline)
+
+    assert (await call("GET", "/flow/pipeline", None, {"If-None-Match": tag})).status == 200
+
+
+async def test_no_cache_is_read_anew(client: Client, world: World) -> None:
+    ada = await world.user()
+
+    answer = await As.member(client, ada)("GET", "/flow/pipeline", None, {"Cache-Control": "no-cache"})
+
+    assert answer.status == 200
+
+
+# ---- conditions
+
+
+async def test_a_write_goes_on_only_if_it_is_still_so(client: Client, world: World) -> None:
+    admin = As.member(client, await world.user("root", role="admin"))
+    await world.user("bob")
+    await world.group(name="g")
+    pipeline = await world.pipeline()
+    await admin("PUT", "/jobs/j", {"name": "n"})
+    where = f"/flow/pipeline/{pipeline}"
+    changes: list[tuple[str, str, str, Any, Any]] = [
+        ("PATCH", where, where, {"name": "second"}, {"name": "third"}),
+        ("PATCH", "/users/bob", "/users/bob", {"role": "admin"}, {"role": "member"}),
+        ("PATCH", "/groups/g", "/groups/g", {"new_name": "G"}, {"new_name": "g"}),
+        ("PUT", "/jobs/j", "/jobs/j", {"name": "second"}, {"name": "third"}),
+        (
+            "POST",
+            "/jobs/pipelines",
+            "/jobs/pipelines?job_id=j",
+            {"job_id": "j", "pipeline_ids": [str(pipeline)]},
+            {"job_id": "j", "pipeline_ids": []},
+        ),
+    ]
+    for method, path, read, first, second in changes:
+        tag = (await admin.get(read)).headers["ETag"]
+        changed = await admin(method, path, first, {"If-Match": tag})
+        stale = await admin(method, path, second, {"If-Match": tag})
+        fresh = await admin(method, path, second, {"If-Match": (await admin.get(read)).headers["ETag"]})
+
+        assert (changed.status, stale.status, stale.code, fresh.status) == (200, 412, "FAILED_PRECONDITION", 200), path
+
+
+async def test_a_grant_is_changed_by_the_tag_of_its_last_answer(client: Client, world: World) -> None:
+    admin, _, pipeline = (
+        As.member(client, await world.user(role="admin")),
+        await world.user("bob"),
+        await world.pipeline(),
+    )
+    path, body = f"/flow/pipeline/{pipeline}/grants/users/bob", {"permissions": ["flow_pipeline:write"]}
+
+    made = await admin("PUT", path, {"permissions": []}, {"If-None-Match": "*"})
+    assert (made.status, (await admin("PUT", path, body, {"If-None-Match": "*"})).status) == (201, 412)
+    changed = await admin("PUT", path, body, {"If-Match": made.headers["ETag"]})
+    assert (changed.status, (await admin("DELETE", path, None, {"If-Match": made.headers["ETag"]})).status) == (
+        200,
+        412,
+    )
+    assert (await admin("DELETE", path, None, {"If-Match": changed.headers["ETag"]})).status == 200
+    assert (await admin("PUT", path, body, {"If-Match": "*"})).status == 412
+
+
+async def test_what_failed_its_condition_changed_nothing(client: Client, world: World) -> None:
+    admin, pipeline = As.member(client, await world.user(role="admin")), await world.pipeline("kept")
+
+    assert (await admin("DELETE", f"/flow/pipeline/{pipeline}", None, {"If-Match": '"x"'})).status == 412
+    assert (await admin.get(f"/flow/pipeline/{pipeline}")).body["pipeline"]["name"] == "kept"
+    assert (await admin.get("/audit")).body["audit"] == []
