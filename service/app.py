@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from service.database import Database
+from service.documentation import add_documentation
 from service.endpoint import DATABASE, TOKEN_USE, endpoint
 from service.health import HEALTH, Health, healthz
 from service.middleware import observe_requests
@@ -28,6 +29,7 @@ def create_app(settings: Settings, database: Database, health: Health) -> web.Ap
     app[TOKEN_USE] = TokenUse(database)
     app.cleanup_ctx.append(_note_token_use)
     app.router.add_get("/healthz", healthz)
+    add_documentation(app)
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
         if route.method == "GET":

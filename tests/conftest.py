@@ -24,6 +24,7 @@ from service.health import Health
 from service.migrate import migrate
 from service.observation import Observation
 from service.settings import Settings, read_settings
+from tests import contract
 from tests.factories import World
 
 FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=200")
@@ -88,8 +89,9 @@ async def database(dsn: str, settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="session")
 async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
-    """The service with its default settings, and a client that calls it over HTTP."""
+    """The service with its default settings, every answer held against its document, and a client that calls it."""
     app = create_app(settings, database, Health(database, settings.ready_timeout))
+    app.middlewares.insert(0, contract.hold_answers)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 

@@ -29,7 +29,7 @@ class StrictUUID(fields.UUID):
         return UUID(value)
 
 
-class _Matching(fields.String):
+class Matching(fields.String):
     """A text of one pattern."""
 
     pattern: re.Pattern[str]
@@ -42,14 +42,14 @@ class _Matching(fields.String):
         return text
 
 
-class JobId(_Matching):
+class JobId(Matching):
     """A job's id: opaque, compared as it is."""
 
     pattern = JOB_ID
     sentence = 'Must be 1 to 128 characters of A-Z a-z 0-9 _ . : - (but not "pipelines").'
 
 
-class Name(_Matching):
+class Name(Matching):
     """A user's or group's name, compared regardless of case."""
 
     pattern = NAME

@@ -1,0 +1,104 @@
+"""/openapi.json for machines, and /docs for people: one page, made here, that needs nothing from elsewhere."""
+
+import base64
+import hashlib
+import json
+from html import escape
+from typing import Any, Final
+
+from aiohttp import web
+
+from service.endpoint import encode
+from service.openapi import openapi_document
+
+STYLE: Final = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+code, pre { font: 13px/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
+pre { background: var(--soft); padding: .75rem; border-radius: 6px; overflow-x: auto; white-space: pre-wrap; }
+details { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; padding: .25rem .75rem; }
+summary { cursor: pointer; padding: .25rem 0; }
+summary b { display: inline-block; min-width: 4.5rem; }
+table { border-collapse: collapse; width: 100%; }
+td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
+"""
+
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+HEADERS: Final = {
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "public, max-age=300",
+}
+
+
+def add_documentation(app: web.Application) -> None:
+    """Serve both, as they are: they say nothing of any organization, and take no token."""
+    document = openapi_document()
+    as_json, as_page = encode(document), page(document).encode()
+
+    async def for_machines(_: web.Request) -> web.Response:
+        headers = {"Cache-Control": HEADERS["Cache-Control"]}
+        return web.Response(body=as_json, content_type="application/json", headers=headers)
+
+    async def for_people(_: web.Request) -> web.Response:
+        return web.Response(body=as_page, content_type="text/html", charset="utf-8", headers=HEADERS)
+
+    app.router.add_get("/openapi.json", for_machines)
+    app.router.add_get("/docs", for_people)
+
+
+def page(document: dict[str, Any]) -> str:
+    """The document as a page."""
+    by_tag: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            by_tag.setdefault(operation["tags"][0], []).append(_operation(method.upper(), path, operation))
+    sections = "".join(f"<h2>{escape(tag.capitalize())}</h2>{''.join(rows)}" for tag, rows in by_tag.items())
+    info = document["info"]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(info["title"])}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
+        f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>"
+        f"<p>{_text(info['description'])}</p>"
+        "<p>Send <code>Authorization: Bearer &lt;token&gt;</code> with each call. For machines:"
+        ' <a href="/openapi.json">openapi.json</a>.</p>'
+        f"<main>{sections}</main></body></html>"
+    )
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    parts = [f"<p>{_text(operation['description'])}</p>" if operation["description"] else ""]
+    if operation["parameters"]:
+        rows = "".join(_parameter(parameter) for parameter in operation["parameters"])
+        parts.append(f"<table><tr><th>Parameter</th><th>In</th><th></th></tr>{rows}</table>")
+    if "requestBody" in operation:
+        parts.append(f"<p>Body</p>{_example(operation['requestBody'])}")
+    success = next(answer for status, answer in operation["responses"].items() if status < "300")
+    parts.append(f"<p>Answer</p>{_example(success)}")
+    failures = "".join(
+        f"<tr><td>{escape(status)}</td><td>{escape(answer['description'])}</td></tr>"
+        for status, answer in operation["responses"].items()
+        if status >= "300"
+    )
+    parts.append(f"<table><tr><th>Else</th><th></th></tr>{failures}</table>")
+    head = f"<b>{method}</b><code>{escape(path)}</code> {escape(operation['summary'])}"
+    return f'<details id="{operation["operationId"]}"><summary>{head}</summary>{"".join(parts)}</details>'
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    schema = parameter["schema"]
+    said = parameter.get("description") or ", ".join(f"{key}: {value}" for key, value in schema.items() if key != "in")
+    required = " (required)" if parameter.get("required") else ""
+    name, place = escape(parameter["name"]), escape(parameter["in"])
+    return f"<tr><td><code>{name}</code></td><td>{place}{required}</td><td>{escape(said)}</td></tr>"
+
+
+def _example(has_content: dict[str, Any]) -> str:
+    example = has_content["content"]["application/json"].get("example")
+    return f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
+
+
+def _text(text: str) -> str:
+    """Backticks are code."""
+    parts = escape(text, quote=False).split("`")
+    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))

@@ -1,0 +1,134 @@
+"""One example of each call, by operation: what the document shows. A test holds each against its schema."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+_ID: Final = "8c400d55-15d4-41f9-b306-ec2836898d83"
+_OTHER: Final = "03f4dc97-1245-452d-9d7b-17f8b86473b8"
+_JOB: Final = "f403399d-7ac7-4285-bb06-f7ad82ddbea2"
+_THEN: Final = "2026-11-24T12:00:00Z"
+_READ: Final = ["flow_pipeline:read", "flow_pipeline:execute"]
+_FIVE: Final = [*_READ, "flow_pipeline:delete", "flow_pipeline:manage_pipelines", "flow_pipeline:write"]
+_DONE: Final = {"status": "OK"}
+
+_ITEM: Final = {"name": "Invoices", "id": _ID, "permissions": _FIVE, "is_manager": True}
+_PIPELINE: Final = {**_ITEM, "description": "Two reviewers each", "created_at": _THEN, "updated_at": _THEN}
+_JOB_WHOLE: Final = {
+    "id": _JOB,
+    "name": "batch 7",
+    "owner": "ada",
+    "created_at": _THEN,
+    "flow_pipeline_infos": [{"id": _ID, "name": "Invoices"}],
+}
+_USER: Final = {"username": "ada", "role": "member", "disabled": False, "created_at": _THEN}
+_GROUP: Final = {"name": "reviewers", "created_at": _THEN}
+_TOKEN: Final = {
+    "id": _OTHER,
+    "username": "ada",
+    "name": "flow runner",
+    "scopes": _READ,
+    "expires_at": None,
+    "created_at": _THEN,
+    "last_used_at": None,
+}
+_GRANT: Final = {
+    "username": None,
+    "group": "reviewers",
+    "permissions": _READ,
+    "is_manager": False,
+    "expires_at": None,
+    "updated_at": _THEN,
+}
+_USER_GRANT: Final = {**_GRANT, "username": "ada", "group": None}
+_PUT_GRANT: Final = {"permissions": ["flow_pipeline:execute"], "expires_at": None}
+_REASON: Final = {"through": "group", "name": "reviewers", "as_manager": False, "expires_at": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A body sent, None if there is none, and the body answered."""
+
+    request: Mapping[str, Any] | None
+    response: Mapping[str, Any]
+
+
+def _answer(**named: Any) -> Example:
+    return Example(None, {**_DONE, **named})
+
+
+EXAMPLES: Final[Mapping[str, Example]] = {
+    "list_pipelines": _answer(pipelines=[_ITEM]),
+    "list_job_pipelines": _answer(pipelines=[_ITEM]),
+    "update_job_pipelines": Example(
+        {"job_id": _JOB, "pipeline_ids": [_ID]},
+        {**_DONE, "updated_pipelines": [{"flowPipelineName": "Invoices", "flowPipelineId": _ID}]},
+    ),
+    "create_pipeline": Example(
+        {"name": "Invoices", "description": "Two reviewers each"}, {**_DONE, "pipeline": _PIPELINE}
+    ),
+    "get_pipeline": _answer(pipeline=_PIPELINE),
+    "update_pipeline": Example({"description": "Two reviewers each"}, {**_DONE, "pipeline": _PIPELINE}),
+    "delete_pipeline": _answer(),
+    "list_pipeline_jobs": _answer(jobs=[{"id": _JOB, "name": "batch 7", "owner": "ada", "assigned_at": _THEN}]),
+    "list_grants": _answer(grants=[_GRANT, _USER_GRANT]),
+    "put_user_grant": Example(_PUT_GRANT, {**_DONE, "grant": _USER_GRANT}),
+    "delete_user_grant": _answer(),
+    "put_group_grant": Example(_PUT_GRANT, {**_DONE, "grant": _GRANT}),
+    "delete_group_grant": _answer(),
+    "list_access": _answer(users=[{"username": "ada", "permissions": _READ, "is_manager": False}]),
+    "explain_access": _answer(
+        access={
+            "username": "ada",
+            "permissions": _READ,
+            "is_manager": False,
+            "explanations": [
+                {"permission": "flow_pipeline:execute", "held": True, "reasons": [_REASON], "missing": None},
+                {
+                    "permission": "flow_pipeline:write",
+                    "held": False,
+                    "reasons": [],
+                    "missing": "Neither the user nor a group of theirs is granted flow_pipeline:write.",
+                },
+            ],
+        }
+    ),
+    "list_jobs": _answer(jobs=[_JOB_WHOLE]),
+    "put_job": Example({"name": "batch 7", "pipeline_ids": [_ID]}, {**_DONE, "job": _JOB_WHOLE}),
+    "get_job": _answer(job=_JOB_WHOLE),
+    "delete_job": _answer(),
+    "list_users": _answer(users=[_USER]),
+    "create_user": Example({"username": "ada", "role": "member"}, {**_DONE, "user": _USER}),
+    "get_me": _answer(user={**_USER, "groups": ["reviewers"], "scopes": None}),
+    "get_user": _answer(user=_USER),
+    "update_user": Example({"role": "member"}, {**_DONE, "user": _USER}),
+    "list_groups": _answer(groups=[_GROUP]),
+    "create_group": Example({"name": "reviewers"}, {**_DONE, "group": _GROUP}),
+    "get_group": _answer(group=_GROUP),
+    "rename_group": Example({"new_name": "reviewers"}, {**_DONE, "group": _GROUP}),
+    "delete_group": _answer(),
+    "list_members": _answer(members=[{"username": "ada", "created_at": _THEN}]),
+    "add_member": _answer(),
+    "remove_member": _answer(),
+    "list_tokens": _answer(tokens=[_TOKEN]),
+    "create_token": Example(
+        {"name": "flow runner", "scopes": _READ}, {**_DONE, "token": _TOKEN, "secret": "fp_" + "0" * 64}
+    ),
+    "get_token": _answer(token=_TOKEN),
+    "revoke_token": _answer(),
+    "list_audit": _answer(
+        audit=[
+            {
+                "id": 1,
+                "at": _THEN,
+                "actor": "ada",
+                "token_id": _OTHER,
+                "action": "group.create",
+                "target": "group:reviewers",
+                "before": None,
+                "after": {"name": "reviewers"},
+                "request_id": "0f1e2d3c",
+            }
+        ]
+    ),
+}

@@ -1,0 +1,80 @@
+import pytest
+from jsonschema import ValidationError
+
+from service import errors
+from service.examples import EXAMPLES
+from service.openapi import failures
+from service.reading import Reader
+from service.routes import ROUTES, Route
+from tests.conftest import Client
+from tests.contract import DOCUMENT, check
+
+every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation.__name__)
+
+
+def test_every_row_of_the_method_table_is_in_the_document() -> None:
+    documented = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+
+    assert documented == {(route.method, route.path) for route in ROUTES}
+
+
+def test_operation_ids_are_unique() -> None:
+    assert len({route.operation.__name__ for route in ROUTES}) == len(ROUTES) == len(EXAMPLES)
+
+
+@every_route
+def test_example_of_the_answer_is_one(route: Route) -> None:
+    for status in ("200", "201"):
+        if status in DOCUMENT["paths"][route.path][route.method.lower()]["responses"]:
+            check(route.path, route.method.lower(), int(status), EXAMPLES[route.operation.__name__].response)
+
+
+@every_route
+def test_example_of_the_request_is_one(route: Route) -> None:
+    reader, body = Reader(route.request()), EXAMPLES[route.operation.__name__].request
+    in_body = {name for name, place in reader._places.items() if place == "body"}
+
+    assert bool(body) == bool(in_body)
+    if body:
+        route.request(partial=[name for name in reader._places if name not in in_body]).validate(dict(body))
+        assert set(body) <= in_body
+
+
+@every_route
+def test_every_failure_has_a_reason(route: Route) -> None:
+    assert {400, 401, 500, 503, 504} <= set(failures(route))
+    assert all(reason.endswith(".") for reasons in failures(route).values() for reason in reasons)
+
+
+def test_another_shape_is_caught() -> None:
+    """The control: what the other tests rely on can fail."""
+    with pytest.raises(ValidationError):
+        check("/api/v1/flow/pipeline", "get", 200, {"status": "OK"})
+    with pytest.raises(ValidationError):
+        check("/api/v1/flow/pipeline", "get", 200, {"status": "OK", "pipelines": [], "surprise": 1})
+    with pytest.raises(AssertionError, match="answered 418"):
+        check("/api/v1/flow/pipeline", "get", 418, {})
+
+
+async def test_document_is_served(client: Client) -> None:
+    answer = await client.get("/openapi.json")
+
+    assert (answer.status, answer.headers["Content-Type"], await answer.json()) == (200, "application/json", DOCUMENT)
+
+
+async def test_page_is_served_and_needs_nothing_from_elsewhere(client: Client) -> None:
+    answer = await client.get("/docs")
+    text = await answer.text()
+
+    assert (answer.status, answer.content_type) == (200, "text/html")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert all(f'id="{route.operation.__name__}"' in text for route in ROUTES)
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "<script" not in text
+
+
+def test_every_error_has_a_status_that_the_contract_names() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ServiceError)]
+
+    assert {kind.status for kind in kinds} == {400, 401, 403, 404, 405, 409, 412, 413, 429, 500, 503, 504}
