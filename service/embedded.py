@@ -27,6 +27,8 @@ from service.postgres_programs import Programs, find_programs
 from service.settings import Settings
 
 DATABASE: Final = "flow_pipelines"
+SERVICE_ROLE: Final = "flow_service"
+"""Whose privileges `migrate` sets (sql/privileges.sql); the owner of the embedded database is the superuser."""
 
 _WAIT: Final = 60.0
 """Seconds for the server to start, or for one that is ending to end."""
@@ -37,6 +39,8 @@ _PR_SET_PDEATHSIG: Final = 1
 @contextmanager
 def database_url(settings: Settings) -> Iterator[str]:
     """The address of the database that the settings name; if none, of the embedded one, for as long as it is used.
+
+    Of the embedded one, as its owner: as_service() is who serves.
 
     Raises:
         StartupError: the embedded one can't be started.
@@ -62,6 +66,11 @@ def embedded_postgres(directory: Path, options: Sequence[str] = ()) -> Iterator[
     server = _Server(find_programs(), directory.absolute(), options)
     with server.running():
         yield server.dsn
+
+
+def as_service(dsn: str, settings: Settings) -> str:
+    """The same address for serving: in the embedded database by the role that can do only that."""
+    return dsn if settings.database_url else dsn.replace("//postgres@", f"//{SERVICE_ROLE}@", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +186,11 @@ class _Server:
     def _make_database(self) -> None:
         where = ("-h", str(self.socket_directory), "-U", "postgres")
         if self.programs.run("psql", "-X", *where, "-d", DATABASE, "-c", "").returncode:
+            role = self.programs.run("createuser", *where, SERVICE_ROLE)
             made = self.programs.run("createdb", *where, DATABASE)
             if made.returncode:
-                raise StartupError(f"The database {DATABASE} can't be made: {_last_line(made.stderr)}")
+                said = _last_line(role.stderr + made.stderr)
+                raise StartupError(f"The database {DATABASE} can't be made: {said}")
 
 
 def _locks(file: IO[str]) -> bool:

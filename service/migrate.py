@@ -85,11 +85,14 @@ async def migrate(
     report: Callable[[Migration, float], None] = lambda *_: None,
     migrations: Sequence[Migration] | None = None,
 ) -> list[Migration]:
-    """Bring a database up to date. Several at once are safe: one works, the others wait and find nothing left to do.
+    """Bring a database up to date, and the service's privileges in it.
+
+    Several at once are safe: one works, the others wait and find nothing left to do.
 
     Args:
         dsn: of a role that owns the tables, straight to PostgreSQL: a pooler would share the lock.
         report: told each migration applied and the seconds it took.
+        migrations: others than this version's own, without its privileges.
 
     Returns:
         what was applied.
@@ -111,6 +114,8 @@ async def migrate(
             started = perf_counter()
             await _apply(connection, migration)
             report(migration, perf_counter() - started)
+        if migrations is None:
+            await connection.execute((sql_directory() / "privileges.sql").read_text(encoding="utf-8"))
         return missing
     finally:
         await connection.close(timeout=5)

@@ -19,7 +19,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from service import middleware
 from service.app import create_app
 from service.database import Database, open_database
-from service.embedded import embedded_postgres
+from service.embedded import SERVICE_ROLE, embedded_postgres
 from service.health import Health
 from service.migrate import migrate
 from service.observation import Observation
@@ -44,6 +44,12 @@ async def dsn(server_dsn: str) -> str:
     """The migrated database that most tests share."""
     await migrate(server_dsn)
     return server_dsn
+
+
+@pytest.fixture(scope="session")
+def service_dsn(dsn: str) -> str:
+    """The same database by the role that the service has, and its privileges: what the tests call is so restricted."""
+    return dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
 
 
 @pytest.fixture
@@ -81,9 +87,9 @@ _SETTINGS = (
 
 
 @pytest.fixture(scope="session")
-async def database(dsn: str, settings: Settings) -> AsyncIterator[Database]:
+async def database(service_dsn: str, settings: Settings) -> AsyncIterator[Database]:
     """The service's own way to the shared database."""
-    async with open_database(dsn, settings) as opened:
+    async with open_database(service_dsn, settings) as opened:
         yield opened
 
 

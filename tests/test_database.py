@@ -147,6 +147,7 @@ async def test_run_never_writes_twice(single: Database) -> None:
 
 async def test_a_real_deadlock_is_decided_again(database: Database, raw: Raw) -> None:
     await raw.execute("CREATE TABLE IF NOT EXISTS rows_to_lock AS SELECT generate_series(1, 2) AS id")
+    await raw.execute("GRANT ALL ON rows_to_lock TO PUBLIC")
     first_locks = asyncio.Barrier(2)
     lock = "SELECT id FROM rows_to_lock WHERE id = $1 FOR UPDATE"
 

@@ -10,7 +10,7 @@ import uvloop
 
 from service.commands.work import the_organization, the_user
 from service.database import open_database
-from service.embedded import database_url
+from service.embedded import as_service, database_url
 from service.importing import import_records
 from service.logs import configure_logs
 from service.migrate import migrate, sql_directory
@@ -40,7 +40,7 @@ def demo_command() -> None:
     configure_logs(settings)
     with database_url(settings) as dsn:
         token = asyncio.run(_prepare(settings, dsn))
-        uvloop.run(serve(settings, dsn, _announcement(token)))
+        uvloop.run(serve(settings, as_service(dsn, settings), _announcement(token)))
 
 
 async def _prepare(settings: Settings, dsn: str) -> str:

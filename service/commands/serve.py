@@ -3,7 +3,7 @@
 import click
 import uvloop
 
-from service.embedded import database_url
+from service.embedded import as_service, database_url
 from service.logs import configure_logs
 from service.server import serve
 from service.settings import read_settings
@@ -21,4 +21,4 @@ def serve_command() -> None:
     settings = read_settings()
     configure_logs(settings)
     with database_url(settings) as dsn:
-        uvloop.run(serve(settings, dsn))
+        uvloop.run(serve(settings, as_service(dsn, settings)))

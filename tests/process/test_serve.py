@@ -27,8 +27,8 @@ LIST = "/api/v1/flow/pipeline"
 
 
 @pytest.fixture(scope="module", name="service")
-def _service(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("service"), dsn) as running:
+def _service(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running_service(tmp_path_factory.mktemp("service"), service_dsn) as running:
         running.wait_until("/readyz", 200)
         yield running
 

@@ -1,0 +1,39 @@
+"""schemathesis against a started service: a bounded run of what anybody can run for longer.
+
+    schemathesis run http://127.0.0.1:8080/openapi.json -H "Authorization: Bearer $TOKEN" --max-examples 2000 \\
+        --exclude-checks positive_data_acceptance
+
+That one check is left out because a well-formed request may still name a page, a tag or a state that is not there.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.process.test_demo import demo
+
+
+def test_no_answer_outside_of_the_document(tmp_path: Path, empty_dsn: str) -> None:
+    with demo(tmp_path, DATABASE_URL=empty_dsn) as (_, printed):
+        token = re.search(r"fp_\w+", printed)
+        address = re.search(r"http://[\d.:]+", printed)
+        assert token
+        assert address
+        fuzzed = subprocess.run(
+            [
+                *(sys.executable, "-m", "schemathesis.cli", "run", f"{address[0]}/openapi.json"),
+                *("-H", f"Authorization: Bearer {token[0]}", "--max-examples", "8", "--seed", "1", "--no-color"),
+                *("--phases", "examples,coverage,fuzzing", "--exclude-checks", "positive_data_acceptance"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    assert fuzzed.returncode == 0, fuzzed.stdout[-8000:]
+    tested = re.search(r"(\d+) generated, (\d+) passed", fuzzed.stdout)
+    assert tested
+    assert int(tested[2]) > 300

@@ -1,0 +1,66 @@
+"""The role that the service has: enough for every call (the API tests run as it), and no more."""
+
+import asyncpg
+import pytest
+
+from service.embedded import SERVICE_ROLE
+from service.migrate import migrate
+from tests.factories import World
+from tests.process.running import ROOT
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET actor = 'nobody'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+        "DELETE FROM users",
+        "DELETE FROM tokens",
+        "DELETE FROM organizations",
+        "UPDATE organizations SET name = 'x'",
+        "UPDATE schema_migrations SET checksum = 'x'",
+        "CREATE TABLE mine (id int)",
+        "DROP TABLE audit",
+        "ALTER TABLE audit DISABLE TRIGGER ALL",
+    ],
+)
+async def test_the_service_may_not(service_dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(service_dsn)
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(statement)
+    await connection.close()
+
+
+async def test_the_service_adds_to_the_trail_and_reads_it(service_dsn: str, world: World) -> None:
+    connection = await asyncpg.connect(service_dsn)
+
+    await connection.execute(
+        "INSERT INTO audit (organization_id, actor, action, target) VALUES ($1, 'a', 'b', 'c')", world.id
+    )
+    assert await connection.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 1
+    await connection.close()
+
+
+async def test_roles_of_an_installation(empty_dsn: str) -> None:
+    """deploy/roles.sql as it stands, then `migrate` by its migrator, and what it made is the owner's."""
+    admin = await asyncpg.connect(empty_dsn)
+    script = (ROOT / "deploy" / "roles.sql").read_text()
+    existing = await admin.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", SERVICE_ROLE)
+    assert existing == 1, "the embedded server has it"
+    await admin.execute("DROP ROLE IF EXISTS flow_migrator; DROP ROLE IF EXISTS flow_owner")
+    await admin.execute(script.replace("CREATE ROLE flow_service LOGIN;", ""))
+    try:
+        await migrate(empty_dsn.replace("//postgres@", "//flow_migrator@"))
+
+        owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'"
+        assert await admin.fetchval(owners) == "flow_owner"
+        service = await asyncpg.connect(empty_dsn.replace("//postgres@", "//flow_service@"))
+        assert await service.fetchval("SELECT count(*) FROM audit") == 0
+        await service.close()
+    finally:
+        await admin.execute(
+            "DROP OWNED BY flow_owner, flow_migrator CASCADE; DROP ROLE flow_migrator; DROP ROLE flow_owner"
+        )
+        await admin.close()
