@@ -5,11 +5,19 @@ import sys
 import click
 
 from service import __version__
+from service.commands.audit import audit_commands
 from service.commands.demo import demo_command
+from service.commands.export import export_command
+from service.commands.grant import grant_commands
+from service.commands.group import group_commands
 from service.commands.import_ import import_command
+from service.commands.job import job_commands
 from service.commands.migrate import migrate_command
+from service.commands.organization import organization_commands
+from service.commands.pipeline import pipeline_commands
 from service.commands.serve import serve_command
 from service.commands.token import token_commands
+from service.commands.user import user_commands
 from service.errors import StartupError
 
 
@@ -23,7 +31,11 @@ def commands() -> None:
     """
 
 
-for command in (serve_command, migrate_command, import_command, token_commands, demo_command):
+for command in (
+    *(serve_command, demo_command, migrate_command, import_command, export_command),
+    *(organization_commands, user_commands, group_commands, token_commands),
+    *(pipeline_commands, grant_commands, job_commands, audit_commands),
+):
     commands.add_command(command)
 
 

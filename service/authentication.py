@@ -2,12 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from service.database import Database
 from service.errors import Unauthenticated
 from service.permissions import Holder
 from service.repositories import tokens
+
+OPERATOR: Final = UUID(int=0)
+"""In the place of a user's id: an operator at the command line, who is no user and acts as an administrator."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,9 @@ class Call:
     """One call of an operation: who calls, the database to answer from, and what must still be so for it to go on."""
 
     caller: Caller
+    actor: Actor
+    """The caller, as the audit trail names them."""
     database: Database
-    request_id: str
     pages: Pages
     expect: Callable[[Any], None] = lambda _: None
     """Given what is there now, as the operation that reads it answers (None: nothing), before it is changed.
@@ -34,8 +35,3 @@ class Call:
     Raises:
         PreconditionFailed: the caller has seen something else.
     """
-
-    @property
-    def actor(self) -> Actor:
-        """The caller, as the audit trail names them."""
-        return Actor(self.caller.username, self.caller.user_id, self.caller.token_id, self.request_id)

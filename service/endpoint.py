@@ -13,6 +13,7 @@ from service.database import Database
 from service.observation import Observation
 from service.pagination import Pages
 from service.reading import Reader
+from service.repositories.audit import Actor
 from service.routes import Route
 from service.token_use import TokenUse
 
@@ -35,7 +36,8 @@ def endpoint(route: Route) -> Handler:
         observation.organization_id, observation.user_id = caller.organization_id, caller.user_id
         request.app[TOKEN_USE].note(caller)
         arguments = await reader.read(request)
-        call = Call(caller, database, observation.request_id, Pages(secret), expectation(request, route, encode))
+        actor = Actor(caller.username, caller.user_id, caller.token_id, observation.request_id)
+        call = Call(caller, actor, database, Pages(secret), expectation(request, route, encode))
         result = await database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
         return _respond(request, route, result)
 

@@ -2,21 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from typing import Final
 
 import click
 import uvloop
 
-from service.commands.work import the_organization, the_user
+from service.commands.work import every, operator_call, the_organization
 from service.database import open_database
 from service.embedded import as_service, database_url
 from service.importing import import_records
 from service.logs import configure_logs
 from service.migrate import migrate, sql_directory
-from service.operations.tokens import issue_token
-from service.repositories import organizations, tokens
-from service.repositories.audit import COMMAND_LINE
+from service.operations.tokens import create_token, list_tokens, revoke_token
+from service.repositories import organizations
+from service.schemas.tokens import CreateToken, ListTokens, NameToken
 from service.server import Addresses, serve
 from service.settings import Settings, read_settings
 
@@ -46,17 +45,17 @@ def demo_command() -> None:
 async def _prepare(settings: Settings, dsn: str) -> str:
     """Migrate, load the demo's organization if it is not there, and make a token."""
     await migrate(dsn)
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(dsn, settings))
-        connection = await stack.enter_async_context(database.connection())
-        if not await organizations.find(connection, ORGANIZATION, 1):
+    async with open_database(dsn, settings) as database:
+        async with database.connection() as connection:
+            loaded = await organizations.find(connection, ORGANIZATION, 1)
+        if not loaded:
             with (sql_directory() / "demo.ndjson").open("rb") as lines:
                 await import_records(dsn, lines)
-        organization = await the_organization(connection, ORGANIZATION)
-        user = await the_user(connection, organization, USER)
-        await tokens.revoke_by_name(connection, organization.id, user.id, TOKEN)
-        token = await issue_token(connection, COMMAND_LINE, organization.id, user, name=TOKEN)
-        return token.secret
+        call = operator_call(database, await the_organization(database, ORGANIZATION))
+        for token in (await every(list_tokens, call, ListTokens(USER))).items:
+            if token.name == TOKEN:
+                await revoke_token(call, NameToken(token.id))
+        return (await create_token(call, CreateToken(USER, TOKEN))).secret
 
 
 def _announcement(token: str) -> Callable[[Addresses], None]:

@@ -1,79 +1,97 @@
-"""`token`: make bearer tokens."""
+"""`token`: bearer tokens."""
 
-import re
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
+from uuid import UUID
 
 import click
-import orjson
 
-from service.commands.work import the_organization, the_user, work_on_database
-from service.database import Database
-from service.operations.tokens import issue_token
-from service.permissions import SCOPE_BITS, scope_set
-from service.repositories.audit import COMMAND_LINE
-
-
-class Duration(click.ParamType[timedelta]):
-    """A length of time such as 12h or 90d."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Minutes, hours or days."""
-        if isinstance(value, timedelta):
-            return value
-        match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", value)
-        if match is None:
-            self.fail("give a number of minutes, hours or days, such as 30m, 12h or 90d.", param, ctx)
-        unit = {"m": "minutes", "h": "hours", "d": "days"}[match[2]]
-        return timedelta(**{unit: int(match[1])})
+from service.commands.options import NAME_TYPE, Duration
+from service.commands.work import (
+    confirm,
+    every,
+    json_option,
+    operate,
+    organization_option,
+    short,
+    show_json,
+    show_table,
+    yes_option,
+)
+from service.operations import tokens
+from service.permissions import SCOPE_BITS, scope_names, scope_set
+from service.schemas.answers import dump_nothing
+from service.schemas.tokens import CreateToken, ListTokens, NameToken, dump_new_token, dump_token_list
 
 
 @click.group("token")
 def token_commands() -> None:
-    """Make bearer tokens."""
+    """Make, list and revoke bearer tokens."""
 
 
 @token_commands.command("create")
-@click.argument("username")
-@click.option("--organization", metavar="NAME|ID", help="The user's organization; not needed where there is just one.")
+@click.argument("username", type=NAME_TYPE)
 @click.option("--name", default="", help="What the token is for.")
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice([*SCOPE_BITS]), help="Narrow the token to this; repeatable."
 )
-@click.option("--expires-in", type=Duration(), metavar="DURATION", help="When it ends: 30m, 12h, 90d. Default: never.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--expires-in",
+    "expires_at",
+    type=Duration(),
+    metavar="DURATION",
+    help="When it ends: 30m, 12h, 90d. Default: never.",
+)
+@organization_option
+@json_option
 def create(
     username: str,
-    organization: str | None,
     name: str,
     scopes: tuple[str, ...],
-    expires_in: timedelta | None,
+    expires_at: datetime | None,
+    organization: str | None,
     as_json: bool,
 ) -> None:
     """Make a token for USERNAME and print it: the only place where it is ever shown.
 
     It can do what its user can, or less by --scope.
     """
+    request = CreateToken(username, name, scope_set(scopes) if scopes else None, expires_at)
+    made = operate(organization, lambda call: tokens.create_token(call, request))
+    if as_json:
+        show_json(dump_new_token(made))
+    else:
+        click.echo(made.secret)
+        click.echo(f"This token of {made.token.username} is shown here and nowhere again.", err=True)
 
-    async def work(database: Database) -> None:
-        async with database.transaction() as connection:
-            found = await the_organization(connection, organization)
-            user = await the_user(connection, found, username)
-            token = await issue_token(
-                connection,
-                COMMAND_LINE,
-                found.id,
-                user,
-                name=name,
-                scopes=scope_set(scopes) if scopes else None,
-                expires_at=datetime.now(UTC) + expires_in if expires_in else None,
-            )
-        if as_json:
-            click.echo(orjson.dumps({"id": token.token.id, "username": user.username, "secret": token.secret}))
-        else:
-            click.echo(token.secret)
-            click.echo(f"This token of {user.username} is shown here and nowhere again.", err=True)
 
-    work_on_database(work)
+@token_commands.command("list")
+@click.argument("username", type=NAME_TYPE)
+@organization_option
+@json_option
+def list_all(username: str, organization: str | None, as_json: bool) -> None:
+    """List the tokens of USERNAME that have not been revoked; none shows its secret."""
+    page = operate(organization, lambda call: every(tokens.list_tokens, call, ListTokens(username)))
+    if as_json:
+        show_json(dump_token_list(page))
+        return
+    rows = [
+        (token.id, token.name or None, _scopes(token.scopes), token.created_at, token.expires_at, token.last_used_at)
+        for token in page.items
+    ]
+    show_table(["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"], rows, f"{username} has none.")
+
+
+def _scopes(scopes: int | None) -> str:
+    return "all" if scopes is None else short(scope_names(scopes) or [])
+
+
+@token_commands.command("revoke")
+@click.argument("token_id", type=click.UUID)
+@organization_option
+@yes_option
+@json_option
+def revoke(token_id: UUID, organization: str | None, yes: bool, as_json: bool) -> None:
+    """Refuse the token of that id from the next request on."""
+    confirm(yes, f"Refuse token {token_id} from now on?")
+    operate(organization, lambda call: tokens.revoke_token(call, NameToken(token_id)))
+    show_json(dump_nothing(None)) if as_json else click.echo(f"Revoked token {token_id}.")

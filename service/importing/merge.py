@@ -53,14 +53,17 @@ UNIQUE: Final = tuple(f"ALTER TABLE {table} ADD CONSTRAINT {table}_one_organizat
 
 MERGES: Final[Mapping[str, str]] = {
     "organizations": """
-        INSERT INTO organizations AS t (id, name)
-        SELECT DISTINCT ON (s.id) s.id, s.name FROM staged_organization s ORDER BY s.id, s.line DESC
+        INSERT INTO organizations AS t (id, name, created_at)
+        SELECT DISTINCT ON (s.id) s.id, s.name, coalesce(s.created_at, now())
+        FROM staged_organization s
+        ORDER BY s.id, s.line DESC
         ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name
         RETURNING t.id AS organization_id
         """,
     "users": """
-        INSERT INTO users AS t (organization_id, id, username, role, disabled)
-        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, s.role, coalesce(s.disabled, false)
+        INSERT INTO users AS t (organization_id, id, username, role, disabled, created_at)
+        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, s.role,
+               coalesce(s.disabled, false), coalesce(s.created_at, now())
         FROM staged_user s
         LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
@@ -70,8 +73,8 @@ MERGES: Final[Mapping[str, str]] = {
         RETURNING t.organization_id
         """,
     "groups": """
-        INSERT INTO groups AS t (organization_id, id, name)
-        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name
+        INSERT INTO groups AS t (organization_id, id, name, created_at)
+        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name, coalesce(s.created_at, now())
         FROM staged_group s
         LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
@@ -79,8 +82,9 @@ MERGES: Final[Mapping[str, str]] = {
         RETURNING t.organization_id
         """,
     "pipelines": """
-        INSERT INTO pipelines AS t (organization_id, id, name, name_key, description)
-        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name, s.name_key, coalesce(s.description, '')
+        INSERT INTO pipelines AS t (organization_id, id, name, name_key, description, created_at, updated_at)
+        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name, s.name_key, coalesce(s.description, ''),
+               coalesce(s.created_at, now()), coalesce(s.updated_at, now())
         FROM staged_pipeline s
         LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
@@ -90,10 +94,12 @@ MERGES: Final[Mapping[str, str]] = {
         RETURNING t.organization_id
         """,
     "tokens": """
-        INSERT INTO tokens AS t (organization_id, id, user_id, name, digest, scopes, expires_at, revoked_at)
+        INSERT INTO tokens AS t (
+            organization_id, id, user_id, name, digest, scopes, expires_at, revoked_at, created_at, last_used_at
+        )
         SELECT DISTINCT ON (s.digest)
                u.organization_id, coalesce(s.id, gen_random_uuid()), s.user_id, coalesce(s.name, ''), s.digest,
-               s.scopes, s.expires_at, s.revoked_at
+               s.scopes, s.expires_at, s.revoked_at, coalesce(s.created_at, now()), s.last_used_at
         FROM staged_token s
         LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
         ORDER BY s.digest, s.line DESC
@@ -106,9 +112,10 @@ MERGES: Final[Mapping[str, str]] = {
         RETURNING t.organization_id
         """,
     "jobs": """
-        INSERT INTO jobs AS t (organization_id, id, owner_id, name)
+        INSERT INTO jobs AS t (organization_id, id, owner_id, name, created_at)
         SELECT DISTINCT ON (s.organization_id, s.id)
-               CASE WHEN u.id IS NOT NULL THEN o.id END, s.id, s.owner_id, coalesce(s.name, '')
+               CASE WHEN u.id IS NOT NULL THEN o.id END, s.id, s.owner_id, coalesce(s.name, ''),
+               coalesce(s.created_at, now())
         FROM staged_job s
         LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
         LEFT JOIN known_user u ON u.id = s.owner_id AND u.line < s.line
@@ -119,7 +126,7 @@ MERGES: Final[Mapping[str, str]] = {
         """,
     "assignments": """
         WITH resolved AS (
-            SELECT p.organization_id, s.job_id, s.pipeline_id, s.position, s.line
+            SELECT p.organization_id, s.job_id, s.pipeline_id, s.position, s.assigned_at, s.line
             FROM staged_assignment s
             LEFT JOIN known_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
         ), present AS (
@@ -128,10 +135,10 @@ MERGES: Final[Mapping[str, str]] = {
             JOIN (SELECT DISTINCT organization_id, job_id FROM resolved) r USING (organization_id, job_id)
             GROUP BY a.organization_id, a.job_id
         )
-        INSERT INTO assignments AS t (organization_id, job_id, pipeline_id, position)
+        INSERT INTO assignments AS t (organization_id, job_id, pipeline_id, position, assigned_at)
         SELECT DISTINCT ON (r.organization_id, r.job_id, r.pipeline_id)
                CASE WHEN later.id IS NULL THEN r.organization_id END, r.job_id, r.pipeline_id,
-               coalesce(r.position, coalesce(p.position, 0) + r.place)
+               coalesce(r.position, coalesce(p.position, 0) + r.place), coalesce(r.assigned_at, now())
         FROM (
             SELECT *, row_number() OVER (PARTITION BY organization_id, job_id ORDER BY line) AS place FROM resolved
         ) r
@@ -143,8 +150,9 @@ MERGES: Final[Mapping[str, str]] = {
         RETURNING t.organization_id
         """,
     "memberships": """
-        INSERT INTO memberships AS t (organization_id, user_id, group_id)
-        SELECT CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id
+        INSERT INTO memberships AS t (organization_id, user_id, group_id, created_at)
+        SELECT CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id,
+               coalesce(s.created_at, now())
         FROM staged_membership s
         LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
         LEFT JOIN known_group g ON g.id = s.group_id AND g.line < s.line
@@ -153,10 +161,11 @@ MERGES: Final[Mapping[str, str]] = {
         """,
     **{
         f"{kind}_grants": f"""
-        INSERT INTO {kind}_grants AS t (organization_id, {kind}_id, pipeline_id, access, expires_at)
+        INSERT INTO {kind}_grants AS t (organization_id, {kind}_id, pipeline_id, access, expires_at, updated_at)
         SELECT DISTINCT ON (s.{kind}_id, s.pipeline_id)
                CASE WHEN k.id IS NOT NULL THEN p.organization_id END, s.{kind}_id, s.pipeline_id,
-               s.access | CASE WHEN s.is_manager THEN 32 ELSE 0 END, s.expires_at
+               s.access | CASE WHEN s.is_manager THEN 32 ELSE 0 END, s.expires_at,
+               coalesce(s.updated_at, now())
         FROM staged_grant s
         LEFT JOIN known_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
         LEFT JOIN known_{kind} k ON k.id = s.{kind}_id AND k.line < s.line

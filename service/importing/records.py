@@ -182,25 +182,38 @@ _job_id: Final = _matching(JOB_ID, 'the id of a job: 1 to 128 of A-Z a-z 0-9 _ .
 _sha256: Final = _matching(_SHA256, "64 lower-case hexadecimal digits")
 
 RECORD_TYPES: Final[Mapping[str, RecordType]] = {
-    "organization": RecordType({"id": _uuid, "name": _text(255)}, {}),
+    "organization": RecordType({"id": _uuid, "name": _text(255)}, {"created_at": _instant}),
     "user": RecordType(
-        {"id": _uuid, "organization_id": _uuid, "username": _username, "role": _role}, {"disabled": _boolean}, _user
+        {"id": _uuid, "organization_id": _uuid, "username": _username, "role": _role},
+        {"disabled": _boolean, "created_at": _instant},
+        _user,
     ),
-    "group": RecordType({"id": _uuid, "organization_id": _uuid, "name": _username}, {}),
-    "membership": RecordType({"group_id": _uuid, "user_id": _uuid}, {}),
+    "group": RecordType({"id": _uuid, "organization_id": _uuid, "name": _username}, {"created_at": _instant}),
+    "membership": RecordType({"group_id": _uuid, "user_id": _uuid}, {"created_at": _instant}),
     "pipeline": RecordType(
-        {"id": _uuid, "organization_id": _uuid, "name": _pipeline_name}, {"description": _text(10_000)}
+        {"id": _uuid, "organization_id": _uuid, "name": _pipeline_name},
+        {"description": _text(10_000), "created_at": _instant, "updated_at": _instant},
     ),
     "grant": RecordType(
         {"pipeline_id": _uuid, "permissions": _access, "is_manager": _boolean},
-        {"user_id": _uuid, "group_id": _uuid, "expires_at": _instant},
+        {"user_id": _uuid, "group_id": _uuid, "expires_at": _instant, "updated_at": _instant},
         _grant,
     ),
     "token": RecordType(
         {"user_id": _uuid, "sha256": lambda value: r"\\x" + _sha256(value)},
-        {"id": _uuid, "name": _text(255), "scopes": _scopes, "expires_at": _instant, "revoked_at": _instant},
+        {
+            "id": _uuid,
+            "name": _text(255),
+            "scopes": _scopes,
+            "expires_at": _instant,
+            "revoked_at": _instant,
+            "created_at": _instant,
+            "last_used_at": _instant,
+        },
     ),
-    "job": RecordType({"id": _job_id, "organization_id": _uuid, "owner_id": _uuid}, {"name": _text(255)}),
-    "assignment": RecordType({"job_id": _job_id, "pipeline_id": _uuid}, {"position": _whole}),
+    "job": RecordType(
+        {"id": _job_id, "organization_id": _uuid, "owner_id": _uuid}, {"name": _text(255), "created_at": _instant}
+    ),
+    "assignment": RecordType({"job_id": _job_id, "pipeline_id": _uuid}, {"position": _whole, "assigned_at": _instant}),
 }
 """By type, in the order in which parents come before children."""

@@ -7,21 +7,27 @@ from typing import Final
 import asyncpg
 
 STAGING: Final[Mapping[str, str]] = {
-    "organization": "line bigint, id uuid, name text",
-    "user": "line bigint, id uuid, organization_id uuid, username text, role text, disabled boolean",
-    "group": "line bigint, id uuid, organization_id uuid, name text",
-    "membership": "line bigint, group_id uuid, user_id uuid",
-    "pipeline": "line bigint, id uuid, organization_id uuid, name text, name_key text, description text",
+    "organization": "line bigint, id uuid, name text, created_at timestamptz",
+    "user": (
+        "line bigint, id uuid, organization_id uuid, username text, role text, disabled boolean, created_at timestamptz"
+    ),
+    "group": "line bigint, id uuid, organization_id uuid, name text, created_at timestamptz",
+    "membership": "line bigint, group_id uuid, user_id uuid, created_at timestamptz",
+    "pipeline": (
+        "line bigint, id uuid, organization_id uuid, name text, name_key text, description text,"
+        " created_at timestamptz, updated_at timestamptz"
+    ),
     "grant": (
         "line bigint, pipeline_id uuid, access smallint, is_manager boolean,"
-        " user_id uuid, group_id uuid, expires_at timestamptz"
+        " user_id uuid, group_id uuid, expires_at timestamptz, updated_at timestamptz"
     ),
     "token": (
         "line bigint, user_id uuid, digest bytea,"
-        " id uuid, name text, scopes smallint, expires_at timestamptz, revoked_at timestamptz"
+        " id uuid, name text, scopes smallint, expires_at timestamptz, revoked_at timestamptz,"
+        " created_at timestamptz, last_used_at timestamptz"
     ),
-    "job": "line bigint, id text, organization_id uuid, owner_id uuid, name text",
-    "assignment": "line bigint, job_id text, pipeline_id uuid, position integer",
+    "job": "line bigint, id text, organization_id uuid, owner_id uuid, name text, created_at timestamptz",
+    "assignment": "line bigint, job_id text, pipeline_id uuid, position integer, assigned_at timestamptz",
 }
 """The columns of each type's table: those of records.py, behind the line number."""
 

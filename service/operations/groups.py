@@ -1,7 +1,9 @@
 """Operations on groups and their members."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
 from service.call import Call, Outcome
 from service.database import Connection
@@ -11,7 +13,6 @@ from service.operations.pipelines import page_start
 from service.pagination import Page
 from service.permissions import may_administer, require_administrator
 from service.repositories import audit, groups
-from service.repositories.audit import Actor
 from service.repositories.groups import Group, Member
 from service.schemas.groups import CreateGroup, ListGroups, ListMembers, NameGroup, NameMember, RenameGroup
 
@@ -54,19 +55,21 @@ async def create_group(call: Call, request: CreateGroup) -> SeenGroup:
     """
     require_administrator(call.caller, "create groups")
     async with call.database.transaction() as connection:
-        group = await add_group(connection, call.actor, call.caller.organization_id, request.name)
+        group = await groups.insert(connection, call.caller.organization_id, uuid4(), request.name)
+        await _audit(connection, call, "group.create", group, None, {"name": group.name})
     return SeenGroup(group, whole=True)
 
 
-async def add_group(connection: Connection, actor: Actor, organization_id: UUID, name: str) -> Group:
-    """Create a group within a transaction, with its audit row.
-
-    Raises:
-        AlreadyExists: there is one of that name.
-    """
-    group = await groups.insert(connection, organization_id, uuid4(), name)
-    await audit.insert(connection, organization_id, actor, "group.create", f"group:{name}", None, {"name": name})
-    return group
+async def _audit(
+    connection: Connection,
+    call: Call,
+    action: str,
+    group: Group,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    organization_id, target = call.caller.organization_id, f"group:{group.name}"
+    await audit.insert(connection, organization_id, call.actor, action, target, before, after)
 
 
 async def rename_group(call: Call, request: RenameGroup) -> SeenGroup:
@@ -84,15 +87,7 @@ async def rename_group(call: Call, request: RenameGroup) -> SeenGroup:
         if old.name == request.new_name:
             return SeenGroup(old, whole=True)
         await groups.rename(connection, call.caller.organization_id, old.id, request.new_name)
-        await audit.insert(
-            connection,
-            call.caller.organization_id,
-            call.actor,
-            "group.update",
-            f"group:{old.name}",
-            {"name": old.name},
-            {"name": request.new_name},
-        )
+        await _audit(connection, call, "group.update", old, {"name": old.name}, {"name": request.new_name})
     return SeenGroup(Group(old.id, request.new_name, old.created_at), whole=True)
 
 
@@ -118,9 +113,7 @@ async def delete_group(call: Call, request: NameGroup) -> None:
         members = await groups.page_members(connection, call.caller.organization_id, old.id, None, None)
         await groups.delete(connection, call.caller.organization_id, old.id)
         before = {"name": old.name, "members": [member.username for member in members]}
-        await audit.insert(
-            connection, call.caller.organization_id, call.actor, "group.delete", f"group:{old.name}", before, None
-        )
+        await _audit(connection, call, "group.delete", old, before, None)
 
 
 async def list_members(call: Call, request: ListMembers) -> Page[Member]:
@@ -146,24 +139,14 @@ async def add_member(call: Call, request: NameMember) -> Outcome[None]:
         NotFound: there is no such group or user.
     """
     require_administrator(call.caller, "change who is in a group")
+    organization_id = call.caller.organization_id
     async with call.database.transaction() as connection:
-        joined = await join_group(connection, call.actor, call.caller.organization_id, request)
+        group = await find_group(connection, organization_id, request.name)
+        user = await find_user(connection, organization_id, request.username)
+        joined = await groups.add_member(connection, organization_id, group.id, user.id)
+        if joined:
+            await _audit(connection, call, "group.add_member", group, None, {"member": user.username})
     return Outcome(None, joined)
-
-
-async def join_group(connection: Connection, actor: Actor, organization_id: UUID, request: NameMember) -> bool:
-    """The same within a transaction, by whoever may; False if they are in it already.
-
-    Raises:
-        NotFound: there is no such group or user.
-    """
-    group = await find_group(connection, organization_id, request.name)
-    user = await find_user(connection, organization_id, request.username)
-    joined = await groups.add_member(connection, organization_id, group.id, user.id)
-    if joined:
-        target, after = f"group:{group.name}", {"member": user.username}
-        await audit.insert(connection, organization_id, actor, "group.add_member", target, None, after)
-    return joined
 
 
 async def remove_member(call: Call, request: NameMember) -> None:
@@ -174,19 +157,10 @@ async def remove_member(call: Call, request: NameMember) -> None:
         NotFound: there is no such group or user, or the user is not in it.
     """
     require_administrator(call.caller, "change who is in a group")
+    organization_id = call.caller.organization_id
     async with call.database.transaction() as connection:
-        await leave_group(connection, call.actor, call.caller.organization_id, request)
-
-
-async def leave_group(connection: Connection, actor: Actor, organization_id: UUID, request: NameMember) -> None:
-    """The same within a transaction, by whoever may.
-
-    Raises:
-        NotFound: there is no such group or user, or the user is not in it.
-    """
-    group = await find_group(connection, organization_id, request.name)
-    user = await find_user(connection, organization_id, request.username)
-    if not await groups.remove_member(connection, organization_id, group.id, user.id):
-        raise NotFound(f"User {user.username} is not in group {group.name}.")
-    target, before = f"group:{group.name}", {"member": user.username}
-    await audit.insert(connection, organization_id, actor, "group.remove_member", target, before, None)
+        group = await find_group(connection, organization_id, request.name)
+        user = await find_user(connection, organization_id, request.username)
+        if not await groups.remove_member(connection, organization_id, group.id, user.id):
+            raise NotFound(f"User {user.username} is not in group {group.name}.")
+        await _audit(connection, call, "group.remove_member", group, {"member": user.username}, None)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from service.authentication import Caller
+from service.authentication import OPERATOR, Caller
 from service.call import Call
 from service.database import Connection
 from service.errors import FailedPrecondition
@@ -107,7 +107,8 @@ async def create_pipeline(call: Call, request: CreatePipeline) -> WholePipeline:
         created_at, updated_at = await pipelines.insert(
             connection, caller.organization_id, pipeline_id, request.name, request.description
         )
-        await grants.put(connection, caller.organization_id, pipeline_id, "user", caller.user_id, EVERYTHING, None)
+        if caller.user_id != OPERATOR:
+            await grants.put(connection, caller.organization_id, pipeline_id, "user", caller.user_id, EVERYTHING, None)
         after = {"name": request.name, "description": request.description, "manager": caller.username}
         await _audit(connection, call, "pipeline.create", pipeline_id, None, after)
     access = caller.access(EVERYTHING)

@@ -1,7 +1,7 @@
 """Operations on tokens."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -22,7 +22,6 @@ from service.permissions import (
     scope_names,
 )
 from service.repositories import audit, tokens
-from service.repositories.audit import Actor
 from service.repositories.tokens import Token
 from service.repositories.users import User
 from service.schemas.tokens import CreateToken, ListTokens, NameToken
@@ -75,15 +74,7 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         user = await _whose(connection, call, request.username, "make")
         check_token_scopes(caller, request.scopes)
         expires_at = _within(await tokens.find(connection, caller.organization_id, caller.token_id), request.expires_at)
-        return await issue_token(
-            connection,
-            call.actor,
-            caller.organization_id,
-            user,
-            name=request.name,
-            scopes=request.scopes,
-            expires_at=expires_at,
-        )
+        return await _issue(connection, call, user, replace(request, expires_at=expires_at))
 
 
 def _within(mine: Token | None, expires_at: datetime | None) -> datetime | None:
@@ -96,27 +87,21 @@ def _within(mine: Token | None, expires_at: datetime | None) -> datetime | None:
     raise PermissionDenied("You may not make a token that lives longer than the one you call with.")
 
 
-async def issue_token(
-    connection: Connection,
-    actor: Actor,
-    organization_id: UUID,
-    user: User,
-    *,
-    name: str = "",
-    scopes: int | None = None,
-    expires_at: datetime | None = None,
-) -> NewToken:
-    """Make a token for a user within a transaction, by whoever may, with its audit row.
-
-    Args:
-        scopes: a bit set of permissions.py; None for all that the user may.
-    """
-    token_id, secret = uuid4(), TOKEN_PREFIX + secrets.token_hex(32)
+async def _issue(connection: Connection, call: Call, user: User, request: CreateToken) -> NewToken:
+    organization_id, token_id, secret = call.caller.organization_id, uuid4(), TOKEN_PREFIX + secrets.token_hex(32)
     created_at = await tokens.insert(
-        connection, organization_id, token_id, user.id, name, token_digest(secret), scopes, expires_at
+        connection,
+        organization_id,
+        token_id,
+        user.id,
+        request.name,
+        token_digest(secret),
+        request.scopes,
+        request.expires_at,
     )
-    token = Token(token_id, user.id, user.username, name, scopes, expires_at, created_at, None)
-    await audit.insert(connection, organization_id, actor, "token.create", f"token:{token_id}", None, _state(token))
+    token = Token(token_id, user.id, user.username, request.name, request.scopes, request.expires_at, created_at, None)
+    target = f"token:{token_id}"
+    await audit.insert(connection, organization_id, call.actor, "token.create", target, None, _state(token))
     return NewToken(token, secret)
 
 
@@ -162,11 +147,8 @@ async def revoke_token(call: Call, request: NameToken) -> None:
     async with call.database.transaction() as connection:
         token = await _find(connection, call, request.token_id, "revoke")
         call.expect(token)
-        await withdraw_token(connection, call.actor, call.caller.organization_id, token)
-
-
-async def withdraw_token(connection: Connection, actor: Actor, organization_id: UUID, token: Token) -> None:
-    """The same within a transaction, by whoever may."""
-    if await tokens.revoke(connection, organization_id, token.id):
-        target = f"token:{token.id}"
-        await audit.insert(connection, organization_id, actor, "token.revoke", target, _state(token), None)
+        if await tokens.revoke(connection, call.caller.organization_id, token.id):
+            target = f"token:{token.id}"
+            await audit.insert(
+                connection, call.caller.organization_id, call.actor, "token.revoke", target, _state(token), None
+            )

@@ -1,18 +1,16 @@
 """Operations on users."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from uuid import UUID, uuid4
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
 
 from service.call import Call
-from service.database import Connection
 from service.errors import FailedPrecondition
 from service.operations.grants import find_user
 from service.operations.pipelines import page_start
 from service.pagination import Page
 from service.permissions import Role, may_administer, require_administrator
 from service.repositories import audit, groups, users
-from service.repositories.audit import Actor
 from service.repositories.users import User
 from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, UpdateUser
 
@@ -71,21 +69,11 @@ async def create_user(call: Call, request: CreateUser) -> SeenUser:
         AlreadyExists: there is one of that name.
     """
     require_administrator(call.caller, "create users")
+    organization_id = call.caller.organization_id
     async with call.database.transaction() as connection:
-        user = await add_user(connection, call.actor, call.caller.organization_id, request.username, request.role)
+        user = await users.insert(connection, organization_id, uuid4(), request.username, request.role)
+        await audit.insert(connection, organization_id, call.actor, "user.create", _target(user), None, _state(user))
     return SeenUser(user, whole=True)
-
-
-async def add_user(connection: Connection, actor: Actor, organization_id: UUID, username: str, role: Role) -> User:
-    """Create a user within a transaction, with the audit row.
-
-    Raises:
-        AlreadyExists: there is one of that name.
-    """
-    user = await users.insert(connection, organization_id, uuid4(), username, role)
-    after = {"role": role.value, "disabled": False}
-    await audit.insert(connection, organization_id, actor, "user.create", f"user:{username}", None, after)
-    return user
 
 
 async def update_user(call: Call, request: UpdateUser) -> SeenUser:
@@ -98,40 +86,28 @@ async def update_user(call: Call, request: UpdateUser) -> SeenUser:
         FailedPrecondition: it would leave the organization without an administrator.
     """
     require_administrator(call.caller, "change users")
+    organization_id = call.caller.organization_id
     async with call.database.transaction() as connection:
-        user = await change_user(
-            connection,
-            call.actor,
-            call.caller.organization_id,
-            request,
-            lambda old: call.expect(SeenUser(old, whole=True)),
+        administrators = await users.lock_administrators(connection, organization_id)
+        old = await find_user(connection, organization_id, request.username)
+        call.expect(SeenUser(old, whole=True))
+        new = replace(
+            old,
+            role=old.role if request.role is None else request.role,
+            disabled=old.disabled if request.disabled is None else request.disabled,
         )
-    return SeenUser(user, whole=True)
+        if administrators == [old.id] and (new.role is not Role.ADMIN or new.disabled):
+            raise FailedPrecondition(f"{old.username} is the last administrator: make somebody else one first.")
+        if new != old:
+            await users.update(connection, organization_id, old.id, new.role, new.disabled)
+            before, after = _state(old), _state(new)
+            await audit.insert(connection, organization_id, call.actor, "user.update", _target(old), before, after)
+    return SeenUser(new, whole=True)
 
 
-async def change_user(
-    connection: Connection,
-    actor: Actor,
-    organization_id: UUID,
-    request: UpdateUser,
-    expect: Callable[[User], None] = lambda _: None,
-) -> User:
-    """The same within a transaction, by whoever may.
+def _target(user: User) -> str:
+    return f"user:{user.username}"
 
-    Raises:
-        NotFound: there is no such user.
-        FailedPrecondition: it would leave the organization without an administrator.
-    """
-    administrators = await users.lock_administrators(connection, organization_id)
-    old = await find_user(connection, organization_id, request.username)
-    expect(old)
-    role = old.role if request.role is None else request.role
-    disabled = old.disabled if request.disabled is None else request.disabled
-    if administrators == [old.id] and (role is not Role.ADMIN or disabled):
-        raise FailedPrecondition(f"{old.username} is the last administrator: make somebody else one first.")
-    if (role, disabled) != (old.role, old.disabled):
-        await users.update(connection, organization_id, old.id, role, disabled)
-        before = {"role": old.role.value, "disabled": old.disabled}
-        after = {"role": role.value, "disabled": disabled}
-        await audit.insert(connection, organization_id, actor, "user.update", f"user:{old.username}", before, after)
-    return User(old.id, old.username, role, disabled, old.created_at)
+
+def _state(user: User) -> dict[str, Any]:
+    return {"role": user.role.value, "disabled": user.disabled}

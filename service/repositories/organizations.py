@@ -14,8 +14,15 @@ class Organization:
     name: str
 
 
-async def find(connection: Connection, name_or_id: str | None, most: int) -> list[Organization]:
-    """The organizations of that name or id, or all if None is given; at most so many, by name."""
+async def insert(connection: Connection, organization_id: UUID, name: str) -> None:
+    """Add an organization."""
+    await connection.execute(
+        "organizations.insert", "INSERT INTO organizations (id, name) VALUES ($1, $2)", organization_id, name
+    )
+
+
+async def find(connection: Connection, name_or_id: str | None, most: int | None = None) -> list[Organization]:
+    """The organizations of that name or id, or all if None is given; at most so many if a number is given, by name."""
     rows = await connection.rows(
         "organizations.find",
         """

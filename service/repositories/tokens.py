@@ -155,17 +155,3 @@ async def note_use(connection: Connection, used: Mapping[tuple[UUID, UUID], date
         [token_id for _, token_id in used],
         [*used.values()],
     )
-
-
-async def revoke_by_name(connection: Connection, organization_id: UUID, user_id: UUID, name: str) -> None:
-    """Revoke those of a user's tokens that bear a name."""
-    await connection.execute(
-        "tokens.revoke_by_name",
-        """
-        UPDATE tokens SET revoked_at = now()
-        WHERE organization_id = $1 AND user_id = $2 AND name = $3 AND revoked_at IS NULL
-        """,
-        organization_id,
-        user_id,
-        name,
-    )

@@ -87,11 +87,11 @@ async def test_token_create_narrowed(dsn: str, world: World) -> None:
     made = run("token", "create", "ada", "--organization", str(world.id), *options, DATABASE_URL=dsn)
 
     token = json.loads(made.stdout)
-    assert (token["username"], token["secret"][:3]) == ("ada", "fp_")
+    assert (token["token"]["username"], token["secret"][:3]) == ("ada", "fp_")
     row = await world.raw.fetchrow(
         "SELECT scopes, expires_at - created_at > interval '1 hour' FROM tokens WHERE user_id = $1 AND id = $2",
         ada.id,
-        token["id"],
+        token["token"]["id"],
     )
     assert row is not None
     assert tuple(row) == (1 | 32, True)
@@ -100,7 +100,7 @@ async def test_token_create_narrowed(dsn: str, world: World) -> None:
 async def test_token_create_for_nobody(dsn: str, world: World) -> None:
     refused = run("token", "create", "nobody", "--organization", str(world.id), DATABASE_URL=dsn)
 
-    assert (refused.returncode, refused.stderr) == (1, "flow-pipelines: Organization Acme has no user nobody.\n")
+    assert (refused.returncode, refused.stderr) == (1, "flow-pipelines: User nobody does not exist.\n")
 
 
 @pytest.mark.parametrize("duration", ["1", "0d", "h", "-1d", "1w"])

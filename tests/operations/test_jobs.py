@@ -13,12 +13,14 @@ from service.operations.jobs import NamedPipeline, list_job_pipelines, update_jo
 from service.pagination import Pages
 from service.permissions import READ, Role
 from service.repositories import jobs
+from service.repositories.audit import Actor
 from service.schemas.jobs import ListJobPipelines, UpdateJobPipelines
 from tests.factories import Member, World
 
 
 def call_by(database: Database, world: World, member: Member, role: Role = Role.MEMBER) -> Call:
-    return Call(Caller(role, None, world.id, member.id, member.username, UUID(int=0)), database, "request", Pages(b""))
+    caller = Caller(role, None, world.id, member.id, member.username, UUID(int=0))
+    return Call(caller, Actor(member.username), database, Pages(b""))
 
 
 async def test_update_job_pipelines(database: Database, world: World) -> None:

@@ -1,0 +1,62 @@
+"""`export`: records out of the database, in the format that `import` reads."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import click
+
+from service.commands.work import on_database, organization_option, the_organization
+from service.embedded import database_url
+from service.exporting import export_records
+from service.settings import read_settings
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@organization_option
+def export_command(file: Path, organization: str | None) -> None:
+    """Export to FILE, or to standard output if it is "-": one organization, or all if none is named.
+
+    What is written is as it was at one moment, and stands under its name only when all of it is there. It holds digests
+    of tokens, not tokens; keep it as safe as a backup.
+    """
+    whose = None if organization is None else on_database(lambda database: the_organization(database, organization)).id
+    if str(file) == "-":
+        _export(Path("/dev/stdout"), whose)
+        return
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    try:
+        _export(unfinished, whose)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _export(file: Path, organization_id: UUID | None) -> None:
+    with database_url(read_settings()) as dsn, _progress() as progress:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as output:
+            result = asyncio.run(export_records(dsn, output, organization_id, progress))
+    click.echo(f"Exported {sum(result.records.values()):,} records in {result.seconds:.1f} s.", err=True)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """For a person at a terminal: how much there was so far."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    total = 0
+
+    def say(count: int) -> None:
+        nonlocal total
+        total += count
+        click.echo(f"\rExporting  {total:,} records", err=True, nl=False)
+
+    yield say
+    click.echo(err=True)

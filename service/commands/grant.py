@@ -1,0 +1,137 @@
+"""`grant`: who may do what on a pipeline."""
+
+from datetime import datetime
+from uuid import UUID
+
+import click
+
+from service.call import Call, Outcome
+from service.commands.naming import the_pipeline
+from service.commands.options import NAME_TYPE, PERMISSION, Duration, permission_set
+from service.commands.work import (
+    confirm,
+    every,
+    json_option,
+    operate,
+    organization_option,
+    short,
+    show_json,
+    show_table,
+    yes_option,
+)
+from service.operations import grants
+from service.pagination import Page
+from service.permissions import is_manager, permission_names
+from service.repositories.grants import Grant
+from service.schemas.answers import dump_nothing
+from service.schemas.grants import (
+    DeleteGroupGrant,
+    DeleteUserGrant,
+    ListGrants,
+    PutGroupGrant,
+    PutUserGrant,
+    dump_grant,
+    dump_grant_list,
+)
+
+
+@click.group("grant")
+def grant_commands() -> None:
+    """Set, list and revoke what users and groups may do on a pipeline.
+
+    PIPELINE is an id, or a name regardless of case.
+    """
+
+
+@grant_commands.command("set")
+@click.argument("pipeline")
+@click.option("--user", type=NAME_TYPE, metavar="USERNAME")
+@click.option("--group", type=NAME_TYPE, metavar="NAME")
+@click.option("--permission", "permissions", type=PERMISSION, multiple=True, help="Repeatable; read is always in it.")
+@click.option("--manager", is_flag=True, help="Make them a manager, who holds all five.")
+@click.option("--expires-in", "expires_at", type=Duration(), metavar="DURATION", help="30m, 12h, 90d. Default: never.")
+@organization_option
+@json_option
+def set_grant(
+    pipeline: str,
+    user: str | None,
+    group: str | None,
+    permissions: tuple[str, ...],
+    manager: bool,
+    expires_at: datetime | None,
+    organization: str | None,
+    as_json: bool,
+) -> None:
+    """Grant something on PIPELINE to --user or --group, in the place of what was granted to them before."""
+    _either(user, group)
+    bits = permission_set(permissions)
+
+    async def work(call: Call) -> Outcome[Grant]:
+        pipeline_id = await the_pipeline(call, pipeline)
+        if user:
+            return await grants.put_user_grant(call, PutUserGrant(pipeline_id, user, bits, manager, expires_at))
+        return await grants.put_group_grant(call, PutGroupGrant(pipeline_id, str(group), bits, manager, expires_at))
+
+    grant = operate(organization, work).value
+    if as_json:
+        show_json(dump_grant(grant))
+    else:
+        what = "manager" if is_manager(grant.access) else short(permission_names(grant.access))
+        click.echo(f"Granted {what} to {grant.kind} {grant.name}.")
+
+
+def _either(user: str | None, group: str | None) -> None:
+    if (user is None) == (group is None):
+        raise click.UsageError("Say either --user or --group.")
+
+
+@grant_commands.command("list")
+@click.argument("pipeline")
+@organization_option
+@json_option
+def list_all(pipeline: str, organization: str | None, as_json: bool) -> None:
+    """List what is granted on PIPELINE, also what has expired."""
+
+    async def work(call: Call) -> Page[Grant]:
+        return await every(grants.list_grants, call, ListGrants(await the_pipeline(call, pipeline)))
+
+    page = operate(organization, work)
+    if as_json:
+        show_json(dump_grant_list(page))
+        return
+    rows = [
+        (
+            f"{grant.kind} {grant.name}",
+            short(permission_names(grant.access)),
+            is_manager(grant.access),
+            grant.expires_at,
+        )
+        for grant in page.items
+    ]
+    show_table(["TO", "PERMISSIONS", "MANAGER", "EXPIRES"], rows, "Nothing is: `grant set` grants something.")
+
+
+@grant_commands.command("revoke")
+@click.argument("pipeline")
+@click.option("--user", type=NAME_TYPE, metavar="USERNAME")
+@click.option("--group", type=NAME_TYPE, metavar="NAME")
+@organization_option
+@yes_option
+@json_option
+def revoke(
+    pipeline: str, user: str | None, group: str | None, organization: str | None, yes: bool, as_json: bool
+) -> None:
+    """Take back what was granted on PIPELINE to --user or --group."""
+    _either(user, group)
+    whom = f"user {user}" if user else f"group {group}"
+    confirm(yes, f"Take back what was granted to {whom} on {pipeline}?")
+
+    async def work(call: Call) -> None:
+        pipeline_id: UUID = await the_pipeline(call, pipeline)
+        if user:
+            await grants.delete_user_grant(call, DeleteUserGrant(pipeline_id, user))
+        else:
+            await grants.delete_group_grant(call, DeleteGroupGrant(pipeline_id, str(group)))
+
+    operate(organization, work)
+    show_json(dump_nothing(None)) if as_json else click.echo(f"Took back what was granted to {whom}.")

@@ -1,0 +1,89 @@
+"""`job`: jobs, and the pipelines they are in."""
+
+import click
+
+from service.call import Call, Outcome
+from service.commands.naming import the_pipeline
+from service.commands.options import NAME_TYPE
+from service.commands.work import (
+    confirm,
+    json_option,
+    operate,
+    organization_option,
+    show_json,
+    yes_option,
+)
+from service.errors import InvalidArgument
+from service.names import JOB_ID
+from service.operations import jobs
+from service.operations.jobs import WholeJob
+from service.schemas.answers import dump_nothing
+from service.schemas.jobs import NameJob, PutJob, dump_job
+
+
+@click.group("job")
+def job_commands() -> None:
+    """Register, show and forget jobs."""
+
+
+@job_commands.command("put")
+@click.argument("job_id")
+@click.option("--owner", type=NAME_TYPE, metavar="USERNAME", required=True)
+@click.option("--name")
+@click.option("--pipeline", "pipelines", multiple=True, help="An id or a name; repeatable. All that it is to be in.")
+@click.option("--no-pipelines", is_flag=True, help="Take it out of all of them.")
+@organization_option
+@json_option
+def put(
+    job_id: str,
+    owner: str,
+    name: str | None,
+    pipelines: tuple[str, ...],
+    no_pipelines: bool,
+    organization: str | None,
+    as_json: bool,
+) -> None:
+    """Register JOB_ID, or change it: what is not said stays as it is."""
+
+    async def work(call: Call) -> Outcome[WholeJob]:
+        if not JOB_ID.fullmatch(job_id):
+            raise InvalidArgument("The id of a job is 1 to 128 characters of A-Z a-z 0-9 _ . : -.")
+        ids = [await the_pipeline(call, pipeline) for pipeline in pipelines]
+        return await jobs.put_job(call, PutJob(job_id, name, owner, ids if ids or no_pipelines else None))
+
+    done = operate(organization, work)
+    if as_json:
+        show_json(dump_job(done.value))
+    else:
+        _say(done.value)
+
+
+@job_commands.command("show")
+@click.argument("job_id")
+@organization_option
+@json_option
+def show(job_id: str, organization: str | None, as_json: bool) -> None:
+    """Show JOB_ID and the pipelines it is in."""
+    job = operate(organization, lambda call: jobs.get_job(call, NameJob(job_id)))
+    if as_json:
+        show_json(dump_job(job))
+    else:
+        _say(job)
+
+
+def _say(job: WholeJob) -> None:
+    named = f" ({job.name})" if job.name else ""
+    places = ", ".join(pipeline.name for pipeline in job.pipelines) or "no pipeline"
+    click.echo(f"Job {job.id}{named} of {job.owner} is in {places}.")
+
+
+@job_commands.command("delete")
+@click.argument("job_id")
+@organization_option
+@yes_option
+@json_option
+def delete(job_id: str, organization: str | None, yes: bool, as_json: bool) -> None:
+    """Forget JOB_ID; the pipelines it was in stay."""
+    confirm(yes, f"Forget job {job_id}?")
+    operate(organization, lambda call: jobs.delete_job(call, NameJob(job_id)))
+    show_json(dump_nothing(None)) if as_json else click.echo(f"Forgot job {job_id}.")

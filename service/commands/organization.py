@@ -1,0 +1,58 @@
+"""`organization`: the tenants of an installation."""
+
+from uuid import uuid4
+
+import click
+
+from service.commands.work import json_option, on_database, show_json, show_table
+from service.database import Database
+from service.errors import InvalidArgument
+from service.repositories import audit, organizations
+from service.repositories.organizations import Organization
+
+
+@click.group("organization")
+def organization_commands() -> None:
+    """Make and list organizations."""
+
+
+@organization_commands.command("create")
+@click.argument("name")
+@json_option
+def create(name: str, as_json: bool) -> None:
+    """Make an organization called NAME, with nobody in it yet."""
+
+    async def work(database: Database) -> Organization:
+        if not 1 <= len(name.strip()) <= 255 or "\0" in name:
+            raise InvalidArgument("The name of an organization is 1 to 255 characters.")
+        organization = Organization(uuid4(), name.strip())
+        async with database.transaction() as connection:
+            await organizations.insert(connection, organization.id, organization.name)
+            target = f"organization:{organization.id}"
+            after = {"name": organization.name}
+            await audit.insert(
+                connection, organization.id, audit.COMMAND_LINE, "organization.create", target, None, after
+            )
+        return organization
+
+    made = on_database(work)
+    if as_json:
+        show_json({"status": "OK", "organization": made})
+    else:
+        click.echo(f"Made organization {made.name}, {made.id}.")
+
+
+@organization_commands.command("list")
+@json_option
+def list_all(as_json: bool) -> None:
+    """List the organizations."""
+
+    async def work(database: Database) -> list[Organization]:
+        async with database.connection() as connection:
+            return await organizations.find(connection, None)
+
+    found = on_database(work)
+    if as_json:
+        show_json({"status": "OK", "organizations": found})
+    else:
+        show_table(["NAME", "ID"], [(each.name, each.id) for each in found], "There is none.")

@@ -1,0 +1,174 @@
+"""`pipeline`: pipelines, their queues, and who can what on them."""
+
+import click
+
+from service.call import Call
+from service.commands.naming import the_pipeline
+from service.commands.options import NAME_TYPE, PERMISSION
+from service.commands.work import (
+    confirm,
+    every,
+    json_option,
+    operate,
+    organization_option,
+    short,
+    show_json,
+    show_table,
+    yes_option,
+)
+from service.operations import grants, pipelines
+from service.operations.grants import AccessExplained, UserAccess
+from service.operations.pipelines import WholePipeline
+from service.pagination import Page
+from service.permissions import PERMISSION_NAMES, is_manager, permission_names
+from service.repositories.pipelines import QueuedJob
+from service.schemas.answers import dump_nothing
+from service.schemas.grants import (
+    ExplainAccess,
+    ListAccess,
+    PutUserGrant,
+    dump_access,
+    dump_access_list,
+)
+from service.schemas.pipelines import (
+    CreatePipeline,
+    DeletePipeline,
+    ListPipelineJobs,
+    ListPipelines,
+    dump_pipeline,
+    dump_pipeline_jobs,
+    dump_pipeline_list,
+)
+
+
+@click.group("pipeline")
+def pipeline_commands() -> None:
+    """Make, list and delete pipelines, see their queues, and ask who can what and why.
+
+    PIPELINE is an id, or a name regardless of case.
+    """
+
+
+@pipeline_commands.command("create")
+@click.argument("name")
+@click.option("--description", default="")
+@click.option("--manager", type=NAME_TYPE, metavar="USERNAME", help="Who manages it, beside the administrators.")
+@organization_option
+@json_option
+def create(name: str, description: str, manager: str | None, organization: str | None, as_json: bool) -> None:
+    """Make a pipeline called NAME."""
+
+    async def work(call: Call) -> WholePipeline:
+        request = CreatePipeline(**_checked(name, description))
+        made = await pipelines.create_pipeline(call, request)
+        if manager:
+            await grants.put_user_grant(call, PutUserGrant(made.id, manager, 0, is_manager=True))
+        return made
+
+    made = operate(organization, work)
+    show_json(dump_pipeline(made)) if as_json else click.echo(f"Made pipeline {made.name}, {made.id}.")
+
+
+def _checked(name: str, description: str) -> dict[str, str]:
+    """The name and description by the API's own rules."""
+    from service.schemas.pipelines import CreatePipelineSchema  # noqa: PLC0415 - only here
+
+    values = {"name": name, "description": description}
+    errors = CreatePipelineSchema().validate(values)
+    if errors:
+        raise click.BadParameter("; ".join(f"{field}: {' '.join(said)}" for field, said in errors.items()))
+    return {"name": name.strip(), "description": description}
+
+
+@pipeline_commands.command("list")
+@click.option("--name", help="Only those with this in their name.")
+@organization_option
+@json_option
+def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
+    """List the pipelines."""
+    page = operate(organization, lambda call: every(pipelines.list_pipelines, call, ListPipelines(name)))
+    if as_json:
+        show_json(dump_pipeline_list(page))
+        return
+    rows = [(pipeline.name, pipeline.id) for pipeline in page.items]
+    show_table(["NAME", "ID"], rows, "There is none: `pipeline create` makes one.")
+
+
+@pipeline_commands.command("delete")
+@click.argument("pipeline")
+@click.option("--force", is_flag=True, help="Also while jobs are in it; they stay, outside of it.")
+@organization_option
+@yes_option
+@json_option
+def delete(pipeline: str, force: bool, organization: str | None, yes: bool, as_json: bool) -> None:
+    """Delete PIPELINE and everything granted on it."""
+    confirm(yes, f"Delete pipeline {pipeline} and everything granted on it?")
+
+    async def work(call: Call) -> None:
+        await pipelines.delete_pipeline(call, DeletePipeline(await the_pipeline(call, pipeline), force))
+
+    operate(organization, work)
+    show_json(dump_nothing(None)) if as_json else click.echo(f"Deleted pipeline {pipeline}.")
+
+
+@pipeline_commands.command("jobs")
+@click.argument("pipeline")
+@organization_option
+@json_option
+def jobs(pipeline: str, organization: str | None, as_json: bool) -> None:
+    """List the jobs in PIPELINE, oldest first."""
+
+    async def work(call: Call) -> Page[QueuedJob]:
+        return await every(pipelines.list_pipeline_jobs, call, ListPipelineJobs(await the_pipeline(call, pipeline)))
+
+    page = operate(organization, work)
+    if as_json:
+        show_json(dump_pipeline_jobs(page))
+        return
+    rows = [(job.id, job.name or None, job.owner, job.assigned_at) for job in page.items]
+    show_table(["JOB", "NAME", "OWNER", "SINCE"], rows, "No job is in it.")
+
+
+@pipeline_commands.command("access")
+@click.argument("pipeline")
+@click.option("--permission", type=PERMISSION, help="Only those who hold this.")
+@organization_option
+@json_option
+def access(pipeline: str, permission: str | None, organization: str | None, as_json: bool) -> None:
+    """List who can what on PIPELINE."""
+
+    async def work(call: Call) -> Page[UserAccess]:
+        held = f"flow_pipeline:{permission}" if permission else None
+        return await every(grants.list_access, call, ListAccess(await the_pipeline(call, pipeline), held))
+
+    page = operate(organization, work)
+    if as_json:
+        show_json(dump_access_list(page))
+        return
+    rows = [(each.username, short(permission_names(each.access)), is_manager(each.access)) for each in page.items]
+    show_table(["USERNAME", "PERMISSIONS", "MANAGER"], rows, "Nobody can.")
+
+
+@pipeline_commands.command("why")
+@click.argument("pipeline")
+@click.argument("username", type=NAME_TYPE)
+@organization_option
+@json_option
+def why(pipeline: str, username: str, organization: str | None, as_json: bool) -> None:
+    """Say why USERNAME can what they can on PIPELINE, and what is missing for the rest."""
+
+    async def work(call: Call) -> AccessExplained:
+        return await grants.explain_access(call, ExplainAccess(await the_pipeline(call, pipeline), username))
+
+    explained = operate(organization, work)
+    if as_json:
+        show_json(dump_access(explained))
+        return
+    for each in explained.explanations:
+        paths = [
+            f"{reason.through} {reason.name}{' (as manager)' if reason.as_manager else ''}"
+            f"{f' until {reason.expires_at:%Y-%m-%d %H:%M:%SZ}' if reason.expires_at else ''}"
+            for reason in each.reasons
+        ]
+        held = f"yes, by {'; '.join(paths)}" if paths else f"no: {each.missing}"
+        click.echo(f"{short([PERMISSION_NAMES[each.permission]]):<18}{held}")

@@ -1,0 +1,91 @@
+"""`user`: who may call, and what they are."""
+
+import click
+
+from service.commands.options import NAME_TYPE
+from service.commands.work import (
+    confirm,
+    every,
+    json_option,
+    operate,
+    organization_option,
+    show_json,
+    show_table,
+    yes_option,
+)
+from service.operations import users
+from service.operations.users import SeenUser
+from service.permissions import Role
+from service.schemas.users import CreateUser, ListUsers, UpdateUser, dump_user, dump_user_list
+
+ROLE = click.Choice([role.value for role in Role])
+
+
+@click.group("user")
+def user_commands() -> None:
+    """Make, list and change users."""
+
+
+@user_commands.command("create")
+@click.argument("username", type=NAME_TYPE)
+@click.option("--role", type=ROLE, default=Role.MEMBER.value, show_default=True)
+@organization_option
+@json_option
+def create(username: str, role: str, organization: str | None, as_json: bool) -> None:
+    """Make a user called USERNAME."""
+    made = operate(organization, lambda call: users.create_user(call, CreateUser(username, Role(role))))
+    _show(made, as_json, "Made")
+
+
+@user_commands.command("list")
+@click.option("--name", help="Only those with this in their name.")
+@organization_option
+@json_option
+def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
+    """List the users."""
+    page = operate(organization, lambda call: every(users.list_users, call, ListUsers(name)))
+    if as_json:
+        show_json(dump_user_list(page))
+        return
+    rows = [(each.user.username, each.user.role, each.user.disabled, each.user.created_at) for each in page.items]
+    show_table(["USERNAME", "ROLE", "DISABLED", "CREATED"], rows, "There is none: `user create` makes one.")
+
+
+@user_commands.command("role")
+@click.argument("username", type=NAME_TYPE)
+@click.argument("role", type=ROLE)
+@organization_option
+@json_option
+def set_role(username: str, role: str, organization: str | None, as_json: bool) -> None:
+    """Give USERNAME the role member, pipeline_admin or admin."""
+    changed = operate(organization, lambda call: users.update_user(call, UpdateUser(username, Role(role))))
+    _show(changed, as_json, "Changed")
+
+
+@user_commands.command("disable")
+@click.argument("username", type=NAME_TYPE)
+@organization_option
+@yes_option
+@json_option
+def disable(username: str, organization: str | None, yes: bool, as_json: bool) -> None:
+    """Refuse all tokens of USERNAME from the next request on. What they own and were granted stays."""
+    confirm(yes, f"Refuse every token of {username} from now on?")
+    changed = operate(organization, lambda call: users.update_user(call, UpdateUser(username, disabled=True)))
+    _show(changed, as_json, "Disabled")
+
+
+@user_commands.command("enable")
+@click.argument("username", type=NAME_TYPE)
+@organization_option
+@json_option
+def enable(username: str, organization: str | None, as_json: bool) -> None:
+    """Accept the tokens of USERNAME again."""
+    changed = operate(organization, lambda call: users.update_user(call, UpdateUser(username, disabled=False)))
+    _show(changed, as_json, "Enabled")
+
+
+def _show(seen: SeenUser, as_json: bool, done: str) -> None:
+    if as_json:
+        show_json(dump_user(seen))
+    else:
+        click.echo(f"{done} user {seen.user.username}, {seen.user.role}{', disabled' if seen.user.disabled else ''}.")

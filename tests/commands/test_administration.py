@@ -1,0 +1,225 @@
+"""The README's story at the command line, and what each command says and answers."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.migrate import migrate
+from tests.commands.test_commands import run
+from tests.factories import World
+
+
+class Shell:
+    """Commands on one database."""
+
+    def __init__(self, dsn: str, *options: str) -> None:
+        self.dsn = dsn
+        self.options = options
+
+    def __call__(self, *arguments: str, code: int = 0, given: str = "") -> str:
+        done = run(*arguments, *self.options, given=given, DATABASE_URL=self.dsn)
+        assert done.returncode == code, done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+
+async def test_a_day_at_the_command_line(empty_dsn: str) -> None:
+    await migrate(empty_dsn)
+    shell = Shell(empty_dsn)
+
+    assert re.fullmatch(r"Made organization Acme, [0-9a-f-]{36}\.\n", shell("organization", "create", "Acme"))
+    assert shell("organization", "list").splitlines()[0].split() == ["NAME", "ID"]
+    assert shell("user", "create", "ada", "--role", "admin") == "Made user ada, admin.\n"
+    assert shell("user", "create", "bob") == "Made user bob, member.\n"
+    assert shell("group", "create", "reviewers") == "Made group reviewers.\n"
+    assert shell("group", "add", "reviewers", "bob") == "bob is now in group reviewers.\n"
+    assert shell("group", "add", "reviewers", "bob") == "bob is already in group reviewers.\n"
+    assert shell("pipeline", "create", " Invoices ", "--manager", "ada").startswith("Made pipeline Invoices, ")
+    assert shell("grant", "set", "invoices", "--group", "reviewers", "--permission", "execute") == (
+        "Granted read, execute to group reviewers.\n"
+    )
+    assert shell("job", "put", "4711", "--owner", "bob", "--name", "batch", "--pipeline", "Invoices") == (
+        "Job 4711 (batch) of bob is in Invoices.\n"
+    )
+    assert shell("pipeline", "jobs", "Invoices").splitlines()[1].split()[:3] == ["4711", "batch", "bob"]
+    assert shell("pipeline", "why", "Invoices", "bob").splitlines() == [
+        "read              yes, by group reviewers",
+        "execute           yes, by group reviewers",
+        "delete            no: Neither the user nor a group of theirs is granted flow_pipeline:delete.",
+        "manage_pipelines  no: Neither the user nor a group of theirs is granted flow_pipeline:manage_pipelines.",
+        "write             no: Neither the user nor a group of theirs is granted flow_pipeline:write.",
+    ]
+    assert [line.split()[0] for line in shell("pipeline", "access", "Invoices").splitlines()] == [
+        "USERNAME",
+        "ada",
+        "bob",
+    ]
+    assert shell("grant", "list", "Invoices").splitlines()[1].split("  ")[0] == "group reviewers"
+    assert shell("grant", "revoke", "Invoices", "--group", "reviewers", "--yes") == (
+        "Took back what was granted to group reviewers.\n"
+    )
+    trail = [line.split("  ")[1:4] for line in shell("audit", "tail").splitlines()]
+    assert [actor for actor, _, _ in trail] == ["command line"] * len(trail)
+    assert [action for _, action, _ in trail] == [
+        *("organization.create", "user.create", "user.create", "group.create", "group.add_member"),
+        *("pipeline.create", "grant.set", "grant.set", "job.create", "job.update_pipelines", "grant.revoke"),
+    ]
+
+
+async def test_json_is_what_the_api_answers(dsn: str, world: World) -> None:
+    shell = Shell(dsn, "--organization", str(world.id))
+    await world.user("bob")
+
+    assert shell.json("user", "list")["users"][0]["username"] == "bob"
+    assert shell.json("user", "role", "bob", "pipeline_admin")["user"]["role"] == "pipeline_admin"
+    assert shell.json("user", "disable", "bob", "--yes")["user"]["disabled"] is True
+    assert shell.json("user", "enable", "bob")["user"]["disabled"] is False
+    assert shell.json("group", "create", "g")["group"]["name"] == "g"
+    assert shell.json("group", "list")["groups"][0]["name"] == "g"
+    assert shell.json("group", "add", "g", "bob") == {"status": "OK"}
+    assert shell.json("group", "members", "g")["members"][0]["username"] == "bob"
+    assert shell.json("group", "remove", "g", "bob", "--yes") == {"status": "OK"}
+    pipeline = shell.json("pipeline", "create", "p")["pipeline"]
+    assert shell.json("pipeline", "list", "--name", "P")["pipelines"][0]["id"] == pipeline["id"]
+    granted = shell.json("grant", "set", pipeline["id"], "--user", "bob", "--manager", "--expires-in", "2h")["grant"]
+    assert (granted["username"], granted["is_manager"], granted["expires_at"] is None) == ("bob", True, False)
+    assert shell.json("grant", "list", "p")["grants"] == [granted]
+    assert shell.json("pipeline", "access", "p", "--permission", "write")["users"][0]["username"] == "bob"
+    assert shell.json("pipeline", "why", "p", "bob")["access"]["is_manager"] is True
+    assert shell.json("job", "put", "j", "--owner", "bob", "--pipeline", "p")["job"]["owner"] == "bob"
+    assert shell.json("job", "show", "j")["job"]["flow_pipeline_infos"] == [{"id": pipeline["id"], "name": "p"}]
+    assert shell.json("pipeline", "jobs", "p")["jobs"][0]["id"] == "j"
+    token = shell.json("token", "create", "bob", "--name", "n")
+    assert token["token"]["name"] == "n"
+    assert [each["name"] for each in shell.json("token", "list", "bob")["tokens"]] == ["n", ""]
+    assert shell.json("token", "revoke", token["token"]["id"], "--yes") == {"status": "OK"}
+    assert shell.json("grant", "revoke", "p", "--user", "bob", "--yes") == {"status": "OK"}
+    assert json.loads(shell("audit", "tail", "-n", "1", "--json"))["action"] == "grant.revoke"
+    assert shell.json("job", "delete", "j", "--yes") == {"status": "OK"}
+    assert shell.json("pipeline", "delete", "p", "--yes") == {"status": "OK"}
+    assert shell.json("group", "delete", "g", "--yes") == {"status": "OK"}
+
+
+async def test_people_read_tables_and_sentences(dsn: str, world: World) -> None:
+    shell = Shell(dsn, "--organization", str(world.id))
+    for command in (["user", "list"], ["group", "list"], ["pipeline", "list"]):
+        assert shell(*command).startswith("There is none: `")
+    await world.user("bob")
+    await world.group(name="g")
+
+    assert shell("user", "list").splitlines()[1].split()[:3] == ["bob", "member", "no"]
+    assert shell("user", "role", "bob", "admin") == "Changed user bob, admin.\n"
+    assert shell("group", "members", "g") == "Nobody is: `group add g USERNAME` puts somebody in.\n"
+    assert shell("token", "list", "bob").splitlines()[0].split("  ")[0] == "ID"
+    assert shell("pipeline", "create", "p").startswith("Made pipeline p, ")
+    assert shell("pipeline", "jobs", "p") == "No job is in it.\n"
+    assert shell("grant", "list", "p") == "Nothing is: `grant set` grants something.\n"
+    assert shell("job", "put", "j", "--owner", "bob") == "Job j of bob is in no pipeline.\n"
+    assert shell("job", "show", "j") == "Job j of bob is in no pipeline.\n"
+    assert shell("job", "delete", "j", "--yes") == "Forgot job j.\n"
+    assert shell("pipeline", "delete", "p", "--yes") == "Deleted pipeline p.\n"
+    assert shell("group", "delete", "g", "--yes") == "Deleted group g.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "sentence"),
+    [
+        (["user", "create", "BOB"], 1, "flow-pipelines: There is a user called BOB, regardless of case.\n"),
+        (["user", "create", "a b"], 2, "a name is 1 to 100 characters"),
+        (["user", "role", "bob", "boss"], 2, "'boss' is not one of"),
+        (["user", "role", "root", "member"], 1, "root is the last administrator: make somebody else one first.\n"),
+        (["user", "disable", "nobody", "--yes"], 1, "User nobody does not exist.\n"),
+        (["pipeline", "create", ""], 2, "Must be 1 to 255 characters"),
+        (["pipeline", "jobs", "nothing"], 1, "There is no pipeline called nothing.\n"),
+        (["grant", "set", "p"], 2, "Say either --user or --group."),
+        (["grant", "set", "p", "--user", "a", "--group", "b"], 2, "Say either --user or --group."),
+        (["grant", "set", "p", "--user", "bob", "--permission", "all"], 2, "'all' is not one of"),
+        (["job", "put", "a b", "--owner", "bob"], 1, "The id of a job is 1 to 128 characters"),
+        (["job", "put", "j", "--owner", "nobody"], 1, "User nobody does not exist.\n"),
+        (["token", "revoke", "x", "--yes"], 2, "'x' is not a valid UUID"),
+    ],
+)
+async def test_refusals_are_a_sentence_and_an_exit_code(
+    dsn: str, world: World, command: list[str], code: int, sentence: str
+) -> None:
+    await world.user("bob")
+    await world.user("root", role="admin")
+    await world.pipeline("p")
+
+    assert sentence in Shell(dsn, "--organization", str(world.id))(*command, code=code)
+
+
+async def test_destructive_commands_ask(dsn: str, world: World) -> None:
+    await world.group(name="g")
+    shell = Shell(dsn, "--organization", str(world.id))
+
+    assert "Delete group g, and take from its members" in shell("group", "delete", "g", code=1, given="n\n")
+    assert "Aborted!" in shell("group", "delete", "g", code=1)
+    assert shell("group", "delete", "g", given="y\n") == "Deleted group g.\n"
+
+
+# ---- export
+
+
+def dumped(dsn: str, directory: Path, *options: str) -> bytes:
+    file = directory / "export.ndjson"
+    done = run("export", str(file), *options, DATABASE_URL=dsn)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"Exported [\d,]+ records in \d+\.\d s\.\n", done.stderr)
+    assert [path.name for path in directory.iterdir()] == ["export.ndjson"]
+    assert file.stat().st_mode & 0o077 == 0
+    content = file.read_bytes()
+    file.unlink()
+    return content
+
+
+async def test_export_then_import_gives_the_same(dsn: str, empty_dsn: str, world: World, tmp_path: Path) -> None:
+    ada, bob = await world.user("ada", role="admin"), await world.user("bob")
+    group = await world.group(bob, name="g")
+    pipelines = [await world.pipeline(name) for name in ("Ärger", "b")]
+    await world.grant(pipelines[0], group, 32)
+    await world.grant(pipelines[1], bob, 5)
+    await world.token(ada.id, scopes=1 | 64)
+    await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", ada.id)
+    await world.job(bob, pipelines[1], pipelines[0])
+    first = dumped(dsn, tmp_path, "--organization", str(world.id))
+    await migrate(empty_dsn)
+
+    imported = run("import", "-", given=first.decode(), DATABASE_URL=empty_dsn)
+
+    assert imported.returncode == 0, imported.stderr
+    assert dumped(empty_dsn, tmp_path) == first
+    assert first.count(b"\n") == 15
+    assert ada.token.encode() not in first
+
+
+async def test_export_of_one_organization_has_nothing_of_another(dsn: str, world: World, tmp_path: Path) -> None:
+    other = await World.create(world.raw)
+    stranger = await other.user()
+    await other.job(stranger)
+
+    content = dumped(dsn, tmp_path, "--organization", str(world.id))
+
+    assert content.count(b"\n") == 1
+    assert str(stranger.id).encode() not in content
+
+
+def test_export_to_standard_output(dsn: str) -> None:
+    done = run("export", "-", DATABASE_URL=dsn)
+
+    assert (done.returncode, done.stdout == "" or done.stdout.startswith('{"type":"organization"')) == (0, True)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    from tests.process.running import ROOT  # noqa: PLC0415 - only here
+
+    readme = (ROOT / "README.md").read_text()
+    listed = re.findall(r"^  (\w+)  ", run("--help").stdout, re.MULTILINE)
+
+    assert len(listed) == 13
+    assert [name for name in listed if f"`{name}" not in readme] == []
