@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+SERVER: Final = "flow-pipelines"
+"""Of the Server header: which software of which version answers is nobody's business."""
+
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:=+/-]{1,128}")
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.documented}
@@ -44,6 +47,7 @@ def observe_requests(settings: Settings) -> Middleware:
             current_observation.reset(context)
             _write_line(request, observation)
         response.headers["X-Request-Id"] = observation.request_id
+        response.headers["Server"] = SERVER
         return response
 
     return observe

@@ -16,6 +16,7 @@ from service.app import create_app
 from service.database import open_database
 from service.errors import StartupError
 from service.health import Health, operations_app
+from service.protocol import Runner
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -62,9 +63,7 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
 
 async def _listen(stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int) -> str:
     """Start one application; its end stops listening first and then waits for the requests under way."""
-    runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT, shutdown_timeout=settings.drain_timeout
-    )
+    runner = Runner(app, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT, shutdown_timeout=settings.drain_timeout)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -331,6 +332,33 @@ async def test_no_token_in_any_line(service: Service, world: World) -> None:
     log = service.log.read_text()
     assert ada.token not in log
     assert "canary" not in log
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer fp_hidden\x00\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization Bearer fp_hidden\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_answered_and_logged_like_everything_else(service: Service, sent: bytes) -> None:
+    host, port = service.api.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(sent)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    failure = json.loads(body)
+    assert re.match(rb"HTTP/1\.[01] 400 ", head)
+    assert (failure["status"], failure["code"]) == ("ERROR", "INVALID_ARGUMENT")
+    wait_for(lambda: len(of_request(service, failure["request_id"])) == 1)
+    assert of_request(service, failure["request_id"])[0]["route"] == "malformed"
+    assert "hidden" not in service.log.read_text()
 
 
 def test_console_lines_where_they_are_asked_for(dsn: str, tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""What comes before any request: bytes that are no HTTP are answered, and logged, in the same form as everything else.
+
+aiohttp's own answer is plain text, and its own log line quotes what was sent, in which there may be a token.
+"""
+
+import uuid
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_request import BaseRequest
+
+from service import errors
+from service.middleware import SERVER, failure
+
+log = structlog.get_logger()
+
+
+class Runner(web.AppRunner):
+    """Runs an application behind our own protocol."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        return _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
+
+
+class _Server(web.Server):
+    def __call__(self) -> RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class _Protocol(RequestHandler):
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer what never became a request, and close: nobody knows where the next one would begin."""
+        error: errors.ServiceError = errors.Internal.unexpected()
+        if status < 500:
+            error = errors.InvalidArgument("This is not HTTP that this service understands.")
+        fields: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": uuid.uuid4().hex}
+        if status < 500:
+            log.info("request", method="-", route="malformed", **fields)
+        else:
+            log.error("request", method="-", route="malformed", **fields, exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("Part of an answer has been sent, so no other can be.")
+        answer = failure(error, fields["request_id"])
+        answer.headers.update({"X-Request-Id": fields["request_id"], "Server": SERVER})
+        answer.force_close()
+        return answer
