@@ -16,9 +16,8 @@ from service.commands.work import (
 from service.errors import InvalidArgument
 from service.names import JOB_ID
 from service.operations import jobs
-from service.operations.jobs import WholeJob
 from service.schemas.answers import dump_nothing
-from service.schemas.jobs import NameJob, PutJob, dump_job
+from service.schemas.jobs import NameJob, PutJob, WholeJob, dump_job
 
 
 @click.group("job")

@@ -17,16 +17,16 @@ from service.commands.work import (
     yes_option,
 )
 from service.operations import grants, pipelines
-from service.operations.grants import AccessExplained, UserAccess
-from service.operations.pipelines import WholePipeline
 from service.pagination import Page
 from service.permissions import PERMISSION_NAMES, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import dump_nothing
 from service.schemas.grants import (
+    AccessExplained,
     ExplainAccess,
     ListAccess,
     PutUserGrant,
+    UserAccess,
     dump_access,
     dump_access_list,
 )
@@ -35,6 +35,7 @@ from service.schemas.pipelines import (
     DeletePipeline,
     ListPipelineJobs,
     ListPipelines,
+    WholePipeline,
     dump_pipeline,
     dump_pipeline_jobs,
     dump_pipeline_list,

@@ -14,9 +14,8 @@ from service.commands.work import (
     yes_option,
 )
 from service.operations import users
-from service.operations.users import SeenUser
 from service.permissions import Role
-from service.schemas.users import CreateUser, ListUsers, UpdateUser, dump_user, dump_user_list
+from service.schemas.users import CreateUser, ListUsers, SeenUser, UpdateUser, dump_user, dump_user_list
 
 ROLE = click.Choice([role.value for role in Role])
 

@@ -1,6 +1,5 @@
 """Operations on grants on a pipeline, and the two questions: who can, and why."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,6 @@ from service.permissions import (
     MANAGER,
     PERMISSION_BITS,
     READ,
-    Explanation,
     NamedGrant,
     Path,
     check_grant,
@@ -28,6 +26,7 @@ from service.permissions import Grant as PureGrant
 from service.repositories import audit, grants, groups, users
 from service.repositories.grants import Grant, Kind
 from service.schemas.grants import (
+    AccessExplained,
     DeleteGroupGrant,
     DeleteUserGrant,
     ExplainAccess,
@@ -35,22 +34,8 @@ from service.schemas.grants import (
     ListGrants,
     PutGroupGrant,
     PutUserGrant,
+    UserAccess,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class UserAccess:
-    """A user, and what they may do on a pipeline (an access of permissions.py)."""
-
-    username: str
-    access: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccessExplained(UserAccess):
-    """The same, and why, for each of the five permissions."""
-
-    explanations: list[Explanation]
 
 
 async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:

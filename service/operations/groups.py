@@ -1,7 +1,6 @@
 """Operations on groups and their members."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -14,15 +13,7 @@ from service.pagination import Page
 from service.permissions import may_administer, require_administrator
 from service.repositories import audit, groups
 from service.repositories.groups import Group, Member
-from service.schemas.groups import CreateGroup, ListGroups, ListMembers, NameGroup, NameMember, RenameGroup
-
-
-@dataclass(frozen=True, slots=True)
-class SeenGroup:
-    """A group, as whole as the caller may see it: every member may read the names, administrators the rest."""
-
-    group: Group
-    whole: bool
+from service.schemas.groups import CreateGroup, ListGroups, ListMembers, NameGroup, NameMember, RenameGroup, SeenGroup
 
 
 async def list_groups(call: Call, request: ListGroups) -> Page[SeenGroup]:

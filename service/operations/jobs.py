@@ -1,8 +1,7 @@
 """Operations on jobs and on the pipelines they are in."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from service.errors import AlreadyExists, NotFound, PermissionDenied
 from service.names import name_key
 from service.operations.grants import find_user
 from service.operations.pipelines import (
-    AccessiblePipeline,
     find_visible,
     list_pipelines,
     page_start,
@@ -32,26 +30,16 @@ from service.permissions import (
 from service.repositories import audit, jobs, pipelines
 from service.repositories.jobs import Job
 from service.repositories.pipelines import GrantedPipeline, PlacedPipeline
-from service.schemas.jobs import ListJobPipelines, ListJobs, NameJob, PutJob, UpdateJobPipelines
-
-
-@dataclass(frozen=True, slots=True)
-class NamedPipeline:
-    """A pipeline as a job's other data name it."""
-
-    id: UUID
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class WholeJob:
-    """A job, and those of its pipelines that the caller may read, in the job's own order."""
-
-    id: str
-    name: str
-    owner: str
-    created_at: datetime
-    pipelines: list[NamedPipeline]
+from service.schemas.jobs import (
+    ListJobPipelines,
+    ListJobs,
+    NamedPipeline,
+    NameJob,
+    PutJob,
+    UpdateJobPipelines,
+    WholeJob,
+)
+from service.schemas.pipelines import AccessiblePipeline
 
 
 async def list_job_pipelines(call: Call, request: ListJobPipelines) -> Page[AccessiblePipeline]:

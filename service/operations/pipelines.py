@@ -1,8 +1,6 @@
 """Operations on pipelines."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,31 +25,15 @@ from service.permissions import (
 from service.repositories import audit, grants, pipelines
 from service.repositories.pipelines import Filters, GrantedPipeline, Pipeline, QueuedJob
 from service.schemas.pipelines import (
+    AccessiblePipeline,
     CreatePipeline,
     DeletePipeline,
     GetPipeline,
     ListPipelineJobs,
     ListPipelines,
     UpdatePipeline,
+    WholePipeline,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AccessiblePipeline:
-    """A pipeline that the caller may read, and what they may do on it (an access of permissions.py)."""
-
-    id: UUID
-    name: str
-    access: int
-
-
-@dataclass(frozen=True, slots=True)
-class WholePipeline(AccessiblePipeline):
-    """All that is said of a pipeline."""
-
-    description: str
-    created_at: datetime
-    updated_at: datetime
 
 
 async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessiblePipeline]:

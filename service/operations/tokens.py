@@ -1,7 +1,7 @@
 """Operations on tokens."""
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -24,18 +24,10 @@ from service.permissions import (
 from service.repositories import audit, tokens
 from service.repositories.tokens import Token
 from service.repositories.users import User
-from service.schemas.tokens import CreateToken, ListTokens, NameToken
+from service.schemas.tokens import CreateToken, ListTokens, NameToken, NewToken
 
 TOKEN_PREFIX: Final = "fp_"  # noqa: S105 - not a secret, but what all of them begin with
 """What every token begins with, so that scanners for leaked secrets can tell one."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewToken:
-    """A token just made, and its secret, which nothing else ever holds."""
-
-    token: Token
-    secret: str
 
 
 async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:

@@ -1,6 +1,6 @@
 """Operations on users."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,23 +12,7 @@ from service.pagination import Page
 from service.permissions import Role, may_administer, require_administrator
 from service.repositories import audit, groups, users
 from service.repositories.users import User
-from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, UpdateUser
-
-
-@dataclass(frozen=True, slots=True)
-class SeenUser:
-    """A user, as whole as the caller may see them: every member may read the names, administrators the rest."""
-
-    user: User
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Me(SeenUser):
-    """The caller."""
-
-    groups: list[str]
-    scopes: int | None
+from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, SeenUser, UpdateUser
 
 
 async def list_users(call: Call, request: ListUsers) -> Page[SeenUser]:

@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from marshmallow import Schema, fields
 
 from service.pagination import Page
+from service.repositories.audit import Entry
 from service.schemas.answers import ListSchema, dump_page
 from service.schemas.fields import IN_QUERY, Instant, PageSize, page_token
 from service.schemas.request import RequestSchema
-
-if TYPE_CHECKING:
-    from service.repositories.audit import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +59,10 @@ class AuditSchema(ListSchema):
     audit = fields.List(fields.Nested(EntrySchema), required=True)
 
 
-def dump_audit(page: "Page[Entry]") -> dict[str, Any]:
+def dump_audit(page: Page[Entry]) -> dict[str, Any]:
     """An AuditSchema; entries are dataclasses of the schema's own names."""
     return dump_page("audit", page, _as_it_is)
 
 
-def _as_it_is(entry: "Entry") -> Any:
+def _as_it_is(entry: Entry) -> Any:
     return entry

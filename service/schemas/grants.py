@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from service.pagination import Page
-from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, is_manager, permission_names
+from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
+from service.repositories.grants import Grant
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
 from service.schemas.fields import (
     IN_PATH,
@@ -22,11 +23,6 @@ from service.schemas.fields import (
     permissions,
 )
 from service.schemas.request import RequestSchema
-
-if TYPE_CHECKING:
-    from service.operations.grants import AccessExplained, UserAccess
-    from service.permissions import Explanation
-    from service.repositories.grants import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,28 +225,43 @@ class OneAccessSchema(AnswerSchema):
     access = fields.Nested(AccessSchema, required=True)
 
 
-def dump_grant(grant: "Grant") -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class UserAccess:
+    """A user, and what they may do on a pipeline (an access of permissions.py)."""
+
+    username: str
+    access: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessExplained(UserAccess):
+    """The same, and why, for each of the five permissions."""
+
+    explanations: list[Explanation]
+
+
+def dump_grant(grant: Grant) -> dict[str, Any]:
     """A OneGrantSchema."""
     return {"status": "OK", "grant": _dump_grant(grant)}
 
 
-def dump_grant_list(page: "Page[Grant]") -> dict[str, Any]:
+def dump_grant_list(page: Page[Grant]) -> dict[str, Any]:
     """A GrantListSchema."""
     return dump_page("grants", page, _dump_grant)
 
 
-def dump_access_list(page: "Page[UserAccess]") -> dict[str, Any]:
+def dump_access_list(page: Page[UserAccess]) -> dict[str, Any]:
     """An AccessListSchema."""
     return dump_page("users", page, _dump_user_access)
 
 
-def dump_access(access: "AccessExplained") -> dict[str, Any]:
+def dump_access(access: AccessExplained) -> dict[str, Any]:
     """A OneAccessSchema."""
     explanations = [_dump_explanation(explanation) for explanation in access.explanations]
     return {"status": "OK", "access": {**_dump_user_access(access), "explanations": explanations}}
 
 
-def _dump_grant(grant: "Grant") -> dict[str, Any]:
+def _dump_grant(grant: Grant) -> dict[str, Any]:
     return {
         "username": grant.name if grant.kind == "user" else None,
         "group": grant.name if grant.kind == "group" else None,
@@ -261,7 +272,7 @@ def _dump_grant(grant: "Grant") -> dict[str, Any]:
     }
 
 
-def _dump_user_access(access: "UserAccess") -> dict[str, Any]:
+def _dump_user_access(access: UserAccess) -> dict[str, Any]:
     return {
         "username": access.username,
         "permissions": permission_names(access.access),
@@ -269,7 +280,7 @@ def _dump_user_access(access: "UserAccess") -> dict[str, Any]:
     }
 
 
-def _dump_explanation(explanation: "Explanation") -> dict[str, Any]:
+def _dump_explanation(explanation: Explanation) -> dict[str, Any]:
     return {
         "permission": PERMISSION_NAMES[explanation.permission],
         "held": bool(explanation.reasons),

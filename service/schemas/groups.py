@@ -1,18 +1,15 @@
 """Requests and answers about groups and their members."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from marshmallow import Schema, fields
 
 from service.pagination import Page
+from service.repositories.groups import Group, Member
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
 from service.schemas.fields import IN_PATH, IN_QUERY, Name, PageSize, page_token
 from service.schemas.request import RequestSchema
-
-if TYPE_CHECKING:
-    from service.operations.groups import SeenGroup
-    from service.repositories.groups import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +140,29 @@ class MemberListSchema(ListSchema):
     members = fields.List(fields.Nested(MemberSchema), required=True)
 
 
-def dump_group(seen: "SeenGroup") -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class SeenGroup:
+    """A group, as whole as the caller may see it: every member may read the names, administrators the rest."""
+
+    group: Group
+    whole: bool
+
+
+def dump_group(seen: SeenGroup) -> dict[str, Any]:
     """A OneGroupSchema."""
     return {"status": "OK", "group": _dump_group(seen)}
 
 
-def dump_group_list(page: "Page[SeenGroup]") -> dict[str, Any]:
+def dump_group_list(page: Page[SeenGroup]) -> dict[str, Any]:
     """A GroupListSchema."""
     return dump_page("groups", page, _dump_group)
 
 
-def dump_member_list(page: "Page[Member]") -> dict[str, Any]:
+def dump_member_list(page: Page[Member]) -> dict[str, Any]:
     """A MemberListSchema."""
     return dump_page("members", page, lambda member: {"username": member.username, "created_at": member.created_at})
 
 
-def _dump_group(seen: "SeenGroup") -> dict[str, Any]:
+def _dump_group(seen: SeenGroup) -> dict[str, Any]:
     whole = {"created_at": seen.group.created_at} if seen.whole else {}
     return {"name": seen.group.name, **whole}

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -21,9 +22,6 @@ from service.schemas.fields import (
 )
 from service.schemas.pipelines import ListPipelines, ListPipelinesSchema
 from service.schemas.request import RequestSchema
-
-if TYPE_CHECKING:
-    from service.operations.jobs import NamedPipeline, WholeJob
 
 MOST_PIPELINES: Final = 1000
 """How many pipelines one update may name."""
@@ -159,23 +157,42 @@ class JobListSchema(ListSchema):
     jobs = fields.List(fields.Nested(JobSchema), required=True)
 
 
-def dump_updated_pipelines(pipelines: "Iterable[NamedPipeline]") -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class NamedPipeline:
+    """A pipeline as a job's other data name it."""
+
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WholeJob:
+    """A job, and those of its pipelines that the caller may read, in the job's own order."""
+
+    id: str
+    name: str
+    owner: str
+    created_at: datetime
+    pipelines: list[NamedPipeline]
+
+
+def dump_updated_pipelines(pipelines: Iterable[NamedPipeline]) -> dict[str, Any]:
     """An UpdatedPipelinesSchema."""
     items = [{"flowPipelineName": pipeline.name, "flowPipelineId": pipeline.id} for pipeline in pipelines]
     return {"status": "OK", "updated_pipelines": items}
 
 
-def dump_job(job: "WholeJob") -> dict[str, Any]:
+def dump_job(job: WholeJob) -> dict[str, Any]:
     """A OneJobSchema."""
     return {"status": "OK", "job": _dump_job(job)}
 
 
-def dump_job_list(page: "Page[WholeJob]") -> dict[str, Any]:
+def dump_job_list(page: Page[WholeJob]) -> dict[str, Any]:
     """A JobListSchema."""
     return dump_page("jobs", page, _dump_job)
 
 
-def _dump_job(job: "WholeJob") -> dict[str, Any]:
+def _dump_job(job: WholeJob) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,

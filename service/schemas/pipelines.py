@@ -1,13 +1,15 @@
 """Requests and answers about pipelines."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from service.pagination import Page
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
+from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
 from service.schemas.fields import (
     IN_PATH,
@@ -21,10 +23,6 @@ from service.schemas.fields import (
     text,
 )
 from service.schemas.request import RequestSchema
-
-if TYPE_CHECKING:  # the operations are built on these requests
-    from service.operations.pipelines import AccessiblePipeline, WholePipeline
-    from service.repositories.pipelines import QueuedJob
 
 DESCRIPTION_LENGTH = 10_000
 
@@ -177,12 +175,30 @@ class PipelineJobsSchema(ListSchema):
     jobs = fields.List(fields.Nested(QueuedJobSchema), required=True)
 
 
-def dump_pipeline_list(page: Page["AccessiblePipeline"]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class AccessiblePipeline:
+    """A pipeline that the caller may read, and what they may do on it (an access of permissions.py)."""
+
+    id: UUID
+    name: str
+    access: int
+
+
+@dataclass(frozen=True, slots=True)
+class WholePipeline(AccessiblePipeline):
+    """All that is said of a pipeline."""
+
+    description: str
+    created_at: datetime
+    updated_at: datetime
+
+
+def dump_pipeline_list(page: Page[AccessiblePipeline]) -> dict[str, Any]:
     """A PipelineListSchema."""
     return dump_page("pipelines", page, _dump_item)
 
 
-def dump_pipeline(pipeline: "WholePipeline") -> dict[str, Any]:
+def dump_pipeline(pipeline: WholePipeline) -> dict[str, Any]:
     """A OnePipelineSchema."""
     whole = _dump_item(pipeline) | {
         "description": pipeline.description,
@@ -192,12 +208,12 @@ def dump_pipeline(pipeline: "WholePipeline") -> dict[str, Any]:
     return {"status": "OK", "pipeline": whole}
 
 
-def dump_pipeline_jobs(page: Page["QueuedJob"]) -> dict[str, Any]:
+def dump_pipeline_jobs(page: Page[QueuedJob]) -> dict[str, Any]:
     """A PipelineJobsSchema."""
     return dump_page("jobs", page, _dump_queued)
 
 
-def _dump_item(pipeline: "AccessiblePipeline") -> dict[str, Any]:
+def _dump_item(pipeline: AccessiblePipeline) -> dict[str, Any]:
     return {
         "name": pipeline.name,
         "id": pipeline.id,
@@ -206,5 +222,5 @@ def _dump_item(pipeline: "AccessiblePipeline") -> dict[str, Any]:
     }
 
 
-def _dump_queued(job: "QueuedJob") -> dict[str, Any]:
+def _dump_queued(job: QueuedJob) -> dict[str, Any]:
     return {"id": job.id, "name": job.name, "owner": job.owner, "assigned_at": job.assigned_at}

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from service.pagination import Page
 from service.permissions import SCOPE_BITS, scope_names
+from service.repositories.tokens import Token
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
 from service.schemas.fields import (
     IN_PATH,
@@ -22,10 +23,6 @@ from service.schemas.fields import (
     text,
 )
 from service.schemas.request import RequestSchema
-
-if TYPE_CHECKING:
-    from service.operations.tokens import NewToken
-    from service.repositories.tokens import Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +107,30 @@ class TokenListSchema(ListSchema):
     tokens = fields.List(fields.Nested(TokenSchema), required=True)
 
 
-def dump_token(token: "Token") -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token just made, and its secret, which nothing else ever holds."""
+
+    token: Token
+    secret: str
+
+
+def dump_token(token: Token) -> dict[str, Any]:
     """A OneTokenSchema."""
     return {"status": "OK", "token": _dump_token(token)}
 
 
-def dump_new_token(new: "NewToken") -> dict[str, Any]:
+def dump_new_token(new: NewToken) -> dict[str, Any]:
     """A NewTokenSchema."""
     return {**dump_token(new.token), "secret": new.secret}
 
 
-def dump_token_list(page: "Page[Token]") -> dict[str, Any]:
+def dump_token_list(page: Page[Token]) -> dict[str, Any]:
     """A TokenListSchema."""
     return dump_page("tokens", page, _dump_token)
 
 
-def _dump_token(token: "Token") -> dict[str, Any]:
+def _dump_token(token: Token) -> dict[str, Any]:
     return {
         "id": token.id,
         "username": token.username,

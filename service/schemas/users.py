@@ -1,18 +1,16 @@
 """Requests and answers about users."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from service.pagination import Page
 from service.permissions import SCOPE_BITS, Role, scope_names
+from service.repositories.users import User
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
 from service.schemas.fields import IN_PATH, IN_QUERY, Flag, Name, PageSize, page_token
 from service.schemas.request import RequestSchema
-
-if TYPE_CHECKING:
-    from service.operations.users import Me, SeenUser
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +134,38 @@ class OneMeSchema(AnswerSchema):
     user = fields.Nested(MeSchema, required=True)
 
 
-def dump_user(seen: "SeenUser") -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class SeenUser:
+    """A user, as whole as the caller may see them: every member may read the names, administrators the rest."""
+
+    user: User
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Me(SeenUser):
+    """The caller."""
+
+    groups: list[str]
+    scopes: int | None
+
+
+def dump_user(seen: SeenUser) -> dict[str, Any]:
     """A OneUserSchema."""
     return {"status": "OK", "user": _dump_user(seen)}
 
 
-def dump_user_list(page: "Page[SeenUser]") -> dict[str, Any]:
+def dump_user_list(page: Page[SeenUser]) -> dict[str, Any]:
     """A UserListSchema."""
     return dump_page("users", page, _dump_user)
 
 
-def dump_me(me: "Me") -> dict[str, Any]:
+def dump_me(me: Me) -> dict[str, Any]:
     """A OneMeSchema."""
     return {"status": "OK", "user": {**_dump_user(me), "groups": me.groups, "scopes": scope_names(me.scopes)}}
 
 
-def _dump_user(seen: "SeenUser") -> dict[str, Any]:
+def _dump_user(seen: SeenUser) -> dict[str, Any]:
     if not seen.whole:
         return {"username": seen.user.username}
     user = seen.user

@@ -9,12 +9,12 @@ from service.authentication import Caller
 from service.call import Call
 from service.database import Database
 from service.errors import NotFound, PermissionDenied
-from service.operations.jobs import NamedPipeline, list_job_pipelines, update_job_pipelines
+from service.operations.jobs import list_job_pipelines, update_job_pipelines
 from service.pagination import Pages
 from service.permissions import READ, Role
 from service.repositories import jobs
 from service.repositories.audit import Actor
-from service.schemas.jobs import ListJobPipelines, UpdateJobPipelines
+from service.schemas.jobs import ListJobPipelines, NamedPipeline, UpdateJobPipelines
 from tests.factories import Member, World
 
 
