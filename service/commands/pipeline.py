@@ -32,6 +32,7 @@ from service.schemas.grants import (
 )
 from service.schemas.pipelines import (
     CreatePipeline,
+    CreatePipelineSchema,
     DeletePipeline,
     ListPipelineJobs,
     ListPipelines,
@@ -72,8 +73,6 @@ def create(name: str, description: str, manager: str | None, organization: str |
 
 def _checked(name: str, description: str) -> dict[str, str]:
     """The name and description by the API's own rules."""
-    from service.schemas.pipelines import CreatePipelineSchema  # noqa: PLC0415 - only here
-
     values = {"name": name, "description": description}
     errors = CreatePipelineSchema().validate(values)
     if errors:

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.app import create_app
 from service.database import Database, open_database
 from service.health import Health
+from service.logs import configure_logs
 from service.repositories import pipelines
 from service.settings import Settings
 from tests.conftest import Client
@@ -88,8 +89,6 @@ async def test_a_database_that_is_not_there(settings: Settings, log: list[struct
 
 
 async def test_the_json_line_of_a_fault_is_one_line(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    from service.logs import configure_logs  # noqa: PLC0415 - it changes the whole process, and is put back below
-
     output = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(output, write_through=True))
     try:

@@ -3,9 +3,13 @@ from uuid import uuid4
 
 import pytest
 
+from service.authentication import Caller
 from service.database import Database
 from service.endpoint import TOKEN_USE
-from service.permissions import EXECUTE, READ, SCOPE_TOKENS
+from service.errors import Unavailable
+from service.permissions import EXECUTE, READ, SCOPE_TOKENS, Role
+from service.repositories import tokens
+from service.token_use import TokenUse
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import World
@@ -134,11 +138,6 @@ async def test_last_used_is_written_at_most_once_a_minute(client: Client, world:
 async def test_last_used_is_kept_for_later_when_it_can_not_be_written(
     database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from service.authentication import Caller  # noqa: PLC0415 - only this test makes one
-    from service.errors import Unavailable  # noqa: PLC0415
-    from service.permissions import Role  # noqa: PLC0415
-    from service.repositories import tokens  # noqa: PLC0415
-    from service.token_use import TokenUse  # noqa: PLC0415
 
     async def fail(*_: object) -> None:
         raise Unavailable("gone")

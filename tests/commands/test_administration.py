@@ -10,6 +10,7 @@ import pytest
 from service.migrate import migrate
 from tests.commands.test_commands import run
 from tests.factories import World
+from tests.process.running import ROOT
 
 
 class Shell:
@@ -216,8 +217,6 @@ def test_export_to_standard_output(dsn: str) -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    from tests.process.running import ROOT  # noqa: PLC0415 - only here
-
     readme = (ROOT / "README.md").read_text()
     listed = re.findall(r"^  (\w+)  ", run("--help").stdout, re.MULTILINE)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from service.errors import StartupError
 from service.importing import ImportRefused, import_records
 from service.importing.records import BadRecord, parse_line
-from service.migrate import sql_directory
+from service.migrate import migrate, sql_directory
 from tests.factories import World
 
 Raw = Any
@@ -153,8 +153,6 @@ async def test_import_assignments_follow_those_there(dsn: str, raw: Raw) -> None
 
 
 async def test_import_demo(empty_dsn: str) -> None:
-    from service.migrate import migrate  # noqa: PLC0415 - only this test needs an empty database
-
     await migrate(empty_dsn)
     with (sql_directory() / "demo.ndjson").open("rb") as demo:
         result = await import_records(empty_dsn, demo)
