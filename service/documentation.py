@@ -68,8 +68,8 @@ def page(document: dict[str, Any]) -> str:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     parts = [f"<p>{_text(operation['description'])}</p>" if operation["description"] else ""]
-    if operation["parameters"]:
-        rows = "".join(_parameter(parameter) for parameter in operation["parameters"])
+    if fields := [*operation["parameters"], *_body_fields(operation)]:
+        rows = "".join(_parameter(field) for field in fields)
         parts.append(f"<table><tr><th>Parameter</th><th>In</th><th></th></tr>{rows}</table>")
     if "requestBody" in operation:
         parts.append(f"<p>Body</p>{_example(operation['requestBody'])}")
@@ -85,12 +85,38 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     return f'<details id="{operation["operationId"]}"><summary>{head}</summary>{"".join(parts)}</details>'
 
 
+def _body_fields(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """The fields of a body, in the form of parameters."""
+    if "requestBody" not in operation:
+        return []
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "body", "required": name in required, "schema": field}
+        for name, field in schema["properties"].items()
+    ]
+
+
 def _parameter(parameter: dict[str, Any]) -> str:
-    schema = parameter["schema"]
-    said = parameter.get("description") or ", ".join(f"{key}: {value}" for key, value in schema.items() if key != "in")
+    said = parameter.get("description") or _schema(parameter["schema"])
     required = " (required)" if parameter.get("required") else ""
     name, place = escape(parameter["name"]), escape(parameter["in"])
     return f"<tr><td><code>{name}</code></td><td>{place}{required}</td><td>{escape(said)}</td></tr>"
+
+
+def _schema(schema: dict[str, Any]) -> str:
+    """A schema in words: what it is, and how far it may go."""
+    if "enum" in schema:
+        return f"one of {', '.join(str(value) for value in schema['enum'] if value is not None)}"
+    kind = schema.get("format") or schema.get("type", "")
+    words = [kind if isinstance(kind, str) else " or ".join(kind)]
+    if "items" in schema:
+        words = [f"list of: {_schema(schema['items'])}"]
+    limits = {"minimum": "at least", "maximum": "at most", "maxLength": "at most", "maxItems": "at most"}
+    words += [f"{said} {schema[key]}" for key, said in limits.items() if key in schema]
+    if "pattern" in schema:
+        words.append(f"like {schema['pattern']}")
+    return ", ".join(words)
 
 
 def _example(has_content: dict[str, Any]) -> str:

@@ -94,6 +94,8 @@ def _parameters(route: Route, plugin: MarshmallowPlugin) -> list[dict[str, Any]]
             del schema["default"]
         if isinstance(schema.get("type"), list):  # a query can't say null
             schema["type"] = next(kind for kind in schema["type"] if kind != "null")
+        if "enum" in schema:
+            schema["enum"] = [value for value in schema["enum"] if value is not None]
         found.append({"name": field.data_key or name, "in": place, "required": place == "path", "schema": schema})
     if route.only_reads:
         found.append(_header("If-None-Match", "A tag: 304 if the answer is still that."))
