@@ -8,9 +8,10 @@ from typing import Final
 
 from aiohttp import web
 
+from service.authentication import Authentication
 from service.database import Database
 from service.documentation import add_documentation
-from service.endpoint import DATABASE, TOKEN_USE, endpoint
+from service.endpoint import AUTHENTICATION, DATABASE, TOKEN_USE, endpoint
 from service.health import HEALTH, Health, healthz
 from service.middleware import observe_requests
 from service.routes import ROUTES
@@ -24,6 +25,7 @@ RESERVED: Final = {"job_id": "pipelines", "username": "me"}
 def create_app(settings: Settings, database: Database, health: Health) -> web.Application:
     """The public application."""
     app = web.Application(middlewares=[observe_requests(settings)], client_max_size=settings.max_body_bytes)
+    app[AUTHENTICATION] = Authentication(database, settings.statement_timeout)
     app[DATABASE] = database
     app[HEALTH] = health
     app[TOKEN_USE] = TokenUse(database)

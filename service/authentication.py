@@ -1,12 +1,15 @@
 """Bearer token → who is calling, as RFC 6750 has it."""
 
+import asyncio
+import contextvars
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from service.database import Database
-from service.errors import Unauthenticated
+from service.database import Database, timed
+from service.errors import Unauthenticated, Unavailable
 from service.permissions import Holder
 from service.repositories import tokens
 
@@ -42,19 +45,82 @@ def bearer_token(authorization: str | None) -> str:
     return token
 
 
-async def authenticate(database: Database, authorization: str | None) -> tuple[Caller, bytes]:
-    """Who is calling, read after the request arrived: a revoked token is refused from the very next request on.
+class Authentication:
+    """Who is calling, asked of the database after each request arrived: revocation holds from the very next one on.
 
-    Returns:
-        the caller, and a secret that only they and the service know, which signs their page tokens.
-
-    Raises:
-        Unauthenticated: no token came, or it is unknown, expired or revoked, or its user is disabled.
+    Requests that wait at the same moment share one question. At most one is under way; those who come meanwhile wait
+    for the next, as its answer would be older than they are. Under load one small statement serves dozens of requests,
+    and an idle service pays one round trip for one.
     """
-    digest = token_digest(bearer_token(authorization))
-    async with database.connection() as connection:
-        found = await tokens.find_active(connection, digest)
-    if found is None:
-        raise Unauthenticated.invalid_token()
-    caller = Caller(found.role, found.scopes, found.organization_id, found.user_id, found.username, found.id)
-    return caller, digest
+
+    def __init__(self, database: Database, timeout: float) -> None:
+        """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
+        self._database = database
+        self._timeout = timeout
+        self._waiting: dict[bytes, list[asyncio.Future[Caller | None]]] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    async def authenticate(self, authorization: str | None) -> tuple[Caller, bytes]:
+        """Who is calling by the token in an Authorization header.
+
+        Returns:
+            the caller, and a secret that only they and the service know, which signs their page tokens.
+
+        Raises:
+            Unauthenticated: no token came, or it is unknown, expired or revoked, or its user is disabled.
+            Unavailable: the database did not say.
+        """
+        digest = token_digest(bearer_token(authorization))
+        with timed("tokens.find_active"):
+            caller = await self._ask(digest)
+        if caller is None:
+            raise Unauthenticated.invalid_token()
+        return caller, digest
+
+    def _ask(self, digest: bytes) -> "asyncio.Future[Caller | None]":
+        answer: asyncio.Future[Caller | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(digest, []).append(answer)
+        if self._asking is None:
+            # In a context of its own: what it does is not the first caller's alone.
+            self._asking = asyncio.create_task(self._ask_for_all(), context=contextvars.Context())
+        return answer
+
+    async def _ask_for_all(self) -> None:
+        """One question after the other, for as long as anybody waits."""
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, {}
+                try:
+                    callers = await self._find([*waiting])
+                except Exception as error:
+                    for answer in _still_there(waiting):
+                        answer.set_exception(error)
+                else:
+                    for digest, answers in waiting.items():
+                        for answer in _still_there({digest: answers}):
+                            answer.set_result(callers.get(digest))
+        finally:
+            self._asking = None
+
+    async def _find(self, digests: list[bytes]) -> dict[bytes, Caller]:
+        async def find() -> list[tokens.ActiveToken]:
+            async with self._database.connection() as connection:
+                return await tokens.find_active(connection, digests)
+
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await self._database.run(find, only_reads=True)
+        except TimeoutError as error:
+            raise Unavailable("The database did not say in time who is calling; try again.") from error
+        return {
+            row.digest: Caller(row.role, row.scopes, row.organization_id, row.user_id, row.username, row.id)
+            for row in found
+        }
+
+
+def _still_there(
+    waiting: Mapping[bytes, Sequence["asyncio.Future[Caller | None]"]],
+) -> Iterator["asyncio.Future[Caller | None]"]:
+    """Those who wait and have not left meanwhile."""
+    for answers in waiting.values():
+        yield from (answer for answer in answers if not answer.done())

@@ -60,22 +60,22 @@ class Connection:
 
     async def rows(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of a statement."""
-        with _Timed(name):
+        with timed(name):
             return await self._raw.fetch(statement, *arguments)
 
     async def row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of a statement, None if it has none."""
-        with _Timed(name):
+        with timed(name):
             return await self._raw.fetchrow(statement, *arguments)
 
     async def execute(self, name: str, statement: str, *arguments: object) -> None:
         """Run a statement that returns nothing."""
-        with _Timed(name):
+        with timed(name):
             await self._raw.execute(statement, *arguments)
 
 
-class _Timed:
-    """Adds a statement and its time to what is noted about the request."""
+class timed:  # noqa: N801 - a context manager is called like a function
+    """Adds a statement, and the time it was waited for, to what is noted about the request."""
 
     __slots__ = ("_name", "_started", "_statements")
 
@@ -147,7 +147,7 @@ class Database:
 
     async def _acquire(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
         try:
-            with _Timed("acquire", statements=0):
+            with timed("acquire", statements=0):
                 return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
         except TimeoutError as error:
             raise Unavailable("No connection to the database could be had in time; try again.") from error

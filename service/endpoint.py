@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from service.authentication import authenticate
+from service.authentication import Authentication
 from service.call import Call, Outcome
 from service.conditions import entity_tag, expectation, not_modified
 from service.database import Database
@@ -19,6 +19,7 @@ from service.token_use import TokenUse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+AUTHENTICATION = web.AppKey("authentication", Authentication)
 DATABASE = web.AppKey("database", Database)
 TOKEN_USE = web.AppKey("token_use", TokenUse)
 OBSERVATION = web.RequestKey("observation", Observation)
@@ -30,9 +31,7 @@ def endpoint(route: Route) -> Handler:
 
     async def handle(request: web.Request) -> web.Response:
         database, observation = request.app[DATABASE], request[OBSERVATION]
-        caller, secret = await database.run(
-            lambda: authenticate(database, request.headers.get("Authorization")), only_reads=True
-        )
+        caller, secret = await request.app[AUTHENTICATION].authenticate(request.headers.get("Authorization"))
         observation.organization_id, observation.user_id = caller.organization_id, caller.user_id
         request.app[TOKEN_USE].note(caller)
         arguments = await reader.read(request)

@@ -14,6 +14,7 @@ from service.permissions import Role
 class ActiveToken:
     """A token that may be used now, and the user it belongs to."""
 
+    digest: bytes
     id: UUID
     organization_id: UUID
     user_id: UUID
@@ -22,26 +23,22 @@ class ActiveToken:
     scopes: int | None
 
 
-async def find_active(connection: Connection, digest: bytes) -> ActiveToken | None:
-    """The token of a SHA-256 digest, unless it expired or was revoked or its user is disabled."""
-    row = await connection.row(
+async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[ActiveToken]:
+    """The tokens of SHA-256 digests, without those that expired or were revoked, and those of disabled users."""
+    rows = await connection.rows(
         "tokens.find_active",
         """
-        SELECT t.id, t.organization_id, t.user_id, u.username, u.role, t.scopes
+        SELECT t.digest, t.id, t.organization_id, t.user_id, u.username, u.role, t.scopes
         FROM tokens t
         JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
-        WHERE t.digest = $1
+        WHERE t.digest = ANY ($1)
           AND t.revoked_at IS NULL
           AND (t.expires_at IS NULL OR t.expires_at > now())
           AND NOT u.disabled
         """,
-        digest,
+        digests,
     )
-    if row is None:
-        return None
-    return ActiveToken(
-        row["id"], row["organization_id"], row["user_id"], row["username"], Role(row["role"]), row["scopes"]
-    )
+    return [ActiveToken(**{**row, "role": Role(row["role"])}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

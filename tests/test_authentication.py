@@ -1,0 +1,154 @@
+"""The question that requests share: never older than they are, and nobody's trouble is another's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from service.authentication import Authentication, token_digest
+from service.database import Connection, Database
+from service.errors import Unauthenticated, Unavailable
+from service.repositories import tokens
+from service.repositories.tokens import ActiveToken
+from tests.factories import World
+
+Find = Callable[[Connection, Sequence[bytes]], Awaitable[list[ActiveToken]]]
+
+
+class Held:
+    """The real statement, held until the test lets it go; it keeps what was asked for in each."""
+
+    def __init__(self) -> None:
+        self.asked: list[set[bytes]] = []
+        self.ran = asyncio.Event()
+        self.go = asyncio.Semaphore(0)
+        self._find: Find = tokens.find_active
+
+    async def __call__(self, connection: Connection, digests: Sequence[bytes]) -> list[ActiveToken]:
+        self.asked.append(set(digests))
+        found = await self._find(connection, digests)
+        self.ran.set()
+        await self.go.acquire()
+        return found
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Held:
+    statement = Held()
+    monkeypatch.setattr(tokens, "find_active", statement)
+    return statement
+
+
+@pytest.fixture
+def authentication(database: Database) -> Authentication:
+    return Authentication(database, 5)
+
+
+def ask(authentication: Authentication, token: str) -> "asyncio.Task[Any]":
+    return asyncio.create_task(authentication.authenticate(f"Bearer {token}"))
+
+
+async def settled(held: Held) -> None:
+    """Until the statement has run, and waits to be let go."""
+    await held.ran.wait()
+
+
+async def test_those_who_wait_at_the_same_moment_share_a_statement(
+    authentication: Authentication, held: Held, world: World
+) -> None:
+    ada, bob = await world.user("ada"), await world.user("bob")
+    held.go.release()
+
+    answers = await asyncio.gather(*(ask(authentication, token) for token in (ada.token, bob.token, ada.token)))
+
+    assert [caller.username for caller, _ in answers] == ["ada", "bob", "ada"]
+    assert held.asked == [{token_digest(ada.token), token_digest(bob.token)}]
+
+
+async def test_nobody_is_served_by_one_that_began_before_they_came(
+    authentication: Authentication, held: Held, world: World
+) -> None:
+    ada = await world.user()
+    first = ask(authentication, ada.token)
+    await settled(held)
+    await world.raw.execute("UPDATE tokens SET revoked_at = now() WHERE user_id = $1", ada.id)
+    second = ask(authentication, ada.token)
+    third = ask(authentication, ada.token)
+    await asyncio.sleep(0.05)
+    assert len(held.asked) == 1, "at most one is under way"
+    held.go.release()
+    held.go.release()
+
+    assert (await first)[0].username == ada.username, "it asked before the token was revoked"
+    for late in (second, third):
+        with pytest.raises(Unauthenticated):
+            await late
+    assert len(held.asked) == 2
+
+
+async def test_a_failure_is_only_theirs_who_waited_for_it(
+    authentication: Authentication, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await world.user()
+
+    async def fail(*_: object) -> list[ActiveToken]:
+        raise Unavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokens, "find_active", fail)
+        for refused in [ask(authentication, ada.token), ask(authentication, "fp_other")]:
+            with pytest.raises(Unavailable):
+                await refused
+
+    assert (await ask(authentication, ada.token))[0].username == ada.username
+
+
+async def test_an_unforeseen_error_is_a_fault_and_the_next_try_starts_clean(
+    authentication: Authentication, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await world.user()
+
+    async def fail(*_: object) -> list[ActiveToken]:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokens, "find_active", fail)
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(ask(authentication, ada.token), 5)
+
+    assert (await asyncio.wait_for(ask(authentication, ada.token), 5))[0].username == ada.username
+
+
+async def test_it_has_a_deadline(database: Database, held: Held, world: World) -> None:
+    ada = await world.user()
+    authentication = Authentication(database, 0.1)
+
+    with pytest.raises(Unavailable, match="did not say in time who is calling"):
+        await ask(authentication, ada.token)
+
+    held.go.release()
+    assert (await ask(authentication, ada.token))[0].username == ada.username
+
+
+async def test_a_client_who_leaves_harms_nobody(authentication: Authentication, held: Held, world: World) -> None:
+    ada = await world.user()
+    leaving, staying = ask(authentication, ada.token), ask(authentication, ada.token)
+    await settled(held)
+    leaving.cancel()
+    held.go.release()
+
+    assert (await staying)[0].username == ada.username
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+
+
+async def test_all_who_wait_may_leave(authentication: Authentication, held: Held, world: World) -> None:
+    ada = await world.user()
+    leaving = ask(authentication, ada.token)
+    await settled(held)
+    leaving.cancel()
+    held.go.release()
+    held.go.release()
+
+    assert (await ask(authentication, ada.token))[0].username == ada.username
