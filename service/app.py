@@ -11,8 +11,9 @@ from aiohttp import web
 from service.authentication import Authentication
 from service.database import Database
 from service.documentation import add_documentation
-from service.endpoint import AUTHENTICATION, DATABASE, TOKEN_USE, endpoint
+from service.endpoint import AUTHENTICATION, DATABASE, KEPT, TOKEN_USE, endpoint
 from service.health import HEALTH, Health, healthz
+from service.kept import KeptAnswers
 from service.middleware import observe_requests
 from service.routes import ROUTES
 from service.settings import Settings
@@ -27,6 +28,7 @@ def create_app(settings: Settings, database: Database, health: Health) -> web.Ap
     app = web.Application(middlewares=[observe_requests(settings)], client_max_size=settings.max_body_bytes)
     app[AUTHENTICATION] = Authentication(database, settings.statement_timeout)
     app[DATABASE] = database
+    app[KEPT] = KeptAnswers()
     app[HEALTH] = health
     app[TOKEN_USE] = TokenUse(database)
     app.cleanup_ctx.append(_note_token_use)

@@ -5,6 +5,7 @@ import contextvars
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,18 @@ class Caller(Holder):
     user_id: UUID
     username: str
     token_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Who calls, as the database said after their request arrived, and at what state of what they may see."""
+
+    caller: Caller
+    digest: bytes
+    """Of their token: a secret that only they and the service know."""
+    revisions: tuple[int, ...]
+    now: datetime
+    """The database's clock."""
 
 
 def token_digest(token: str) -> bytes:
@@ -57,14 +70,11 @@ class Authentication:
         """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
         self._database = database
         self._timeout = timeout
-        self._waiting: dict[bytes, list[asyncio.Future[Caller | None]]] = {}
+        self._waiting: dict[bytes, list[asyncio.Future[Known | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
 
-    async def authenticate(self, authorization: str | None) -> tuple[Caller, bytes]:
+    async def authenticate(self, authorization: str | None) -> Known:
         """Who is calling by the token in an Authorization header.
-
-        Returns:
-            the caller, and a secret that only they and the service know, which signs their page tokens.
 
         Raises:
             Unauthenticated: no token came, or it is unknown, expired or revoked, or its user is disabled.
@@ -72,13 +82,13 @@ class Authentication:
         """
         digest = token_digest(bearer_token(authorization))
         with timed("tokens.find_active"):
-            caller = await self._ask(digest)
-        if caller is None:
+            known = await self._ask(digest)
+        if known is None:
             raise Unauthenticated.invalid_token()
-        return caller, digest
+        return known
 
-    def _ask(self, digest: bytes) -> "asyncio.Future[Caller | None]":
-        answer: asyncio.Future[Caller | None] = asyncio.get_running_loop().create_future()
+    def _ask(self, digest: bytes) -> "asyncio.Future[Known | None]":
+        answer: asyncio.Future[Known | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(digest, []).append(answer)
         if self._asking is None:
             # In a context of its own: what it does is not the first caller's alone.
@@ -91,18 +101,18 @@ class Authentication:
             while self._waiting:
                 waiting, self._waiting = self._waiting, {}
                 try:
-                    callers = await self._find([*waiting])
+                    found = await self._find([*waiting])
                 except Exception as error:
                     for answer in _still_there(waiting):
                         answer.set_exception(error)
                 else:
                     for digest, answers in waiting.items():
                         for answer in _still_there({digest: answers}):
-                            answer.set_result(callers.get(digest))
+                            answer.set_result(found.get(digest))
         finally:
             self._asking = None
 
-    async def _find(self, digests: list[bytes]) -> dict[bytes, Caller]:
+    async def _find(self, digests: list[bytes]) -> dict[bytes, Known]:
         async def find() -> list[tokens.ActiveToken]:
             async with self._database.connection() as connection:
                 return await tokens.find_active(connection, digests)
@@ -112,15 +122,17 @@ class Authentication:
                 found = await self._database.run(find, only_reads=True)
         except TimeoutError as error:
             raise Unavailable("The database did not say in time who is calling; try again.") from error
-        return {
-            row.digest: Caller(row.role, row.scopes, row.organization_id, row.user_id, row.username, row.id)
-            for row in found
-        }
+        return {row.digest: _known(row) for row in found}
+
+
+def _known(row: tokens.ActiveToken) -> Known:
+    caller = Caller(row.role, row.scopes, row.organization_id, row.user_id, row.username, row.id)
+    return Known(caller, row.digest, row.revisions, row.now)
 
 
 def _still_there(
-    waiting: Mapping[bytes, Sequence["asyncio.Future[Caller | None]"]],
-) -> Iterator["asyncio.Future[Caller | None]"]:
+    waiting: Mapping[bytes, Sequence["asyncio.Future[Known | None]"]],
+) -> Iterator["asyncio.Future[Known | None]"]:
     """Those who wait and have not left meanwhile."""
     for answers in waiting.values():
         yield from (answer for answer in answers if not answer.done())

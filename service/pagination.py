@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import orjson
 
 from service.errors import InvalidArgument
+from service.kept import AsOf
 
 Item = TypeVar("Item")
 
@@ -33,6 +34,8 @@ class Page(Generic[Item]):
 
     items: list[Item]
     next_page_token: str | None = None
+    as_of: AsOf | None = None
+    """The state that the list was read at, of one that may be kept."""
 
 
 class PagedRequest(Protocol):

@@ -37,6 +37,8 @@ class Route:
     """How reading shows what this is about to change: what If-Match is compared with."""
     location: str | None = None
     """Where what a POST created is found, with names of its answer's fields in braces."""
+    kept: bool = False
+    """Whether its answers, to requests without a query, may be kept in memory for as long as nothing changes them."""
     documented: bool = False
     """One of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
 
@@ -56,8 +58,8 @@ def _rows() -> tuple[Route, ...]:
     admin, manages = "administrator", "flow_pipeline:manage_pipelines"
     # fmt: off
     return (
-        Route("GET", pipeline, p.ListPipelinesSchema, pipelines.list_pipelines, p.PipelineListSchema, p.dump_pipeline_list, documented=True),
-        Route("GET", f"{job}/pipelines", j.ListJobPipelinesSchema, jobs.list_job_pipelines, p.PipelineListSchema, p.dump_pipeline_list, documented=True),
+        Route("GET", pipeline, p.ListPipelinesSchema, pipelines.list_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, documented=True),
+        Route("GET", f"{job}/pipelines", j.ListJobPipelinesSchema, jobs.list_job_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, documented=True),
         Route("POST", f"{job}/pipelines", j.UpdateJobPipelinesSchema, jobs.update_job_pipelines, j.UpdatedPipelinesSchema, j.dump_updated_pipelines, "flow_pipeline:execute", matches=p.dump_pipeline_list, documented=True),
 
         Route("POST", pipeline, p.CreatePipelineSchema, pipelines.create_pipeline, p.OnePipelineSchema, p.dump_pipeline, "pipeline administrator", location=f"{pipeline}/{{pipeline[id]}}"),

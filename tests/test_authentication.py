@@ -62,7 +62,7 @@ async def test_those_who_wait_at_the_same_moment_share_a_statement(
 
     answers = await asyncio.gather(*(ask(authentication, token) for token in (ada.token, bob.token, ada.token)))
 
-    assert [caller.username for caller, _ in answers] == ["ada", "bob", "ada"]
+    assert [known.caller.username for known in answers] == ["ada", "bob", "ada"]
     assert held.asked == [{token_digest(ada.token), token_digest(bob.token)}]
 
 
@@ -80,7 +80,7 @@ async def test_nobody_is_served_by_one_that_began_before_they_came(
     held.go.release()
     held.go.release()
 
-    assert (await first)[0].username == ada.username, "it asked before the token was revoked"
+    assert (await first).caller.username == ada.username, "it asked before the token was revoked"
     for late in (second, third):
         with pytest.raises(Unauthenticated):
             await late
@@ -101,7 +101,7 @@ async def test_a_failure_is_only_theirs_who_waited_for_it(
             with pytest.raises(Unavailable):
                 await refused
 
-    assert (await ask(authentication, ada.token))[0].username == ada.username
+    assert (await ask(authentication, ada.token)).caller.username == ada.username
 
 
 async def test_an_unforeseen_error_is_a_fault_and_the_next_try_starts_clean(
@@ -117,7 +117,7 @@ async def test_an_unforeseen_error_is_a_fault_and_the_next_try_starts_clean(
         with pytest.raises(ZeroDivisionError):
             await asyncio.wait_for(ask(authentication, ada.token), 5)
 
-    assert (await asyncio.wait_for(ask(authentication, ada.token), 5))[0].username == ada.username
+    assert (await asyncio.wait_for(ask(authentication, ada.token), 5)).caller.username == ada.username
 
 
 async def test_it_has_a_deadline(database: Database, held: Held, world: World) -> None:
@@ -128,7 +128,7 @@ async def test_it_has_a_deadline(database: Database, held: Held, world: World) -
         await ask(authentication, ada.token)
 
     held.go.release()
-    assert (await ask(authentication, ada.token))[0].username == ada.username
+    assert (await ask(authentication, ada.token)).caller.username == ada.username
 
 
 async def test_a_client_who_leaves_harms_nobody(authentication: Authentication, held: Held, world: World) -> None:
@@ -138,7 +138,7 @@ async def test_a_client_who_leaves_harms_nobody(authentication: Authentication, 
     leaving.cancel()
     held.go.release()
 
-    assert (await staying)[0].username == ada.username
+    assert (await staying).caller.username == ada.username
     with pytest.raises(asyncio.CancelledError):
         await leaving
 
@@ -151,4 +151,4 @@ async def test_all_who_wait_may_leave(authentication: Authentication, held: Held
     held.go.release()
     held.go.release()
 
-    assert (await ask(authentication, ada.token))[0].username == ada.username
+    assert (await ask(authentication, ada.token)).caller.username == ada.username

@@ -267,8 +267,6 @@ async def _readable_ids(connection: Connection, call: Call) -> list[UUID]:
     caller = call.caller
     if caller.sees_every_job:
         return []
-    if caller.role is Role.MEMBER:
-        found = await pipelines.list_granted(connection, caller.organization_id, caller.user_id)
-    else:
-        found = await pipelines.list_all(connection, caller.organization_id)
-    return [pipeline.id for pipeline in readable(caller, found)]
+    listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
+    found = await listing(connection, caller.organization_id, caller.user_id)
+    return [pipeline.id for pipeline in readable(caller, found.pipelines)]

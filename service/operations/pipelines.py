@@ -1,6 +1,7 @@
 """Operations on pipelines."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -42,12 +43,11 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
     filters = _filters(call, request)
     if filters is None:
         return Page([])
+    listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
     async with call.database.connection() as connection:
-        if caller.role is Role.MEMBER:
-            found = await pipelines.list_granted(connection, caller.organization_id, caller.user_id, filters)
-        else:
-            found = await pipelines.list_all(connection, caller.organization_id, filters)
-    return call.pages.cut(request, readable(caller, found), sort_key)
+        found = await listing(connection, caller.organization_id, caller.user_id, filters)
+    page = call.pages.cut(request, readable(caller, found.pipelines), sort_key)
+    return replace(page, as_of=found.as_of)
 
 
 def _filters(call: Call, request: ListPipelines) -> Filters | None:

@@ -10,7 +10,9 @@ import asyncpg
 
 from service.database import Connection
 from service.errors import AlreadyExists
+from service.kept import AsOf
 from service.names import name_key
+from service.repositories import revisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,40 +67,60 @@ class Filters:
 
 EVERYTHING: Final = Filters()
 
-GRANTED: Final = """
+CONCERNING: Final = """
+    SELECT ug.pipeline_id, ug.access, ug.expires_at
+    FROM user_grants ug
+    WHERE ug.organization_id = $1 AND ug.user_id = $2
+    UNION ALL
+    SELECT gg.pipeline_id, gg.access, gg.expires_at
+    FROM memberships m
+    JOIN group_grants gg ON gg.organization_id = m.organization_id AND gg.group_id = m.group_id
+    WHERE m.organization_id = $1 AND m.user_id = $2
+"""
+"""The grants to user $2 of organization $1 and to their groups, also what has expired."""
+
+GRANTED: Final = f"""
     SELECT g.pipeline_id, bit_or(g.access) AS access
-    FROM (
-        SELECT ug.pipeline_id, ug.access, ug.expires_at
-        FROM user_grants ug
-        WHERE ug.organization_id = $1 AND ug.user_id = $2
-        UNION ALL
-        SELECT gg.pipeline_id, gg.access, gg.expires_at
-        FROM memberships m
-        JOIN group_grants gg ON gg.organization_id = m.organization_id AND gg.group_id = m.group_id
-        WHERE m.organization_id = $1 AND m.user_id = $2
-    ) g
+    FROM ({CONCERNING}) g
     WHERE g.expires_at IS NULL OR g.expires_at > now()
     GROUP BY g.pipeline_id
 """
 """What is granted to user $2 of organization $1, by pipeline: what has expired does not count."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Pipelines, and the state they were read at, in one snapshot."""
+
+    pipelines: list[GrantedPipeline]
+    as_of: AsOf
+
+
 async def list_granted(
     connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = EVERYTHING
-) -> list[GrantedPipeline]:
+) -> Listing:
     """The pipelines on which anything is granted to a user, by name, then id."""
     rows = await connection.rows(
         "pipelines.list_granted",
         f"""
-        SELECT p.id, p.name, granted.access
-        FROM ({GRANTED}) granted
-        JOIN pipelines p ON p.organization_id = $1 AND p.id = granted.pipeline_id
-        WHERE ($3::text IS NULL OR position($3 IN p.name_key) > 0)
-          AND (CASE WHEN granted.access & 32 = 32 THEN 63 ELSE granted.access END) & $4 = $4
-          AND granted.access & $5 = 0
-          AND ($6::text IS NULL OR (p.name, p.id) > ($6, $7::uuid))
-        ORDER BY p.name, p.id
-        LIMIT $8
+        SELECT {revisions.OF_USER}, soonest.expires_at, listed.id, listed.name, listed.access
+        FROM users u
+        LEFT JOIN (
+            SELECT p.id, p.name, granted.access
+            FROM ({GRANTED}) granted
+            JOIN pipelines p ON p.organization_id = $1 AND p.id = granted.pipeline_id
+            WHERE ($3::text IS NULL OR position($3 IN p.name_key) > 0)
+              AND (CASE WHEN granted.access & 32 = 32 THEN 63 ELSE granted.access END) & $4 = $4
+              AND granted.access & $5 = 0
+              AND ($6::text IS NULL OR (p.name, p.id) > ($6, $7::uuid))
+            ORDER BY p.name, p.id
+            LIMIT $8
+        ) listed ON true
+        LEFT JOIN (
+            SELECT min(g.expires_at) AS expires_at FROM ({CONCERNING}) g WHERE g.expires_at > now()
+        ) soonest ON true
+        WHERE u.organization_id = $1 AND u.id = $2
+        ORDER BY listed.name, listed.id
         """,
         organization_id,
         user_id,
@@ -108,30 +130,43 @@ async def list_granted(
         *(filters.after or (None, None)),
         filters.limit,
     )
-    return [GrantedPipeline(*row) for row in rows]
+    return _listing(rows)
 
 
 async def list_all(
-    connection: Connection, organization_id: UUID, filters: Filters = EVERYTHING
-) -> list[GrantedPipeline]:
+    connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = EVERYTHING
+) -> Listing:
     """Every pipeline of an organization, by name, then id, whatever is granted: for those whose role gives all."""
     rows = await connection.rows(
         "pipelines.list_all",
-        """
-        SELECT p.id, p.name, 0
-        FROM pipelines p
-        WHERE p.organization_id = $1
-          AND ($2::text IS NULL OR position($2 IN p.name_key) > 0)
-          AND ($3::text IS NULL OR (p.name, p.id) > ($3, $4::uuid))
-        ORDER BY p.name, p.id
-        LIMIT $5
+        f"""
+        SELECT {revisions.OF_USER}, NULL::timestamptz, listed.id, listed.name, 0
+        FROM users u
+        LEFT JOIN (
+            SELECT p.id, p.name
+            FROM pipelines p
+            WHERE p.organization_id = $1
+              AND ($3::text IS NULL OR position($3 IN p.name_key) > 0)
+              AND ($4::text IS NULL OR (p.name, p.id) > ($4, $5::uuid))
+            ORDER BY p.name, p.id
+            LIMIT $6
+        ) listed ON true
+        WHERE u.organization_id = $1 AND u.id = $2
+        ORDER BY listed.name, listed.id
         """,
         organization_id,
+        user_id,
         _key(filters.name),
         *(filters.after or (None, None)),
         filters.limit,
     )
-    return [GrantedPipeline(*row) for row in rows]
+    return _listing(rows)
+
+
+def _listing(rows: Sequence[asyncpg.Record]) -> Listing:
+    """Rows that each repeat the state; one without a pipeline if there is none."""
+    state, until = (tuple(rows[0][0]), rows[0][1]) if rows else ((), None)
+    return Listing([GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], AsOf(state, until))
 
 
 def _key(name: str | None) -> str | None:

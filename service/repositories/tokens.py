@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.database import Connection
 from service.permissions import Role
+from service.repositories import revisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +22,19 @@ class ActiveToken:
     username: str
     role: Role
     scopes: int | None
+    revisions: tuple[int, ...]
+    """What decides what the user may see; see repositories/revisions.py."""
+    now: datetime
+    """The database's clock."""
 
 
 async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[ActiveToken]:
     """The tokens of SHA-256 digests, without those that expired or were revoked, and those of disabled users."""
     rows = await connection.rows(
         "tokens.find_active",
-        """
-        SELECT t.digest, t.id, t.organization_id, t.user_id, u.username, u.role, t.scopes
+        f"""
+        SELECT t.digest, t.id, t.organization_id, t.user_id, u.username, u.role, t.scopes,
+               {revisions.OF_USER} AS revisions, now() AS now
         FROM tokens t
         JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
         WHERE t.digest = ANY ($1)
@@ -38,7 +44,7 @@ async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[
         """,
         digests,
     )
-    return [ActiveToken(**{**row, "role": Role(row["role"])}) for row in rows]
+    return [ActiveToken(**{**row, "role": Role(row["role"]), "revisions": tuple(row["revisions"])}) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

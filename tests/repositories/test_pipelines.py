@@ -57,7 +57,7 @@ async def test_granted_equals_a_naive_reading(database: Database, world: World, 
             of_job = await pipelines.list_of_job(connection, world.id, user.id, job)
             for_update = await pipelines.list_for_update_of_job(connection, world.id, user.id, job, ids[1:])
 
-        assert {row.id: row.granted for row in listed} == expected
+        assert {row.id: row.granted for row in listed.pipelines} == expected
         assert {row.id: row.granted for row in of_job} == {key: expected.get(key, 0) for key in ids[:2]}
         assert {row.id: row.granted for row in for_update} == {key: expected.get(key, 0) for key in ids}
         assert [row.id for row in for_update if row.position] == ids[:2]
@@ -79,6 +79,6 @@ async def test_list_all_is_of_one_organization(database: Database, world: World)
     mine = [await world.pipeline(name) for name in ("b", "a")]
 
     async with database.connection() as connection:
-        found = await pipelines.list_all(connection, world.id)
+        found = await pipelines.list_all(connection, world.id, (await world.user()).id)
 
-    assert [row.id for row in found] == mine[::-1]
+    assert [row.id for row in found.pipelines] == mine[::-1]

@@ -1,0 +1,18 @@
+"""The revisions that decide what a user may see, for statements that read them in one snapshot with what they do."""
+
+from typing import Final
+
+OF_USER: Final = """
+    ARRAY(
+        SELECT u.revision
+        UNION ALL
+        SELECT o.revision FROM organizations o WHERE o.id = u.organization_id AND u.role <> 'member'
+        UNION ALL
+        SELECT g.revision
+        FROM memberships m
+        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+        WHERE m.organization_id = u.organization_id AND m.user_id = u.id
+        ORDER BY 1
+    )
+"""
+"""Of the row u of users: in ascending order, as they count as a set. No value is ever used twice."""

@@ -1,0 +1,175 @@
+"""Lists from memory are never older than the request, whatever has changed and whoever changed it."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from service.app import create_app
+from service.database import open_database
+from service.health import Health
+from service.kept import KeptAnswers
+from service.observation import Observation
+from service.permissions import EXECUTE, MANAGER, READ
+from service.repositories import pipelines
+from service.settings import Settings
+from tests.api.calls import As
+from tests.conftest import Client
+from tests.factories import Member, World
+from tests.test_revisions import CHANGES, Change, Stage
+
+LIST = "/flow/pipeline"
+
+
+@pytest.fixture(name="stage")
+async def _stage(world: World) -> Stage:
+    user, member = await world.user(), await world.user()
+    group = await world.group(member)
+    one, other = await world.pipeline(), await world.pipeline()
+    await world.grant(one, user)
+    await world.grant(other, group)
+    return Stage(world, user, member, group, one, other)
+
+
+async def kept_and_anew(client: Client, member: Member) -> tuple[Any, Any]:
+    """The list as it is given, perhaps from memory, and as it is when it must be read."""
+    call = As.member(client, member)
+    kept = await call.get(LIST)
+    anew = await call("GET", LIST, None, {"Cache-Control": "no-cache"})
+    return (kept.status, kept.body.get("pipelines")), (anew.status, anew.body.get("pipelines"))
+
+
+async def test_a_second_list_is_from_memory(client: Client, world: World, observations: list[Observation]) -> None:
+    ada = await world.user()
+    await world.grant(await world.pipeline(), ada)
+    call = As.member(client, ada)
+
+    answers = [await call.get(path) for path in (LIST, LIST, "/jobs/pipelines")]
+    await call("GET", LIST, None, {"Cache-Control": "no-cache"})
+    await call.get(LIST, name="x")
+
+    assert [observation.statements for observation in observations] == [2, 1, 1, 2, 2]
+    assert answers[0].body == answers[1].body == answers[2].body
+    assert len({answer.headers["ETag"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(("change", "_"), CHANGES.values(), ids=CHANGES.keys())
+async def test_each_change_is_seen_by_the_next_request(
+    client: Client, stage: Stage, change: Change, _: set[str]
+) -> None:
+    admin = await stage.world.user(role="admin")
+    everyone = (stage.user, stage.member, admin)
+    before = [await kept_and_anew(client, member) for member in everyone]
+
+    await change(stage)
+
+    after = [await kept_and_anew(client, member) for member in everyone]
+    assert all(kept == anew for kept, anew in [*before, *after])
+
+
+async def test_a_change_to_one_group_leaves_what_others_hold(
+    client: Client, stage: Stage, observations: list[Observation]
+) -> None:
+    call = As.member(client, stage.user)
+    await call.get(LIST)
+    await stage.world.grant(stage.user_pipeline, stage.group)
+    await call.get(LIST)
+
+    assert observations[-1].statements == 1
+
+
+async def test_expiry_needs_no_change(client: Client, world: World) -> None:
+    ada, pipeline = await world.user(), await world.pipeline()
+    soon = await world.raw.fetchval("SELECT clock_timestamp()") + timedelta(seconds=0.4)
+    await world.grant(pipeline, await world.group(ada), EXECUTE, soon)
+    await world.grant(pipeline, ada, READ)
+    call = As.member(client, ada)
+
+    assert len((await call.get(LIST)).body["pipelines"][0]["permissions"]) == 2
+    await asyncio.sleep(0.5)
+    assert len((await call.get(LIST)).body["pipelines"][0]["permissions"]) == 1
+
+
+async def test_each_token_is_kept_by_its_scopes(client: Client, world: World) -> None:
+    ada = await world.user()
+    await world.grant(await world.pipeline(), ada, MANAGER)
+    narrow, wide = As(client, await world.token(ada.id, scopes=READ)), As.member(client, ada)
+
+    for _ in range(2):
+        assert len((await wide.get(LIST)).body["pipelines"][0]["permissions"]) == 5
+        assert len((await narrow.get(LIST)).body["pipelines"][0]["permissions"]) == 1
+
+
+@pytest.fixture
+async def replica(service_dsn: str, settings: Settings) -> AsyncIterator[Client]:
+    """Another process's service on the same database, with a memory of its own."""
+    async with open_database(service_dsn, settings) as database:
+        app = create_app(settings, database, Health(database, 1))
+        async with TestClient[web.Request, web.Application](TestServer(app)) as opened:
+            yield opened
+
+
+async def stale_lists(client: Client, replica: Client, world: World, pairs: int) -> int:
+    """How often a list is older than a change that was acknowledged by another replica before it was asked for."""
+    chance = random.Random(1)  # noqa: S311 - a story, not a secret
+    admin = As.member(client, await world.user(role="admin"))
+    readers = [await world.user(f"reader{number}") for number in range(5)]
+    pipeline = await world.pipeline()
+    stale = 0
+    for _ in range(pairs):
+        reader = chance.choice(readers)
+        path = f"{LIST}/{pipeline}/grants/users/{reader.username}"
+        grants = chance.random() < 0.5
+        if grants:
+            await admin("PUT", path, {"permissions": ["flow_pipeline:execute"]})
+        else:
+            await admin("DELETE", path)
+        listed = await As.member(replica, reader).get(LIST)
+        stale += bool(listed.body["pipelines"]) != grants
+    return stale
+
+
+async def test_a_list_is_never_older_than_a_change_through_another_replica(
+    client: Client, replica: Client, world: World
+) -> None:
+    assert await stale_lists(client, replica, world, 300) == 0
+
+
+async def test_without_the_check_of_revisions_lists_are_stale(
+    client: Client, replica: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: it shows that the test above can fail."""
+    find = KeptAnswers.find
+
+    def without_check(self: KeptAnswers, key: Any, _: Any, now: Any) -> Any:
+        answer = self._answers.get(key)
+        return find(self, key, answer.as_of.revisions, now) if answer else None
+
+    monkeypatch.setattr(KeptAnswers, "find", without_check)
+
+    assert await stale_lists(client, replica, world, 100) > 0
+
+
+async def test_what_was_read_at_another_state_is_not_kept(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role that changes between the question who calls and the list: that list is answered once, and not kept."""
+
+    ada = await world.user(role="admin")
+    await world.pipeline()
+    list_all = pipelines.list_all
+
+    async def demoted_meanwhile(*arguments: Any) -> Any:
+        await world.raw.execute("UPDATE users SET role = 'member' WHERE id = $1", ada.id)
+        return await list_all(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipelines, "list_all", demoted_meanwhile)
+        assert len((await As.member(client, ada).get(LIST)).body["pipelines"]) == 1
+
+    assert (await As.member(client, ada).get(LIST)).body["pipelines"] == []
