@@ -3,11 +3,13 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Final
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -16,11 +18,16 @@ from service.errors import StartupError
 from service.repositories.migrations import Applied, list_applied
 
 NO_TRANSACTION: Final = "-- no transaction"
-"""The first line of a file whose one statement can't run in a transaction, such as CREATE INDEX CONCURRENTLY."""
+"""The first line of a file whose one statement can't run in a transaction, such as CREATE INDEX CONCURRENTLY.
+
+It is written so that it may run twice (IF NOT EXISTS): it can be killed after its work and before that is noted."""
 
 _FILE_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
+_CONCURRENT_INDEX: Final = re.compile(r"\bINDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z0-9_.]+)", re.IGNORECASE)
 _LOCK: Final = 0x666C6F77  # "flow": any number that nothing else in this database locks
 _POLL: Final = 0.1
+_CONNECT_TIMEOUT: Final = 10.0
+_LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,12 @@ def compare(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list
         StartupError: the database has what this version does not know, or not in the form it knows.
     """
     for there, here in zip(applied, migrations, strict=False):
-        if (there.version, there.checksum) != (here.version, here.checksum):
+        if there.version != here.version:
+            raise StartupError(
+                f"The database has migration {there.name}, but not {here.name} before it:"
+                " its table schema_migrations was changed by hand; restore the row, or a backup."
+            )
+        if there.checksum != here.checksum:
             raise StartupError(
                 f"The database has migration {there.name}, but {here.name} of this version differs from it:"
                 " an applied file must never be edited; restore it, and put the change into a new one."
@@ -115,7 +127,8 @@ async def migrate(
             await _apply(connection, migration)
             report(migration, perf_counter() - started)
         if migrations is None:
-            await connection.execute((sql_directory() / "privileges.sql").read_text(encoding="utf-8"))
+            with _explained("privileges.sql"):
+                await connection.execute((sql_directory() / "privileges.sql").read_text(encoding="utf-8"))
         return missing
     finally:
         await connection.close(timeout=5)
@@ -128,29 +141,55 @@ async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
         StartupError: the database can't be reached, or its address can't be understood.
     """
     try:
-        return await asyncpg.connect(dsn, timeout=10)
+        return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT)
     except ValueError as error:
         raise StartupError(
             "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name."
         ) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        raise StartupError(f"The database can't be reached: {type(error).__name__}: {error}") from error
+    except TimeoutError as error:
+        raise StartupError(
+            f"The database{_place(dsn)} can't be reached: it did not answer within {_CONNECT_TIMEOUT:g} s."
+        ) from error
+    except (*_LOST, asyncpg.PostgresError) as error:
+        raise StartupError(f"The database{_place(dsn)} can't be reached: {type(error).__name__}: {error}") from error
+
+
+def _place(dsn: str) -> str:
+    """Host and database, unless a sign in a password may have moved where they begin: no part of one is ever told."""
+    parts = urlsplit(dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return f" {host}{parts.path}" if host and "@" not in parts.path + parts.query + parts.fragment else ""
+
+
+@contextmanager
+def _explained(name: str, kept: str = "nothing of it was kept") -> Iterator[None]:
+    """Make a failure of the database a sentence about the file it came from."""
+    try:
+        yield
+    except asyncpg.LockNotAvailableError as error:
+        raise StartupError(
+            f"{name} failed, and {kept}: others hold a lock on what it changes; run `migrate` again when they are done."
+        ) from error
+    except _LOST as error:
+        raise StartupError(
+            f"The connection was lost in {name}: run `migrate` again, which finds out what was kept"
+            f" ({type(error).__name__}: {error})."
+        ) from error
+    except asyncpg.PostgresError as error:
+        raise StartupError(f"{name} failed, and {kept}: {type(error).__name__}: {error}") from error
 
 
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
-    try:
-        if migration.sql.startswith(NO_TRANSACTION):
-            await _drop_invalid_indexes(connection)
-            await connection.execute(migration.sql)
-            await _record(connection, migration)
-        else:
+    if not migration.sql.startswith(NO_TRANSACTION):
+        with _explained(f"Migration {migration.name}"):
             async with connection.transaction():
                 await connection.execute(migration.sql)
                 await _record(connection, migration)
-    except asyncpg.PostgresError as error:
-        raise StartupError(
-            f"Migration {migration.name} failed, and nothing of it was kept: {type(error).__name__}: {error}"
-        ) from error
+        return
+    with _explained(f"Migration {migration.name}", "as it runs without a transaction, a part of it may be there"):
+        await _drop_invalid_indexes(connection, migration)
+        await connection.fetch(migration.sql)  # which, unlike execute(), takes one statement and refuses two
+        await _record(connection, migration)
 
 
 async def _record(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
@@ -172,8 +211,12 @@ async def _record(connection: "asyncpg.Connection[asyncpg.Record]", migration: M
     )
 
 
-async def _drop_invalid_indexes(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """An index whose concurrent creation failed stays behind, invalid, and in the way of the next try."""
-    names = await connection.fetch("SELECT indexrelid::regclass::text AS name FROM pg_index WHERE NOT indisvalid")
-    for row in names:
-        await connection.execute(f"DROP INDEX CONCURRENTLY {row['name']}")
+async def _drop_invalid_indexes(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+    """An index whose concurrent creation failed stays behind, invalid, and in the way of the next try.
+
+    Only one that the file makes: another may be somebody's who is still building it, and looks the same until then.
+    """
+    for name in _CONCURRENT_INDEX.findall(migration.sql):
+        statement = "SELECT indexrelid FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid"
+        if await connection.fetchval(statement, name):
+            await connection.execute(f"DROP INDEX CONCURRENTLY {name}")

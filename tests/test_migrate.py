@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -95,6 +96,62 @@ async def test_migrate_concurrent_index_that_failed_is_made_anew(empty_dsn: str)
     assert await fetchval(empty_dsn, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'things_id'::regclass") is True
 
 
+async def test_migrate_concurrent_index_of_somebody_else_is_kept(empty_dsn: str) -> None:
+    await migrate(empty_dsn, migrations=[TABLE])
+    await fetchval(empty_dsn, "CREATE TABLE others AS SELECT 1 AS id FROM generate_series(1, 2)")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await fetchval(empty_dsn, "CREATE UNIQUE INDEX CONCURRENTLY others_id ON others (id)")
+
+    await migrate(empty_dsn, migrations=[TABLE, INDEX])
+
+    assert await fetchval(empty_dsn, "SELECT to_regclass('others_id')::text") == "others_id"
+
+
+async def test_migrate_concurrent_index_made_but_not_noted(empty_dsn: str) -> None:
+    repeatable = Migration(2, INDEX.name, INDEX.sql.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"))
+    await migrate(empty_dsn, migrations=[TABLE, repeatable])
+    await fetchval(empty_dsn, "DELETE FROM schema_migrations WHERE version = 2")
+
+    assert await migrate(empty_dsn, migrations=[TABLE, repeatable]) == [repeatable]
+
+
+async def test_migrate_without_transaction_refuses_two_statements(empty_dsn: str) -> None:
+    two = Migration(1, "0001_two.sql", "-- no transaction\nCREATE TABLE one (id int); CREATE TABLE two (id int)")
+
+    with pytest.raises(StartupError, match=r"0001_two\.sql failed.*multiple commands"):
+        await migrate(empty_dsn, migrations=[two])
+
+    assert await fetchval(empty_dsn, "SELECT to_regclass('one')") is None
+
+
+async def test_migrate_refuses_a_gap_in_the_database(empty_dsn: str) -> None:
+    later = Migration(3, "0003_later.sql", "SELECT 1")
+    await migrate(empty_dsn, migrations=[TABLE, INDEX, later])
+    await fetchval(empty_dsn, "DELETE FROM schema_migrations WHERE version = 2")
+
+    with pytest.raises(StartupError, match=r"has migration 0003_later\.sql, but not 0002_index_things\.sql before it"):
+        await migrate(empty_dsn, migrations=[TABLE, INDEX, later])
+
+
+async def test_migrate_says_that_a_lock_is_in_its_way(empty_dsn: str) -> None:
+    await migrate(empty_dsn, migrations=[TABLE])
+    holder = await asyncpg.connect(empty_dsn)
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE things")
+        impatient = Migration(2, "0002_alter.sql", "SET LOCAL lock_timeout = '10ms'; ALTER TABLE things ADD more int")
+
+        with pytest.raises(StartupError, match="others hold a lock on what it changes; run `migrate` again"):
+            await migrate(empty_dsn, migrations=[TABLE, impatient])
+    await holder.close()
+
+
+async def test_migrate_says_that_its_connection_was_lost(empty_dsn: str) -> None:
+    suicidal = Migration(1, "0001_end.sql", "SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(StartupError, match=r"connection was lost in Migration 0001_end\.sql: run `migrate` again"):
+        await migrate(empty_dsn, migrations=[suicidal])
+
+
 KILLED = """
 import asyncio, sys
 from service.migrate import Migration, migrate
@@ -125,11 +182,33 @@ def test_load_migrations_refuses_what_is_out_of_line(tmp_path: Path, name: str) 
         load_migrations(tmp_path)
 
 
-async def test_migrate_says_what_it_can_not_reach() -> None:
-    with pytest.raises(StartupError, match=r"The database can't be reached: ConnectionRefusedError") as caught:
-        await migrate("postgresql://me:secret@127.0.0.1:1/db")
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/db", " 127.0.0.1:1/db"),
+        ("postgresql://me:sec@ret@127.0.0.1:1/db?password=secret", " 127.0.0.1:1/db"),
+        ("postgresql://me@127.0.0.1:1/db?password=ret@secret", ""),
+    ],
+)
+async def test_migrate_says_what_it_can_not_reach(address: str, place: str) -> None:
+    with pytest.raises(StartupError) as caught:
+        await migrate(address)
 
-    assert "secret" not in str(caught.value)
+    said = str(caught.value)
+    assert said.startswith(f"The database{place} can't be reached: ")
+    assert "secret" not in said
+    assert "ret@" not in said
+
+
+async def test_migrate_server_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.migrate._CONNECT_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+
+        with pytest.raises(
+            StartupError, match=rf"127\.0\.0\.1:{port}/db can't be reached: it did not answer within 0\.2 s"
+        ):
+            await migrate(f"postgresql://me:secret@127.0.0.1:{port}/db")
 
 
 async def test_migrate_address_that_is_none() -> None:

@@ -1,17 +1,21 @@
 import asyncio
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import psutil
 import pytest
 
-from service.embedded import embedded_postgres
+from service.embedded import SERVICE_ROLE, embedded_postgres
 from service.errors import StartupError
+from service.postgres_files import make_socket_directory
 from service.postgres_programs import find_programs
 from tests.process.running import ROOT, wait_for
 
@@ -41,6 +45,32 @@ def holding(directory: Path, *prefix: str) -> Iterator[Callable[[], None]]:
         kill()
 
 
+LOOK = """
+import sys
+from pathlib import Path
+from service.postgres_files import server_named_in
+print(server_named_in(Path(sys.argv[1])))
+"""
+
+CTRL_C = """
+import asyncio, sys, time
+from pathlib import Path
+import asyncpg
+from service.embedded import embedded_postgres
+async def ask(dsn):
+    connection = await asyncpg.connect(dsn)
+    print(await connection.fetchval("SELECT 'still here'"), flush=True)
+    await connection.close()
+with embedded_postgres(Path(sys.argv[1])) as dsn:
+    try:
+        print(dsn, flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(0.3)
+        asyncio.run(ask(dsn))
+"""
+
+
 def let_others_through(path: Path) -> None:
     """Somebody else must be able to reach a test's directory."""
     for parent in (path, *path.parents):
@@ -68,6 +98,10 @@ async def value(dsn: str, statement: str) -> object:
         await connection.close()
 
 
+def reached_in(dsn: str) -> Path:
+    return Path(parse_qs(urlsplit(dsn).query)["host"][0])
+
+
 async def test_data_outlive_the_server(tmp_path: Path) -> None:
     with embedded_postgres(tmp_path) as dsn:
         await value(dsn, "CREATE TABLE kept AS SELECT 1 AS one")
@@ -83,6 +117,79 @@ async def test_one_that_runs_is_used_and_left_running(tmp_path: Path) -> None:
             pass
 
         assert await value(dsn, "SELECT 1") == 1
+
+
+async def test_two_that_start_at_once_share_one(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", HOLD, str(tmp_path))
+    both = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE) for _ in range(2)]
+    try:
+        said = [await process.stdout.readline() for process in both if process.stdout]
+
+        assert said[0] == said[1]
+        assert said[0].startswith(b"postgresql://")
+        assert len([server for server in servers(tmp_path) if server.ppid() in {each.pid for each in both}]) == 1
+    finally:
+        for process in both:
+            process.kill()
+            await process.wait()
+
+
+async def test_one_that_begins_while_another_ends(tmp_path: Path) -> None:
+    for _ in range(3):
+        first = embedded_postgres(tmp_path)
+        first.__enter__()
+        ending = asyncio.create_task(asyncio.to_thread(first.__exit__, None, None, None))
+        await asyncio.sleep(0.01)  # it has its turn
+        second = embedded_postgres(tmp_path)
+        dsn = await asyncio.to_thread(second.__enter__)
+        try:
+            await ending
+
+            assert await value(dsn, "SELECT 1") == 1
+        finally:
+            second.__exit__(None, None, None)
+
+
+def test_ctrl_c_reaches_whoever_started_it_alone(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", CTRL_C, str(tmp_path))
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+
+        os.killpg(process.pid, signal.SIGINT)
+
+        assert process.stdout.read() == "still here\n"
+    assert servers(tmp_path) == []
+
+
+def test_one_that_died_while_its_owner_lives_is_said_to_have(tmp_path: Path) -> None:
+    with holding(tmp_path):
+        for server in servers(tmp_path):
+            server.kill()
+        wait_for(lambda: servers(tmp_path) == [])
+
+        with pytest.raises(StartupError, match="does not answer, but the command"), embedded_postgres(tmp_path):
+            pass
+
+
+def test_one_that_somebody_else_started_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with embedded_postgres(tmp_path):
+        pass
+    cluster = tmp_path / "postgres"
+    options = ("-D", str(cluster), "-c", "listen_addresses=", "-c", f"unix_socket_directories={tmp_path}")
+    monkeypatch.setattr("service.postgres_server._WAIT", 0.5)
+    with subprocess.Popen([*find_programs().command("postgres"), *options], stderr=subprocess.DEVNULL) as process:
+        try:
+            pid_file = cluster / "postmaster.pid"
+            wait_for(lambda: pid_file.exists() and "ready" in pid_file.read_text())
+
+            with pytest.raises(StartupError, match=f"process {process.pid}, runs on"), embedded_postgres(tmp_path):
+                pass
+
+            assert process.poll() is None
+            assert pid_file.exists()
+        finally:
+            process.send_signal(signal.SIGINT)
 
 
 def test_nothing_is_left_after_kill_9(tmp_path: Path) -> None:
@@ -116,12 +223,24 @@ async def test_a_stale_pid_file_that_names_another_process_is_no_hindrance(tmp_p
     await sleeper.wait()
 
 
-async def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
-    long = tmp_path / ("x" * 60) / ("y" * 60)
-
-    with embedded_postgres(long) as dsn:
-        assert str(long) not in dsn
+@pytest.mark.parametrize("name", ["x" * 60 + "/" + "y" * 60, "ü" * 45, "a,b", 'a"b', "a b"])
+async def test_a_path_unfit_for_a_socket(tmp_path: Path, name: str) -> None:
+    with embedded_postgres(tmp_path / name) as dsn:
         assert await value(dsn, "SELECT 1") == 1
+
+
+def test_a_socket_directory_that_leads_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    sockets = make_socket_directory(tmp_path / "a,b", None)
+    sockets.rmdir()
+    sockets.symlink_to(elsewhere)
+
+    with pytest.raises(StartupError, match="is not a directory of this user's"):
+        make_socket_directory(tmp_path / "a,b", None)
+
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
 
 
 async def test_an_initdb_killed_in_the_middle(tmp_path: Path) -> None:
@@ -157,8 +276,32 @@ def test_no_postgresql_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_this_user_reaches_it(tmp_path: Path) -> None:
-    with embedded_postgres(tmp_path / "data"):
-        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+    with embedded_postgres(tmp_path / "data") as dsn:
+        assert [path.stat().st_mode & 0o077 for path in (tmp_path / "data", reached_in(dsn))] == [0, 0]
+
+
+def test_a_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+
+    with embedded_postgres(tmp_path) as dsn:
+        assert tmp_path.stat().st_mode & 0o777 == 0o755
+        assert reached_in(dsn).stat().st_mode & 0o077 == 0
+
+
+def test_a_directory_that_can_not_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    for directory in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StartupError, match="set DATA_DIR to"), embedded_postgres(directory):
+            pass
+
+
+async def test_the_role_of_the_service_is_made_where_it_is_missing(tmp_path: Path) -> None:
+    with embedded_postgres(tmp_path) as dsn:
+        await value(dsn, f"DROP ROLE {SERVICE_ROLE}")
+
+    with embedded_postgres(tmp_path) as dsn:
+        assert await value(dsn.replace("//postgres@", f"//{SERVICE_ROLE}@"), "SELECT current_user") == SERVICE_ROLE
 
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
@@ -178,14 +321,30 @@ def test_as_a_normal_user(tmp_path: Path) -> None:
         wait_for(lambda: servers(data) == [])
 
 
-@needs_root
-def test_as_root_where_user_namespaces_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def namespaces_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refusing = tmp_path / "bin" / "unshare"
     refusing.parent.mkdir()
     refusing.write_text("#!/bin/sh\nexit 1\n")
     refusing.chmod(0o755)
     let_others_through(tmp_path)
     monkeypatch.setenv("PATH", f"{refusing.parent}:{os.environ['PATH']}")
+
+
+@needs_root
+@pytest.mark.usefixtures("namespaces_refused")
+def test_one_is_known_where_root_may_not_look_into_the_processes_of_others(tmp_path: Path) -> None:
+    pid_file = tmp_path / "data" / "postgres" / "postmaster.pid"
+    weakened = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-all", sys.executable, "-c", LOOK, str(pid_file))
+    with holding(tmp_path / "data"):
+        said = subprocess.run(weakened, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+        assert said.split() == pid_file.read_text().split()[:1]
+
+
+@needs_root
+@pytest.mark.usefixtures("namespaces_refused")
+def test_as_root_where_user_namespaces_are_refused(tmp_path: Path) -> None:
     with holding(tmp_path / "data") as kill:
         assert {server.uids().real for server in servers(tmp_path / "data")} == {65534}
 

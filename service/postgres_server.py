@@ -1,0 +1,164 @@
+"""One PostgreSQL server on one directory: its cluster, its start and its end."""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import quote
+
+from service.errors import StartupError
+from service.postgres_files import listening_in, make_private, make_socket_directory, server_named_in
+from service.postgres_programs import Programs
+
+_WAIT: Final = 60.0
+"""Seconds for the server to start, or for one that is ending to end."""
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One data directory, and the server on it."""
+
+    programs: Programs
+    directory: Path
+    options: Sequence[str]
+    """More arguments for `postgres`."""
+    database: str
+    role: str
+    """Of which there is one each, beside what every cluster has."""
+
+    @property
+    def dsn(self) -> str:
+        """Where the running server is reached, by the superuser."""
+        return f"postgresql://postgres@/{self.database}?host={quote(listening_in(self._pid_file))}"
+
+    @property
+    def _cluster(self) -> Path:
+        return self.directory / "postgres"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._cluster / "postmaster.pid"
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start the server, with its database, as a child of this process that ends when the calling thread does.
+
+        Raises:
+            StartupError: it does not start; the sentence quotes what it said.
+        """
+        self._wait_for_a_former_one()
+        self._make_cluster()
+        sockets = make_socket_directory(self.directory, self.programs.owner)
+        log = self.directory / "postgres.log"
+        with log.open("ab") as output:
+            begins = output.tell()
+            process = self._spawn(sockets, output)
+        try:
+            deadline = time.monotonic() + _WAIT
+            while not self.answers():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise StartupError(
+                        f"PostgreSQL did not start: {_reason(log.read_bytes()[begins:])} (more in {log})"
+                    )
+                time.sleep(0.02)
+            self._make_database()
+        except BaseException:
+            self.end(process)
+            raise
+        return process
+
+    def answers(self) -> bool:
+        """Whether a server runs here and takes connections."""
+        sockets = listening_in(self._pid_file)
+        return bool(sockets) and not self.programs.run("pg_isready", "-q", "-h", sockets, "-U", "postgres").returncode
+
+    def end(self, process: "subprocess.Popen[bytes]") -> None:
+        """A fast shutdown; if it takes too long, an immediate one, which loses nothing either."""
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_WAIT)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGQUIT)
+            process.wait(_WAIT)
+
+    def _wait_for_a_former_one(self) -> None:
+        """Until a server whose owner was killed has ended; a postmaster.pid may also name some other process by now."""
+        deadline = time.monotonic() + _WAIT
+        while pid := server_named_in(self._pid_file):
+            if time.monotonic() > deadline:
+                raise StartupError(
+                    f"Another PostgreSQL, process {pid}, runs on {self._cluster}:"
+                    " end it, or set DATABASE_URL to reach it, or DATA_DIR to another directory."
+                )
+            time.sleep(0.02)
+        self._pid_file.unlink(missing_ok=True)
+
+    def _make_cluster(self) -> None:
+        """Run initdb under another name first: one that was killed in the middle is no cluster."""
+        version = self._cluster / "PG_VERSION"
+        if version.exists():
+            found = version.read_text().strip()
+            if found != str(self.programs.major):
+                raise StartupError(
+                    f"{self._cluster} was made by PostgreSQL {found}, but this is {self.programs.major}:"
+                    " set DATA_DIR to another directory, or dump it with the old version and restore it here."
+                )
+            return
+        unfinished = self.directory / "postgres.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        make_private(unfinished, self.programs.owner)
+        options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions")
+        made = self.programs.run("initdb", "-D", str(unfinished), *options)
+        if made.returncode:
+            raise StartupError(f"initdb failed in {self.directory}: {_reason(made.stderr)}")
+        unfinished.rename(self._cluster)
+
+    def _spawn(self, sockets: Path, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+        settings = ("-c", "listen_addresses=", "-c", f'unix_socket_directories="{sockets}"')
+        parent = os.getpid()
+
+        def end_with_parent() -> None:
+            """Let the kernel send SIGINT, a fast shutdown, when the parent dies in whatever way."""
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+            if os.getppid() != parent:
+                os._exit(1)  # it died before
+
+        return subprocess.Popen(
+            [*self.programs.command("postgres"), "-D", str(self._cluster), *settings, *self.options],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # so that Ctrl-C reaches the service alone, which then ends the server
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - makes system calls only
+        )
+
+    def _make_database(self) -> None:
+        """The role and the database, each if it is missing: the start before may have been killed between them."""
+        connect = ("-X", "-h", listening_in(self._pid_file), "-U", "postgres")
+        role = f"""
+            DO $$ BEGIN
+                IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{self.role}') THEN
+                    CREATE ROLE {self.role} LOGIN;
+                END IF;
+            END $$
+        """
+        made = self.programs.run("psql", *connect, "-d", "postgres", "-c", role)
+        if not made.returncode and self.programs.run("psql", *connect, "-d", self.database, "-c", "").returncode:
+            made = self.programs.run("psql", *connect, "-d", "postgres", "-c", f"CREATE DATABASE {self.database}")
+        if made.returncode:
+            raise StartupError(f"The database {self.database} can't be made: {_reason(made.stderr)}")
+
+
+def _reason(output: bytes) -> str:
+    """The line that says what went wrong: PostgreSQL's last words are often only that it ends."""
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if re.search(r"\b(FATAL|PANIC|ERROR|error):", line)]
+    return (told or lines or ["it said nothing"])[-1]
