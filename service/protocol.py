@@ -3,7 +3,6 @@
 aiohttp's own answer is plain text, and its own log line quotes what was sent, in which there may be a token.
 """
 
-import uuid
 from typing import Any
 
 import structlog
@@ -12,7 +11,7 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from service import errors
-from service.middleware import SERVER, failure
+from service.middleware import SERVER, failure, new_request_id
 
 log = structlog.get_logger()
 
@@ -38,7 +37,7 @@ class _Protocol(RequestHandler):
         error: errors.ServiceError = errors.Internal.unexpected()
         if status < 500:
             error = errors.InvalidArgument("This is not HTTP that this service understands.")
-        fields: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": uuid.uuid4().hex}
+        fields: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": new_request_id()}
         if status < 500:
             log.info("request", method="-", route="malformed", **fields)
         else:

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.app import create_app
 from service.database import open_database
 from service.health import Health
-from service.kept import KeptAnswers
+from service.kept import Kept
 from service.observation import Observation
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
@@ -144,13 +144,13 @@ async def test_without_the_check_of_revisions_lists_are_stale(
     client: Client, replica: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: it shows that the test above can fail."""
-    find = KeptAnswers.find
+    find = Kept.find
 
-    def without_check(self: KeptAnswers, key: Any, _: Any, now: Any) -> Any:
-        answer = self._answers.get(key)
-        return find(self, key, answer.as_of.revisions, now) if answer else None
+    def without_check(self: Kept[Any], key: Any, _: Any, now: Any) -> Any:
+        entry = self._entries.get(key)
+        return find(self, key, entry.as_of.revisions, now) if entry else None
 
-    monkeypatch.setattr(KeptAnswers, "find", without_check)
+    monkeypatch.setattr(Kept, "find", without_check)
 
     assert await stale_lists(client, replica, world, 100) > 0
 
