@@ -14,7 +14,8 @@ from service.documentation import add_documentation
 from service.endpoint import AUTHENTICATION, DATABASE, KEPT, TOKEN_USE, endpoint
 from service.health import HEALTH, Health, healthz
 from service.kept import KeptAnswers
-from service.middleware import observe_requests
+from service.metrics import Requests
+from service.middleware import REQUESTS, observe_requests
 from service.routes import ROUTES
 from service.settings import Settings
 from service.token_use import TokenUse
@@ -25,7 +26,9 @@ RESERVED: Final = {"job_id": "pipelines", "username": "me"}
 
 def create_app(settings: Settings, database: Database, health: Health) -> web.Application:
     """The public application."""
-    app = web.Application(middlewares=[observe_requests(settings)], client_max_size=settings.max_body_bytes)
+    requests = Requests()
+    app = web.Application(middlewares=[observe_requests(settings, requests)], client_max_size=settings.max_body_bytes)
+    app[REQUESTS] = requests
     app[AUTHENTICATION] = Authentication(database, settings.statement_timeout)
     app[DATABASE] = database
     app[KEPT] = KeptAnswers()

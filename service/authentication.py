@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service.database import Database, timed
 from service.errors import Unauthenticated, Unavailable
+from service.metrics import SECONDS, SHARERS, Histogram
 from service.permissions import Holder
 from service.repositories import tokens
 
@@ -70,6 +71,10 @@ class Authentication:
         """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
         self._database = database
         self._timeout = timeout
+        self.sharers = Histogram(SHARERS)
+        """How many requests shared each question."""
+        self.durations = Histogram(SECONDS)
+        """How long each took."""
         self._waiting: dict[bytes, list[asyncio.Future[Known | None]]] = {}
         self._asking: asyncio.Task[None] | None = None
 
@@ -81,7 +86,7 @@ class Authentication:
             Unavailable: the database did not say.
         """
         digest = token_digest(bearer_token(authorization))
-        with timed("tokens.find_active"):
+        with timed():
             known = await self._ask(digest)
         if known is None:
             raise Unauthenticated.invalid_token()
@@ -100,8 +105,10 @@ class Authentication:
         try:
             while self._waiting:
                 waiting, self._waiting = self._waiting, {}
+                self.sharers.observe(sum(map(len, waiting.values())))
                 try:
-                    found = await self._find([*waiting])
+                    with timed(self.durations):
+                        found = await self._find([*waiting])
                 except Exception as error:
                     for answer in _still_there(waiting):
                         answer.set_exception(error)
@@ -121,7 +128,9 @@ class Authentication:
             async with asyncio.timeout(self._timeout):
                 found = await self._database.run(find, only_reads=True)
         except TimeoutError as error:
-            raise Unavailable("The database did not say in time who is calling; try again.") from error
+            raise Unavailable(
+                "The database did not say in time who is calling; try again.", reason="unanswered"
+            ) from error
         return {row.digest: _known(row) for row in found}
 
 

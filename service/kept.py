@@ -38,31 +38,39 @@ class KeptAnswers:
     """As many answers as a bound in bytes allows; the least recently used goes first."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most_bytes = most_bytes
-        self._bytes = 0
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self.hits = self.absent = self.outdated = self.evictions = 0
         self._answers: OrderedDict[Hashable, KeptAnswer] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._answers)
 
     def find(self, key: Hashable, revisions: tuple[int, ...], now: datetime) -> KeptAnswer | None:
         """The answer kept under a key, if it was made at these revisions and nothing in it has expired since."""
         answer = self._answers.get(key)
         if answer is None:
+            self.absent += 1
             return None
         as_of = answer.as_of
         if as_of.revisions != revisions or (as_of.until is not None and as_of.until <= now):
             self._drop(key)
+            self.outdated += 1
             return None
         self._answers.move_to_end(key)
+        self.hits += 1
         return answer
 
     def keep(self, key: Hashable, answer: KeptAnswer) -> None:
         """Keep an answer in the place of what was kept under its key."""
         self._drop(key)
         self._answers[key] = answer
-        self._bytes += len(answer.body) + OVERHEAD
-        while self._bytes > self._most_bytes:
+        self.bytes += len(answer.body) + OVERHEAD
+        while self.bytes > self.most_bytes:
             self._drop(next(iter(self._answers)))
+            self.evictions += 1
 
     def _drop(self, key: Hashable) -> None:
         dropped = self._answers.pop(key, None)
         if dropped is not None:
-            self._bytes -= len(dropped.body) + OVERHEAD
+            self.bytes -= len(dropped.body) + OVERHEAD

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from service import errors
 from service.endpoint import OBSERVATION, json_response
+from service.metrics import Requests
 from service.observation import Observation, current_observation
 from service.routes import ROUTES
 from service.settings import Settings
@@ -20,6 +21,8 @@ from service.settings import Settings
 log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUESTS = web.AppKey("requests", Requests)
 
 SERVER: Final = "flow-pipelines"
 """Of the Server header: which software of which version answers is nobody's business."""
@@ -29,13 +32,14 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!
 _DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.documented}
 
 
-def observe_requests(settings: Settings) -> Middleware:
+def observe_requests(settings: Settings, requests: Requests) -> Middleware:
     """The one middleware."""
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         observation = request[OBSERVATION] = _begin(request)
         context = current_observation.set(observation)
+        requests.active += 1
         try:
             response = await _answer(request, handler, observation, settings)
             if request.transport is None or request.transport.is_closing():
@@ -45,6 +49,8 @@ def observe_requests(settings: Settings) -> Middleware:
             raise
         finally:
             current_observation.reset(context)
+            requests.active -= 1
+            requests.ended(request.method, _template(request), observation)
             _write_line(request, observation)
         response.headers["X-Request-Id"] = observation.request_id
         response.headers["Server"] = SERVER
