@@ -12,11 +12,14 @@ from service.database import Database
 from service.documentation import add_documentation
 from service.endpoint import Endpoints
 from service.health import HEALTH, Health, healthz
-from service.middleware import observe_requests
+from service.metrics import Requests
+from service.middleware import REQUESTS, observe_requests
 from service.routes import ROUTES
 from service.settings import Settings
 from service.token_use import TokenUse
 
+DATABASE = web.AppKey("database", Database)
+ENDPOINTS = web.AppKey("endpoints", Endpoints)
 TOKEN_USE = web.AppKey("token_use", TokenUse)
 
 RESERVED: Final = {"job_id": "pipelines", "username": "me"}
@@ -25,10 +28,13 @@ RESERVED: Final = {"job_id": "pipelines", "username": "me"}
 
 def create_app(settings: Settings, database: Database, health: Health) -> web.Application:
     """The public application."""
-    app = web.Application(middlewares=[observe_requests(settings)], client_max_size=settings.max_body_bytes)
+    requests = Requests()
+    app = web.Application(middlewares=[observe_requests(settings, requests)], client_max_size=settings.max_body_bytes)
+    app[REQUESTS] = requests
+    app[DATABASE] = database
     app[HEALTH] = health
     app[TOKEN_USE] = TokenUse(database)
-    endpoints = Endpoints(database, app[TOKEN_USE], settings)
+    endpoints = app[ENDPOINTS] = Endpoints(database, app[TOKEN_USE], settings)
     app.cleanup_ctx.append(_note_token_use)
     app.router.add_get("/healthz", healthz)
     add_documentation(app)

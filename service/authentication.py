@@ -71,7 +71,7 @@ class Authentication:
         """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
         self._database = database
         self._timeout = timeout
-        self._asked: Together[bytes, Known | None] = Together(self._find, most=MOST_TOGETHER)
+        self.asked: Together[bytes, Known | None] = Together(self._find, most=MOST_TOGETHER)
 
     async def authenticate(self, authorization: str | None) -> Known:
         """Who is calling by the token in an Authorization header.
@@ -81,8 +81,8 @@ class Authentication:
             Unavailable: the database did not say.
         """
         digest = token_digest(bearer_token(authorization))
-        with timed("tokens.find_active"):
-            known = await self._asked.ask(digest)
+        with timed():
+            known = await self.asked.ask(digest)
         if known is None:
             raise Unauthenticated.invalid_token()
         return known
@@ -96,7 +96,9 @@ class Authentication:
             async with asyncio.timeout(self._timeout):
                 found = await self._database.run(find, only_reads=True)
         except TimeoutError as error:
-            raise Unavailable("The database did not say in time who is calling; try again.") from error
+            raise Unavailable(
+                "The database did not say in time who is calling; try again.", reason="unanswered"
+            ) from error
         known = {row.digest: _known(row) for row in found}
         return [known.get(digest) for digest in digests]
 

@@ -13,7 +13,7 @@ from service.conditions import entity_tag, expectation, not_modified
 from service.database import Database
 from service.job_updates import JobUpdates
 from service.kept import Kept
-from service.observation import Observation
+from service.observation import observed
 from service.pagination import Pages
 from service.reading import Reader
 from service.repositories.audit import Actor
@@ -22,8 +22,6 @@ from service.settings import Settings
 from service.token_use import TokenUse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-OBSERVATION = web.RequestKey("observation", Observation)
 
 MOST_KEPT: Final = 16 * 2**20
 """Bytes of answers that are kept."""
@@ -43,9 +41,9 @@ class Endpoints:
         self._database = database
         self._token_use = token_use
         self._timeout = settings.request_timeout
-        self._authentication = Authentication(database, min(settings.statement_timeout, settings.request_timeout / 2))
-        self._answers: Kept[Readable] = Kept(MOST_KEPT)
-        self._job_updates = JobUpdates(database)
+        self.authentication = Authentication(database, min(settings.statement_timeout, settings.request_timeout / 2))
+        self.answers: Kept[Readable] = Kept(MOST_KEPT)
+        self.job_updates = JobUpdates(database)
 
     def of(self, route: Route) -> Handler:
         """The handler of one row."""
@@ -59,7 +57,7 @@ class Endpoints:
                 if kept is not None:
                     return _readable(request, kept)
             # Who calls had a deadline of its own: one for all of a request would cost as much as all else on this path.
-            async with asyncio.timeout(self._timeout - request[OBSERVATION].seconds):
+            async with asyncio.timeout(self._timeout - observed().seconds):
                 call = self._call(request, route, known)
                 arguments = await reader.read(request)
                 result = await self._database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
@@ -73,16 +71,16 @@ class Endpoints:
         return handle
 
     async def _known(self, request: web.Request) -> Known:
-        known = await self._authentication.authenticate(request.headers.get("Authorization"))
-        observation = request[OBSERVATION]
+        known = await self.authentication.authenticate(request.headers.get("Authorization"))
+        observation = observed()
         observation.organization_id, observation.user_id = known.caller.organization_id, known.caller.user_id
         self._token_use.note(known)
         return known
 
     def _call(self, request: web.Request, route: Route, known: Known) -> Call:
         caller = known.caller
-        actor = Actor(caller.username, caller.user_id, caller.token_id, request[OBSERVATION].request_id)
-        shared = Shared(known, self._job_updates)
+        actor = Actor(caller.username, caller.user_id, caller.token_id, observed().request_id)
+        shared = Shared(known, self.job_updates)
         expect = expectation(request, route, encode)
         return Call(caller, actor, self._database, Pages(known.digest), expect, shared)
 
@@ -90,13 +88,13 @@ class Endpoints:
         """The kept answer, if it is still what would be answered, and the caller does not want it made anew."""
         if "no-cache" in request.headers.get("Cache-Control", ""):
             return None
-        return self._answers.find((known.caller.user_id, known.caller.scopes), known.revisions, known.now)
+        return self.answers.find((known.caller.user_id, known.caller.scopes), known.revisions, known.now)
 
     def _keep(self, known: Known, result: Any, answer: Readable) -> None:
         """Keep an answer, unless it was read at another state than the caller is known at: their role may differ."""
         if result.as_of is not None and result.as_of.revisions == known.revisions:
             key = (known.caller.user_id, known.caller.scopes)
-            self._answers.keep(key, answer, result.as_of, len(answer.body))
+            self.answers.keep(key, answer, result.as_of, len(answer.body))
 
 
 def _dumped(route: Route, result: Any) -> Readable:

@@ -43,7 +43,7 @@ class JobUpdates:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._executable: Kept[Executable] = Kept(MOST_KEPT)
-        self._asked: Together[Update, list[str] | None] = Together(
+        self.asked: Together[Update, list[str] | None] = Together(
             self._update, most=MOST_TOGETHER, apart=lambda update: (update.organization_id, update.job_id)
         )
 
@@ -70,8 +70,8 @@ class JobUpdates:
             actor.token_id,
             actor.request_id,
         )
-        with timed("jobs.update_each"):
-            return await self._asked.ask(update)
+        with timed():
+            return await self.asked.ask(update)
 
     async def _executable_by(self, known: Known) -> Executable:
         caller, key = known.caller, (known.caller.user_id, known.caller.scopes)

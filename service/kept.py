@@ -36,31 +36,39 @@ class Kept(Generic[Value]):
     """As many values as a bound in bytes allows; the least recently used goes first."""
 
     def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._bytes = 0
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self.hits = self.absent = self.outdated = self.evictions = 0
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def find(self, key: Hashable, revisions: tuple[int, ...], now: datetime) -> Value | None:
         """The value kept under a key, if it was made at these revisions and nothing in it has expired since."""
         entry = self._entries.get(key)
         if entry is None:
+            self.absent += 1
             return None
         as_of = entry.as_of
         if as_of.revisions != revisions or (as_of.until is not None and as_of.until <= now):
             self._drop(key)
+            self.outdated += 1
             return None
         self._entries.move_to_end(key)
+        self.hits += 1
         return entry.value
 
     def keep(self, key: Hashable, value: Value, as_of: AsOf, size: int) -> None:
         """Keep a value of so many bytes in the place of what was kept under its key."""
         self._drop(key)
         entry = self._entries[key] = _Entry(value, as_of, size + OVERHEAD)
-        self._bytes += entry.size
-        while self._bytes > self._most_bytes:
+        self.bytes += entry.size
+        while self.bytes > self.most_bytes:
             self._drop(next(iter(self._entries)))
+            self.evictions += 1
 
     def _drop(self, key: Hashable) -> None:
         dropped = self._entries.pop(key, None)
         if dropped is not None:
-            self._bytes -= dropped.size
+            self.bytes -= dropped.size

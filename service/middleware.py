@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Final
 
 import structlog
@@ -11,7 +12,8 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from service import errors
-from service.endpoint import OBSERVATION, json_response
+from service.endpoint import json_response
+from service.metrics import Requests
 from service.observation import Observation, current_observation
 from service.routes import ROUTES
 from service.settings import Settings
@@ -19,6 +21,8 @@ from service.settings import Settings
 log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUESTS = web.AppKey("requests", Requests)
 
 SERVER: Final = "flow-pipelines"
 """Of the Server header: which software of which version answers is nobody's business."""
@@ -28,13 +32,14 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!
 _DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.documented}
 
 
-def observe_requests(settings: Settings) -> Middleware:
+def observe_requests(settings: Settings, requests: Requests) -> Middleware:
     """The one middleware."""
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-        observation = request[OBSERVATION] = _begin(request)
+        observation = _begin(request)
         context = current_observation.set(observation)
+        requests.active += 1
         try:
             response = await _answer(request, handler, observation, settings)
             if request.transport is None or request.transport.is_closing():
@@ -44,7 +49,8 @@ def observe_requests(settings: Settings) -> Middleware:
             raise
         finally:
             current_observation.reset(context)
-            _write_line(request, observation)
+            requests.active -= 1
+            _end(request, observation, requests)
         response.headers["X-Request-Id"] = observation.request_id
         response.headers["Server"] = SERVER
         return response
@@ -113,13 +119,16 @@ def _template(request: web.Request) -> str:
     return resource.canonical if resource else "unmatched"
 
 
-def _write_line(request: web.Request, observation: Observation) -> None:
+def _end(request: web.Request, observation: Observation, requests: Requests) -> None:
+    """Count the request, and write its line."""
+    route, seconds = _template(request), perf_counter() - observation.started
+    requests.ended(request.method, route, observation, seconds)
     fields = {
         "method": request.method,
-        "route": _template(request),
+        "route": route,
         "status": observation.status,
         "code": observation.code,
-        "duration_ms": round(observation.seconds * 1000, 3),
+        "duration_ms": round(seconds * 1000, 3),
         "database_ms": round(observation.database_seconds * 1000, 3),
         "statements": observation.statements,
         "request_id": observation.request_id,

@@ -5,6 +5,9 @@ import contextvars
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
+from service.database import timed
+from service.metrics import SECONDS, SHARERS, Histogram
+
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
@@ -33,6 +36,10 @@ class Together(Generic[Question, Answer]):
         self._answer = answer
         self._most = most
         self._apart = apart
+        self.sharers = Histogram(SHARERS)
+        """How many questions shared each batch."""
+        self.durations = Histogram(SECONDS)
+        """How long each batch took."""
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
         self._answering: asyncio.Task[None] | None = None
 
@@ -49,8 +56,10 @@ class Together(Generic[Question, Answer]):
         """One batch after the other, for as long as anybody waits."""
         try:
             while batch := self._take():
+                self.sharers.observe(len(batch))
                 try:
-                    answers = await self._answer([question for question, _ in batch])
+                    with timed(self.durations):
+                        answers = await self._answer([question for question, _ in batch])
                 except Exception as error:
                     for _, future in batch:
                         if not future.done():

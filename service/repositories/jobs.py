@@ -104,7 +104,7 @@ async def replace_assignments(
 
 
 class Update(NamedTuple):
-    """The whole set of pipelines that a job is to be in, and at what state of the caller and of the job that is allowed.
+    """The whole set of pipelines that a job is to be in, and at what state of the caller and the job that is allowed.
 
     A tuple: every update makes one, and a column of each goes to the database.
     """
@@ -135,12 +135,12 @@ async def update_each(connection: Connection, updates: Sequence[Update]) -> list
     Returns:
         For each the names of its pipelines; None if nothing was done, as it must be decided again.
     """
-    rows = await connection.rows("jobs.update_each", _UPDATE_EACH, [*range(len(updates))], *zip(*updates, strict=True))
+    rows = await connection.rows("jobs.update_each", UPDATE_EACH, [*range(len(updates))], *zip(*updates, strict=True))
     done = {row["number"]: row["names"] for row in rows}
     return [done.get(number) for number in range(len(updates))]
 
 
-_UPDATE_EACH: Final = f"""
+UPDATE_EACH: Final = f"""
     WITH asked AS MATERIALIZED (
         SELECT a.number, a.organization_id, a.job_id, a.caller_id, a.revisions::bigint[], a.until, a.wanted::uuid[],
                a.within::uuid[], a.actor, a.token_id, a.request_id

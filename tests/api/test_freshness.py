@@ -2,22 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
-from service.app import create_app
-from service.database import open_database
-from service.health import Health
 from service.kept import Kept
 from service.observation import Observation
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
-from service.settings import Settings
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import Member, World
@@ -103,15 +96,6 @@ async def test_each_token_is_kept_by_its_scopes(client: Client, world: World) ->
     for _ in range(2):
         assert len((await wide.get(LIST)).body["pipelines"][0]["permissions"]) == 5
         assert len((await narrow.get(LIST)).body["pipelines"][0]["permissions"]) == 1
-
-
-@pytest.fixture
-async def replica(service_dsn: str, settings: Settings) -> AsyncIterator[Client]:
-    """Another process's service on the same database, with a memory of its own."""
-    async with open_database(service_dsn, settings) as database:
-        app = create_app(settings, database, Health(database, 1))
-        async with TestClient[web.Request, web.Application](TestServer(app)) as opened:
-            yield opened
 
 
 async def stale_lists(client: Client, replica: Client, world: World, pairs: int) -> int:
