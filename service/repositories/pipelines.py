@@ -85,7 +85,7 @@ GRANTED: Final = f"""
     WHERE g.expires_at IS NULL OR g.expires_at > now()
     GROUP BY g.pipeline_id
 """
-"""What is granted to user $2 of organization $1, by pipeline, and when the first of it expires. The past does not count."""
+"""What is granted to user $2 of organization $1, by pipeline, and when the first of it expires."""
 
 
 @dataclass(frozen=True, slots=True)
