@@ -55,5 +55,6 @@ image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=... 
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --group development -c requirements/runtime.txt -o requirements/development.txt
+	$(LOCK) --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
+	$(LOCK) --extra tracing --group development -c requirements/tracing.txt -o requirements/development.txt
 	$(LOCK) --group bench -o requirements/bench.txt

@@ -129,6 +129,8 @@ def _write_line(request: web.Request, observation: Observation) -> None:
     }
     if observation.trace_id:
         fields["trace_id"] = observation.trace_id
+    if observation.span_id:
+        fields["span_id"] = observation.span_id
     if observation.organization_id:
         fields["organization_id"] = str(observation.organization_id)
         fields["user_id"] = str(observation.user_id)

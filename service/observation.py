@@ -14,6 +14,8 @@ class Observation:
 
     request_id: str
     trace_id: str | None = None
+    span_id: str | None = None
+    """In that trace, where the service makes spans of its own."""
     started: float = field(default_factory=perf_counter)
     organization_id: UUID | None = None
     user_id: UUID | None = None
