@@ -7,7 +7,7 @@ goes on counting: each number is copied once, so that a histogram's count is alw
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -23,13 +23,14 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from service import __version__
-from service.authentication import Authentication
+from service.app import DATABASE, ENDPOINTS
 from service.database import Database
-from service.endpoint import AUTHENTICATION, DATABASE, KEPT
+from service.endpoint import Readable
 from service.health import HEALTH, Health
-from service.kept import KeptAnswers
+from service.kept import Kept
 from service.metrics import Histogram, Requests
 from service.middleware import REQUESTS
+from service.together import Together
 
 OWN: Final = "flow_pipelines_"
 """Before the names of what no convention knows."""
@@ -61,8 +62,10 @@ class _Parts(Collector):
         yield InfoMetricFamily(OWN + "build", "What runs.", {"version": __version__})
         yield from _health(self._app[HEALTH])
         yield from _requests(self._app[REQUESTS])
-        yield from _shared_read(self._app[AUTHENTICATION])
-        yield from _kept(self._app[KEPT])
+        endpoints = self._app[ENDPOINTS]
+        yield from _shared("read", "question who is calling", endpoints.authentication.asked)
+        yield from _shared("update", "update of jobs", endpoints.job_updates.asked)
+        yield from _kept(endpoints.answers)
         yield from _database(self._app[DATABASE])
 
 
@@ -82,13 +85,13 @@ def _requests(requests: Requests) -> Iterator[Metric]:
     yield _counters(OWN + "refusals", "Requests that were not answered as asked, by why.", "reason", requests.failures)
 
 
-def _shared_read(authentication: Authentication) -> Iterator[Metric]:
-    name = OWN + "shared_read_"
-    yield _histogram(name + "requests", "Requests that shared one question who is calling.", authentication.sharers)
-    yield _histogram(name + "duration_seconds", "One such question, a retry included.", authentication.durations)
+def _shared(what: str, help_: str, together: Together[Any, Any]) -> Iterator[Metric]:
+    name = f"{OWN}shared_{what}_"
+    yield _histogram(name + "requests", f"Requests that shared one {help_}.", together.sharers)
+    yield _histogram(name + "duration_seconds", f"One {help_}, a retry included.", together.durations)
 
 
-def _kept(answers: KeptAnswers) -> Iterator[Metric]:
+def _kept(answers: Kept[Readable]) -> Iterator[Metric]:
     name = OWN + "kept_answers"
     lookups = {"hit": answers.hits, "absent": answers.absent, "outdated": answers.outdated}
     yield _counters(name + "_lookups", "Answers looked for in memory, by what was found.", "result", lookups)

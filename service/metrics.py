@@ -7,7 +7,6 @@ pay next to nothing.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from time import perf_counter
 from typing import Final
 
 from service.observation import Observation
@@ -61,11 +60,11 @@ class Requests:
         self.failures = Counter(pool_exhausted=0)
         """By reason. One that alerts ask for is there from the start, so that its first increase is seen."""
 
-    def ended(self, method: str, route: str, observation: Observation) -> None:
+    def ended(self, method: str, route: str, observation: Observation, seconds: float) -> None:
         """Count a request that has come to its end; the route is one of ours, the method anything."""
         durations = self.durations.get((method, route, observation.status))
         if durations is None:
             durations = self.durations[method if method in METHODS else OTHER, route, observation.status]
-        durations.observe(perf_counter() - observation.started)
+        durations.observe(seconds)
         if observation.reason is not None:
             self.failures[observation.reason] += 1

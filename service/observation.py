@@ -34,6 +34,11 @@ class Observation:
     statements: int = 0
     """How many statements were sent to the database, those that begin and end transactions included."""
 
+    @property
+    def seconds(self) -> float:
+        """Since it started."""
+        return perf_counter() - self.started
+
     def failed(self, error: ServiceError, cause: Exception) -> None:
         """Note the failure that the caller is told of, and what caused it."""
         self.status, self.code, self.reason = error.status, error.code, error.reason or error.code.lower()
@@ -49,3 +54,10 @@ class Observation:
 
 current_observation: ContextVar[Observation | None] = ContextVar("current_observation", default=None)
 """The request that the running task works for; None outside of requests."""
+
+
+def observed() -> Observation:
+    """The same, within a request."""
+    observation = current_observation.get()
+    assert observation is not None  # noqa: S101 - the middleware has begun it
+    return observation

@@ -3,7 +3,6 @@
 aiohttp's own answer is plain text, and its own log line quotes what was sent, in which there may be a token.
 """
 
-import uuid
 from typing import Any
 
 import structlog
@@ -13,7 +12,7 @@ from aiohttp.web_request import BaseRequest
 
 from service import errors
 from service.metrics import Requests
-from service.middleware import REQUESTS, SERVER, failure
+from service.middleware import REQUESTS, SERVER, failure, new_request_id
 
 log = structlog.get_logger()
 
@@ -52,7 +51,7 @@ class _Protocol(RequestHandler):
             error = errors.InvalidArgument("This is not HTTP that this service understands.")
         if self._requests:
             self._requests.failures["malformed"] += 1
-        fields: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": uuid.uuid4().hex}
+        fields: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": new_request_id()}
         if status < 500:
             log.info("request", method="-", route="malformed", **fields)
         else:

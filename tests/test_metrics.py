@@ -16,10 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pla
 
 import service
 from service import __version__
-from service.app import create_app
+from service.app import DATABASE, ENDPOINTS, create_app
 from service.authentication import Authentication
 from service.database import open_database
-from service.endpoint import AUTHENTICATION, DATABASE, KEPT
 from service.errors import Unavailable
 from service.exposition import exposition
 from service.health import HEALTH, Health, operations_app
@@ -190,14 +189,14 @@ async def test_answers_kept_in_memory(running: Running, world: World) -> None:
     }
     assert lookups == {frozenset({"absent"}): 1, frozenset({"hit"}): 2, frozenset({"outdated"}): 1}
     assert samples["flow_pipelines_kept_answers", frozenset()] == 1
-    assert samples["flow_pipelines_kept_answers_bytes", frozenset()] == running.app[KEPT].bytes > 0
+    assert samples["flow_pipelines_kept_answers_bytes", frozenset()] == running.app[ENDPOINTS].answers.bytes > 0
     assert samples["flow_pipelines_kept_answers_limit_bytes", frozenset()] == 16 * 2**20
     assert samples["flow_pipelines_kept_answers_evictions_total", frozenset()] == 0
 
 
 async def test_requests_that_share_a_question(running: Running, world: World) -> None:
     ada = await world.user()
-    authentication = running.app[AUTHENTICATION]
+    authentication = running.app[ENDPOINTS].authentication
 
     await asyncio.gather(*(authentication.authenticate(f"Bearer {ada.token}") for _ in range(5)))
 
