@@ -50,7 +50,7 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         health = Health(database, settings.ready_timeout)
         app = create_app(settings, database, health)
         if settings.tracing:
-            await stack.enter_async_context(_exported_traces(app, settings))
+            await stack.enter_async_context(_exported_traces(app))
         # The API last, so that it ends first: probes are answered for as long as requests are.
         operations = await _listen(
             stack, operations_app(health, exposition(app)), settings, "OPS_PORT", settings.ops_port
@@ -67,7 +67,7 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
     log.info("stopped")
 
 
-def _exported_traces(app: web.Application, settings: Settings) -> AbstractAsyncContextManager[None]:
+def _exported_traces(app: web.Application) -> AbstractAsyncContextManager[None]:
     """What traces an application.
 
     Raises:
@@ -80,7 +80,7 @@ def _exported_traces(app: web.Application, settings: Settings) -> AbstractAsyncC
             f"The environment asks for traces (OTEL_…), but {error.name} is not installed:"
             " pip install 'flow-pipelines[tracing]', or unset what asks for them."
         ) from error
-    return exported_traces(app, settings)
+    return exported_traces(app)
 
 
 async def _listen(stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int) -> str:

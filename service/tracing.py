@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import asyncpg
 from aiohttp import web
@@ -24,12 +25,11 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer, format
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from service import __version__
-from service.authentication import Authentication, Known
-from service.database import Connection, Database
-from service.endpoint import AUTHENTICATION, DATABASE, OBSERVATION
+from service.app import DATABASE, ENDPOINTS
+from service.database import Connection
 from service.metrics import METHODS, OTHER
-from service.observation import Observation
-from service.settings import Settings
+from service.observation import Observation, observed
+from service.together import Answer, Question, Together
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,19 +39,20 @@ HEALTHZ: Final = "/healthz"
 LAST_EXPORT: Final = 2.0
 """Seconds that the end of the process waits for a collector to take what is left."""
 
+_OBSERVATION = web.RequestKey("observation", Observation)
 _W3C: Final = TraceContextTextMapPropagator()
 _sharing: ContextVar[tuple[Link, ...]] = ContextVar("_sharing", default=())
 """The other requests that a statement works for."""
 
 
 @asynccontextmanager
-async def exported_traces(app: web.Application, settings: Settings) -> AsyncIterator[None]:
+async def exported_traces(app: web.Application) -> AsyncIterator[None]:
     """Trace an application that has not started yet, and send its spans by OTLP over HTTP."""
     own = Resource({"service.name": SERVICE, "service.version": __version__})
     resource = Resource.create(own.merge(OTELResourceDetector().detect()).attributes)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace_application(app, settings, provider)
+    trace_application(app, provider)
     try:
         yield
     finally:
@@ -60,13 +61,14 @@ async def exported_traces(app: web.Application, settings: Settings) -> AsyncIter
         await asyncio.to_thread(last.join, LAST_EXPORT)
 
 
-def trace_application(app: web.Application, settings: Settings, provider: TracerProvider) -> None:
+def trace_application(app: web.Application, provider: TracerProvider) -> None:
     """Have the parts of an application that has not started yet make spans."""
-    tracer, database = provider.get_tracer(SERVICE, __version__), app[DATABASE]
+    tracer, endpoints = provider.get_tracer(SERVICE, __version__), app[ENDPOINTS]
     app.middlewares.insert(0, _trace_requests(tracer))
     app.middlewares.append(_note_span)
-    database.connection_type = partial(TracedConnection, tracer)
-    app[AUTHENTICATION] = TracedAuthentication(database, settings.statement_timeout, tracer)
+    app[DATABASE].connection_type = partial(TracedConnection, tracer)
+    endpoints.authentication.asked = TracedTogether("shared read", endpoints.authentication.asked, tracer)
+    endpoints.job_updates.asked = TracedTogether("shared update", endpoints.job_updates.asked, tracer)
 
 
 def _trace_requests(tracer: Tracer) -> Middleware:
@@ -88,7 +90,7 @@ def _trace_requests(tracer: Tracer) -> Middleware:
             try:
                 response = await handler(request)
             finally:
-                _describe(span, request[OBSERVATION])
+                _describe(span, request[_OBSERVATION])
             response.headers["traceresponse"] = _traceresponse(span)
             return response
 
@@ -114,46 +116,41 @@ def _traceresponse(span: Span) -> str:
 @web.middleware
 async def _note_span(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Within everything else: the log line names the span."""
-    of, observation = trace.get_current_span().get_span_context(), request[OBSERVATION]
+    of = trace.get_current_span().get_span_context()
+    observation = request[_OBSERVATION] = observed()
     if of.is_valid:
         observation.trace_id, observation.span_id = format_trace_id(of.trace_id), format_span_id(of.span_id)
     return await handler(request)
 
 
-class TracedAuthentication(Authentication):
-    """A span for the time in which a request waits for who is calling.
+class TracedTogether(Together[Question, Answer]):
+    """A span for the time in which each waits for what they share.
 
-    The statement that several of them share is in the trace of the first of them, with links to the others.
+    The statement itself is in the trace of the first of them, with links to the others.
     """
 
-    def __init__(self, database: Database, timeout: float, tracer: Tracer) -> None:
-        super().__init__(database, timeout)
+    def __init__(self, name: str, together: Together[Question, Answer], tracer: Tracer) -> None:
+        """In the place of one that nobody has asked yet."""
+        super().__init__(together._answer, most=together._most, apart=together._apart)  # noqa: SLF001 - of its own kind
+        self._name = name
         self._tracer = tracer
-        self._spans: list[Span] = []
+        self._spans: WeakKeyDictionary[asyncio.Future[Answer], Span] = WeakKeyDictionary()
 
-    async def authenticate(self, authorization: str | None) -> Known:
-        """Who is calling, in a span."""
-        with self._tracer.start_as_current_span("shared read", record_exception=False, set_status_on_exception=False):
-            return await super().authenticate(authorization)
+    def ask(self, question: Question) -> "asyncio.Future[Answer]":
+        """The answer to come, in a span until then."""
+        answer = super().ask(question)
+        if _is_kept(trace.get_current_span()):
+            span = self._spans[answer] = self._tracer.start_span(self._name)
+            answer.add_done_callback(lambda _: span.end())
+        return answer
 
-    def _ask(self, digest: bytes) -> "asyncio.Future[Known | None]":
-        span = trace.get_current_span()
-        if span.get_span_context().trace_flags.sampled:
-            self._spans.append(span)
-        return super()._ask(digest)
-
-    async def _find(self, digests: list[bytes]) -> dict[bytes, Known]:
-        spans, self._spans = self._spans, []
-        if not spans:
-            return await super()._find(digests)
-        first, *others = spans
-        within = context.attach(trace.set_span_in_context(first))
-        sharing = _sharing.set(tuple(Link(span.get_span_context()) for span in others))
-        try:
-            return await super()._find(digests)
-        finally:
-            _sharing.reset(sharing)
-            context.detach(within)
+    def _take(self) -> "list[tuple[Question, asyncio.Future[Answer]]]":
+        """The next batch, whose context is from here on that of its first."""
+        batch = super()._take()
+        spans = [span for _, answer in batch if (span := self._spans.get(answer))]
+        context.attach(trace.set_span_in_context(spans[0] if spans else trace.INVALID_SPAN))
+        _sharing.set(tuple(Link(span.get_span_context()) for span in spans[1:]))
+        return batch
 
 
 class TracedConnection(Connection):
@@ -182,9 +179,11 @@ class TracedConnection(Connection):
 
 
 def _statement(tracer: Tracer, name: str) -> AbstractContextManager[None]:
-    if not trace.get_current_span().get_span_context().trace_flags.sampled:
-        return nullcontext()
-    return _statement_span(tracer, name)
+    return _statement_span(tracer, name) if _is_kept(trace.get_current_span()) else nullcontext()
+
+
+def _is_kept(span: Span) -> bool:
+    return span.get_span_context().trace_flags.sampled
 
 
 @contextmanager

@@ -14,9 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id, set_span_in_context
 
-from service.app import create_app
+from service.app import DATABASE, ENDPOINTS, TOKEN_USE, create_app
 from service.database import open_database
-from service.endpoint import AUTHENTICATION, DATABASE, TOKEN_USE
 from service.errors import StartupError
 from service.health import Health
 from service.observation import Observation
@@ -62,7 +61,7 @@ async def traced(settings: Settings, service_dsn: str) -> AsyncIterator[Traced]:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     async with open_database(service_dsn, settings) as database:
         app = create_app(settings, database, Health(database, settings.ready_timeout))
-        trace_application(app, settings, provider)
+        trace_application(app, provider)
         async with TestClient(TestServer(app)) as client:
             yield Traced(client, provider, exporter)
 
@@ -109,14 +108,49 @@ async def test_the_shared_statement_is_in_the_first_trace_and_linked_to_the_othe
     traced: Traced, world: World
 ) -> None:
     assert traced.client.app is not None
-    ada, authentication = await world.user(), traced.client.app[AUTHENTICATION]
+    ada, authentication = await world.user(), traced.client.app[ENDPOINTS].authentication
 
-    await asyncio.gather(*(authentication.authenticate(f"Bearer {ada.token}") for _ in range(3)))
+    with traced.provider.get_tracer("test").start_as_current_span("test"):
+        await asyncio.gather(*(authentication.authenticate(f"Bearer {ada.token}") for _ in range(3)))
 
     first, *others = [span.context for span in traced.spans if span.name == "shared read"]
     statement = traced.one(STATEMENT)
     assert statement.parent == first
     assert [link.context for link in statement.links] == others
+
+
+async def test_an_update_waits_for_the_statement_that_it_shares(traced: Traced, world: World) -> None:
+    ada, pipeline = await world.user(), await world.pipeline()
+    await world.grant(pipeline, ada)
+    job = await world.job(ada)
+    body = {"job_id": job, "pipeline_ids": [str(pipeline)]}
+    await traced.client.post("/api/v1/jobs/pipelines", headers=ada.headers, json=body)
+    traced.exporter.clear()
+
+    await traced.client.post("/api/v1/jobs/pipelines", headers=ada.headers, json=body)
+
+    request = "POST /api/v1/jobs/pipelines"
+    assert traced.tree() == [
+        (request, None),
+        ("shared read", request),
+        (STATEMENT, "shared read"),
+        ("shared update", request),
+        ("jobs.update_each", "shared update"),
+    ]
+
+
+async def test_a_statement_shared_with_one_that_is_not_kept_is_in_the_trace_of_the_other(
+    traced: Traced, world: World
+) -> None:
+    ada, caller = await world.user(), f"00-{TRACE}-{CALLER}"
+
+    await asyncio.gather(
+        *(traced.client.get(LIST, headers={**ada.headers, "traceparent": f"{caller}-{kept}"}) for kept in ("00", "01"))
+    )
+    await traced.client.get(LIST, headers={**ada.headers, "traceparent": f"{caller}-00"})
+
+    assert traced.tree().count((STATEMENT, "shared read")) == 1
+    assert [name for name, _ in traced.tree()].count(STATEMENT) == 1
 
 
 async def test_the_callers_trace_goes_on_and_answer_and_log_line_name_the_span(
@@ -212,12 +246,12 @@ async def test_what_works_for_no_request_makes_no_spans(traced: Traced, world: W
     assert traced.spans == []
 
 
-def test_without_the_extra_it_says_how_to_install_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "service.tracing")
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
 
     with pytest.raises(StartupError) as refused:
-        _exported_traces(None, settings)  # type: ignore[arg-type] # it does not come to that
+        _exported_traces(None)  # type: ignore[arg-type] # it does not come to that
 
     assert "pip install 'flow-pipelines[tracing]'" in str(refused.value)
 
