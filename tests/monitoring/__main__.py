@@ -159,4 +159,5 @@ def broken_rules(prometheus: str) -> Iterator[str]:
             yield f"{rule['name']} has no value"
 
 
-sys.exit(main(sys.argv[1]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
