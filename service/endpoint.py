@@ -1,6 +1,5 @@
 """The only HTTP adapter: who calls, what do they ask for, run the operation, dump its answer."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
@@ -40,8 +39,7 @@ class Endpoints:
     def __init__(self, database: Database, token_use: TokenUse, settings: Settings) -> None:
         self._database = database
         self._token_use = token_use
-        self._timeout = settings.request_timeout
-        self.authentication = Authentication(database, min(settings.statement_timeout, settings.request_timeout / 2))
+        self.authentication = Authentication(database, settings.statement_timeout)
         self.answers: Kept[Readable] = Kept(MOST_KEPT)
         self.job_updates = JobUpdates(database)
 
@@ -56,11 +54,9 @@ class Endpoints:
                 kept = self._kept(request, known)
                 if kept is not None:
                     return _readable(request, kept)
-            # Who calls had a deadline of its own: one for all of a request would cost as much as all else on this path.
-            async with asyncio.timeout(self._timeout - observed().seconds):
-                call = self._call(request, route, known)
-                arguments = await reader.read(request)
-                result = await self._database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
+            call = self._call(request, route, known)
+            arguments = await reader.read(request)
+            result = await self._database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
             if not route.only_reads:
                 return _changed(request, route, result)
             answer = _dumped(route, result)

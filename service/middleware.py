@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from service import errors
+from service.deadline import Deadlines
 from service.endpoint import json_response
 from service.metrics import Requests
 from service.observation import Observation, current_observation
@@ -34,6 +35,20 @@ _DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.do
 
 def observe_requests(settings: Settings, requests: Requests) -> Middleware:
     """The one middleware."""
+    deadlines = Deadlines(settings.request_timeout)
+
+    async def answer(request: web.Request, handler: Handler, observation: Observation) -> web.StreamResponse:
+        """The handler's answer; or the failure's, whatever it was."""
+        try:
+            with deadlines.begin():
+                response = await handler(request)
+        except Exception as exception:
+            error = as_service_error(exception)
+            observation.failed(error, exception)
+            as_200 = settings.v1_errors_as_200 and (request.method, _template(request)) in _DOCUMENTED
+            return failure(error, observation.request_id, as_200=as_200)
+        observation.status = response.status
+        return response
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -41,7 +56,7 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
         context = current_observation.set(observation)
         requests.active += 1
         try:
-            response = await _answer(request, handler, observation, settings)
+            response = await answer(request, handler, observation)
             if request.transport is None or request.transport.is_closing():
                 observation.client_left()
         except asyncio.CancelledError:
@@ -70,21 +85,6 @@ def _begin(request: web.Request) -> Observation:
 def new_request_id() -> str:
     """One that no other request has."""
     return os.urandom(16).hex()
-
-
-async def _answer(
-    request: web.Request, handler: Handler, observation: Observation, settings: Settings
-) -> web.StreamResponse:
-    """The handler's answer; or the failure's, whatever it was."""
-    try:
-        response = await handler(request)
-    except Exception as exception:
-        error = as_service_error(exception)
-        observation.failed(error, exception)
-        as_200 = settings.v1_errors_as_200 and (request.method, _template(request)) in _DOCUMENTED
-        return failure(error, observation.request_id, as_200=as_200)
-    observation.status = response.status
-    return response
 
 
 def as_service_error(exception: Exception) -> errors.ServiceError:

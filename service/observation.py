@@ -34,11 +34,6 @@ class Observation:
     statements: int = 0
     """How many statements were sent to the database, those that begin and end transactions included."""
 
-    @property
-    def seconds(self) -> float:
-        """Since it started."""
-        return perf_counter() - self.started
-
     def failed(self, error: ServiceError, cause: Exception) -> None:
         """Note the failure that the caller is told of, and what caused it."""
         self.status, self.code, self.reason = error.status, error.code, error.reason or error.code.lower()
