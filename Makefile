@@ -3,16 +3,17 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
+ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))))
+EPOCH = $(shell git log -1 --format=%ct)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check format lint types migrate schema lock bench image
+.PHONY: help venv run test check format lint types migrate schema lock bench image image-base image-check
 
 help: ## Say what each of these does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make .venv with everything that running and developing take
 
@@ -49,8 +50,21 @@ schema: venv ## Write sql/schema.sql anew from the migrations
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=... for another base image)
-	$(ENGINE) build --file deploy/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) --tag flow-pipelines:$(VERSION) .
+image: ## Build the container image (ENGINE=docker or podman; BASE=..., RUNTIME=... for other base images; BUILD="options")
+	$(ENGINE) build --file deploy/Dockerfile --tag flow-pipelines:$(VERSION) \
+	  $(foreach name,BASE RUNTIME SOURCE,$(if $($(name)),--build-arg $(name)=$($(name)))) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
+	  $(if $(findstring docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH)) $(BUILD) .
+
+image-base: ## Make base images from Debian's packages, where no registry can be reached (as root; debootstrap, buildah)
+	tests/image/base.sh
+
+image-check: venv ## Build the image twice, compare, and run it without any rights (as root; the variables of image)
+	@for build in first second; do \
+	  $(MAKE) --no-print-directory image BUILD="--no-cache --quiet $(BUILD)" > /dev/null && \
+	  $(ENGINE) inspect --format '{{.Id}} {{.Size}} bytes' flow-pipelines:$(VERSION) > $(VENV)/image.$$build || exit 1; done
+	@cat $(VENV)/image.first && cmp $(VENV)/image.first $(VENV)/image.second
+	ENGINE=$(ENGINE) IMAGE=flow-pipelines:$(VERSION) $(BIN)/python -m pytest -p no:cacheprovider tests/image/check.py
 
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
