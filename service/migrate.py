@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -23,7 +23,7 @@ NO_TRANSACTION: Final = "-- no transaction"
 It is written so that it may run twice (IF NOT EXISTS): it can be killed after its work and before that is noted."""
 
 NEEDS: Final = re.compile(r"^-- needs: ([0-9]{4})$", re.MULTILINE)
-"""A line of a file that takes away what earlier versions use: which earlier migration a version must know to do without.
+"""A line of a file that takes away what earlier versions use: which migration before it a version must know to go on.
 
 A version that knows less refuses the database; where no file has such a line, all versions may go on."""
 
@@ -148,14 +148,18 @@ async def migrate(
         await connection.close(timeout=5)
 
 
-async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+async def connect(dsn: str, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection of its own, for work that is not a request.
+
+    Args:
+        dsn: where to.
+        options: more of what asyncpg.connect() takes.
 
     Raises:
         StartupError: the database can't be reached, or its address can't be understood.
     """
     try:
-        return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT)
+        return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT, **options)
     except ValueError as error:
         raise StartupError(
             "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name."
