@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
 from typing import Final, Literal
+from uuid import uuid4
 
 import asyncpg
 
@@ -84,25 +85,41 @@ async def _examine_database(dsn: str, settings: Settings, deployment: Deployment
                 stack.callback(raw.terminate)
                 seconds.append(perf_counter() - begun)
                 opened.append(raw)
-            connection = Connection(opened[0])
-            server = await installation.server(connection)
-            applied = await migrations.list_applied(connection)
-            pooling = await _find_pooling(opened[0], opened[1])
-            return [
-                check_server(server),
-                check_connecting(seconds),
-                check_role(server),
-                check_privileges(server, await installation.privileges(connection)),
-                check_migrations(applied),
-                check_pooler(pooling),
-                check_timeout(server, settings),
-                check_connections(server, pooling, settings, deployment),
-                check_clock(await _measure_skew(connection)),
-            ]
+            return await _examine_connection(opened[0], opened[1], seconds, settings, deployment)
         except StartupError as error:
             return [check_reached(error)]
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             return [check_answers(error)]
+
+
+async def _examine_connection(
+    first: "asyncpg.Connection[asyncpg.Record]",
+    second: "asyncpg.Connection[asyncpg.Record]",
+    seconds: Sequence[float],
+    settings: Settings,
+    deployment: Deployment,
+) -> list[Finding]:
+    connection = Connection(first)
+    server = await installation.server(connection)
+    pooling = await _find_pooling(first, second)
+    return [
+        check_server(server),
+        check_connecting(seconds),
+        check_role(server),
+        check_privileges(server, await installation.privileges(connection)),
+        await _find_migrations(connection, server),
+        check_pooler(pooling),
+        check_timeout(server, settings),
+        check_connections(server, pooling, settings, deployment),
+        check_clock(await _measure_skew(connection)),
+    ]
+
+
+async def _find_migrations(connection: Connection, server: Server) -> Finding:
+    try:
+        return check_migrations(await migrations.list_applied(connection))
+    except asyncpg.InsufficientPrivilegeError:
+        return Finding("migrations", "skipped", f"{server.role} may not read schema_migrations")
 
 
 async def _find_pooling(
@@ -112,9 +129,9 @@ async def _find_pooling(
     if first.get_server_pid() == await installation.backend(Connection(first)):
         return "none"
     for _ in range(3):  # another client may come between
-        prepared = (await first.prepare("SELECT 1")).get_name()
+        statement = await first.prepare("SELECT 1", name=f"doctor_{uuid4().hex}")
         if await installation.backend(Connection(first)) == await installation.backend(Connection(second)):
-            confused = prepared in await installation.prepared_statements(Connection(second))
+            confused = statement.get_name() in await installation.prepared_statements(Connection(second))
             return "unprepared" if confused else "transaction"
     return "session"
 
@@ -194,6 +211,8 @@ def check_privileges(server: Server, held: set[tuple[str, str]]) -> Finding:
     """What the role may do, beside what sql/privileges.sql intends."""
     if server.superuser or server.can_become_owner:
         return Finding("privileges", "skipped", f"{server.role} may do everything")
+    if not server.migrated:
+        return Finding("privileges", "skipped", "nothing was ever migrated here")
     intended = intended_privileges()
     missing, excess = intended - held, held - intended
     if missing:

@@ -14,6 +14,8 @@ class Server:
     """15 or newer is what this service is written for."""
     role: str
     superuser: bool
+    migrated: bool
+    """Whether there are tables at all."""
     can_become_owner: bool
     """Whether the role is, or may act as, whom the tables belong to."""
     read_only: bool
@@ -31,6 +33,7 @@ async def server(connection: Connection) -> Server:
         """
         SELECT current_setting('server_version_num')::integer / 10000 AS version,
             current_user::text AS role, r.rolsuper,
+            t.oid IS NOT NULL AS migrated,
             COALESCE(pg_has_role(t.relowner, 'MEMBER'), false) AS can_become_owner,
             pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS read_only,
             (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'statement_timeout') AS statement_timeout,
