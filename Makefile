@@ -7,10 +7,13 @@ ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(e
 EPOCH = $(shell git log -1 --format=%ct)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
+TOOLS := $(VENV)/.deployment-tools
+CHECKOV := $(VENV)/checkov
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check format lint types migrate schema lock bench image image-base image-check
+.PHONY: help venv run test check format lint types migrate schema lock bench manifests image image-base image-check
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,13 +24,23 @@ $(STAMP): requirements/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1): Python 3.11 or newer is needed; name one by 'make $(MAKECMDGOALS) PYTHON=python3.12'." >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) can't make virtual environments: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; rm -rf $(VENV); exit 2; }
 	@echo "Installing what is locked in requirements/development.txt ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/development.txt
+	@$(BIN)/python $(INSTALL) -r requirements/development.txt
 	@touch $(STAMP)
+
+$(TOOLS): requirements/deployment.txt | $(STAMP)
+	@echo "Installing what is locked in requirements/deployment.txt ..."
+	@$(BIN)/python $(INSTALL) -r requirements/deployment.txt
+	@touch $(TOOLS)
+
+$(CHECKOV): requirements/policies.txt
+	@echo "Installing what is locked in requirements/policies.txt ..."
+	@$(PYTHON) -m venv $(CHECKOV) && $(CHECKOV)/bin/python $(INSTALL) -r requirements/policies.txt || { rm -rf $(CHECKOV); exit 2; }
+	@touch $(CHECKOV)
 
 run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
 	@exec $(BIN)/python -m service demo
 
-test: venv ## Run all tests on a PostgreSQL of their own
+test: venv $(TOOLS) ## Run all tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
 check: format lint types test ## Everything that CI runs
@@ -50,6 +63,13 @@ schema: venv ## Write sql/schema.sql anew from the migrations
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
 
+manifests: venv $(TOOLS) $(CHECKOV) ## Render, validate and judge everything in deploy/ (its first run installs checkov)
+	$(BIN)/python -m pytest tests/deployment
+	@rm -rf $(VENV)/manifests && mkdir $(VENV)/manifests
+	@for overlay in development production production/migration; do \
+	  $(BIN)/kubectl kustomize deploy/kubernetes/overlays/$$overlay > $(VENV)/manifests/$$(echo $$overlay | tr / -).yaml || exit 1; done
+	$(CHECKOV)/bin/checkov --framework kubernetes --skip-download --quiet --compact --directory $(VENV)/manifests
+
 image: ## Build the container image (ENGINE=docker or podman; BASE=..., RUNTIME=... for other base images; BUILD="options")
 	$(ENGINE) build --file deploy/Dockerfile --tag flow-pipelines:$(VERSION) \
 	  $(foreach name,BASE RUNTIME SOURCE,$(if $($(name)),--build-arg $(name)=$($(name)))) \
@@ -68,6 +88,8 @@ image-check: venv ## Build the image twice, compare, and run it without any righ
 
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --group development -c requirements/runtime.txt -o requirements/development.txt
-	$(LOCK) --group bench -o requirements/bench.txt
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --group development -c requirements/runtime.txt -o requirements/development.txt
+	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
+	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
+	$(LOCK) --group policies -o requirements/policies.txt
