@@ -13,10 +13,10 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check format lint types migrate schema lock bench manifests image image-base image-check
+.PHONY: help venv run test check format lint types migrate schema lock upgrade-check bench manifests image image-base image-check
 
 help: ## Say what each of these does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make .venv with everything that running and developing take
 
@@ -59,6 +59,9 @@ migrate: venv ## Bring the database (embedded, or DATABASE_URL) up to date
 
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
+
+upgrade-check: venv ## Run an earlier version's API tests on this version's schema (FROM=tag or commit)
+	@$(BIN)/python -m tests.upgrade $(FROM)
 
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
