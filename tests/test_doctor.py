@@ -55,8 +55,10 @@ def as_service(dsn: str) -> str:
 # ---- real installations
 
 
-async def test_an_installation_in_order(service_dsn: str, settings: Settings) -> None:
-    findings = await found(service_dsn, settings)
+async def test_an_installation_in_order(empty_dsn: str, settings: Settings) -> None:
+    await migrate(empty_dsn)
+
+    findings = await found(as_service(empty_dsn), settings)
 
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [

@@ -1,11 +1,16 @@
 import json
 import re
 
+from service.embedded import SERVICE_ROLE
+from service.migrate import migrate
 from tests.commands.test_commands import run
 
 
-def test_doctor_of_an_installation_in_order(service_dsn: str) -> None:
-    done = run("doctor", "--replicas", "3", "--grace", "40", "--pre-stop", "5", DATABASE_URL=service_dsn)
+async def test_doctor_of_an_installation_in_order(empty_dsn: str) -> None:
+    await migrate(empty_dsn)
+    dsn = empty_dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
+
+    done = run("doctor", "--replicas", "3", "--grace", "40", "--pre-stop", "5", DATABASE_URL=dsn)
 
     assert done.returncode == 0, done.stdout
     assert {line.split()[0] for line in done.stdout.splitlines()} == {"ok"}

@@ -38,10 +38,9 @@ async def databases(server_dsn: str) -> AsyncIterator[list[str]]:
     names = [f"backup_{uuid4().hex}" for _ in range(2)]
     dsns = [urlsplit(server_dsn)._replace(path=f"/{name}").geturl() for name in names]
     roles = (ROOT / "deploy/roles.sql").read_text()
-    grants = roles[roles.index("REVOKE ALL ON SCHEMA") :]
     await execute(server_dsn, *(f"CREATE DATABASE {name}" for name in names))
-    await execute(dsns[0], roles.replace(f"CREATE ROLE {SERVICE_ROLE} LOGIN;", ""))  # which is there
-    await execute(dsns[1], grants)
+    for dsn in dsns:
+        await execute(dsn, roles)
     yield dsns
     await execute(server_dsn, *(f"DROP DATABASE {name} WITH (FORCE)" for name in names))
     await execute(server_dsn, "DROP ROLE flow_migrator", "DROP ROLE flow_owner")
