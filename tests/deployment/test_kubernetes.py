@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from aiohttp import web
 
 from service import __version__
+from service.app import create_app
 from service.database import Database
 from service.doctor import Deployment, check_connections, check_shutdown
+from service.exposition import exposition
 from service.health import Health, operations_app
 from service.settings import Settings
 from tests.deployment.rendering import (
@@ -81,12 +82,15 @@ def test_all_replicas_fit_into_the_database(service_settings: Settings) -> None:
 
 
 def test_probes_wait_for_what_they_ask(service_settings: Settings, settings: Settings, database: Database) -> None:
-    app = operations_app(Health(database, settings.ready_timeout))
+    health = Health(database, settings.ready_timeout)
+    app = operations_app(health, exposition(create_app(settings, database, health)))
     served = {route.resource.canonical for route in app.router.routes() if route.resource}
     probes = {name: container("production")[name] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
+    annotations = resource("production", "Deployment")["spec"]["template"]["metadata"]["annotations"]
 
-    assert isinstance(app, web.Application)
     assert {probe["httpGet"]["path"] for probe in probes.values()} == {"/startupz", "/livez", "/readyz"} <= served
+    assert annotations["prometheus.io/path"] in served
+    assert annotations["prometheus.io/port"] == str(service_settings.ops_port)
     assert {probe["httpGet"]["port"] for probe in probes.values()} == {"operations"}
     assert all(probe["timeoutSeconds"] > service_settings.ready_timeout for probe in probes.values())
     ports = {port["name"]: port["containerPort"] for port in container("production")["ports"]}
