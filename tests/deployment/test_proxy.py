@@ -92,7 +92,7 @@ def test_an_update_loses_no_request(service_dsn: str, tmp_path: Path) -> None:
         with Load(url) as load:
             for old, port in zip(services, ports, strict=True):
                 old.process.terminate()
-                assert old.process.wait(15) == 0
+                assert old.process.wait(30) == 0
                 serve(port)
                 time.sleep(2.5)  # until the proxy has seen it
 
