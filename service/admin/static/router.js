@@ -100,7 +100,7 @@ async function drawn(row, context) {
   try {
     return await row.view(context);
   } catch (error) {
-    const heading = h("h1", {}, "This page can’t be shown");
+    const heading = h("h1", {}, "This page can't be shown");
     return { title: "Failed", content: [heading, failure(error, refresh)] };
   }
 }

@@ -50,7 +50,7 @@ function beginning(day, later = 0) {
 const COLUMNS = [
   { label: "When", cell: ({ at }) => time(at), class: "when" },
   { label: "Who", cell: ({ actor }) => name(actor) },
-  { label: "What", class: "most", cell: (entry) => h("details", {}, h("summary", {}, ACTIONS.get(entry.action) ?? entry.action, " ", target(entry.target)), difference(entry)) },
+  { label: "What", class: "most", cell: (entry) => [h("p", {}, ACTIONS.get(entry.action) ?? entry.action, " ", target(entry.target)), h("details", {}, h("summary", {}, "Before and after"), difference(entry))] },
 ];
 
 /** What was changed, as a way to it where it has a page. */

@@ -62,7 +62,7 @@ export async function deleteGroup(name) {
   const number = `${more ? "more than " : ""}${count(members.length, "member")}`;
   const done = await confirmDialog({
     title: "Delete this group?",
-    intro: sentence`The group ${name} is gone for good. This can’t be undone.`,
+    intro: sentence`The group ${name} is gone for good. This can't be undone.`,
     consequences: [
       members.length === 0 ? "It has no members." : `Its ${number} ${members.length === 1 ? "loses" : "lose"} whatever was granted to the group, on every pipeline.`,
       "What they hold by themselves, by other groups or by their role stays.",

@@ -110,7 +110,7 @@ function pipelineEditor(job, { pipelines, tag: firstTag }) {
       tag = now.tag;
       saved = wanted;
       show([...saved]);
-      toast("The job’s pipelines are saved.");
+      toast("The job's pipelines are saved.");
       box.input.focus();
     } catch (error) {
       replace(alert, error.status === 412 ? await conflict() : failure(error));
@@ -125,7 +125,7 @@ function pipelineEditor(job, { pipelines, tag: firstTag }) {
     tag = now.tag;
     const say = (set) => set.map(({ name: text }) => text).join(", ");
     return conflictNotice({
-      says: "Somebody else has changed this job’s pipelines meanwhile.",
+      says: "Somebody else has changed this job's pipelines meanwhile.",
       rows: [{ label: "Pipelines", theirs: say(now.pipelines), yours: say(wanted) }],
       keep: () => ((saved = now.pipelines), replace(alert), show(wanted), save.focus()),
       take: () => ((saved = now.pipelines), replace(alert), show([...saved]), box.input.focus()),

@@ -75,7 +75,7 @@ export async function deletePipeline({ id }) {
   const force = jobs.number > 0 && checkField("force", `Take ${jobs.says} out and delete it`, { hint: "The jobs themselves stay, and stay in their other pipelines." });
   const done = await confirmDialog({
     title: "Delete this pipeline?",
-    intro: sentence`${pipeline.name} will be gone for good, and its ID with it. This can’t be undone.`,
+    intro: sentence`${pipeline.name} will be gone for good, and its ID with it. This can't be undone.`,
     consequences: [jobs.number === 0 ? "No jobs are in it." : `${capital(jobs.says)} will no longer be in it.`, whoLoses(grants)],
     submit: "Delete pipeline",
     fields: force ? [force] : [],

@@ -71,7 +71,7 @@ function explanation(username, { permission, held, reasons, missing }) {
     h(
       "div",
       {},
-      h("p", { class: "why-title" }, name(username), held ? " can " : " can’t ", h("strong", {}, permissionWord(permission)), h("span", { class: "muted" }, `: ${says.toLowerCase()}`)),
+      h("p", { class: "why-title" }, name(username), held ? " can " : " can't ", h("strong", {}, permissionWord(permission)), h("span", { class: "muted" }, `: ${says.toLowerCase()}`)),
       held ? h("ul", {}, reasons.map((reason) => h("li", {}, because(reason)))) : h("p", { class: "muted" }, missing),
     ),
   );
@@ -90,7 +90,7 @@ function because({ through, name: by, as_manager: asManager, expires_at: end }) 
 async function everyone(view, pipeline, where) {
   const bar = filters(whoPath(pipeline), view.query, [keptUsername, selectFilter("permission", "Who can", PERMISSIONS.map((each) => ({ ...each, value: each.value === PERMISSIONS[0].value ? "" : each.value })))], () => list.reload({ anew: true }));
   const list = await listing({
-    caption: "Who can",
+    caption: "Everyone who can",
     noun: ["user"],
     columns: [
       { label: "User", class: "grow", cell: ({ username }) => grantee("user", username) },

@@ -99,7 +99,7 @@ async function showSecret({ token, secret }) {
       h("footer", {}, done),
     ),
     unsaved: () => !copied,
-    loses: { title: "Close without a copy?", says: "The token can’t be shown again.", stay: "Go back", leave: "Close" },
+    loses: { title: "Close without a copy?", says: "The token can't be shown again.", stay: "Go back", leave: "Close" },
   });
   copy.focus();
   await dialog.closed;
@@ -108,7 +108,7 @@ async function showSecret({ token, secret }) {
 async function revoke(token) {
   const done = await confirmDialog({
     title: "Revoke this token?",
-    intro: sentence`Whatever uses ${token.name || token.id} of ${token.username} is refused from the next request on. This can’t be undone.`,
+    intro: sentence`Whatever uses ${token.name || token.id} of ${token.username} is refused from the next request on. This can't be undone.`,
     consequences: [
       token.last_used_at ? ["It was last used ", ago(token.last_used_at), "."] : "It was never used.",
       isCaller(token.username) && "If it is the one you are signed in with, you will have to sign in with another.",
