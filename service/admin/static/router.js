@@ -86,7 +86,7 @@ async function show({ first = false, back = false, refreshed = false }) {
   const { title, content } = await drawn(row, context);
   if (abort.signal.aborted) return;
   memories.set(index, view.memory);
-  const active = document.activeElement?.closest?.("a[href]")?.getAttribute("href");
+  const active = document.activeElement?.closest?.(".tabs a")?.getAttribute("href");
   replace(outlet, content);
   outlet.removeAttribute("aria-busy");
   // Isolated: a name in a title is whoever's; it must not turn what stands behind it.
@@ -100,20 +100,17 @@ async function drawn(row, context) {
   try {
     return await row.view(context);
   } catch (error) {
-    const heading = h("h1", {}, "This page can't be shown");
+    const heading = h("h1", { tabindex: "-1" }, "This page can't be shown");
     return { title: "Failed", content: [heading, failure(error, refresh)] };
   }
 }
 
 /** Focus goes to the tab that was followed if it is there again, else to the view's heading, which says where one is. */
 function focusView(active) {
-  const tab = active && outlet.querySelector(`a[aria-current][href="${CSS.escape(active)}"]`);
+  const tab = active && outlet.querySelector(`.tabs a[href="${CSS.escape(active)}"]`);
   const heading = outlet.querySelector("h1");
   if (tab) tab.focus({ preventScroll: true });
-  else if (heading) {
-    heading.tabIndex = -1;
-    heading.focus({ preventScroll: true });
-  }
+  else heading?.focus({ preventScroll: true });
 }
 
 function compile(pattern) {

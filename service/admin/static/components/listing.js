@@ -19,9 +19,9 @@ const MOST = 1000; // that the API gives at once
  */
 export async function listing({ caption, columns, fetchPage, noun, none, view }) {
   const status = h("p", { class: "muted", role: "status" });
-  const more = button(`Show more`, showMore);
+  const more = button("Show more", showMore);
   const place = h("div", { class: "list" });
-  const element = h("section", { "aria-label": caption }, place, h("div", { class: "list-end" }, status, more));
+  const element = h("section", { "aria-label": caption, tabindex: "-1" }, place, h("div", { class: "list-end" }, status, more));
   let items = [];
   let next = null;
   let body = null;
@@ -38,29 +38,37 @@ export async function listing({ caption, columns, fetchPage, noun, none, view })
     ({ items, next } = page);
     const made = table(caption, columns, items.map((item) => row(columns, item)));
     body = made.body;
+    const held = place.contains(document.activeElement);
     replace(place, items.length > 0 ? made.element : none());
+    if (held) element.focus({ preventScroll: true }); // what had the focus is gone, as a row that was deleted
     draw();
   }
 
   async function showMore() {
-    const { signal } = loading;
+    if (more.getAttribute("aria-disabled")) return;
     more.setAttribute("aria-disabled", "true");
     try {
-      const page = await fetchPage({ page_size: PAGE, page_token: next }, signal);
-      if (signal.aborted) return;
-      const rows = page.items.map((item) => row(columns, item));
-      body.append(...rows);
-      items = [...items, ...page.items];
-      next = page.next;
-      draw();
-      rows[0]?.querySelector("a, button")?.focus();
+      await append();
     } catch (error) {
       // Pages belong to the token they were asked for with; after signing in anew they begin again.
-      if (error instanceof ApiError && error.details.page_token) return reload();
-      if (!signal.aborted) replace(status, error.message);
+      if (!(error instanceof ApiError && error.details.page_token)) throw error;
+      await reload();
+      if (next !== null) await append();
     } finally {
       more.removeAttribute("aria-disabled");
     }
+  }
+
+  async function append() {
+    const { signal } = loading;
+    const page = await fetchPage({ page_size: PAGE, page_token: next }, signal);
+    if (signal.aborted) return;
+    const rows = page.items.map((item) => row(columns, item));
+    body.append(...rows);
+    items = [...items, ...page.items];
+    next = page.next;
+    draw();
+    rows[0]?.querySelector("a, button")?.focus();
   }
 
   function draw() {
