@@ -25,7 +25,7 @@ FLAGS = [
 ]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 NONE = (
-    "NO BROWSER FOUND, SO THE ADMIN PAGE IS NOT TESTED: `make chromium` installs Debian's (as root), or put one of"
+    "NO BROWSER FOUND, SO THE ADMIN PAGE IS NOT TESTED: `make browser` installs Debian's (as root), or put one of"
     f" {', '.join(NAMES)} on the PATH"
 )
 

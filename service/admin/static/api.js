@@ -31,8 +31,8 @@ export class SignedOut extends Error {}
 /**
  * Call the API.
  *
- * A token that is refused is forgotten at once, and another asked for over whatever is on the screen. The call then goes
- * on by itself, except that nothing is changed in the name of another user than the one who asked for it.
+ * A token that is refused is forgotten at once, and another asked for over whatever is on the screen. The call then
+ * goes on by itself, except that nothing is changed in the name of another user than the one who asked for it.
  *
  * @returns {Promise<{body: object, tag: string | null}>} the answer, and its ETag
  */

@@ -67,7 +67,7 @@ async function askForToken() {
   if (found.me.username !== before && !unsaved()) refresh();
 }
 
-/** Nothing of what was shown stays: the token, what was read, and, where browsers keep pages to go back to, the page. */
+/** Nothing stays: not the token, nothing that was read, and no page where browsers keep some to go back to. */
 async function signOut() {
   if (!(await mayLeave())) return;
   forget();

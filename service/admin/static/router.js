@@ -1,4 +1,4 @@
-// Views have addresses: which view an address shows, and what going from one to another does to focus, title and scroll.
+// Views have addresses: which view an address shows, and what going to another does to focus, title and scroll.
 
 import { askToDiscard, closeDialogs, dialogsUnsaved } from "./components/dialog.js";
 import { failure } from "./components/states.js";
@@ -64,7 +64,10 @@ export function setFilters(path, query) {
 }
 
 /** Whether going anywhere would lose something. */
-export { unsaved, mayLeave };
+export const unsaved = () => Boolean(shown.unsaved?.()) || dialogsUnsaved();
+
+/** Whether it may be lost, if there is anything. */
+export const mayLeave = async () => !unsaved() || (await askToDiscard());
 
 async function show({ first = false, back = false, refreshed = false }) {
   shown.abort.abort();
@@ -105,7 +108,7 @@ async function drawn(row, context) {
   }
 }
 
-/** Focus goes to the tab that was followed if it is there again, else to the view's heading, which says where one is. */
+/** Focus goes to the tab that was followed if it is there again, else to the heading, which says where one is. */
 function focusView(active) {
   const tab = active && outlet.querySelector(`.tabs a[href="${CSS.escape(active)}"]`);
   const heading = outlet.querySelector("h1");
@@ -142,10 +145,6 @@ function remember() {
   memories.set(index, { ...memories.get(index), scroll: scrollY });
 }
 
-const unsaved = () => Boolean(shown.unsaved?.()) || dialogsUnsaved();
-
-const mayLeave = async () => !unsaved() || (await askToDiscard());
-
 /** The browser has gone back or forward already: if that would lose something, stay until the person has decided. */
 async function goBack(event) {
   const to = event.state?.index ?? 0;
@@ -171,7 +170,8 @@ async function goBack(event) {
 function followLink(event) {
   const link = event.target.closest?.("a[href]");
   if (!link || event.defaultPrevented || event.button !== 0) return;
-  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target || link.hasAttribute("download")) return;
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target || link.hasAttribute("download"))
+    return;
   if (link.origin !== location.origin || !link.pathname.startsWith(`${BASE}/`)) return;
   event.preventDefault();
   go(link.pathname + link.search);

@@ -1,9 +1,9 @@
 // Who is signed in.
 //
 // The token is kept in sessionStorage. Pages of other origins can't read it there, and unlike a cookie no browser sends
-// it by itself, so no other page can act with it. Unlike localStorage it belongs to this tab and ends with it, and unlike
-// a variable it outlives a reload. What could read it is a script of this very origin: the policy of this page admits
-// only files of its own and no text as script, and the service serves no other script.
+// it by itself, so no other page can act with it. Unlike localStorage it belongs to this tab and ends with it, and
+// unlike a variable it outlives a reload. What could read it is a script of this very origin: the policy of this page
+// admits only files of its own and no text as script, and the service serves no other script.
 
 const KEY = "flow-pipelines.token";
 

@@ -21,7 +21,11 @@ export const ROLES = [
     word: "Pipeline administrator",
     says: "Creates pipelines, and is a manager of every pipeline",
   },
-  { value: "admin", word: "Administrator", says: "Manages every pipeline, all users, groups and tokens, and sees every job" },
+  {
+    value: "admin",
+    word: "Administrator",
+    says: "Manages every pipeline, all users, groups and tokens, and sees every job",
+  },
 ];
 
 const SCOPE_WORDS = new Map(SCOPES.map(({ value, word }) => [value, word]));
@@ -32,7 +36,9 @@ export const roleWord = (value) => ROLE_WORDS.get(value) ?? value;
 
 /** "Read, Execute", in the order of the table above. */
 export function permissionWords(values) {
-  return SCOPES.filter(({ value }) => values.includes(value)).map(({ word }) => word).join(", ");
+  return SCOPES.filter(({ value }) => values.includes(value))
+    .map(({ word }) => word)
+    .join(", ");
 }
 
 export const ACTIONS = new Map([

@@ -5,13 +5,15 @@ import { icon } from "./icons.js";
 import { toast } from "./toast.js";
 
 /** Does something when clicked; where that fails and says so nowhere else, it is said here. */
-const guarded = (act) => act && (async (event) => {
-  try {
-    await act(event);
-  } catch (error) {
-    if (error.name !== "AbortError") toast(error.message);
-  }
-});
+const guarded = (act) =>
+  act &&
+  (async (event) => {
+    try {
+      await act(event);
+    } catch (error) {
+      if (error.name !== "AbortError") toast(error.message);
+    }
+  });
 
 /** kind: "primary", "danger", "quiet", or nothing. */
 export function button(label, onclick, { kind = "", symbol = null, type = "button" } = {}) {
@@ -20,7 +22,11 @@ export function button(label, onclick, { kind = "", symbol = null, type = "butto
 
 /** A button that shows a drawing alone; its label says what it does and to what. */
 export function iconButton(symbol, label, onclick, kind = "") {
-  return h("button", { type: "button", class: `icon-button ${kind}`, "aria-label": label, title: label, onclick: guarded(onclick) }, icon(symbol));
+  return h(
+    "button",
+    { type: "button", class: `icon-button ${kind}`, "aria-label": label, title: label, onclick: guarded(onclick) },
+    icon(symbol),
+  );
 }
 
 export function link(href, ...content) {

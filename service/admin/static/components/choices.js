@@ -8,12 +8,22 @@ const MOST = 8;
 
 export async function searchUsers(text, signal) {
   const { users } = await get("/users", { name: text, page_size: MOST }, signal);
-  return users.map(({ username }) => ({ kind: "user", value: username, text: username, shown: grantee("user", username) }));
+  return users.map(({ username }) => ({
+    kind: "user",
+    value: username,
+    text: username,
+    shown: grantee("user", username),
+  }));
 }
 
 async function searchGroups(text, signal) {
   const { groups } = await get("/groups", { name: text, page_size: MOST }, signal);
-  return groups.map((group) => ({ kind: "group", value: group.name, text: group.name, shown: grantee("group", group.name) }));
+  return groups.map((group) => ({
+    kind: "group",
+    value: group.name,
+    text: group.name,
+    shown: grantee("group", group.name),
+  }));
 }
 
 /** Whom something can be granted to: groups first, as granting to groups is what lasts. */

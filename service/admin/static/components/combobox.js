@@ -57,11 +57,19 @@ export function combobox({ label, search, pick = () => {}, value = null, placeho
     }
     if (signal.aborted || document.activeElement !== input) return;
     active = choices.length > 0 && input.value.trim() ? 0 : -1;
-    show(choices.length > 0 ? choices.map(option) : h("li", { class: "none", role: "option", "aria-disabled": "true" }, "Nothing fits."));
+    show(
+      choices.length > 0
+        ? choices.map(option)
+        : h("li", { class: "none", role: "option", "aria-disabled": "true" }, "Nothing fits."),
+    );
   }
 
   function option(choice, index) {
-    return h("li", { role: "option", id: `${listId}-${index}`, onmousedown: (event) => (event.preventDefault(), take(choice)) }, choice.shown ?? choice.text);
+    return h(
+      "li",
+      { role: "option", id: `${listId}-${index}`, onmousedown: (event) => (event.preventDefault(), take(choice)) },
+      choice.shown ?? choice.text,
+    );
   }
 
   function show(...rows) {
@@ -137,7 +145,14 @@ export function comboField(name, label, { search, hint = "", value = null, read 
   return {
     name,
     control: box.input,
-    element: h("div", { class: "field" }, h("label", { for: id }, label), box.element, h("p", { class: "hint", id: `${id}-hint` }, hint), errors),
+    element: h(
+      "div",
+      { class: "field" },
+      h("label", { for: id }, label),
+      box.element,
+      h("p", { class: "hint", id: `${id}-hint` }, hint),
+      errors,
+    ),
     value: () => read(box.value()),
     clear: box.clear,
     focus: () => box.input.focus(),

@@ -11,12 +11,29 @@ import { form } from "./form.js";
  * @param run does it; what it throws is shown, and the dialog stays
  * @returns {Promise<boolean>} whether it was done
  */
-export async function confirmDialog({ title, intro, consequences = [], submit, danger = true, fields = [], blame = {}, run }) {
+export async function confirmDialog({
+  title,
+  intro,
+  consequences = [],
+  submit,
+  danger = true,
+  fields = [],
+  blame = {},
+  run,
+}) {
   const asking = form({
     fields,
     submit,
     danger,
-    intro: [intro && h("p", {}, intro), consequences.length > 0 && h("ul", { class: "consequences" }, consequences.map((text) => h("li", {}, text)))],
+    intro: [
+      intro && h("p", {}, intro),
+      consequences.length > 0 &&
+        h(
+          "ul",
+          { class: "consequences" },
+          consequences.map((text) => h("li", {}, text)),
+        ),
+    ],
     cancel: () => dialog.close(false),
     send: async (values) => {
       await run(values);

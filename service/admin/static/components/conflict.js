@@ -24,12 +24,22 @@ export function conflictNotice({ says, rows, keep, take }) {
       h(
         "table",
         { class: "compare" },
-        h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, "There now"), h("th", { scope: "col" }, "Yours"))),
+        h(
+          "thead",
+          {},
+          h("tr", {}, h("td", {}), h("th", { scope: "col" }, "There now"), h("th", { scope: "col" }, "Yours")),
+        ),
         h(
           "tbody",
           {},
           rows.map(({ label, theirs, yours }) =>
-            h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, shown(theirs)), h("td", { class: theirs === yours ? "" : "changed" }, shown(yours))),
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, label),
+              h("td", {}, shown(theirs)),
+              h("td", { class: theirs === yours ? "" : "changed" }, shown(yours)),
+            ),
           ),
         ),
       ),

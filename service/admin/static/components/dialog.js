@@ -62,7 +62,12 @@ export function closeDialogs() {
   for (const { close } of [...open].reverse()) close(null);
 }
 
-const TYPED = { title: "Discard what you typed?", says: "It has not been saved.", stay: "Keep editing", leave: "Discard" };
+const TYPED = {
+  title: "Discard what you typed?",
+  says: "It has not been saved.",
+  stay: "Keep editing",
+  leave: "Discard",
+};
 
 /** Whether what was typed may go. */
 export function askToDiscard({ title, says, stay: stays, leave } = TYPED) {
@@ -74,7 +79,12 @@ export function askToDiscard({ title, says, stay: stays, leave } = TYPED) {
       "div",
       { class: "dialog-body" },
       h("p", {}, says),
-      h("footer", {}, button(leave, () => dialog.close(true), { kind: "danger" }), stay),
+      h(
+        "footer",
+        {},
+        button(leave, () => dialog.close(true), { kind: "danger" }),
+        stay,
+      ),
     ),
   });
   return dialog.closed;

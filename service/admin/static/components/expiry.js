@@ -22,8 +22,20 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
     { id, "aria-describedby": `${id}-hint ${id}-error`, onchange: draw },
     choices.map((choice) => h("option", { value: choice.value }, choice.word)),
   );
-  const date = h("input", { type: "datetime-local", "aria-label": `${label}: date and time`, "aria-describedby": errors.id, oninput: draw });
-  const element = h("div", { class: "field" }, h("label", { for: id }, label), h("div", { class: "row" }, select, date), hint, errors);
+  const date = h("input", {
+    type: "datetime-local",
+    "aria-label": `${label}: date and time`,
+    "aria-describedby": errors.id,
+    oninput: draw,
+  });
+  const element = h(
+    "div",
+    { class: "field" },
+    h("label", { for: id }, label),
+    h("div", { class: "row" }, select, date),
+    hint,
+    errors,
+  );
   let spanEnd;
   let kept;
   set(value, span);
@@ -40,7 +52,10 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
     const days = Number(select.value);
     if (days) spanEnd = new Date(Date.now() + days * DAY).toISOString();
     const instant = current();
-    replace(hint, instant ? ["On ", time(instant), ", your time."] : select.value === "date" ? "Choose a date and a time." : "");
+    replace(
+      hint,
+      instant ? ["On ", time(instant), ", your time."] : select.value === "date" ? "Choose a date and a time." : "",
+    );
   }
 
   function current() {

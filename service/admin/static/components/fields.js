@@ -36,13 +36,27 @@ function describe(control, ...elements) {
 }
 
 export function textField(name, label, { value = "", type = "text", spellcheck = false, ...options } = {}) {
-  const control = h("input", { type, value, autocomplete: "off", autocapitalize: "off", spellcheck: String(spellcheck) });
-  return { ...around(name, label, control, options), value: () => control.value, set: (text) => (control.value = text) };
+  const control = h("input", {
+    type,
+    value,
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: String(spellcheck),
+  });
+  return {
+    ...around(name, label, control, options),
+    value: () => control.value,
+    set: (text) => (control.value = text),
+  };
 }
 
 export function textArea(name, label, { value = "", rows = 3, ...options } = {}) {
   const control = h("textarea", { rows, value });
-  return { ...around(name, label, control, options), value: () => control.value, set: (text) => (control.value = text) };
+  return {
+    ...around(name, label, control, options),
+    value: () => control.value,
+    set: (text) => (control.value = text),
+  };
 }
 
 export function selectField(name, label, choices, { value = "", ...options } = {}) {
@@ -52,7 +66,11 @@ export function selectField(name, label, choices, { value = "", ...options } = {
     choices.map((choice) => h("option", { value: choice.value }, choice.word)),
   );
   control.value = value;
-  return { ...around(name, label, control, options), value: () => control.value, set: (text) => (control.value = text) };
+  return {
+    ...around(name, label, control, options),
+    value: () => control.value,
+    set: (text) => (control.value = text),
+  };
 }
 
 /** Choices with a word and an explanation each: radio buttons, or check boxes if many of them may be taken. */
@@ -69,13 +87,25 @@ export function choiceField(name, label, choices, { value, many = false } = {}) 
       disabled: Boolean(choice.always),
       "aria-describedby": says,
     });
-    return { box, row: h("div", { class: "choice" }, h("label", {}, box, h("span", {}, choice.word)), h("p", { class: "hint", id: says }, choice.says)) };
+    return {
+      box,
+      row: h(
+        "div",
+        { class: "choice" },
+        h("label", {}, box, h("span", {}, choice.word)),
+        h("p", { class: "hint", id: says }, choice.says),
+      ),
+    };
   });
   const group = h(
     "fieldset",
     { "aria-describedby": errors.id },
     h("legend", {}, label),
-    h("div", { class: many ? "choices columns" : "choices" }, boxes.map(({ row }) => row)),
+    h(
+      "div",
+      { class: many ? "choices columns" : "choices" },
+      boxes.map(({ row }) => row),
+    ),
     errors,
   );
   const taken = () => boxes.filter(({ box }) => box.checked).map(({ box }) => box.value);
@@ -101,7 +131,13 @@ export function checkField(name, label, { value = false, hint = "" } = {}) {
   return {
     name,
     control: box,
-    element: h("div", { class: "choice alone" }, h("label", {}, box, h("span", {}, label)), h("p", { class: "hint", id: `${id}-hint` }, hint), errors),
+    element: h(
+      "div",
+      { class: "choice alone" },
+      h("label", {}, box, h("span", {}, label)),
+      h("p", { class: "hint", id: `${id}-hint` }, hint),
+      errors,
+    ),
     value: () => box.checked,
     set: (wanted) => (box.checked = wanted),
     focus: () => box.focus(),

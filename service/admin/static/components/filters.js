@@ -25,7 +25,11 @@ export function filters(path, query, makers, onchange) {
   const controls = makers.map((make) => make(query, changed));
   const values = () => Object.fromEntries(controls.map((control) => [control.name, control.value()]));
   let last = JSON.stringify(values());
-  const element = h("search", { class: "filters" }, controls.map((control) => control.element));
+  const element = h(
+    "search",
+    { class: "filters" },
+    controls.map((control) => control.element),
+  );
   return { element, values, any: () => Object.values(values()).some(Boolean) };
 }
 
@@ -35,22 +39,28 @@ const labelled = (label, control) => {
 };
 
 /** Free text; "/" goes to it from anywhere. */
-export const textFilter = (name, label, { main = false, placeholder = "" } = {}) => (query, changed) => {
-  let waiting;
-  const input = h("input", {
-    type: "search",
-    value: query[name] ?? "",
-    placeholder,
-    autocomplete: "off",
-    spellcheck: "false",
-    "data-search": main,
-    oninput: () => {
-      clearTimeout(waiting);
-      waiting = setTimeout(changed, DELAY);
-    },
-  });
-  return { name, value: () => input.value.trim(), element: h("div", { class: main ? "filter main" : "filter" }, main && icon("search"), labelled(label, input)) };
-};
+export const textFilter =
+  (name, label, { main = false, placeholder = "" } = {}) =>
+  (query, changed) => {
+    let waiting;
+    const input = h("input", {
+      type: "search",
+      value: query[name] ?? "",
+      placeholder,
+      autocomplete: "off",
+      spellcheck: "false",
+      "data-search": main,
+      oninput: () => {
+        clearTimeout(waiting);
+        waiting = setTimeout(changed, DELAY);
+      },
+    });
+    return {
+      name,
+      value: () => input.value.trim(),
+      element: h("div", { class: main ? "filter main" : "filter" }, main && icon("search"), labelled(label, input)),
+    };
+  };
 
 export const selectFilter = (name, label, choices) => (query, changed) => {
   const select = h(
@@ -64,7 +74,11 @@ export const selectFilter = (name, label, choices) => (query, changed) => {
 
 export const checkFilter = (name, label) => (query, changed) => {
   const box = h("input", { type: "checkbox", checked: query[name] === "true", onchange: changed });
-  return { name, value: () => (box.checked ? "true" : ""), element: h("div", { class: "filter check" }, h("label", {}, box, h("span", {}, label))) };
+  return {
+    name,
+    value: () => (box.checked ? "true" : ""),
+    element: h("div", { class: "filter check" }, h("label", {}, box, h("span", {}, label))),
+  };
 };
 
 /**
@@ -73,12 +87,18 @@ export const checkFilter = (name, label) => (query, changed) => {
  * @param shown what the box holds at first, where that is not the value itself
  * @param chosen whether only what was chosen counts, and not what was merely typed
  */
-export const comboFilter = (name, label, search, { shown = null, chosen = false } = {}) => (query, changed) => {
-  const value = query[name] ? { value: query[name], text: shown ?? query[name] } : null;
-  const box = combobox({ label, search, value, pick: changed });
-  box.input.addEventListener("change", () => setTimeout(changed, DELAY)); // what was typed and not chosen
-  return { name, value: () => (chosen ? box.taken() : box.value())?.value ?? "", element: h("div", { class: "filter" }, labelled(label, box.input)[0], box.element) };
-};
+export const comboFilter =
+  (name, label, search, { shown = null, chosen = false } = {}) =>
+  (query, changed) => {
+    const value = query[name] ? { value: query[name], text: shown ?? query[name] } : null;
+    const box = combobox({ label, search, value, pick: changed });
+    box.input.addEventListener("change", () => setTimeout(changed, DELAY)); // what was typed and not chosen
+    return {
+      name,
+      value: () => (chosen ? box.taken() : box.value())?.value ?? "",
+      element: h("div", { class: "filter" }, labelled(label, box.input)[0], box.element),
+    };
+  };
 
 /** A day, as the calendar here has it. */
 export const dayFilter = (name, label) => (query, changed) => {

@@ -15,7 +15,16 @@ import { icon } from "./icons.js";
  * @param conflict if given, is asked what to show when the API answers 412: an element, made with a way to go on
  * @param blame the field which an error without details is about, by its code
  */
-export function form({ fields, submit, send, danger = false, cancel = null, conflict = null, blame = {}, intro = null }) {
+export function form({
+  fields,
+  submit,
+  send,
+  danger = false,
+  cancel = null,
+  conflict = null,
+  blame = {},
+  intro = null,
+}) {
   const alert = h("div", { role: "alert" });
   const confirm = button(submit, null, { kind: danger ? "danger" : "primary", type: "submit" });
   const element = h(

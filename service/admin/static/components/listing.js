@@ -21,7 +21,12 @@ export async function listing({ caption, columns, fetchPage, noun, none, view })
   const status = h("p", { class: "muted", role: "status" });
   const more = button("Show more", showMore);
   const place = h("div", { class: "list" });
-  const element = h("section", { "aria-label": caption, tabindex: "-1" }, place, h("div", { class: "list-end" }, status, more));
+  const element = h(
+    "section",
+    { "aria-label": caption, tabindex: "-1" },
+    place,
+    h("div", { class: "list-end" }, status, more),
+  );
   let items = [];
   let next = null;
   let body = null;
@@ -36,7 +41,11 @@ export async function listing({ caption, columns, fetchPage, noun, none, view })
     const page = await fetchPage({ page_size: wanted }, signal);
     if (signal.aborted) return;
     ({ items, next } = page);
-    const made = table(caption, columns, items.map((item) => row(columns, item)));
+    const made = table(
+      caption,
+      columns,
+      items.map((item) => row(columns, item)),
+    );
     body = made.body;
     const held = place.contains(document.activeElement);
     replace(place, items.length > 0 ? made.element : none());
@@ -86,7 +95,10 @@ export async function listing({ caption, columns, fetchPage, noun, none, view })
       await load();
     } catch (error) {
       if (error.name !== "AbortError") {
-        replace(place, failure(error, () => reload()));
+        replace(
+          place,
+          failure(error, () => reload()),
+        );
         more.hidden = true;
         replace(status);
       }
@@ -100,7 +112,9 @@ export async function listing({ caption, columns, fetchPage, noun, none, view })
 }
 
 /** fetchPage of a call that answers a list under a name. */
-export const pagesOf = (get, path, name, query = () => ({})) => async (page, signal) => {
-  const body = await get(path, { ...query(), ...page }, signal);
-  return { items: body[name], next: body.next_page_token ?? null };
-};
+export const pagesOf =
+  (get, path, name, query = () => ({})) =>
+  async (page, signal) => {
+    const body = await get(path, { ...query(), ...page }, signal);
+    return { items: body[name], next: body.next_page_token ?? null };
+  };

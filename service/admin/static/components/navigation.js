@@ -19,17 +19,34 @@ const SECTIONS = [
 
 export function navigation(signOut) {
   const offered = SECTIONS.filter((each) => each.offered?.() ?? true);
-  const links = offered.map(({ section, word, symbol }) => h("a", { href: address(`/${section}`) }, icon(symbol), word));
+  const links = offered.map(({ section, word, symbol }) =>
+    h("a", { href: address(`/${section}`) }, icon(symbol), word),
+  );
   const id = identifier("menu");
   const toggle = h(
     "button",
-    { type: "button", class: "icon-button menu", "aria-expanded": "false", "aria-controls": id, "aria-label": "Menu", onclick: () => open(toggle.getAttribute("aria-expanded") !== "true") },
+    {
+      type: "button",
+      class: "icon-button menu",
+      "aria-expanded": "false",
+      "aria-controls": id,
+      "aria-label": "Menu",
+      onclick: () => open(toggle.getAttribute("aria-expanded") !== "true"),
+    },
     icon("menu"),
   );
   const panel = h(
     "div",
     { class: "panel", id },
-    h("nav", { "aria-label": "Sections" }, h("ul", {}, links.map((link) => h("li", {}, link)))),
+    h(
+      "nav",
+      { "aria-label": "Sections" },
+      h(
+        "ul",
+        {},
+        links.map((link) => h("li", {}, link)),
+      ),
+    ),
     h(
       "div",
       { class: "who" },

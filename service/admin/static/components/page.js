@@ -8,7 +8,13 @@ export function pageHeader(title, { back = null, beside = [], lead = null, actio
     "header",
     { class: "page-header" },
     back && h("nav", { class: "crumbs", "aria-label": "Breadcrumb" }, back),
-    h("div", { class: "page-title" }, h("h1", { tabindex: "-1" }, title), beside, h("div", { class: "actions" }, actions)),
+    h(
+      "div",
+      { class: "page-title" },
+      h("h1", { tabindex: "-1" }, title),
+      beside,
+      h("div", { class: "actions" }, actions),
+    ),
     lead && h("div", { class: "lead" }, lead),
   );
 }

@@ -25,7 +25,13 @@ export function signInPage(app, refused) {
         h("h1", {}, "Sign in"),
         refused && h("div", { class: "notice", role: "status" }, icon("warning"), h("p", {}, refused)),
         signIn.element,
-        h("p", { class: "muted" }, "No token? An administrator makes one on the page Tokens, or by the command ", h("code", {}, "flow-pipelines token create"), "."),
+        h(
+          "p",
+          { class: "muted" },
+          "No token? An administrator makes one on the page Tokens, or by the command ",
+          h("code", {}, "flow-pipelines token create"),
+          ".",
+        ),
       ),
     );
     signIn.focus();
@@ -34,13 +40,21 @@ export function signInPage(app, refused) {
 
 /** Ask over everything else; resolves to {token, me}, or null if the person would rather not. */
 export async function askAgain(unsaved) {
-  const signIn = signInForm((found) => dialog.close(found), () => dialog.close(null));
+  const signIn = signInForm(
+    (found) => dialog.close(found),
+    () => dialog.close(null),
+  );
   const dialog = openDialog({
     title: "Sign in again",
     content: h(
       "div",
       {},
-      h("p", { class: "dialog-lead" }, "Your token is no longer accepted: it has expired or was revoked. ", unsaved && "What you typed is still there."),
+      h(
+        "p",
+        { class: "dialog-lead" },
+        "Your token is no longer accepted: it has expired or was revoked. ",
+        unsaved && "What you typed is still there.",
+      ),
       signIn.element,
     ),
   });
@@ -49,7 +63,10 @@ export async function askAgain(unsaved) {
 }
 
 function signInForm(done, cancel = null) {
-  const token = textField("token", "Token", { type: "password", hint: "It begins with fp_ and stays in this tab until you sign out or close it." });
+  const token = textField("token", "Token", {
+    type: "password",
+    hint: "It begins with fp_ and stays in this tab until you sign out or close it.",
+  });
   const made = form({
     fields: [token],
     submit: "Sign in",

@@ -19,10 +19,21 @@ export function empty(symbol, title, says, ...actions) {
 
 /** Something failed: in the API's own words, with the way on. */
 export function failure(error, retry) {
-  const title = error instanceof ApiError && error.status === 404 ? "It is not there" : TITLES[error.status] ?? "That did not work";
-  const box = h("div", { class: "state error", role: "alert" }, icon("warning"), h("p", { class: "state-title" }, title), h("p", {}, error.message));
-  if (error.requestId) add(box, h("p", { class: "muted" }, "Request ", h("code", { class: "identifier" }, error.requestId)));
-  if (retry) add(box, h("div", { class: "actions" }, button(error instanceof SignedOut ? "Sign in" : "Try again", retry)));
+  const title =
+    error instanceof ApiError && error.status === 404
+      ? "It is not there"
+      : (TITLES[error.status] ?? "That did not work");
+  const box = h(
+    "div",
+    { class: "state error", role: "alert" },
+    icon("warning"),
+    h("p", { class: "state-title" }, title),
+    h("p", {}, error.message),
+  );
+  if (error.requestId)
+    add(box, h("p", { class: "muted" }, "Request ", h("code", { class: "identifier" }, error.requestId)));
+  if (retry)
+    add(box, h("div", { class: "actions" }, button(error instanceof SignedOut ? "Sign in" : "Try again", retry)));
   return box;
 }
 

@@ -1,5 +1,5 @@
-// Tables that become cards where there is no room for columns. The roles are written out, as browsers drop them when CSS
-// lays a table out as something else.
+// Tables that become cards where there is no room for columns. The roles are written out, as browsers drop them when
+// CSS lays a table out as something else.
 
 import { h } from "../dom.js";
 

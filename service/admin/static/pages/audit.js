@@ -33,8 +33,22 @@ export async function auditPage(view) {
     ],
     () => list.reload({ anew: true }),
   );
-  const list = await listing({ caption: "Changes", noun: ["change"], columns: COLUMNS, fetchPage: pagesOf(get, "/audit", "audit", () => asked(bar.values())), none: () => none(bar), view });
-  return { title: "Audit", content: [pageHeader("Audit", { lead: h("p", {}, "Every change, newest first. Nothing in it can be altered.") }), bar.element, list.element] };
+  const list = await listing({
+    caption: "Changes",
+    noun: ["change"],
+    columns: COLUMNS,
+    fetchPage: pagesOf(get, "/audit", "audit", () => asked(bar.values())),
+    none: () => none(bar),
+    view,
+  });
+  return {
+    title: "Audit",
+    content: [
+      pageHeader("Audit", { lead: h("p", {}, "Every change, newest first. Nothing in it can be altered.") }),
+      bar.element,
+      list.element,
+    ],
+  };
 }
 
 /** The filters as the API has them: whole days become the moments at which they begin here. */
@@ -50,7 +64,14 @@ function beginning(day, later = 0) {
 const COLUMNS = [
   { label: "When", cell: ({ at }) => time(at), class: "when" },
   { label: "Who", cell: ({ actor }) => name(actor) },
-  { label: "What", class: "most", cell: (entry) => [h("p", {}, ACTIONS.get(entry.action) ?? entry.action, " ", target(entry.target)), h("details", {}, h("summary", {}, "Before and after"), difference(entry))] },
+  {
+    label: "What",
+    class: "most",
+    cell: (entry) => [
+      h("p", {}, ACTIONS.get(entry.action) ?? entry.action, " ", target(entry.target)),
+      h("details", {}, h("summary", {}, "Before and after"), difference(entry)),
+    ],
+  },
 ];
 
 /** What was changed, as a way to it where it has a page. */
@@ -76,17 +97,42 @@ function difference({ before, after, token_id: tokenId, request_id: requestId })
     h(
       "table",
       { class: "compare" },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Field"), h("th", { scope: "col" }, "Before"), h("th", { scope: "col" }, "After"))),
-      h("tbody", {}, fields.map((field) => compared(field, before, after))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "Field"),
+          h("th", { scope: "col" }, "Before"),
+          h("th", { scope: "col" }, "After"),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        fields.map((field) => compared(field, before, after)),
+      ),
     ),
-    h("p", { class: "muted" }, tokenId && ["By token ", identifierText(tokenId), ". "], requestId && ["Request ", identifierText(requestId), "."]),
+    h(
+      "p",
+      { class: "muted" },
+      tokenId && ["By token ", identifierText(tokenId), ". "],
+      requestId && ["Request ", identifierText(requestId), "."],
+    ),
   );
 }
 
 function compared(field, before, after) {
   const [was, is] = [before?.[field], after?.[field]];
   const differs = JSON.stringify(was) !== JSON.stringify(is);
-  return h("tr", { class: differs ? "changed" : "" }, h("th", { scope: "row" }, field), h("td", {}, value(was)), h("td", {}, differs && is !== undefined ? h("ins", {}, value(is)) : value(is)));
+  return h(
+    "tr",
+    { class: differs ? "changed" : "" },
+    h("th", { scope: "row" }, field),
+    h("td", {}, value(was)),
+    h("td", {}, differs && is !== undefined ? h("ins", {}, value(is)) : value(is)),
+  );
 }
 
 function value(given) {
@@ -94,11 +140,28 @@ function value(given) {
   if (given === "") return h("span", { class: "muted" }, "empty");
   if (INSTANT.test(given)) return time(given);
   if (typeof given === "string") return name(given);
-  if (Array.isArray(given) && given.every((each) => typeof each === "string")) return given.length > 0 ? h("ul", {}, given.map((each) => h("li", {}, name(each)))) : h("span", { class: "muted" }, "none");
+  if (Array.isArray(given) && given.every((each) => typeof each === "string"))
+    return given.length > 0
+      ? h(
+          "ul",
+          {},
+          given.map((each) => h("li", {}, name(each))),
+        )
+      : h("span", { class: "muted" }, "none");
   return h("pre", {}, JSON.stringify(given, null, 2));
 }
 
 function none(bar) {
-  if (!bar.any()) return empty("audit", "Nothing has been changed yet", "Every change by this page, the API or the command line appears here.");
-  return empty("search", "No change fits", "The target is the whole of it: its kind, a colon, and its ID or name.", button("Clear the filters", () => go(address("/audit"), { instead: true })));
+  if (!bar.any())
+    return empty(
+      "audit",
+      "Nothing has been changed yet",
+      "Every change by this page, the API or the command line appears here.",
+    );
+  return empty(
+    "search",
+    "No change fits",
+    "The target is the whole of it: its kind, a colon, and its ID or name.",
+    button("Clear the filters", () => go(address("/audit"), { instead: true })),
+  );
 }

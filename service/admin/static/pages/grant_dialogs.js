@@ -17,23 +17,40 @@ import { PERMISSIONS, permissionWords } from "../words.js";
 const USUAL = ["flow_pipeline:read", "flow_pipeline:execute"];
 const NOBODY = { who: ["Choose a user or a group of the list."] };
 
-const grantPath = (where, kind, name) => where + (kind === "group" ? path`/grants/groups/${name}` : path`/grants/users/${name}`);
+const grantPath = (where, kind, name) =>
+  where + (kind === "group" ? path`/grants/groups/${name}` : path`/grants/users/${name}`);
 const pathOf = (where, { group, username }) => grantPath(where, group ? "group" : "user", group ?? username);
 
 /** Give access to somebody; answers whether anything changed. */
 export async function giveAccess(pipeline, where) {
-  const who = comboField("who", "To whom", { search: searchGrantees, hint: "A group keeps working when people come and go.", read: (choice) => choice });
-  return edit(pipeline, { title: "Give access", submit: "Give access", who, granted: { permissions: USUAL, is_manager: false, expires_at: null }, locate: ({ kind, value }) => grantPath(where, kind, value) });
+  const who = comboField("who", "To whom", {
+    search: searchGrantees,
+    hint: "A group keeps working when people come and go.",
+    read: (choice) => choice,
+  });
+  return edit(pipeline, {
+    title: "Give access",
+    submit: "Give access",
+    who,
+    granted: { permissions: USUAL, is_manager: false, expires_at: null },
+    locate: ({ kind, value }) => grantPath(where, kind, value),
+  });
 }
 
 /** Change what somebody was given; answers whether anything changed. */
 export async function changeGrant(pipeline, where, grant) {
   const address = pathOf(where, grant);
   const { body, tag } = await call("GET", address);
-  return edit(pipeline, { title: sentence`What ${grant.group ?? grant.username} may do`, submit: "Save", granted: body.grant, tag, locate: () => address });
+  return edit(pipeline, {
+    title: sentence`What ${grant.group ?? grant.username} may do`,
+    submit: "Save",
+    granted: body.grant,
+    tag,
+    locate: () => address,
+  });
 }
 
-/** The dialog of both. Whoever gives something new expects that nothing is there: what is, is shown and not overwritten. */
+/** The dialog of both. Who gives something new expects nothing there: what is there is shown, and not overwritten. */
 async function edit(pipeline, { title, submit, who = null, granted, tag = null, locate }) {
   const fields = grantFields(pipeline, granted);
   const asking = form({
@@ -45,7 +62,10 @@ async function edit(pipeline, { title, submit, who = null, granted, tag = null, 
       const chosen = who ? chosenGrantee(values.who) : null;
       const { permissions, is_manager: isManager = false, expires_at: expires } = values;
       const condition = tag ? { ifMatch: tag } : { ifNoneMatch: "*" };
-      await call("PUT", locate(chosen), { body: { permissions, is_manager: isManager, expires_at: expires }, ...condition });
+      await call("PUT", locate(chosen), {
+        body: { permissions, is_manager: isManager, expires_at: expires },
+        ...condition,
+      });
       dialog.close(true);
     },
     conflict: async () => {
@@ -84,12 +104,23 @@ async function present(address) {
 /** The fields of a grant. What the caller does not hold is not offered, as the API would refuse it. */
 function grantFields(pipeline, granted) {
   const offered = PERMISSIONS.filter(({ value }) => pipeline.permissions.includes(value));
-  const permissions = choiceField("permissions", "They may", offered.map((each, index) => ({ ...each, always: index === 0 })), { value: granted.permissions, many: true });
-  const manager = pipeline.is_manager && checkField("is_manager", "Manager", { value: granted.is_manager, hint: "Holds all of these, and may make and unmake managers" });
+  const permissions = choiceField(
+    "permissions",
+    "They may",
+    offered.map((each, index) => ({ ...each, always: index === 0 })),
+    { value: granted.permissions, many: true },
+  );
+  const manager =
+    pipeline.is_manager &&
+    checkField("is_manager", "Manager", {
+      value: granted.is_manager,
+      hint: "Holds all of these, and may make and unmake managers",
+    });
   const expiry = expiryField("expires_at", "Access ends", { value: granted.expires_at });
-  const follow = () => permissions.boxes.forEach((box, index) => {
-    box.disabled = index === 0 || Boolean(manager && manager.value());
-  });
+  const follow = () =>
+    permissions.boxes.forEach((box, index) => {
+      box.disabled = index === 0 || Boolean(manager && manager.value());
+    });
   if (manager) {
     manager.control.addEventListener("change", follow);
     follow();
@@ -100,7 +131,9 @@ function grantFields(pipeline, granted) {
     permissions,
     manager,
     expiry,
-    note: lost.length > 0 && `They also hold ${permissionWords(lost)}. You can't grant what you don't hold, so saving takes that away.`,
+    note:
+      lost.length > 0 &&
+      `They also hold ${permissionWords(lost)}. You can't grant what you don't hold, so saving takes that away.`,
     focus: permissions.focus,
     set: (grant) => {
       permissions.set(grant?.permissions ?? []);
@@ -119,18 +152,23 @@ function compare(grant, { permissions, manager, expiry }) {
   ];
 }
 
-const until = (instant) => (instant ? new Date(instant).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "never");
+const until = (instant) =>
+  instant ? new Date(instant).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "never";
 
 /** Take back what somebody was given; answers whether it was. */
 export async function takeBack(pipeline, where, grant) {
   const address = pathOf(where, grant);
   const { tag } = await call("GET", address);
   const who = grant.group ?? grant.username;
-  const what = grant.is_manager ? "everything a manager may do" : together(permissionWords(grant.permissions).split(", "));
+  const what = grant.is_manager
+    ? "everything a manager may do"
+    : together(permissionWords(grant.permissions).split(", "));
   const done = await confirmDialog({
     title: "Take access back?",
     consequences: [
-      grant.group ? sentence`Everyone in the group ${who} loses ${[what]} on ${pipeline.name}.` : sentence`${who} loses ${[what]} on ${pipeline.name}.`,
+      grant.group
+        ? sentence`Everyone in the group ${who} loses ${[what]} on ${pipeline.name}.`
+        : sentence`${who} loses ${[what]} on ${pipeline.name}.`,
       "What they hold by another grant, another group or their role stays.",
       "Jobs stay where they are.",
       grant.username && isCaller(grant.username) && "This is you.",

@@ -32,16 +32,28 @@ export async function groupPage(view) {
     noun: ["member"],
     columns: columns(group, where, (did) => did && list.reload()),
     fetchPage: pagesOf(get, `${where}/members`, "members"),
-    none: () => empty("user", "Nobody is in it yet", "Add the first member above: they can at once do what is granted to the group."),
+    none: () =>
+      empty(
+        "user",
+        "Nobody is in it yet",
+        "Add the first member above: they can at once do what is granted to the group.",
+      ),
     view,
   });
   const actions = [
     button("Rename", () => rename(group), { symbol: "edit" }),
-    button("Delete", async () => (await deleteGroup(group.name)) && go(address("/groups")), { kind: "quiet danger", symbol: "trash" }),
+    button("Delete", async () => (await deleteGroup(group.name)) && go(address("/groups")), {
+      kind: "quiet danger",
+      symbol: "trash",
+    }),
   ];
   return {
     title: group.name,
-    content: [pageHeader(name(group.name), { back: all, actions }), h("div", { class: "section-head" }, h("h2", {}, "Members"), adder(group, where, list)), list.element],
+    content: [
+      pageHeader(name(group.name), { back: all, actions }),
+      h("div", { class: "section-head" }, h("h2", {}, "Members"), adder(group, where, list)),
+      list.element,
+    ],
   };
 }
 
@@ -68,19 +80,37 @@ function adder(group, where, list) {
     toast(sentence`${username} is in ${group.name}.`);
     user.focus();
   };
-  return h("form", { class: "ask", novalidate: true, onsubmit: join }, user.element, h("button", { class: "button" }, "Add"));
+  return h(
+    "form",
+    { class: "ask", novalidate: true, onsubmit: join },
+    user.element,
+    h("button", { class: "button" }, "Add"),
+  );
 }
 
 const columns = (group, where, changed) => [
   { label: "Member", class: "grow", cell: ({ username }) => grantee("user", username) },
   { label: "Since", cell: ({ created_at: at }) => day(at) },
-  { label: "", class: "row-actions", cell: ({ username }) => iconButton("trash", `Take ${username} out of ${group.name}`, async () => changed(await takeOut(group, where, username)), "danger") },
+  {
+    label: "",
+    class: "row-actions",
+    cell: ({ username }) =>
+      iconButton(
+        "trash",
+        `Take ${username} out of ${group.name}`,
+        async () => changed(await takeOut(group, where, username)),
+        "danger",
+      ),
+  },
 ];
 
 async function takeOut(group, where, username) {
   const done = await confirmDialog({
     title: "Take them out of the group?",
-    consequences: [sentence`${username} loses whatever was granted to ${group.name}, on every pipeline.`, "What they hold by themselves, by other groups or by their role stays."],
+    consequences: [
+      sentence`${username} loses whatever was granted to ${group.name}, on every pipeline.`,
+      "What they hold by themselves, by other groups or by their role stays.",
+    ],
     submit: "Take them out",
     run: () => remove(where + path`/members/${username}`),
   });

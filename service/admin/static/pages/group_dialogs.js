@@ -38,7 +38,8 @@ export async function renameGroup(old) {
     intro: "What was granted to the group stays granted, whatever its name.",
     blame: { ALREADY_EXISTS: "new_name" },
     cancel: () => dialog.close(null),
-    send: async (values) => dialog.close((await call("PATCH", path`/groups/${old}`, { body: values, ifMatch: tag })).body.group.name),
+    send: async (values) =>
+      dialog.close((await call("PATCH", path`/groups/${old}`, { body: values, ifMatch: tag })).body.group.name),
     conflict: async () => {
       ({ body, tag } = await call("GET", path`/groups/${old}`));
       return conflictNotice({
@@ -58,13 +59,18 @@ export async function renameGroup(old) {
 /** Delete one, after saying who loses what; answers whether it was deleted. */
 export async function deleteGroup(name) {
   const where = path`/groups/${name}`;
-  const [{ tag }, { members, next_page_token: more }] = await Promise.all([call("GET", where), get(`${where}/members`, { page_size: 1000 })]);
+  const [{ tag }, { members, next_page_token: more }] = await Promise.all([
+    call("GET", where),
+    get(`${where}/members`, { page_size: 1000 }),
+  ]);
   const number = `${more ? "more than " : ""}${count(members.length, "member")}`;
   const done = await confirmDialog({
     title: "Delete this group?",
     intro: sentence`The group ${name} is gone for good. This can't be undone.`,
     consequences: [
-      members.length === 0 ? "It has no members." : `Its ${number} ${members.length === 1 ? "loses" : "lose"} whatever was granted to the group, on every pipeline.`,
+      members.length === 0
+        ? "It has no members."
+        : `Its ${number} ${members.length === 1 ? "loses" : "lose"} whatever was granted to the group, on every pipeline.`,
       "What they hold by themselves, by other groups or by their role stays.",
     ],
     submit: "Delete group",

@@ -16,7 +16,12 @@ import { notForCaller } from "./not_found.js";
 
 export async function groupsPage(view) {
   if (!isAdministrator()) return notForCaller("Groups", "Only administrators handle groups.");
-  const bar = filters("/groups", view.query, [textFilter("name", "Search", { main: true, placeholder: "A part of the name" })], () => list.reload({ anew: true }));
+  const bar = filters(
+    "/groups",
+    view.query,
+    [textFilter("name", "Search", { main: true, placeholder: "A part of the name" })],
+    () => list.reload({ anew: true }),
+  );
   const list = await listing({
     caption: "Groups",
     noun: ["group"],
@@ -25,11 +30,23 @@ export async function groupsPage(view) {
     none: () => none(bar),
     view,
   });
-  return { title: "Groups", content: [pageHeader("Groups", { actions: button("Create group", createGroup, { kind: "primary", symbol: "plus" }) }), bar.element, list.element] };
+  return {
+    title: "Groups",
+    content: [
+      pageHeader("Groups", { actions: button("Create group", createGroup, { kind: "primary", symbol: "plus" }) }),
+      bar.element,
+      list.element,
+    ],
+  };
 }
 
 const columns = (changed) => [
-  { label: "Name", class: "grow", cell: (group) => h("a", { class: "title grantee", href: address(path`/groups/${group.name}`) }, icon("group"), name(group.name)) },
+  {
+    label: "Name",
+    class: "grow",
+    cell: (group) =>
+      h("a", { class: "title grantee", href: address(path`/groups/${group.name}`) }, icon("group"), name(group.name)),
+  },
   { label: "Since", cell: ({ created_at: at }) => day(at) },
   {
     label: "",
@@ -42,6 +59,17 @@ const columns = (changed) => [
 ];
 
 function none(bar) {
-  if (bar.any()) return empty("search", "No group fits", sentence`None has “${bar.values().name}” in its name.`, button("Show all", () => go(address("/groups"), { instead: true })));
-  return empty("group", "No groups yet", "Give access to groups rather than to single users: it keeps working when people come and go.", button("Create the first group", createGroup, { kind: "primary" }));
+  if (bar.any())
+    return empty(
+      "search",
+      "No group fits",
+      sentence`None has “${bar.values().name}” in its name.`,
+      button("Show all", () => go(address("/groups"), { instead: true })),
+    );
+  return empty(
+    "group",
+    "No groups yet",
+    "Give access to groups rather than to single users: it keeps working when people come and go.",
+    button("Create the first group", createGroup, { kind: "primary" }),
+  );
 }

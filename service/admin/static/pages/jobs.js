@@ -20,11 +20,29 @@ export async function jobsPage(view) {
   const bar = filters(
     "/jobs",
     view.query,
-    [comboFilter("pipeline_id", "In the pipeline", searchPipelines(null), { shown: pipeline, chosen: true }), comboFilter("owner", "Owned by", searchUsers)],
+    [
+      comboFilter("pipeline_id", "In the pipeline", searchPipelines(null), { shown: pipeline, chosen: true }),
+      comboFilter("owner", "Owned by", searchUsers),
+    ],
     () => list.reload({ anew: true }),
   );
-  const list = await listing({ caption: "Jobs", noun: ["job"], columns: COLUMNS, fetchPage: pagesOf(get, "/jobs", "jobs", bar.values), none: () => none(bar), view });
-  return { title: "Jobs", content: [pageHeader("Jobs"), finder(), h("div", { class: "section-head" }, h("h2", {}, "Newest first"), bar.element), list.element] };
+  const list = await listing({
+    caption: "Jobs",
+    noun: ["job"],
+    columns: COLUMNS,
+    fetchPage: pagesOf(get, "/jobs", "jobs", bar.values),
+    none: () => none(bar),
+    view,
+  });
+  return {
+    title: "Jobs",
+    content: [
+      pageHeader("Jobs"),
+      finder(),
+      h("div", { class: "section-head" }, h("h2", {}, "Newest first"), bar.element),
+      list.element,
+    ],
+  };
 }
 
 /** The name of the pipeline that the address names by its id; the id itself if it can't be had. */
@@ -53,11 +71,20 @@ function finder() {
     go(address(path`/jobs/${wanted}`));
   };
   id.control.dataset.search = "true";
-  return h("form", { class: "finder", novalidate: true, onsubmit: find }, id.element, button("Find the job", null, { kind: "primary", type: "submit", symbol: "search" }));
+  return h(
+    "form",
+    { class: "finder", novalidate: true, onsubmit: find },
+    id.element,
+    button("Find the job", null, { kind: "primary", type: "submit", symbol: "search" }),
+  );
 }
 
 const COLUMNS = [
-  { label: "Job", class: "grow", cell: ({ id, name: text }) => h("span", { class: "two-lines" }, jobLink(id), text && name(text)) },
+  {
+    label: "Job",
+    class: "grow",
+    cell: ({ id, name: text }) => h("span", { class: "two-lines" }, jobLink(id), text && name(text)),
+  },
   { label: "Owner", cell: ({ owner }) => name(owner) },
   { label: "Pipelines", cell: ({ flow_pipeline_infos: infos }) => pipelinesOf(infos) },
   { label: "Registered", cell: ({ created_at: at }) => ago(at) },
@@ -70,6 +97,16 @@ function pipelinesOf(infos) {
 }
 
 function none(bar) {
-  if (!bar.any()) return empty("job", "No jobs to see", "A job appears here when the job runner registers it under your name, or when it is in a pipeline that you may read.");
-  return empty("search", "No job fits", "None that you may see fits these filters.", button("Clear the filters", () => go(address("/jobs"), { instead: true })));
+  if (!bar.any())
+    return empty(
+      "job",
+      "No jobs to see",
+      "A job appears here when the job runner registers it under your name, or when it is in a pipeline that you may read.",
+    );
+  return empty(
+    "search",
+    "No job fits",
+    "None that you may see fits these filters.",
+    button("Clear the filters", () => go(address("/jobs"), { instead: true })),
+  );
 }

@@ -8,7 +8,12 @@ export async function notFoundPage() {
     title: "No such page",
     content: [
       pageHeader("No such page"),
-      empty("search", "There is nothing at this address", "It may have been mistyped.", h("a", { class: "button primary", href: address("/pipelines") }, "Go to the pipelines")),
+      empty(
+        "search",
+        "There is nothing at this address",
+        "It may have been mistyped.",
+        h("a", { class: "button primary", href: address("/pipelines") }, "Go to the pipelines"),
+      ),
     ],
   };
 }

@@ -37,8 +37,13 @@ function missing(error) {
 
 function head(pipeline) {
   const actions = [
-    may(pipeline, "write") && button("Edit", async () => (await editPipeline(pipeline.id)) && refresh(), { symbol: "edit" }),
-    may(pipeline, "delete") && button("Delete", async () => (await deletePipeline(pipeline)) && go(address("/pipelines")), { kind: "quiet danger", symbol: "trash" }),
+    may(pipeline, "write") &&
+      button("Edit", async () => (await editPipeline(pipeline.id)) && refresh(), { symbol: "edit" }),
+    may(pipeline, "delete") &&
+      button("Delete", async () => (await deletePipeline(pipeline)) && go(address("/pipelines")), {
+        kind: "quiet danger",
+        symbol: "trash",
+      }),
   ];
   const history = h("a", { href: address("/audit", { target: `pipeline:${pipeline.id}` }) }, "See its changes");
   return [

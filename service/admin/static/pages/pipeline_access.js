@@ -23,13 +23,20 @@ export async function accessTab(view) {
 
 async function grantList(view, pipeline, where) {
   const changed = (did) => did && list.reload();
-  const give = () => button("Give access", async () => changed(await giveAccess(pipeline, where)), { kind: "primary", symbol: "plus" });
+  const give = () =>
+    button("Give access", async () => changed(await giveAccess(pipeline, where)), { kind: "primary", symbol: "plus" });
   const list = await listing({
     caption: "Who was given access",
     noun: ["grant"],
     columns: columns(pipeline, where, changed),
     fetchPage: pagesOf(get, `${where}/grants`, "grants"),
-    none: () => empty("group", "Nobody was given access yet", "Administrators and pipeline administrators can use it all the same. Everyone else needs to be given access, best through a group.", give()),
+    none: () =>
+      empty(
+        "group",
+        "Nobody was given access yet",
+        "Administrators and pipeline administrators can use it all the same. Everyone else needs to be given access, best through a group.",
+        give(),
+      ),
     view,
   });
   return [h("div", { class: "section-head" }, h("h2", {}, "Who was given access"), give()), list.element];
@@ -38,8 +45,20 @@ async function grantList(view, pipeline, where) {
 const columns = (pipeline, where, changed) => [
   { label: "Who", class: "grow", cell: ({ group, username }) => grantee(group ? "group" : "user", group ?? username) },
   { label: "May", cell: standing },
-  { label: "Expires", cell: ({ expires_at: end }) => (end === null ? h("span", { class: "muted" }, "Never") : isPast(end) ? badge("Expired", "warning") : h("span", { title: "" }, time(end), " (", ago(end), ")")) },
-  { label: "", class: "row-actions", cell: (grant) => mayTouch(pipeline, grant) && actions(pipeline, where, grant, changed) },
+  {
+    label: "Expires",
+    cell: ({ expires_at: end }) =>
+      end === null
+        ? h("span", { class: "muted" }, "Never")
+        : isPast(end)
+          ? badge("Expired", "warning")
+          : h("span", { title: "" }, time(end), " (", ago(end), ")"),
+  },
+  {
+    label: "",
+    class: "row-actions",
+    cell: (grant) => mayTouch(pipeline, grant) && actions(pipeline, where, grant, changed),
+  },
 ];
 
 /** Only managers change or unmake managers. */
@@ -49,6 +68,11 @@ function actions(pipeline, where, grant, changed) {
   const who = grant.group ?? grant.username;
   return [
     iconButton("edit", `Change what ${who} may do`, async () => changed(await changeGrant(pipeline, where, grant))),
-    iconButton("trash", `Take back what ${who} may do`, async () => changed(await takeBack(pipeline, where, grant)), "danger"),
+    iconButton(
+      "trash",
+      `Take back what ${who} may do`,
+      async () => changed(await takeBack(pipeline, where, grant)),
+      "danger",
+    ),
   ];
 }

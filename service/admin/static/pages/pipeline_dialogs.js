@@ -20,7 +20,10 @@ export async function createPipeline() {
   const creating = form({
     fields: [
       textField("name", "Name", { hint: "As the reviewers should read it. It can be changed later; the ID stays." }),
-      textArea("description", "Description", { optional: true, hint: "What it is for, or what its reviewers should know." }),
+      textArea("description", "Description", {
+        optional: true,
+        hint: "What it is for, or what its reviewers should know.",
+      }),
     ],
     submit: "Create pipeline",
     blame: NAME_TAKEN,
@@ -39,7 +42,11 @@ export async function editPipeline(id) {
   const where = path`/flow/pipeline/${id}`;
   let { body, tag } = await call("GET", where);
   const title = textField("name", "Name", { value: body.pipeline.name });
-  const description = textArea("description", "Description", { value: body.pipeline.description, rows: 5, optional: true });
+  const description = textArea("description", "Description", {
+    value: body.pipeline.description,
+    rows: 5,
+    optional: true,
+  });
   const editing = form({
     fields: [title, description],
     submit: "Save",
@@ -71,12 +78,22 @@ export async function deletePipeline({ id }) {
   const where = path`/flow/pipeline/${id}`;
   const { body, tag } = await call("GET", where);
   const { pipeline } = body;
-  const [jobs, grants] = await Promise.all([countJobs(where), may(pipeline, "manage_pipelines") ? everyGrant(where) : null]);
-  const force = jobs.number > 0 && checkField("force", `Take ${jobs.says} out and delete it`, { hint: "The jobs themselves stay, and stay in their other pipelines." });
+  const [jobs, grants] = await Promise.all([
+    countJobs(where),
+    may(pipeline, "manage_pipelines") ? everyGrant(where) : null,
+  ]);
+  const force =
+    jobs.number > 0 &&
+    checkField("force", `Take ${jobs.says} out and delete it`, {
+      hint: "The jobs themselves stay, and stay in their other pipelines.",
+    });
   const done = await confirmDialog({
     title: "Delete this pipeline?",
     intro: sentence`${pipeline.name} will be gone for good, and its ID with it. This can't be undone.`,
-    consequences: [jobs.number === 0 ? "No jobs are in it." : `${capital(jobs.says)} will no longer be in it.`, whoLoses(grants)],
+    consequences: [
+      jobs.number === 0 ? "No jobs are in it." : `${capital(jobs.says)} will no longer be in it.`,
+      whoLoses(grants),
+    ],
     submit: "Delete pipeline",
     fields: force ? [force] : [],
     // Without the box ticked it is for the API to refuse, as it does when jobs have come meanwhile.
@@ -107,7 +124,9 @@ function whoLoses(found) {
   if (found === null) return "Everyone who was given access to it loses that.";
   const { grants, more } = found;
   if (grants.length === 0) return "Nobody was given access to it.";
-  const named = grants.slice(0, MOST_NAMED).map(({ group, username }) => (group ? sentence`the group ${group}` : name(username)));
+  const named = grants
+    .slice(0, MOST_NAMED)
+    .map(({ group, username }) => (group ? sentence`the group ${group}` : name(username)));
   const others = grants.length - named.length;
   if (more) named.push("more than a thousand others");
   else if (others > 0) named.push(count(others, "other"));

@@ -16,10 +16,20 @@ export const queueTab = (view) =>
       noun: ["job"],
       columns: COLUMNS,
       fetchPage: pagesOf(get, `${where}/jobs`, "jobs"),
-      none: () => empty("job", "No jobs in this pipeline", may(pipeline, "execute") ? "Jobs come in by the job runner, or by hand: open a job and put it in." : "They appear here when somebody puts them in."),
+      none: () =>
+        empty(
+          "job",
+          "No jobs in this pipeline",
+          may(pipeline, "execute")
+            ? "Jobs come in by the job runner, or by hand: open a job and put it in."
+            : "They appear here when somebody puts them in.",
+        ),
       view,
     });
-    return [h("div", { class: "section-head" }, h("h2", {}, "Queue"), h("p", { class: "muted" }, "Oldest first")), list.element];
+    return [
+      h("div", { class: "section-head" }, h("h2", {}, "Queue"), h("p", { class: "muted" }, "Oldest first")),
+      list.element,
+    ];
   });
 
 const COLUMNS = [

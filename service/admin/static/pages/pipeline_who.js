@@ -18,7 +18,11 @@ import { pipelineView } from "./pipeline.js";
 
 export const whoTab = (view) =>
   pipelineView(view, "who", async (pipeline, where) => {
-    if (!may(pipeline, "manage_pipelines")) return [h("div", { class: "section-head" }, h("h2", {}, "What I can, and why")), await why(where, session.me.username)];
+    if (!may(pipeline, "manage_pipelines"))
+      return [
+        h("div", { class: "section-head" }, h("h2", {}, "What I can, and why")),
+        await why(where, session.me.username),
+      ];
     const { username } = view.query;
     const answer = username && (await why(where, username));
     return [question(pipeline, username), answer, await everyone(view, pipeline, where)];
@@ -44,7 +48,13 @@ function question(pipeline, username) {
     "div",
     { class: "section-head" },
     h("h2", {}, "Why can …?"),
-    h("form", { class: "ask", onsubmit: ask }, h("label", { for: box.input.id }, "User"), box.element, h("button", { class: "button" }, "Explain")),
+    h(
+      "form",
+      { class: "ask", onsubmit: ask },
+      h("label", { for: box.input.id }, "User"),
+      box.element,
+      h("button", { class: "button" }, "Explain"),
+    ),
   );
 }
 
@@ -56,11 +66,16 @@ async function why(where, username) {
     if (!(error instanceof ApiError)) throw error;
     return h("div", { class: "notice error", role: "alert" }, icon("warning"), h("p", {}, error.message));
   }
-  return h("ul", { class: "why", "aria-label": "The answer" }, inOrder(access.explanations).map((each) => explanation(access.username, each)));
+  return h(
+    "ul",
+    { class: "why", "aria-label": "The answer" },
+    inOrder(access.explanations).map((each) => explanation(access.username, each)),
+  );
 }
 
 /** As everywhere on this page: from reading to managing. */
-const inOrder = (explanations) => PERMISSIONS.map(({ value }) => explanations.find(({ permission }) => permission === value));
+const inOrder = (explanations) =>
+  PERMISSIONS.map(({ value }) => explanations.find(({ permission }) => permission === value));
 
 function explanation(username, { permission, held, reasons, missing }) {
   const { says } = PERMISSIONS.find(({ value }) => value === permission);
@@ -71,8 +86,21 @@ function explanation(username, { permission, held, reasons, missing }) {
     h(
       "div",
       {},
-      h("p", { class: "why-title" }, name(username), held ? " can " : " can't ", h("strong", {}, permissionWord(permission)), h("span", { class: "muted" }, `: ${says.toLowerCase()}`)),
-      held ? h("ul", {}, reasons.map((reason) => h("li", {}, because(reason)))) : h("p", { class: "muted" }, missing),
+      h(
+        "p",
+        { class: "why-title" },
+        name(username),
+        held ? " can " : " can't ",
+        h("strong", {}, permissionWord(permission)),
+        h("span", { class: "muted" }, `: ${says.toLowerCase()}`),
+      ),
+      held
+        ? h(
+            "ul",
+            {},
+            reasons.map((reason) => h("li", {}, because(reason))),
+          )
+        : h("p", { class: "muted" }, missing),
     ),
   );
 }
@@ -88,14 +116,35 @@ function because({ through, name: by, as_manager: asManager, expires_at: end }) 
 }
 
 async function everyone(view, pipeline, where) {
-  const bar = filters(whoPath(pipeline), view.query, [keptUsername, selectFilter("permission", "Who can", PERMISSIONS.map((each) => ({ ...each, value: each.value === PERMISSIONS[0].value ? "" : each.value })))], () => list.reload({ anew: true }));
+  const bar = filters(
+    whoPath(pipeline),
+    view.query,
+    [
+      keptUsername,
+      selectFilter(
+        "permission",
+        "Who can",
+        PERMISSIONS.map((each) => ({ ...each, value: each.value === PERMISSIONS[0].value ? "" : each.value })),
+      ),
+    ],
+    () => list.reload({ anew: true }),
+  );
   const list = await listing({
     caption: "Everyone who can",
     noun: ["user"],
     columns: [
       { label: "User", class: "grow", cell: ({ username }) => grantee("user", username) },
       { label: "Can", cell: standing },
-      { label: "", class: "row-actions", cell: ({ username }) => h("a", { href: address(whoPath(pipeline), { ...bar.values(), username }), "aria-label": `Why can ${username}?` }, "Why?") },
+      {
+        label: "",
+        class: "row-actions",
+        cell: ({ username }) =>
+          h(
+            "a",
+            { href: address(whoPath(pipeline), { ...bar.values(), username }), "aria-label": `Why can ${username}?` },
+            "Why?",
+          ),
+      },
     ],
     fetchPage: pagesOf(get, `${where}/access`, "users", () => ({ permission: bar.values().permission })),
     none: () => empty("user", "Nobody can", "Neither a grant nor a role gives this to anyone."),

@@ -22,7 +22,12 @@ import { notForCaller } from "./not_found.js";
 
 export async function usersPage(view) {
   if (!isAdministrator()) return notForCaller("Users", "Only administrators handle users.");
-  const bar = filters("/users", view.query, [textFilter("name", "Search", { main: true, placeholder: "A part of the username" })], () => list.reload({ anew: true }));
+  const bar = filters(
+    "/users",
+    view.query,
+    [textFilter("name", "Search", { main: true, placeholder: "A part of the username" })],
+    () => list.reload({ anew: true }),
+  );
   const changed = (did) => did && list.reload();
   const create = async () => changed(await createUser());
   const list = await listing({
@@ -30,14 +35,32 @@ export async function usersPage(view) {
     noun: ["user"],
     columns: columns(changed),
     fetchPage: pagesOf(get, "/users", "users", bar.values),
-    none: () => empty("search", "No user fits", sentence`Nobody has “${bar.values().name}” in their username.`, button("Show everyone", () => go(address("/users"), { instead: true }))),
+    none: () =>
+      empty(
+        "search",
+        "No user fits",
+        sentence`Nobody has “${bar.values().name}” in their username.`,
+        button("Show everyone", () => go(address("/users"), { instead: true })),
+      ),
     view,
   });
-  return { title: "Users", content: [pageHeader("Users", { actions: button("Create user", create, { kind: "primary", symbol: "plus" }) }), bar.element, list.element] };
+  return {
+    title: "Users",
+    content: [
+      pageHeader("Users", { actions: button("Create user", create, { kind: "primary", symbol: "plus" }) }),
+      bar.element,
+      list.element,
+    ],
+  };
 }
 
 const columns = (changed) => [
-  { label: "Username", class: "grow", cell: ({ username, disabled }) => h("span", { class: disabled ? "off" : "" }, grantee("user", username), isCaller(username) && badge("You")) },
+  {
+    label: "Username",
+    class: "grow",
+    cell: ({ username, disabled }) =>
+      h("span", { class: disabled ? "off" : "" }, grantee("user", username), isCaller(username) && badge("You")),
+  },
   { label: "Role", cell: ({ role }) => (role === "member" ? roleWord(role) : badge(roleWord(role), "accent")) },
   { label: "State", cell: ({ disabled }) => (disabled ? badge("Disabled", "warning") : "Active") },
   { label: "Since", cell: ({ created_at: at }) => day(at) },
@@ -45,7 +68,11 @@ const columns = (changed) => [
 ];
 
 const actions = (user, changed) => [
-  h("a", { href: address("/tokens", { username: user.username }), "aria-label": `Tokens of ${user.username}` }, "Tokens"),
+  h(
+    "a",
+    { href: address("/tokens", { username: user.username }), "aria-label": `Tokens of ${user.username}` },
+    "Tokens",
+  ),
   iconButton("edit", `Change the role of ${user.username}`, async () => changed(await changeRole(user))),
   user.disabled
     ? button("Enable", async () => changed(await enable(user)), { kind: "quiet" })
@@ -54,7 +81,10 @@ const actions = (user, changed) => [
 
 async function createUser() {
   const creating = form({
-    fields: [textField("username", "Username", { hint: "Letters, digits and _ . @ -" }), choiceField("role", "Role", ROLES, { value: "member" })],
+    fields: [
+      textField("username", "Username", { hint: "Letters, digits and _ . @ -" }),
+      choiceField("role", "Role", ROLES, { value: "member" }),
+    ],
     submit: "Create user",
     blame: { ALREADY_EXISTS: "username" },
     cancel: () => dialog.close(null),
@@ -62,7 +92,12 @@ async function createUser() {
   });
   const dialog = openDialog({ title: "Create a user", content: creating.element, unsaved: creating.unsaved });
   const made = await dialog.closed;
-  if (made) toast(sentence`${made.username} is there. `, h("a", { href: address("/tokens", { username: made.username }) }, "Make a token"), " so that they can sign in.");
+  if (made)
+    toast(
+      sentence`${made.username} is there. `,
+      h("a", { href: address("/tokens", { username: made.username }) }, "Make a token"),
+      " so that they can sign in.",
+    );
   return made;
 }
 
@@ -73,7 +108,9 @@ async function changeRole({ username }) {
   const changing = form({
     fields: [role],
     submit: "Save",
-    intro: isCaller(username) && h("p", {}, "This is you: what the new role does not hold, you can't do from the next request on."),
+    intro:
+      isCaller(username) &&
+      h("p", {}, "This is you: what the new role does not hold, you can't do from the next request on."),
     blame: { FAILED_PRECONDITION: "role" },
     cancel: () => dialog.close(false),
     send: async (values) => {
@@ -91,7 +128,11 @@ async function changeRole({ username }) {
       });
     },
   });
-  const dialog = openDialog({ title: sentence`Role of ${username}`, content: changing.element, unsaved: changing.unsaved });
+  const dialog = openDialog({
+    title: sentence`Role of ${username}`,
+    content: changing.element,
+    unsaved: changing.unsaved,
+  });
   const done = await dialog.closed;
   if (done) toast(sentence`The role of ${username} is saved.`);
   return done;
@@ -99,12 +140,15 @@ async function changeRole({ username }) {
 
 async function disable({ username }) {
   const where = path`/users/${username}`;
-  const [{ tag }, { tokens, next_page_token: more }] = await Promise.all([call("GET", where), get("/tokens", { username, page_size: 1000 })]);
+  const [{ tag }, { tokens, next_page_token: more }] = await Promise.all([
+    call("GET", where),
+    get("/tokens", { username, page_size: 1000 }),
+  ]);
   const done = await confirmDialog({
     title: "Disable this user?",
     intro: sentence`${username} is refused from the next request on, and can nothing until enabled again.`,
     consequences: [
-      tokens.length === 0 ? "They have no token." : `${more ? "More than " : ""}${count(tokens.length, "token")} of theirs ${tokens.length === 1 ? "stops" : "stop"} working, and so does whatever uses ${tokens.length === 1 ? "it" : "them"}.`,
+      stops(tokens.length, more),
       "Their jobs, groups and grants are kept.",
       isCaller(username) && "This is you: you will be signed out.",
     ].filter(Boolean),
@@ -113,6 +157,12 @@ async function disable({ username }) {
   });
   if (done) toast(sentence`${username} is disabled.`);
   return done;
+}
+
+function stops(number, more) {
+  if (number === 0) return "They have no token.";
+  if (number === 1) return "1 token of theirs stops working, and so does whatever uses it.";
+  return `${more ? "More than " : ""}${count(number, "token")} of theirs stop working, and so does whatever uses them.`;
 }
 
 async function enable({ username }) {
