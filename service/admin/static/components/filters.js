@@ -88,10 +88,10 @@ export const checkFilter = (name, label) => (query, changed) => {
  * @param chosen whether only what was chosen counts, and not what was merely typed
  */
 export const comboFilter =
-  (name, label, search, { shown = null, chosen = false } = {}) =>
+  (name, label, search, { shown = null, chosen = false, placeholder = "" } = {}) =>
   (query, changed) => {
     const value = query[name] ? { value: query[name], text: shown ?? query[name] } : null;
-    const box = combobox({ label, search, value, pick: changed });
+    const box = combobox({ label, search, value, pick: changed, placeholder });
     box.input.addEventListener("change", () => setTimeout(changed, DELAY)); // what was typed and not chosen
     return {
       name,

@@ -25,7 +25,7 @@ export async function auditPage(view) {
     "/audit",
     view.query,
     [
-      comboFilter("actor", "Who", searchUsers),
+      comboFilter("actor", "Who", searchUsers, { placeholder: "Username" }),
       selectFilter("action", "Did what", WHAT),
       textFilter("target", "To what", { placeholder: "as in group:reviewers" }),
       dayFilter("since", "From"),

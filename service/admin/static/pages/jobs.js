@@ -21,8 +21,12 @@ export async function jobsPage(view) {
     "/jobs",
     view.query,
     [
-      comboFilter("pipeline_id", "In the pipeline", searchPipelines(null), { shown: pipeline, chosen: true }),
-      comboFilter("owner", "Owned by", searchUsers),
+      comboFilter("pipeline_id", "In the pipeline", searchPipelines(null), {
+        shown: pipeline,
+        chosen: true,
+        placeholder: "Search by name",
+      }),
+      comboFilter("owner", "Owned by", searchUsers, { placeholder: "Username" }),
     ],
     () => list.reload({ anew: true }),
   );

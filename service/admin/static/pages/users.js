@@ -146,7 +146,7 @@ async function disable({ username }) {
   ]);
   const done = await confirmDialog({
     title: "Disable this user?",
-    intro: sentence`${username} is refused from the next request on, and can nothing until enabled again.`,
+    intro: sentence`${username} is refused from the next request on, and can do nothing until enabled again.`,
     consequences: [
       stops(tokens.length, more),
       "Their jobs, groups and grants are kept.",
