@@ -9,16 +9,19 @@ from typing import Final
 from aiohttp import web
 
 from service.admin.serving import add_admin_page
-from service.authentication import Authentication
 from service.database import Database
 from service.documentation import add_documentation
-from service.endpoint import AUTHENTICATION, DATABASE, KEPT, TOKEN_USE, endpoint
+from service.endpoint import Endpoints
 from service.health import HEALTH, Health, healthz
-from service.kept import KeptAnswers
-from service.middleware import observe_requests
+from service.metrics import Requests
+from service.middleware import REQUESTS, observe_requests
 from service.routes import ROUTES
 from service.settings import Settings
 from service.token_use import TokenUse
+
+DATABASE = web.AppKey("database", Database)
+ENDPOINTS = web.AppKey("endpoints", Endpoints)
+TOKEN_USE = web.AppKey("token_use", TokenUse)
 
 RESERVED: Final = {"job_id": "pipelines", "username": "me"}
 """What stands in the place of a parameter, but is an address of its own, by the parameter."""
@@ -26,12 +29,13 @@ RESERVED: Final = {"job_id": "pipelines", "username": "me"}
 
 def create_app(settings: Settings, database: Database, health: Health) -> web.Application:
     """The public application."""
-    app = web.Application(middlewares=[observe_requests(settings)], client_max_size=settings.max_body_bytes)
-    app[AUTHENTICATION] = Authentication(database, settings.statement_timeout)
+    requests = Requests()
+    app = web.Application(middlewares=[observe_requests(settings, requests)], client_max_size=settings.max_body_bytes)
+    app[REQUESTS] = requests
     app[DATABASE] = database
-    app[KEPT] = KeptAnswers()
     app[HEALTH] = health
     app[TOKEN_USE] = TokenUse(database)
+    endpoints = app[ENDPOINTS] = Endpoints(database, app[TOKEN_USE], settings)
     app.cleanup_ctx.append(_note_token_use)
     app.router.add_get("/healthz", healthz)
     add_documentation(app)
@@ -39,9 +43,9 @@ def create_app(settings: Settings, database: Database, health: Health) -> web.Ap
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
         if route.method == "GET":
-            app.router.add_get(path, endpoint(route))  # and HEAD with it
+            app.router.add_get(path, endpoints.of(route))  # and HEAD with it
         else:
-            app.router.add_route(route.method, path, endpoint(route))
+            app.router.add_route(route.method, path, endpoints.of(route))
     return app
 
 

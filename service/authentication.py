@@ -1,9 +1,8 @@
 """Bearer token → who is calling, as RFC 6750 has it."""
 
 import asyncio
-import contextvars
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,9 +12,13 @@ from service.database import Database, timed
 from service.errors import Unauthenticated, Unavailable
 from service.permissions import Holder
 from service.repositories import tokens
+from service.together import Together
 
 OPERATOR: Final = UUID(int=0)
 """In the place of a user's id: an operator at the command line, who is no user and acts as an administrator."""
+
+MOST_TOGETHER: Final = 500
+"""Tokens in one question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +64,14 @@ def bearer_token(authorization: str | None) -> str:
 class Authentication:
     """Who is calling, asked of the database after each request arrived: revocation holds from the very next one on.
 
-    Requests that wait at the same moment share one question. At most one is under way; those who come meanwhile wait
-    for the next, as its answer would be older than they are. Under load one small statement serves dozens of requests,
-    and an idle service pays one round trip for one.
+    Requests that wait at the same moment share one small statement; none is served by one that began before it came.
     """
 
     def __init__(self, database: Database, timeout: float) -> None:
         """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
         self._database = database
         self._timeout = timeout
-        self._waiting: dict[bytes, list[asyncio.Future[Known | None]]] = {}
-        self._asking: asyncio.Task[None] | None = None
+        self.asked: Together[bytes, Known | None] = Together(self._find, most=MOST_TOGETHER)
 
     async def authenticate(self, authorization: str | None) -> Known:
         """Who is calling by the token in an Authorization header.
@@ -81,38 +81,13 @@ class Authentication:
             Unavailable: the database did not say.
         """
         digest = token_digest(bearer_token(authorization))
-        with timed("tokens.find_active"):
-            known = await self._ask(digest)
+        with timed():
+            known = await self.asked.ask(digest)
         if known is None:
             raise Unauthenticated.invalid_token()
         return known
 
-    def _ask(self, digest: bytes) -> "asyncio.Future[Known | None]":
-        answer: asyncio.Future[Known | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(digest, []).append(answer)
-        if self._asking is None:
-            # In a context of its own: what it does is not the first caller's alone.
-            self._asking = asyncio.create_task(self._ask_for_all(), context=contextvars.Context())
-        return answer
-
-    async def _ask_for_all(self) -> None:
-        """One question after the other, for as long as anybody waits."""
-        try:
-            while self._waiting:
-                waiting, self._waiting = self._waiting, {}
-                try:
-                    found = await self._find([*waiting])
-                except Exception as error:
-                    for answer in _still_there(waiting):
-                        answer.set_exception(error)
-                else:
-                    for digest, answers in waiting.items():
-                        for answer in _still_there({digest: answers}):
-                            answer.set_result(found.get(digest))
-        finally:
-            self._asking = None
-
-    async def _find(self, digests: list[bytes]) -> dict[bytes, Known]:
+    async def _find(self, digests: Sequence[bytes]) -> list[Known | None]:
         async def find() -> list[tokens.ActiveToken]:
             async with self._database.connection() as connection:
                 return await tokens.find_active(connection, digests)
@@ -121,18 +96,13 @@ class Authentication:
             async with asyncio.timeout(self._timeout):
                 found = await self._database.run(find, only_reads=True)
         except TimeoutError as error:
-            raise Unavailable("The database did not say in time who is calling; try again.") from error
-        return {row.digest: _known(row) for row in found}
+            raise Unavailable(
+                "The database did not say in time who is calling; try again.", reason="unanswered"
+            ) from error
+        known = {row.digest: _known(row) for row in found}
+        return [known.get(digest) for digest in digests]
 
 
 def _known(row: tokens.ActiveToken) -> Known:
     caller = Caller(row.role, row.scopes, row.organization_id, row.user_id, row.username, row.id)
     return Known(caller, row.digest, row.revisions, row.now)
-
-
-def _still_there(
-    waiting: Mapping[bytes, Sequence["asyncio.Future[Known | None]"]],
-) -> Iterator["asyncio.Future[Known | None]"]:
-    """Those who wait and have not left meanwhile."""
-    for answers in waiting.values():
-        yield from (answer for answer in answers if not answer.done())

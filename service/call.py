@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from service.authentication import Caller
+from service.authentication import Caller, Known
 from service.database import Database
+from service.job_updates import JobUpdates
 from service.pagination import Pages
 from service.repositories.audit import Actor
 
@@ -20,6 +21,18 @@ class Outcome(Generic[Value]):
     created: bool
 
 
+def expect_nothing(_: Any) -> None:
+    """What a call expects that has no condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """By what a call can share statements with those that wait at the same moment."""
+
+    known: Known
+    job_updates: JobUpdates
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of an operation: who calls, the database to answer from, and what must still be so for it to go on."""
@@ -29,9 +42,11 @@ class Call:
     """The caller, as the audit trail names them."""
     database: Database
     pages: Pages
-    expect: Callable[[Any], None] = lambda _: None
+    expect: Callable[[Any], None] = expect_nothing
     """Given what is there now, as the operation that reads it answers (None: nothing), before it is changed.
 
     Raises:
         PreconditionFailed: the caller has seen something else.
     """
+    shared: Shared | None = None
+    """None where there is nobody to share with: at the command line."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from service.call import expect_nothing
 from service.errors import PreconditionFailed
 from service.routes import Route
 
@@ -32,7 +33,7 @@ def expectation(request: web.Request, route: Route, encode: Callable[[dict[str, 
     """
     wanted, unwanted = request.headers.get("If-Match"), request.headers.get("If-None-Match")
     if route.only_reads or (wanted is None and unwanted is None):
-        return lambda _: None
+        return expect_nothing
     if route.matches is None:
         raise PreconditionFailed("This call has nothing to compare If-Match or If-None-Match with.")
     dump = route.matches

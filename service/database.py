@@ -1,7 +1,9 @@
 """The way to PostgreSQL: the pool, deadlines, named statements, and what each of its errors means to a caller."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, TypeVar
 
@@ -9,6 +11,7 @@ import asyncpg
 from asyncpg import exceptions as postgres
 
 from service.errors import Aborted, DeadlineExceeded, ServiceError, StartupError, Unavailable
+from service.metrics import SECONDS, Histogram, Histograms
 from service.observation import current_observation
 from service.settings import Settings
 
@@ -51,50 +54,67 @@ refers only to rows it has just found, so a violated foreign key means that one 
 class Connection:
     """One connection, for one unit of work. Each statement has a name, its label in logs and metrics."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_durations", "_raw")
 
     def __init__(
-        self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
+        self,
+        raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]",
+        durations: Histograms | None = None,
     ) -> None:
         self._raw = raw
+        self._durations = Histograms(SECONDS) if durations is None else durations
 
     async def rows(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of a statement."""
-        with timed(name):
+        with timed(self._durations[name]):
             return await self._raw.fetch(statement, *arguments)
 
     async def row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of a statement, None if it has none."""
-        with timed(name):
+        with timed(self._durations[name]):
             return await self._raw.fetchrow(statement, *arguments)
 
     async def execute(self, name: str, statement: str, *arguments: object) -> None:
         """Run a statement that returns nothing."""
-        with timed(name):
+        with timed(self._durations[name]):
             await self._raw.execute(statement, *arguments)
 
 
 class timed:  # noqa: N801 - a context manager is called like a function
-    """Adds a statement, and the time it was waited for, to what is noted about the request."""
+    """Adds a statement, and the time it was waited for, to what is noted about the request, and to a histogram."""
 
-    __slots__ = ("_name", "_started", "_statements")
+    __slots__ = ("_durations", "_started", "_statements")
 
-    def __init__(self, name: str, statements: int = 1) -> None:
-        self._name = name
+    def __init__(self, durations: Histogram | None = None, statements: int = 1) -> None:
+        self._durations = durations
         self._statements = statements
 
     def __enter__(self) -> None:
         self._started = perf_counter()
 
     def __exit__(self, *_: object) -> None:
+        seconds = perf_counter() - self._started
+        if self._durations is not None:
+            self._durations.observe(seconds)
         observation = current_observation.get()
         if observation is not None:
             observation.statements += self._statements
-            observation.database_seconds += perf_counter() - self._started
+            observation.database_seconds += seconds
 
 
 class ConnectionLost(Unavailable):
     """The connection went while it was in use: what only reads can be tried again at once on another."""
+
+    reason = "connection_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSize:
+    """How many connections there are."""
+
+    used: int
+    idle: int
+    most: int
 
 
 class Database:
@@ -102,6 +122,19 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self.waiting = 0
+        """How many wait for a connection."""
+        self.waits = Histogram(SECONDS)
+        """How long they waited."""
+        self.durations = Histograms(SECONDS)
+        """Of statements, by name."""
+        self.retries = Counter(conflict=0, connection_lost=0)
+        """Operations run again, by reason."""
+
+    def pool_size(self) -> PoolSize:
+        """The pool's connections now."""
+        idle = self._pool.get_idle_size()
+        return PoolSize(self._pool.get_size() - idle, idle, self._pool.get_max_size())
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -113,7 +146,7 @@ class Database:
         """
         raw = await self._acquire()
         try:
-            yield Connection(raw)
+            yield Connection(raw, self.durations)
         except BaseException as error:
             if _breaks(error):
                 with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
@@ -146,13 +179,20 @@ class Database:
             await connection.execute("commit", "COMMIT")
 
     async def _acquire(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+        self.waiting += 1
         try:
-            with timed("acquire", statements=0):
+            with timed(self.waits, statements=0):
                 return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
         except TimeoutError as error:
-            raise Unavailable("No connection to the database could be had in time; try again.") from error
+            size = self.pool_size()
+            reason = "pool_exhausted" if size.used == size.most else "database_lost"
+            raise Unavailable(
+                "No connection to the database could be had in time; try again.", reason=reason
+            ) from error
         except (*LOST, *REFUSED) as error:
-            raise Unavailable("The database can't be reached; try again.") from error
+            raise Unavailable("The database can't be reached; try again.", reason="database_lost") from error
+        finally:
+            self.waiting -= 1
 
     async def run(self, operation: Callable[[], Awaitable[Result]], *, only_reads: bool) -> Result:
         """Run an operation, and again when another change came between, or a lost connection in one that only reads.
@@ -166,10 +206,11 @@ class Database:
             try:
                 return await operation()
             except CONFLICT:
-                continue
+                self.retries["conflict"] += 1
             except ConnectionLost:
                 if not only_reads:
                     raise
+                self.retries["connection_lost"] += 1
         try:
             return await operation()
         except CONFLICT as error:
@@ -195,7 +236,7 @@ def _meaning(error: BaseException) -> ServiceError | None:
     if isinstance(error, postgres.QueryCanceledError | postgres.LockNotAvailableError | TimeoutError):
         return DeadlineExceeded("The database took longer than it may; try again.")
     if isinstance(error, REFUSED):
-        return Unavailable("The database is not ready for this service; try again.")
+        return Unavailable("The database is not ready for this service; try again.", reason="database_not_ready")
     return None
 
 

@@ -1,70 +1,109 @@
 """The only HTTP adapter: who calls, what do they ask for, run the operation, dump its answer."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import orjson
 from aiohttp import web
 
-from service.authentication import Authentication
-from service.call import Call, Outcome
+from service.authentication import Authentication, Known
+from service.call import Call, Outcome, Shared
 from service.conditions import entity_tag, expectation, not_modified
 from service.database import Database
-from service.kept import KeptAnswer, KeptAnswers
-from service.observation import Observation
+from service.job_updates import JobUpdates
+from service.kept import Kept
+from service.observation import observed
 from service.pagination import Pages
 from service.reading import Reader
 from service.repositories.audit import Actor
 from service.routes import Route
+from service.settings import Settings
 from service.token_use import TokenUse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-AUTHENTICATION = web.AppKey("authentication", Authentication)
-DATABASE = web.AppKey("database", Database)
-KEPT = web.AppKey("kept", KeptAnswers)
-TOKEN_USE = web.AppKey("token_use", TokenUse)
-OBSERVATION = web.RequestKey("observation", Observation)
+MOST_KEPT: Final = 16 * 2**20
+"""Bytes of answers that are kept."""
 
 
-def endpoint(route: Route) -> Handler:
-    """The aiohttp handler of one row of the method table."""
-    reader = Reader(route.request())
+class Readable(NamedTuple):
+    """The answer to a read, and its tag."""
 
-    async def handle(request: web.Request) -> web.Response:
-        database, observation, answers = request.app[DATABASE], request[OBSERVATION], request.app[KEPT]
-        known = await request.app[AUTHENTICATION].authenticate(request.headers.get("Authorization"))
+    body: bytes
+    tag: str
+
+
+class Endpoints:
+    """Makes the aiohttp handlers of the method table's rows, which share what a process has but once."""
+
+    def __init__(self, database: Database, token_use: TokenUse, settings: Settings) -> None:
+        self._database = database
+        self._token_use = token_use
+        self.authentication = Authentication(database, settings.statement_timeout)
+        self.answers: Kept[Readable] = Kept(MOST_KEPT)
+        self.job_updates = JobUpdates(database)
+
+    def of(self, route: Route) -> Handler:
+        """The handler of one row."""
+        reader = Reader(route.request())
+
+        async def handle(request: web.Request) -> web.Response:
+            known = await self._known(request)
+            may_keep = route.kept and not request.query_string
+            if may_keep:
+                kept = self._kept(request, known)
+                if kept is not None:
+                    return _readable(request, kept)
+            call = self._call(request, route, known)
+            arguments = await reader.read(request)
+            result = await self._database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
+            if not route.only_reads:
+                return _changed(request, route, result)
+            answer = _dumped(route, result)
+            if may_keep:
+                self._keep(known, result, answer)
+            return _readable(request, answer)
+
+        return handle
+
+    async def _known(self, request: web.Request) -> Known:
+        known = await self.authentication.authenticate(request.headers.get("Authorization"))
+        observation = observed()
+        observation.organization_id, observation.user_id = known.caller.organization_id, known.caller.user_id
+        self._token_use.note(known)
+        return known
+
+    def _call(self, request: web.Request, route: Route, known: Known) -> Call:
         caller = known.caller
-        observation.organization_id, observation.user_id = caller.organization_id, caller.user_id
-        request.app[TOKEN_USE].note(caller)
-        may_keep = route.kept and not request.query_string
-        key = (caller.user_id, caller.scopes)
-        if may_keep and "no-cache" not in request.headers.get("Cache-Control", ""):
-            kept = answers.find(key, known.revisions, known.now)
-            if kept is not None:
-                return _readable(request, kept.body, kept.tag)
-        arguments = await reader.read(request)
-        actor = Actor(caller.username, caller.user_id, caller.token_id, observation.request_id)
-        call = Call(caller, actor, database, Pages(known.digest), expectation(request, route, encode))
-        result = await database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
-        if route.only_reads:
-            body = encode(route.dump(result))
-            tag = entity_tag(body)
-            # What was read at another state than the caller is known at is not kept: their very role may be another.
-            if may_keep and result.as_of is not None and result.as_of.revisions == known.revisions:
-                answers.keep(key, KeptAnswer(body, tag, result.as_of))
-            return _readable(request, body, tag)
-        return _changed(request, route, result)
+        actor = Actor(caller.username, caller.user_id, caller.token_id, observed().request_id)
+        shared = Shared(known, self.job_updates)
+        expect = expectation(request, route, encode)
+        return Call(caller, actor, self._database, Pages(known.digest), expect, shared)
 
-    return handle
+    def _kept(self, request: web.Request, known: Known) -> Readable | None:
+        """The kept answer, if it is still what would be answered, and the caller does not want it made anew."""
+        if "no-cache" in request.headers.get("Cache-Control", ""):
+            return None
+        return self.answers.find((known.caller.user_id, known.caller.scopes), known.revisions, known.now)
+
+    def _keep(self, known: Known, result: Any, answer: Readable) -> None:
+        """Keep an answer, unless it was read at another state than the caller is known at: their role may differ."""
+        if result.as_of is not None and result.as_of.revisions == known.revisions:
+            key = (known.caller.user_id, known.caller.scopes)
+            self.answers.keep(key, answer, result.as_of, len(answer.body))
 
 
-def _readable(request: web.Request, body: bytes, tag: str) -> web.Response:
+def _dumped(route: Route, result: Any) -> Readable:
+    body = encode(route.dump(result))
+    return Readable(body, entity_tag(body))
+
+
+def _readable(request: web.Request, answer: Readable) -> web.Response:
     """The answer to a read, or that the client has it already."""
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if not_modified(request, tag):
+    headers = {"ETag": answer.tag, "Cache-Control": "private, no-cache"}
+    if not_modified(request, answer.tag):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=body, headers=headers, content_type="application/json")
+    return web.Response(body=answer.body, headers=headers, content_type="application/json")
 
 
 def _changed(request: web.Request, route: Route, result: Any) -> web.Response:

@@ -24,18 +24,26 @@ class ServiceError(Exception):
         message: what went wrong, for a person.
         details: for invalid fields, the reasons by field name.
         headers: what the answer carries beside the body.
+        reason: for operators, where one code has several causes: a label of metrics, so one of a few constants.
     """
 
     code: ClassVar[str] = "INTERNAL"
     status: ClassVar[int] = 500
+    reason: str | None = None
 
     def __init__(
-        self, message: str, *, details: Details | None = None, headers: Mapping[str, str] | None = None
+        self,
+        message: str,
+        *,
+        details: Details | None = None,
+        headers: Mapping[str, str] | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
         self.headers = dict(headers or {})
+        self.reason = reason or self.reason
 
     def body(self, request_id: str) -> dict[str, Any]:
         """The answer's body, of the same shape for every failure."""
@@ -63,14 +71,15 @@ class Unauthenticated(ServiceError):
     @classmethod
     def no_credentials(cls) -> "Unauthenticated":
         """No bearer token came: the challenge carries no error code."""
-        return cls("A bearer token is needed: Authorization: Bearer <token>.", headers={"WWW-Authenticate": "Bearer"})
+        sentence = "A bearer token is needed: Authorization: Bearer <token>."
+        return cls(sentence, headers={"WWW-Authenticate": "Bearer"}, reason="no_credentials")
 
     @classmethod
     def invalid_token(cls) -> "Unauthenticated":
         """One answer for all of these: which of them it is concerns nobody without a good token."""
         sentence = "The token is unknown, expired or revoked, or its user is disabled."
         challenge = f'Bearer error="invalid_token", error_description="{sentence}"'
-        return cls(sentence, headers={"WWW-Authenticate": challenge})
+        return cls(sentence, headers={"WWW-Authenticate": challenge}, reason="invalid_token")
 
 
 class PermissionDenied(ServiceError):
@@ -81,7 +90,8 @@ class PermissionDenied(ServiceError):
     @classmethod
     def insufficient_scope(cls, message: str, scope: str) -> "PermissionDenied":
         """The user may, but the token's scopes do not include what it takes."""
-        return cls(message, headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'})
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        return cls(message, headers={"WWW-Authenticate": challenge}, reason="insufficient_scope")
 
 
 class NotFound(ServiceError):
@@ -122,8 +132,8 @@ class Unavailable(ServiceError):
 
     code, status = "UNAVAILABLE", 503
 
-    def __init__(self, message: str, *, retry_after: int = 1) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)})
+    def __init__(self, message: str, *, retry_after: int = 1, reason: str | None = None) -> None:
+        super().__init__(message, headers={"Retry-After": str(retry_after)}, reason=reason)
 
 
 class DeadlineExceeded(ServiceError):
@@ -135,16 +145,16 @@ class DeadlineExceeded(ServiceError):
 class MethodNotAllowed(ServiceError):
     """Plain HTTP's own: the path exists, the method does not."""
 
-    code, status = "UNIMPLEMENTED", 405
+    code, status, reason = "UNIMPLEMENTED", 405, "method_not_allowed"
 
 
 class PreconditionFailed(ServiceError):
     """Plain HTTP's own: what is to be changed is not what the caller has seen."""
 
-    code, status = "FAILED_PRECONDITION", 412
+    code, status, reason = "FAILED_PRECONDITION", 412, "precondition_failed"
 
 
 class BodyTooLarge(ServiceError):
     """Plain HTTP's own. INVALID_ARGUMENT, as sending it again can't help."""
 
-    code, status = "INVALID_ARGUMENT", 413
+    code, status, reason = "INVALID_ARGUMENT", 413, "body_too_large"

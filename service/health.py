@@ -19,6 +19,12 @@ class Health:
         """A check that takes longer than the timeout, in seconds, has failed."""
         self.stopping = False
         """From the signal to end on: a process that ends is not ready, whatever the database says."""
+        self.ready = False
+        """What the last check came to."""
+        self.database_up = False
+        """Whether the database answered it."""
+        self.migrations_pending: int | None = None
+        """How many migrations the database lacked when it last said; None if it never has."""
         self._database = database
         self._timeout = timeout
         self._migrations = load_migrations()
@@ -28,10 +34,13 @@ class Health:
     async def reasons(self) -> list[str]:
         """Why this process can't serve; none if it can."""
         if self.stopping:
+            self.ready = False
             return ["The process is about to end."]
         if self._check is None or self._check.done():
             self._check = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._check)
+        reasons = await asyncio.shield(self._check)
+        self.ready = not reasons
+        return reasons
 
     async def has_started(self) -> list[str]:
         """Why this process could not serve yet; none from the first time on that it could."""
@@ -44,10 +53,14 @@ class Health:
     async def _ask(self) -> list[str]:
         try:
             async with asyncio.timeout(self._timeout), self._database.connection() as connection:
-                missing = compare(await migrations.list_applied(connection), self._migrations)
+                applied = await migrations.list_applied(connection)
+            self.database_up, self.migrations_pending = True, max(0, len(self._migrations) - len(applied))
+            missing = compare(applied, self._migrations)
         except TimeoutError:
+            self.database_up = False
             return [f"The database did not answer within {self._timeout:g} s."]
         except ServiceError as error:
+            self.database_up = False
             cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
             return [error.message + cause]
         except StartupError as error:
@@ -57,13 +70,16 @@ class Health:
         return []
 
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
 HEALTH = web.AppKey("health", Health)
 
 
-def operations_app(health: Health) -> web.Application:
+def operations_app(health: Health, metrics: Handler) -> web.Application:
     """What the cluster asks, on a port of its own that the public ingress never reaches."""
     app = web.Application()
     app[HEALTH] = health
+    app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", _alive)
     app.router.add_get("/readyz", _told(health.reasons))
     app.router.add_get("/startupz", _told(health.has_started))
@@ -83,7 +99,7 @@ async def _alive(_: web.Request) -> web.Response:
     return json_response({"status": "OK"})
 
 
-def _told(ask: Callable[[], Awaitable[list[str]]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _told(ask: Callable[[], Awaitable[list[str]]]) -> Handler:
     async def tell(_: web.Request) -> web.Response:
         reasons = await ask()
         return json_response(

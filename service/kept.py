@@ -1,18 +1,19 @@
-"""Answers kept in memory: given again only while nothing that decides them has changed.
+"""What is kept in memory: given again only while nothing that decides it has changed.
 
 What a user may see carries revisions, and every request asks the database for them after it arrived. As long as they
-equal those that an answer was made at, the answer is what would be made anew; dropping one at any time changes nothing.
+equal those that something was made at, it is what would be made anew; dropping it at any time changes no answer.
 """
 
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic, NamedTuple, TypeVar
 
-MOST_BYTES: Final = 16 * 2**20
+Value = TypeVar("Value")
+
 OVERHEAD: Final = 700
-"""Bytes that an answer takes beside its body: the key, the revisions, and their places in a dictionary."""
+"""Bytes that a value takes beside its own: the key, the revisions, and their places in a dictionary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,44 +26,49 @@ class AsOf:
     """When the first of the grants that count expires; None if none of them does."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
-    """The bytes of an answer, and its tag."""
-
-    body: bytes
-    tag: str
+class _Entry(NamedTuple, Generic[Value]):
+    value: Value
     as_of: AsOf
+    size: int
 
 
-class KeptAnswers:
-    """As many answers as a bound in bytes allows; the least recently used goes first."""
+class Kept(Generic[Value]):
+    """As many values as a bound in bytes allows; the least recently used goes first."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._answers: OrderedDict[Hashable, KeptAnswer] = OrderedDict()
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self.hits = self.absent = self.outdated = self.evictions = 0
+        self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
 
-    def find(self, key: Hashable, revisions: tuple[int, ...], now: datetime) -> KeptAnswer | None:
-        """The answer kept under a key, if it was made at these revisions and nothing in it has expired since."""
-        answer = self._answers.get(key)
-        if answer is None:
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, key: Hashable, revisions: tuple[int, ...], now: datetime) -> Value | None:
+        """The value kept under a key, if it was made at these revisions and nothing in it has expired since."""
+        entry = self._entries.get(key)
+        if entry is None:
+            self.absent += 1
             return None
-        as_of = answer.as_of
+        as_of = entry.as_of
         if as_of.revisions != revisions or (as_of.until is not None and as_of.until <= now):
             self._drop(key)
+            self.outdated += 1
             return None
-        self._answers.move_to_end(key)
-        return answer
+        self._entries.move_to_end(key)
+        self.hits += 1
+        return entry.value
 
-    def keep(self, key: Hashable, answer: KeptAnswer) -> None:
-        """Keep an answer in the place of what was kept under its key."""
+    def keep(self, key: Hashable, value: Value, as_of: AsOf, size: int) -> None:
+        """Keep a value of so many bytes in the place of what was kept under its key."""
         self._drop(key)
-        self._answers[key] = answer
-        self._bytes += len(answer.body) + OVERHEAD
-        while self._bytes > self._most_bytes:
-            self._drop(next(iter(self._answers)))
+        entry = self._entries[key] = _Entry(value, as_of, size + OVERHEAD)
+        self.bytes += entry.size
+        while self.bytes > self.most_bytes:
+            self._drop(next(iter(self._entries)))
+            self.evictions += 1
 
     def _drop(self, key: Hashable) -> None:
-        dropped = self._answers.pop(key, None)
+        dropped = self._entries.pop(key, None)
         if dropped is not None:
-            self._bytes -= len(dropped.body) + OVERHEAD
+            self.bytes -= dropped.size

@@ -1,8 +1,8 @@
 """Around every request: its id, its deadline, one log line, and one shape for every failure."""
 
 import asyncio
+import os
 import re
-import uuid
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Final
@@ -12,7 +12,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from service import errors
-from service.endpoint import OBSERVATION, json_response
+from service.deadline import Deadlines
+from service.endpoint import json_response
+from service.metrics import Requests
 from service.observation import Observation, current_observation
 from service.routes import ROUTES
 from service.settings import Settings
@@ -20,6 +22,8 @@ from service.settings import Settings
 log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUESTS = web.AppKey("requests", Requests)
 
 SERVER: Final = "flow-pipelines"
 """Of the Server header: which software of which version answers is nobody's business."""
@@ -29,15 +33,30 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!
 _DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.documented}
 
 
-def observe_requests(settings: Settings) -> Middleware:
+def observe_requests(settings: Settings, requests: Requests) -> Middleware:
     """The one middleware."""
+    deadlines = Deadlines(settings.request_timeout)
+
+    async def answer(request: web.Request, handler: Handler, observation: Observation) -> web.StreamResponse:
+        """The handler's answer; or the failure's, whatever it was."""
+        try:
+            with deadlines.begin():
+                response = await handler(request)
+        except Exception as exception:
+            error = as_service_error(exception)
+            observation.failed(error, exception)
+            as_200 = settings.v1_errors_as_200 and (request.method, _template(request)) in _DOCUMENTED
+            return failure(error, observation.request_id, as_200=as_200)
+        observation.status = response.status
+        return response
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-        observation = request[OBSERVATION] = _begin(request)
+        observation = _begin(request)
         context = current_observation.set(observation)
+        requests.active += 1
         try:
-            response = await _answer(request, handler, observation, settings)
+            response = await answer(request, handler, observation)
             if request.transport is None or request.transport.is_closing():
                 observation.client_left()
         except asyncio.CancelledError:
@@ -45,7 +64,8 @@ def observe_requests(settings: Settings) -> Middleware:
             raise
         finally:
             current_observation.reset(context)
-            _write_line(request, observation)
+            requests.active -= 1
+            _end(request, observation, requests)
         response.headers["X-Request-Id"] = observation.request_id
         response.headers["Server"] = SERVER
         return response
@@ -55,27 +75,16 @@ def observe_requests(settings: Settings) -> Middleware:
 
 def _begin(request: web.Request) -> Observation:
     """Start noting; the caller's own request id and trace are kept if they are well-formed."""
-    request_id = request.headers.get("X-Request-Id", "")
-    trace = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
-    return Observation(
-        request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex, trace_id=trace[1] if trace else None
-    )
+    request_id, traceparent = request.headers.get("X-Request-Id"), request.headers.get("traceparent")
+    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+        request_id = new_request_id()
+    trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return Observation(request_id, trace_id=trace[1] if trace else None)
 
 
-async def _answer(
-    request: web.Request, handler: Handler, observation: Observation, settings: Settings
-) -> web.StreamResponse:
-    """The handler's answer; or the failure's, whatever it was."""
-    try:
-        async with asyncio.timeout(settings.request_timeout):
-            response = await handler(request)
-    except Exception as exception:
-        error = as_service_error(exception)
-        observation.failed(error, exception)
-        as_200 = settings.v1_errors_as_200 and (request.method, _template(request)) in _DOCUMENTED
-        return failure(error, observation.request_id, as_200=as_200)
-    observation.status = response.status
-    return response
+def new_request_id() -> str:
+    """One that no other request has."""
+    return os.urandom(16).hex()
 
 
 def as_service_error(exception: Exception) -> errors.ServiceError:
@@ -110,13 +119,16 @@ def _template(request: web.Request) -> str:
     return resource.canonical if resource else "unmatched"
 
 
-def _write_line(request: web.Request, observation: Observation) -> None:
+def _end(request: web.Request, observation: Observation, requests: Requests) -> None:
+    """Count the request, and write its line."""
+    route, seconds = _template(request), perf_counter() - observation.started
+    requests.ended(request.method, route, observation, seconds)
     fields = {
         "method": request.method,
-        "route": _template(request),
+        "route": route,
         "status": observation.status,
         "code": observation.code,
-        "duration_ms": round((perf_counter() - observation.started) * 1000, 3),
+        "duration_ms": round(seconds * 1000, 3),
         "database_ms": round(observation.database_seconds * 1000, 3),
         "statements": observation.statements,
         "request_id": observation.request_id,

@@ -21,6 +21,8 @@ class Observation:
     """The true HTTP status, also where the answer was sent as 200."""
     code: str = "OK"
     """The name of the google.rpc.Code of the answer."""
+    reason: str | None = None
+    """Why it was not answered as asked, in a word: its label in metrics."""
     error: str | None = None
     """Why it failed, for operators: the caller was told less."""
     fault: BaseException | None = None
@@ -32,7 +34,7 @@ class Observation:
 
     def failed(self, error: ServiceError, cause: Exception) -> None:
         """Note the failure that the caller is told of, and what caused it."""
-        self.status, self.code = error.status, error.code
+        self.status, self.code, self.reason = error.status, error.code, error.reason or error.code.lower()
         if isinstance(error, Internal):
             self.fault = cause
         elif cause.__cause__ is not None and error.status >= 500:
@@ -40,8 +42,15 @@ class Observation:
 
     def client_left(self) -> None:
         """Note that nobody was there to take the answer. 499 is nginx's custom; no answer ever carries it."""
-        self.status, self.code, self.fault = 499, "CANCELLED", None
+        self.status, self.code, self.fault, self.reason = 499, "CANCELLED", None, "client_left"
 
 
 current_observation: ContextVar[Observation | None] = ContextVar("current_observation", default=None)
 """The request that the running task works for; None outside of requests."""
+
+
+def observed() -> Observation:
+    """The same, within a request."""
+    observation = current_observation.get()
+    assert observation is not None  # noqa: S101 - the middleware has begun it
+    return observation

@@ -6,7 +6,7 @@ against a second, deliberately naive implementation.
 An *access* is a bit set of the five permissions and MANAGER, as the database stores it in grants; 0 is none at all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -167,6 +167,36 @@ def check_update(holder: Holder, *, owns: bool, current: Mapping[UUID, int], wan
         require(holder, EXECUTE, granted or 0, f"put jobs into pipeline {pipeline_id}")
     for pipeline_id, granted in removed:
         require(holder, EXECUTE, EVERYTHING if owns else granted, f"take jobs out of pipeline {pipeline_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Premise:
+    """What makes an update of a job allowed whatever else the job is like: that is decided before the job is seen."""
+
+    pipelines: frozenset[UUID] | None
+    """The caller owns the job, or it is in some pipelines and only in these. None: it is anybody's, and anywhere."""
+
+
+def executable_pipelines(holder: Holder, granted: Mapping[UUID, int]) -> frozenset[UUID]:
+    """The pipelines that a holder sees and may execute, given what was granted to them on each."""
+    both = READ | EXECUTE
+    return frozenset(key for key, access in granted.items() if holder.access(access) & both == both)
+
+
+def premise_of_update(holder: Holder, executable: frozenset[UUID], wanted: Collection[UUID]) -> Premise | None:
+    """By what check_update() and may_see_job() are sure to let an update pass; None if only seeing the job can tell.
+
+    Args:
+        executable: what executable_pipelines() says of a member; who acts as a manager of every pipeline needs none.
+        wanted: the pipelines that the job is to be in.
+    """
+    if not holder.allows(READ | EXECUTE):
+        return None
+    if holder.role is Role.ADMIN:
+        return Premise(None)
+    if holder.role is Role.PIPELINE_ADMIN:
+        return Premise(frozenset())  # jobs of others they see only where these are: they must be seen first
+    return Premise(executable) if executable.issuperset(wanted) else None
 
 
 def require(holder: Holder, permission: int, granted: int, what: str) -> None:

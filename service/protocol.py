@@ -3,7 +3,6 @@
 aiohttp's own answer is plain text, and its own log line quotes what was sent, in which there may be a token.
 """
 
-import uuid
 from typing import Any
 
 import structlog
@@ -12,7 +11,8 @@ from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from service import errors
-from service.middleware import SERVER, failure
+from service.metrics import Requests
+from service.middleware import REQUESTS, SERVER, failure, new_request_id
 
 log = structlog.get_logger()
 
@@ -22,15 +22,26 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
-        return _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
+        server = _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
+        server.requests = self.app.get(REQUESTS)
+        return server
 
 
 class _Server(web.Server):
+    requests: Requests | None = None
+    """Where they are counted, if they are."""
+
     def __call__(self) -> RequestHandler:
-        return _Protocol(self, loop=self._loop, **self._kwargs)
+        return _Protocol(self, self.requests, loop=self._loop, **self._kwargs)
 
 
 class _Protocol(RequestHandler):
+    __slots__ = ("_requests",)
+
+    def __init__(self, manager: _Server, requests: Requests | None, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._requests = requests
+
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
@@ -38,7 +49,9 @@ class _Protocol(RequestHandler):
         error: errors.ServiceError = errors.Internal.unexpected()
         if status < 500:
             error = errors.InvalidArgument("This is not HTTP that this service understands.")
-        fields: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": uuid.uuid4().hex}
+        if self._requests:
+            self._requests.failures["malformed"] += 1
+        fields: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": new_request_id()}
         if status < 500:
             log.info("request", method="-", route="malformed", **fields)
         else:

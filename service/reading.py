@@ -51,6 +51,8 @@ class Reader:
 
 
 def _query(request: web.Request) -> dict[str, Any]:
+    if not request.query_string:
+        return {}
     query = request.query
     twice = [name for name in query if len(query.getall(name)) > 1]
     if twice:

@@ -15,6 +15,7 @@ from service import __version__
 from service.app import create_app
 from service.database import open_database
 from service.errors import StartupError
+from service.exposition import exposition
 from service.health import Health, operations_app
 from service.protocol import Runner
 from service.settings import Settings
@@ -47,9 +48,12 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(dsn, settings))
         health = Health(database, settings.ready_timeout)
+        app = create_app(settings, database, health)
         # The API last, so that it ends first: probes are answered for as long as requests are.
-        operations = await _listen(stack, operations_app(health), settings, "OPS_PORT", settings.ops_port)
-        api = await _listen(stack, create_app(settings, database, health), settings, "HTTP_PORT", settings.http_port)
+        operations = await _listen(
+            stack, operations_app(health, exposition(app)), settings, "OPS_PORT", settings.ops_port
+        )
+        api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
         addresses = Addresses(api, operations)
         log.info("started", version=__version__, process=os.getpid(), api=api, operations=operations)
         announce(addresses)

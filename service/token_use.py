@@ -1,13 +1,13 @@
 """When tokens were last used: noted in memory by each request, and written now and then, beside all requests."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 
-from service.authentication import Caller
+from service.authentication import Known
 from service.database import Database
 from service.errors import ServiceError
 from service.repositories import tokens
@@ -25,9 +25,9 @@ class TokenUse:
         self._database = database
         self._used: dict[tuple[UUID, UUID], datetime] = {}
 
-    def note(self, caller: Caller) -> None:
-        """A caller has used their token now."""
-        self._used[caller.organization_id, caller.token_id] = datetime.now(UTC)
+    def note(self, known: Known) -> None:
+        """A caller has used their token, at the time that the database said."""
+        self._used[known.caller.organization_id, known.caller.token_id] = known.now
 
     async def write(self) -> None:
         """Write what was noted; if that fails, another time."""

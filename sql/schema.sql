@@ -188,9 +188,13 @@ CREATE TABLE public.jobs (
     owner_id uuid NOT NULL,
     name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revision bigint DEFAULT 0 NOT NULL,
     CONSTRAINT jobs_id_valid CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 128)) AND (id !~ '[^A-Za-z0-9_.:-]'::text) AND (id <> 'pipelines'::text))),
     CONSTRAINT jobs_name_valid CHECK ((char_length(name) <= 255))
-);
+)
+WITH (fillfactor='85');
+
+COMMENT ON COLUMN public.jobs.revision IS 'how often its set of pipelines was replaced; changes only while the job is locked';
 
 CREATE TABLE public.memberships (
     organization_id uuid NOT NULL,

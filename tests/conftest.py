@@ -21,6 +21,7 @@ from service.app import create_app
 from service.database import Database, open_database
 from service.embedded import SERVICE_ROLE, embedded_postgres
 from service.health import Health
+from service.metrics import Requests
 from service.migrate import migrate
 from service.observation import Observation
 from service.settings import Settings, read_settings
@@ -102,6 +103,15 @@ async def client(settings: Settings, database: Database) -> AsyncIterator[Client
         yield opened
 
 
+@pytest.fixture
+async def replica(service_dsn: str, settings: Settings) -> AsyncIterator[Client]:
+    """Another process's service on the same database, with a memory of its own."""
+    async with open_database(service_dsn, settings) as database:
+        app = create_app(settings, database, Health(database, 1))
+        async with TestClient[web.Request, web.Application](TestServer(app)) as opened:
+            yield opened
+
+
 @pytest.fixture(scope="session")
 async def raw(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A plain connection to the shared database, beside the service."""
@@ -120,11 +130,11 @@ async def world(raw: "asyncpg.Connection[asyncpg.Record]") -> World:
 def observations(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
     """What was noted about each request of the test, in their order."""
     noted: list[Observation] = []
-    write = middleware._write_line
+    end = middleware._end
 
-    def keep(request: web.Request, observation: Observation) -> None:
+    def keep(request: web.Request, observation: Observation, requests: Requests) -> None:
         noted.append(observation)
-        write(request, observation)
+        end(request, observation, requests)
 
-    monkeypatch.setattr(middleware, "_write_line", keep)
+    monkeypatch.setattr(middleware, "_end", keep)
     return noted

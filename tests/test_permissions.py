@@ -261,3 +261,43 @@ def test_check_update_an_owner_with_a_token_that_only_reads_takes_nothing_out() 
 )
 def test_may_see_job(holder: Holder, owns: bool, accesses: list[int], visible: bool) -> None:
     assert may_see_job(holder, owns=owns, accesses=accesses) is visible
+
+
+# ---- updates that are decided before the job is seen
+
+
+@given(
+    role=st.sampled_from(Role),
+    scopes=st.none() | st.integers(1, 127),
+    granted=st.dictionaries(st.integers(0, 5), st.integers(0, EVERYTHING), max_size=6),
+    current=st.sets(st.integers(0, 5)),
+    wanted=st.sets(st.integers(0, 5)),
+    owns=st.booleans(),
+)
+def test_an_update_whose_premise_holds_is_allowed_by_the_rules(
+    role: Role, scopes: int | None, granted: dict[int, int], current: set[int], wanted: set[int], *, owns: bool
+) -> None:
+    holder = Holder(role, scopes)
+    known = {UUID(int=key): access for key, access in granted.items()}
+    now, then = ({UUID(int=key): known.get(UUID(int=key), 0) for key in keys} for keys in (current, wanted))
+    executable = permissions.executable_pipelines(holder, known)
+
+    premise = permissions.premise_of_update(holder, executable, then)
+
+    if premise is None:
+        return
+    if owns or premise.pipelines is None or (now and premise.pipelines.issuperset(now)):
+        assert may_see_job(holder, owns=owns, accesses=map(holder.access, now.values()))
+        check_update(holder, owns=owns, current=now, wanted={**then})
+
+
+@pytest.mark.parametrize("role", Role)
+def test_what_is_allowed_to_an_owner_is_decided_before_the_job_is_seen(role: Role) -> None:
+    """The other direction, where it matters: the usual update needs no look at the job."""
+    pipeline, other = uuid4(), uuid4()
+    executable = permissions.executable_pipelines(Holder(role, None), {pipeline: READ | EXECUTE, other: READ})
+
+    assert executable == ({pipeline} if role is Role.MEMBER else {pipeline, other})
+    assert permissions.premise_of_update(Holder(role, None), executable, [pipeline]) is not None
+    assert permissions.premise_of_update(Holder(role, READ), executable, [pipeline]) is None
+    assert (permissions.premise_of_update(Holder(role, None), executable, [uuid4()]) is None) == (role is Role.MEMBER)

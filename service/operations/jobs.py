@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from service.call import Call, Outcome
+from service.call import Call, Outcome, expect_nothing
 from service.database import Connection
 from service.errors import AlreadyExists, NotFound, PermissionDenied
 from service.names import name_key
@@ -88,12 +88,19 @@ def _whole(call: Call, job: Job, found: Sequence[GrantedPipeline]) -> WholeJob:
 async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[NamedPipeline]:
     """Replace the whole set of pipelines that a job is in, all or nothing; answers it in the order of the request.
 
+    What the caller may execute mostly decides it before the job is seen; then one statement proves that and does it.
+    Else, and where that is no longer so, the job is locked and looked at first.
+
     Raises:
         NotFound: there is no such job or pipeline, or the caller may not see it.
         PermissionDenied: the caller may not put jobs into, or take them out of, one of the pipelines.
         PreconditionFailed: the job's pipelines are not those that the caller has seen.
     """
-    caller = call.caller
+    caller, wanted = call.caller, list(dict.fromkeys(request.pipeline_ids))
+    if call.shared is not None and call.expect is expect_nothing:
+        names = await call.shared.job_updates.update(call.shared.known, call.actor, request.job_id, wanted)
+        if names is not None:
+            return [NamedPipeline(*pipeline) for pipeline in zip(wanted, names, strict=True)]
     async with call.database.transaction() as connection:
         job = await jobs.find_for_update(connection, caller.organization_id, request.job_id)
         found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids)

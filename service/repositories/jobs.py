@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from service.database import Connection
+from service.repositories import revisions
 from service.repositories.pipelines import GRANTED, GrantedPipeline
 
 
@@ -84,7 +85,9 @@ async def replace_assignments(
     await connection.execute(
         "jobs.replace_assignments",
         """
-        WITH gone AS (
+        WITH revised AS (
+            UPDATE jobs SET revision = revision + 1 WHERE organization_id = $1 AND id = $2
+        ), gone AS (
             DELETE FROM assignments a
             WHERE a.organization_id = $1 AND a.job_id = $2 AND a.pipeline_id <> ALL ($3)
         )
@@ -98,6 +101,108 @@ async def replace_assignments(
         job_id,
         pipeline_ids,
     )
+
+
+class Update(NamedTuple):
+    """The whole set of pipelines that a job is to be in, and at what state of the caller and the job that is allowed.
+
+    A tuple: every update makes one, and a column of each goes to the database.
+    """
+
+    organization_id: UUID
+    job_id: str
+    caller_id: UUID
+    revisions: str
+    """Of the caller, as it was decided at, as an array of PostgreSQL."""
+    until: datetime | None
+    """When the first of the grants that it was decided by expires."""
+    wanted: str
+    """The pipelines' ids, as an array."""
+    within: str | None
+    """The caller owns the job, or it is in some pipelines and only in these, an array; None: it may be anywhere."""
+    actor: str
+    token_id: UUID | None
+    request_id: str | None
+
+
+async def update_each(connection: Connection, updates: Sequence[Update]) -> list[list[str] | None]:
+    """Make those of some updates whose reasons still hold, each of another job: all in one statement, each for itself.
+
+    The statement proves each decision true in the snapshot in which it reads the job's set; then it locks the job, and
+    goes on only if no other update of it was committed since: its revision would be another. It waits for nobody: a job
+    that is locked is left alone.
+
+    Returns:
+        For each the names of its pipelines; None if nothing was done, as it must be decided again.
+    """
+    rows = await connection.rows("jobs.update_each", UPDATE_EACH, [*range(len(updates))], *zip(*updates, strict=True))
+    done = {row["number"]: row["names"] for row in rows}
+    return [done.get(number) for number in range(len(updates))]
+
+
+UPDATE_EACH: Final = f"""
+    WITH asked AS MATERIALIZED (
+        SELECT a.number, a.organization_id, a.job_id, a.caller_id, a.revisions::bigint[], a.until, a.wanted::uuid[],
+               a.within::uuid[], a.actor, a.token_id, a.request_id
+        FROM unnest(
+            $1::integer[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[], $7::text[],
+            $8::text[], $9::text[], $10::uuid[], $11::text[]
+        ) AS a (
+            number, organization_id, job_id, caller_id, revisions, until, wanted, within, actor, token_id, request_id
+        )
+    ), found AS MATERIALIZED (
+        SELECT a.*, j.owner_id, j.revision, {revisions.OF_USER} AS actual_revisions,
+               ARRAY(
+                   SELECT s.pipeline_id FROM assignments s
+                   WHERE s.organization_id = a.organization_id AND s.job_id = a.job_id
+                   ORDER BY s.position
+               ) AS current,
+               ARRAY(
+                   SELECT (SELECT p.name FROM pipelines p WHERE p.organization_id = a.organization_id AND p.id = w.id)
+                   FROM unnest(a.wanted) WITH ORDINALITY w (id, position)
+                   ORDER BY w.position
+               ) AS names
+        FROM asked a
+        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
+        JOIN users u ON u.organization_id = a.organization_id AND u.id = a.caller_id
+    ), allowed AS MATERIALIZED (
+        SELECT f.*
+        FROM found f
+        WHERE f.revisions = f.actual_revisions
+          AND (f.until IS NULL OR f.until > now())
+          AND (f.owner_id = f.caller_id OR f.within IS NULL OR (f.current <> '{{}}' AND f.current <@ f.within))
+          AND array_position(f.names, NULL) IS NULL
+    ), locked AS MATERIALIZED (
+        SELECT a.*
+        FROM allowed a
+        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
+        WHERE a.current <> a.wanted AND j.revision = a.revision
+        ORDER BY j.organization_id, j.id
+        FOR NO KEY UPDATE OF j SKIP LOCKED
+    ), revised AS (
+        UPDATE jobs j SET revision = j.revision + 1
+        FROM locked l
+        WHERE j.organization_id = l.organization_id AND j.id = l.job_id
+    ), gone AS (
+        DELETE FROM assignments s
+        USING locked l
+        WHERE s.organization_id = l.organization_id AND s.job_id = l.job_id AND s.pipeline_id <> ALL (l.wanted)
+    ), placed AS (
+        INSERT INTO assignments AS s (organization_id, job_id, pipeline_id, position)
+        SELECT l.organization_id, l.job_id, w.id, w.position
+        FROM locked l CROSS JOIN unnest(l.wanted) WITH ORDINALITY w (id, position)
+        ON CONFLICT (organization_id, job_id, pipeline_id) DO UPDATE SET position = excluded.position
+        WHERE s.position <> excluded.position
+    ), audited AS (
+        INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
+        SELECT l.organization_id, l.caller_id, l.actor, l.token_id, 'job.update_pipelines', 'job:' || l.job_id,
+               jsonb_build_object('pipeline_ids', l.current), jsonb_build_object('pipeline_ids', l.wanted), l.request_id
+        FROM locked l
+    )
+    SELECT l.number, l.names FROM locked l
+    UNION ALL
+    SELECT a.number, a.names FROM allowed a WHERE a.current = a.wanted
+"""
 
 
 _PAGE: Final = """

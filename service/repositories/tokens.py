@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from service.database import Connection
@@ -11,9 +11,8 @@ from service.permissions import Role
 from service.repositories import revisions
 
 
-@dataclass(frozen=True, slots=True)
-class ActiveToken:
-    """A token that may be used now, and the user it belongs to."""
+class ActiveToken(NamedTuple):
+    """A token that may be used now, and the user it belongs to. A tuple, as every request makes one."""
 
     digest: bytes
     id: UUID
@@ -44,7 +43,13 @@ async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[
         """,
         digests,
     )
-    return [ActiveToken(**{**row, "role": Role(row["role"]), "revisions": tuple(row["revisions"])}) for row in rows]
+    return [
+        ActiveToken(digest, key, organization_id, user_id, username, _ROLES[role], scopes, tuple(state), now)
+        for digest, key, organization_id, user_id, username, role, scopes, state, now in rows
+    ]
+
+
+_ROLES: Final = {role.value: role for role in Role}
 
 
 @dataclass(frozen=True, slots=True)

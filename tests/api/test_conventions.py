@@ -1,10 +1,11 @@
 """What is true of every call: who is calling, the shape of failures, request ids, and the vendor's 200s."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
@@ -170,7 +171,7 @@ async def test_request_id_that_is_not_well_formed_is_replaced(client: Client, gi
     answer = await client.get("/nothing", headers={"X-Request-Id": given})
 
     made = answer.headers["X-Request-Id"]
-    assert UUID(made).version == 4
+    assert re.fullmatch(r"[0-9a-f]{32}", made)
     assert (await answer.json())["request_id"] == made
 
 

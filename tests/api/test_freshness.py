@@ -2,22 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
-from service.app import create_app
-from service.database import open_database
-from service.health import Health
-from service.kept import KeptAnswers
+from service.kept import Kept
 from service.observation import Observation
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
-from service.settings import Settings
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import Member, World
@@ -105,15 +98,6 @@ async def test_each_token_is_kept_by_its_scopes(client: Client, world: World) ->
         assert len((await narrow.get(LIST)).body["pipelines"][0]["permissions"]) == 1
 
 
-@pytest.fixture
-async def replica(service_dsn: str, settings: Settings) -> AsyncIterator[Client]:
-    """Another process's service on the same database, with a memory of its own."""
-    async with open_database(service_dsn, settings) as database:
-        app = create_app(settings, database, Health(database, 1))
-        async with TestClient[web.Request, web.Application](TestServer(app)) as opened:
-            yield opened
-
-
 async def stale_lists(client: Client, replica: Client, world: World, pairs: int) -> int:
     """How often a list is older than a change that was acknowledged by another replica before it was asked for."""
     chance = random.Random(1)  # noqa: S311 - a story, not a secret
@@ -144,13 +128,13 @@ async def test_without_the_check_of_revisions_lists_are_stale(
     client: Client, replica: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: it shows that the test above can fail."""
-    find = KeptAnswers.find
+    find = Kept.find
 
-    def without_check(self: KeptAnswers, key: Any, _: Any, now: Any) -> Any:
-        answer = self._answers.get(key)
-        return find(self, key, answer.as_of.revisions, now) if answer else None
+    def without_check(self: Kept[Any], key: Any, _: Any, now: Any) -> Any:
+        entry = self._entries.get(key)
+        return find(self, key, entry.as_of.revisions, now) if entry else None
 
-    monkeypatch.setattr(KeptAnswers, "find", without_check)
+    monkeypatch.setattr(Kept, "find", without_check)
 
     assert await stale_lists(client, replica, world, 100) > 0
 

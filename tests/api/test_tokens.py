@@ -3,9 +3,9 @@ from uuid import uuid4
 
 import pytest
 
-from service.authentication import Caller
+from service.app import TOKEN_USE
+from service.authentication import Caller, Known
 from service.database import Database
-from service.endpoint import TOKEN_USE
 from service.errors import Unavailable
 from service.permissions import EXECUTE, READ, SCOPE_TOKENS, Role
 from service.repositories import tokens
@@ -145,7 +145,7 @@ async def test_last_used_is_kept_for_later_when_it_can_not_be_written(
     bob = await world.user()
     token = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", bob.id)
     use = TokenUse(database)
-    use.note(Caller(Role.MEMBER, None, world.id, bob.id, bob.username, token))
+    use.note(Known(Caller(Role.MEMBER, None, world.id, bob.id, bob.username, token), b"", (), datetime.now(UTC)))
     with monkeypatch.context() as patch:
         patch.setattr(tokens, "note_use", fail)
         await use.write()

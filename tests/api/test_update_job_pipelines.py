@@ -1,10 +1,14 @@
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
+from service.job_updates import JobUpdates
+from service.observation import Observation
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import jobs
 from tests.conftest import Client
@@ -333,29 +337,125 @@ async def test_update_that_changes_nothing_or_is_refused_leaves_no_row(client: C
     assert await world.raw.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 0
 
 
+# ---- decided before the job is seen
+
+
+async def test_update_takes_one_statement_beside_the_question_who_is_calling(
+    client: Client, world: World, observations: list[Observation]
+) -> None:
+    owner, reviewer, outsider = [await world.user() for _ in range(3)]
+    a, b, c = [await world.pipeline() for _ in range(3)]
+    for pipeline in (a, b):
+        await world.grant(pipeline, owner)
+        await world.grant(pipeline, reviewer)
+    await world.grant(b, outsider)
+    job = await world.job(owner, a)
+    for who in (owner, reviewer, outsider):
+        await code(client, who, str(uuid4()), b)  # their first update reads what they may execute
+
+    answers = [await code(client, who, job, b) for who in (owner, reviewer, outsider)]
+    answers += [await code(client, owner, job, b, c)]
+
+    assert answers == ["OK", "OK", "OK", "NOT_FOUND"]
+    taken = [observation.statements for observation in observations[-4:]]
+    assert taken[:3] == [2, 2, 2]
+    assert taken[3] > 2, "what is refused is refused after a look at the job"
+
+
+async def test_update_is_decided_again_when_what_it_was_decided_by_has_changed(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, pipeline = await world.user(), await world.pipeline()
+    await world.grant(pipeline, ada)
+    job = await world.job(ada)
+    update_each = jobs.update_each
+
+    async def revoked_meanwhile(*arguments: Any) -> Any:
+        await world.raw.execute("DELETE FROM user_grants WHERE user_id = $1", ada.id)
+        return await update_each(*arguments)
+
+    monkeypatch.setattr(jobs, "update_each", revoked_meanwhile)
+
+    assert await code(client, ada, job, pipeline) == "NOT_FOUND"
+    assert await world.pipelines_of(job) == []
+
+
+async def test_update_by_a_grant_that_has_expired(client: Client, world: World) -> None:
+    ada, pipeline = await world.user(), await world.pipeline()
+    soon = await world.raw.fetchval("SELECT clock_timestamp()") + timedelta(seconds=2)
+    await world.grant(pipeline, ada, EXECUTE, soon)
+    job = await world.job(ada)
+
+    assert await code(client, ada, job, pipeline) == "OK"
+    await asyncio.sleep(2.1)
+    assert await code(client, ada, job) == "OK"
+    assert await code(client, ada, job, pipeline) == "NOT_FOUND"
+
+
+async def test_update_of_a_job_that_another_change_holds_waits_for_it(client: Client, world: World, dsn: str) -> None:
+    ada, pipeline, other = await world.user(), await world.pipeline(), await world.pipeline()
+    for key in (pipeline, other):
+        await world.grant(key, ada)
+    job, free = await world.job(ada), await world.job(ada)
+    holding = await asyncpg.connect(dsn)
+    transaction = holding.transaction()
+    await transaction.start()
+    await holding.execute("SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE", job)
+
+    waiting = asyncio.create_task(code(client, ada, job, pipeline))
+    assert await asyncio.wait_for(code(client, ada, free, pipeline), 5) == "OK", "others need not wait"
+    assert not waiting.done()
+    await transaction.rollback()
+    await holding.close()
+
+    assert await waiting == "OK"
+    assert await world.pipelines_of(job) == [pipeline]
+
+
 # ---- two at once
 
 
-async def mixes_seen(client: Client, world: World) -> int:
-    """How often, of 30 times, two updates of one job at once leave a set that neither asked for."""
+async def mixes_seen(client: Client, replica: Client, world: World, times: int) -> int:
+    """How often two updates of one job at once, through two replicas, leave a set that neither asked for."""
     ada = await world.user(role="admin")
     old, first, second = [[await world.pipeline() for _ in range(5)] for _ in range(3)]
     mixes = 0
-    for _ in range(30):
+    for _ in range(times):
         job = await world.job(ada, *old)
-        await asyncio.gather(update(client, ada.headers, job, *first), update(client, ada.headers, job, *second))
+        answers = await asyncio.gather(
+            update(client, ada.headers, job, *first), update(replica, ada.headers, job, *second)
+        )
+        assert [status for status, _ in answers] == [200, 200]
         mixes += set(await world.pipelines_of(job)) not in ({*first}, {*second})
     return mixes
 
 
-async def test_update_two_at_once_never_mix(client: Client, world: World) -> None:
-    assert await mixes_seen(client, world) == 0
+@pytest.fixture
+def job_is_seen_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No update is decided before its job is seen."""
+
+    async def decide_nothing(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(JobUpdates, "update", decide_nothing)
 
 
-async def test_update_two_at_once_mix_without_the_lock(
-    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+async def test_update_two_at_once_never_mix(client: Client, replica: Client, world: World) -> None:
+    assert await mixes_seen(client, replica, world, 30) == 0
+
+
+@pytest.mark.usefixtures("job_is_seen_first")
+async def test_update_two_at_once_never_mix_when_the_job_is_seen_first(
+    client: Client, replica: Client, world: World
 ) -> None:
-    """The control: it shows that the test above can fail."""
+    assert await mixes_seen(client, replica, world, 30) == 0
+
+
+@pytest.mark.usefixtures("job_is_seen_first")
+async def test_update_two_at_once_mix_without_the_lock(
+    client: Client, replica: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: it shows that the tests above can fail."""
     monkeypatch.setattr(jobs, "find_for_update", jobs.find)
 
-    assert await mixes_seen(client, world) > 0
+    assert await mixes_seen(client, replica, world, 30) > 0

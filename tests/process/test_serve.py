@@ -119,11 +119,8 @@ def test_probes_of_a_service_that_can_serve(service: Service) -> None:
 
 
 def test_operations_endpoints_are_not_on_the_public_port(service: Service) -> None:
-    assert [requests.get(service.api + path, timeout=5).status_code for path in ("/livez", "/readyz", "/startupz")] == [
-        404,
-        404,
-        404,
-    ]
+    paths = ("/livez", "/readyz", "/startupz", "/metrics")
+    assert {requests.get(service.api + path, timeout=5).status_code for path in paths} == {404}
 
 
 def test_an_unmigrated_database_is_not_ready_and_then_is(empty_dsn: str, tmp_path: Path) -> None:
@@ -137,10 +134,19 @@ def test_an_unmigrated_database_is_not_ready_and_then_is(empty_dsn: str, tmp_pat
             f"The database lacks {len(load_migrations())} migrations, from 0001_create_tables.sql on: run `migrate`."
         ]
         assert (call.status_code, call.json()["code"], call.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
+        assert gauges(service) == {"ready": 0, "database_up": 1, "migrations_pending": len(load_migrations())}
 
         asyncio.run(migrate(empty_dsn))
         service.wait_until("/startupz", 200)
         service.wait_until("/readyz", 200)
+        assert gauges(service) == {"ready": 1, "database_up": 1, "migrations_pending": 0}
+
+
+def gauges(service: Service) -> dict[str, float]:
+    """What `/metrics` says of the database."""
+    text = requests.get(service.operations + "/metrics", timeout=5).text
+    found = re.findall(r"^flow_pipelines_(ready|database_up|migrations_pending) (\S+)$", text, re.MULTILINE)
+    return {name: float(value) for name, value in found}
 
 
 def test_the_database_goes_away_and_comes_back(tmp_path: Path) -> None:
@@ -166,6 +172,7 @@ def test_the_database_goes_away_and_comes_back(tmp_path: Path) -> None:
         assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
         assert refused.headers["Retry-After"] == "1"
         assert "postgres" not in refused.text
+        assert gauges(service) == {"ready": 0, "database_up": 0, "migrations_pending": 0}
 
         with embedded_postgres(data, FAST):
             service.wait_until("/readyz", 200)
@@ -359,6 +366,8 @@ def test_what_is_no_http_is_answered_and_logged_like_everything_else(service: Se
     wait_for(lambda: len(of_request(service, failure["request_id"])) == 1)
     assert of_request(service, failure["request_id"])[0]["route"] == "malformed"
     assert "hidden" not in service.log.read_text()
+    metrics = requests.get(service.operations + "/metrics", timeout=5).text
+    assert 'flow_pipelines_refusals_total{reason="malformed"}' in metrics
 
 
 def test_console_lines_where_they_are_asked_for(dsn: str, tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""The time that a request may take, kept by one timer for all: a timer each would be the dearest part of most."""
+
+import asyncio
+from types import TracebackType
+
+
+class Deadlines:
+    """Ends tasks that take longer than they all may, as `asyncio.timeout` would.
+
+    As all may take equally long, who began first must end first: the timer is only ever set for the oldest.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._running: dict[Deadline, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> "Deadline":
+        """A context that the running task must leave in time.
+
+        Raises:
+            TimeoutError: on leaving it, when it did not.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = Deadline(self._running, loop.time() + self._seconds)
+        if self._timer is None:
+            self._timer = loop.call_at(deadline.at, self._expire)
+        return deadline
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        for deadline in [*self._running]:
+            if deadline.at > loop.time():
+                self._timer = loop.call_at(deadline.at, self._expire)
+                return
+            deadline.expire()
+
+
+class Deadline:
+    """One task's."""
+
+    __slots__ = ("_cancelling", "_expired", "_running", "_task", "at")
+
+    def __init__(self, running: "dict[Deadline, None]", at: float) -> None:
+        self.at = at
+        self._running = running
+        self._expired = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - requests are handled by tasks
+        self._task, self._cancelling = task, task.cancelling()
+        self._running[self] = None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._running.pop(self, None)
+        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def expire(self) -> None:
+        """Cancel the task, wherever it waits."""
+        self._running.pop(self, None)
+        self._expired = True
+        self._task.cancel()

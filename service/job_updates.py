@@ -1,0 +1,103 @@
+"""Updates of jobs that are decided before the job is seen: those that wait at the same moment share one statement."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from service.authentication import Known
+from service.database import Database, timed
+from service.kept import AsOf, Kept
+from service.permissions import Role, executable_pipelines, premise_of_update
+from service.repositories import jobs, pipelines
+from service.repositories.audit import Actor
+from service.repositories.jobs import Update
+from service.together import Together
+
+MOST_KEPT: Final = 8 * 2**20
+"""Bytes of what callers may execute."""
+BYTES_OF_ONE: Final = 400
+"""Of a pipeline in that: its id in a set, and in a text."""
+MOST_TOGETHER: Final = 64
+"""Updates in one statement."""
+MOST_WITHIN: Final = 250
+"""Pipelines that a job of somebody else may be in: whoever may execute more has it seen first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executable:
+    """The pipelines that a caller sees and may execute, and the state at which that is so."""
+
+    pipelines: frozenset[UUID]
+    within: str
+    """The same as an array of PostgreSQL; none if they are too many to be sent with every update."""
+    as_of: AsOf
+
+
+class JobUpdates:
+    """Decides updates by what the caller may execute, as it is kept in memory or else read, and makes them together.
+
+    Two updates of one job go in turn.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._executable: Kept[Executable] = Kept(MOST_KEPT)
+        self.asked: Together[Update, list[str] | None] = Together(
+            self._update, most=MOST_TOGETHER, apart=lambda update: (update.organization_id, update.job_id)
+        )
+
+    async def update(self, known: Known, actor: Actor, job_id: str, wanted: Sequence[UUID]) -> list[str] | None:
+        """Put a job into exactly these pipelines, each of them once; returns their names.
+
+        None if nothing was done: it takes a look at the job to decide, or what was decided by has changed, or somebody
+        else is changing the job.
+        """
+        caller = known.caller
+        executable = await self._executable_by(known) if caller.role is Role.MEMBER else _NOTHING
+        premise = premise_of_update(caller, executable.pipelines, wanted)
+        if premise is None:
+            return None
+        update = Update(
+            caller.organization_id,
+            job_id,
+            caller.user_id,
+            _array(known.revisions),
+            executable.as_of.until,
+            _array(wanted),
+            None if premise.pipelines is None else executable.within,
+            actor.name,
+            actor.token_id,
+            actor.request_id,
+        )
+        with timed():
+            return await self.asked.ask(update)
+
+    async def _executable_by(self, known: Known) -> Executable:
+        caller, key = known.caller, (known.caller.user_id, known.caller.scopes)
+        kept = self._executable.find(key, known.revisions, known.now)
+        if kept is not None:
+            return kept
+        async with self._database.connection() as connection:
+            listing = await pipelines.list_granted(connection, caller.organization_id, caller.user_id)
+        found = executable_pipelines(caller, {pipeline.id: pipeline.granted for pipeline in listing.pipelines})
+        within = _array(found if len(found) <= MOST_WITHIN else ())
+        executable = Executable(found, within, listing.as_of)
+        if listing.as_of.revisions == known.revisions:
+            self._executable.keep(key, executable, listing.as_of, len(found) * BYTES_OF_ONE)
+        return executable
+
+    async def _update(self, updates: Sequence[Update]) -> Sequence[list[str] | None]:
+        async def update() -> Sequence[list[str] | None]:
+            async with self._database.connection() as connection:
+                return await jobs.update_each(connection, updates)
+
+        return await self._database.run(update, only_reads=False)
+
+
+_NOTHING: Final = Executable(frozenset(), "{}", AsOf((), None))
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array of PostgreSQL of what needs no quotes."""
+    return f"{{{','.join(map(str, values))}}}"

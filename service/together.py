@@ -1,0 +1,88 @@
+"""Those who ask at the same moment share one statement: it serves dozens of requests under load, and one when idle."""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from service.database import timed
+from service.metrics import SECONDS, SHARERS, Histogram
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+class Together(Generic[Question, Answer]):
+    """Answers the questions that wait at the same moment with one another.
+
+    At most one batch is under way. Who comes meanwhile waits for the next, so that nobody is given an answer that began
+    before they asked. A failure is only theirs whose batch failed, and who leaves harms nobody else.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]],
+        *,
+        most: int,
+        apart: Callable[[Question], Hashable] | None = None,
+    ) -> None:
+        """Ask by a function that gives as many answers as it is given questions, in their order.
+
+        Args:
+            answer: has a deadline of its own.
+            most: questions in one batch.
+            apart: questions for which it gives the same go in turn, in different batches.
+        """
+        self._answer = answer
+        self._most = most
+        self._apart = apart
+        self.sharers = Histogram(SHARERS)
+        """How many questions shared each batch."""
+        self.durations = Histogram(SECONDS)
+        """How long each batch took."""
+        self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
+        self._answering: asyncio.Task[None] | None = None
+
+    def ask(self, question: Question) -> "asyncio.Future[Answer]":
+        """The answer to come, or the failure of its batch."""
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, answer))
+        if self._answering is None:
+            # In a context of its own: what it does is not the first one's alone.
+            self._answering = asyncio.create_task(self._answer_all(), context=contextvars.Context())
+        return answer
+
+    async def _answer_all(self) -> None:
+        """One batch after the other, for as long as anybody waits."""
+        try:
+            while batch := self._take():
+                self.sharers.observe(len(batch))
+                try:
+                    with timed(self.durations):
+                        answers = await self._answer([question for question, _ in batch])
+                except Exception as error:
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error)
+                else:
+                    for (_, future), answer in zip(batch, answers, strict=True):
+                        if not future.done():
+                            future.set_result(answer)
+        finally:
+            self._answering = None
+
+    def _take(self) -> "list[tuple[Question, asyncio.Future[Answer]]]":
+        """The next batch, without those who have left."""
+        waiting = [(question, future) for question, future in self._waiting if not future.done()]
+        if self._apart is None:
+            batch, self._waiting = waiting[: self._most], waiting[self._most :]
+            return batch
+        batch, self._waiting, keys = [], [], set()
+        for question, future in waiting:
+            key = self._apart(question)
+            if len(batch) < self._most and key not in keys:
+                batch.append((question, future))
+                keys.add(key)
+            else:
+                self._waiting.append((question, future))
+        return batch

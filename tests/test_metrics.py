@@ -1,0 +1,296 @@
+"""What `/metrics` says after known calls, and that no client can make it grow."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import get_args
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_plain
+
+import service
+from service import __version__
+from service.app import DATABASE, ENDPOINTS, create_app
+from service.authentication import Authentication
+from service.database import open_database
+from service.errors import Unavailable
+from service.exposition import exposition
+from service.health import HEALTH, Health, operations_app
+from service.metrics import OTHER, Histogram, Histograms
+from service.middleware import REQUESTS
+from service.repositories.grants import Kind
+from service.routes import ROUTES
+from service.settings import Settings
+from tests.conftest import Client
+from tests.factories import World, bearer
+from tests.test_database import CONFLICT, LOST, Flaky
+
+LIST = "/api/v1/flow/pipeline"
+DURATION = "http_server_request_duration_seconds"
+
+Samples = dict[tuple[str, frozenset[str]], float]
+
+
+@dataclass
+class Running:
+    """A service of its own, whose counters no other test moves."""
+
+    client: Client
+    operations: Client
+
+    @property
+    def app(self) -> web.Application:
+        assert self.client.app is not None
+        return self.client.app
+
+    async def text(self) -> str:
+        answer = await self.operations.get("/metrics")
+        assert answer.status == 200
+        return await answer.text()
+
+    async def samples(self) -> Samples:
+        """By name and the values of the labels, which all differ."""
+        families = parse_plain(await self.text())
+        return {
+            (sample.name, frozenset(sample.labels.values())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+
+    async def value(self, name: str, *labels: str) -> float | None:
+        return (await self.samples()).get((name, frozenset(labels)))
+
+
+@pytest.fixture
+async def running(settings: Settings, service_dsn: str) -> AsyncIterator[Running]:
+    settings = replace(settings, database_pool_size=2)
+    async with open_database(service_dsn, settings) as database:
+        app = create_app(settings, database, Health(database, settings.ready_timeout))
+        operations = operations_app(app[HEALTH], exposition(app))
+        async with TestClient(TestServer(app)) as client, TestClient(TestServer(operations)) as other:
+            yield Running(client, other)
+
+
+def test_a_histogram_counts_a_value_in_the_first_bucket_that_holds_it() -> None:
+    histogram = Histogram((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 2.0, 7.0):
+        histogram.observe(value)
+
+    assert (histogram.counts, histogram.total) == ([2, 2, 1], 12.0)
+
+
+def test_histograms_are_made_when_they_are_asked_for() -> None:
+    histograms = Histograms((1.0,))
+    histograms["a"].observe(0.5)
+
+    assert histograms["a"].counts == [1, 0]
+    assert list(histograms) == ["a"]
+
+
+async def test_both_formats_can_be_read(running: Running) -> None:
+    await running.client.get(LIST)
+    plain = await running.operations.get("/metrics")
+    accepted = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    open_ = await running.operations.get("/metrics", headers=accepted)
+
+    assert plain.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert open_.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    openmetrics = parse_openmetrics(await open_.text())  # type: ignore[no-untyped-call] # this parser has no types
+    names = {sample.name for family in openmetrics for sample in family.samples}
+    assert names == {sample.name for family in parse_plain(await plain.text()) for sample in family.samples}
+
+
+async def test_requests_by_method_route_and_status(running: Running, world: World) -> None:
+    ada = await world.user()
+    for _ in range(3):
+        await running.client.get(LIST, headers=ada.headers)
+    await running.client.get(f"/api/v1/jobs/{'x' * 20}", headers=ada.headers)
+    await running.client.head(LIST, headers=ada.headers)
+
+    samples = await running.samples()
+
+    counts = {labels: value for (name, labels), value in samples.items() if name == DURATION + "_count"}
+    assert counts == {
+        frozenset({"GET", LIST, "200"}): 3,
+        frozenset({"HEAD", LIST, "200"}): 1,
+        frozenset({"GET", "/api/v1/jobs/{job_id}", "404"}): 1,
+    }
+    assert samples[DURATION + "_bucket", frozenset({"GET", LIST, "200", "+Inf"})] == 3
+    assert samples[DURATION + "_sum", frozenset({"GET", LIST, "200"})] > 0
+    assert samples["http_server_active_requests", frozenset()] == 0
+
+
+async def test_a_request_under_way_is_active(running: Running, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, go = await world.user(), asyncio.Event()
+    authenticate = Authentication.authenticate
+
+    async def held(self: Authentication, authorization: str | None) -> object:
+        await go.wait()
+        return await authenticate(self, authorization)
+
+    monkeypatch.setattr(Authentication, "authenticate", held)
+    call = asyncio.create_task(running.client.get(LIST, headers=ada.headers))
+    while running.app[REQUESTS].active == 0:  # noqa: ASYNC110 - nothing tells when it has begun
+        await asyncio.sleep(0)
+    before = await running.value("http_server_active_requests")
+    go.set()
+    await call
+
+    assert (before, await running.value("http_server_active_requests")) == (1, 0)
+
+
+async def test_refusals_by_reason(running: Running, world: World) -> None:
+    ada, pipeline = await world.user(), await world.pipeline()
+    narrow = bearer(await world.token(ada.id, scopes=1))
+    await running.client.get(LIST)
+    await running.client.get(LIST, headers=bearer("fp_unknown"))
+    await running.client.get(LIST + "?page_size=0", headers=ada.headers)
+    await running.client.get(f"{LIST}/{pipeline}", headers=ada.headers)
+    await running.client.post(LIST, headers=ada.headers, json={"name": "x"})
+    await running.client.get("/api/v1/tokens", headers=narrow)
+    await running.client.delete("/api/v1/flow/pipeline", headers=ada.headers)
+    await running.client.get(LIST, headers=ada.headers)
+
+    samples = await running.samples()
+
+    assert {labels: value for (name, labels), value in samples.items() if name == "flow_pipelines_refusals_total"} == {
+        frozenset({reason}): 1
+        for reason in (
+            "no_credentials",
+            "invalid_token",
+            "invalid_argument",
+            "not_found",
+            "permission_denied",
+            "insufficient_scope",
+            "method_not_allowed",
+        )
+    }
+
+
+async def test_answers_kept_in_memory(running: Running, world: World) -> None:
+    ada = await world.user()
+    for _ in range(3):
+        await running.client.get(LIST, headers=ada.headers)
+    await world.grant(await world.pipeline(), ada)
+    await running.client.get(LIST, headers=ada.headers)
+
+    samples = await running.samples()
+
+    lookups = {
+        labels: value for (name, labels), value in samples.items() if name.endswith("kept_answers_lookups_total")
+    }
+    assert lookups == {frozenset({"absent"}): 1, frozenset({"hit"}): 2, frozenset({"outdated"}): 1}
+    assert samples["flow_pipelines_kept_answers", frozenset()] == 1
+    assert samples["flow_pipelines_kept_answers_bytes", frozenset()] == running.app[ENDPOINTS].answers.bytes > 0
+    assert samples["flow_pipelines_kept_answers_limit_bytes", frozenset()] == 16 * 2**20
+    assert samples["flow_pipelines_kept_answers_evictions_total", frozenset()] == 0
+
+
+async def test_requests_that_share_a_question(running: Running, world: World) -> None:
+    ada = await world.user()
+    authentication = running.app[ENDPOINTS].authentication
+
+    await asyncio.gather(*(authentication.authenticate(f"Bearer {ada.token}") for _ in range(5)))
+
+    samples = await running.samples()
+    name = "flow_pipelines_shared_read_"
+    assert samples[name + "requests_sum", frozenset()] == 5
+    questions = samples[name + "requests_count", frozenset()]
+    assert questions == samples[name + "duration_seconds_count", frozenset()] < 5
+    assert samples[name + "requests_bucket", frozenset({"+Inf"})] == questions
+
+
+async def test_the_pool_and_those_who_wait_for_it(running: Running) -> None:
+    database = running.app[DATABASE]
+
+    async def take_one() -> None:
+        async with database.connection() as connection:
+            await connection.row("test.one", "SELECT 1")
+
+    async with database.connection(), database.connection():
+        waiting = asyncio.create_task(take_one())
+        while database.waiting == 0:  # noqa: ASYNC110 - nor when it waits
+            await asyncio.sleep(0)
+        size, pending = database.pool_size(), database.waiting
+    await waiting
+
+    assert (size.used, size.idle, size.most, pending) == (2, 0, 2, 1)
+    samples = await running.samples()
+    name = "db_client_connection_"
+    assert samples[name + "count", frozenset({"used"})] == 0
+    assert samples[name + "count", frozenset({"idle"})] == 2
+    assert samples[name + "max", frozenset()] == 2
+    assert samples[name + "pending_requests", frozenset()] == 0
+    assert samples[name + "wait_time_seconds_count", frozenset()] == 4, "three units of work, and the check of health"
+    assert samples["db_client_operation_duration_seconds_count", frozenset({"test.one"})] == 1
+
+
+async def test_retries_by_reason(running: Running) -> None:
+    database = running.app[DATABASE]
+    await database.run(Flaky(CONFLICT, CONFLICT), only_reads=False)
+    await database.run(Flaky(LOST), only_reads=True)
+    with pytest.raises(Unavailable):
+        await database.run(Flaky(LOST), only_reads=False)
+
+    assert await running.value("flow_pipelines_retries_total", "conflict") == 2
+    assert await running.value("flow_pipelines_retries_total", "connection_lost") == 1
+
+
+async def test_what_runs_and_whether_it_can_serve(running: Running) -> None:
+    samples = await running.samples()
+
+    assert samples["flow_pipelines_build_info", frozenset({__version__})] == 1
+    assert samples["flow_pipelines_ready", frozenset()] == 1
+    assert samples["flow_pipelines_database_up", frozenset()] == 1
+    assert samples["flow_pipelines_migrations_pending", frozenset()] == 0
+    assert samples["process_resident_memory_bytes", frozenset()] > 0
+    running.app[HEALTH].stopping = True
+    assert await running.value("flow_pipelines_ready") == 0
+
+
+async def test_two_applications_count_apart(running: Running, client: Client, world: World) -> None:
+    await client.get(LIST, headers=(await world.user()).headers)
+
+    assert await running.value(DURATION + "_count", "GET", LIST, "200") is None
+
+
+async def test_thousands_of_odd_requests_find_no_label_of_their_own(running: Running, world: World) -> None:
+    ada, random = await world.user(), Random(7)  # noqa: S311 - odd, not secret
+    methods = ("PROPFIND", "MKCOL", "REPORT", "UNLOCK", "GET", "DELETE", "PUT", "OPTIONS")
+
+    async def odd() -> None:
+        junk = "".join(random.choices("abcxyz0123456789{}%41~-_", k=random.randint(1, 60)))
+        path = random.choice((f"/{junk}", f"{LIST}/{junk}", f"/api/v1/jobs/{junk}", f"{LIST}?{junk}={junk}", LIST))
+        headers = random.choice((ada.headers, bearer("fp_" + junk), {"X-Request-Id": junk}, {"traceparent": junk}))
+        async with running.client.request(random.choice(methods), path, headers=headers) as answer:
+            await answer.read()
+
+    for _ in range(60):
+        await asyncio.gather(*(odd() for _ in range(50)))
+    samples = await running.samples()
+
+    durations = running.app[REQUESTS].durations
+    assert sum(sum(histogram.counts) for histogram in durations.values()) == 3000
+    labels = [key for key in durations if isinstance(key, tuple)]
+    assert {method for method, _, _ in labels} == {"GET", "DELETE", "PUT", "OPTIONS", OTHER}
+    assert {route for _, route, _ in labels} <= {route.path for route in ROUTES} | {"unmatched"}
+    assert {status for _, _, status in labels} <= {200, 400, 401, 403, 404, 405}
+    found = {summary for name, summary in samples if name == "db_client_operation_duration_seconds_count"}
+    assert found <= {frozenset({name}) for name in (*statement_names(), "begin", "rollback", "commit")}
+
+
+def statement_names() -> set[str]:
+    """Of all statements in the repositories: constants, but for whether a grant is a user's or a group's."""
+    found: set[str] = set()
+    for path in (Path(service.__file__).parent / "repositories").glob("*.py"):
+        for name in re.findall(r"connection\.(?:rows|row|execute)\(\s*([^,]+),", path.read_text()):
+            assert re.fullmatch(r'"[a-z_.]+"|f"[a-z_.]+_\{kind\}"', name), f"{path.name}: {name} may be anything"
+            found |= {name.removeprefix("f").strip('"').replace("{kind}", kind) for kind in get_args(Kind)}
+    assert len(found) > 20
+    return found
