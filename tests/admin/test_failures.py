@@ -116,3 +116,19 @@ async def test_a_job_s_unsaved_pipelines_are_asked_about(desk: Desk, client: Cli
         await visit.link("Users").click()
         await expect(visit.heading("Users")).to_be_visible()
     assert len((await As.member(client, ada).get("/jobs/4711")).body["job"]["flow_pipeline_infos"]) == 1
+
+
+async def test_copying_where_browsers_have_no_clipboard_for_pages(desk: Desk, world: World) -> None:
+    """As over HTTP without TLS, anywhere but on the machine itself."""
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
+    async with desk.visit(ada) as visit:
+        await visit.page.add_init_script(
+            "Object.defineProperty(Navigator.prototype, 'clipboard', {get: () => undefined})"
+        )
+        await visit.page.reload()
+        await visit.button("Copy the ID of Invoices").click()
+        await visit.said("Copied")
+        await expect(visit.button("Copy the ID of Invoices")).to_be_focused()
+        await visit.field("Search").focus()
+        await visit.page.keyboard.press("Control+v")
+        await expect(visit.field("Search")).to_have_value(str(pipeline))

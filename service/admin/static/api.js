@@ -100,7 +100,6 @@ function read({ status, tag, body }) {
 export const get = async (path, query, signal) => (await call("GET", path, { query, signal })).body;
 export const post = async (path, body, options) => (await call("POST", path, { ...options, body })).body;
 export const put = async (path, body, options) => (await call("PUT", path, { ...options, body })).body;
-export const patch = async (path, body, options) => (await call("PATCH", path, { ...options, body })).body;
 export const remove = async (path, options) => (await call("DELETE", path, options)).body;
 
 /** A path whose values are each one segment, whatever is in them. */

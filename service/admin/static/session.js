@@ -7,8 +7,19 @@
 
 const KEY = "flow-pipelines.token";
 
+const storage = available();
+
+/** The tab's storage; null where the browser is told to keep nothing, and then a reload signs out. */
+function available() {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
+}
+
 export const session = {
-  token: sessionStorage.getItem(KEY),
+  token: storage?.getItem(KEY) ?? null,
   /** The caller as /users/me tells; null until known. */
   me: null,
   /** Asks for another token after the last one was refused; rejects if none is given. Set by app.js. */
@@ -19,11 +30,11 @@ export const session = {
 export function keep(token, me) {
   session.token = token;
   session.me = me;
-  sessionStorage.setItem(KEY, token);
+  storage?.setItem(KEY, token);
 }
 
 /** The token is gone, here and in the browser's storage. */
 export function forget() {
   session.token = null;
-  sessionStorage.removeItem(KEY);
+  storage?.removeItem(KEY);
 }

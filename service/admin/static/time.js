@@ -33,7 +33,7 @@ export function ago(instant) {
 }
 
 /** How far a moment is from now: "in 7 days", "just now". */
-export function distance(date) {
+function distance(date) {
   const seconds = (date - Date.now()) / 1000;
   for (const [unit, size] of UNITS) {
     if (Math.abs(seconds) >= size) return RELATIVE.format(Math.round(seconds / size), unit);

@@ -59,20 +59,6 @@ export function textArea(name, label, { value = "", rows = 3, ...options } = {})
   };
 }
 
-export function selectField(name, label, choices, { value = "", ...options } = {}) {
-  const control = h(
-    "select",
-    {},
-    choices.map((choice) => h("option", { value: choice.value }, choice.word)),
-  );
-  control.value = value;
-  return {
-    ...around(name, label, control, options),
-    value: () => control.value,
-    set: (text) => (control.value = text),
-  };
-}
-
 /** Choices with a word and an explanation each: radio buttons, or check boxes if many of them may be taken. */
 export function choiceField(name, label, choices, { value, many = false } = {}) {
   const id = identifier(name);

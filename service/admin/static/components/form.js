@@ -35,12 +35,10 @@ export function form({
     fields.map((field) => field.element),
     h("footer", {}, cancel && button("Cancel", cancel), confirm),
   );
-  let busy = false;
 
   async function trySend() {
-    if (busy) return;
-    busy = true;
-    setBusy(true);
+    if (confirm.getAttribute("aria-disabled")) return;
+    confirm.setAttribute("aria-disabled", "true");
     showErrors({});
     replace(alert);
     try {
@@ -48,14 +46,8 @@ export function form({
     } catch (error) {
       await show(error);
     } finally {
-      busy = false;
-      setBusy(false);
+      confirm.removeAttribute("aria-disabled");
     }
-  }
-
-  function setBusy(value) {
-    confirm.setAttribute("aria-disabled", String(value));
-    element.classList.toggle("busy", value);
   }
 
   async function show(error) {
@@ -90,7 +82,6 @@ export function form({
     element,
     /** Show this above the fields. */
     alert: (content) => replace(alert, content),
-    showError: show,
     unsaved: () => snapshot(fields) !== initial,
   };
 }

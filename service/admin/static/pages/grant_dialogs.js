@@ -57,6 +57,7 @@ async function edit(pipeline, { title, submit, who = null, granted, tag = null, 
     fields: who ? [who, ...fields.all] : fields.all,
     submit,
     intro: fields.note,
+    blame: { NOT_FOUND: "who" },
     cancel: () => dialog.close(null),
     send: async (values) => {
       const chosen = who ? chosenGrantee(values.who) : null;

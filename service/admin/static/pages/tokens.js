@@ -103,6 +103,7 @@ async function createToken(username) {
       expiryField("expires_at", "Expires", { span: "90" }),
     ].filter(Boolean),
     submit: "Make the token",
+    blame: { NOT_FOUND: "username" },
     cancel: () => dialog.close(null),
     send: async ({ kind, ...values }) =>
       dialog.close(await post("/tokens", { ...values, scopes: kind === "all" ? null : values.scopes })),
