@@ -34,7 +34,7 @@ RULES: tuple[tuple[Literal["light", "dark"], dict[str, Any]], ...] = (
     ("dark", {"resultTypes": ["violations"], "runOnly": ["cat.color"]}),  # all else is the same in both
 )
 
-expect.set_options(timeout=10_000)
+expect.set_options(timeout=20_000)
 
 
 def find_browser() -> str | None:

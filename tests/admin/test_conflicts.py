@@ -104,6 +104,7 @@ async def test_a_grant_that_somebody_else_changed(desk: Desk, client: Client, wo
         await call("PUT", path, manager)
         await visit.page.reload()
         await visit.button("Take back what bob may do").click()
+        await expect(visit.dialog).to_be_visible()
         await call("PUT", path, {"permissions": []})
         await visit.dialog.get_by_role("button", name="Take it back").click()
         await expect(visit.dialog).to_contain_text("It is no longer as you have seen it: read it again.")

@@ -37,6 +37,21 @@ async def test_a_save_that_gets_no_answer(desk: Desk, world: World) -> None:
         await expect(visit.heading("Invoices")).to_be_visible()
 
 
+async def test_a_save_that_is_never_answered(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    async with desk.visit(ada) as visit:
+        await visit.button("Create pipeline").first.click()
+        await visit.field("Name").fill("Invoices")
+        await visit.page.clock.install()
+        await visit.page.route(API, lambda _: None)
+        await visit.dialog.get_by_role("button", name="Create pipeline").click()
+        await expect(visit.dialog.get_by_role("button", name="Create pipeline")).to_be_disabled()
+        await visit.page.clock.fast_forward(31_000)
+        await expect(visit.dialog).to_contain_text("it is not certain whether this was done")
+        await expect(visit.field("Name")).to_have_value("Invoices")
+        await expect(visit.dialog.get_by_role("button", name="Create pipeline")).to_be_enabled()
+
+
 async def test_a_service_that_is_not_available(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     await world.pipeline("Invoices")

@@ -2,6 +2,8 @@
 
 import { forget, session } from "./session.js";
 
+const ANSWER_WITHIN = 30_000; // milliseconds, longer than the service itself takes before it gives up
+
 /** An answer that is a failure, in the API's own words. */
 export class ApiError extends Error {
   constructor(status, body) {
@@ -62,6 +64,8 @@ async function send(method, path, { token, query = {}, body, ifMatch, ifNoneMatc
   for (const [key, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== "") address.searchParams.set(key, value);
   }
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), ANSWER_WITHIN);
   const headers = { Authorization: `Bearer ${token}` };
   if (ifMatch) headers["If-Match"] = ifMatch;
   if (ifNoneMatch) headers["If-None-Match"] = ifNoneMatch;
@@ -70,15 +74,17 @@ async function send(method, path, { token, query = {}, body, ifMatch, ifNoneMatc
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal,
+      signal: signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal,
       credentials: "omit",
       redirect: "error",
       cache: "no-store", // nothing of what is read stays behind in the browser's cache
     });
     return { status: response.status, tag: response.headers.get("ETag"), body: await json(response) };
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error.name === "AbortError" && !deadline.signal.aborted) throw error;
     throw new NoAnswer(method);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
