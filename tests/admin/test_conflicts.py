@@ -64,6 +64,7 @@ async def test_going_on_with_one_s_own_is_possible_once_it_was_seen(desk: Desk, 
 
 async def test_access_that_was_given_already_is_shown_and_not_replaced(desk: Desk, world: World) -> None:
     ada, bob, pipeline = await world.user("ada", role="admin"), await world.user("bob"), await world.pipeline()
+    await world.user("carol")
     async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
         await visit.button("Give access").first.click()
         await visit.choose(visit.box("To whom"), "bob", "bob")
@@ -73,6 +74,13 @@ async def test_access_that_was_given_already_is_shown_and_not_replaced(desk: Des
         await told(visit, "Read", "Read, Execute", "never", "never")
         granted = await world.raw.fetchval("SELECT access FROM user_grants WHERE pipeline_id = $1", pipeline)
         assert granted == READ
+        await visit.choose(visit.box("To whom"), "carol", "carol")
+        await visit.confirm("Give access")
+        await expect(visit.row("carol")).to_contain_text("Read, Execute")
+        await visit.button("Give access").click()
+        await visit.choose(visit.box("To whom"), "bob", "bob")
+        await visit.dialog.get_by_role("button", name="Give access").click()
+        await told(visit, "Read", "Read, Execute", "never", "never")
         await visit.button("Go on with mine").click()
         await visit.confirm("Give access")
         await expect(visit.row("bob")).to_contain_text("Read, Execute")
@@ -94,6 +102,19 @@ async def test_a_grant_that_somebody_else_changed(desk: Desk, client: Client, wo
         await visit.confirm("Save")
         assert (await call.get(path)).body["grant"]["is_manager"] is True
 
+        await visit.button("Change what bob may do").click()
+        await expect(visit.field("Manager")).to_be_checked()
+        await call("PUT", path, {"permissions": ["flow_pipeline:write"]})
+        await visit.dialog.get_by_role("button", name="Save").click()
+        await told(visit, "Read, Write", "Manager", "never", "never")
+        await visit.button("Take what is there").click()
+        await expect(visit.field("Manager")).not_to_be_checked()
+        assert [await visit.field(name).is_checked() for name in ("Read", "Execute", "Write", "Delete")] == [
+            True, False, True, False,
+        ]  # fmt: skip
+        await visit.dialog.get_by_role("button", name="Cancel").click()
+
+        await call("PUT", path, manager)
         await visit.button("Change what bob may do").click()
         await visit.field("Manager").uncheck()
         await call("DELETE", path)

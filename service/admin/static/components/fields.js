@@ -75,6 +75,7 @@ export function choiceField(name, label, choices, { value, many = false } = {}) 
     });
     return {
       box,
+      always: Boolean(choice.always),
       row: h(
         "div",
         { class: "choice" },
@@ -99,7 +100,7 @@ export function choiceField(name, label, choices, { value, many = false } = {}) 
     name,
     element: group,
     value: () => (many ? taken() : taken()[0]),
-    set: (wanted) => boxes.forEach(({ box }) => (box.checked = box.disabled || [wanted].flat().includes(box.value))),
+    set: (wanted) => boxes.forEach(({ box, always }) => (box.checked = always || [wanted].flat().includes(box.value))),
     focus: () => boxes.find(({ box }) => !box.disabled)?.box.focus(),
     showErrors: (reasons) => {
       replace(errors, reasons.join(" "));

@@ -45,13 +45,17 @@ export async function changeGrant(pipeline, where, grant) {
     title: sentence`What ${grant.group ?? grant.username} may do`,
     submit: "Save",
     granted: body.grant,
-    tag,
+    seen: { address, tag },
     locate: () => address,
   });
 }
 
-/** The dialog of both. Who gives something new expects nothing there: what is there is shown, and not overwritten. */
-async function edit(pipeline, { title, submit, who = null, granted, tag = null, locate }) {
+/**
+ * The dialog of both. Who gives something new expects nothing there: what is there is shown, and not overwritten.
+ *
+ * @param seen the grant that the person has seen, by its address and tag
+ */
+async function edit(pipeline, { title, submit, who = null, granted, seen = {}, locate }) {
   const fields = grantFields(pipeline, granted);
   const asking = form({
     fields: who ? [who, ...fields.all] : fields.all,
@@ -60,18 +64,19 @@ async function edit(pipeline, { title, submit, who = null, granted, tag = null, 
     blame: { NOT_FOUND: "who" },
     cancel: () => dialog.close(null),
     send: async (values) => {
-      const chosen = who ? chosenGrantee(values.who) : null;
+      const address = locate(who && chosenGrantee(values.who));
       const { permissions, is_manager: isManager = false, expires_at: expires } = values;
-      const condition = tag ? { ifMatch: tag } : { ifNoneMatch: "*" };
-      await call("PUT", locate(chosen), {
+      const condition = seen.address === address && seen.tag ? { ifMatch: seen.tag } : { ifNoneMatch: "*" };
+      await call("PUT", address, {
         body: { permissions, is_manager: isManager, expires_at: expires },
         ...condition,
       });
       dialog.close(true);
     },
     conflict: async () => {
-      const found = await present(locate(who?.value()));
-      tag = found?.tag ?? null;
+      const address = locate(who?.value());
+      const found = await present(address);
+      seen = { address, tag: found?.tag };
       return conflictNotice({
         says: who ? "Access was given already." : "Somebody else has changed this meanwhile.",
         rows: compare(found?.grant, fields),

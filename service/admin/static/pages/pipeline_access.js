@@ -52,7 +52,7 @@ const columns = (pipeline, where, changed) => [
         ? h("span", { class: "muted" }, "Never")
         : isPast(end)
           ? badge("Expired", "warning")
-          : h("span", { title: "" }, time(end), " (", ago(end), ")"),
+          : h("span", {}, time(end), " (", ago(end), ")"),
   },
   {
     label: "",
