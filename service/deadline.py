@@ -2,6 +2,7 @@
 
 import asyncio
 from types import TracebackType
+from typing import Any
 
 
 class Deadlines:
@@ -21,8 +22,10 @@ class Deadlines:
         Raises:
             TimeoutError: on leaving it, when it did not.
         """
-        loop = asyncio.get_running_loop()
-        deadline = Deadline(self._running, loop.time() + self._seconds)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - requests are handled by tasks
+        loop = task.get_loop()
+        deadline = Deadline(self._running, task, loop.time() + self._seconds)
         if self._timer is None:
             self._timer = loop.call_at(deadline.at, self._expire)
         return deadline
@@ -42,15 +45,14 @@ class Deadline:
 
     __slots__ = ("_cancelling", "_expired", "_running", "_task", "at")
 
-    def __init__(self, running: "dict[Deadline, None]", at: float) -> None:
+    def __init__(self, running: "dict[Deadline, None]", task: "asyncio.Task[Any]", at: float) -> None:
         self.at = at
         self._running = running
+        self._task = task
+        self._cancelling = task.cancelling()
         self._expired = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - requests are handled by tasks
-        self._task, self._cancelling = task, task.cancelling()
         self._running[self] = None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

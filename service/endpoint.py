@@ -48,7 +48,7 @@ class Endpoints:
         reader = Reader(route.request())
 
         async def handle(request: web.Request) -> web.Response:
-            known = await self._known(request)
+            known = await self._known(request, route)
             may_keep = route.kept and not request.query_string
             if may_keep:
                 kept = self._kept(request, known)
@@ -66,9 +66,10 @@ class Endpoints:
 
         return handle
 
-    async def _known(self, request: web.Request) -> Known:
-        known = await self.authentication.authenticate(request.headers.get("Authorization"))
+    async def _known(self, request: web.Request, route: Route) -> Known:
         observation = observed()
+        observation.route = route.path
+        known = await self.authentication.authenticate(request.headers.get("Authorization"))
         observation.organization_id, observation.user_id = known.caller.organization_id, known.caller.user_id
         self._token_use.note(known)
         return known

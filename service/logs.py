@@ -1,6 +1,7 @@
 """How log lines look: one JSON object a line for machines, coloured text for a person at a terminal.
 
-An event's name is a constant and its values are keywords: identifiers, never objects, and never a token.
+An event's name is a constant and its values are keywords: identifiers, never objects, and never a token. A line with
+many of them gives them as one mapping, `fields`: structlog copies keywords four times on their way.
 """
 
 import logging
@@ -31,10 +32,12 @@ def configure_logs(settings: Settings) -> None:
 
 def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
     """One line, which begins with when, how grave and what. The only processor: each costs every request a call."""
+    name, fields = event.pop("event"), event.pop("fields", _NO_FIELDS)
     line: structlog.typing.EventDict = {
         "timestamp": datetime.now(UTC),
         "level": level,
-        "event": event.pop("event"),
+        "event": name,
+        **fields,
         **event,
     }
     if "exc_info" in line:
@@ -42,8 +45,15 @@ def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
     return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z)
 
 
+def flat(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """The same event with its `fields` as values of its own."""
+    return {**event.pop("fields", _NO_FIELDS), **event}
+
+
+_NO_FIELDS: Final[dict[str, Any]] = {}
 _JSON: Final[list[Any]] = [_as_json]
 _CONSOLE: Final[list[Any]] = [
+    flat,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.dev.ConsoleRenderer(),

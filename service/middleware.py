@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
+from structlog.typing import FilteringBoundLogger
 
 from service import errors
 from service.deadline import Deadlines
@@ -18,8 +19,6 @@ from service.metrics import Requests
 from service.observation import Observation, current_observation
 from service.routes import ROUTES
 from service.settings import Settings
-
-log = structlog.get_logger()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,6 +35,7 @@ _DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.do
 def observe_requests(settings: Settings, requests: Requests) -> Middleware:
     """The one middleware."""
     deadlines = Deadlines(settings.request_timeout)
+    log = structlog.get_logger().bind()  # once: each use of one that is not bound yet costs as much as a line
 
     async def answer(request: web.Request, handler: Handler, observation: Observation) -> web.StreamResponse:
         """The handler's answer; or the failure's, whatever it was."""
@@ -57,7 +57,8 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
         requests.active += 1
         try:
             response = await answer(request, handler, observation)
-            if request.transport is None or request.transport.is_closing():
+            transport = request.transport
+            if transport is None or transport.is_closing():
                 observation.client_left()
         except asyncio.CancelledError:
             observation.client_left()
@@ -65,7 +66,7 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
         finally:
             current_observation.reset(context)
             requests.active -= 1
-            _end(request, observation, requests)
+            _end(request, observation, requests, log)
         response.headers["X-Request-Id"] = observation.request_id
         response.headers["Server"] = SERVER
         return response
@@ -119,9 +120,9 @@ def _template(request: web.Request) -> str:
     return resource.canonical if resource else "unmatched"
 
 
-def _end(request: web.Request, observation: Observation, requests: Requests) -> None:
+def _end(request: web.Request, observation: Observation, requests: Requests, log: FilteringBoundLogger) -> None:
     """Count the request, and write its line."""
-    route, seconds = _template(request), perf_counter() - observation.started
+    route, seconds = observation.route or _template(request), perf_counter() - observation.started
     requests.ended(request.method, route, observation, seconds)
     fields = {
         "method": request.method,
@@ -141,8 +142,8 @@ def _end(request: web.Request, observation: Observation, requests: Requests) -> 
     if observation.error:
         fields["error"] = observation.error
     if observation.fault:
-        log.error("request", **fields, exc_info=observation.fault)
+        log.error("request", fields=fields, exc_info=observation.fault)
     elif observation.status >= 500:
-        log.warning("request", **fields)
+        log.warning("request", fields=fields)
     else:
-        log.info("request", **fields)
+        log.info("request", fields=fields)

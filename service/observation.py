@@ -14,6 +14,8 @@ class Observation:
 
     request_id: str
     trace_id: str | None = None
+    route: str | None = None
+    """The path of the operation, its parameters by their names; None for what is no operation."""
     started: float = field(default_factory=perf_counter)
     organization_id: UUID | None = None
     user_id: UUID | None = None

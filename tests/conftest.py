@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -21,7 +22,6 @@ from service.app import create_app
 from service.database import Database, open_database
 from service.embedded import SERVICE_ROLE, embedded_postgres
 from service.health import Health
-from service.metrics import Requests
 from service.migrate import migrate
 from service.observation import Observation
 from service.settings import Settings, read_settings
@@ -132,9 +132,9 @@ def observations(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
     noted: list[Observation] = []
     end = middleware._end
 
-    def keep(request: web.Request, observation: Observation, requests: Requests) -> None:
+    def keep(request: web.Request, observation: Observation, *others: Any) -> None:
         noted.append(observation)
-        end(request, observation, requests)
+        end(request, observation, *others)
 
     monkeypatch.setattr(middleware, "_end", keep)
     return noted

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.app import create_app
 from service.database import Database, open_database
 from service.health import Health
-from service.logs import configure_logs
+from service.logs import configure_logs, flat
 from service.repositories import pipelines
 from service.settings import Settings
 from tests.conftest import Client
@@ -24,13 +24,13 @@ LIST = "/api/v1/flow/pipeline"
 
 @pytest.fixture
 def log() -> Iterator[list[structlog.typing.EventDict]]:
-    with structlog.testing.capture_logs() as lines:
+    with structlog.testing.capture_logs(processors=[flat]) as lines:
         yield lines
 
 
 @pytest.fixture
 async def hasty_client(settings: Settings, database: Database) -> AsyncIterator[Client]:
-    app = create_app(replace(settings, request_timeout=0.05), database, Health(database, 1))
+    app = create_app(replace(settings, request_timeout=0.5), database, Health(database, 1))
     async with TestClient[web.Request, web.Application](TestServer(app)) as opened:
         yield opened
 
