@@ -7,13 +7,14 @@ ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(e
 EPOCH = $(shell git log -1 --format=%ct)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
+PROMETHEUS = $(or $(patsubst %/promtool,%,$(shell command -v promtool)),.tools/prometheus/usr/bin)
 TOOLS := $(VENV)/.deployment-tools
 CHECKOV := $(VENV)/checkov
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check format lint types migrate schema lock upgrade-check bench manifests image image-base image-check
+.PHONY: help venv run test check browser format lint types migrate schema lock upgrade-check bench manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +44,13 @@ run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded P
 test: venv $(TOOLS) ## Run all tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
-check: format lint types test ## Everything that CI runs
+check: format lint types browser test ## Everything that CI runs
+
+browser: ## Install Debian's Chromium, which tests the admin page, if no browser is there (as root)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-core; } || \
+	  echo "make: NO BROWSER, AND NONE CAN BE INSTALLED HERE: the admin page will not be tested." >&2
 
 format: venv ## Check the format (make format FIX=1 mends it)
 	$(BIN)/ruff format $(if $(FIX),,--check) service tests
@@ -89,10 +96,25 @@ image-check: venv ## Build the image twice, compare, and run it without any righ
 	@cat $(VENV)/image.first && cmp $(VENV)/image.first $(VENV)/image.second
 	ENGINE=$(ENGINE) IMAGE=flow-pipelines:$(VERSION) $(BIN)/python -m pytest -p no:cacheprovider tests/image/check.py
 
+monitoring: $(PROMETHEUS)/promtool ## Check and test the alert rules by promtool
+	$< check config deploy/monitoring/prometheus.yaml
+	$< test rules deploy/monitoring/*_test.yaml
+
+scrape: venv $(PROMETHEUS)/promtool ## Have a real Prometheus scrape a running service, and ask it all that rules and dashboard ask
+	@$(BIN)/python -m tests.monitoring $(PROMETHEUS)/prometheus
+
+.tools/prometheus/usr/bin/promtool:
+	@command -v apt-get >/dev/null || { echo "make: Prometheus is needed, 2.42 or newer: put prometheus and promtool on the PATH." >&2; exit 2; }
+	@echo "Unpacking Debian's prometheus into .tools; nothing is installed or started ..."
+	@mkdir -p .tools/download
+	@cd .tools/download && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; }
+	@dpkg-deb -x .tools/download/prometheus_*.deb .tools/prometheus
+
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
-	$(LOCK) pyproject.toml --group development -c requirements/runtime.txt -o requirements/development.txt
+	$(LOCK) pyproject.toml --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
+	$(LOCK) pyproject.toml --extra tracing --group development -c requirements/tracing.txt -o requirements/development.txt
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
 	$(LOCK) --group policies -o requirements/policies.txt
