@@ -20,10 +20,8 @@ def hit_rate(dsn: str, data: Path, directory: Path, connections: int, seconds: i
     """The share of lists that were answered from memory, and how many changes a second were made."""
     some = directory / "one-organization"
     some.mkdir(exist_ok=True)
-    tokens = (data / "tokens.txt").read_text().split()
-    (some / "tokens.txt").write_text(
-        "\n".join(tokens[: len(tokens) // 4]) + "\n"
-    )  # dataset.py makes four organizations
+    tokens = (data / "tokens.txt").read_text().split()  # by organization, of which dataset.py makes four
+    (some / "tokens.txt").write_text("\n".join(tokens[: len(tokens) // 4]) + "\n")
     with running_service(directory, dsn) as service:
         service.wait_until("/readyz", 200)
         load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds + 3}s", "-s", str(HERE / "calls.lua"), service.api]
