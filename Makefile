@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check format lint types migrate schema lock bench image
+.PHONY: help venv run test plans check format lint types migrate schema lock bench image
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded P
 
 test: venv ## Run all tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+plans: venv ## Test how statements are planned on 5 million records (the first time takes minutes to load them)
+	@$(BIN)/python -m tests.plans
+	@PLANS=large $(BIN)/python -m pytest -q -s tests/plans
 
 check: format lint types test ## Everything that CI runs
 
