@@ -122,6 +122,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self.connection_type: Callable[..., Connection] = Connection
         self.waiting = 0
         """How many wait for a connection."""
         self.waits = Histogram(SECONDS)
@@ -146,7 +147,7 @@ class Database:
         """
         raw = await self._acquire()
         try:
-            yield Connection(raw, self.durations)
+            yield self.connection_type(raw, self.durations)
         except BaseException as error:
             if _breaks(error):
                 with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
@@ -248,6 +249,15 @@ async def _keep_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
     """
 
 
+def session_settings(settings: Settings) -> dict[str, str]:
+    """What each connection asks of the server from its start, by the names of PostgreSQL's parameters."""
+    return {
+        "application_name": "flow-pipelines",
+        "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{settings.request_timeout * 1000:.0f}",
+    }
+
+
 @asynccontextmanager
 async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]:
     """The database behind a pool that connects when it is first needed, so that it may be down at the start.
@@ -263,11 +273,7 @@ async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]
             timeout=CONNECT_TIMEOUT,
             command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
             reset=_keep_as_it_is,
-            server_settings={
-                "application_name": "flow-pipelines",
-                "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
-                "idle_in_transaction_session_timeout": f"{settings.request_timeout * 1000:.0f}",
-            },
+            server_settings=session_settings(settings),
         )
         await pool
     except ValueError as error:
