@@ -370,3 +370,31 @@ async def test_without_indexes_the_scan_is_found(
 
     with pytest.raises(AssertionError, match="Seq Scan"):
         await assert_reached_by(filled.raw, plan, expected, "without indexes")
+
+
+async def test_a_page_of_jobs_costs_what_the_member_sees(filled: Filled, settings: Settings) -> None:
+    """It does not walk along all jobs of the organization to find those few."""
+    organization_id, user_id = await filled.organization_id(), filled.targets[0].user_id
+
+    async def send(filled: Filled, recorder: Recorder, _: Settings) -> None:
+        listing = await pipelines.list_granted(recorder, organization_id, user_id)
+        readable = [pipeline.id for pipeline in listing.pipelines]
+        assert await jobs.page(
+            recorder,
+            organization_id,
+            user_id,
+            everything=False,
+            readable=readable,
+            pipeline_id=None,
+            owner_id=None,
+            after=None,
+            limit=101,
+        )
+
+    statement = await statement_of(filled, settings, "jobs.page", send)
+    explained = await filled.raw.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}", *statement.arguments)
+    result = json.loads(explained)[0]
+    run = [node for node in nodes_of(result["Plan"]) if node["Actual Loops"]]
+
+    print(f"jobs.page: {result['Execution Time']} ms, {sorted({n['Index Name'] for n in run if 'Index Name' in n})}")
+    assert not [node for node in run if node.get("Index Name") == "jobs_by_age" or "Seq" in node["Node Type"]]
