@@ -14,7 +14,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test plans check format lint types migrate schema lock upgrade-check bench manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test plans check browser format lint types migrate schema lock upgrade-check bench manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,7 +48,13 @@ plans: venv ## Test how statements are planned on 5 million records (the first t
 	@$(BIN)/python -m tests.plans
 	@PLANS=large $(BIN)/python -m pytest -q -s tests/plans
 
-check: format lint types test ## Everything that CI runs
+check: format lint types browser test ## Everything that CI runs
+
+browser: ## Install Debian's Chromium, which tests the admin page, if no browser is there (as root)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-core; } || \
+	  echo "make: NO BROWSER, AND NONE CAN BE INSTALLED HERE: the admin page will not be tested." >&2
 
 format: venv ## Check the format (make format FIX=1 mends it)
 	$(BIN)/ruff format $(if $(FIX),,--check) service tests
