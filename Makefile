@@ -14,7 +14,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check browser format lint types migrate schema lock upgrade-check bench manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test plans check browser format lint types migrate schema lock upgrade-check bench manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded P
 
 test: venv $(TOOLS) ## Run all tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+plans: venv ## Test how statements are planned on 5 million records (the first time takes minutes to load them)
+	@$(BIN)/python -m tests.plans
+	@PLANS=large $(BIN)/python -m pytest -q -s tests/plans
 
 check: format lint types browser test ## Everything that CI runs
 

@@ -218,6 +218,10 @@ _PAGE: Final = """
 """
 
 
+FEW: Final = 5000
+"""As many jobs as are better read, and sorted by age, than looked for among all of an organization."""
+
+
 async def page(
     connection: Connection,
     organization_id: UUID,
@@ -230,16 +234,41 @@ async def page(
     after: Sequence[Any] | None,
     limit: int,
 ) -> list[Job]:
-    """Jobs, newest first: all of them, or a user's own and those in one of the pipelines that they may read."""
+    """Jobs, newest first: all of them, or a user's own and those in one of the pipelines that they may read.
+
+    Who sees few is given them by what makes them visible; who sees many, or all, by walking from the newest on, as
+    there the next one is near. Only one of the two is run.
+    """
     rows = await connection.rows(
         "jobs.page",
         f"""
-        {_PAGE}
-          AND ($7 OR j.owner_id = $2 OR EXISTS (
-              SELECT FROM assignments a WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($8)
-          ))
-        ORDER BY j.created_at DESC, j.id DESC
-        LIMIT $9
+        WITH visible AS MATERIALIZED (
+            SELECT v.id
+            FROM (
+                SELECT a.job_id AS id FROM assignments a WHERE a.organization_id = $1 AND a.pipeline_id = ANY ($8)
+                UNION ALL
+                SELECT o.id FROM jobs o WHERE o.organization_id = $1 AND o.owner_id = $2
+            ) v
+            WHERE NOT $7
+            LIMIT {FEW} + 1
+        )
+        (
+            {_PAGE}
+              AND j.id IN (SELECT v.id FROM visible v)
+              AND NOT $7 AND (SELECT count(*) FROM visible) <= {FEW}
+            ORDER BY j.created_at DESC, j.id DESC
+            LIMIT $9
+        ) UNION ALL (
+            {_PAGE}
+              AND ($7 OR j.owner_id = $2 OR EXISTS (
+                  SELECT FROM assignments a
+                  WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($8)
+              ))
+              AND ($7 OR (SELECT count(*) FROM visible) > {FEW})
+            ORDER BY j.created_at DESC, j.id DESC
+            LIMIT $9
+        )
+        ORDER BY created_at DESC, id DESC
         """,
         organization_id,
         user_id,

@@ -10,7 +10,7 @@ from service.routes import ROUTES, Route
 from tests.api.calls import As
 from tests.api.sample import sample_path
 from tests.conftest import Client
-from tests.factories import World
+from tests.factories import Member, World
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 
@@ -205,10 +205,8 @@ STATEMENTS: dict[tuple[str, str], int] = {
 """How many statements each call sends, authentication, BEGIN and COMMIT included, when it does what it is for."""
 
 
-@every_route
-async def test_how_many_statements_a_call_takes(
-    client: Client, world: World, route: Route, observations: list[Any]
-) -> None:
+async def what_it_is_for(world: World, route: Route) -> tuple[Member, str, dict[str, Any] | None]:
+    """A caller, a path and a body with which a call does what it is for."""
     owner = await world.user(role="admin")
     other = await world.user("nobody")
     pipeline = await world.pipeline()
@@ -226,8 +224,16 @@ async def test_how_many_statements_a_call_takes(
         body = {"job_id": job, "pipeline_ids": []}
     if body == {"permissions": []}:
         body = {"permissions": ["flow_pipeline:execute"]}
+    return owner, path, body
 
-    answer = await As.member(client, owner)(route.method, path, body)
+
+@every_route
+async def test_how_many_statements_a_call_takes(
+    client: Client, world: World, route: Route, observations: list[Any]
+) -> None:
+    caller, path, body = await what_it_is_for(world, route)
+
+    answer = await As.member(client, caller)(route.method, path, body)
 
     assert answer.code == "OK", answer.body
     assert observations[-1].statements == STATEMENTS[route.method, route.path]

@@ -1,3 +1,7 @@
+from typing import Any
+
+import pytest
+
 from service.database import Database
 from service.repositories import jobs
 from tests.factories import World
@@ -34,3 +38,35 @@ async def test_replace_assignments_by_nothing(database: Database, world: World) 
         await jobs.replace_assignments(connection, world.id, job, [])
 
     assert await world.pipelines_of(job) == []
+
+
+@pytest.mark.parametrize("few", [0, 3, 5000])
+async def test_a_page_is_the_same_whether_it_is_looked_up_or_walked_to(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    user, other = await world.user(), await world.user()
+    seen, hidden = await world.pipeline(), await world.pipeline()
+    made = [
+        (user, ()),
+        (other, (seen,)),
+        (other, (hidden,)),
+        (user, (seen, hidden)),
+        (other, ()),
+        (other, (hidden, seen)),
+    ]
+    ids = [await world.job(owner, *where) for owner, where in made]
+    visible = [ids[5], ids[3], ids[1], ids[0]]
+    monkeypatch.setattr(jobs, "FEW", few)
+
+    async def page(**other: Any) -> list[str]:
+        options = {"everything": False, "pipeline_id": None, "owner_id": None, "after": None, "limit": 10, **other}
+        async with database.connection() as connection:
+            return [job.id for job in await jobs.page(connection, world.id, user.id, readable=[seen], **options)]
+
+    assert await page() == visible
+    assert await page(limit=2) == visible[:2]
+    second = await world.raw.fetchval("SELECT created_at::text FROM jobs WHERE id = $1", visible[1])
+    assert await page(after=(second, visible[1])) == visible[2:]
+    assert await page(owner_id=user.id) == [ids[3], ids[0]]
+    assert await page(pipeline_id=seen) == visible[:3]
+    assert await page(everything=True) == ids[::-1]

@@ -1,0 +1,400 @@
+"""By which indexes the hot statements reach their tables, on a database that is filled as a company would fill it.
+
+The statements are those that the repositories send, with the arguments of real calls. Each is planned for these, and
+also for any arguments: PostgreSQL may come to use such a plan for what is prepared, as every statement is.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from service.authentication import Authentication, Known
+from service.database import Connection, Database, open_database
+from service.embedded import embedded_postgres
+from service.job_updates import JobUpdates
+from service.repositories import jobs, pipelines, tokens
+from service.repositories.audit import Actor
+from service.settings import Settings
+from tests.plans.filled import CHOSEN, LARGE, SERVER, SMALL, Target, fill, targets
+
+Plan = dict[str, Any]
+
+LARGE_TABLES = frozenset(
+    ("users", "tokens", "memberships", "pipelines", "user_grants", "group_grants", "jobs", "assignments", "groups")
+)
+"""What must never be read from end to end."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a repository sent."""
+
+    name: str
+    text: str
+    arguments: tuple[object, ...]
+
+
+class Recorder(Connection):
+    """A connection that notes what it is asked, and asks it."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self, raw: Any) -> None:
+        super().__init__(raw)
+        self.sent: list[Statement] = []
+
+    async def rows(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        self.sent.append(Statement(name, statement, arguments))
+        return await super().rows(name, statement, *arguments)
+
+    async def row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
+        self.sent.append(Statement(name, statement, arguments))
+        return await super().row(name, statement, *arguments)
+
+    async def execute(self, name: str, statement: str, *arguments: object) -> None:
+        self.sent.append(Statement(name, statement, arguments))
+        await super().execute(name, statement, *arguments)
+
+
+class OneConnection(Database):
+    """A database all of whose work is done on one recorder, in turn."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        async with self._turn:
+            yield self._recorder
+
+    async def run(self, operation: Callable[[], Awaitable[Any]], *, only_reads: bool) -> Any:
+        return await operation()
+
+
+@pytest.fixture(scope="module")
+def filled_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    if CHOSEN is LARGE:
+        with embedded_postgres(LARGE.directory, SERVER) as dsn:
+            yield dsn
+    else:
+        yield request.getfixturevalue("server_dsn")
+
+
+@pytest.fixture(scope="module")
+async def filled(filled_server: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["Filled"]:
+    """The database, one caller's connection to it, and what callers do."""
+    dsn, directory = filled_server, LARGE.directory
+    if CHOSEN is SMALL:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("CREATE DATABASE plans")
+        await connection.close()
+        dsn, directory = urlunsplit(urlsplit(dsn)._replace(path="/plans")), tmp_path_factory.mktemp("plans")
+    await fill(dsn, CHOSEN, directory)
+    raw = await asyncpg.connect(dsn)
+    yield Filled(dsn, raw, targets(directory, 32))
+    await raw.close()
+
+
+@dataclass(frozen=True)
+class Filled:
+    dsn: str
+    raw: "asyncpg.Connection[asyncpg.Record]"
+    targets: list[Target]
+
+    async def known(self, settings: Settings, target: Target) -> Known:
+        async with open_database(self.dsn, settings) as database:
+            return await Authentication(database, 5).authenticate(f"Bearer {target.token}")
+
+    async def organization_id(self) -> UUID:
+        found: UUID = await self.raw.fetchval(
+            "SELECT organization_id FROM users WHERE id = $1", self.targets[0].user_id
+        )
+        return found
+
+    async def administrator(self) -> UUID:
+        found: UUID = await self.raw.fetchval(
+            "SELECT id FROM users WHERE organization_id = $1 AND role = 'admin'", await self.organization_id()
+        )
+        return found
+
+
+Send = Callable[[Filled, Recorder, Settings], Awaitable[None]]
+
+
+async def find_active(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    digests = [hashlib.sha256(target.token.encode()).digest() for target in filled.targets]
+
+    assert len(await tokens.find_active(recorder, digests)) == 32
+
+
+async def list_granted(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    listing = await pipelines.list_granted(recorder, await filled.organization_id(), filled.targets[0].user_id)
+
+    assert len(listing.pipelines) > 10
+
+
+async def list_all(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    organization_id = await filled.organization_id()
+
+    listing = await pipelines.list_all(recorder, organization_id, await filled.administrator())
+
+    assert len(listing.pipelines) >= 500
+    assert len(listing.as_of.revisions) > 1
+
+
+async def list_all_page(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    filters = pipelines.Filters(after=("pipeline 0000-00099", str(UUID(int=0))), limit=51)
+
+    listing = await pipelines.list_all(recorder, await filled.organization_id(), await filled.administrator(), filters)
+
+    assert len(listing.pipelines) == 51
+
+
+async def update_each(filled: Filled, recorder: Recorder, settings: Settings) -> None:
+    updates = JobUpdates(OneConnection(recorder))
+    callers = [(target, await filled.known(settings, target)) for target in filled.targets[:13]]
+    first, *others = [
+        updates.update(known, Actor(known.caller.username), target.job_id, target.pipeline_ids)
+        for target, known in callers
+    ]
+
+    made = await asyncio.gather(first, *others)
+
+    assert None not in made
+
+
+async def find_for_update(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    assert await jobs.find_for_update(recorder, await filled.organization_id(), filled.targets[0].job_id)
+
+
+async def list_for_update_of_job(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    target = filled.targets[0]
+
+    found = await pipelines.list_for_update_of_job(
+        recorder, await filled.organization_id(), target.user_id, target.job_id, target.pipeline_ids
+    )
+
+    assert len(found) >= len(target.pipeline_ids)
+
+
+async def replace_assignments(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    target = filled.targets[0]
+    await jobs.replace_assignments(recorder, await filled.organization_id(), target.job_id, target.pipeline_ids)
+
+
+async def list_of_job(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    organization_id = await filled.organization_id()
+    job_id = await filled.raw.fetchval("SELECT job_id FROM assignments WHERE organization_id = $1", organization_id)
+
+    assert await pipelines.list_of_job(recorder, organization_id, filled.targets[0].user_id, job_id)
+
+
+async def note_use(filled: Filled, recorder: Recorder, settings: Settings) -> None:
+    callers = [await filled.known(settings, target) for target in filled.targets[:12]]
+
+    await tokens.note_use(
+        recorder, {(known.caller.organization_id, known.caller.token_id): known.now for known in callers}
+    )
+
+
+MEMBERSHIPS = {"memberships": "memberships_pkey", "groups": "groups_pkey"}
+GRANTS = {
+    "user_grants": "user_grants_pkey",
+    "memberships": "memberships_pkey",
+    "group_grants": "group_grants_pkey",
+}
+HOT: list[tuple[str, Send, dict[str, str]]] = [
+    (
+        "tokens.find_active",
+        find_active,
+        {"tokens": "tokens_digest_unique", "users": "users_pkey", **MEMBERSHIPS},
+    ),
+    (
+        "pipelines.list_granted",
+        list_granted,
+        {"users": "users_pkey", "pipelines": "pipelines_pkey", **MEMBERSHIPS, **GRANTS},
+    ),
+    (
+        "pipelines.list_all",
+        list_all,
+        {"users": "users_pkey", "pipelines": "pipelines_by_name", **MEMBERSHIPS},
+    ),
+    (
+        "pipelines.list_all",
+        list_all_page,
+        {"users": "users_pkey", "pipelines": "pipelines_by_name", **MEMBERSHIPS},
+    ),
+    (
+        "jobs.update_each",
+        update_each,
+        {
+            "jobs": "jobs_pkey",
+            "users": "users_pkey",
+            "assignments": "assignments_pkey",
+            "pipelines": "pipelines_pkey",
+            **MEMBERSHIPS,
+        },
+    ),
+    ("jobs.find_for_update", find_for_update, {"jobs": "jobs_pkey", "users": "users_pkey"}),
+    (
+        "pipelines.list_for_update_of_job",
+        list_for_update_of_job,
+        {"assignments": "assignments_pkey", "pipelines": "pipelines_pkey", **GRANTS},
+    ),
+    ("jobs.replace_assignments", replace_assignments, {"jobs": "jobs_pkey", "assignments": "assignments_pkey"}),
+    (
+        "pipelines.list_of_job",
+        list_of_job,
+        {"assignments": "assignments_pkey", "pipelines": "pipelines_pkey", **GRANTS},
+    ),
+    ("tokens.note_use", note_use, {"tokens": "tokens_pkey"}),
+]
+"""By which index each table is reached."""
+
+
+async def statement_of(filled: Filled, settings: Settings, name: str, send: Send) -> Statement:
+    """What is sent, the last time if it is sent several times; nothing of what it does stays."""
+    recorder = Recorder(filled.raw)
+    transaction = filled.raw.transaction()
+    await transaction.start()
+    try:
+        await send(filled, recorder, settings)
+    finally:
+        await transaction.rollback()
+    return [statement for statement in recorder.sent if statement.name == name][-1]
+
+
+async def plan_for_arguments(raw: "asyncpg.Connection[asyncpg.Record]", statement: Statement) -> Plan:
+    explained = await raw.fetchval(f"EXPLAIN (FORMAT JSON) {statement.text}", *statement.arguments)
+    plan: Plan = json.loads(explained)[0]["Plan"]
+    return plan
+
+
+async def plan_for_any(raw: "asyncpg.Connection[asyncpg.Record]", statement: Statement) -> Plan:
+    """The generic plan: it does not depend on what it is asked for here, which is nothing."""
+    nothing = ", ".join("NULL" for _ in statement.arguments)
+    await raw.execute(f"PREPARE planned AS {statement.text}")
+    try:
+        async with raw.transaction():
+            await raw.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            explained = await raw.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned ({nothing})")
+    finally:
+        await raw.execute("DEALLOCATE planned")
+    plan: Plan = json.loads(explained)[0]["Plan"]
+    return plan
+
+
+PLANNERS = (plan_for_arguments, plan_for_any)
+
+
+def nodes_of(plan: Plan) -> Iterator[Plan]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes_of(part)
+
+
+async def ways_to_tables(raw: "asyncpg.Connection[asyncpg.Record]", plan: Plan) -> dict[str, set[str]]:
+    """By table, the names of the indexes that it is reached by, and other ways to read it, such as "Seq Scan"."""
+    table_of = {
+        row["index"]: row["table"]
+        for row in await raw.fetch(
+            """
+            SELECT i.relname AS index, t.relname AS table
+            FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
+            """
+        )
+    }
+    ways: dict[str, set[str]] = {}
+    for node in nodes_of(plan):
+        kind, index, table = node["Node Type"], node.get("Index Name"), node.get("Relation Name")
+        if index:
+            ways.setdefault(table_of[index], set()).add(index)
+        elif table and kind not in ("ModifyTable", "Bitmap Heap Scan"):
+            ways.setdefault(table, set()).add(kind)
+    return ways
+
+
+async def assert_reached_by(
+    raw: "asyncpg.Connection[asyncpg.Record]", plan: Plan, expected: dict[str, str], label: str
+) -> None:
+    ways = await ways_to_tables(raw, plan)
+    small = ways.pop("organizations", {"organizations_pkey"})
+    print(f"{label:<55} {' '.join(sorted(way for of_table in ways.values() for way in of_table))}")
+    assert {table: found for table, found in ways.items() if table in LARGE_TABLES} == {
+        table: {index} for table, index in expected.items()
+    }
+    if small != {"organizations_pkey"}:
+        pages = await raw.fetchval("SELECT relpages FROM pg_class WHERE oid = 'organizations'::regclass")
+        assert (small, pages) == ({"Seq Scan"}, 1), "only a table of one page may be read as a whole"
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+@pytest.mark.parametrize(("name", "send", "expected"), HOT, ids=[send.__name__ for _, send, _ in HOT])
+async def test_tables_are_reached_by_indexes(
+    filled: Filled, settings: Settings, name: str, send: Send, expected: dict[str, str], planner: Any
+) -> None:
+    statement = await statement_of(filled, settings, name, send)
+
+    plan = await planner(filled.raw, statement)
+
+    await assert_reached_by(filled.raw, plan, expected, f"{send.__name__}, {planner.__name__}")
+
+
+async def test_updates_are_planned_by_the_dozen(filled: Filled, settings: Settings) -> None:
+    statement = await statement_of(filled, settings, "jobs.update_each", update_each)
+
+    assert statement.arguments[0] == [*range(12)]
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+@pytest.mark.parametrize(("name", "send", "expected"), HOT, ids=[send.__name__ for _, send, _ in HOT])
+async def test_without_indexes_the_scan_is_found(
+    filled: Filled, settings: Settings, name: str, send: Send, expected: dict[str, str], planner: Any
+) -> None:
+    """The control: it shows that the test above can fail."""
+    statement = await statement_of(filled, settings, name, send)
+    async with filled.raw.transaction():
+        for way in ("indexscan", "bitmapscan", "indexonlyscan"):
+            await filled.raw.execute(f"SET LOCAL enable_{way} = off")
+        plan = await planner(filled.raw, statement)
+
+    with pytest.raises(AssertionError, match="Seq Scan"):
+        await assert_reached_by(filled.raw, plan, expected, "without indexes")
+
+
+async def test_a_page_of_jobs_costs_what_the_member_sees(filled: Filled, settings: Settings) -> None:
+    """It does not walk along all jobs of the organization to find those few."""
+    organization_id, user_id = await filled.organization_id(), filled.targets[0].user_id
+
+    async def send(filled: Filled, recorder: Recorder, _: Settings) -> None:
+        listing = await pipelines.list_granted(recorder, organization_id, user_id)
+        readable = [pipeline.id for pipeline in listing.pipelines]
+        assert await jobs.page(
+            recorder,
+            organization_id,
+            user_id,
+            everything=False,
+            readable=readable,
+            pipeline_id=None,
+            owner_id=None,
+            after=None,
+            limit=101,
+        )
+
+    statement = await statement_of(filled, settings, "jobs.page", send)
+    explained = await filled.raw.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}", *statement.arguments)
+    result = json.loads(explained)[0]
+    run = [node for node in nodes_of(result["Plan"]) if node["Actual Loops"]]
+
+    print(f"jobs.page: {result['Execution Time']} ms, {sorted({n['Index Name'] for n in run if 'Index Name' in n})}")
+    assert not [node for node in run if node.get("Index Name") == "jobs_by_age" or "Seq" in node["Node Type"]]
