@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check format lint types migrate schema lock bench image
+.PHONY: help venv run test check format lint types migrate schema lock bench freshness image
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ schema: venv ## Write sql/schema.sql anew from the migrations
 
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+freshness: venv ## Change 100,000 things through one replica; each must show at the other (FRESHNESS="--help" for options)
+	@$(BIN)/python -m tests.freshness --control --pairs 1000
+	@$(BIN)/python -m tests.freshness $(FRESHNESS)
 
 image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=... for another base image)
 	$(ENGINE) build --file deploy/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) --tag flow-pipelines:$(VERSION) .
