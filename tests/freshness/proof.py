@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -41,6 +42,8 @@ class Result:
     lists: int = 0
     repeated: int = 0
     from_memory: int = 0
+    outdated: int = 0
+    """Answers that were in memory, and would have been stale."""
     seconds: float = 0
 
     @property
@@ -243,7 +246,7 @@ async def prove(
         def worker(name: str) -> Worker:
             return Worker(name, random.Random(f"{plan.seed} {name}"), admin.token, *replicas)  # noqa: S311 - no secret
 
-        hits = await _hits(replicas[1], reads)
+        before = await _lookups(replicas[1], reads)
         began = time.monotonic()
         tasks = [
             asyncio.create_task(_work(worker, number, _share(plan, number), stop, result))
@@ -254,7 +257,8 @@ async def prove(
             result.seconds = time.monotonic() - began
             progress(result)
         await asyncio.gather(*tasks)
-        result.from_memory = await _hits(replicas[1], reads) - hits
+        after = await _lookups(replicas[1], reads)
+        result.from_memory, result.outdated = after["hit"] - before["hit"], after["outdated"] - before["outdated"]
     return result
 
 
@@ -280,9 +284,9 @@ async def _work(new: Callable[[str], Worker], number: int, pairs: int, stop: asy
             return
 
 
-async def _hits(replica: Replica, service: Service) -> int:
-    """How many answers the replica has given from memory."""
+async def _lookups(replica: Replica, service: Service) -> dict[str, int]:
+    """How many answers the replica has looked for in its memory, by what came of it."""
     async with replica.session.get(f"{service.operations}/metrics") as response:
-        lines = (await response.text()).splitlines()
-    name = 'flow_pipelines_kept_answers_lookups_total{result="hit"} '
-    return int(float(next(line.removeprefix(name) for line in lines if line.startswith(name))))
+        text = await response.text()
+    found = re.findall(r'^flow_pipelines_kept_answers_lookups_total\{result="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    return {result: int(float(number)) for result, number in found}

@@ -2,10 +2,13 @@
 
 from collections.abc import Hashable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from service.__main__ import main
 from service.kept import Kept
+
+MODULE: Final = "tests.freshness.unchecked"
+"""To be run in the place of `service`."""
 
 
 def find_unchecked(self: Kept[Any], key: Hashable, _: tuple[int, ...], __: datetime) -> Any:
