@@ -20,6 +20,9 @@ from tests.freshness import unchecked
 from tests.freshness.proof import Plan, Result, prove
 from tests.process.running import Service, running_service
 
+POOL_SIZE = "40"
+"""More changes wait for one another's locks than in a service that is not only written to."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make freshness", description=__doc__)
@@ -51,9 +54,10 @@ def _run(plan: Plan, *, control: bool) -> Result:
 @contextmanager
 def replicas(directory: Path, dsn: str, *, control: bool) -> Iterator[tuple[Service, Service]]:
     """The one that is written to, and the one that is asked: for the control, one that does not check what it kept."""
+    module = unchecked.MODULE if control else "service"
     with (
-        running_service(directory, dsn) as writes,
-        running_service(directory, dsn, module=unchecked.MODULE if control else "service") as reads,
+        running_service(directory, dsn, DATABASE_POOL_SIZE=POOL_SIZE) as writes,
+        running_service(directory, dsn, module=module, DATABASE_POOL_SIZE=POOL_SIZE) as reads,
     ):
         for service in (writes, reads):
             service.wait_until("/readyz", 200)
