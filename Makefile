@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
+PROMETHEUS = $(or $(patsubst %/promtool,%,$(shell command -v promtool)),.tools/prometheus/usr/bin)
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check format lint types migrate schema lock bench freshness image
+.PHONY: help venv run test check format lint types migrate schema lock bench freshness image monitoring scrape
 
 help: ## Say what each of these does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make .venv with everything that running and developing take
 
@@ -56,8 +57,23 @@ freshness: venv ## Change 100,000 things through one replica; each must show at 
 image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=... for another base image)
 	$(ENGINE) build --file deploy/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) --tag flow-pipelines:$(VERSION) .
 
+monitoring: $(PROMETHEUS)/promtool ## Check and test the alert rules by promtool
+	$< check config deploy/monitoring/prometheus.yaml
+	$< test rules deploy/monitoring/*_test.yaml
+
+scrape: venv $(PROMETHEUS)/promtool ## Have a real Prometheus scrape a running service, and ask it all that rules and dashboard ask
+	@$(BIN)/python -m tests.monitoring $(PROMETHEUS)/prometheus
+
+.tools/prometheus/usr/bin/promtool:
+	@command -v apt-get >/dev/null || { echo "make: Prometheus is needed, 2.42 or newer: put prometheus and promtool on the PATH." >&2; exit 2; }
+	@echo "Unpacking Debian's prometheus into .tools; nothing is installed or started ..."
+	@mkdir -p .tools/download
+	@cd .tools/download && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; }
+	@dpkg-deb -x .tools/download/prometheus_*.deb .tools/prometheus
+
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --group development -c requirements/runtime.txt -o requirements/development.txt
+	$(LOCK) --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
+	$(LOCK) --extra tracing --group development -c requirements/tracing.txt -o requirements/development.txt
 	$(LOCK) --group bench -o requirements/bench.txt

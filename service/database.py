@@ -122,6 +122,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self.connection_type: Callable[..., Connection] = Connection
         self.waiting = 0
         """How many wait for a connection."""
         self.waits = Histogram(SECONDS)
@@ -146,7 +147,7 @@ class Database:
         """
         raw = await self._acquire()
         try:
-            yield Connection(raw, self.durations)
+            yield self.connection_type(raw, self.durations)
         except BaseException as error:
             if _breaks(error):
                 with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone

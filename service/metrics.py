@@ -57,8 +57,8 @@ class Requests:
         """How many are under way."""
         self.durations = Histograms(SECONDS)
         """By method, route and status, of which there are only so many, whatever clients send."""
-        self.failures: Counter[str] = Counter()
-        """By reason."""
+        self.failures = Counter(pool_exhausted=0)
+        """By reason. One that alerts ask for is there from the start, so that its first increase is seen."""
 
     def ended(self, method: str, route: str, observation: Observation, seconds: float) -> None:
         """Count a request that has come to its end; the route is one of ours, the method anything."""

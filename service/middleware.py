@@ -136,6 +136,8 @@ def _end(request: web.Request, observation: Observation, requests: Requests, log
     }
     if observation.trace_id:
         fields["trace_id"] = observation.trace_id
+    if observation.span_id:
+        fields["span_id"] = observation.span_id
     if observation.organization_id:
         fields["organization_id"] = str(observation.organization_id)
         fields["user_id"] = str(observation.user_id)

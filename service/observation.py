@@ -14,6 +14,8 @@ class Observation:
 
     request_id: str
     trace_id: str | None = None
+    span_id: str | None = None
+    """In that trace, where the service makes spans of its own."""
     route: str | None = None
     """The path of the operation, its parameters by their names; None for what is no operation."""
     started: float = field(default_factory=perf_counter)

@@ -89,7 +89,7 @@ def effective(role: Role, scopes: int | None, granted: int) -> int:
             one of the five no longer holds all five, and so is none while calling with that token.
         granted: the union of the grants to the user and to their groups.
     """
-    if role is not Role.MEMBER or granted & MANAGER:
+    if granted & MANAGER or role is not Role.MEMBER:
         granted = EVERYTHING
     if scopes is None or scopes & EVERY_PERMISSION == EVERY_PERMISSION:
         return granted

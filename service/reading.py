@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from aiohttp import web
 from marshmallow import ValidationError
@@ -40,7 +40,7 @@ class Reader:
             self._refuse_misplaced(body, "body")
             values |= body
         try:
-            return self._schema.load(values)
+            return self._schema.read(values)
         except ValidationError as error:
             raise _invalid(_flat(error.messages)) from error
 
@@ -70,7 +70,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """
     try:
         text = body.decode()
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise InvalidArgument("The body is not UTF-8.") from error
     except json.JSONDecodeError as error:
@@ -94,6 +94,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise InvalidArgument(f"The body is not JSON: {name} is no number there.")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 def _refuse_unstorable(value: Any) -> None:

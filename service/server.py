@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +49,8 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         database = await stack.enter_async_context(open_database(dsn, settings))
         health = Health(database, settings.ready_timeout)
         app = create_app(settings, database, health)
+        if settings.tracing:
+            await stack.enter_async_context(_exported_traces(app))
         # The API last, so that it ends first: probes are answered for as long as requests are.
         operations = await _listen(
             stack, operations_app(health, exposition(app)), settings, "OPS_PORT", settings.ops_port
@@ -63,6 +65,22 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         if name == "SIGTERM":
             await asyncio.sleep(settings.shutdown_delay)
     log.info("stopped")
+
+
+def _exported_traces(app: web.Application) -> AbstractAsyncContextManager[None]:
+    """What traces an application.
+
+    Raises:
+        StartupError: it is not installed.
+    """
+    try:
+        from service.tracing import exported_traces  # noqa: PLC0415 - an extra, which only those need who ask for traces
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"The environment asks for traces (OTEL_…), but {error.name} is not installed:"
+            " pip install 'flow-pipelines[tracing]', or unset what asks for them."
+        ) from error
+    return exported_traces(app)
 
 
 async def _listen(stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int) -> str:

@@ -38,6 +38,8 @@ class Settings:
     """How long requests under way may take to end once the process accepts no more."""
     max_body_bytes: int
     v1_errors_as_200: bool
+    tracing: bool
+    """Whether OpenTelemetry's own variables ask for traces."""
 
     @property
     def ready_timeout(self) -> float:
@@ -61,6 +63,7 @@ class _Allowed:
         return validate.Range(self.low, self.high)
 
 
+_TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PORT = _Allowed(1, 65535)
 _PORT_OR_ANY = _Allowed(0, 65535)
 _SECONDS = _Allowed(0.05, 3600, " (seconds)")
@@ -89,6 +92,7 @@ def read_settings() -> Settings:
         drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
         max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
+        tracing=env.tracing(),
     )
 
 
@@ -122,6 +126,18 @@ class _Environment:
         if value not in allowed:
             raise StartupError(f"{name} is {self.text(name)!r}, but allowed are {', '.join(allowed)}.")
         return value
+
+    def tracing(self) -> bool:
+        """Traces are sent where OpenTelemetry's variables say so; unlike its SDK, not where they say nothing."""
+        endpoint = next(filter(None, map(self.text, _TRACE_ENDPOINTS)), "")
+        exporter = self.one_of("OTEL_TRACES_EXPORTER", "otlp" if endpoint else "none", ("otlp", "none"), str.lower)
+        if exporter == "none" or self.flag("OTEL_SDK_DISABLED", default=False):
+            return False
+        for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+            self.one_of(name, "http/protobuf", ("http/protobuf",), str.lower)
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise StartupError(f"{' or '.join(_TRACE_ENDPOINTS)} must begin with http:// or https://.")
+        return True
 
     def _read(self, name: str, read: Callable[..., Any], default: Any, allowed: str, *rules: validate.Range) -> Any:
         if not self.text(name):

@@ -8,7 +8,8 @@ from service.settings import Settings, read_settings
 NAMES = [
     *("DATABASE_URL", "DATA_DIR", "HTTP_HOST", "HTTP_PORT", "OPS_PORT", "LOG_LEVEL", "LOG_FORMAT"),
     *("DATABASE_POOL_SIZE", "STATEMENT_TIMEOUT", "REQUEST_TIMEOUT", "SHUTDOWN_DELAY", "DRAIN_TIMEOUT"),
-    *("MAX_BODY_BYTES", "V1_ERRORS_AS_200"),
+    *("MAX_BODY_BYTES", "V1_ERRORS_AS_200", "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"),
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"),
 ]
 
 
@@ -34,6 +35,7 @@ def test_defaults() -> None:
         drain_timeout=10.0,
         max_body_bytes=1_048_576,
         v1_errors_as_200=False,
+        tracing=False,
     )
 
 
@@ -80,3 +82,53 @@ def test_bad_values_name_variable_value_and_what_is_allowed(
         read_settings()
 
     assert str(caught.value) == sentence
+
+
+COLLECTOR = "http://collector:4318"
+
+
+@pytest.mark.parametrize(
+    ("environment", "traced"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{COLLECTOR}/v1/traces"}, True),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR}, False),
+        ({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR}, False),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False),
+    ],
+)
+def test_traces_are_made_where_opentelemetrys_variables_ask_for_them(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], *, traced: bool
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert read_settings().tracing is traced
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("OTEL_TRACES_EXPORTER", "zipkin", "OTEL_TRACES_EXPORTER is 'zipkin', but allowed are otlp, none."),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "grpc",
+            "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', but allowed are http/protobuf.",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "collector:4318",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT must begin with http:// or https://.",
+        ),
+    ],
+)
+def test_traces_that_cant_be_sent(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", COLLECTOR)
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(StartupError) as refused:
+        read_settings()
+
+    assert str(refused.value) == sentence

@@ -67,8 +67,8 @@ def _filters(call: Call, request: ListPipelines) -> Filters | None:
 
 def readable(caller: Caller, found: Iterable[GrantedPipeline]) -> list[AccessiblePipeline]:
     """Those pipelines that the caller may read, with what they may do on each."""
-    accessible = [AccessiblePipeline(row.id, row.name, caller.access(row.granted)) for row in found]
-    return [pipeline for pipeline in accessible if pipeline.access & READ]
+    accessible = ((row, caller.access(row.granted)) for row in found)
+    return [AccessiblePipeline(row.id, row.name, access) for row, access in accessible if access & READ]
 
 
 def sort_key(pipeline: AccessiblePipeline) -> tuple[str, UUID]:

@@ -80,12 +80,12 @@ CONCERNING: Final = """
 """The grants to user $2 of organization $1 and to their groups, also what has expired."""
 
 GRANTED: Final = f"""
-    SELECT g.pipeline_id, bit_or(g.access) AS access
+    SELECT g.pipeline_id, bit_or(g.access) AS access, min(g.expires_at) AS expires_at
     FROM ({CONCERNING}) g
     WHERE g.expires_at IS NULL OR g.expires_at > now()
     GROUP BY g.pipeline_id
 """
-"""What is granted to user $2 of organization $1, by pipeline: what has expired does not count."""
+"""What is granted to user $2 of organization $1, by pipeline, and when the first of it expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,15 @@ async def list_granted(
     rows = await connection.rows(
         "pipelines.list_granted",
         f"""
-        SELECT {revisions.OF_USER}, soonest.expires_at, listed.id, listed.name, listed.access
-        FROM users u
+        SELECT state.revisions, listed.expires_at, listed.id, listed.name, listed.access
+        FROM (
+            SELECT {revisions.OF_USER} AS revisions
+            FROM users u
+            WHERE u.organization_id = $1 AND u.id = $2
+            OFFSET 0 -- once, and not for each row
+        ) state
         LEFT JOIN (
-            SELECT p.id, p.name, granted.access
+            SELECT p.id, p.name, granted.access, granted.expires_at
             FROM ({GRANTED}) granted
             JOIN pipelines p ON p.organization_id = $1 AND p.id = granted.pipeline_id
             WHERE ($3::text IS NULL OR position($3 IN p.name_key) > 0)
@@ -116,10 +121,6 @@ async def list_granted(
             ORDER BY p.name, p.id
             LIMIT $8
         ) listed ON true
-        LEFT JOIN (
-            SELECT min(g.expires_at) AS expires_at FROM ({CONCERNING}) g WHERE g.expires_at > now()
-        ) soonest ON true
-        WHERE u.organization_id = $1 AND u.id = $2
         ORDER BY listed.name, listed.id
         """,
         organization_id,
@@ -140,9 +141,13 @@ async def list_all(
     rows = await connection.rows(
         "pipelines.list_all",
         f"""
-        SELECT {revisions.OF_USER}, NULL::timestamptz, listed.id, listed.name, 0
-        FROM (VALUES (true)) always -- an operator at the command line is no user, and sees all
-        LEFT JOIN users u ON u.organization_id = $1 AND u.id = $2
+        SELECT state.revisions, NULL::timestamptz, listed.id, listed.name, 0
+        FROM (
+            SELECT {revisions.OF_USER} AS revisions
+            FROM (VALUES (true)) always -- an operator at the command line is no user, and sees all
+            LEFT JOIN users u ON u.organization_id = $1 AND u.id = $2
+            OFFSET 0 -- once, and not for each row
+        ) state
         LEFT JOIN (
             SELECT p.id, p.name
             FROM pipelines p
@@ -165,7 +170,8 @@ async def list_all(
 
 def _listing(rows: Sequence[asyncpg.Record]) -> Listing:
     """Rows that each repeat the state; one without a pipeline if there is none."""
-    state, until = (tuple(rows[0][0]), rows[0][1]) if rows else ((), None)
+    state = tuple(rows[0][0]) if rows else ()
+    until = min((row[1] for row in rows if row[1] is not None), default=None)
     return Listing([GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], AsOf(state, until))
 
 

@@ -216,7 +216,7 @@ def dump_pipeline_jobs(page: Page[QueuedJob]) -> dict[str, Any]:
 def _dump_item(pipeline: AccessiblePipeline) -> dict[str, Any]:
     return {
         "name": pipeline.name,
-        "id": pipeline.id,
+        "id": str(pipeline.id),
         "permissions": permission_names(pipeline.access),
         "is_manager": is_manager(pipeline.access),
     }

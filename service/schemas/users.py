@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates
+from marshmallow import Schema, ValidationError, fields, validate
 
 from service.pagination import Page
 from service.permissions import SCOPE_BITS, Role, scope_names
@@ -44,17 +44,17 @@ class _RoleField(fields.Enum[Role]):
         super().__init__(Role, by_value=True)
 
 
+def _not_an_address(username: str) -> None:
+    if username.lower() == "me":
+        raise ValidationError('Must not be "me", which is whoever calls.')
+
+
 class CreateUserSchema(RequestSchema):
     """The username is unique in the organization, regardless of case."""
 
     loads_into = CreateUser
-    username = Name(required=True)
+    username = Name(required=True, validate=_not_an_address)
     role = _RoleField()
-
-    @validates("username")
-    def _not_an_address(self, value: str, **_: object) -> None:
-        if value.lower() == "me":
-            raise ValidationError('Must not be "me", which is whoever calls.')
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,11 @@ import requests
 from service.embedded import embedded_postgres
 from service.importing import import_records
 from service.migrate import migrate
-from tests.bench.measure import Load, Measurement, measure
+from tests.bench.measure import WORKLOADS, Load, Measurement, measure
 from tests.process.running import running_service
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-WORKLOADS = ("list", "update", "mixed")
 SERVER = ("-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=512MB", "-c", "max_wal_size=8GB")
 DSN = "postgresql://postgres@127.0.0.1:5432/flow_pipelines"
 
@@ -33,7 +32,7 @@ DSN = "postgresql://postgres@127.0.0.1:5432/flow_pipelines"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--peers", nargs="*", default=["hello", "rsgi", "fastapi", "fastify"])
-    parser.add_argument("--workloads", nargs="*", default=WORKLOADS, choices=WORKLOADS)
+    parser.add_argument("--workloads", nargs="*", default=[*WORKLOADS], choices=[*WORKLOADS])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--connections", type=int, default=32)
@@ -60,10 +59,11 @@ def run(arguments: argparse.Namespace) -> None:
         asyncio.run(_load(dsn, data))
         subprocess.run([python, HERE / "peers" / "load.py", dsn, data], check=True)
         _write_sample(dsn, data, directory)
-        figures = {
-            workload: _side_by_side(Load(workload, data, arguments.connections, arguments.seconds), arguments, python)
-            for workload in arguments.workloads
-        }
+        postmaster = int((directory / "postgres" / "postgres" / "postmaster.pid").read_text().split()[0])
+        figures = {}
+        for workload in arguments.workloads:
+            load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
+            figures[workload] = _side_by_side(load, arguments, python)
     if arguments.json:
         kept = {w: {name: [asdict(m) for m in ms] for name, ms in by.items()} for w, by in figures.items()}
         arguments.json.write_text(json.dumps(kept, indent=1))
@@ -124,7 +124,7 @@ def _commands(directory: Path, python: Path, data: Path) -> dict[str, str]:
 
 def _side_by_side(load: Load, arguments: argparse.Namespace, python: Path) -> dict[str, list[Measurement]]:
     commands = _commands(arguments.directory, python, load.data)
-    names = ["service", *(peer for peer in arguments.peers if peer != "hello" or load.workload == "list")]
+    names = ["service", *(peer for peer in arguments.peers if peer != "hello" or load.workload in ("list", "cold"))]
     environment = {"DATABASE_URL": DSN, "DSN": DSN, "OPS_PORT": "0", "LOG_FORMAT": "json", "SHUTDOWN_DELAY": "0"}
     measured: dict[str, list[Measurement]] = defaultdict(list)
     for number in range(1, arguments.rounds + 1):
@@ -141,15 +141,17 @@ def _print_table(load: Load, measured: dict[str, list[Measurement]]) -> None:
         f"\r{load.workload}: {load.connections} connections, {rounds} rounds of {load.seconds} s, medians,"
         f" {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} processors, Python {platform.python_version()}"
     )
-    print("| | requests/s | service is | p50 ms | p99 ms | server CPU µs | database CPU µs | MiB | failed |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| | requests/s | service is | p50 ms | p99 ms | server µs | database µs | service's CPU | MiB | failed |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     ours = measured["service"]
     for name, runs in measured.items():
         ratios = [a.requests_per_second / b.requests_per_second for a, b in zip(ours, runs, strict=True)]
+        costs = [a.cpu / b.cpu for a, b in zip(ours, runs, strict=True)]
         m = {field: statistics.median(getattr(run, field) for run in runs) for field in asdict(runs[0])}
         print(
             f"| {name} | {m['requests_per_second']:,.0f} | {statistics.median(ratios):.2f} x | {m['p50']:.2f}"
-            f" | {m['p99']:.2f} | {m['server_cpu']:.0f} | {m['database_cpu']:.0f} | {m['memory']:.0f}"
+            f" | {m['p99']:.2f} | {m['server_cpu']:.0f} | {m['database_cpu']:.0f} | {statistics.median(costs):.2f} x"
+            f" | {m['memory']:.0f}"
             f" | {sum(run.failed for run in runs)} |"
         )
     print(flush=True)

@@ -14,16 +14,26 @@ from pathlib import Path
 import psutil
 
 HERE = Path(__file__).parent
+WORKLOADS = {
+    "list": ("list", "0"),
+    "cold": ("cold", "0"),
+    "update": ("update", "0"),
+    "change": ("change", "0"),
+    "mixed": ("list", "0.1"),
+}
+"""What calls.lua is told: the kind of call, and the share of updates among lists."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk sends: "list", "update" or "mixed" (a tenth of it updates), for so many seconds."""
+    """What wrk sends: one of WORKLOADS, for so many seconds."""
 
     workload: str
     data: Path
     connections: int
     seconds: int
+    postmaster: int
+    """The process of PostgreSQL whose children's time counts."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +57,9 @@ def measure(command: str, environment: Mapping[str, str], load: Load) -> Measure
     """Start a server by a shell command, which finds PORT in its environment; warm it up, load it, end it."""
     with _running(command, environment) as (server, port):
         _wrk(port, load, seconds=2)
-        before = _cpu(server.pid)
+        before = _cpu(server.pid, load.postmaster)
         result = _wrk(port, load, load.seconds)
-        after = _cpu(server.pid)
+        after = _cpu(server.pid, load.postmaster)
         memory = sum(process.memory_info().rss for process in _tree(server.pid)) / 2**20
     requests = result["requests"]
     server_cpu, database_cpu = ((end - start) / requests * 1e6 for end, start in zip(after, before, strict=True))
@@ -95,7 +105,7 @@ def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
 
 
 def _wrk(port: int, load: Load, seconds: int) -> dict[str, float]:
-    kind, share = {"list": ("list", "0"), "update": ("update", "0"), "mixed": ("list", "0.1")}[load.workload]
+    kind, share = WORKLOADS[load.workload]
     command = [
         "taskset",
         "-c",
@@ -122,9 +132,7 @@ def _tree(pid: int) -> list[psutil.Process]:
     return [root, *root.children(recursive=True)]
 
 
-def _cpu(pid: int) -> tuple[float, float]:
-    """CPU seconds used so far by the server's processes, and by every PostgreSQL process."""
-    own = _tree(pid)
-    postgres = [p for p in psutil.process_iter(["name"]) if (p.info["name"] or "").startswith("postgres")]
-    seconds = [sum(sum(process.cpu_times()[:4]) for process in processes) for processes in (own, postgres)]
+def _cpu(pid: int, postmaster: int) -> tuple[float, float]:
+    """CPU seconds used so far by the server's processes, and by PostgreSQL's, those that have ended included."""
+    seconds = [sum(sum(process.cpu_times()[:4]) for process in _tree(root)) for root in (pid, postmaster)]
     return seconds[0], seconds[1]

@@ -1,0 +1,79 @@
+"""A real process that sends its spans to a collector, or to none."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import requests
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from service import __version__
+from tests.factories import World
+from tests.process.running import free_port, running_service
+
+LIST = "/api/v1/flow/pipeline"
+
+
+@contextmanager
+def collector() -> Iterator[tuple[str, list[tuple[str, ExportTraceServiceRequest]]]]:
+    """One that keeps what it is sent, by the path it came to."""
+    received: list[tuple[str, ExportTraceServiceRequest]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.path, ExportTraceServiceRequest.FromString(body)))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", received
+        server.shutdown()
+
+
+async def test_spans_are_sent_by_otlp_the_last_ones_at_the_end(tmp_path: Path, service_dsn: str, world: World) -> None:
+    ada = await world.user()
+
+    def call_and_end(address: str) -> None:
+        with running_service(
+            tmp_path, service_dsn, OTEL_EXPORTER_OTLP_ENDPOINT=address, OTEL_RESOURCE_ATTRIBUTES="deployment=test"
+        ) as service:
+            requests.get(service.api + LIST, headers=ada.headers, timeout=5)
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(15) == 0
+
+    with collector() as (address, received):
+        await asyncio.to_thread(call_and_end, address)
+
+    ((path, sent),) = received
+    (of_resource,) = sent.resource_spans
+    resource = {attribute.key: attribute.value.string_value for attribute in of_resource.resource.attributes}
+    assert path == "/v1/traces"
+    assert resource["service.name"] == "flow-pipelines"
+    assert resource["service.version"] == __version__
+    assert resource["deployment"] == "test"
+    names = {span.name for scope in of_resource.scope_spans for span in scope.spans}
+    assert names == {f"GET {LIST}", "shared read", "tokens.find_active", "pipelines.list_granted"}
+
+
+async def test_a_collector_that_is_not_there_is_in_nobodys_way(tmp_path: Path, service_dsn: str, world: World) -> None:
+    ada = await world.user()
+
+    def call_and_end() -> int:
+        address = f"http://127.0.0.1:{free_port()}"
+        with running_service(tmp_path, service_dsn, OTEL_EXPORTER_OTLP_ENDPOINT=address) as service:
+            status = requests.get(service.api + LIST, headers=ada.headers, timeout=5).status_code
+            service.process.send_signal(signal.SIGTERM)
+            assert service.process.wait(15) == 0
+            return status
+
+    assert await asyncio.to_thread(call_and_end) == 200

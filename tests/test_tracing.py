@@ -1,0 +1,262 @@
+"""Spans: of what, in whose trace; and that there are none where nobody asked for them."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, format_span_id, format_trace_id, set_span_in_context
+
+from service.app import DATABASE, ENDPOINTS, TOKEN_USE, create_app
+from service.database import open_database
+from service.errors import StartupError
+from service.health import Health
+from service.observation import Observation
+from service.repositories import pipelines
+from service.server import _exported_traces
+from service.settings import Settings
+from service.tracing import trace_application
+from tests.conftest import Client
+from tests.factories import World
+
+LIST = "/api/v1/flow/pipeline"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+CALLER = "00f067aa0ba902b7"
+STATEMENT = "tokens.find_active"
+
+
+@dataclass
+class Traced:
+    """A service that is traced, and what it has noted."""
+
+    client: Client
+    provider: TracerProvider
+    exporter: InMemorySpanExporter
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        """In the order in which they began."""
+        return sorted(self.exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
+
+    def tree(self) -> list[tuple[str, str | None]]:
+        """Each span's name, and that of the one it is in."""
+        names = {span.context.span_id: span.name for span in self.spans if span.context}
+        return [(span.name, names.get(span.parent.span_id) if span.parent else None) for span in self.spans]
+
+    def one(self, name: str) -> ReadableSpan:
+        (span,) = [span for span in self.spans if span.name == name]
+        return span
+
+
+@pytest.fixture
+async def traced(settings: Settings, service_dsn: str) -> AsyncIterator[Traced]:
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    async with open_database(service_dsn, settings) as database:
+        app = create_app(settings, database, Health(database, settings.ready_timeout))
+        trace_application(app, provider)
+        async with TestClient(TestServer(app)) as client:
+            yield Traced(client, provider, exporter)
+
+
+async def test_a_request_its_shared_read_and_its_statements(traced: Traced, world: World) -> None:
+    ada = await world.user()
+
+    await traced.client.get(LIST, headers={**ada.headers, "X-Request-Id": "traced"})
+
+    request = f"GET {LIST}"
+    assert traced.tree() == [
+        (request, None),
+        ("shared read", request),
+        (STATEMENT, "shared read"),
+        ("pipelines.list_granted", request),
+    ]
+    span, statement = traced.one(request), traced.one("pipelines.list_granted")
+    assert (span.kind, statement.kind) == (SpanKind.SERVER, SpanKind.CLIENT)
+    assert dict(span.attributes or {}) == {
+        "http.request.method": "GET",
+        "http.route": LIST,
+        "http.response.status_code": 200,
+        "url.scheme": "http",
+        "url.path": LIST,
+        "flow_pipelines.request_id": "traced",
+    }
+    assert dict(statement.attributes or {}) == {
+        "db.system.name": "postgresql",
+        "db.query.summary": "pipelines.list_granted",
+    }
+
+
+async def test_an_answer_from_memory_takes_no_statement_of_its_own(traced: Traced, world: World) -> None:
+    ada = await world.user()
+    await traced.client.get(LIST, headers=ada.headers)
+    traced.exporter.clear()
+
+    await traced.client.get(LIST, headers=ada.headers)
+
+    assert [name for name, _ in traced.tree()] == [f"GET {LIST}", "shared read", STATEMENT]
+
+
+async def test_the_shared_statement_is_in_the_first_trace_and_linked_to_the_others(
+    traced: Traced, world: World
+) -> None:
+    assert traced.client.app is not None
+    ada, authentication = await world.user(), traced.client.app[ENDPOINTS].authentication
+
+    with traced.provider.get_tracer("test").start_as_current_span("test"):
+        await asyncio.gather(*(authentication.authenticate(f"Bearer {ada.token}") for _ in range(3)))
+
+    first, *others = [span.context for span in traced.spans if span.name == "shared read"]
+    statement = traced.one(STATEMENT)
+    assert statement.parent == first
+    assert [link.context for link in statement.links] == others
+
+
+async def test_an_update_waits_for_the_statement_that_it_shares(traced: Traced, world: World) -> None:
+    ada, pipeline = await world.user(), await world.pipeline()
+    await world.grant(pipeline, ada)
+    job = await world.job(ada)
+    body = {"job_id": job, "pipeline_ids": [str(pipeline)]}
+    await traced.client.post("/api/v1/jobs/pipelines", headers=ada.headers, json=body)
+    traced.exporter.clear()
+
+    await traced.client.post("/api/v1/jobs/pipelines", headers=ada.headers, json=body)
+
+    request = "POST /api/v1/jobs/pipelines"
+    assert traced.tree() == [
+        (request, None),
+        ("shared read", request),
+        (STATEMENT, "shared read"),
+        ("shared update", request),
+        ("jobs.update_each", "shared update"),
+    ]
+
+
+async def test_a_statement_shared_with_one_that_is_not_kept_is_in_the_trace_of_the_other(
+    traced: Traced, world: World
+) -> None:
+    ada, caller = await world.user(), f"00-{TRACE}-{CALLER}"
+
+    await asyncio.gather(
+        *(traced.client.get(LIST, headers={**ada.headers, "traceparent": f"{caller}-{kept}"}) for kept in ("00", "01"))
+    )
+    await traced.client.get(LIST, headers={**ada.headers, "traceparent": f"{caller}-00"})
+
+    assert traced.tree().count((STATEMENT, "shared read")) == 1
+    assert [name for name, _ in traced.tree()].count(STATEMENT) == 1
+
+
+async def test_the_callers_trace_goes_on_and_answer_and_log_line_name_the_span(
+    traced: Traced, world: World, observations: list[Observation]
+) -> None:
+    ada = await world.user()
+
+    answer = await traced.client.get(LIST, headers={**ada.headers, "traceparent": f"00-{TRACE}-{CALLER}-01"})
+
+    span = traced.one(f"GET {LIST}")
+    assert span.context
+    assert span.parent
+    assert (format_trace_id(span.context.trace_id), format_span_id(span.parent.span_id)) == (TRACE, CALLER)
+    span_id = format_span_id(span.context.span_id)
+    assert answer.headers["traceresponse"] == f"00-{TRACE}-{span_id}-01"
+    assert (observations[0].trace_id, observations[0].span_id) == (TRACE, span_id)
+
+
+async def test_what_the_caller_does_not_keep_is_not_kept_here(traced: Traced, world: World) -> None:
+    ada = await world.user()
+
+    answer = await traced.client.get(LIST, headers={**ada.headers, "traceparent": f"00-{TRACE}-{CALLER}-00"})
+
+    assert traced.spans == []
+    assert answer.headers["traceresponse"].startswith(f"00-{TRACE}-")
+    assert answer.headers["traceresponse"].endswith("-00")
+
+
+async def test_what_the_caller_did_wrong_is_no_error_of_the_services(traced: Traced) -> None:
+    answer = await traced.client.get(LIST)
+
+    span = traced.one(f"GET {LIST}")
+    assert span.attributes
+    assert (span.attributes["http.response.status_code"], span.attributes["error.type"]) == (401, "no_credentials")
+    assert span.status.is_unset
+    assert "traceresponse" in answer.headers
+
+
+async def test_a_fault_is_an_error(traced: Traced, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    ada = await world.user()
+    monkeypatch.setattr(pipelines, "list_granted", fail)
+
+    await traced.client.get(LIST, headers=ada.headers)
+
+    span = traced.one(f"GET {LIST}")
+    assert span.attributes
+    assert (span.attributes["http.response.status_code"], span.attributes["error.type"]) == (500, "internal")
+    assert (span.status.is_ok, span.status.is_unset) == (False, False)
+    assert "secret" not in span.to_json()
+
+
+async def test_a_failed_statement_is_an_error_without_the_values_in_its_message(traced: Traced) -> None:
+    assert traced.client.app is not None
+    request = traced.provider.get_tracer("test").start_span("test")
+
+    async def fail() -> None:
+        async with traced.client.app[DATABASE].connection() as connection:
+            await connection.row("test.fail", "SELECT $1::text::int", "secret")
+
+    with (
+        pytest.raises(asyncpg.DataError),
+        traced.provider.get_tracer("test").start_as_current_span("test", set_span_in_context(request)),
+    ):
+        await fail()
+
+    span = traced.one("test.fail")
+    assert span.attributes
+    assert span.attributes["error.type"] == "InvalidTextRepresentationError"
+    assert span.attributes["db.response.status_code"] == "22P02"
+    assert "secret" not in span.to_json()
+
+
+async def test_odd_requests_have_plain_names(traced: Traced) -> None:
+    await traced.client.request("PROPFIND", "/odd/one")
+    await traced.client.get("/odd/two")
+
+    assert [span.name for span in traced.spans] == ["_OTHER", "GET"]
+    assert all("http.route" not in (span.attributes or {}) for span in traced.spans)
+
+
+async def test_what_works_for_no_request_makes_no_spans(traced: Traced, world: World) -> None:
+    assert traced.client.app is not None
+    ada = await world.user()
+    await traced.client.get(LIST, headers=ada.headers)
+    traced.exporter.clear()
+
+    await traced.client.app[TOKEN_USE].write()
+    await traced.client.get("/healthz")
+
+    assert traced.spans == []
+
+
+def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "service.tracing")
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+
+    with pytest.raises(StartupError) as refused:
+        _exported_traces(None)  # type: ignore[arg-type] # it does not come to that
+
+    assert "pip install 'flow-pipelines[tracing]'" in str(refused.value)
+
+
+def test_nothing_of_it_is_loaded_where_nobody_asks_for_it() -> None:
+    program = "import sys, service.__main__, service.server; print([n for n in sys.modules if 'opentelemetry' in n])"
+
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
