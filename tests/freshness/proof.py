@@ -24,6 +24,8 @@ LIST: Final = "/flow/pipeline"
 UPDATE: Final = "/jobs/pipelines"
 EXPIRES_IN: Final = 1.5
 """Seconds."""
+WORKERS_TOGETHER: Final = 4
+"""In one organization: in the same one, new, renamed and deleted pipelines wait for one another."""
 AGAIN: Final = 10
 """How often a call is repeated that was not answered, or gave way to another transaction."""
 
@@ -222,7 +224,7 @@ class Plan:
 async def prove(
     plan: Plan, dsn: str, writes: Service, reads: Service, stop: asyncio.Event, progress: Callable[[Result], None]
 ) -> Result:
-    """Make the pairs in an organization of their own.
+    """Make the pairs, in organizations of their own.
 
     Args:
         dsn: of the owner of the database.
@@ -235,15 +237,17 @@ async def prove(
     async with AsyncExitStack() as stack:
         raw = await asyncpg.connect(dsn)
         stack.push_async_callback(raw.close)
-        world = await World.create(raw)
-        admin = await world.user("ada", role="admin")
+        admins = [
+            await (await World.create(raw)).user("ada", role="admin") for _ in range(0, plan.workers, WORKERS_TOGETHER)
+        ]
         replicas = []
         for service in (writes, reads):
             connector = aiohttp.TCPConnector(limit=0)
             session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
             replicas.append(Replica(session, service.api, result))
 
-        def worker(name: str) -> Worker:
+        def worker(number: int, generation: int) -> Worker:
+            name, admin = f"{number}-{generation}", admins[number // WORKERS_TOGETHER]
             return Worker(name, random.Random(f"{plan.seed} {name}"), admin.token, *replicas)  # noqa: S311 - no secret
 
         before = await _lookups(replicas[1], reads)
@@ -266,12 +270,14 @@ def _share(plan: Plan, number: int) -> int:
     return plan.pairs // plan.workers + (number < plan.pairs % plan.workers)
 
 
-async def _work(new: Callable[[str], Worker], number: int, pairs: int, stop: asyncio.Event, result: Result) -> None:
+async def _work(
+    new: Callable[[int, int], Worker], number: int, pairs: int, stop: asyncio.Event, result: Result
+) -> None:
     """Make so many pairs, by one worker if all is answered."""
     generation = done = 0
     while done < pairs and not stop.is_set():
         try:
-            worker = new(f"{number}-{generation}")
+            worker = new(number, generation)
             await worker.begin()
             while done < pairs and not stop.is_set():
                 await worker.pair()

@@ -31,10 +31,10 @@ async def test_no_change_is_missed_by_another_replica(
     dsn: str, service_dsn: str, writes: Service, tmp_path: Path
 ) -> None:
     with running_service(tmp_path, service_dsn) as reads:
-        result = await proved(300, dsn, writes, reads)
+        result = await proved(200, dsn, writes, reads)
 
     assert result.total_stale == 0, result.examples
-    assert result.from_memory > 50
+    assert result.from_memory > 30
     assert result.outdated > 50
     assert len([kind for kind in KINDS if result.pairs[kind]]) >= len(KINDS) - 3
 
@@ -44,6 +44,6 @@ async def test_a_replica_that_checks_nothing_is_found_out(
 ) -> None:
     """The control: it shows that the test above can fail."""
     with running_service(tmp_path, service_dsn, module=MODULE) as reads:
-        result = await proved(100, dsn, writes, reads)
+        result = await proved(60, dsn, writes, reads)
 
-    assert result.total_stale > 30
+    assert result.total_stale > 20
