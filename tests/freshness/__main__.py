@@ -27,7 +27,7 @@ POOL_SIZE = "40"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make freshness", description=__doc__)
     parser.add_argument("--pairs", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=16, help="at the same time")
+    parser.add_argument("--workers", type=int, default=48, help="at the same time")
     parser.add_argument("--seed", type=int, default=1, help="of the choice of changes")
     parser.add_argument(
         "--control", action="store_true", help="ask a replica that checks nothing: it must be found out"
