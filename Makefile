@@ -3,17 +3,21 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
+ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))))
+EPOCH = $(shell git log -1 --format=%ct)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
 PROMETHEUS = $(or $(patsubst %/promtool,%,$(shell command -v promtool)),.tools/prometheus/usr/bin)
-LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
+TOOLS := $(VENV)/.deployment-tools
+CHECKOV := $(VENV)/checkov
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test check format lint types migrate schema lock bench freshness image monitoring scrape
+.PHONY: help venv run test check browser format lint types migrate schema lock upgrade-check bench freshness manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Make .venv with everything that running and developing take
 
@@ -21,16 +25,32 @@ $(STAMP): requirements/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1): Python 3.11 or newer is needed; name one by 'make $(MAKECMDGOALS) PYTHON=python3.12'." >&2; exit 2; }
 	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) can't make virtual environments: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; rm -rf $(VENV); exit 2; }
 	@echo "Installing what is locked in requirements/development.txt ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/development.txt
+	@$(BIN)/python $(INSTALL) -r requirements/development.txt
 	@touch $(STAMP)
+
+$(TOOLS): requirements/deployment.txt | $(STAMP)
+	@echo "Installing what is locked in requirements/deployment.txt ..."
+	@$(BIN)/python $(INSTALL) -r requirements/deployment.txt
+	@touch $(TOOLS)
+
+$(CHECKOV): requirements/policies.txt
+	@echo "Installing what is locked in requirements/policies.txt ..."
+	@$(PYTHON) -m venv $(CHECKOV) && $(CHECKOV)/bin/python $(INSTALL) -r requirements/policies.txt || { rm -rf $(CHECKOV); exit 2; }
+	@touch $(CHECKOV)
 
 run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
 	@exec $(BIN)/python -m service demo
 
-test: venv ## Run all tests on a PostgreSQL of their own
+test: venv $(TOOLS) ## Run all tests on a PostgreSQL of their own
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
-check: format lint types test ## Everything that CI runs
+check: format lint types browser test ## Everything that CI runs
+
+browser: ## Install Debian's Chromium, which tests the admin page, if no browser is there (as root)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-core; } || \
+	  echo "make: NO BROWSER, AND NONE CAN BE INSTALLED HERE: the admin page will not be tested." >&2
 
 format: venv ## Check the format (make format FIX=1 mends it)
 	$(BIN)/ruff format $(if $(FIX),,--check) service tests
@@ -47,6 +67,9 @@ migrate: venv ## Bring the database (embedded, or DATABASE_URL) up to date
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
 
+upgrade-check: venv ## Run an earlier version's API tests on this version's schema (FROM=tag or commit)
+	@$(BIN)/python -m tests.upgrade $(FROM)
+
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
 
@@ -54,8 +77,28 @@ freshness: venv ## Change 100,000 things through one replica; each must show at 
 	@$(BIN)/python -m tests.freshness --control --pairs 1000
 	@$(BIN)/python -m tests.freshness $(FRESHNESS)
 
-image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=... for another base image)
-	$(ENGINE) build --file deploy/Dockerfile $(if $(BASE),--build-arg BASE=$(BASE)) --tag flow-pipelines:$(VERSION) .
+manifests: venv $(TOOLS) $(CHECKOV) ## Render, validate and judge everything in deploy/ (its first run installs checkov)
+	$(BIN)/python -m pytest tests/deployment
+	@rm -rf $(VENV)/manifests && mkdir $(VENV)/manifests
+	@for overlay in development production production/migration; do \
+	  $(BIN)/kubectl kustomize deploy/kubernetes/overlays/$$overlay > $(VENV)/manifests/$$(echo $$overlay | tr / -).yaml || exit 1; done
+	$(CHECKOV)/bin/checkov --framework kubernetes --skip-download --quiet --compact --directory $(VENV)/manifests
+
+image: ## Build the container image (ENGINE=docker or podman; BASE=..., RUNTIME=... for other base images; BUILD="options")
+	$(ENGINE) build --file deploy/Dockerfile --tag flow-pipelines:$(VERSION) \
+	  $(foreach name,BASE RUNTIME SOURCE,$(if $($(name)),--build-arg $(name)=$($(name)))) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
+	  $(if $(findstring docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH)) $(BUILD) .
+
+image-base: ## Make base images from Debian's packages, where no registry can be reached (as root; debootstrap, buildah)
+	tests/image/base.sh
+
+image-check: venv ## Build the image twice, compare, and run it without any rights (as root; the variables of image)
+	@for build in first second; do \
+	  $(MAKE) --no-print-directory image BUILD="--no-cache --quiet $(BUILD)" > /dev/null && \
+	  $(ENGINE) inspect --format '{{.Id}} {{.Size}} bytes' flow-pipelines:$(VERSION) > $(VENV)/image.$$build || exit 1; done
+	@cat $(VENV)/image.first && cmp $(VENV)/image.first $(VENV)/image.second
+	ENGINE=$(ENGINE) IMAGE=flow-pipelines:$(VERSION) $(BIN)/python -m pytest -p no:cacheprovider tests/image/check.py
 
 monitoring: $(PROMETHEUS)/promtool ## Check and test the alert rules by promtool
 	$< check config deploy/monitoring/prometheus.yaml
@@ -73,7 +116,9 @@ scrape: venv $(PROMETHEUS)/promtool ## Have a real Prometheus scrape a running s
 
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(LOCK) -o requirements/runtime.txt
-	$(LOCK) --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
-	$(LOCK) --extra tracing --group development -c requirements/tracing.txt -o requirements/development.txt
-	$(LOCK) --group bench -o requirements/bench.txt
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
+	$(LOCK) pyproject.toml --extra tracing --group development -c requirements/tracing.txt -o requirements/development.txt
+	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
+	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
+	$(LOCK) --group policies -o requirements/policies.txt

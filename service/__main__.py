@@ -7,6 +7,7 @@ import click
 from service import __version__
 from service.commands.audit import audit_commands
 from service.commands.demo import demo_command
+from service.commands.doctor import doctor_command
 from service.commands.export import export_command
 from service.commands.grant import grant_commands
 from service.commands.group import group_commands
@@ -32,7 +33,7 @@ def commands() -> None:
 
 
 for command in (
-    *(serve_command, demo_command, migrate_command, import_command, export_command),
+    *(serve_command, demo_command, migrate_command, doctor_command, import_command, export_command),
     *(organization_commands, user_commands, group_commands, token_commands),
     *(pipeline_commands, grant_commands, job_commands, audit_commands),
 ):

@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
+from service.admin.serving import add_admin_page
 from service.database import Database
 from service.documentation import add_documentation
 from service.endpoint import Endpoints
@@ -38,6 +39,7 @@ def create_app(settings: Settings, database: Database, health: Health) -> web.Ap
     app.cleanup_ctx.append(_note_token_use)
     app.router.add_get("/healthz", healthz)
     add_documentation(app)
+    add_admin_page(app)
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
         if route.method == "GET":

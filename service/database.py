@@ -249,6 +249,15 @@ async def _keep_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
     """
 
 
+def session_settings(settings: Settings) -> dict[str, str]:
+    """What each connection asks of the server from its start, by the names of PostgreSQL's parameters."""
+    return {
+        "application_name": "flow-pipelines",
+        "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{settings.request_timeout * 1000:.0f}",
+    }
+
+
 @asynccontextmanager
 async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]:
     """The database behind a pool that connects when it is first needed, so that it may be down at the start.
@@ -264,11 +273,7 @@ async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]
             timeout=CONNECT_TIMEOUT,
             command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
             reset=_keep_as_it_is,
-            server_settings={
-                "application_name": "flow-pipelines",
-                "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
-                "idle_in_transaction_session_timeout": f"{settings.request_timeout * 1000:.0f}",
-            },
+            server_settings=session_settings(settings),
         )
         await pool
     except ValueError as error:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import structlog
 from aiohttp import web
 
 from service.database import Database
@@ -10,6 +11,8 @@ from service.endpoint import json_response
 from service.errors import ServiceError, StartupError
 from service.migrate import compare, load_migrations
 from service.repositories import migrations
+
+log = structlog.get_logger()
 
 
 class Health:
@@ -30,6 +33,8 @@ class Health:
         self._migrations = load_migrations()
         self._check: asyncio.Task[list[str]] | None = None
         self._started = False
+        self._told: list[str] = []
+        """The reasons that the log was last told."""
 
     async def reasons(self) -> list[str]:
         """Why this process can't serve; none if it can."""
@@ -51,6 +56,15 @@ class Health:
         return reasons
 
     async def _ask(self) -> list[str]:
+        reasons = await self._find_reasons()
+        if reasons and reasons != self._told:
+            log.warning("not_ready", reasons=reasons)
+        elif self._told and not reasons:
+            log.info("ready")
+        self._told = reasons
+        return reasons
+
+    async def _find_reasons(self) -> list[str]:
         try:
             async with asyncio.timeout(self._timeout), self._database.connection() as connection:
                 applied = await migrations.list_applied(connection)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -21,6 +21,11 @@ NO_TRANSACTION: Final = "-- no transaction"
 """The first line of a file whose one statement can't run in a transaction, such as CREATE INDEX CONCURRENTLY.
 
 It is written so that it may run twice (IF NOT EXISTS): it can be killed after its work and before that is noted."""
+
+NEEDS: Final = re.compile(r"^-- needs: ([0-9]{4})$", re.MULTILINE)
+"""A line of a file that takes away what earlier versions use: which migration before it a version must know to go on.
+
+A version that knows less refuses the database; where no file has such a line, all versions may go on."""
 
 _FILE_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
 _CONCURRENT_INDEX: Final = re.compile(r"\bINDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z0-9_.]+)", re.IGNORECASE)
@@ -42,6 +47,12 @@ class Migration:
     def checksum(self) -> str:
         """SHA-256, in hex: an applied file is never edited."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def needs(self) -> int:
+        """The last migration that a version of the service must know to work with a database that has this one."""
+        match = NEEDS.search(self.sql)
+        return int(match[1]) if match else 0
 
 
 def sql_directory() -> Path:
@@ -68,10 +79,10 @@ def load_migrations(directory: Path | None = None) -> tuple[Migration, ...]:
 
 
 def compare(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list[Migration]:
-    """What is still to be applied.
+    """What is still to be applied; nothing if the database is newer, but this version can work with it.
 
     Raises:
-        StartupError: the database has what this version does not know, or not in the form it knows.
+        StartupError: the database is too new for this version, or not one that these migrations lead on from.
     """
     for there, here in zip(applied, migrations, strict=False):
         if there.version != here.version:
@@ -84,11 +95,13 @@ def compare(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list
                 f"The database has migration {there.name}, but {here.name} of this version differs from it:"
                 " an applied file must never be edited; restore it, and put the change into a new one."
             )
-    if len(applied) > len(migrations):
-        raise StartupError(
-            f"The database is newer than this version of the service: it has {applied[-1].name}."
-            " Run the version that brought it, or restore a backup from before it."
-        )
+    for newer in applied[len(migrations) :]:
+        if newer.needs > len(migrations):
+            raise StartupError(
+                f"The database is too new for this version of the service: its migration {newer.name} needs one that"
+                f" knows migration {newer.needs:04}. Run a newer version, whose `migrate --check` says that it fits,"
+                " or restore a backup from before that migration."
+            )
     return list(migrations[len(applied) :])
 
 
@@ -121,12 +134,13 @@ async def migrate(
         # Polled: a session waiting in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - another process's
             await asyncio.sleep(_POLL)
-        missing = compare(await list_applied(Connection(connection)), known)
+        applied = await list_applied(Connection(connection))
+        missing = compare(applied, known)
         for migration in missing:
             started = perf_counter()
             await _apply(connection, migration)
             report(migration, perf_counter() - started)
-        if migrations is None:
+        if migrations is None and len(applied) <= len(known):  # those of a newer version are not this one's to narrow
             with _explained("privileges.sql"):
                 await connection.execute((sql_directory() / "privileges.sql").read_text(encoding="utf-8"))
         return missing
@@ -134,14 +148,18 @@ async def migrate(
         await connection.close(timeout=5)
 
 
-async def connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+async def connect(dsn: str, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
     """One connection of its own, for work that is not a request.
+
+    Args:
+        dsn: where to.
+        options: more of what asyncpg.connect() takes.
 
     Raises:
         StartupError: the database can't be reached, or its address can't be understood.
     """
     try:
-        return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT)
+        return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT, **options)
     except ValueError as error:
         raise StartupError(
             "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name."
@@ -200,14 +218,16 @@ async def _record(connection: "asyncpg.Connection[asyncpg.Record]", migration: M
             name text NOT NULL,
             checksum text NOT NULL,
             applied_at timestamptz NOT NULL DEFAULT now()
-        )
+        );
+        ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS needs integer NOT NULL DEFAULT 0
         """
     )
     await connection.execute(
-        "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)",
+        "INSERT INTO schema_migrations (version, name, checksum, needs) VALUES ($1, $2, $3, $4)",
         migration.version,
         migration.name,
         migration.checksum,
+        migration.needs,
     )
 
 

@@ -69,10 +69,12 @@ def _rows() -> tuple[Route, ...]:
         Route("GET", f"{pipeline}/{{pipeline_id}}/jobs", p.ListPipelineJobsSchema, pipelines.list_pipeline_jobs, p.PipelineJobsSchema, p.dump_pipeline_jobs, "flow_pipeline:read"),
 
         Route("GET", f"{pipeline}/{{pipeline_id}}/grants", g.ListGrantsSchema, grants.list_grants, g.GrantListSchema, g.dump_grant_list, manages),
+        Route("GET", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.NameUserGrantSchema, grants.get_user_grant, g.OneGrantSchema, g.dump_grant, manages),
         Route("PUT", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.PutUserGrantSchema, grants.put_user_grant, g.OneGrantSchema, g.dump_grant, manages, g.dump_grant),
-        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.DeleteUserGrantSchema, grants.delete_user_grant, ok, no_body, manages, g.dump_grant),
+        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.NameUserGrantSchema, grants.delete_user_grant, ok, no_body, manages, g.dump_grant),
+        Route("GET", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.NameGroupGrantSchema, grants.get_group_grant, g.OneGrantSchema, g.dump_grant, manages),
         Route("PUT", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.PutGroupGrantSchema, grants.put_group_grant, g.OneGrantSchema, g.dump_grant, manages, g.dump_grant),
-        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.DeleteGroupGrantSchema, grants.delete_group_grant, ok, no_body, manages, g.dump_grant),
+        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.NameGroupGrantSchema, grants.delete_group_grant, ok, no_body, manages, g.dump_grant),
         Route("GET", f"{pipeline}/{{pipeline_id}}/access", g.ListAccessSchema, grants.list_access, g.AccessListSchema, g.dump_access_list, manages),
         Route("GET", f"{pipeline}/{{pipeline_id}}/access/{{username}}", g.ExplainAccessSchema, grants.explain_access, g.OneAccessSchema, g.dump_access, f"{manages}; one's own: flow_pipeline:read"),
 

@@ -59,6 +59,7 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         addresses = Addresses(api, operations)
         log.info("started", version=__version__, process=os.getpid(), api=api, operations=operations)
         announce(addresses)
+        await health.reasons()  # so that the log says from the start why it can't serve, if it can't
         name = await ending
         health.stopping = True
         log.info("stopping", signal=name, delay=settings.shutdown_delay, drain=settings.drain_timeout)

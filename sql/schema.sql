@@ -231,7 +231,8 @@ CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
     checksum text NOT NULL,
-    applied_at timestamp with time zone DEFAULT now() NOT NULL
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    needs integer DEFAULT 0 NOT NULL
 );
 
 CREATE TABLE public.tokens (

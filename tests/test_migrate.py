@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from service.database import Connection
+from service.embedded import SERVICE_ROLE
 from service.errors import StartupError
 from service.migrate import Migration, compare, load_migrations, migrate, sql_directory
 from service.repositories.migrations import list_applied
@@ -18,7 +19,14 @@ TABLE = Migration(1, "0001_create_things.sql", "CREATE TABLE things (id int)")
 INDEX = Migration(
     2, "0002_index_things.sql", "-- no transaction\nCREATE UNIQUE INDEX CONCURRENTLY things_id ON things (id)"
 )
+CONTRACT = Migration(3, "0003_drop_things.sql", "-- Unused since 0002.\n-- needs: 0002\nDROP TABLE things")
 BROKEN = Migration(2, "0002_break_things.sql", "CREATE TABLE more (id int); SELECT 1 / 0")
+
+
+def newer(sql: str) -> Migration:
+    """A migration that only a later version of the service has."""
+    version = len(load_migrations()) + 1
+    return Migration(version, f"{version:04}_later.sql", sql)
 
 
 async def names(dsn: str) -> list[str]:
@@ -69,11 +77,44 @@ async def test_migrate_refuses_an_edited_file(empty_dsn: str) -> None:
     assert await names(empty_dsn) == [TABLE.name]
 
 
-async def test_migrate_refuses_a_newer_database(empty_dsn: str) -> None:
+async def test_migrate_leaves_a_newer_database_that_it_can_work_with(empty_dsn: str) -> None:
     await migrate(empty_dsn, migrations=[TABLE, INDEX])
 
-    with pytest.raises(StartupError, match=r"newer than this version.*0002_index_things\.sql"):
+    assert await migrate(empty_dsn, migrations=[TABLE]) == []
+    assert await names(empty_dsn) == [TABLE.name, INDEX.name]
+
+
+async def test_migrate_refuses_a_newer_database_that_needs_more_than_it_knows(empty_dsn: str) -> None:
+    await migrate(empty_dsn, migrations=[TABLE, INDEX, CONTRACT])
+
+    assert await migrate(empty_dsn, migrations=[TABLE, INDEX]) == []
+    with pytest.raises(StartupError) as caught:
         await migrate(empty_dsn, migrations=[TABLE])
+
+    assert str(caught.value) == (
+        "The database is too new for this version of the service: its migration 0003_drop_things.sql needs one that"
+        " knows migration 0002. Run a newer version, whose `migrate --check` says that it fits, or restore a backup"
+        " from before that migration."
+    )
+
+
+async def test_migrate_does_not_narrow_what_a_newer_version_granted(empty_dsn: str) -> None:
+    await migrate(empty_dsn)
+    await migrate(empty_dsn, migrations=[*load_migrations(), newer("SELECT 1")])
+    await fetchval(empty_dsn, f"GRANT TRUNCATE ON audit TO {SERVICE_ROLE}")
+
+    await migrate(empty_dsn)
+
+    assert await fetchval(empty_dsn, f"SELECT has_table_privilege('{SERVICE_ROLE}', 'audit', 'TRUNCATE')") is True
+
+
+async def test_a_database_from_before_needs_were_noted(empty_dsn: str) -> None:
+    await migrate(empty_dsn, migrations=[TABLE])
+    await fetchval(empty_dsn, "ALTER TABLE schema_migrations DROP COLUMN needs")
+
+    assert await migrate(empty_dsn, migrations=[TABLE, INDEX, CONTRACT]) == [INDEX, CONTRACT]
+
+    assert await fetchval(empty_dsn, "SELECT array_agg(needs ORDER BY version) FROM schema_migrations") == [0, 0, 2]
 
 
 async def test_migrate_failure_keeps_nothing_of_the_file(empty_dsn: str) -> None:

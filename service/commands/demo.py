@@ -66,6 +66,7 @@ The Flow Pipeline service runs.
 
   API          {addresses.api}
   operations   {addresses.operations}/readyz
+  admin page   {addresses.api}/admin/
   token        {token}
                of {USER}, an administrator; shown here and nowhere again
 

@@ -25,9 +25,9 @@ from service.permissions import is_manager, permission_names
 from service.repositories.grants import Grant
 from service.schemas.answers import dump_nothing
 from service.schemas.grants import (
-    DeleteGroupGrant,
-    DeleteUserGrant,
     ListGrants,
+    NameGroupGrant,
+    NameUserGrant,
     PutGroupGrant,
     PutUserGrant,
     dump_grant,
@@ -129,9 +129,9 @@ def revoke(
     async def work(call: Call) -> None:
         pipeline_id: UUID = await the_pipeline(call, pipeline)
         if user:
-            await grants.delete_user_grant(call, DeleteUserGrant(pipeline_id, user))
+            await grants.delete_user_grant(call, NameUserGrant(pipeline_id, user))
         else:
-            await grants.delete_group_grant(call, DeleteGroupGrant(pipeline_id, str(group)))
+            await grants.delete_group_grant(call, NameGroupGrant(pipeline_id, str(group)))
 
     operate(organization, work)
     show_json(dump_nothing(None)) if as_json else click.echo(f"Took back what was granted to {whom}.")

@@ -19,6 +19,7 @@ def migrate_command(check: bool, as_json: bool) -> None:
     """Apply the migrations that the database has not got yet, each in a transaction of its own.
 
     Safe to run from several places at once, and while the service runs: each migration works with the version before.
+    A database that is newer is left as it is, if this version can work with it, and refused if not.
     """
     with database_url(read_settings()) as dsn:
         if check:
@@ -30,7 +31,7 @@ def migrate_command(check: bool, as_json: bool) -> None:
     elif check:
         click.echo("\n".join(f"pending  {migration.name}" for migration in missing) or "Nothing is pending.")
     elif not missing:
-        click.echo(f"Nothing to do: the database is at migration {load_migrations()[-1].name}.")
+        click.echo(f"Nothing to do: the database has every migration up to {load_migrations()[-1].name}.")
     if check and missing:
         raise SystemExit(1)
 

@@ -27,11 +27,11 @@ from service.repositories import audit, grants, groups, users
 from service.repositories.grants import Grant, Kind
 from service.schemas.grants import (
     AccessExplained,
-    DeleteGroupGrant,
-    DeleteUserGrant,
     ExplainAccess,
     ListAccess,
     ListGrants,
+    NameGroupGrant,
+    NameUserGrant,
     PutGroupGrant,
     PutUserGrant,
     UserAccess,
@@ -61,6 +61,43 @@ async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID, *
     return pipeline.access
 
 
+async def get_user_grant(call: Call, request: NameUserGrant) -> Grant:
+    """What was granted to a user, with the tag that changing it can be bound to.
+
+    Raises:
+        NotFound: there is no such pipeline, user or grant, or the caller may not see it.
+        PermissionDenied: the caller may not manage its grants.
+    """
+    return await _get(call, request.pipeline_id, "user", request.username)
+
+
+async def get_group_grant(call: Call, request: NameGroupGrant) -> Grant:
+    """The same for a group.
+
+    Raises:
+        NotFound: there is no such pipeline, group or grant, or the caller may not see it.
+        PermissionDenied: the caller may not manage its grants.
+    """
+    return await _get(call, request.pipeline_id, "group", request.name)
+
+
+async def _get(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> Grant:
+    async with call.database.connection() as connection:
+        await _find_managed(connection, call, pipeline_id, for_update=False)
+        return (await _find_granted(connection, call.caller.organization_id, pipeline_id, kind, name))[1]
+
+
+async def _find_granted(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, name: str
+) -> tuple[UUID, Grant]:
+    """Whom a grant is to, and the grant."""
+    grantee_id = await _grantee_id(connection, organization_id, kind, name)
+    found = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
+    if found is None:
+        raise NotFound(f"Nothing is granted to {kind} {name} on this pipeline.")
+    return grantee_id, found
+
+
 async def put_user_grant(call: Call, request: PutUserGrant) -> Outcome[Grant]:
     """Grant something to a user, in the place of what was granted to them before.
 
@@ -85,7 +122,7 @@ async def put_group_grant(call: Call, request: PutGroupGrant) -> Outcome[Grant]:
     return await _put(call, request.pipeline_id, "group", request.name, access, request.expires_at)
 
 
-async def delete_user_grant(call: Call, request: DeleteUserGrant) -> None:
+async def delete_user_grant(call: Call, request: NameUserGrant) -> None:
     """Take back what was granted to a user.
 
     Raises:
@@ -96,7 +133,7 @@ async def delete_user_grant(call: Call, request: DeleteUserGrant) -> None:
     await _delete(call, request.pipeline_id, "user", request.username)
 
 
-async def delete_group_grant(call: Call, request: DeleteGroupGrant) -> None:
+async def delete_group_grant(call: Call, request: NameGroupGrant) -> None:
     """The same for a group.
 
     Raises:
@@ -130,10 +167,7 @@ async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
     organization_id = call.caller.organization_id
     async with call.database.transaction() as connection:
         mine = await _find_managed(connection, call, pipeline_id, for_update=True)
-        grantee_id = await _grantee_id(connection, organization_id, kind, name)
-        old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
-        if old is None:
-            raise NotFound(f"Nothing is granted to {kind} {name} on this pipeline.")
+        grantee_id, old = await _find_granted(connection, organization_id, pipeline_id, kind, name)
         call.expect(old)
         check_grant(mine, before=old.access, after=None)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)

@@ -12,6 +12,8 @@ class Applied:
     version: int
     name: str
     checksum: str
+    needs: int
+    """The last migration that a version of the service must know to work with a database that has this one."""
 
 
 async def list_applied(connection: Connection) -> list[Applied]:
@@ -19,7 +21,12 @@ async def list_applied(connection: Connection) -> list[Applied]:
     table = await connection.row("migrations.table", "SELECT to_regclass('schema_migrations') AS name")
     if table is None or table["name"] is None:
         return []
+    # By way of JSON, as a database that was last migrated before there was this column has no needs.
     rows = await connection.rows(
-        "migrations.list", "SELECT version, name, checksum FROM schema_migrations ORDER BY version"
+        "migrations.list",
+        """
+        SELECT version, name, checksum, COALESCE((to_jsonb(m) ->> 'needs')::integer, 0) AS needs
+        FROM schema_migrations m ORDER BY version
+        """,
     )
     return [Applied(*row) for row in rows]

@@ -87,33 +87,33 @@ class PutGroupGrantSchema(_PutGrantSchema):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteUserGrant:
-    """What was granted to a user, to be taken back."""
+class NameUserGrant:
+    """What was granted to a user, to be read or taken back."""
 
     pipeline_id: UUID
     username: str
 
 
-class DeleteUserGrantSchema(RequestSchema):
+class NameUserGrantSchema(RequestSchema):
     """Names the user."""
 
-    loads_into = DeleteUserGrant
+    loads_into = NameUserGrant
     pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
     username = Name(required=True, metadata=IN_PATH)
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteGroupGrant:
-    """What was granted to a group, to be taken back."""
+class NameGroupGrant:
+    """What was granted to a group, to be read or taken back."""
 
     pipeline_id: UUID
     name: str
 
 
-class DeleteGroupGrantSchema(RequestSchema):
+class NameGroupGrantSchema(RequestSchema):
     """Names the group."""
 
-    loads_into = DeleteGroupGrant
+    loads_into = NameGroupGrant
     pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
     name = Name(required=True, metadata=IN_PATH)
 

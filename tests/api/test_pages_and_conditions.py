@@ -199,7 +199,7 @@ async def test_a_write_goes_on_only_if_it_is_still_so(client: Client, world: Wor
         assert (changed.status, stale.status, stale.code, fresh.status) == (200, 412, "FAILED_PRECONDITION", 200), path
 
 
-async def test_a_grant_is_changed_by_the_tag_of_its_last_answer(client: Client, world: World) -> None:
+async def test_a_grant_is_changed_by_the_tag_that_reading_or_changing_it_gave(client: Client, world: World) -> None:
     admin, _, pipeline = (
         As.member(client, await world.user(role="admin")),
         await world.user("bob"),
@@ -214,8 +214,12 @@ async def test_a_grant_is_changed_by_the_tag_of_its_last_answer(client: Client, 
         200,
         412,
     )
-    assert (await admin("DELETE", path, None, {"If-Match": changed.headers["ETag"]})).status == 200
+    read = await admin.get(path)
+    assert (read.body, read.headers["ETag"]) == (changed.body, changed.headers["ETag"])
+    assert (await admin("DELETE", path, None, {"If-Match": read.headers["ETag"]})).status == 200
     assert (await admin("PUT", path, body, {"If-Match": "*"})).status == 412
+    gone = await admin.get(path)
+    assert (gone.code, gone.body["msg"]) == ("NOT_FOUND", "Nothing is granted to user bob on this pipeline.")
 
 
 async def test_what_failed_its_condition_changed_nothing(client: Client, world: World) -> None:

@@ -52,7 +52,7 @@ def test_migrate(empty_dsn: str) -> None:
     first = run("migrate", DATABASE_URL=empty_dsn)
     assert first.stdout.startswith("applied  0001_create_tables.sql  (")
     again = run("migrate", DATABASE_URL=empty_dsn)
-    assert again.stdout == f"Nothing to do: the database is at migration {names[-1]}.\n"
+    assert again.stdout == f"Nothing to do: the database has every migration up to {names[-1]}.\n"
     checked = run("migrate", "--check", "--json", DATABASE_URL=empty_dsn)
     assert (checked.returncode, json.loads(checked.stdout)) == (0, {"pending": []})
 

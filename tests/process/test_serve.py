@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from service.embedded import embedded_postgres
-from service.migrate import load_migrations, migrate
+from service.migrate import Migration, load_migrations, migrate
 from tests.conftest import FAST
 from tests.factories import Member, World
 from tests.process.running import Service, environment, free_port, running_service, start, wait_for
@@ -140,6 +140,9 @@ def test_an_unmigrated_database_is_not_ready_and_then_is(empty_dsn: str, tmp_pat
         service.wait_until("/startupz", 200)
         service.wait_until("/readyz", 200)
         assert gauges(service) == {"ready": 1, "database_up": 1, "migrations_pending": 0}
+        told = [line for line in service.lines() if line["event"] in ("not_ready", "ready")]
+        assert [line["event"] for line in told] == ["not_ready", "ready"]
+        assert told[0]["reasons"] == ready.json()["reasons"]
 
 
 def gauges(service: Service) -> dict[str, float]:
@@ -147,6 +150,31 @@ def gauges(service: Service) -> dict[str, float]:
     text = requests.get(service.operations + "/metrics", timeout=5).text
     found = re.findall(r"^flow_pipelines_(ready|database_up|migrations_pending) (\S+)$", text, re.MULTILINE)
     return {name: float(value) for name, value in found}
+
+
+def later(sql: str) -> list[Migration]:
+    """This version's migrations and one that only a later version has."""
+    known = load_migrations()
+    return [*known, Migration(len(known) + 1, f"{len(known) + 1:04}_later.sql", sql)]
+
+
+async def test_a_newer_database_is_served_until_one_of_its_migrations_needs_more(
+    empty_dsn: str, tmp_path: Path
+) -> None:
+    await migrate(empty_dsn, migrations=later("ALTER TABLE jobs ADD COLUMN priority integer"))
+    with running_service(tmp_path, empty_dsn) as service:
+        await asyncio.to_thread(service.wait_until, "/readyz", 200)
+        call = await asyncio.to_thread(requests.get, service.api + LIST, headers={"Authorization": "Bearer x"})
+        assert call.status_code == 401
+
+        contract = f"-- needs: {len(load_migrations()) + 1:04}\nSELECT 1"
+        more = later("ALTER TABLE jobs ADD COLUMN priority integer")
+        await migrate(empty_dsn, migrations=[*more, Migration(len(more) + 1, f"{len(more) + 1:04}_drop.sql", contract)])
+
+        await asyncio.to_thread(service.wait_until, "/readyz", 503)
+        (line,) = service.events("not_ready")
+        assert "The database is too new for this version of the service: its migration " in str(line["reasons"])
+        assert "`migrate --check`" in str(line["reasons"])
 
 
 def test_the_database_goes_away_and_comes_back(tmp_path: Path) -> None:

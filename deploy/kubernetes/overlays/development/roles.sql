@@ -1,0 +1,28 @@
+-- The roles of an installation, to be run by a superuser in the service's own database, once for each such database:
+--
+--     psql --dbname flow_pipelines --file roles.sql
+--     psql --dbname flow_pipelines --command "\password flow_migrator" --command "\password flow_service"
+--
+-- `migrate`, `import` and `export` connect as flow_migrator; `serve` connects as flow_service. What flow_service may do
+-- is set by every `migrate` (sql/privileges.sql): it can add to the audit trail and read it, not change it.
+
+-- Roles are the whole server's, and may be there already.
+DO $$ BEGIN
+    -- Owns everything and logs in nowhere.
+    IF to_regrole('flow_owner') IS NULL THEN
+        CREATE ROLE flow_owner NOLOGIN;
+    END IF;
+    IF to_regrole('flow_migrator') IS NULL THEN
+        CREATE ROLE flow_migrator LOGIN NOINHERIT IN ROLE flow_owner;
+    END IF;
+    IF to_regrole('flow_service') IS NULL THEN
+        CREATE ROLE flow_service LOGIN;
+    END IF;
+END $$;
+
+-- Acts as the owner from the moment it connects, so that all it creates is the owner's.
+ALTER ROLE flow_migrator SET role = 'flow_owner';
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT ALL ON SCHEMA public TO flow_owner;
+GRANT USAGE ON SCHEMA public TO flow_service;

@@ -1,0 +1,123 @@
+"""/admin/: the page for administrators, served from the plain files beside this one.
+
+All files lie below one path segment, the hash of them all. Relative imports between modules then just work, and each
+address has one content for ever, so a browser may keep it without asking again. Only the shell, index.html, is asked
+for each time: it names the hash. Every other address below /admin/ answers the shell, as views have addresses of their
+own.
+"""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from service.conditions import entity_tag, not_modified
+
+STATIC: Final = Path(__file__).parent / "static"
+SHELL: Final = "index.html"
+CONTENT_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+_PROTECTION: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
+
+POLICY: Final = "; ".join((
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    # With no policy that could make trusted HTML, the browser itself refuses innerHTML and its like: whatever names
+    # say, they can only ever become text.
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+))  # fmt: skip
+
+SHELL_HEADERS: Final = {
+    **_PROTECTION,
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-cache",
+}
+ASSET_HEADERS: Final = {
+    **_PROTECTION,
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Vary": "Accept-Encoding",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file, as it is sent."""
+
+    body: bytes
+    compressed: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All files of the page, read once; the hash of them all is their version."""
+
+    version: str
+    assets: Mapping[str, Asset]
+    shell: bytes
+
+
+@cache
+def read_site(directory: Path) -> Site:
+    """Read the files, and put into the shell where they are."""
+    files = {path.relative_to(directory).as_posix(): path for path in sorted(directory.rglob("*")) if path.is_file()}
+    contents = {name: path.read_bytes() for name, path in files.items()}
+    digest = hashlib.sha256()
+    for name, content in contents.items():
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    version = digest.hexdigest()[:16]
+    shell = contents.pop(SHELL).decode()
+    assets = {
+        name: Asset(content, gzip.compress(content, mtime=0), CONTENT_TYPES[files[name].suffix])
+        for name, content in contents.items()
+    }
+    base = f"/admin/assets/{version}"
+    # Named ahead, so that the browser asks for all modules at once and not import by import.
+    preloads = "\n".join(
+        f'    <link rel="modulepreload" href="{base}/{name}">' for name in assets if name.endswith(".js")
+    )
+    shell = shell.replace("<!-- modules -->", preloads.strip()).replace("{assets}", base)
+    return Site(version, assets, shell.encode())
+
+
+def add_admin_page(app: web.Application) -> None:
+    """Serve the page; it says nothing of any organization until somebody signs in, and takes no token."""
+    site = read_site(STATIC)
+    tag = entity_tag(site.shell)
+
+    async def redirect(_: web.Request) -> web.Response:
+        return web.Response(status=308, headers={"Location": "/admin/"})
+
+    async def asset(request: web.Request) -> web.Response:
+        found = site.assets.get(request.match_info["name"])
+        if found is None or request.match_info["version"] != site.version:
+            raise web.HTTPNotFound
+        zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+        headers = {**ASSET_HEADERS, "Content-Encoding": "gzip"} if zipped else ASSET_HEADERS
+        body = found.compressed if zipped else found.body
+        return web.Response(body=body, content_type=found.content_type, charset="utf-8", headers=headers)
+
+    async def shell(request: web.Request) -> web.Response:
+        headers = {**SHELL_HEADERS, "ETag": tag}
+        if not_modified(request, tag):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=site.shell, content_type="text/html", charset="utf-8", headers=headers)
+
+    app.router.add_get("/admin", redirect)
+    app.router.add_get("/admin/assets/{version}/{name:.+}", asset)
+    app.router.add_get("/admin/{view:(?!assets/).*}", shell)

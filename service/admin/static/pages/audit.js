@@ -1,0 +1,167 @@
+// Who did what when, with before and after side by side; for administrators.
+
+import { get, path } from "../api.js";
+import { isAdministrator } from "../caller.js";
+import { button } from "../components/buttons.js";
+import { comboFilter, dayFilter, filters, selectFilter, textFilter } from "../components/filters.js";
+import { searchUsers } from "../components/choices.js";
+import { identifierText } from "../components/labels.js";
+import { listing, pagesOf } from "../components/listing.js";
+import { pageHeader } from "../components/page.js";
+import { empty } from "../components/states.js";
+import { h, name } from "../dom.js";
+import { address, go } from "../router.js";
+import { time } from "../time.js";
+import { ACTIONS } from "../words.js";
+import { notForCaller } from "./not_found.js";
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)$/;
+const ANY = { value: "", word: "Anything" };
+const WHAT = [ANY, ...[...ACTIONS].map(([value, word]) => ({ value, word }))];
+
+export async function auditPage(view) {
+  if (!isAdministrator()) return notForCaller("Audit", "Only administrators read the audit trail.");
+  const bar = filters(
+    "/audit",
+    view.query,
+    [
+      comboFilter("actor", "Who", searchUsers, { placeholder: "Username" }),
+      selectFilter("action", "Did what", WHAT),
+      textFilter("target", "To what", { placeholder: "as in group:reviewers" }),
+      dayFilter("since", "From"),
+      dayFilter("until", "To"),
+    ],
+    () => list.reload({ anew: true }),
+  );
+  const list = await listing({
+    caption: "Changes",
+    noun: ["change"],
+    columns: COLUMNS,
+    fetchPage: pagesOf(get, "/audit", "audit", () => asked(bar.values())),
+    none: () => none(bar),
+    view,
+  });
+  return {
+    title: "Audit",
+    content: [
+      pageHeader("Audit", { lead: h("p", {}, "Every change, newest first. Nothing in it can be altered.") }),
+      bar.element,
+      list.element,
+    ],
+  };
+}
+
+/** The filters as the API has them: whole days become the moments at which they begin here. */
+const asked = ({ since, until, ...others }) => ({ ...others, since: beginning(since), until: beginning(until, 1) });
+
+function beginning(day, later = 0) {
+  const date = new Date(`${day}T00:00`);
+  if (Number.isNaN(date.getTime())) return "";
+  date.setDate(date.getDate() + later);
+  return date.toISOString();
+}
+
+const COLUMNS = [
+  { label: "When", cell: ({ at }) => time(at), class: "when" },
+  { label: "Who", cell: ({ actor }) => name(actor) },
+  {
+    label: "What",
+    class: "most",
+    cell: (entry) => [
+      h("p", {}, ACTIONS.get(entry.action) ?? entry.action, " ", target(entry.target)),
+      h("details", {}, h("summary", {}, "Before and after"), difference(entry)),
+    ],
+  },
+];
+
+/** What was changed, as a way to it where it has a page. */
+function target(text) {
+  const [kind, ...rest] = text.split(":");
+  const key = rest.join(":");
+  const pages = {
+    pipeline: () => path`/pipelines/${key}`,
+    grant: () => path`/pipelines/${key.split("/")[0]}`,
+    job: () => path`/jobs/${key}`,
+    group: () => path`/groups/${key}`,
+  };
+  const said = h("bdi", { class: "name identifier" }, text);
+  return pages[kind] ? h("a", { href: address(pages[kind]()) }, said) : said;
+}
+
+/** Before and after, one row a field; what differs is marked, also for those who don't see colours. */
+function difference({ before, after, token_id: tokenId, request_id: requestId }) {
+  const fields = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  return h(
+    "div",
+    { class: "difference" },
+    h(
+      "table",
+      { class: "compare" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "Field"),
+          h("th", { scope: "col" }, "Before"),
+          h("th", { scope: "col" }, "After"),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        fields.map((field) => compared(field, before, after)),
+      ),
+    ),
+    h(
+      "p",
+      { class: "muted" },
+      tokenId && ["By token ", identifierText(tokenId), ". "],
+      requestId && ["Request ", identifierText(requestId), "."],
+    ),
+  );
+}
+
+function compared(field, before, after) {
+  const [was, is] = [before?.[field], after?.[field]];
+  const differs = JSON.stringify(was) !== JSON.stringify(is);
+  return h(
+    "tr",
+    { class: differs ? "changed" : "" },
+    h("th", { scope: "row" }, field),
+    h("td", {}, value(was)),
+    h("td", {}, differs && is !== undefined ? h("ins", {}, value(is)) : value(is)),
+  );
+}
+
+function value(given) {
+  if (given === undefined || given === null) return h("span", { class: "muted" }, "none");
+  if (given === "") return h("span", { class: "muted" }, "empty");
+  if (INSTANT.test(given)) return time(given);
+  if (typeof given === "string") return name(given);
+  if (Array.isArray(given) && given.every((each) => typeof each === "string"))
+    return given.length > 0
+      ? h(
+          "ul",
+          {},
+          given.map((each) => h("li", {}, name(each))),
+        )
+      : h("span", { class: "muted" }, "none");
+  return h("pre", {}, JSON.stringify(given, null, 2));
+}
+
+function none(bar) {
+  if (!bar.any())
+    return empty(
+      "audit",
+      "Nothing has been changed yet",
+      "Every change by this page, the API or the command line appears here.",
+    );
+  return empty(
+    "search",
+    "No change fits",
+    "The target is the whole of it: its kind, a colon, and its ID or name.",
+    button("Clear the filters", () => go(address("/audit"), { instead: true })),
+  );
+}

@@ -1,0 +1,75 @@
+// The groups of the organization, for administrators.
+
+import { get, path } from "../api.js";
+import { isAdministrator } from "../caller.js";
+import { button, iconButton } from "../components/buttons.js";
+import { filters, textFilter } from "../components/filters.js";
+import { icon } from "../components/icons.js";
+import { listing, pagesOf } from "../components/listing.js";
+import { pageHeader } from "../components/page.js";
+import { empty } from "../components/states.js";
+import { h, name, sentence } from "../dom.js";
+import { address, go } from "../router.js";
+import { day } from "../time.js";
+import { createGroup, deleteGroup, renameGroup } from "./group_dialogs.js";
+import { notForCaller } from "./not_found.js";
+
+export async function groupsPage(view) {
+  if (!isAdministrator()) return notForCaller("Groups", "Only administrators handle groups.");
+  const bar = filters(
+    "/groups",
+    view.query,
+    [textFilter("name", "Search", { main: true, placeholder: "A part of the name" })],
+    () => list.reload({ anew: true }),
+  );
+  const list = await listing({
+    caption: "Groups",
+    noun: ["group"],
+    columns: columns((did) => did && list.reload()),
+    fetchPage: pagesOf(get, "/groups", "groups", bar.values),
+    none: () => none(bar),
+    view,
+  });
+  return {
+    title: "Groups",
+    content: [
+      pageHeader("Groups", { actions: button("Create group", createGroup, { kind: "primary", symbol: "plus" }) }),
+      bar.element,
+      list.element,
+    ],
+  };
+}
+
+const columns = (changed) => [
+  {
+    label: "Name",
+    class: "grow",
+    cell: (group) =>
+      h("a", { class: "title grantee", href: address(path`/groups/${group.name}`) }, icon("group"), name(group.name)),
+  },
+  { label: "Since", cell: ({ created_at: at }) => day(at) },
+  {
+    label: "",
+    class: "row-actions",
+    cell: (group) => [
+      iconButton("edit", `Rename ${group.name}`, async () => changed(await renameGroup(group.name))),
+      iconButton("trash", `Delete ${group.name}`, async () => changed(await deleteGroup(group.name)), "danger"),
+    ],
+  },
+];
+
+function none(bar) {
+  if (bar.any())
+    return empty(
+      "search",
+      "No group fits",
+      sentence`None has “${bar.values().name}” in its name.`,
+      button("Show all", () => go(address("/groups"), { instead: true })),
+    );
+  return empty(
+    "group",
+    "No groups yet",
+    "Give access to groups rather than to single users: it keeps working when people come and go.",
+    button("Create the first group", createGroup, { kind: "primary" }),
+  );
+}

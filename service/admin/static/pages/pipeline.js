@@ -1,0 +1,84 @@
+// What the views of one pipeline share: its head, and the tabs.
+
+import { get, path } from "../api.js";
+import { isAdministrator, may } from "../caller.js";
+import { button } from "../components/buttons.js";
+import { copyButton } from "../components/copy.js";
+import { badge, identifierText } from "../components/labels.js";
+import { facts, pageHeader } from "../components/page.js";
+import { failure } from "../components/states.js";
+import { h, name } from "../dom.js";
+import { address, go, refresh } from "../router.js";
+import { time } from "../time.js";
+import { permissionWords } from "../words.js";
+import { deletePipeline, editPipeline } from "./pipeline_dialogs.js";
+
+/**
+ * The view of one tab.
+ *
+ * @param draw (pipeline, where) → the content of the tab; where is the API's path of the pipeline
+ */
+export async function pipelineView(view, tab, draw) {
+  const where = path`/flow/pipeline/${view.params.id}`;
+  let pipeline;
+  try {
+    ({ pipeline } = await get(where, {}, view.signal));
+  } catch (error) {
+    return missing(error);
+  }
+  const content = await draw(pipeline, where);
+  return { title: pipeline.name, content: [head(pipeline), tabs(pipeline, tab), content] };
+}
+
+function missing(error) {
+  const all = h("a", { href: address("/pipelines") }, "Pipelines");
+  return { title: "Pipeline", content: [pageHeader("Pipeline", { back: all }), failure(error, refresh)] };
+}
+
+function head(pipeline) {
+  const actions = [
+    may(pipeline, "write") &&
+      button("Edit", async () => (await editPipeline(pipeline.id)) && refresh(), { symbol: "edit" }),
+    may(pipeline, "delete") &&
+      button("Delete", async () => (await deletePipeline(pipeline)) && go(address("/pipelines")), {
+        kind: "quiet danger",
+        symbol: "trash",
+      }),
+  ];
+  const history = h("a", { href: address("/audit", { target: `pipeline:${pipeline.id}` }) }, "See its changes");
+  return [
+    pageHeader(name(pipeline.name), {
+      back: h("a", { href: address("/pipelines") }, "Pipelines"),
+      beside: pipeline.is_manager && badge("Manager", "accent"),
+      lead: pipeline.description ? h("p", { class: "description", dir: "auto" }, pipeline.description) : null,
+      actions,
+    }),
+    h(
+      "div",
+      { class: "id-card" },
+      h("div", {}, h("span", { class: "label" }, "Pipeline ID"), identifierText(pipeline.id)),
+      copyButton(pipeline.id, `Copy the ID of ${pipeline.name}`, { label: "Copy ID" }),
+    ),
+    facts(
+      ["You may", permissionWords(pipeline.permissions)],
+      ["Created", time(pipeline.created_at)],
+      ["Last changed", time(pipeline.updated_at)],
+      isAdministrator() && ["Audit", history],
+    ),
+  ];
+}
+
+function tabs(pipeline, current) {
+  const base = path`/pipelines/${pipeline.id}`;
+  const manages = may(pipeline, "manage_pipelines");
+  const all = [
+    manages && ["access", base, "Access"],
+    ["queue", manages ? `${base}/queue` : base, "Queue"],
+    ["who", `${base}/who`, manages ? "Who can what" : "What I can"],
+  ].filter(Boolean);
+  return h(
+    "nav",
+    { class: "tabs", "aria-label": "Of this pipeline" },
+    all.map(([key, to, word]) => h("a", { href: address(to), "aria-current": key === current && "page" }, word)),
+  );
+}

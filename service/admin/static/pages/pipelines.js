@@ -1,0 +1,88 @@
+// All pipelines that the caller may read.
+
+import { get } from "../api.js";
+import { may, mayCreatePipelines } from "../caller.js";
+import { button, iconButton } from "../components/buttons.js";
+import { copyButton } from "../components/copy.js";
+import { checkFilter, filters, selectFilter, textFilter } from "../components/filters.js";
+import { identifierText, pipelineLink, standing } from "../components/labels.js";
+import { listing, pagesOf } from "../components/listing.js";
+import { pageHeader } from "../components/page.js";
+import { empty } from "../components/states.js";
+import { h, sentence } from "../dom.js";
+import { address, go } from "../router.js";
+import { PERMISSIONS } from "../words.js";
+import { createPipeline, deletePipeline, editPipeline } from "./pipeline_dialogs.js";
+
+const MAY = [{ value: "", word: "Anything" }, ...PERMISSIONS.slice(1)];
+
+export async function pipelinesPage(view) {
+  const bar = filters(
+    "/pipelines",
+    view.query,
+    [
+      textFilter("name", "Search", { main: true, placeholder: "A part of the name" }),
+      selectFilter("permission", "I may", MAY),
+      checkFilter("is_manager", "Only those I manage"),
+    ],
+    () => list.reload({ anew: true }),
+  );
+  const list = await listing({
+    caption: "Pipelines",
+    noun: ["pipeline"],
+    columns: COLUMNS(() => list.reload()),
+    fetchPage: pagesOf(get, "/flow/pipeline", "pipelines", bar.values),
+    none: () => none(bar),
+    view,
+  });
+  const actions = mayCreatePipelines()
+    ? button("Create pipeline", createPipeline, { kind: "primary", symbol: "plus" })
+    : [];
+  return { title: "Pipelines", content: [pageHeader("Pipelines", { actions }), bar.element, list.element] };
+}
+
+const COLUMNS = (changed) => [
+  { label: "Name", cell: pipelineLink, class: "grow" },
+  {
+    label: "ID",
+    cell: ({ id, name }) =>
+      h("span", { class: "copyable" }, identifierText(id), copyButton(id, `Copy the ID of ${name}`)),
+  },
+  { label: "I may", cell: standing },
+  { label: "", cell: (pipeline) => rowActions(pipeline, changed), class: "row-actions" },
+];
+
+const rowActions = (pipeline, changed) => [
+  may(pipeline, "write") &&
+    iconButton("edit", `Edit ${pipeline.name}`, async () => (await editPipeline(pipeline.id)) && changed()),
+  may(pipeline, "delete") &&
+    iconButton("trash", `Delete ${pipeline.name}`, async () => (await deletePipeline(pipeline)) && changed(), "danger"),
+];
+
+function none(bar) {
+  if (bar.any()) {
+    const clear = button("Clear the filters", () => go(address("/pipelines"), { instead: true }));
+    const { name } = bar.values();
+    return empty(
+      "search",
+      "No pipeline fits",
+      name
+        ? sentence`None that you may see has “${name}” in its name and fits the other filters.`
+        : "None that you may see fits these filters.",
+      clear,
+    );
+  }
+  if (mayCreatePipelines()) {
+    return empty(
+      "pipeline",
+      "No pipelines yet",
+      "A pipeline decides which reviewers reach which jobs. Create one, then give a group access to it.",
+      button("Create the first pipeline", createPipeline, { kind: "primary" }),
+    );
+  }
+  return empty(
+    "pipeline",
+    "No pipelines for you yet",
+    "They appear here as soon as a manager of one gives access to you or to a group of yours.",
+  );
+}

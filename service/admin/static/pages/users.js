@@ -1,0 +1,180 @@
+// The users of the organization, for administrators.
+
+import { call, get, path } from "../api.js";
+import { isAdministrator, isCaller } from "../caller.js";
+import { button, iconButton } from "../components/buttons.js";
+import { confirmDialog } from "../components/confirm.js";
+import { conflictNotice } from "../components/conflict.js";
+import { openDialog } from "../components/dialog.js";
+import { choiceField, textField } from "../components/fields.js";
+import { filters, textFilter } from "../components/filters.js";
+import { form } from "../components/form.js";
+import { badge, grantee } from "../components/labels.js";
+import { listing, pagesOf } from "../components/listing.js";
+import { pageHeader } from "../components/page.js";
+import { empty } from "../components/states.js";
+import { toast } from "../components/toast.js";
+import { count, h, sentence } from "../dom.js";
+import { address, go } from "../router.js";
+import { day } from "../time.js";
+import { ROLES, roleWord } from "../words.js";
+import { notForCaller } from "./not_found.js";
+
+export async function usersPage(view) {
+  if (!isAdministrator()) return notForCaller("Users", "Only administrators handle users.");
+  const bar = filters(
+    "/users",
+    view.query,
+    [textFilter("name", "Search", { main: true, placeholder: "A part of the username" })],
+    () => list.reload({ anew: true }),
+  );
+  const changed = (did) => did && list.reload();
+  const create = async () => changed(await createUser());
+  const list = await listing({
+    caption: "Users",
+    noun: ["user"],
+    columns: columns(changed),
+    fetchPage: pagesOf(get, "/users", "users", bar.values),
+    none: () =>
+      empty(
+        "search",
+        "No user fits",
+        sentence`Nobody has “${bar.values().name}” in their username.`,
+        button("Show everyone", () => go(address("/users"), { instead: true })),
+      ),
+    view,
+  });
+  return {
+    title: "Users",
+    content: [
+      pageHeader("Users", { actions: button("Create user", create, { kind: "primary", symbol: "plus" }) }),
+      bar.element,
+      list.element,
+    ],
+  };
+}
+
+const columns = (changed) => [
+  {
+    label: "Username",
+    class: "grow",
+    cell: ({ username, disabled }) =>
+      h("span", { class: disabled ? "off" : "" }, grantee("user", username), isCaller(username) && badge("You")),
+  },
+  { label: "Role", cell: ({ role }) => (role === "member" ? roleWord(role) : badge(roleWord(role), "accent")) },
+  { label: "State", cell: ({ disabled }) => (disabled ? badge("Disabled", "warning") : "Active") },
+  { label: "Since", cell: ({ created_at: at }) => day(at) },
+  { label: "", class: "row-actions", cell: (user) => actions(user, changed) },
+];
+
+const actions = (user, changed) => [
+  h(
+    "a",
+    { href: address("/tokens", { username: user.username }), "aria-label": `Tokens of ${user.username}` },
+    "Tokens",
+  ),
+  iconButton("edit", `Change the role of ${user.username}`, async () => changed(await changeRole(user))),
+  user.disabled
+    ? button("Enable", async () => changed(await enable(user)), { kind: "quiet" })
+    : button("Disable", async () => changed(await disable(user)), { kind: "quiet danger" }),
+];
+
+async function createUser() {
+  const creating = form({
+    fields: [
+      textField("username", "Username", { hint: "Letters, digits and _ . @ -" }),
+      choiceField("role", "Role", ROLES, { value: "member" }),
+    ],
+    submit: "Create user",
+    blame: { ALREADY_EXISTS: "username" },
+    cancel: () => dialog.close(null),
+    send: async (values) => dialog.close((await call("POST", "/users", { body: values })).body.user),
+  });
+  const dialog = openDialog({ title: "Create a user", content: creating.element, unsaved: creating.unsaved });
+  const made = await dialog.closed;
+  if (made)
+    toast(
+      sentence`${made.username} is there. `,
+      h("a", { href: address("/tokens", { username: made.username }) }, "Make a token"),
+      " so that they can sign in.",
+    );
+  return made;
+}
+
+async function changeRole({ username }) {
+  const where = path`/users/${username}`;
+  let { body, tag } = await call("GET", where);
+  const role = choiceField("role", "Role", ROLES, { value: body.user.role });
+  const changing = form({
+    fields: [role],
+    submit: "Save",
+    intro:
+      isCaller(username) &&
+      h("p", {}, "This is you: what the new role does not hold, you can't do from the next request on."),
+    blame: { FAILED_PRECONDITION: "role" },
+    cancel: () => dialog.close(false),
+    send: async (values) => {
+      await call("PATCH", where, { body: values, ifMatch: tag });
+      dialog.close(true);
+    },
+    conflict: async () => {
+      ({ body, tag } = await call("GET", where));
+      const theirs = roleWord(body.user.role) + (body.user.disabled ? ", disabled" : "");
+      return conflictNotice({
+        says: "Somebody else has changed this user meanwhile.",
+        rows: [{ label: "Role", theirs, yours: roleWord(role.value()) }],
+        keep: () => (changing.alert(), role.focus()),
+        take: () => (role.set(body.user.role), changing.alert(), role.focus()),
+      });
+    },
+  });
+  const dialog = openDialog({
+    title: sentence`Role of ${username}`,
+    content: changing.element,
+    unsaved: changing.unsaved,
+  });
+  const done = await dialog.closed;
+  if (done) toast(sentence`The role of ${username} is saved.`);
+  return done;
+}
+
+async function disable({ username }) {
+  const where = path`/users/${username}`;
+  const [{ tag }, { tokens, next_page_token: more }] = await Promise.all([
+    call("GET", where),
+    get("/tokens", { username, page_size: 1000 }),
+  ]);
+  const done = await confirmDialog({
+    title: "Disable this user?",
+    intro: sentence`${username} is refused from the next request on, and can do nothing until enabled again.`,
+    consequences: [
+      stops(tokens.length, more),
+      "Their jobs, groups and grants are kept.",
+      isCaller(username) && "This is you: you will be signed out.",
+    ].filter(Boolean),
+    submit: "Disable user",
+    run: () => call("PATCH", where, { body: { disabled: true }, ifMatch: tag }),
+  });
+  if (done) toast(sentence`${username} is disabled.`);
+  return done;
+}
+
+function stops(number, more) {
+  if (number === 0) return "They have no token.";
+  if (number === 1) return "1 token of theirs stops working, and so does whatever uses it.";
+  return `${more ? "More than " : ""}${count(number, "token")} of theirs stop working, and so does whatever uses them.`;
+}
+
+async function enable({ username }) {
+  const where = path`/users/${username}`;
+  const { tag } = await call("GET", where);
+  const done = await confirmDialog({
+    title: "Enable this user?",
+    intro: sentence`${username} can again do what is granted to them, and their tokens work again.`,
+    submit: "Enable user",
+    danger: false,
+    run: () => call("PATCH", where, { body: { disabled: false }, ifMatch: tag }),
+  });
+  if (done) toast(sentence`${username} is enabled.`);
+  return done;
+}

@@ -1,0 +1,30 @@
+// The addresses of the views.
+
+import { auditPage } from "./pages/audit.js";
+import { groupPage } from "./pages/group.js";
+import { groupsPage } from "./pages/groups.js";
+import { jobPage } from "./pages/job.js";
+import { jobsPage } from "./pages/jobs.js";
+import { notFoundPage } from "./pages/not_found.js";
+import { accessTab } from "./pages/pipeline_access.js";
+import { queueTab } from "./pages/pipeline_queue.js";
+import { whoTab } from "./pages/pipeline_who.js";
+import { pipelinesPage } from "./pages/pipelines.js";
+import { tokensPage } from "./pages/tokens.js";
+import { usersPage } from "./pages/users.js";
+
+export const routes = [
+  { pattern: "", section: "pipelines", view: pipelinesPage },
+  { pattern: "/pipelines", section: "pipelines", view: pipelinesPage },
+  { pattern: "/pipelines/:id", section: "pipelines", view: accessTab },
+  { pattern: "/pipelines/:id/queue", section: "pipelines", view: queueTab },
+  { pattern: "/pipelines/:id/who", section: "pipelines", view: whoTab },
+  { pattern: "/jobs", section: "jobs", view: jobsPage },
+  { pattern: "/jobs/:id", section: "jobs", view: jobPage },
+  { pattern: "/users", section: "users", view: usersPage },
+  { pattern: "/groups", section: "groups", view: groupsPage },
+  { pattern: "/groups/:name", section: "groups", view: groupPage },
+  { pattern: "/tokens", section: "tokens", view: tokensPage },
+  { pattern: "/audit", section: "audit", view: auditPage },
+  { pattern: ".*", section: "", view: notFoundPage },
+];

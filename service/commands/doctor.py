@@ -1,0 +1,41 @@
+"""`doctor`: check an installation from inside."""
+
+import asyncio
+
+import click
+import orjson
+
+from service.commands.work import json_option
+from service.doctor import Deployment, Finding, examine
+from service.embedded import as_service, database_url
+from service.settings import read_settings
+
+
+@click.command("doctor")
+@click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="How many run, at most.")
+@click.option("--grace", type=click.FloatRange(0), default=30, show_default=True, help="Seconds until a kill.")
+@click.option("--pre-stop", type=click.FloatRange(0), default=0, show_default=True, help="Seconds before SIGTERM.")
+@json_option
+def doctor_command(replicas: int, grace: float, pre_stop: float, as_json: bool) -> None:
+    """Check this installation with the settings of `serve`: what is wrong, and what to do about it.
+
+    Looks at the server, the role and its privileges, migrations, a pooler in between, limits of connections, clocks,
+    and whether an end of the process fits into the grace it is given (--grace is terminationGracePeriodSeconds,
+    --pre-stop what a preStop hook waits). Changes nothing. Exits with 1 if anything is wrong.
+    """
+    settings = read_settings()
+    with database_url(settings) as dsn:
+        deployment = Deployment(replicas, grace, pre_stop)
+        findings = asyncio.run(examine(as_service(dsn, settings), settings, deployment))
+    wrong = any(finding.state == "wrong" for finding in findings)
+    if as_json:
+        click.echo(orjson.dumps({"status": "ERROR" if wrong else "OK", "checks": findings}))
+    else:
+        click.echo("\n".join(_line(finding) for finding in findings))
+    if wrong:
+        raise SystemExit(1)
+
+
+def _line(finding: Finding) -> str:
+    line = f"{finding.state:<8} {finding.check:<18} {finding.found}"
+    return f"{line}\n{'':<27} {finding.remedy}" if finding.remedy else line

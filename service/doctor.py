@@ -1,0 +1,324 @@
+"""The checks of `doctor`: one function each, which says what it found and, where something is wrong, what to do.
+
+Those that judge are plain functions of facts; `examine` collects the facts from the database.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+from time import perf_counter
+from typing import Final, Literal
+from uuid import uuid4
+
+import asyncpg
+
+from service.database import CONNECT_TIMEOUT, Connection, session_settings
+from service.errors import StartupError
+from service.migrate import compare, connect, load_migrations
+from service.postgres_programs import OLDEST_SUPPORTED
+from service.privileges import intended_privileges
+from service.repositories import installation, migrations
+from service.repositories.installation import Server
+from service.repositories.migrations import Applied
+from service.settings import Settings
+
+Pooling = Literal["none", "session", "transaction", "unprepared"]
+"""What is in between: nothing, a pooler in session or transaction mode, or one that confuses prepared statements."""
+
+SLOW_CONNECT: Final = 0.1
+"""Seconds to connect from which on it is worth a look: some request waits for each new connection."""
+CLOCK_TOLERANCE: Final = 1.0
+"""Seconds between the clocks of process and server that nobody notices."""
+BESIDE: Final = 3
+"""Connections that `migrate`, a command and a person at psql take beside the service."""
+
+_ROLES: Final = "Let DATABASE_URL of `serve` name the role flow_service, which deploy/roles.sql makes"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    state: Literal["ok", "warning", "wrong", "skipped"]
+    found: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the process can't know of how it is deployed. Times are seconds."""
+
+    replicas: int
+    """At most, as an autoscaler may have it."""
+    grace: float
+    """From the order to end until the process is killed, such as terminationGracePeriodSeconds."""
+    pre_stop: float
+    """How much of that passes before SIGTERM comes."""
+
+
+def shutdown_seconds(settings: Settings) -> float:
+    """How long a process may take from SIGTERM to its end.
+
+    aiohttp waits for a handler as long as may be drained, cancels it, and waits once more for one that does not end.
+    """
+    return settings.shutdown_delay + 2 * settings.drain_timeout
+
+
+async def examine(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:
+    """All findings, those of the database first."""
+    return [*await _examine_database(dsn, settings, deployment), check_shutdown(settings, deployment)]
+
+
+async def _examine_database(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:
+    async with AsyncExitStack() as stack:
+        opened: list[asyncpg.Connection[asyncpg.Record]] = []
+        seconds: list[float] = []
+        try:
+            for _ in range(3):
+                begun = perf_counter()
+                # As the service connects, but without named statements, which some poolers can't do.
+                raw = await connect(dsn, server_settings=session_settings(settings), statement_cache_size=0)
+                stack.callback(raw.terminate)
+                seconds.append(perf_counter() - begun)
+                opened.append(raw)
+            return await _examine_connection(opened[0], opened[1], seconds, settings, deployment)
+        except StartupError as error:
+            return [check_reached(error)]
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            return [check_answers(error)]
+
+
+async def _examine_connection(
+    first: "asyncpg.Connection[asyncpg.Record]",
+    second: "asyncpg.Connection[asyncpg.Record]",
+    seconds: Sequence[float],
+    settings: Settings,
+    deployment: Deployment,
+) -> list[Finding]:
+    connection = Connection(first)
+    server = await installation.server(connection)
+    pooling = await _find_pooling(first, second)
+    return [
+        check_server(server),
+        check_connecting(seconds),
+        check_role(server),
+        check_privileges(server, await installation.privileges(connection)),
+        await _find_migrations(connection, server),
+        check_pooler(pooling),
+        check_timeout(server, settings),
+        check_connections(server, pooling, settings, deployment),
+        check_clock(await _measure_skew(connection)),
+    ]
+
+
+async def _find_migrations(connection: Connection, server: Server) -> Finding:
+    try:
+        return check_migrations(await migrations.list_applied(connection))
+    except asyncpg.InsufficientPrivilegeError:
+        return Finding("migrations", "skipped", f"{server.role} may not read schema_migrations")
+
+
+async def _find_pooling(
+    first: "asyncpg.Connection[asyncpg.Record]", second: "asyncpg.Connection[asyncpg.Record]"
+) -> Pooling:
+    """What stands between, told by which processes of the server answer two connections."""
+    if first.get_server_pid() == await installation.backend(Connection(first)):
+        return "none"
+    for _ in range(3):  # another client may come between
+        statement = await first.prepare("SELECT 1", name=f"doctor_{uuid4().hex}")
+        if await installation.backend(Connection(first)) == await installation.backend(Connection(second)):
+            confused = statement.get_name() in await installation.prepared_statements(Connection(second))
+            return "unprepared" if confused else "transaction"
+    return "session"
+
+
+async def _measure_skew(connection: Connection) -> float:
+    """How many seconds the server's clock is ahead of this process's, to within the time that asking takes."""
+    sent = datetime.now(UTC)
+    there = await installation.clock(connection)
+    return (there - (sent + (datetime.now(UTC) - sent) / 2)).total_seconds()
+
+
+def check_reached(error: StartupError) -> Finding:
+    """A connection that could not be made."""
+    cause = error.__cause__
+    if isinstance(cause, asyncpg.ProtocolViolationError):
+        remedy = (
+            "If this is PgBouncer: let its ignore_startup_parameters include statement_timeout and"
+            " idle_in_transaction_session_timeout, and set both on the role (ALTER ROLE flow_service SET ...)."
+        )
+    elif isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError):
+        remedy = f"Check role and password, and the server's pg_hba.conf. {_ROLES}."
+    elif isinstance(cause, asyncpg.InvalidCatalogNameError):
+        remedy = "Create the database, or let DATABASE_URL name the one that there is."
+    elif isinstance(cause, asyncpg.TooManyConnectionsError):
+        remedy = "Lower DATABASE_POOL_SIZE or the replicas, or raise max_connections."
+    else:
+        remedy = (
+            "Check host and port in DATABASE_URL, that the server runs, and that networks and policies let it through."
+        )
+    return Finding("server", "wrong", str(error), remedy)
+
+
+def check_answers(error: Exception) -> Finding:
+    """A server that was reached, but does not answer what every PostgreSQL does."""
+    said = f"The server was reached, but did not answer: {type(error).__name__}: {error}"
+    return Finding("server", "wrong", said, "Look into the server's log, and try again.")
+
+
+def check_server(server: Server) -> Finding:
+    """A PostgreSQL that is new enough and can be written to."""
+    found = f"PostgreSQL {server.version}, as role {server.role}"
+    if server.version < OLDEST_SUPPORTED:
+        return Finding("server", "wrong", found, f"Upgrade to PostgreSQL {OLDEST_SUPPORTED} or newer.")
+    if server.read_only:
+        remedy = (
+            "Let DATABASE_URL lead to the primary: with several hosts in it, target_session_attrs=read-write finds it."
+        )
+        return Finding("server", "wrong", f"{found}: it only reads", remedy)
+    return Finding("server", "ok", found)
+
+
+def check_connecting(seconds: Sequence[float]) -> Finding:
+    """How long it takes to connect, by the median."""
+    typical = median(seconds)
+    found = f"{typical * 1000:.0f} ms for a new connection"
+    if typical > CONNECT_TIMEOUT:
+        remedy = f"The service gives up after {CONNECT_TIMEOUT:g} s: look at the network, name look-up and TLS."
+        return Finding("connect", "wrong", found, remedy)
+    if typical > SLOW_CONNECT:
+        return Finding(
+            "connect", "warning", found, "Look at the network, name look-up and TLS, or use a pooler nearby."
+        )
+    return Finding("connect", "ok", found)
+
+
+def check_role(server: Server) -> Finding:
+    """A role that is nobody but the service."""
+    if server.superuser:
+        return Finding("role", "wrong", f"{server.role} is a superuser", f"{_ROLES}.")
+    if server.can_become_owner:
+        found = f"{server.role} owns the tables, or may act as their owner: it could change the audit trail"
+        return Finding("role", "wrong", found, f"{_ROLES}; only `migrate`, `import` and `export` take more.")
+    return Finding("role", "ok", f"{server.role} is neither a superuser nor the owner")
+
+
+def check_privileges(server: Server, held: set[tuple[str, str]]) -> Finding:
+    """What the role may do, beside what sql/privileges.sql intends."""
+    if server.superuser or server.can_become_owner:
+        return Finding("privileges", "skipped", f"{server.role} may do everything")
+    if not server.migrated:
+        return Finding("privileges", "skipped", "nothing was ever migrated here")
+    intended = intended_privileges()
+    missing, excess = intended - held, held - intended
+    if missing:
+        found = f"{server.role} lacks {_listed(missing)}"
+        remedy = f"Run `migrate`, which sets what flow_service may do. {_ROLES}."
+        return Finding("privileges", "wrong", found, remedy)
+    if excess:
+        remedy = (
+            "Revoke it, from the role or from PUBLIC; `migrate` takes back what was granted to flow_service itself."
+        )
+        return Finding("privileges", "wrong", f"{server.role} may, beside what it needs, {_listed(excess)}", remedy)
+    return Finding("privileges", "ok", f"{server.role} may do what it needs, and nothing else")
+
+
+def _listed(privileges: set[tuple[str, str]]) -> str:
+    """Such as "INSERT, SELECT on audit; UPDATE on jobs"."""
+    by_relation = defaultdict(list)
+    for relation, privilege in sorted(privileges):
+        by_relation[relation].append(privilege)
+    return "; ".join(f"{', '.join(each)} on {relation}" for relation, each in by_relation.items())
+
+
+def check_migrations(applied: Sequence[Applied]) -> Finding:
+    """A database that is neither too old nor too new."""
+    known = load_migrations()
+    try:
+        missing = compare(applied, known)
+    except StartupError as error:
+        return Finding("migrations", "wrong", str(error), "No command can mend this: do what the sentence says.")
+    if missing:
+        found = f"{len(missing)} are missing, from {missing[0].name} on"
+        return Finding("migrations", "wrong", found, "Run `migrate`, by the role flow_migrator.")
+    if len(applied) > len(known):
+        return Finding("migrations", "ok", f"newer than this version ({applied[-1].name}), which can work with it")
+    return Finding("migrations", "ok", f"all {len(known)} are in place, the last is {known[-1].name}")
+
+
+def check_pooler(pooling: Pooling) -> Finding:
+    """A pooler, if there is one, that keeps prepared statements apart."""
+    if pooling == "unprepared":
+        found = "a pooler in transaction mode, which mixes up the prepared statements of its clients"
+        remedy = "In PgBouncer 1.21 or newer set max_prepared_statements = 200; with an older one use session mode."
+        return Finding("pooler", "wrong", found, remedy)
+    if pooling == "transaction":
+        found = "a pooler in transaction mode, with prepared statements"
+        return Finding("pooler", "ok", f"{found}; `migrate` needs an address that leads past it")
+    if pooling == "session":
+        remedy = (
+            "Use transaction mode, or no pooler: the service keeps its connections, so session mode shares nothing."
+        )
+        return Finding("pooler", "warning", "a pooler in session mode", remedy)
+    return Finding("pooler", "ok", "none in between")
+
+
+def check_timeout(server: Server, settings: Settings) -> Finding:
+    """A server that ends statements when the service gives them up."""
+    wanted = round(settings.statement_timeout * 1000)
+    found = f"{server.statement_timeout} ms, and STATEMENT_TIMEOUT is {wanted} ms"
+    if server.statement_timeout != wanted:
+        remedy = f"A pooler dropped it: ALTER ROLE {server.role} SET statement_timeout = {wanted}."
+        return Finding("statement timeout", "wrong", found, remedy)
+    return Finding("statement timeout", "ok", found)
+
+
+def check_connections(server: Server, pooling: Pooling, settings: Settings, deployment: Deployment) -> Finding:
+    """Connections for all replicas, one more during a rolling update, and commands."""
+    needed = settings.database_pool_size * (deployment.replicas + 1) + BESIDE
+    found = (
+        f"{needed} at most, as DATABASE_POOL_SIZE {settings.database_pool_size} x ({deployment.replicas} replicas + 1"
+        f" while updating) + {BESIDE} for commands"
+    )
+    if pooling != "none":
+        return Finding("connections", "ok", f"{found}: hold that against the pooler's max_client_conn")
+    found += f", of {server.connections}"
+    if needed > server.connections:
+        remedy = (
+            "Lower DATABASE_POOL_SIZE or the replicas, raise max_connections (or the role's limit), or use a pooler."
+        )
+        return Finding("connections", "wrong", found, remedy)
+    return Finding("connections", "ok", found)
+
+
+def check_clock(skew: float) -> Finding:
+    """Two clocks that agree: what expires, expires by both."""
+    if abs(skew) > CLOCK_TOLERANCE:
+        found = f"the server's is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this process's"
+        return Finding(
+            "clock", "wrong", found, "Let NTP set the clocks of both hosts: tokens and grants expire by them."
+        )
+    return Finding("clock", "ok", f"within {CLOCK_TOLERANCE:g} s of the server's")
+
+
+def check_shutdown(settings: Settings, deployment: Deployment) -> Finding:
+    """An end that is over before the process is killed, and that cuts nothing off."""
+    needed = deployment.pre_stop + shutdown_seconds(settings)
+    found = (
+        f"{needed:g} s at most, as pre-stop {deployment.pre_stop:g} + SHUTDOWN_DELAY {settings.shutdown_delay:g}"
+        f" + 2 x DRAIN_TIMEOUT {settings.drain_timeout:g}, of {deployment.grace:g} s of grace"
+    )
+    if needed > deployment.grace:
+        remedy = f"Raise the grace (terminationGracePeriodSeconds) to {needed:g} or more, or lower the others."
+        return Finding("shutdown", "wrong", found, remedy)
+    if settings.drain_timeout < settings.request_timeout:
+        remedy = f"Raise DRAIN_TIMEOUT to REQUEST_TIMEOUT, {settings.request_timeout:g}: slower requests are cut off."
+        return Finding("shutdown", "warning", found, remedy)
+    if not deployment.pre_stop + settings.shutdown_delay:
+        remedy = "Set SHUTDOWN_DELAY to some seconds: load balancers send requests until they see that it is unready."
+        return Finding("shutdown", "warning", found, remedy)
+    return Finding("shutdown", "ok", found)

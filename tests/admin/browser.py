@@ -1,0 +1,179 @@
+"""The admin page in a real browser, as its users have it."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from axe_playwright_python.base import AxeResults  # type: ignore[import-untyped] # it has no annotations
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # it has no annotations
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, expect
+
+from tests.factories import Member
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+NONE = (
+    "NO BROWSER FOUND, SO THE ADMIN PAGE IS NOT TESTED: `make browser` installs Debian's (as root), or put one of"
+    f" {', '.join(NAMES)} on the PATH"
+)
+
+RULES: tuple[tuple[Literal["light", "dark"], dict[str, Any]], ...] = (
+    ("light", {"resultTypes": ["violations"]}),
+    ("dark", {"resultTypes": ["violations"], "runOnly": ["cat.color"]}),  # all else is the same in both
+)
+
+expect.set_options(timeout=20_000)
+
+
+def find_browser() -> str | None:
+    """The program of the first browser there is."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+async def launch(playwright: Playwright, program: str) -> Browser:
+    return await playwright.chromium.launch(executable_path=program, args=FLAGS)
+
+
+@dataclass
+class Visit:
+    """Somebody's tab. Whatever goes wrong in it unasked is noted, and fails the test in the end."""
+
+    page: Page
+    origin: str
+    problems: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        self.page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # The browser itself logs each failed answer, also those that the page expects and shows.
+        expected = message.text.startswith("Failed to load resource") and "/api/v1/" in message.location["url"]
+        if message.type in ("error", "warning") and not expected:
+            self.problems.append(f"{message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith(self.origin + "/"):
+            self.problems.append(f"left the origin: {request.url}")
+
+    async def go(self, path: str) -> None:
+        """Type an address, and wait until the view is there."""
+        await self.page.goto(f"{self.origin}/admin{path}")
+        await expect(self.page.get_by_role("heading", level=1)).to_be_visible()
+
+    async def follow(self, path: str) -> None:
+        """Follow a link, without loading the page anew."""
+        await self.page.evaluate(
+            "(path) => { const link = Object.assign(document.createElement('a'), {href: path});"
+            " document.body.append(link); link.click(); link.remove(); }",
+            f"/admin{path}",
+        )
+        await expect(self.page.locator("main:not([aria-busy]) h1")).to_be_visible()
+
+    async def close_dialogs(self) -> None:
+        while await self.page.get_by_role("dialog").count():
+            leave = self.dialog.get_by_role("button", name=re.compile("^(Discard|Close)$"))
+            await leave.last.click()
+
+    async def sign_in(self, token: str) -> None:
+        await self.field("Token").fill(token)
+        await self.page.get_by_role("button", name="Sign in").click()
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def link(self, name: str) -> Locator:
+        return self.page.get_by_role("link", name=name, exact=True)
+
+    def heading(self, name: str, level: int = 1) -> Locator:
+        return self.page.get_by_role("heading", name=name, level=level, exact=True)
+
+    def row(self, name: str) -> Locator:
+        """The row of a list that has this in its first column."""
+        return self.page.get_by_role("row").filter(has=self.page.get_by_role("rowheader", name=name))
+
+    def field(self, label: str) -> Locator:
+        return self.page.get_by_label(label, exact=True)
+
+    def box(self, name: str) -> Locator:
+        """A combobox."""
+        return self.page.get_by_role("combobox", name=name, exact=True)
+
+    @property
+    def dialog(self) -> Locator:
+        """The dialog on top."""
+        return self.page.get_by_role("dialog").last
+
+    async def confirm(self, button: str) -> None:
+        """Press a button of the dialog that does what the dialog is for."""
+        await self.dialog.get_by_role("button", name=button, exact=True).click()
+        await expect(self.page.get_by_role("dialog")).to_have_count(0)
+
+    async def choose(self, box: Locator, text: str, choice: str) -> None:
+        """Type into a combobox, and take a choice of its list by the keyboard."""
+        await box.fill(text)
+        await expect(self.page.get_by_role("option", name=choice)).to_be_visible()
+        await box.press("Enter")
+
+    async def said(self, text: str) -> None:
+        """A word in passing, which screen readers read out."""
+        await expect(self.page.locator("#toasts")).to_contain_text(text)
+
+    async def stored(self) -> Any:
+        """All that the browser keeps for the page."""
+        return await self.page.evaluate("[{...sessionStorage}, {...localStorage}, document.cookie]")
+
+    async def accessible(self, state: str) -> None:
+        """Whether axe-core finds nothing, in light and in dark."""
+        for scheme, options in RULES:
+            await self.page.emulate_media(color_scheme=scheme)
+            if not await self.page.evaluate("'axe' in window"):
+                await self.page.evaluate(Axe().axe_script)
+            found = AxeResults(await self.page.evaluate("(options) => axe.run(options)", options))
+            assert found.violations_count == 0, f"{state}, {scheme}: {found.generate_report()}"
+
+    async def width(self) -> tuple[int, int]:
+        """How wide the page is, and how wide the window."""
+        wide: list[int] = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        return wide[0], wide[1]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A browser, and the service that it looks at."""
+
+    browser: Browser
+    origin: str
+
+    @asynccontextmanager
+    async def visit(self, member: Member | None, path: str = "/", *, width: int = 1280) -> AsyncIterator[Visit]:
+        """A tab of somebody's, signed in already, unless nobody's."""
+        context = await self.browser.new_context(
+            viewport={"width": width, "height": 800},
+            reduced_motion="reduce",
+            permissions=["clipboard-read", "clipboard-write"],
+            timezone_id="Europe/Berlin",
+        )
+        visit = Visit(await context.new_page(), self.origin)
+        visit.watch()
+        await visit.go(path)
+        if member is not None:
+            await visit.sign_in(member.token)
+            await expect(visit.button("Sign out").or_(visit.button("Menu")).first).to_be_visible()
+            await expect(visit.page.locator("main h1")).to_be_visible()
+        yield visit
+        await context.close()
+        assert visit.problems == []

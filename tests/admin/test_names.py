@@ -1,0 +1,65 @@
+"""Names are whoever's: whatever they hold, they are text, and turn nothing around them."""
+
+import pytest
+from playwright.async_api import expect
+
+from service.permissions import EVERYTHING
+from tests.admin.browser import Desk
+from tests.conftest import Client
+from tests.factories import World
+
+HOSTILE = [
+    "<script>document.title = 'taken'</script><img src=x onerror=alert(1)>",
+    "\"quoted\" 'twice' &amp; `back` ${template} {{braces}}",
+    "\u202eright to left override",
+    "\u05d7\u05e9\u05d1\u05d5\u05e0\u05d9\u05d5\u05ea 123 (\u0645\u0633\u0648\u062f\u0629)",
+    "W" * 255,
+    "a b" + "\u0301" * 60,
+    "../../users?x=#y%2F%00",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+async def test_a_hostile_pipeline_name(desk: Desk, client: Client, world: World, name: str) -> None:
+    ada, bob = await world.user("ada", role="admin"), await world.user("bob")
+    pipeline = await world.pipeline(name)
+    await world.grant(pipeline, bob, EVERYTHING)
+    await world.job(ada, pipeline, job_id="4711")
+    async with desk.visit(ada, width=360) as visit:
+        await expect(visit.page.get_by_role("rowheader")).to_have_text([name])
+        assert (await visit.width())[0] == 360
+        await visit.page.get_by_role("rowheader").get_by_role("link").click()
+        await expect(visit.page.locator("h1 bdi")).to_have_text(name)
+        assert await visit.page.title() == f"\u2068{name}\u2069 · Flow Pipelines"
+        assert (await visit.width())[0] == 360
+        assert await visit.page.locator("main :is(script, img)").count() == 0
+        await visit.page.get_by_role("button", name="Delete").first.click()
+        await expect(visit.dialog.locator("bdi").first).to_have_text(name)
+        await visit.dialog.get_by_role("button", name="Cancel").click()
+        await visit.button("Edit").click()
+        await expect(visit.field("Name")).to_have_value(name)
+        await visit.field("Name").fill(name[:-1] + "!")
+        await visit.confirm("Save")
+        await visit.follow("/audit")
+        await visit.page.get_by_text("Before and after").click()
+        await expect(visit.page.get_by_role("cell", name=name[:-1] + "!", exact=True).last).to_be_visible()
+        await visit.follow("/jobs/4711")
+        await expect(visit.page.get_by_role("listitem").get_by_role("link")).to_have_text([name[:-1] + "!"])
+        assert (await visit.width())[0] == 360
+
+
+async def test_hostile_addresses(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    await world.job(ada, job_id="pipelines:..:-_.")
+    async with desk.visit(ada, "/jobs/pipelines:..:-_.") as visit:
+        await expect(visit.heading("pipelines:..:-_.")).to_be_visible()
+        for path, said in (
+            ("/jobs/%3Cb%3E", "Must be 1 to 128 characters"),
+            ("/pipelines/%2e%2e%2fusers", "Not a valid UUID"),
+            ("/groups/%E0%A4%A", "Must be 1 to 100 characters"),
+            ("/nothing/here", "There is nothing at this address"),
+            ("/?name=%3Cscript%3E", "No pipeline fits"),
+            ("/?is_manager=perhaps&permission=all", "No pipelines yet"),
+        ):
+            await visit.follow(path)
+            await expect(visit.page.get_by_text(said).first).to_be_visible()

@@ -1,0 +1,98 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from service.admin.serving import POLICY, SHELL, STATIC, read_site
+from tests.conftest import Client
+
+
+def assets(shell: str) -> list[str]:
+    return re.findall(r'(?:href|src)="([^"]+)"', shell)
+
+
+async def test_every_address_below_answers_the_shell(client: Client) -> None:
+    answers = [await client.get(path) for path in ("/admin/", "/admin/pipelines", "/admin/jobs/a%2Fb?owner=c")]
+
+    assert {(answer.status, answer.content_type, await answer.text()) for answer in answers} == {
+        (200, "text/html", read_site(STATIC).shell.decode())
+    }
+
+
+async def test_the_bare_address_leads_there(client: Client) -> None:
+    answer = await client.get("/admin", allow_redirects=False)
+
+    assert (answer.status, answer.headers["Location"]) == (308, "/admin/")
+
+
+async def test_the_shell_is_protected_and_asked_for_each_time(client: Client) -> None:
+    answer = await client.get("/admin/")
+    again = await client.get("/admin/", headers={"If-None-Match": answer.headers["ETag"]})
+
+    assert (again.status, await again.read()) == (304, b"")
+    for headers in (answer.headers, again.headers):
+        assert headers["Content-Security-Policy"] == POLICY
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert headers["Cache-Control"] == "no-cache"
+    assert "unsafe" not in POLICY
+    assert "http" not in POLICY
+
+
+async def test_whatever_the_shell_names_is_kept_for_ever(client: Client) -> None:
+    named = assets(read_site(STATIC).shell.decode())
+
+    assert len(named) > 30
+    for path in set(named):
+        answer = await client.get(path)
+        assert answer.status == 200, path
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.content_type in ("text/css", "text/javascript", "image/svg+xml")
+
+
+async def test_assets_are_sent_compressed_to_who_takes_that(client: Client) -> None:
+    path = f"/admin/assets/{read_site(STATIC).version}/app.js"
+    plain = await client.get(path, headers={"Accept-Encoding": "identity"})
+    zipped = await client.get(path, headers={"Accept-Encoding": "gzip"})
+
+    assert "Content-Encoding" not in plain.headers
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert await plain.read() == await zipped.read() == (STATIC / "app.js").read_bytes()
+    assert plain.headers["Vary"] == zipped.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("name", ["index.html", "none.js", "../serving.py", "%2e%2e/serving.py", "pages/"])
+async def test_nothing_else_is_served(client: Client, name: str) -> None:
+    assert (await client.get(f"/admin/assets/{read_site(STATIC).version}/{name}")).status == 404
+
+
+async def test_another_versions_address_answers_nothing(client: Client) -> None:
+    assert (await client.get("/admin/assets/0123456789abcdef/app.js")).status == 404
+
+
+def test_any_change_of_a_file_changes_every_address(tmp_path: Path) -> None:
+    def site(name: str, **files: str) -> str:
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / SHELL).write_text('<!-- modules --> <link href="{assets}/a.css">')
+        for file, content in files.items():
+            (directory / file.replace("_", ".")).write_text(content)
+        return read_site(directory).version
+
+    versions = [site("1", a_css="x"), site("2", a_css="y"), site("3", b_css="x"), site("4", a_css="x", b_css="")]
+
+    assert len(set(versions)) == 4
+    assert site("5", a_css="x") == versions[0]
+
+
+def test_the_files_hold_no_way_to_parse_text_as_html_and_no_address_elsewhere() -> None:
+    for path in STATIC.rglob("*.*"):
+        text = path.read_text()
+        for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "localStorage"):
+            code = re.sub(r"//.*", "", text)
+            assert forbidden not in code, (path, forbidden)
+        elsewhere = set(re.findall(r"https?://[\w.]+", text)) - {"http://www.w3.org"}
+        assert not elsewhere, path

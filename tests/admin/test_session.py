@@ -1,0 +1,150 @@
+"""Signing in, being refused in the middle of something, and signing out."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+from playwright.async_api import expect
+
+from service.permissions import EXECUTE, MANAGE_PIPELINES, READ, WRITE
+from tests.admin.browser import Desk, Visit
+from tests.conftest import Client
+from tests.factories import Member, World
+
+
+async def revoke(world: World, token: str) -> None:
+    digest = hashlib.sha256(token.encode()).digest()
+    await world.raw.execute("UPDATE tokens SET revoked_at = now() WHERE digest = $1", digest)
+
+
+async def again(visit: Visit, token: str) -> None:
+    await expect(visit.dialog.get_by_role("heading", name="Sign in again")).to_be_visible()
+    await visit.field("Token").fill(token)
+    await visit.dialog.get_by_role("button", name="Sign in").click()
+
+
+async def test_a_token_that_ends_in_the_middle_of_an_edit(desk: Desk, world: World) -> None:
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
+    async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
+        await visit.button("Edit").click()
+        await visit.field("Description (optional)").fill("an hour's work")
+        await revoke(world, ada.token)
+        await visit.dialog.get_by_role("button", name="Save").click()
+
+        await expect(visit.dialog).to_contain_text("What you typed is still there.")
+        assert ada.token not in str(await visit.stored())
+        fresh = await world.token(ada.id)
+        await again(visit, fresh)
+
+        await expect(visit.page.get_by_text("an hour's work")).to_be_visible()
+        await expect(visit.page.get_by_role("dialog")).to_have_count(0)
+        assert fresh in str(await visit.stored())
+    assert await world.raw.fetchval("SELECT description FROM pipelines WHERE id = $1", pipeline) == "an hour's work"
+
+
+async def test_who_would_rather_not_sign_in_keeps_what_they_typed(desk: Desk, world: World) -> None:
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
+    async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
+        await visit.button("Edit").click()
+        await visit.field("Name").fill("Bills")
+        await revoke(world, ada.token)
+        await visit.dialog.get_by_role("button", name="Save").click()
+        await expect(visit.dialog.get_by_role("heading", name="Sign in again")).to_be_visible()
+        await visit.page.keyboard.press("Escape")
+
+        await expect(visit.dialog).to_contain_text("You are signed out. Nothing you typed is lost")
+        await expect(visit.field("Name")).to_have_value("Bills")
+        await visit.dialog.get_by_role("button", name="Save").click()
+        await again(visit, await world.token(ada.id))
+        await expect(visit.heading("Bills")).to_be_visible()
+
+
+async def test_nothing_is_changed_in_the_name_of_somebody_else(desk: Desk, world: World) -> None:
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
+    eve = await world.user("eve", role="admin")
+    async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
+        await visit.button("Edit").click()
+        await visit.field("Name").fill("Bills")
+        await revoke(world, ada.token)
+        await visit.dialog.get_by_role("button", name="Save").click()
+        await again(visit, eve.token)
+
+        await expect(visit.dialog).to_contain_text("You are now signed in as eve.")
+        await expect(visit.field("Name")).to_have_value("Bills")
+        name = await world.raw.fetchval("SELECT name FROM pipelines WHERE id = $1", pipeline)
+        assert name == "Invoices"
+        await visit.confirm("Save")
+        await expect(visit.heading("Bills")).to_be_visible()
+    assert await world.raw.fetchval("SELECT actor FROM audit WHERE organization_id = $1", world.id) == "eve"
+
+
+async def test_a_list_goes_on_after_signing_in_anew(desk: Desk, world: World) -> None:
+    """Its next page belongs to the old token, so it begins again, without an error."""
+    ada = await world.user("ada", role="admin")
+    for number in range(60):
+        await world.pipeline(f"pipeline {number:02}")
+    async with desk.visit(ada) as visit:
+        await expect(visit.page.get_by_role("rowheader")).to_have_count(50)
+        await revoke(world, ada.token)
+        await visit.button("Show more").click()
+        await again(visit, await world.token(ada.id))
+        await expect(visit.page.get_by_role("rowheader")).to_have_count(60)
+
+
+async def test_a_token_that_has_expired_before_the_page_is_opened(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    async with desk.visit(ada) as visit:
+        await revoke(world, ada.token)
+        await visit.page.reload()
+
+        await expect(visit.heading("Sign in")).to_be_visible()
+        await expect(visit.page.get_by_text("The token is unknown, expired or revoked")).to_be_visible()
+        assert await visit.stored() == [{}, {}, ""]
+
+
+async def test_what_is_no_token_is_said_without_asking(desk: Desk) -> None:
+    async with desk.visit(None) as visit:
+        for text, said in (("", "Paste your token here."), ("with a space", "This is not a token.")):
+            await visit.sign_in(text)
+            await expect(visit.page.get_by_text(said)).to_be_visible()
+
+
+async def test_a_reload_keeps_one_signed_in_and_where_one_was(desk: Desk, world: World) -> None:
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
+    async with desk.visit(ada, f"/pipelines/{pipeline}/queue") as visit:
+        await visit.page.reload()
+        await expect(visit.heading("Queue", 2)).to_be_visible()
+        assert list((await visit.stored())[0]) == ["flow-pipelines.token"]
+
+
+async def narrowed(world: World, ada: Member, scopes: int) -> Member:
+    expires = datetime.now(UTC) + timedelta(hours=1)
+    return Member(ada.id, ada.username, await world.token(ada.id, scopes=scopes, expires_at=expires))
+
+
+async def test_a_narrowed_token_offers_what_it_may(desk: Desk, world: World) -> None:
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
+    reader = await narrowed(world, ada, READ | WRITE)
+    async with desk.visit(reader, f"/pipelines/{pipeline}") as visit:
+        await expect(visit.page.get_by_role("navigation", name="Sections").get_by_role("link")).to_have_text(
+            ["Pipelines", "Jobs"]
+        )
+        await expect(visit.page.get_by_role("banner")).to_contain_text("by a narrowed token")
+        await expect(visit.button("Edit")).to_be_visible()
+        for absent in ("Delete", "Give access"):
+            await expect(visit.button(absent)).to_have_count(0)
+        await visit.follow("/tokens")
+        await expect(visit.page.get_by_text("was made without the scope for it")).to_be_visible()
+
+
+async def test_a_token_can_make_only_tokens_like_itself(desk: Desk, client: Client, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    maker = await narrowed(world, ada, READ | EXECUTE | MANAGE_PIPELINES | 64)
+    async with desk.visit(maker, "/tokens") as visit:
+        await visit.button("Make a token").first.click()
+        await expect(visit.dialog.get_by_role("checkbox")).to_have_count(4)
+        await visit.field("Execute").check()
+        await visit.dialog.get_by_role("button", name="Make the token").click()
+        await expect(visit.dialog).to_contain_text(
+            "You may not make a token that lives longer than the one you call with."
+        )
+        await expect(visit.field("Execute")).to_be_checked()

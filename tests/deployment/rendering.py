@@ -1,0 +1,57 @@
+"""What deploy/ makes, as programs read it."""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.settings import Settings, read_settings
+from tests.process.running import ROOT
+
+OVERLAYS = ("development", "production", "production/migration")
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+
+Resource = dict[str, Any]
+
+
+def program(name: str) -> str:
+    """One of those that requirements/deployment.txt locks."""
+    path = Path(sys.executable).parent / name
+    assert path.exists(), f"{name} is not installed: `make test` and `make manifests` do that"
+    return str(path)
+
+
+@cache
+def rendered(overlay: str) -> bytes:
+    command = [program("kubectl"), "kustomize", str(KUBERNETES / "overlays" / overlay)]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def resources(overlay: str, kind: str) -> list[Resource]:
+    return [each for each in yaml.safe_load_all(rendered(overlay)) if each["kind"] == kind]
+
+
+def resource(overlay: str, kind: str, name: str = "flow-pipelines") -> Resource:
+    (found,) = [each for each in resources(overlay, kind) if each["metadata"]["name"].startswith(name)]
+    return found
+
+
+def pods(overlay: str) -> list[Resource]:
+    """The templates of all pods."""
+    kinds = ("Deployment", "StatefulSet", "Job")
+    return [each["spec"]["template"] for kind in kinds for each in resources(overlay, kind)]
+
+
+def settings_of(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """What the service reads from an environment; every name in it must be one that the service knows."""
+    unknown = {name for name in environment if name.lower() not in Settings.__dataclass_fields__}
+    assert not unknown
+    for name in Settings.__dataclass_fields__:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return read_settings()

@@ -1,0 +1,81 @@
+"""The single machine's compose file and its proxy, and how the image is made."""
+
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import orjson
+import pytest
+
+from service.doctor import Deployment, check_connections, check_shutdown
+from tests.deployment.rendering import program, settings_of
+from tests.process.running import ROOT, environment
+from tests.test_doctor import SERVER
+
+PASSWORDS = dict.fromkeys(("POSTGRES_PASSWORD", "FLOW_MIGRATOR_PASSWORD", "FLOW_SERVICE_PASSWORD"), "x")
+
+
+def configuration(**variables: str) -> "subprocess.CompletedProcess[str]":
+    command = [program("docker-compose"), "--file", str(ROOT / "deploy/compose.yaml"), "config", "--format", "json"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment(**variables))
+
+
+@pytest.fixture(scope="module", name="compose")
+def _compose() -> Any:
+    read = configuration(**PASSWORDS)
+    assert (read.returncode, read.stderr) == (0, "")
+    return orjson.loads(read.stdout)
+
+
+def test_passwords_must_be_set() -> None:
+    refused = configuration()
+
+    assert refused.returncode != 0
+    assert all(f"{name} is missing a value: set it in .env" in refused.stderr for name in PASSWORDS)
+
+
+def test_two_of_the_service_are_alike_and_confined(compose: Any) -> None:
+    services = compose["services"]
+
+    assert services["service-a"] == services["service-b"]
+    for name in ("service-a", "migration", "proxy"):
+        assert services[name]["read_only"] is True
+        assert services[name]["cap_drop"] == ["ALL"]
+    assert [name for name, each in services.items() if each.get("ports")] == ["proxy"]
+    assert compose["networks"]["inside"]["internal"] is True
+
+
+def test_the_end_fits_into_the_grace(compose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = compose["services"]["service-a"]
+    settings = settings_of(service["environment"], monkeypatch)
+    grace = float(service["stop_grace_period"].removesuffix("s"))
+
+    assert check_shutdown(settings, Deployment(2, grace, 0)).state == "ok"
+    assert check_connections(SERVER, "none", settings, Deployment(2, grace, 0)).state == "ok"
+
+
+def test_the_service_waits_for_the_migration(compose: Any) -> None:
+    needed = compose["services"]["service-a"]["depends_on"]
+
+    assert needed["migration"]["condition"] == "service_completed_successfully"
+    urls = [compose["services"][name]["environment"]["DATABASE_URL"] for name in ("migration", "service-a")]
+    assert [re.sub("//(.*):.*", r"\1", url).split(":")[1] for url in urls] == ["flow_migrator", "flow_service"]
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
+def test_the_proxy_understands_its_configuration() -> None:
+    command = ["haproxy", "-c", "-f", str(ROOT / "deploy/compose/haproxy.cfg")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    said = [line for line in checked.stderr.splitlines() if re.match(r"\[(WARNING|ALERT)\]", line)]
+    assert checked.returncode == 0, said
+    assert all("could not resolve address 'service-" in line for line in said), said
+
+
+def test_the_dockerfile_is_clean() -> None:
+    linted = subprocess.run(
+        [program("hadolint"), str(ROOT / "deploy/Dockerfile")], capture_output=True, text=True, check=False
+    )
+
+    assert (linted.returncode, linted.stdout) == (0, "")
