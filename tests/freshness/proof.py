@@ -45,7 +45,7 @@ class Result:
     repeated: int = 0
     from_memory: int = 0
     outdated: int = 0
-    """Answers that were in memory, and would have been stale."""
+    """Lists for which memory held one that was made at another state."""
     seconds: float = 0
 
     @property
