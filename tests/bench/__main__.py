@@ -20,6 +20,7 @@ import requests
 from service.embedded import embedded_postgres
 from service.importing import import_records
 from service.migrate import migrate
+from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure
 from tests.process.running import running_service
 
@@ -41,6 +42,7 @@ def main() -> None:
         "--size", nargs="*", default=[], help="of the data set, as options of dataset.py: --size=--users=100"
     )
     parser.add_argument("--directory", type=Path, default=ROOT / ".data" / "bench")
+    parser.add_argument("--churn", action="store_true", help="measure the hit rate while access changes, too")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     arguments = parser.parse_args()
     for program in ("wrk", "taskset"):
@@ -64,6 +66,9 @@ def run(arguments: argparse.Namespace) -> None:
         for workload in arguments.workloads:
             load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
             figures[workload] = _side_by_side(load, arguments, python)
+        if arguments.churn:
+            rate, changes = hit_rate(dsn, data, directory, arguments.connections, 30)
+            print(f"with {changes:.0f} changes of access a second, {rate:.1%} of lists came from memory", flush=True)
     if arguments.json:
         kept = {w: {name: [asdict(m) for m in ms] for name, ms in by.items()} for w, by in figures.items()}
         arguments.json.write_text(json.dumps(kept, indent=1))

@@ -71,7 +71,7 @@ def running_service(directory: Path, dsn: str, *, module: str = "service", **set
         process = start("serve", output=output, module=module, **{**defaults, **settings})
     service = Service(process, "", "", log)
     try:
-        wait_for(lambda: process.poll() is not None or b'"started"' in log.read_bytes(), what="the start line")
+        wait_for(lambda: process.poll() is not None or b'"started"' in log.read_bytes(), 60, "the start line")
         started = service.events("started")
         assert started, log.read_text()
         service.api, service.operations = str(started[0]["api"]), str(started[0]["operations"])
