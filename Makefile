@@ -14,7 +14,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test plans check browser format lint types migrate schema lock upgrade-check bench manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test plans check browser format lint types migrate schema lock upgrade-check bench freshness manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ upgrade-check: venv ## Run an earlier version's API tests on this version's sche
 
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+freshness: venv ## Change 100,000 things through one replica; each must show at the other (FRESHNESS="--help" for options)
+	@$(BIN)/python -m tests.freshness --control --pairs 1000
+	@$(BIN)/python -m tests.freshness $(FRESHNESS)
 
 manifests: venv $(TOOLS) $(CHECKOV) ## Render, validate and judge everything in deploy/ (its first run installs checkov)
 	$(BIN)/python -m pytest tests/deployment

@@ -218,7 +218,7 @@ _PAGE: Final = """
 """
 
 
-FEW: Final = 5000
+FEW: Final = 500
 """As many jobs as are better read, and sorted by age, than looked for among all of an organization."""
 
 

@@ -56,19 +56,19 @@ def environment(**settings: str) -> dict[str, str]:
     return {**os.environ, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1", **settings}
 
 
-def start(*arguments: str, output: IO[bytes], **settings: str) -> "subprocess.Popen[bytes]":
-    """`python -m service …`, from the checkout."""
-    command = [sys.executable, "-m", "service", *arguments]
+def start(*arguments: str, output: IO[bytes], module: str = "service", **settings: str) -> "subprocess.Popen[bytes]":
+    """`python -m service …`, from the checkout; or another module in its place."""
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=output, stderr=subprocess.STDOUT)
 
 
 @contextmanager
-def running_service(directory: Path, dsn: str, **settings: str) -> Iterator[Service]:
+def running_service(directory: Path, dsn: str, *, module: str = "service", **settings: str) -> Iterator[Service]:
     """A `serve` that has said where it listens; ended in the end if the test has not done so."""
     log = directory / f"service-{time.monotonic_ns()}.log"
     defaults = {"DATABASE_URL": dsn, "HTTP_PORT": str(free_port()), "OPS_PORT": "0", "SHUTDOWN_DELAY": "0"}
     with log.open("wb") as output:
-        process = start("serve", output=output, **{**defaults, **settings})
+        process = start("serve", output=output, module=module, **{**defaults, **settings})
     service = Service(process, "", "", log)
     try:
         wait_for(lambda: process.poll() is not None or b'"started"' in log.read_bytes(), 60, "the start line")

@@ -1,0 +1,108 @@
+"""`make freshness`: thousands of changes through one replica, each followed by a question to another."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import uvloop
+
+from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.migrate import migrate
+from tests.conftest import FAST
+from tests.freshness import unchecked
+from tests.freshness.proof import Plan, Result, prove
+from tests.process.running import Service, running_service
+
+POOL_SIZE = "40"
+"""More changes wait for one another's locks than in a service that is not only written to."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make freshness", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=48, help="at the same time")
+    parser.add_argument("--seed", type=int, default=1, help="of the choice of changes")
+    parser.add_argument(
+        "--control", action="store_true", help="ask a replica that checks nothing: it must be found out"
+    )
+    parser.add_argument("--json", type=Path, help="write all figures here too")
+    arguments = parser.parse_args()
+    plan = Plan(arguments.pairs, arguments.workers, arguments.seed)
+    result = _run(plan, control=arguments.control)
+    _print(result, control=arguments.control)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(asdict(result), indent=1))
+    sys.exit(_verdict(result, control=arguments.control))
+
+
+def _run(plan: Plan, *, control: bool) -> Result:
+    with tempfile.TemporaryDirectory(prefix="freshness-") as name:
+        directory = Path(name)
+        with embedded_postgres(directory / "postgres", FAST) as dsn:
+            uvloop.run(migrate(dsn))
+            with replicas(directory, dsn.replace("//postgres@", f"//{SERVICE_ROLE}@"), control=control) as both:
+                return uvloop.run(_prove(plan, dsn, *both))
+
+
+@contextmanager
+def replicas(directory: Path, dsn: str, *, control: bool) -> Iterator[tuple[Service, Service]]:
+    """The one that is written to, and the one that is asked: for the control, one that does not check what it kept."""
+    module = unchecked.MODULE if control else "service"
+    with (
+        running_service(directory, dsn, DATABASE_POOL_SIZE=POOL_SIZE) as writes,
+        running_service(directory, dsn, module=module, DATABASE_POOL_SIZE=POOL_SIZE) as reads,
+    ):
+        for service in (writes, reads):
+            service.wait_until("/readyz", 200)
+        yield writes, reads
+
+
+async def _prove(plan: Plan, dsn: str, writes: Service, reads: Service) -> Result:
+    """Ctrl-C ends it early; what was done by then counts."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def show(result: Result) -> None:
+        rate = result.total / result.seconds
+        print(f"\r{result.total:,} of {plan.pairs:,} pairs, {result.total_stale:,} stale, {rate:,.0f}/s ", end="")
+        sys.stdout.flush()
+
+    return await prove(plan, dsn, writes, reads, stop, show)
+
+
+def _print(result: Result, *, control: bool) -> None:
+    print("\n\n| change | pairs | stale |\n|---|---|---|")
+    for kind, pairs in result.pairs.items():
+        print(f"| {kind} | {pairs:,} | {result.stale[kind]:,} |")
+    print(f"| {'all, by the control' if control else 'all'} | {result.total:,} | {result.total_stale:,} |\n")
+    print(
+        f"{result.total / result.seconds:,.0f} pairs/s for {result.seconds:,.0f} s; of {result.lists:,} lists,"
+        f" {result.from_memory:,} were from memory, and for {result.outdated:,} memory was outdated;"
+        f" {result.repeated:,} calls repeated, {result.unanswered:,} not answered"
+    )
+    for example in [*([] if control else result.examples), *result.failures]:
+        print(example)
+
+
+def _verdict(result: Result, *, control: bool) -> int:
+    """Exit code: of the control, whether it was found out; else whether nothing was stale, and memory really used."""
+    if result.failures:
+        return 2
+    if control:
+        return 0 if result.total_stale else 1
+    if min(result.from_memory, result.outdated) < result.total // 5:
+        print("Memory was used too little for this to say anything.")
+        return 1
+    return 1 if result.total_stale else 0
+
+
+if __name__ == "__main__":
+    main()

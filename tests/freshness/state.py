@@ -1,0 +1,279 @@
+"""What a worker's user must see, and the changes to it. Knows nothing of how the service finds that out."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+Access = frozenset[str]
+
+EVERYTHING: Final = frozenset({"read", "write", "execute", "delete", "manage_pipelines", "manager"})
+ACCESSES: Final = (
+    frozenset({"read"}),
+    frozenset({"read", "execute"}),
+    frozenset({"read", "execute"}),
+    frozenset({"read", "write"}),
+    frozenset({"read", "execute", "write", "delete"}),
+    EVERYTHING,
+)
+NEW: Final = "new"
+"""In the place of the id that a pipeline will be given."""
+
+Listed = dict[str, tuple[str, Access]]
+"""By id, the name and the access of each pipeline in a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a worker's things are called; pipelines' names begin with the prefix."""
+
+    user: str
+    group: str
+    prefix: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One user, their group, and the pipelines that nobody else has to do with."""
+
+    pipelines: Mapping[str, str]
+    to_user: Mapping[str, Access]
+    to_group: Mapping[str, Access]
+    joined: bool = False
+    role: str = "member"
+    disabled: bool = False
+    revoked: bool = False
+
+    def may_call(self) -> bool:
+        return not self.disabled and not self.revoked
+
+    def access(self, pipeline: str) -> Access:
+        if self.role != "member":
+            return EVERYTHING
+        granted = self.to_user.get(pipeline, frozenset())
+        if self.joined:
+            granted |= self.to_group.get(pipeline, frozenset())
+        return EVERYTHING if "manager" in granted else granted
+
+    def listed(self) -> Listed | None:
+        """What the user's list must be; None: 401."""
+        if not self.may_call():
+            return None
+        accesses = {pipeline: self.access(pipeline) for pipeline in self.pipelines}
+        return {pipeline: (self.pipelines[pipeline], access) for pipeline, access in accesses.items() if access}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A call of the administrator's, and what is so once it is acknowledged."""
+
+    method: str
+    path: str
+    body: Any
+    after: State
+    updates: str = ""
+    """The pipeline that an update is to put the job into, in the place of a list."""
+
+
+Plan = Callable[[State, Names, random.Random], Change | None]
+"""None: there is nothing to change in this way."""
+
+
+def _some(chance: random.Random, candidates: "Mapping[str, object] | list[str]") -> str | None:
+    return chance.choice([*candidates]) if candidates else None
+
+
+def grant_body(access: Access) -> dict[str, Any]:
+    if "manager" in access:
+        return {"permissions": [], "is_manager": True}
+    return {"permissions": [f"flow_pipeline:{name}" for name in sorted(access)]}
+
+
+def user_grant(pipeline: str, names: Names) -> str:
+    return f"/flow/pipeline/{pipeline}/grants/users/{names.user}"
+
+
+def _group_grant(pipeline: str, names: Names) -> str:
+    return f"/flow/pipeline/{pipeline}/grants/groups/{names.group}"
+
+
+def _set_for_user(state: State, names: Names, chance: random.Random) -> Change | None:
+    pipeline, access = _some(chance, state.pipelines), chance.choice(ACCESSES)
+    if pipeline is None:
+        return None
+    after = replace(state, to_user={**state.to_user, pipeline: access})
+    return Change("PUT", user_grant(pipeline, names), grant_body(access), after)
+
+
+def _without(grants: Mapping[str, Access], pipeline: str) -> dict[str, Access]:
+    return {other: access for other, access in grants.items() if other != pipeline}
+
+
+def _take_from_user(state: State, names: Names, chance: random.Random) -> Change | None:
+    pipeline = _some(chance, state.to_user)
+    if pipeline is None:
+        return None
+    return Change(
+        "DELETE", user_grant(pipeline, names), None, replace(state, to_user=_without(state.to_user, pipeline))
+    )
+
+
+def set_for_group(state: State, names: Names, chance: random.Random) -> Change | None:
+    pipeline, access = _some(chance, state.pipelines), chance.choice(ACCESSES)
+    if pipeline is None:
+        return None
+    after = replace(state, to_group={**state.to_group, pipeline: access})
+    return Change("PUT", _group_grant(pipeline, names), grant_body(access), after)
+
+
+def _take_from_group(state: State, names: Names, chance: random.Random) -> Change | None:
+    pipeline = _some(chance, state.to_group)
+    if pipeline is None:
+        return None
+    after = replace(state, to_group=_without(state.to_group, pipeline))
+    return Change("DELETE", _group_grant(pipeline, names), None, after)
+
+
+def _join(state: State, names: Names, _: random.Random) -> Change | None:
+    after = replace(state, joined=True)
+    return Change("PUT", f"/groups/{names.group}/members/{names.user}", None, after)
+
+
+def _leave(state: State, names: Names, _: random.Random) -> Change | None:
+    after = replace(state, joined=False)
+    return Change("DELETE", f"/groups/{names.group}/members/{names.user}", None, after)
+
+
+def _revoke_token(state: State, _: Names, __: random.Random) -> Change | None:
+    return Change("DELETE", "/tokens/{token}", None, replace(state, revoked=True))
+
+
+def _make_token(state: State, names: Names, _: random.Random) -> Change | None:
+    return Change("POST", "/tokens", {"username": names.user}, replace(state, revoked=False))
+
+
+def _disable(state: State, names: Names, _: random.Random) -> Change | None:
+    return Change("PATCH", f"/users/{names.user}", {"disabled": True}, replace(state, disabled=True))
+
+
+def _enable(state: State, names: Names, _: random.Random) -> Change | None:
+    return Change("PATCH", f"/users/{names.user}", {"disabled": False}, replace(state, disabled=False))
+
+
+def _raise_role(state: State, names: Names, chance: random.Random) -> Change | None:
+    role = chance.choice(("admin", "pipeline_admin"))
+    return Change("PATCH", f"/users/{names.user}", {"role": role}, replace(state, role=role))
+
+
+def _lower_role(state: State, names: Names, _: random.Random) -> Change | None:
+    return Change("PATCH", f"/users/{names.user}", {"role": "member"}, replace(state, role="member"))
+
+
+def new_name(names: Names, chance: random.Random) -> str:
+    return f"{names.prefix}{chance.getrandbits(64):x}"
+
+
+def _rename(state: State, names: Names, chance: random.Random) -> Change | None:
+    pipeline, name = _some(chance, state.pipelines), new_name(names, chance)
+    if pipeline is None:
+        return None
+    after = replace(state, pipelines={**state.pipelines, pipeline: name})
+    return Change("PATCH", f"/flow/pipeline/{pipeline}", {"name": name}, after)
+
+
+def _delete(state: State, _: Names, chance: random.Random) -> Change | None:
+    pipeline = _some(chance, state.pipelines)
+    if pipeline is None:
+        return None
+    after = replace(
+        state,
+        pipelines={other: name for other, name in state.pipelines.items() if other != pipeline},
+        to_user=_without(state.to_user, pipeline),
+        to_group=_without(state.to_group, pipeline),
+    )
+    return Change("DELETE", f"/flow/pipeline/{pipeline}?force=true", None, after)
+
+
+def make(state: State, names: Names, chance: random.Random) -> Change:
+    """A new pipeline, which only administrators see at once."""
+    name = new_name(names, chance)
+    return Change("POST", "/flow/pipeline", {"name": name}, replace(state, pipelines={**state.pipelines, NEW: name}))
+
+
+def _make(state: State, names: Names, chance: random.Random) -> Change | None:
+    return make(state, names, chance) if len(state.pipelines) < MOST else None
+
+
+def _expire(state: State, names: Names, chance: random.Random) -> Change | None:
+    """Only planned here: a grant that will expire, in a list where it would show."""
+    pipeline = _some(chance, [each for each in state.pipelines if each not in state.to_user])
+    if pipeline is None:
+        return None
+    after = replace(state, to_user={**state.to_user, pipeline: ACCESSES[-1]})
+    return Change("PUT", user_grant(pipeline, names), grant_body(ACCESSES[-1]), after)
+
+
+def _revoke_execute(state: State, names: Names, chance: random.Random) -> Change | None:
+    if state.role != "member":
+        return None
+    change = _take_from_user(state, names, chance)
+    return _updating(state, change, gains=False)
+
+
+def _grant_execute(state: State, names: Names, chance: random.Random) -> Change | None:
+    if state.role != "member":
+        return None
+    change = _set_for_user(state, names, chance)
+    return _updating(state, change, gains=True)
+
+
+def _updating(state: State, change: Change | None, *, gains: bool) -> Change | None:
+    """The change, if it gives or takes execute on the one pipeline that it is about."""
+    if change is None:
+        return None
+    for pipeline in state.pipelines:
+        before, after = "execute" in state.access(pipeline), "execute" in change.after.access(pipeline)
+        if before != after and after == gains:
+            return replace(change, updates=pipeline)
+    return None
+
+
+MOST: Final = 6
+"""Pipelines of one worker."""
+FEWEST: Final = 3
+
+EXPIRED: Final = "grant expired"
+
+KINDS: Final[Mapping[str, tuple[float, Plan]]] = {
+    "grant to user set": (1, _set_for_user),
+    "grant to user taken back": (1, _take_from_user),
+    "grant to group set": (1, set_for_group),
+    "grant to group taken back": (1, _take_from_group),
+    "group joined": (2, _join),
+    "group left": (1, _leave),
+    "token revoked": (0.5, _revoke_token),
+    "token made": (4, _make_token),
+    "user disabled": (0.5, _disable),
+    "user enabled": (4, _enable),
+    "role raised": (0.3, _raise_role),
+    "role lowered": (4, _lower_role),
+    "pipeline renamed": (1, _rename),
+    "pipeline deleted": (0.5, _delete),
+    "pipeline made": (4, _make),
+    EXPIRED: (0.05, _expire),
+    "update after revoke": (2, _revoke_execute),
+    "update after grant": (2, _grant_execute),
+}
+"""How often each is tried, and how it is planned. What would not show is planned anew."""
+
+
+def choose(state: State, names: Names, chance: random.Random) -> tuple[str, Change]:
+    """A change that shows in the user's next list, or decides their next update."""
+    kinds, weights = [*KINDS], [weight for weight, _ in KINDS.values()]
+    listed = state.listed()
+    while True:
+        kind = chance.choices(kinds, weights)[0]
+        change = KINDS[kind][1](state, names, chance)
+        if change is not None and change.after.listed() != listed:
+            return kind, change
