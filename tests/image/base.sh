@@ -4,10 +4,9 @@
 #   flow-pipelines-base:build     Debian 12 with Python and pip
 #   flow-pipelines-base:runtime   of it only Python, what Python loads, certificates and time zones: no shell, no tools
 #
-# It takes debootstrap and buildah. MIRROR names another mirror of Debian; CERTIFICATES a file of authorities that pip
+# It takes debootstrap and buildah. MIRROR names a mirror of Debian other than debootstrap's own; CERTIFICATES a file of authorities that pip
 # is to trust while the image is built.
 set -eu
-MIRROR=${MIRROR:-http://deb.debian.org/debian}
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 build=$directory/build
@@ -21,7 +20,7 @@ import() { # name, root directory
     echo "made localhost/flow-pipelines-base:$1"
 }
 
-debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates,tzdata bookworm "$build" "$MIRROR" > "$directory/log" \
+debootstrap --variant=minbase --include=python3,python3-pip,ca-certificates,tzdata bookworm "$build" ${MIRROR:+"$MIRROR"} > "$directory/log" \
     || { tail -n 20 "$directory/log" >&2; exit 1; }
 rm -rf "$build"/var/cache/apt/* "$build"/var/lib/apt/lists/* "$build"/var/log/*
 
