@@ -4,8 +4,8 @@
 #   flow-pipelines-base:build     Debian 12 with Python and pip
 #   flow-pipelines-base:runtime   of it only Python, what Python loads, certificates and time zones: no shell, no tools
 #
-# It takes debootstrap and buildah. MIRROR names a mirror of Debian other than debootstrap's own; CERTIFICATES a file of authorities that pip
-# is to trust while the image is built.
+# It takes debootstrap and buildah. MIRROR names a mirror of Debian other than debootstrap's own; CERTIFICATES a file of
+# authorities that pip is to trust while the image is built.
 set -eu
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
