@@ -4,7 +4,6 @@ Everything but the sockets and the statement is the service's own. The figures a
 shorter than the time that a busy machine leaves a process to itself.
 """
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -134,5 +133,4 @@ STEPS: dict[str, Callable[[], Any]] = {
 
 
 if __name__ == "__main__":
-    asyncio.set_event_loop_policy(None)
     main()
