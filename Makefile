@@ -14,7 +14,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test plans check browser format lint types migrate schema lock upgrade-check bench freshness manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test plans check browser format lint types migrate schema lock upgrade-check bench freshness faults manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 freshness: venv ## Change 100,000 things through one replica; each must show at the other (FRESHNESS="--help" for options)
 	@$(BIN)/python -m tests.freshness --control --pairs 1000
 	@$(BIN)/python -m tests.freshness $(FRESHNESS)
+
+faults: venv ## Make faults, and see whether every promise is kept; FAULTS="NAME ..." for some, "--help" for options
+	@$(BIN)/python -m tests.faults $(FAULTS)
 
 manifests: venv $(TOOLS) $(CHECKOV) ## Render, validate and judge everything in deploy/ (its first run installs checkov)
 	$(BIN)/python -m pytest tests/deployment

@@ -1,0 +1,7 @@
+"""Every fault that `make faults` makes, in its order: one line a file."""
+
+from typing import Final
+
+from tests.faults.fault import Fault
+
+FAULTS: Final[tuple[Fault, ...]] = ()
