@@ -1,14 +1,14 @@
 """Bearer token → who is calling, as RFC 6750 has it."""
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from service.database import Database, timed
+from service.deadline import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.permissions import Holder
 from service.repositories import tokens
@@ -21,7 +21,7 @@ MOST_TOGETHER: Final = 500
 """Tokens in one question."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Caller(Holder):
     """The user who calls, and the token they call with: its scopes, if it has any, narrow what they may."""
 
@@ -31,8 +31,7 @@ class Caller(Holder):
     token_id: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """Who calls, as the database said after their request arrived, and at what state of what they may see."""
 
     caller: Caller
@@ -70,7 +69,7 @@ class Authentication:
     def __init__(self, database: Database, timeout: float) -> None:
         """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
         self._database = database
-        self._timeout = timeout
+        self._deadlines = Deadlines(timeout)
         self.asked: Together[bytes, Known | None] = Together(self._find, most=MOST_TOGETHER)
 
     async def authenticate(self, authorization: str | None) -> Known:
@@ -93,7 +92,7 @@ class Authentication:
                 return await tokens.find_active(connection, digests)
 
         try:
-            async with asyncio.timeout(self._timeout):
+            with self._deadlines.begin():
                 found = await self._database.run(find, only_reads=True)
         except TimeoutError as error:
             raise Unavailable(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.authentication import Caller, Known
 from service.database import Database
@@ -25,16 +25,14 @@ def expect_nothing(_: Any) -> None:
     """What a call expects that has no condition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(NamedTuple):
     """By what a call can share statements with those that wait at the same moment."""
 
     known: Known
     job_updates: JobUpdates
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call of an operation: who calls, the database to answer from, and what must still be so for it to go on."""
 
     caller: Caller

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.call import expect_nothing
 from service.errors import PreconditionFailed
@@ -16,12 +16,12 @@ _TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
 
 def entity_tag(body: bytes) -> str:
     """A strong tag: equal for equal bytes."""
-    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
 
 def not_modified(request: web.Request, tag: str) -> bool:
     """Whether the client has these bytes already."""
-    header = request.headers.get("If-None-Match")
+    header = request.headers.get(hdrs.IF_NONE_MATCH)
     return header is not None and _names(header, tag)
 
 
@@ -31,8 +31,8 @@ def expectation(request: web.Request, route: Route, encode: Callable[[dict[str, 
     Raises:
         PreconditionFailed: the caller expects something of a call that has nothing to compare it with.
     """
-    wanted, unwanted = request.headers.get("If-Match"), request.headers.get("If-None-Match")
-    if route.only_reads or (wanted is None and unwanted is None):
+    wanted, unwanted = request.headers.get(hdrs.IF_MATCH), request.headers.get(hdrs.IF_NONE_MATCH)
+    if (wanted is None and unwanted is None) or route.only_reads:
         return expect_nothing
     if route.matches is None:
         raise PreconditionFailed("This call has nothing to compare If-Match or If-None-Match with.")

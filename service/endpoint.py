@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.authentication import Authentication, Known
 from service.call import Call, Outcome, Shared
@@ -45,23 +45,23 @@ class Endpoints:
 
     def of(self, route: Route) -> Handler:
         """The handler of one row."""
-        reader = Reader(route.request())
+        reader, only_reads = Reader(route.request()), route.only_reads
 
         async def handle(request: web.Request) -> web.Response:
             known = await self._known(request, route)
-            may_keep = route.kept and not request.query_string
+            may_keep = route.kept and "?" not in request.raw_path
             if may_keep:
                 kept = self._kept(request, known)
                 if kept is not None:
                     return _readable(request, kept)
             call = self._call(request, route, known)
             arguments = await reader.read(request)
-            result = await self._database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
-            if not route.only_reads:
+            result = await self._database.run(lambda: route.operation(call, arguments), only_reads=only_reads)
+            if not only_reads:
                 return _changed(request, route, result)
             answer = _dumped(route, result)
-            if may_keep:
-                self._keep(known, result, answer)
+            if may_keep and result.as_of is not None:
+                self.answers.keep(known, answer, result.as_of, len(answer.body))
             return _readable(request, answer)
 
         return handle
@@ -69,7 +69,7 @@ class Endpoints:
     async def _known(self, request: web.Request, route: Route) -> Known:
         observation = observed()
         observation.route = route.path
-        known = await self.authentication.authenticate(request.headers.get("Authorization"))
+        known = await self.authentication.authenticate(request.headers.get(hdrs.AUTHORIZATION))
         observation.organization_id, observation.user_id = known.caller.organization_id, known.caller.user_id
         self._token_use.note(known)
         return known
@@ -83,15 +83,9 @@ class Endpoints:
 
     def _kept(self, request: web.Request, known: Known) -> Readable | None:
         """The kept answer, if it is still what would be answered, and the caller does not want it made anew."""
-        if "no-cache" in request.headers.get("Cache-Control", ""):
+        if "no-cache" in request.headers.get(hdrs.CACHE_CONTROL, ""):
             return None
-        return self.answers.find((known.caller.user_id, known.caller.scopes), known.revisions, known.now)
-
-    def _keep(self, known: Known, result: Any, answer: Readable) -> None:
-        """Keep an answer, unless it was read at another state than the caller is known at: their role may differ."""
-        if result.as_of is not None and result.as_of.revisions == known.revisions:
-            key = (known.caller.user_id, known.caller.scopes)
-            self.answers.keep(key, answer, result.as_of, len(answer.body))
+        return self.answers.find(known)
 
 
 def _dumped(route: Route, result: Any) -> Readable:
@@ -101,7 +95,7 @@ def _dumped(route: Route, result: Any) -> Readable:
 
 def _readable(request: web.Request, answer: Readable) -> web.Response:
     """The answer to a read, or that the client has it already."""
-    headers = {"ETag": answer.tag, "Cache-Control": "private, no-cache"}
+    headers = {hdrs.ETAG: answer.tag, hdrs.CACHE_CONTROL: "private, no-cache"}
     if not_modified(request, answer.tag):
         return web.Response(status=304, headers=headers)
     return web.Response(body=answer.body, headers=headers, content_type="application/json")

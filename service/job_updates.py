@@ -7,11 +7,12 @@ from uuid import UUID
 
 from service.authentication import Known
 from service.database import Database, timed
-from service.kept import AsOf, Kept
+from service.kept import Kept
 from service.permissions import Role, executable_pipelines, premise_of_update
 from service.repositories import jobs, pipelines
 from service.repositories.audit import Actor
 from service.repositories.jobs import Update
+from service.repositories.revisions import AsOf
 from service.together import Together
 
 MOST_KEPT: Final = 8 * 2**20
@@ -74,8 +75,7 @@ class JobUpdates:
             return await self.asked.ask(update)
 
     async def _executable_by(self, known: Known) -> Executable:
-        caller, key = known.caller, (known.caller.user_id, known.caller.scopes)
-        kept = self._executable.find(key, known.revisions, known.now)
+        caller, kept = known.caller, self._executable.find(known)
         if kept is not None:
             return kept
         async with self._database.connection() as connection:
@@ -83,8 +83,7 @@ class JobUpdates:
         found = executable_pipelines(caller, {pipeline.id: pipeline.granted for pipeline in listing.pipelines})
         within = _array(found if len(found) <= MOST_WITHIN else ())
         executable = Executable(found, within, listing.as_of)
-        if listing.as_of.revisions == known.revisions:
-            self._executable.keep(key, executable, listing.as_of, len(found) * BYTES_OF_ONE)
+        self._executable.keep(known, executable, listing.as_of, len(found) * BYTES_OF_ONE)
         return executable
 
     async def _update(self, updates: Sequence[Update]) -> Sequence[list[str] | None]:

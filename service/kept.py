@@ -6,24 +6,15 @@ equal those that something was made at, it is what would be made anew; dropping 
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, Generic, NamedTuple, TypeVar
+
+from service.authentication import Known
+from service.repositories.revisions import AsOf
 
 Value = TypeVar("Value")
 
 OVERHEAD: Final = 700
 """Bytes that a value takes beside its own: the key, the revisions, and their places in a dictionary."""
-
-
-@dataclass(frozen=True, slots=True)
-class AsOf:
-    """The state that something was read at."""
-
-    revisions: tuple[int, ...]
-    """Of the user, of each of their groups and, for administrators, of the organization; in ascending order."""
-    until: datetime | None
-    """When the first of the grants that count expires; None if none of them does."""
 
 
 class _Entry(NamedTuple, Generic[Value]):
@@ -33,7 +24,7 @@ class _Entry(NamedTuple, Generic[Value]):
 
 
 class Kept(Generic[Value]):
-    """As many values as a bound in bytes allows; the least recently used goes first."""
+    """As many values, one for each user and scopes, as a bound in bytes allows; the least recently used goes first."""
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
@@ -44,14 +35,15 @@ class Kept(Generic[Value]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, key: Hashable, revisions: tuple[int, ...], now: datetime) -> Value | None:
-        """The value kept under a key, if it was made at these revisions and nothing in it has expired since."""
+    def find(self, known: Known) -> Value | None:
+        """What is kept for a caller, if it was made at their revisions and nothing in it has expired since."""
+        key = _key(known)
         entry = self._entries.get(key)
         if entry is None:
             self.absent += 1
             return None
         as_of = entry.as_of
-        if as_of.revisions != revisions or (as_of.until is not None and as_of.until <= now):
+        if as_of.revisions != known.revisions or (as_of.until is not None and as_of.until <= known.now):
             self._drop(key)
             self.outdated += 1
             return None
@@ -59,8 +51,14 @@ class Kept(Generic[Value]):
         self.hits += 1
         return entry.value
 
-    def keep(self, key: Hashable, value: Value, as_of: AsOf, size: int) -> None:
-        """Keep a value of so many bytes in the place of what was kept under its key."""
+    def keep(self, known: Known, value: Value, as_of: AsOf, size: int) -> None:
+        """Keep a value of so many bytes in the place of what was kept for the caller.
+
+        Not if it was read at another state than the caller is known at: their role, say, may be another there.
+        """
+        if as_of.revisions != known.revisions:
+            return
+        key = _key(known)
         self._drop(key)
         entry = self._entries[key] = _Entry(value, as_of, size + OVERHEAD)
         self.bytes += entry.size
@@ -72,3 +70,8 @@ class Kept(Generic[Value]):
         dropped = self._entries.pop(key, None)
         if dropped is not None:
             self.bytes -= dropped.size
+
+
+def _key(known: Known) -> Hashable:
+    """Whose it is. The bytes of a UUID are hashed in a tenth of its own time."""
+    return known.caller.user_id.bytes, known.caller.scopes

@@ -109,9 +109,12 @@ def is_manager(access: int) -> bool:
     return access & MANAGER != 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Holder:
-    """Who acts: a role in the organization, cut down by a token's scopes (None: not at all)."""
+    """Who acts: a role in the organization, cut down by a token's scopes (None: not at all).
+
+    Never changed; but not frozen, as every request makes one, and to make a frozen one takes three times as long.
+    """
 
     role: Role
     scopes: int | None

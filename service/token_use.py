@@ -1,9 +1,7 @@
 """When tokens were last used: noted in memory by each request, and written now and then, beside all requests."""
 
 import asyncio
-from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import structlog
 
@@ -23,11 +21,11 @@ class TokenUse:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._used: dict[tuple[UUID, UUID], datetime] = {}
+        self._used: dict[bytes, Known] = {}
 
     def note(self, known: Known) -> None:
         """A caller has used their token, at the time that the database said."""
-        self._used[known.caller.organization_id, known.caller.token_id] = known.now
+        self._used[known.digest] = known
 
     async def write(self) -> None:
         """Write what was noted; if that fails, another time."""
@@ -36,7 +34,10 @@ class TokenUse:
             return
         try:
             async with self._database.connection() as connection:
-                await tokens.note_use(connection, used)
+                await tokens.note_use(
+                    connection,
+                    [(known.caller.organization_id, known.caller.token_id, known.now) for known in used.values()],
+                )
         except ServiceError as error:
             self._used = used | self._used
             log.warning("token_use_not_written", error=error.message)

@@ -1,20 +1,36 @@
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
-from service.kept import OVERHEAD, AsOf, Kept
+from service.authentication import Caller, Known
+from service.kept import OVERHEAD, Kept
+from service.permissions import Role
+from service.repositories.revisions import AsOf
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ORGANIZATION = uuid4()
 
 
-def keep(kept: "Kept[str]", key: str, *revisions: int, until: datetime | None = None, size: int = 100) -> None:
-    kept.keep(key, f"made at {revisions}", AsOf(revisions, until), size)
+USERS = {name: uuid4() for name in "abcd"}
+
+
+def known(name: str, revisions: tuple[int, ...], now: datetime = NOW, scopes: int | None = None) -> Known:
+    return Known(Caller(Role.MEMBER, scopes, ORGANIZATION, USERS[name], name, uuid4()), b"", revisions, now)
+
+
+def keep(kept: "Kept[str]", name: str, *revisions: int, until: datetime | None = None, size: int = 100) -> None:
+    kept.keep(known(name, revisions), f"made at {revisions}", AsOf(revisions, until), size)
+
+
+def find(kept: "Kept[str]", name: str, revisions: tuple[int, ...], now: datetime) -> str | None:
+    return kept.find(known(name, revisions, now))
 
 
 def test_is_given_again_at_the_same_revisions() -> None:
     kept = Kept[str](10_000)
     keep(kept, "a", 1, 5)
 
-    assert kept.find("a", (1, 5), NOW) == "made at (1, 5)"
-    assert kept.find("b", (1, 5), NOW) is None
+    assert find(kept, "a", (1, 5), NOW) == "made at (1, 5)"
+    assert find(kept, "b", (1, 5), NOW) is None
 
 
 def test_is_gone_at_any_other_revisions() -> None:
@@ -22,26 +38,26 @@ def test_is_gone_at_any_other_revisions() -> None:
         kept = Kept[str](10_000)
         keep(kept, "a", 1, 5)
 
-        assert kept.find("a", other, NOW) is None
-        assert kept.find("a", (1, 5), NOW) is None, "it was dropped"
+        assert find(kept, "a", other, NOW) is None
+        assert find(kept, "a", (1, 5), NOW) is None, "it was dropped"
 
 
 def test_is_gone_from_the_moment_a_grant_expires() -> None:
     kept = Kept[str](10_000)
     keep(kept, "a", 1, until=NOW)
 
-    assert kept.find("a", (1,), NOW - timedelta(microseconds=1)) is not None
-    assert kept.find("a", (1,), NOW) is None
+    assert find(kept, "a", (1,), NOW - timedelta(microseconds=1)) is not None
+    assert find(kept, "a", (1,), NOW) is None
 
 
 def test_the_least_recently_used_goes_first() -> None:
     kept = Kept[str](3 * (100 + OVERHEAD))
     for key in "abc":
         keep(kept, key, 1)
-    kept.find("a", (1,), NOW)
+    find(kept, "a", (1,), NOW)
     keep(kept, "d", 1)
 
-    assert [key for key in "abcd" if kept.find(key, (1,), NOW)] == ["a", "c", "d"]
+    assert [key for key in "abcd" if find(kept, key, (1,), NOW)] == ["a", "c", "d"]
 
 
 def test_one_in_the_place_of_another_counts_once() -> None:
@@ -50,7 +66,7 @@ def test_one_in_the_place_of_another_counts_once() -> None:
     for revision in range(10):
         keep(kept, "b", revision)
 
-    assert kept.find("a", (1,), NOW) is not None
+    assert find(kept, "a", (1,), NOW) is not None
 
 
 def test_one_larger_than_the_bound_is_not_kept() -> None:
@@ -58,5 +74,20 @@ def test_one_larger_than_the_bound_is_not_kept() -> None:
     keep(kept, "a", 1, size=2000)
     keep(kept, "b", 1)
 
-    assert kept.find("a", (1,), NOW) is None
-    assert kept.find("b", (1,), NOW) is not None
+    assert find(kept, "a", (1,), NOW) is None
+    assert find(kept, "b", (1,), NOW) is not None
+
+
+def test_another_token_of_the_user_has_the_same_only_with_the_same_scopes() -> None:
+    kept = Kept[str](10_000)
+    keep(kept, "a", 1)
+
+    assert kept.find(known("a", (1,))) is not None
+    assert kept.find(known("a", (1,), scopes=1)) is None
+
+
+def test_what_was_read_at_another_state_than_its_caller_is_known_at_is_not_kept() -> None:
+    kept = Kept[str](10_000)
+    kept.keep(known("a", (1,)), "newer", AsOf((2,), None), 100)
+
+    assert kept.find(known("a", (2,))) is None

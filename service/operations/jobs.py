@@ -1,7 +1,6 @@
 """Operations on jobs and on the pipelines they are in."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +28,7 @@ from service.permissions import (
 )
 from service.repositories import audit, jobs, pipelines
 from service.repositories.jobs import Job
-from service.repositories.pipelines import GrantedPipeline, PlacedPipeline
+from service.repositories.pipelines import Granted, GrantedPipeline, PlacedPipeline
 from service.schemas.jobs import (
     ListJobPipelines,
     ListJobs,
@@ -71,7 +70,7 @@ def _fits(pipeline: AccessiblePipeline, request: ListJobPipelines) -> bool:
     )
 
 
-def _visible(call: Call, job_id: str, job: Job | None, found: Sequence[GrantedPipeline]) -> Job:
+def _visible(call: Call, job_id: str, job: Job | None, found: Sequence[Granted]) -> Job:
     """The job, if the caller may see it, given the pipelines that it is in."""
     caller = call.caller
     accesses = (caller.access(pipeline.granted) for pipeline in found)
@@ -80,7 +79,7 @@ def _visible(call: Call, job_id: str, job: Job | None, found: Sequence[GrantedPi
     return job
 
 
-def _whole(call: Call, job: Job, found: Sequence[GrantedPipeline]) -> WholeJob:
+def _whole(call: Call, job: Job, found: Sequence[Granted]) -> WholeJob:
     seen = [NamedPipeline(row.id, row.name) for row in found if call.caller.access(row.granted) & READ]
     return WholeJob(job.id, job.name, job.owner, job.created_at, seen)
 
@@ -162,15 +161,13 @@ async def put_job(call: Call, request: PutJob) -> Outcome[WholeJob]:
         else:
             job = await _change(connection, call, request, job, current)
         if request.pipeline_ids is not None:
-            unguarded = replace(call, expect=lambda _: None)  # what was expected has been seen to be so
+            unguarded = call._replace(expect=expect_nothing)  # what was expected has been seen to be so
             await _replace(connection, unguarded, job, found, request.pipeline_ids)
             current = [pipeline for key in request.pipeline_ids for pipeline in found if pipeline.id == key]
     return Outcome(_whole(call, job, list(dict.fromkeys(current))), created)
 
 
-async def _change(
-    connection: Connection, call: Call, request: PutJob, job: Job, current: Sequence[GrantedPipeline]
-) -> Job:
+async def _change(connection: Connection, call: Call, request: PutJob, job: Job, current: Sequence[Granted]) -> Job:
     """Change the name or owner of a job that is there and locked, if that is asked for."""
     caller = call.caller
     owns = job.owner_id == caller.user_id

@@ -1,7 +1,6 @@
 """Operations on pipelines."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,7 +23,7 @@ from service.permissions import (
     require_visible,
 )
 from service.repositories import audit, grants, pipelines
-from service.repositories.pipelines import Filters, GrantedPipeline, Pipeline, QueuedJob
+from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
 from service.schemas.pipelines import (
     AccessiblePipeline,
     CreatePipeline,
@@ -46,8 +45,7 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
     listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
     async with call.database.connection() as connection:
         found = await listing(connection, caller.organization_id, caller.user_id, filters)
-    page = call.pages.cut(request, readable(caller, found.pipelines), sort_key)
-    return replace(page, as_of=found.as_of)
+    return call.pages.cut(request, readable(caller, found.pipelines), sort_key, as_of=found.as_of)
 
 
 def _filters(call: Call, request: ListPipelines) -> Filters | None:
@@ -65,7 +63,7 @@ def _filters(call: Call, request: ListPipelines) -> Filters | None:
     return Filters(request.name, holding, lacking, after, limit)
 
 
-def readable(caller: Caller, found: Iterable[GrantedPipeline]) -> list[AccessiblePipeline]:
+def readable(caller: Caller, found: Iterable[Granted]) -> list[AccessiblePipeline]:
     """Those pipelines that the caller may read, with what they may do on each."""
     accessible = ((row, caller.access(row.granted)) for row in found)
     return [AccessiblePipeline(row.id, row.name, access) for row, access in accessible if access & READ]

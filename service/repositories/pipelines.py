@@ -3,41 +3,50 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
 
 from service.database import Connection
 from service.errors import AlreadyExists
-from service.kept import AsOf
 from service.names import name_key
 from service.repositories import revisions
 
 
-@dataclass(frozen=True, slots=True)
-class GrantedPipeline:
-    """A pipeline, and the union of what is granted on it to a user and their groups (an access of permissions.py)."""
+class GrantedPipeline(NamedTuple):
+    """A pipeline, and the union of what is granted on it to a user and their groups (an access of permissions.py).
+
+    A tuple, as lists are made of thousands.
+    """
 
     id: UUID
     name: str
     granted: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline(GrantedPipeline):
-    """A whole pipeline."""
+class Pipeline(NamedTuple):
+    """A whole pipeline, likewise."""
 
+    id: UUID
+    name: str
+    granted: int
     description: str
     created_at: datetime
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedPipeline(GrantedPipeline):
-    """A pipeline beside one job: its place in the job's own order, None if the job is not in it."""
+class PlacedPipeline(NamedTuple):
+    """A pipeline beside one job, likewise: its place in the job's own order, None if the job is not in it."""
 
+    id: UUID
+    name: str
+    granted: int
     position: int | None
+
+
+Granted: TypeAlias = GrantedPipeline | PlacedPipeline
+"""Any pipeline of which it is known what is granted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ class Listing:
     """Pipelines, and the state they were read at, in one snapshot."""
 
     pipelines: list[GrantedPipeline]
-    as_of: AsOf
+    as_of: revisions.AsOf
 
 
 async def list_granted(
@@ -103,7 +112,8 @@ async def list_granted(
     rows = await connection.rows(
         "pipelines.list_granted",
         f"""
-        SELECT state.revisions, listed.expires_at, listed.id, listed.name, listed.access
+        SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, listed.expires_at, listed.id,
+               listed.name, listed.access
         FROM (
             SELECT {revisions.OF_USER} AS revisions
             FROM users u
@@ -121,6 +131,7 @@ async def list_granted(
             ORDER BY p.name, p.id
             LIMIT $8
         ) listed ON true
+        WINDOW listing AS (ORDER BY listed.name, listed.id)
         ORDER BY listed.name, listed.id
         """,
         organization_id,
@@ -141,7 +152,8 @@ async def list_all(
     rows = await connection.rows(
         "pipelines.list_all",
         f"""
-        SELECT state.revisions, NULL::timestamptz, listed.id, listed.name, 0
+        SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, NULL::timestamptz, listed.id,
+               listed.name, 0
         FROM (
             SELECT {revisions.OF_USER} AS revisions
             FROM (VALUES (true)) always -- an operator at the command line is no user, and sees all
@@ -157,6 +169,7 @@ async def list_all(
             ORDER BY p.name, p.id
             LIMIT $6
         ) listed ON true
+        WINDOW listing AS (ORDER BY listed.name, listed.id)
         ORDER BY listed.name, listed.id
         """,
         organization_id,
@@ -169,10 +182,10 @@ async def list_all(
 
 
 def _listing(rows: Sequence[asyncpg.Record]) -> Listing:
-    """Rows that each repeat the state; one without a pipeline if there is none."""
+    """Rows of which the first has the state; it has no pipeline if there is none."""
     state = tuple(rows[0][0]) if rows else ()
     until = min((row[1] for row in rows if row[1] is not None), default=None)
-    return Listing([GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], AsOf(state, until))
+    return Listing([GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], revisions.AsOf(state, until))
 
 
 def _key(name: str | None) -> str | None:

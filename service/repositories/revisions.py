@@ -1,6 +1,19 @@
 """The revisions that decide what a user may see, for statements that read them in one snapshot with what they do."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """The state that something was read at."""
+
+    revisions: tuple[int, ...]
+    """Of the user, of each of their groups and, for administrators, of the organization; in ascending order."""
+    until: datetime | None
+    """When the first of the grants that count expires; None if none of them does."""
+
 
 OF_USER: Final = """
     ARRAY(

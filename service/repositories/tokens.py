@@ -1,6 +1,6 @@
 """Statements on tokens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -146,7 +146,7 @@ async def revoke(connection: Connection, organization_id: UUID, token_id: UUID) 
     return row is not None
 
 
-async def note_use(connection: Connection, used: Mapping[tuple[UUID, UUID], datetime]) -> None:
+async def note_use(connection: Connection, used: Sequence[tuple[UUID, UUID, datetime]]) -> None:
     """Note when tokens, by organization and id, were last used; what is noted for the last minute stays."""
     await connection.execute(
         "tokens.note_use",
@@ -159,7 +159,5 @@ async def note_use(connection: Connection, used: Mapping[tuple[UUID, UUID], date
         WHERE t.organization_id = used.organization_id AND t.id = used.id
           AND (t.last_used_at IS NULL OR t.last_used_at < used.at - interval '1 minute')
         """,
-        [organization_id for organization_id, _ in used],
-        [token_id for _, token_id in used],
-        [*used.values()],
+        *zip(*used, strict=True),
     )

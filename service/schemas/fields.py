@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
 from marshmallow import ValidationError, fields, validate
 
 from service.names import JOB_ID, NAME, PIPELINE_NAME_LENGTH, is_pipeline_name
@@ -26,7 +27,7 @@ class StrictUUID(fields.UUID):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> UUID:
         if not isinstance(value, str) or not _UUID.fullmatch(value):
             raise self.make_error("invalid_uuid")
-        return UUID(value)
+        return pgproto.UUID(value)  # which is one, and is made and written in a tenth of the time
 
 
 class Matching(fields.String):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -157,8 +157,7 @@ class JobListSchema(ListSchema):
     jobs = fields.List(fields.Nested(JobSchema), required=True)
 
 
-@dataclass(frozen=True, slots=True)
-class NamedPipeline:
+class NamedPipeline(NamedTuple):
     """A pipeline as a job's other data name it."""
 
     id: UUID
@@ -178,7 +177,7 @@ class WholeJob:
 
 def dump_updated_pipelines(pipelines: Iterable[NamedPipeline]) -> dict[str, Any]:
     """An UpdatedPipelinesSchema."""
-    items = [{"flowPipelineName": pipeline.name, "flowPipelineId": pipeline.id} for pipeline in pipelines]
+    items = [{"flowPipelineName": pipeline.name, "flowPipelineId": str(pipeline.id)} for pipeline in pipelines]
     return {"status": "OK", "updated_pipelines": items}
 
 

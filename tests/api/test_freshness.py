@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from service.kept import Kept
+from service.authentication import Known
+from service.kept import Kept, _key
 from service.observation import Observation
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
@@ -130,9 +131,9 @@ async def test_without_the_check_of_revisions_lists_are_stale(
     """The control: it shows that the test above can fail."""
     find = Kept.find
 
-    def without_check(self: Kept[Any], key: Any, _: Any, now: Any) -> Any:
-        entry = self._entries.get(key)
-        return find(self, key, entry.as_of.revisions, now) if entry else None
+    def without_check(self: Kept[Any], known: Known) -> Any:
+        entry = self._entries.get(_key(known))
+        return find(self, known._replace(revisions=entry.as_of.revisions)) if entry else None
 
     monkeypatch.setattr(Kept, "find", without_check)
 

@@ -28,10 +28,10 @@ from service.database import Database, timed
 from service.deadline import Deadlines
 from service.endpoint import Readable
 from service.health import Health
-from service.kept import AsOf
 from service.logs import configure_logs
 from service.metrics import Requests
 from service.permissions import Role
+from service.repositories.revisions import AsOf
 from service.settings import read_settings
 from service.token_use import TokenUse
 
@@ -97,7 +97,7 @@ def _service() -> web.Application:
             return KNOWN
 
     app[ENDPOINTS].authentication.authenticate = authenticate  # type: ignore[method-assign] # all but the statement
-    app[ENDPOINTS].answers.keep((CALLER.user_id, None), ANSWER, AsOf(KNOWN.revisions, None), len(BODY))
+    app[ENDPOINTS].answers.keep(KNOWN, ANSWER, AsOf(KNOWN.revisions, None), len(BODY))
     app.freeze()
     return app
 

@@ -1,19 +1,18 @@
 """The control: a service that gives what it kept without asking whether it is still so."""
 
-from collections.abc import Hashable
-from datetime import datetime
 from typing import Any, Final
 
 from service.__main__ import main
-from service.kept import Kept
+from service.authentication import Known
+from service.kept import Kept, _key
 
 MODULE: Final = "tests.freshness.unchecked"
 """To be run in the place of `service`."""
 
 
-def find_unchecked(self: Kept[Any], key: Hashable, _: tuple[int, ...], __: datetime) -> Any:
+def find_unchecked(self: Kept[Any], known: Known) -> Any:
     """Kept.find without its comparisons."""
-    entry = self._entries.get(key)
+    entry = self._entries.get(_key(known))
     if entry is None:
         self.absent += 1
         return None

@@ -203,7 +203,7 @@ async def note_use(filled: Filled, recorder: Recorder, settings: Settings) -> No
     callers = [await filled.known(settings, target) for target in filled.targets[:12]]
 
     await tokens.note_use(
-        recorder, {(known.caller.organization_id, known.caller.token_id): known.now for known in callers}
+        recorder, [(known.caller.organization_id, known.caller.token_id, known.now) for known in callers]
     )
 
 
