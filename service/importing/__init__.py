@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
@@ -13,7 +13,9 @@ import asyncpg
 
 from service.database import Connection
 from service.errors import StartupError
+from service.importing import foreign_keys
 from service.importing.diagnosis import first_fault
+from service.importing.foreign_keys import ForeignKey
 from service.importing.merge import KNOW, MERGES, UNIQUE
 from service.importing.records import BadRecord, parse_line
 from service.importing.staging import analyze_staging, copy_rows, create_staging
@@ -52,11 +54,13 @@ async def import_records(dsn: str, lines: IO[bytes], progress: Callable[[int], N
     started = perf_counter()
     connection = await connect(dsn)
     try:
+        empty = await foreign_keys.nothing_there(connection)
         async with connection.transaction():
+            dropped = await foreign_keys.set_aside(connection) if empty else ()
             await connection.execute("SET LOCAL temp_buffers = '64MB'; SET LOCAL work_mem = '64MB'")
             await create_staging(connection)
             records = await _stage(connection, lines, progress)
-            written = await _merge(connection)
+            written = await _merge(connection, dropped)
         for table in written:
             await connection.execute(f"ANALYZE {table}")  # the planner is right at once, not when autovacuum comes by
     except asyncpg.UndefinedTableError as error:
@@ -99,7 +103,7 @@ def _parse(lines: IO[bytes], before: int) -> tuple[int, int, dict[str, list[str]
     return number - before, size, rows
 
 
-async def _merge(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, int]:
+async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequence[ForeignKey]) -> dict[str, int]:
     """Merge the staging tables into the real ones, with an audit row for each organization that this changed."""
     await analyze_staging(connection)
     for statement in KNOW:
@@ -113,6 +117,7 @@ async def _merge(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, 
                 counted = f"WITH merged AS ({statement}) SELECT organization_id, count(*) FROM merged GROUP BY 1"
                 for organization_id, count in await connection.fetch(counted):
                     written[organization_id][table] = count
+            await foreign_keys.restore(connection, dropped)
     except asyncpg.IntegrityConstraintViolationError as error:
         fault = await first_fault(connection)
         if fault is None:

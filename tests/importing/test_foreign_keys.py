@@ -1,0 +1,77 @@
+"""Into an empty database foreign keys are set aside: afterwards they are there, and nothing has slipped past them."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from service.importing import ImportRefused, foreign_keys, import_records
+from service.migrate import migrate
+from tests.importing.test_import import Record, lines, whole
+
+KEYS = """
+    SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
+    FROM pg_constraint WHERE contype = 'f' ORDER BY 1, 2
+"""
+
+
+async def keys(dsn: str) -> list[Any]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [tuple(row) for row in await connection.fetch(KEYS)]
+    finally:
+        await connection.close()
+
+
+async def test_they_are_there_again_after_an_import(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped: list[Any] = []
+    restore = foreign_keys.restore
+
+    async def noted(connection: Any, those: Any) -> None:
+        dropped.append(len(those))
+        await restore(connection, those)
+
+    monkeypatch.setattr(foreign_keys, "restore", noted)
+    await migrate(empty_dsn)
+    before = await keys(empty_dsn)
+    await import_records(empty_dsn, lines(*whole().values()))
+
+    assert await keys(empty_dsn) == before
+    assert dropped == [len(before)]
+
+    await import_records(empty_dsn, lines(*whole().values()))
+    assert dropped == [len(before), 0], "where something is, they stay"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda found: {**found["assignment"], "job_id": "nothing"},
+        lambda found: {**found["membership"], "group_id": found["user"]["id"]},
+    ],
+)
+async def test_what_they_forbid_is_refused_by_its_line_and_nothing_is_changed(empty_dsn: str, last: Any) -> None:
+    await migrate(empty_dsn)
+    before, found = await keys(empty_dsn), whole()
+    bad: Record = last(found)
+
+    with pytest.raises(ImportRefused, match=r"^line 10: .*no such"):
+        await import_records(empty_dsn, lines(*found.values(), bad))
+
+    assert await keys(empty_dsn) == before
+    connection = await asyncpg.connect(empty_dsn)
+    assert await connection.fetchval("SELECT count(*) FROM organizations") == 0
+    await connection.close()
+
+
+async def test_of_two_imports_at_once_into_an_empty_database_both_are_done(empty_dsn: str) -> None:
+    await migrate(empty_dsn)
+    before = await keys(empty_dsn)
+
+    await asyncio.gather(*(import_records(empty_dsn, lines(*whole().values())) for _ in range(2)))
+
+    assert await keys(empty_dsn) == before
+    connection = await asyncpg.connect(empty_dsn)
+    assert await connection.fetchval("SELECT count(*) FROM organizations") == 2
+    await connection.close()
