@@ -4,10 +4,12 @@ An event's name is a constant and its values are keywords: identifiers, never ob
 many of them gives them as one mapping, `fields`: structlog copies keywords four times on their way.
 """
 
+import asyncio
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import orjson
 import structlog
@@ -22,9 +24,7 @@ def configure_logs(settings: Settings) -> None:
     structlog.configure(
         processors=_CONSOLE if console else _JSON,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=(
-            structlog.PrintLoggerFactory(sys.stdout) if console else structlog.BytesLoggerFactory(sys.stdout.buffer)
-        ),
+        logger_factory=(structlog.PrintLoggerFactory(sys.stdout) if console else lambda *_: _Lines(sys.stdout.buffer)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
@@ -43,6 +43,39 @@ def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
     if "exc_info" in line:
         line = structlog.processors.format_exc_info(_, level, line)
     return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z)
+
+
+class _Lines:
+    """Writes lines to a file; those of one turn of the event loop together, so that a busy one makes few system calls.
+
+    What is not written yet when the process is killed is what that turn had to say. When nobody reads any more, the
+    service goes on without a log.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._waiting = False
+
+    def msg(self, line: bytes) -> None:
+        """Write one line."""
+        with suppress(OSError):
+            self._file.write(line + b"\n")
+        if self._waiting:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # of a command, or of a thread
+            self._flush()
+        else:
+            self._waiting = True
+            loop.call_soon(self._flush)
+
+    debug = info = warning = error = critical = exception = msg
+
+    def _flush(self) -> None:
+        self._waiting = False
+        with suppress(OSError):
+            self._file.flush()
 
 
 def flat(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

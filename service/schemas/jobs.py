@@ -17,6 +17,7 @@ from service.schemas.fields import (
     Name,
     PageSize,
     StrictUUID,
+    UUIDs,
     page_token,
     text,
 )
@@ -49,8 +50,8 @@ class UpdateJobPipelines:
     pipeline_ids: list[UUID]
 
 
-def _pipeline_ids(**arguments: Any) -> fields.List[UUID]:
-    return fields.List(StrictUUID(), validate=validate.Length(max=MOST_PIPELINES), **arguments)
+def _pipeline_ids(**arguments: Any) -> UUIDs:
+    return UUIDs(validate=validate.Length(max=MOST_PIPELINES), **arguments)
 
 
 class UpdateJobPipelinesSchema(RequestSchema):
