@@ -20,6 +20,7 @@ import requests
 from service.embedded import embedded_postgres
 from service.importing import import_records
 from service.migrate import migrate
+from tests.bench import growth
 from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure
 from tests.process.running import running_service
@@ -28,6 +29,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SERVER = ("-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=512MB", "-c", "max_wal_size=8GB")
 DSN = "postgresql://postgres@127.0.0.1:5432/flow_pipelines"
+ENVIRONMENT = {"DATABASE_URL": DSN, "DSN": DSN, "OPS_PORT": "0", "LOG_FORMAT": "json", "SHUTDOWN_DELAY": "0"}
+"""Of every server: each takes of it what it knows."""
 
 
 def main() -> None:
@@ -39,9 +42,10 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seed", default="11", help="of the data set")
     parser.add_argument(
-        "--size", nargs="*", default=[], help="of the data set, as options of dataset.py: --size=--users=100"
+        "--size", action="append", default=[], help="an option of dataset.py, such as --size=--users=100; any number"
     )
     parser.add_argument("--directory", type=Path, default=ROOT / ".data" / "bench")
+    parser.add_argument("--growth", action="store_true", help="compare with organizations 20 times as large, too")
     parser.add_argument("--churn", action="store_true", help="measure the hit rate while access changes, too")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     arguments = parser.parse_args()
@@ -66,6 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
         for workload in arguments.workloads:
             load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
             figures[workload] = _side_by_side(load, arguments, python)
+        if arguments.growth:
+            _compare_with_growth(dsn, data, arguments, postmaster)
         if arguments.churn:
             rate, changes = hit_rate(dsn, data, directory, arguments.connections, 30)
             print(f"with {changes:.0f} changes of access a second, {rate:.1%} of lists came from memory", flush=True)
@@ -130,14 +136,28 @@ def _commands(directory: Path, python: Path, data: Path) -> dict[str, str]:
 def _side_by_side(load: Load, arguments: argparse.Namespace, python: Path) -> dict[str, list[Measurement]]:
     commands = _commands(arguments.directory, python, load.data)
     names = ["service", *(peer for peer in arguments.peers if peer != "hello" or load.workload in ("list", "cold"))]
-    environment = {"DATABASE_URL": DSN, "DSN": DSN, "OPS_PORT": "0", "LOG_FORMAT": "json", "SHUTDOWN_DELAY": "0"}
     measured: dict[str, list[Measurement]] = defaultdict(list)
     for number in range(1, arguments.rounds + 1):
         for name in names:
             print(f"\r{load.workload}: round {number} of {arguments.rounds}, {name:<10}", end="", flush=True)
-            measured[name].append(measure(commands[name], environment, load))
+            measured[name].append(measure(commands[name], ENVIRONMENT, load))
     _print_table(load, measured)
     return measured
+
+
+def _compare_with_growth(dsn: str, data: Path, arguments: argparse.Namespace, postmaster: int) -> None:
+    grown = _make_data(arguments.directory, arguments.seed, growth.SIZE)
+    asyncio.run(_load(growth.create_database(dsn), grown))
+
+    def serve(database: str) -> tuple[str, dict[str, str]]:
+        return f"{sys.executable} -m service serve", {**ENVIRONMENT, "DATABASE_URL": database}
+
+    print(f"CPU µs a request, and in organizations {growth.TIMES} times as large\n| | | | |\n|---|---|---|---|")
+    for workload in ("list", "cold", "update"):
+        load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
+        growth.compare(
+            load, grown, arguments.rounds, serve, (DSN, DSN.replace("/flow_pipelines", f"/{growth.DATABASE}"))
+        )
 
 
 def _print_table(load: Load, measured: dict[str, list[Measurement]]) -> None:

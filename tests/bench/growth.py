@@ -1,0 +1,60 @@
+"""What a request costs in organizations twenty times as large, for users who see as many pipelines as before."""
+
+import asyncio
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from tests.bench.measure import Load, measure
+
+TIMES: Final = 20
+SIZE: Final = tuple(
+    f"--{what}={TIMES * count}"
+    for what, count in {"users": 2500, "groups": 100, "pipelines": 500, "jobs": 25_000}.items()
+)
+"""Of an organization, in dataset.py's options: so many times its defaults. There are as many organizations."""
+DATABASE: Final = "grown"
+
+
+def compare(
+    load: Load,
+    grown: Path,
+    rounds: int,
+    serve: Callable[[str], tuple[str, Mapping[str, str]]],
+    databases: tuple[str, str],
+) -> None:
+    """Load the service on both data sets in turn, and print CPU a request, server and database together.
+
+    Args:
+        load: on the data set as it was.
+        grown: the directory of the large one.
+        rounds: of each.
+        serve: the command that serves a database, and its environment.
+        databases: their addresses.
+    """
+    costs: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for which, data in enumerate((load.data, grown)):
+            command, environment = serve(databases[which])
+            costs[which].append(measure(command, environment, replace(load, data=data)).cpu)
+    before, after = map(statistics.median, costs)
+    ratio = statistics.median(b / a for a, b in zip(*costs, strict=True))
+    print(f"| {load.workload} | {before:.0f} | {after:.0f} | {ratio:.2f} x |", flush=True)
+
+
+def create_database(dsn: str) -> str:
+    """An empty database beside the one of an address; returns its own."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute(f"CREATE DATABASE {DATABASE}")
+        finally:
+            await connection.close()
+
+    asyncio.run(create())
+    return dsn.replace("/flow_pipelines", f"/{DATABASE}", 1)
