@@ -20,7 +20,7 @@ import requests
 from service.embedded import embedded_postgres
 from service.importing import import_records
 from service.migrate import migrate
-from tests.bench import growth
+from tests.bench import growth, process
 from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure
 from tests.process.running import running_service
@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SERVER = ("-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=512MB", "-c", "max_wal_size=8GB")
 DSN = "postgresql://postgres@127.0.0.1:5432/flow_pipelines"
+SERVE = f"{sys.executable} -m service serve"
 ENVIRONMENT = {"DATABASE_URL": DSN, "DSN": DSN, "OPS_PORT": "0", "LOG_FORMAT": "json", "SHUTDOWN_DELAY": "0"}
 """Of every server: each takes of it what it knows."""
 
@@ -46,6 +47,8 @@ def main() -> None:
     )
     parser.add_argument("--directory", type=Path, default=ROOT / ".data" / "bench")
     parser.add_argument("--growth", action="store_true", help="compare with organizations 20 times as large, too")
+    parser.add_argument("--start", action="store_true", help="measure how long the service takes to be ready, too")
+    parser.add_argument("--requests", type=int, help="send so many, a tenth updates, and watch memory, too")
     parser.add_argument("--churn", action="store_true", help="measure the hit rate while access changes, too")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     arguments = parser.parse_args()
@@ -72,6 +75,15 @@ def run(arguments: argparse.Namespace) -> None:
             figures[workload] = _side_by_side(load, arguments, python)
         if arguments.growth:
             _compare_with_growth(dsn, data, arguments, postmaster)
+        if arguments.start:
+            seconds = process.start_seconds(SERVE, ENVIRONMENT)
+            print(f"ready {seconds:.2f} s after its start, the median of {process.STARTS}", flush=True)
+        if arguments.requests:
+            load = Load("mixed", data, arguments.connections, arguments.seconds, postmaster)
+            print("| requests | MiB resident |\n|---|---|")
+            process.memory(
+                SERVE, ENVIRONMENT, load, arguments.requests, lambda n, mib: print(f"| {n:,} | {mib:.1f} |", flush=True)
+            )
         if arguments.churn:
             rate, changes = hit_rate(dsn, data, directory, arguments.connections, 30)
             print(f"with {changes:.0f} changes of access a second, {rate:.1%} of lists came from memory", flush=True)
@@ -124,7 +136,7 @@ def _write_sample(dsn: str, data: Path, directory: Path) -> None:
 def _commands(directory: Path, python: Path, data: Path) -> dict[str, str]:
     peers, bin_ = HERE / "peers", python.parent
     return {
-        "service": f"{sys.executable} -m service serve",
+        "service": SERVE,
         "hello": f"{python} {peers}/hello_app.py $PORT {data}/sample.json",
         "rsgi": f"{bin_}/granian --interface rsgi --loop uvloop --port $PORT --workers 1 --no-ws --log-level error"
         f" --working-dir {peers} rsgi_app:app",
@@ -150,7 +162,7 @@ def _compare_with_growth(dsn: str, data: Path, arguments: argparse.Namespace, po
     asyncio.run(_load(growth.create_database(dsn), grown))
 
     def serve(database: str) -> tuple[str, dict[str, str]]:
-        return f"{sys.executable} -m service serve", {**ENVIRONMENT, "DATABASE_URL": database}
+        return SERVE, {**ENVIRONMENT, "DATABASE_URL": database}
 
     print(f"CPU µs a request, and in organizations {growth.TIMES} times as large\n| | | | |\n|---|---|---|---|")
     for workload in ("list", "cold", "update"):

@@ -55,10 +55,10 @@ class Measurement:
 
 def measure(command: str, environment: Mapping[str, str], load: Load) -> Measurement:
     """Start a server by a shell command, which finds PORT in its environment; warm it up, load it, end it."""
-    with _running(command, environment) as (server, port):
-        _wrk(port, load, seconds=2)
+    with running(command, environment) as (server, port):
+        wrk(port, load, seconds=2)
         before = _cpu(server.pid, load.postmaster)
-        result = _wrk(port, load, load.seconds)
+        result = wrk(port, load, load.seconds)
         after = _cpu(server.pid, load.postmaster)
         memory = sum(process.memory_info().rss for process in _tree(server.pid)) / 2**20
     requests = result["requests"]
@@ -75,7 +75,8 @@ def measure(command: str, environment: Mapping[str, str], load: Load) -> Measure
 
 
 @contextmanager
-def _running(command: str, environment: Mapping[str, str]) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
+def running(command: str, environment: Mapping[str, str]) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
+    """A server by a shell command, on processor 0, and the port that it listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -104,7 +105,8 @@ def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError("the server did not listen within 30 s")
 
 
-def _wrk(port: int, load: Load, seconds: int) -> dict[str, float]:
+def wrk(port: int, load: Load, seconds: int) -> dict[str, float]:
+    """Load a server for so many seconds; returns what calls.lua counted."""
     kind, share = WORKLOADS[load.workload]
     command = [
         "taskset",
