@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 from aiohttp import web
@@ -21,6 +22,10 @@ class Reader:
             field.data_key or name: field.metadata.get("in", "body") for name, field in schema.fields.items()
         }
         self._has_body = "body" in self._places.values()
+        self._whole: Any = None
+        """What is asked for when nothing is given, as mostly by lists; None where something must be."""
+        with suppress(ValidationError):
+            self._whole = schema.read({})
 
     async def read(self, request: web.Request) -> Any:
         """What a request asks for, as the schema's dataclass.
@@ -39,6 +44,8 @@ class Reader:
             body = parse_object(await request.read())
             self._refuse_misplaced(body, "body")
             values |= body
+        if not values and self._whole is not None:
+            return self._whole
         try:
             return self._schema.read(values)
         except ValidationError as error:
