@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import asyncpg
 from asyncpg import exceptions as postgres
 
+from service.connecting import UNCLEAR_ADDRESS, Connector
 from service.errors import Aborted, DeadlineExceeded, ServiceError, StartupError, Unavailable
 from service.metrics import SECONDS, Histogram, Histograms
 from service.observation import current_observation
@@ -137,6 +138,15 @@ class Database:
         idle = self._pool.get_idle_size()
         return PoolSize(self._pool.get_size() - idle, idle, self._pool.get_max_size())
 
+    async def expire(self) -> None:
+        """Use none of the present connections again: those in use end with what they are used for, the others now."""
+        await self._pool.expire_connections()
+        # asyncpg has no public way to end idle ones, and keeps them until they are next asked for.
+        holders: Any = self._pool._holders  # type: ignore[attr-defined] # noqa: SLF001
+        for holder in holders:
+            if holder.is_idle():
+                holder.terminate()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for one unit of work.
@@ -152,8 +162,8 @@ class Database:
             if _breaks(error):
                 with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
                     raw.terminate()  # before the release, which would wait for a server that may be gone
-            if _is_lost(error):
-                await self._pool.expire_connections()
+            if _is_lost(error) or isinstance(error, TimeoutError):  # the server's own limit is shorter: it is gone too
+                await self.expire()
             meaning = _meaning(error)
             if meaning is None:
                 raise
@@ -266,21 +276,24 @@ async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]
         StartupError: the address can't be understood.
     """
     try:
-        pool = asyncpg.create_pool(
-            dsn,
-            min_size=0,
-            max_size=settings.database_pool_size,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
-            reset=_keep_as_it_is,
-            server_settings=session_settings(settings),
-        )
-        await pool
+        connector = Connector(dsn)
     except ValueError as error:
-        raise StartupError(
-            "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name."
-        ) from error
+        raise StartupError(UNCLEAR_ADDRESS) from error
+    connect: Any = connector.connect  # whose keywords asyncpg's stubs name one by one
+    pool = asyncpg.create_pool(
+        dsn,
+        connect=connect,
+        min_size=0,
+        max_size=settings.database_pool_size,
+        timeout=CONNECT_TIMEOUT,
+        command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
+        reset=_keep_as_it_is,
+        server_settings=session_settings(settings),
+    )
+    await pool
+    database = Database(pool)
+    connector.moved = database.expire
     try:
-        yield Database(pool)
+        yield database
     finally:
         pool.terminate()

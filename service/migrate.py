@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from service.connecting import UNCLEAR_ADDRESS, Connector
 from service.database import Connection
 from service.errors import StartupError
 from service.repositories.migrations import Applied, list_applied
@@ -159,11 +160,9 @@ async def connect(dsn: str, **options: Any) -> "asyncpg.Connection[asyncpg.Recor
         StartupError: the database can't be reached, or its address can't be understood.
     """
     try:
-        return await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT, **options)
+        return await Connector(dsn).connect(timeout=_CONNECT_TIMEOUT, **options)
     except ValueError as error:
-        raise StartupError(
-            "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name."
-        ) from error
+        raise StartupError(UNCLEAR_ADDRESS) from error
     except TimeoutError as error:
         raise StartupError(
             f"The database{_place(dsn)} can't be reached: it did not answer within {_CONNECT_TIMEOUT:g} s."
