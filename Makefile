@@ -10,6 +10,7 @@ STAMP := $(VENV)/.installed
 PROMETHEUS = $(or $(patsubst %/promtool,%,$(shell command -v promtool)),.tools/prometheus/usr/bin)
 TOOLS := $(VENV)/.deployment-tools
 CHECKOV := $(VENV)/checkov
+PATRONI := $(VENV)/patroni
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
@@ -37,6 +38,11 @@ $(CHECKOV): requirements/policies.txt
 	@echo "Installing what is locked in requirements/policies.txt ..."
 	@$(PYTHON) -m venv $(CHECKOV) && $(CHECKOV)/bin/python $(INSTALL) -r requirements/policies.txt || { rm -rf $(CHECKOV); exit 2; }
 	@touch $(CHECKOV)
+
+$(PATRONI): requirements/faults.txt
+	@echo "Installing what is locked in requirements/faults.txt ..."
+	@$(PYTHON) -m venv $(PATRONI) && $(PATRONI)/bin/python $(INSTALL) --no-binary python-etcd,ydiff -r requirements/faults.txt || { rm -rf $(PATRONI); exit 2; }
+	@touch $(PATRONI)
 
 run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
 	@exec $(BIN)/python -m service demo
@@ -81,7 +87,7 @@ freshness: venv ## Change 100,000 things through one replica; each must show at 
 	@$(BIN)/python -m tests.freshness --control --pairs 1000
 	@$(BIN)/python -m tests.freshness $(FRESHNESS)
 
-faults: venv ## Make faults, and see whether every promise is kept; FAULTS="NAME ..." for some, "--help" for options
+faults: venv $(PATRONI) .tools/debian/.complete ## Make faults, and see whether every promise is kept; FAULTS="NAME ..." for some, "--help" for options
 	@$(BIN)/python -m tests.faults $(FAULTS)
 
 manifests: venv $(TOOLS) $(CHECKOV) ## Render, validate and judge everything in deploy/ (its first run installs checkov)
@@ -121,6 +127,9 @@ scrape: venv $(PROMETHEUS)/promtool ## Have a real Prometheus scrape a running s
 	@cd .tools/download && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; }
 	@dpkg-deb -x .tools/download/prometheus_*.deb .tools/prometheus
 
+.tools/debian/.complete: tests/faults/programs.sh
+	@$<
+
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
@@ -129,3 +138,4 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
 	$(LOCK) --group policies -o requirements/policies.txt
+	$(LOCK) --group faults -o requirements/faults.txt
