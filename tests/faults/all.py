@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.faults import failover
 from tests.faults.fault import Fault
 
-FAULTS: Final[tuple[Fault, ...]] = ()
+FAULTS: Final[tuple[Fault, ...]] = (*failover.FAULTS,)
