@@ -116,13 +116,13 @@ async def _fail_over(whole: Cluster, service: Service, kinds: Sequence[Kind]) ->
 async def _one(kind: Kind, whole: Cluster, service: Service, ledger: Ledger) -> tuple[Failover, list[str]]:
     former = await asyncio.to_thread(whole.wait_for_all)
     others = [node for node in whole.nodes if node is not former]
-    await _acknowledged(ledger, time.monotonic())
+    await acknowledged(ledger, time.monotonic())
     fault_at = time.monotonic()
     taking_over = asyncio.create_task(_takes_writes(others))
     try:
         await asyncio.to_thread(kind.make, whole, former)
         taken_over_at = await taking_over
-        answered_at = await _acknowledged(ledger, taken_over_at)
+        answered_at = await acknowledged(ledger, taken_over_at)
         left = await _connections_left(service, former)
     finally:
         taking_over.cancel()
@@ -168,10 +168,14 @@ async def _write_to(node: Node) -> None:
             await asyncio.sleep(0.02)
 
 
-async def _acknowledged(ledger: Ledger, since: float) -> float:
-    """When the first write from then on was acknowledged."""
+async def acknowledged(ledger: Ledger, since: float, within: float = PATIENCE) -> float:
+    """When the first write from then on was acknowledged.
+
+    Raises:
+        TimeoutError: none was.
+    """
     seen = 0
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(within):
         while True:
             for write in ledger.writes[seen:]:
                 if write.acknowledged and write.ended >= since:

@@ -1,6 +1,5 @@
 """A primary and its standby, which have only sockets: by PostgreSQL's own programs, without a cluster manager."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
+
+import psutil
 
 from service.embedded import DATABASE, SERVICE_ROLE
 from service.postgres_files import make_data_directory, make_socket_directory
@@ -45,13 +46,23 @@ class Node:
         self.process = self.server.start()
 
     def kill(self) -> None:
-        """kill -9 of all of its processes."""
+        self._signal(signal.SIGKILL)
         assert self.process
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in (self.process.pid, *map(int, children)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         self.process.wait()
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        """To all of its processes."""
+        assert self.process
+        postmaster = psutil.Process(self.process.pid)
+        for process in (postmaster, *postmaster.children()):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def copy_to(self, standby: "Node") -> None:
         """Make a standby of this one; it still has to be started."""
@@ -70,6 +81,7 @@ class Node:
 
     def end(self) -> None:
         if self.process and self.process.poll() is None:
+            self.thaw()
             self.server.end(self.process)
 
     def _done(self, program: str, *arguments: str) -> None:
