@@ -7,38 +7,43 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from service import errors
 from service.metrics import Requests
-from service.middleware import REQUESTS, SERVER, failure, new_request_id
+from service.middleware import SERVER, failure, new_request_id
 
 log = structlog.get_logger()
 
 
-class Runner(web.AppRunner):
-    """Runs an application behind our own protocol."""
+class Server(web.Server):
+    """Makes a connection's protocol."""
 
-    async def _make_server(self) -> web.Server:
-        made = await super()._make_server()
-        server = _Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
-        server.requests = self.app.get(REQUESTS)
-        return server
-
-
-class _Server(web.Server):
     requests: Requests | None = None
     """Where they are counted, if they are."""
 
     def __call__(self) -> RequestHandler:
+        """The protocol of a new connection."""
         return _Protocol(self, self.requests, loop=self._loop, **self._kwargs)
+
+    def end_connections(self) -> None:
+        """Let each connection end with its next answer, which says so."""
+        make = self.request_factory
+
+        def make_last(message: RawRequestMessage, *others: Any) -> BaseRequest:
+            return make(message._replace(should_close=True), *others)
+
+        self.request_factory = make_last
+        for connection in self.connections:
+            connection._request_factory = make_last  # noqa: SLF001 - of a subclass of ours
 
 
 class _Protocol(RequestHandler):
     __slots__ = ("_requests",)
 
-    def __init__(self, manager: _Server, requests: Requests | None, **options: Any) -> None:
+    def __init__(self, manager: Server, requests: Requests | None, **options: Any) -> None:
         super().__init__(manager, **options)
         self._requests = requests
 

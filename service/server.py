@@ -17,7 +17,7 @@ from service.database import open_database
 from service.errors import StartupError
 from service.exposition import exposition
 from service.health import Health, operations_app
-from service.protocol import Runner
+from service.runner import Runner
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -52,16 +52,17 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         if settings.tracing:
             await stack.enter_async_context(_exported_traces(app))
         # The API last, so that it ends first: probes are answered for as long as requests are.
-        operations = await _listen(
+        _, operations = await _listen(
             stack, operations_app(health, exposition(app)), settings, "OPS_PORT", settings.ops_port
         )
-        api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
+        runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
         addresses = Addresses(api, operations)
         log.info("started", version=__version__, process=os.getpid(), api=api, operations=operations)
         announce(addresses)
         await health.reasons()  # so that the log says from the start why it can't serve, if it can't
         name = await ending
         health.stopping = True
+        runner.end_connections()
         log.info("stopping", signal=name, delay=settings.shutdown_delay, drain=settings.drain_timeout)
         if name == "SIGTERM":
             await asyncio.sleep(settings.shutdown_delay)
@@ -84,7 +85,9 @@ def _exported_traces(app: web.Application) -> AbstractAsyncContextManager[None]:
     return exported_traces(app)
 
 
-async def _listen(stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int) -> str:
+async def _listen(
+    stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int
+) -> tuple[Runner, str]:
     """Start one application; its end stops listening first and then waits for the requests under way."""
     runner = Runner(app, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT, shutdown_timeout=settings.drain_timeout)
     await runner.setup()
@@ -97,7 +100,7 @@ async def _listen(stack: AsyncExitStack, app: web.Application, settings: Setting
             f" set {variable} to another port."
         ) from error
     host, bound_port = runner.addresses[0][:2]
-    return f"http://[{host}]:{bound_port}" if ":" in host else f"http://{host}:{bound_port}"
+    return runner, f"http://[{host}]:{bound_port}" if ":" in host else f"http://{host}:{bound_port}"
 
 
 def _signals() -> "asyncio.Future[str]":

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.faults import failover
+from tests.faults import failover, rollout
 from tests.faults.fault import Fault
 
-FAULTS: Final[tuple[Fault, ...]] = (*failover.FAULTS,)
+FAULTS: Final[tuple[Fault, ...]] = (*failover.FAULTS, *rollout.FAULTS)

@@ -118,7 +118,7 @@ async def test_a_frozen_primary_hides_no_new_one_and_gets_nothing_when_it_thaws(
 
 
 async def _nobody_left(node: Node) -> None:
-    """Until a node has no connection of the service, but for those that wait for its standby and notice nothing else."""
+    """Until a node has no connection of the service, but for those that wait for its standby and for nothing else."""
     raw = await asyncpg.connect(node.dsn)
     left = """
         SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event IS DISTINCT FROM 'SyncRep'

@@ -1,0 +1,64 @@
+"""How an application is run behind our own protocol, and ended without a request lost."""
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from service.middleware import REQUESTS
+from service.protocol import Server
+
+FIRST_REQUEST: Final = 0.5
+"""Seconds that the end waits for the first request of connections that were made just before it."""
+
+
+class Runner(web.AppRunner):
+    """Runs an application."""
+
+    async def _make_server(self) -> Server:
+        made = await super()._make_server()
+        server = Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
+        server.requests = self.app.get(REQUESTS)
+        return server
+
+    def end_connections(self) -> None:
+        """Let each connection end with its next answer, which says so.
+
+        Who keeps connections, as proxies do, then has none left that could be closed while they send a request on it.
+        """
+        if isinstance(self.server, Server):
+            self.server.end_connections()
+
+    async def cleanup(self) -> None:
+        """Stop listening, answer who had connected before, and end."""
+        if self.server:
+            for site in [*self.sites]:
+                await self._stop(site, self.server)
+            await self._wait_for_first_requests(self.server)
+        await super().cleanup()
+
+    async def _stop(self, site: web.BaseSite, server: web.Server) -> None:
+        """Stop listening, and accept all who wait for that: closing the socket would reset them, request and all."""
+        listening = site._server.sockets if site._server else ()  # type: ignore[attr-defined] # noqa: SLF001
+        queues = [socket.socket(fileno=os.dup(one.fileno())) for one in listening]
+        await site.stop()
+        accepted = []
+        for queue in queues:
+            queue.setblocking(False)
+            with queue, suppress(BlockingIOError):
+                while True:
+                    accepted.append(queue.accept()[0])
+        for connection in accepted:
+            await asyncio.get_running_loop().connect_accepted_socket(server, connection)
+
+    async def _wait_for_first_requests(self, server: web.Server) -> None:
+        """Within the time that requests may take to end."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        until = begun + min(FIRST_REQUEST, self._shutdown_timeout)
+        while loop.time() < until and any(not connection._request_count for connection in server.connections):  # noqa: ASYNC110, SLF001 - aiohttp has no public way
+            await asyncio.sleep(0.01)
+        self._shutdown_timeout -= loop.time() - begun

@@ -1,0 +1,131 @@
+"""Two replicas behind a real proxy are replaced one after the other, under load, as each rollout does it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import asyncpg
+
+from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.migrate import migrate
+from tests.factories import bearer
+from tests.faults.fault import Fault, Seen
+from tests.faults.pair import FAST
+from tests.faults.proxies import haproxy, nginx
+from tests.faults.writers import Writers
+from tests.process.running import Service, free_port, running_service
+
+CLIENTS: Final = 8
+"""So many write and as many read, one request after the other."""
+DELAY: Final = "1.5"
+"""SHUTDOWN_DELAY: longer than HAProxy takes to find out that a replica is not ready (1 s)."""
+PATIENCE: Final = 60.0
+
+Proxy = Callable[[Path, list[int]], AbstractContextManager[str]]
+
+
+class Replica:
+    """A process of the service at an address of its own, which may be replaced by another."""
+
+    def __init__(self, directory: Path, dsn: str, delay: str) -> None:
+        self.port = free_port()
+        self._start = partial(running_service, directory, dsn, HTTP_PORT=str(self.port), SHUTDOWN_DELAY=delay)
+        self._running = ExitStack()
+        self._service: Service | None = None
+
+    def start(self) -> None:
+        self._service = self._running.enter_context(self._start())
+
+    async def replace(self) -> None:
+        """Let it end, start another, and wait until the proxy sends requests there."""
+        assert self._service
+        self._service.process.terminate()
+        await asyncio.to_thread(self._service.process.wait, PATIENCE)
+        self.end()
+        await asyncio.to_thread(self.start)
+        async with asyncio.timeout(PATIENCE):
+            while b'"event":"request"' not in self._service.log.read_bytes().replace(b"/healthz", b""):  # noqa: ASYNC110 - another process's
+                await asyncio.sleep(0.02)
+
+    def end(self) -> None:
+        self._running.close()
+
+
+class Readers:
+    """Clients that list pipelines without end."""
+
+    def __init__(self, writers: Writers) -> None:
+        self.statuses: Counter[int] = Counter()
+        self._headers = bearer(writers.admin.token)
+
+    async def read(self, api: str, until: asyncio.Event, clients: int, pause: float) -> None:
+        async with aiohttp.ClientSession(headers=self._headers) as session:
+            await asyncio.gather(*(self._reader(session, api, until, pause) for _ in range(clients)))
+
+    async def _reader(self, session: aiohttp.ClientSession, api: str, until: asyncio.Event, pause: float) -> None:
+        while not until.is_set():
+            try:
+                async with session.get(f"{api}/api/v1/flow/pipeline") as response:
+                    await response.read()
+                    self.statuses[response.status] += 1
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                self.statuses[0] += 1
+            await asyncio.sleep(pause)
+
+
+def run(
+    proxy: Proxy, directory: Path, times: int, *, delay: str = DELAY, clients: int = CLIENTS, pause: float = 0
+) -> Seen:
+    """Replace a replica so many times; the clients pause between their requests."""
+    with embedded_postgres(directory / "postgres", FAST) as dsn:
+        return asyncio.run(_run(proxy, directory, dsn, times, delay, clients, pause))
+
+
+async def _run(proxy: Proxy, directory: Path, dsn: str, times: int, delay: str, clients: int, pause: float) -> Seen:
+    await migrate(dsn)
+    raw = await asyncpg.connect(dsn)
+    writers = await Writers.create(raw, clients)
+    serving = dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
+    replicas = [Replica(directory, serving, delay) for _ in range(2)]
+    readers, until = Readers(writers), asyncio.Event()
+    with ExitStack() as stack:
+        for replica in replicas:
+            stack.callback(replica.end)
+            replica.start()
+        api = stack.enter_context(proxy(directory, [replica.port for replica in replicas]))
+        load = asyncio.gather(writers.write(lambda: api, until, pause), readers.read(api, until, clients, pause))
+        try:
+            for number in range(times):
+                await replicas[number % 2].replace()
+        finally:
+            until.set()
+            await load
+    broken = await writers.ledger.breaches(raw, writers.world)
+    await raw.close()
+    answers = writers.ledger.statuses() + readers.statuses
+    for status, count in sorted(answers.items()):
+        if not 200 <= status < 300:
+            broken += [f"answered {status}" if status else "not answered"] * count
+    figures = f"{answers.total():,} requests, {len(writers.ledger.writes):,} of them writes"
+    return Seen(times, tuple(broken), figures)
+
+
+def _fault(name: str, what: str, proxy: Proxy) -> Fault:
+    return Fault(
+        name=f"rollout-{name}",
+        what=f"One of two replicas behind {what} is replaced, then the other",
+        promise="no request fails",
+        run=partial(run, proxy),
+        times=20,
+        without="the shutdown delay",
+        control=partial(run, proxy, delay="0"),
+        control_times=4,
+    )
+
+
+FAULTS: Final = (_fault("nginx", "nginx", nginx), _fault("haproxy", "HAProxy", haproxy))
