@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,14 +15,16 @@ import asyncpg
 from service.embedded import SERVICE_ROLE, embedded_postgres
 from service.migrate import migrate
 from tests.factories import bearer
+from tests.faults import abrupt
 from tests.faults.fault import Fault, Seen
 from tests.faults.pair import FAST
 from tests.faults.proxies import haproxy, nginx
 from tests.faults.writers import Writers
 from tests.process.running import Service, free_port, running_service
 
-CLIENTS: Final = 8
-"""So many write and as many read, one request after the other."""
+WRITERS: Final = 16
+READERS: Final = 2
+"""Each makes one request after the other. nginx tries again what only reads, or may be done twice: few of these."""
 DELAY: Final = "1.5"
 """SHUTDOWN_DELAY: longer than HAProxy takes to find out that a replica is not ready (1 s)."""
 PATIENCE: Final = 60.0
@@ -29,12 +32,25 @@ PATIENCE: Final = 60.0
 Proxy = Callable[[Path, list[int]], AbstractContextManager[str]]
 
 
+@dataclass(frozen=True)
+class How:
+    """How it is rolled out, and under what load."""
+
+    delay: str = DELAY
+    module: str = "service"
+    writers: int = WRITERS
+    readers: int = READERS
+    pause: float = 0
+    """Between a client's requests."""
+
+
 class Replica:
     """A process of the service at an address of its own, which may be replaced by another."""
 
-    def __init__(self, directory: Path, dsn: str, delay: str) -> None:
+    def __init__(self, directory: Path, dsn: str, how: How) -> None:
         self.port = free_port()
-        self._start = partial(running_service, directory, dsn, HTTP_PORT=str(self.port), SHUTDOWN_DELAY=delay)
+        settings = {"HTTP_PORT": str(self.port), "SHUTDOWN_DELAY": how.delay}
+        self._start = partial(running_service, directory, dsn, module=how.module, **settings)
         self._running = ExitStack()
         self._service: Service | None = None
 
@@ -63,9 +79,9 @@ class Readers:
         self.statuses: Counter[int] = Counter()
         self._headers = bearer(writers.admin.token)
 
-    async def read(self, api: str, until: asyncio.Event, clients: int, pause: float) -> None:
+    async def read(self, api: str, until: asyncio.Event, how: How) -> None:
         async with aiohttp.ClientSession(headers=self._headers) as session:
-            await asyncio.gather(*(self._reader(session, api, until, pause) for _ in range(clients)))
+            await asyncio.gather(*(self._reader(session, api, until, how.pause) for _ in range(how.readers)))
 
     async def _reader(self, session: aiohttp.ClientSession, api: str, until: asyncio.Event, pause: float) -> None:
         while not until.is_set():
@@ -78,27 +94,25 @@ class Readers:
             await asyncio.sleep(pause)
 
 
-def run(
-    proxy: Proxy, directory: Path, times: int, *, delay: str = DELAY, clients: int = CLIENTS, pause: float = 0
-) -> Seen:
-    """Replace a replica so many times; the clients pause between their requests."""
+def run(proxy: Proxy, directory: Path, times: int, how: How = How()) -> Seen:
+    """Replace a replica so many times."""
     with embedded_postgres(directory / "postgres", FAST) as dsn:
-        return asyncio.run(_run(proxy, directory, dsn, times, delay, clients, pause))
+        return asyncio.run(_run(proxy, directory, dsn, times, how))
 
 
-async def _run(proxy: Proxy, directory: Path, dsn: str, times: int, delay: str, clients: int, pause: float) -> Seen:
+async def _run(proxy: Proxy, directory: Path, dsn: str, times: int, how: How) -> Seen:
     await migrate(dsn)
     raw = await asyncpg.connect(dsn)
-    writers = await Writers.create(raw, clients)
+    writers = await Writers.create(raw, how.writers)
     serving = dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
-    replicas = [Replica(directory, serving, delay) for _ in range(2)]
+    replicas = [Replica(directory, serving, how) for _ in range(2)]
     readers, until = Readers(writers), asyncio.Event()
     with ExitStack() as stack:
         for replica in replicas:
             stack.callback(replica.end)
             replica.start()
         api = stack.enter_context(proxy(directory, [replica.port for replica in replicas]))
-        load = asyncio.gather(writers.write(lambda: api, until, pause), readers.read(api, until, clients, pause))
+        load = asyncio.gather(writers.write(lambda: api, until, how.pause), readers.read(api, until, how))
         try:
             for number in range(times):
                 await replicas[number % 2].replace()
@@ -115,17 +129,27 @@ async def _run(proxy: Proxy, directory: Path, dsn: str, times: int, delay: str, 
     return Seen(times, tuple(broken), figures)
 
 
-def _fault(name: str, what: str, proxy: Proxy) -> Fault:
+def _fault(name: str, what: str, proxy: Proxy, without: str, control: How, control_times: int) -> Fault:
     return Fault(
         name=f"rollout-{name}",
         what=f"One of two replicas behind {what} is replaced, then the other",
         promise="no request fails",
         run=partial(run, proxy),
         times=20,
-        without="the shutdown delay",
-        control=partial(run, proxy, delay="0"),
-        control_times=4,
+        without=without,
+        control=partial(run, proxy, how=control),
+        control_times=control_times,
     )
 
 
-FAULTS: Final = (_fault("nginx", "nginx", nginx), _fault("haproxy", "HAProxy", haproxy))
+FAULTS: Final = (
+    _fault(
+        "nginx",
+        "nginx",
+        nginx,
+        "the shutdown delay and the orderly end of connections",
+        How(delay="0", module=abrupt.MODULE),
+        8,
+    ),
+    _fault("haproxy", "HAProxy", haproxy, "the shutdown delay", How(delay="0"), 6),
+)

@@ -1,0 +1,21 @@
+"""The control: a service that ends as aiohttp does by itself."""
+
+from typing import Final
+
+from aiohttp import web
+
+from service.__main__ import main
+from service.runner import Runner
+
+MODULE: Final = "tests.faults.abrupt"
+"""To be run in the place of `service`."""
+
+
+def end_nothing(_: Runner) -> None:
+    """Runner.end_connections without its effect."""
+
+
+if __name__ == "__main__":
+    setattr(Runner, "end_connections", end_nothing)  # noqa: B010 - of the type that they really have
+    setattr(Runner, "cleanup", web.AppRunner.cleanup)  # noqa: B010
+    main()
