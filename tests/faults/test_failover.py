@@ -4,13 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from service.database import Database, open_database
 from service.embedded import SERVICE_ROLE
+from service.errors import DeadlineExceeded
 from service.migrate import migrate
+from service.settings import Settings
 from tests.faults import plain
 from tests.faults.failover import acknowledged
 from tests.faults.ledger import Ledger
@@ -135,3 +139,41 @@ async def test_a_frozen_primary_hides_the_new_one_from_asyncpg_alone(tmp_path: P
 
         with pytest.raises(TimeoutError):
             await made.some(within=2)
+
+
+async def test_a_write_that_was_given_up_stays_unseen_until_the_standby_has_it(
+    tmp_path: Path, settings: Settings
+) -> None:
+    """Were its wait for the standby cancelled, it would be seen, relied upon, and then lost with the primary."""
+    with primary_and_standby(tmp_path) as (primary, standby):
+        raw = await asyncpg.connect(primary.dsn)
+        await raw.execute("CREATE TABLE made (id int)")
+        standby.end()
+        async with open_database(primary.dsn, replace(settings, statement_timeout=0.1)) as database:
+            with pytest.raises(DeadlineExceeded):  # after a second
+                await _write(database)
+            giving_up = asyncio.create_task(_write(database))
+            await _wait_for_commits(raw, 2)
+            giving_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await giving_up
+
+        await _wait_for_commits(raw, 2)
+        assert await raw.fetchval("SELECT count(*) FROM made") == 0
+        standby.start()
+        await _wait_for_commits(raw, 0)
+        assert await raw.fetchval("SELECT count(*) FROM made") == 2
+        await raw.close()
+
+
+async def _write(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("test", "INSERT INTO made VALUES (1)")
+
+
+async def _wait_for_commits(raw: "asyncpg.Connection[asyncpg.Record]", number: int) -> None:
+    """Until so many wait for the standby."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    async with asyncio.timeout(10):
+        while await raw.fetchval(waiting) != number:  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(0.01)
