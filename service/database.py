@@ -21,6 +21,8 @@ CONNECT_TIMEOUT: Final = 2.0
 """Seconds for one connection to be made."""
 ACQUIRE_TIMEOUT: Final = 3.0
 """Seconds for a connection to become free, the making of one included."""
+STATEMENTS_KEPT: Final = 100
+"""Statements that a connection keeps prepared."""
 ATTEMPTS: Final = 3
 """How often an operation is tried when another change, or a lost connection, came between."""
 
@@ -273,6 +275,7 @@ async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]
             timeout=CONNECT_TIMEOUT,
             command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
             reset=_keep_as_it_is,
+            statement_cache_size=STATEMENTS_KEPT if settings.database_prepared_statements else 0,
             server_settings=session_settings(settings),
         )
         await pool

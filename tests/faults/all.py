@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.faults import pgbouncer
 from tests.faults.fault import Fault
 
-FAULTS: Final[tuple[Fault, ...]] = ()
+FAULTS: Final[tuple[Fault, ...]] = (*pgbouncer.FAULTS,)
