@@ -86,7 +86,13 @@ def _exported_traces(app: web.Application) -> AbstractAsyncContextManager[None]:
 
 async def _listen(stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int) -> str:
     """Start one application; its end stops listening first and then waits for the requests under way."""
-    runner = Runner(app, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT, shutdown_timeout=settings.drain_timeout)
+    runner = Runner(
+        app,
+        settings.request_timeout,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_TIMEOUT,
+        shutdown_timeout=settings.drain_timeout,
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
