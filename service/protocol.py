@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
@@ -98,8 +99,16 @@ class _Protocol(RequestHandler):
                 self._head_overdue = self._loop.call_later(self._head_timeout, self._refuse_head)
             return
         self._end_head()
+        message, body = self._messages[-1]
+        if isinstance(message, _ErrInfo):
+            self._end_body()
+        elif message.upgrade and not self._upgraded and not _is_head(data, message):
+            # aiohttp has lost what came after it, so no request may follow it.
+            self._messages[-1] = (message._replace(should_close=True), body)
+
+    def _end_body(self) -> None:
         request = self._current_request
-        if isinstance(self._messages[-1][0], _ErrInfo) and request is not None and not request.content.is_eof():
+        if request is not None and not request.content.is_eof():
             request.content.set_exception(web.RequestPayloadError("no HTTP"))
 
     def _awaits_head(self) -> bool:
@@ -146,3 +155,8 @@ class _Protocol(RequestHandler):
         answer.headers.update({"X-Request-Id": fields["request_id"], "Server": SERVER})
         answer.force_close()
         return answer
+
+
+def _is_head(data: bytes, message: RawRequestMessage) -> bool:
+    """Whether some bytes are the head of that request and nothing else."""
+    return data.startswith(message.method.encode()) and data.find(b"\r\n\r\n") == len(data) - 4

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.faults.hostile_requests import Request, Target, requests
 from tests.faults.hostile_shapes import BAIT, Shape, shapes
 from tests.faults.judging import Judge
-from tests.faults.wire import Broken, Hung, Wire
+from tests.faults.wire import Answer, Broken, Hung, Wire
 
 MOST_PIPELINED: Final = 6
 DRIPS: Final = 8
@@ -162,20 +162,34 @@ def _understood(
             answers += 1
             found.statuses[answer.status] += 1
             broken += judge.faults(answer)
-            if answers == shape.answers:
+            if answers == (2 if shape.end == "goes on" else 1):
                 break
-        if half_closed:
-            return broken  # who sends no more may have left: no answer is owed
-        if shape.answers == 1:
-            if answer is None or answer.status not in (400, 408):
-                broken.append(f"{answer.status if answer else 'nothing'} instead of a refusal")
-            elif not wire.ends():
-                broken.append("something came after the refusal")
-        elif answers < 2 or answer is None or answer.status != 404:
-            broken.append(f"{answers} answers, where the bait should have had its own")
+        if not half_closed:  # who sends no more may have left: no answer is owed
+            broken += _ended(wire, shape, answer)
         return broken
     finally:
         wire.close()
+
+
+def _ended(wire: Wire, shape: Shape, answer: Answer | None) -> list[str]:
+    """What is wrong with the last answer, and with what came after it."""
+    if answer is None:
+        return ["nothing was answered"]
+    match shape.end:
+        case "goes on":
+            return [] if answer.status == 404 else [f"{answer.status}, where the bait should have had its own answer"]
+        case "closed":
+            if not answer.closes:  # it was cut just where it ends, so nothing was lost
+                bait = wire.answer()
+                return (
+                    [] if bait and bait.status == 404 else ["it was neither the last request nor followed by the bait"]
+                )
+            refused = answer.status < 500
+        case "refused":
+            refused = answer.status in (400, 408)
+    if not refused:
+        return [f"{answer.status} instead of a refusal, or of the end"]
+    return [] if wire.ends() else ["something came after the last answer"]
 
 
 def slow(target: Target, within: float, *, idle: bool) -> Found:

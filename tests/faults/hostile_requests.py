@@ -174,6 +174,9 @@ AUTHORIZATIONS: Final = (
 )
 
 
+CHANGES: Final = ("flip", "cut", "double", "case", "pad", "empty")
+
+
 def requests(target: Target) -> st.SearchStrategy[Request]:
     """Requests of every call and of none, by everybody and nobody."""
     # Each strategy is made once: to make one takes longer than to draw from it.
@@ -252,8 +255,7 @@ def _query(pairs: list[tuple[str, str]]) -> bytes:
 
 def _mutated(texts: tuple[str, ...]) -> st.SearchStrategy[str]:
     """One of some texts with something in it changed."""
-    changes = st.sampled_from(("flip", "cut", "double", "case", "pad", "empty"))
-    return st.builds(_changed, st.sampled_from(texts), changes, st.integers(0, 200))
+    return st.builds(_changed, st.sampled_from(texts), st.sampled_from(CHANGES), st.integers(0, 200))
 
 
 def _changed(text: str, change: str, place: int) -> str:
@@ -291,9 +293,11 @@ def _bodies(target: Target, route: Route) -> st.SearchStrategy[bytes]:
 
 
 def _authorizations(target: Target) -> st.SearchStrategy[bytes]:
+    """Three of four by a token that is good."""
     right = [b"Authorization: Bearer " + token.encode() for token in target.tokens]
-    wrong = _mutated(target.tokens).map(lambda token: b"Authorization: Bearer " + token.encode())
-    return st.one_of(*[st.sampled_from(right)] * 6, st.sampled_from(AUTHORIZATIONS), wrong)
+    mutants = [_changed(token, change, 20) for token in target.tokens for change in CHANGES]
+    wrong = [*AUTHORIZATIONS, *(b"Authorization: Bearer " + token.encode() for token in mutants)]
+    return st.sampled_from([*right * len(wrong), *wrong])
 
 
 def _extras(target: Target) -> st.SearchStrategy[tuple[tuple[bytes, ...], bytes | None]]:

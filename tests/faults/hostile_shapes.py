@@ -4,7 +4,7 @@ After each comes one that must not be answered if it was part of the first, and 
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 BAIT: Final = b"GET /bait HTTP/1.1\r\nHost: flow\r\n\r\n"
 """What comes after each shape: a request that is answered 404."""
@@ -16,8 +16,9 @@ class Shape:
 
     name: str
     bytes: bytes
-    answers: int
-    """1: as an error, after which the connection ends. 2: as a whole request, which the bait comes after."""
+    end: Literal["refused", "goes on", "closed"]
+    """As an error, after which the connection ends; as a whole request, which the bait comes after; or as the last one
+    of its connection."""
 
 
 def shapes(token: str) -> tuple[Shape, ...]:
@@ -49,8 +50,6 @@ def shapes(token: str) -> tuple[Shape, ...]:
         "an empty line before": b"\r\n" + get + b"\r\n",
         "in HTTP/1.0, kept open": get.replace(b"1.1", b"1.0", 1) + b"Connection: keep-alive\r\n\r\n",
         "a declined upgrade": get + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-        "a declined upgrade to HTTP/2": get
-        + b"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAA\r\n\r\n",
         "an upgrade with a body": post + b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}",
         "another header with that name": post + b"Transfer_Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
         **{f"length {value!r}": post + b"Content-Length: " + value + b"\r\n\r\n{}" for value in GOOD_LENGTHS},
@@ -58,8 +57,9 @@ def shapes(token: str) -> tuple[Shape, ...]:
         **{f"chunk {value[:20]!r}": chunked + value for value in GOOD_CHUNKS},
     }
     return (
-        *(Shape(name, sent, 1) for name, sent in refused.items()),
-        *(Shape(name, sent, 2) for name, sent in understood.items()),
+        *(Shape(name, sent, "refused") for name, sent in refused.items()),
+        *(Shape(name, sent, "goes on") for name, sent in understood.items()),
+        Shape("an upgrade to HTTP/2", get + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "closed"),
     )
 
 

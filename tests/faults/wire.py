@@ -75,7 +75,8 @@ class Wire:
         status, headers = _parsed(head)
         if status == 100:
             return self.answer(method)
-        size = 0 if method == "HEAD" or status in NO_BODY else _length(headers)
+        bodiless = status in NO_BODY or (method == "HEAD" and not head.startswith(b"HTTP/1.0 400"))
+        size = 0 if bodiless else _length(headers)  # what never became a request has no method
         while len(self.left) < size:
             if not self._more():
                 raise Broken(f"{len(self.left)} of {size} bytes came, then the end")
