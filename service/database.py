@@ -32,6 +32,8 @@ PEER_TIMEOUT: Final = 2.0
 """Seconds for a packet to be acknowledged by the other end of a connection."""
 KEEPALIVE: Final = 5
 """Seconds after which the other end of an idle connection is asked whether it is there."""
+STATEMENTS_KEPT: Final = 100
+"""Statements that a connection keeps prepared."""
 ATTEMPTS: Final = 3
 """How often an operation is tried when another change, or a lost connection, came between."""
 
@@ -329,6 +331,7 @@ async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]
         command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
         init=_notice_a_dead_peer,
         reset=_keep_as_it_is,
+        statement_cache_size=STATEMENTS_KEPT if settings.database_prepared_statements else 0,
         server_settings=session_settings(settings),
     )
     await pool

@@ -108,7 +108,7 @@ async def _examine_connection(
         check_role(server),
         check_privileges(server, await installation.privileges(connection)),
         await _find_migrations(connection, server),
-        check_pooler(pooling),
+        check_pooler(pooling, prepares=settings.database_prepared_statements),
         check_timeout(server, settings),
         check_connections(server, pooling, settings, deployment),
         check_clock(await _measure_skew(connection)),
@@ -251,21 +251,28 @@ def check_migrations(applied: Sequence[Applied]) -> Finding:
     return Finding("migrations", "ok", f"all {len(known)} are in place, the last is {known[-1].name}")
 
 
-def check_pooler(pooling: Pooling) -> Finding:
-    """A pooler, if there is one, that keeps prepared statements apart."""
-    if pooling == "unprepared":
+def check_pooler(pooling: Pooling, *, prepares: bool) -> Finding:
+    """A pooler, if there is one, that fits to whether the service prepares statements."""
+    if pooling == "unprepared" and prepares:
         found = "a pooler in transaction mode, which mixes up the prepared statements of its clients"
-        remedy = "In PgBouncer 1.21 or newer set max_prepared_statements = 200; with an older one use session mode."
+        remedy = (
+            "In PgBouncer 1.21 or newer set max_prepared_statements = 200; before an older one, start the service"
+            " with DATABASE_PREPARED_STATEMENTS=false."
+        )
         return Finding("pooler", "wrong", found, remedy)
-    if pooling == "transaction":
-        found = "a pooler in transaction mode, with prepared statements"
-        return Finding("pooler", "ok", f"{found}; `migrate` needs an address that leads past it")
     if pooling == "session":
         remedy = (
             "Use transaction mode, or no pooler: the service keeps its connections, so session mode shares nothing."
         )
         return Finding("pooler", "warning", "a pooler in session mode", remedy)
-    return Finding("pooler", "ok", "none in between")
+    if pooling != "unprepared" and not prepares:
+        between = "none in between" if pooling == "none" else "a pooler in transaction mode"
+        remedy = "Each statement is planned anew for nothing: unset DATABASE_PREPARED_STATEMENTS."
+        return Finding("pooler", "warning", f"{between}, and prepared statements would work", remedy)
+    if pooling == "none":
+        return Finding("pooler", "ok", "none in between")
+    found = f"a pooler in transaction mode, {'with' if prepares else 'without'} prepared statements"
+    return Finding("pooler", "ok", f"{found}; `migrate` needs an address that leads past it")
 
 
 def check_timeout(server: Server, settings: Settings) -> Finding:

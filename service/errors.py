@@ -154,6 +154,12 @@ class PreconditionFailed(ServiceError):
     code, status, reason = "FAILED_PRECONDITION", 412, "precondition_failed"
 
 
+class RequestTimeout(ServiceError):
+    """Plain HTTP's own: the request came too slowly."""
+
+    code, status, reason = "DEADLINE_EXCEEDED", 408, "request_timeout"
+
+
 class BodyTooLarge(ServiceError):
     """Plain HTTP's own. INVALID_ARGUMENT, as sending it again can't help."""
 

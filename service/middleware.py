@@ -46,10 +46,13 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
             with deadlines.begin():
                 response = await handler(request)
         except Exception as exception:
-            error = as_service_error(exception)
+            error = as_service_error(exception, observation)
             observation.failed(error, exception)
             as_200 = settings.v1_errors_as_200 and (request.method, _template(request)) in _DOCUMENTED
-            return failure(error, observation.request_id, as_200=as_200)
+            response = failure(error, observation.request_id, as_200=as_200)
+            if observation.receiving:
+                response.force_close()  # nobody knows where the next request would begin
+            return response
         observation.status = response.status
         return response
 
@@ -91,11 +94,13 @@ def new_request_id() -> str:
     return f"{_chance.getrandbits(128):032x}"
 
 
-def as_service_error(exception: Exception) -> errors.ServiceError:
+def as_service_error(exception: Exception, observation: Observation) -> errors.ServiceError:
     """What the caller is told of an exception."""
     match exception:
         case errors.ServiceError():
             return exception
+        case TimeoutError() if observation.receiving:
+            return errors.RequestTimeout("The body did not come in time.")
         case TimeoutError():
             return errors.DeadlineExceeded("The answer took longer than it may; try again.")
         case web.HTTPNotFound():
@@ -105,7 +110,7 @@ def as_service_error(exception: Exception) -> errors.ServiceError:
             return errors.MethodNotAllowed(f"This address allows only {allowed}.", headers={"Allow": allowed})
         case web.HTTPRequestEntityTooLarge():
             return errors.BodyTooLarge("The body is larger than this service takes.")
-        case web.HTTPClientError():
+        case web.HTTPClientError() | web.RequestPayloadError():
             return errors.InvalidArgument("The request is not one that this service understands.")
     return errors.Internal.unexpected()
 

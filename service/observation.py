@@ -31,6 +31,8 @@ class Observation:
     """Why it failed, for operators: the caller was told less."""
     fault: BaseException | None = None
     """An error that nobody foresaw."""
+    receiving: bool = False
+    """Whether its body is being waited for."""
     database_seconds: float = 0.0
     """Spent on waiting for the database: for a connection, and for each statement."""
     statements: int = 0

@@ -149,6 +149,7 @@ def failures(route: Route) -> dict[int, list[str]]:
     found = {errors.InvalidArgument.status: ["The request is malformed."]}
     found[errors.Unauthenticated.status] = ["The bearer token is missing or not good."]
     if _body(route.request):
+        found[errors.RequestTimeout.status] = ["The body came too slowly."]
         found[errors.BodyTooLarge.status] = ["The body is too large."]
     if not route.only_reads:
         found[errors.Aborted.status] = ["Other changes kept coming between."]

@@ -9,6 +9,7 @@ from aiohttp import web
 from marshmallow import ValidationError
 
 from service.errors import InvalidArgument
+from service.observation import observed
 from service.schemas.request import RequestSchema
 
 
@@ -36,12 +37,13 @@ class Reader:
             InvalidArgument: the body is not JSON, or something is missing, unknown, misplaced, given twice, or of the
                 wrong type.
             web.HTTPRequestEntityTooLarge: the body is over the limit.
+            web.RequestPayloadError: the body is not coded as the headers say.
         """
         query = _query(request)
         self._refuse_misplaced(query, "query")
         values = query | dict(request.match_info)
         if self._has_body:
-            body = parse_object(await request.read())
+            body = parse_object(await _received(request))
             self._refuse_misplaced(body, "body")
             values |= body
         if not values and self._whole is not None:
@@ -55,6 +57,15 @@ class Reader:
         misplaced = [name for name in values if self._places.get(name, place) != place]
         if misplaced:
             raise _invalid({name: [f"Belongs in the {self._places[name]}."] for name in misplaced})
+
+
+async def _received(request: web.Request) -> bytes:
+    """The whole body, noting that it is waited for: if the deadline comes meanwhile, it is the caller who is late."""
+    observation = observed()
+    observation.receiving = True
+    body = await request.read()
+    observation.receiving = False
+    return body
 
 
 def _query(request: web.Request) -> dict[str, Any]:

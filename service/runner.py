@@ -4,12 +4,12 @@ import asyncio
 import os
 import socket
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from service.middleware import REQUESTS
-from service.protocol import Server
+from service.protocol import Server, understood
 
 FIRST_REQUEST: Final = 0.5
 """Seconds that the end waits for the first request of connections that were made just before it."""
@@ -18,10 +18,15 @@ FIRST_REQUEST: Final = 0.5
 class Runner(web.AppRunner):
     """Runs an application."""
 
+    def __init__(self, app: web.Application, head_timeout: float, **options: Any) -> None:
+        """The head of a request may take so many seconds from its first byte to its last."""
+        super().__init__(app, **options)
+        self._head_timeout = head_timeout
+
     async def _make_server(self) -> Server:
         made = await super()._make_server()
-        server = Server(made.request_handler, request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
-        server.requests = self.app.get(REQUESTS)
+        server = Server(understood(made.request_handler), request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
+        server.requests, server.head_timeout = self.app.get(REQUESTS), self._head_timeout
         return server
 
     def end_connections(self) -> None:

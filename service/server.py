@@ -89,7 +89,13 @@ async def _listen(
     stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int
 ) -> tuple[Runner, str]:
     """Start one application; its end stops listening first and then waits for the requests under way."""
-    runner = Runner(app, access_log=None, keepalive_timeout=KEEPALIVE_TIMEOUT, shutdown_timeout=settings.drain_timeout)
+    runner = Runner(
+        app,
+        settings.request_timeout,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_TIMEOUT,
+        shutdown_timeout=settings.drain_timeout,
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

@@ -30,6 +30,8 @@ class Settings:
     log_format: str
     """"auto" is console on a terminal and json elsewhere."""
     database_pool_size: int
+    database_prepared_statements: bool
+    """False where a pooler stands between that mixes up those of its clients."""
     statement_timeout: float
     request_timeout: float
     shutdown_delay: float
@@ -86,6 +88,7 @@ def read_settings() -> Settings:
         log_level=env.one_of("LOG_LEVEL", "INFO", LOG_LEVELS, str.upper),
         log_format=env.one_of("LOG_FORMAT", "auto", LOG_FORMATS, str.lower),
         database_pool_size=env.whole("DATABASE_POOL_SIZE", 10, _Allowed(1, 500)),
+        database_prepared_statements=env.flag("DATABASE_PREPARED_STATEMENTS", default=True),
         statement_timeout=env.number("STATEMENT_TIMEOUT", 5.0, _SECONDS),
         request_timeout=env.number("REQUEST_TIMEOUT", 10.0, _SECONDS),
         shutdown_delay=env.number("SHUTDOWN_DELAY", 5.0, _SECONDS_OR_NONE),

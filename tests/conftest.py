@@ -25,10 +25,13 @@ from service.health import Health
 from service.migrate import migrate
 from service.observation import Observation
 from service.settings import Settings, read_settings
-from tests import contract
+from tests import contract, pgbouncer
 from tests.factories import World
 
 FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=200")
+
+THROUGH = pgbouncer.program(os.environ["PGBOUNCER"]) if "PGBOUNCER" in os.environ else None
+"""The PgBouncer that stands before the database of the run."""
 
 Client = TestClient[web.Request, web.Application]
 
@@ -48,9 +51,20 @@ async def dsn(server_dsn: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def service_dsn(dsn: str) -> str:
-    """The same database by the role that the service has, and its privileges: what the tests call is so restricted."""
-    return dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
+async def service_dsn(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The same database by the role that the service has, and its privileges: what the tests call is so restricted.
+
+    With PGBOUNCER=<version> in the environment, it leads through that one in transaction mode.
+    """
+    if not THROUGH:
+        yield dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
+        return
+    await pgbouncer.limit_role(dsn)
+    # Fewer sessions than the service has connections, so that these share them, and another one for each transaction.
+    options = [*THROUGH.transaction_mode(), "default_pool_size = 5", "server_round_robin = 1"]
+    with pgbouncer.running(THROUGH, tmp_path_factory.mktemp("pgbouncer"), dsn, options) as pooled:
+        await pgbouncer.open_sessions(pooled, 5)
+        yield pooled
 
 
 @pytest.fixture

@@ -1,14 +1,9 @@
 """Each check of `doctor`, content and not, and what it says of real installations."""
 
-import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -18,12 +13,11 @@ from service.doctor import Deployment, Finding, examine
 from service.embedded import SERVICE_ROLE
 from service.errors import StartupError
 from service.migrate import load_migrations, migrate
-from service.postgres_programs import find_programs
 from service.privileges import intended_privileges
 from service.repositories.installation import Server
 from service.repositories.migrations import Applied
 from service.settings import Settings
-from tests.process.running import free_port, wait_for
+from tests import pgbouncer
 
 SERVER = Server(
     version=18,
@@ -150,47 +144,28 @@ async def test_a_database_that_is_not_there(server_dsn: str, settings: Settings)
     assert findings["server"].remedy == "Create the database, or let DATABASE_URL name the one that there is."
 
 
-@contextmanager
-def pgbouncer(directory: Path, dsn: str, mode: str, *options: str) -> Iterator[str]:
-    """A PgBouncer before the database, as a DSN."""
-    parts = urlsplit(dsn)
-    port = free_port()
-    lines = [
-        *("[databases]", f"{parts.path[1:]} = host={parse_qs(parts.query)['host'][0]} user={SERVICE_ROLE}"),
-        *("[pgbouncer]", "listen_addr = 127.0.0.1", f"listen_port = {port}", "unix_socket_dir =", "auth_type = any"),
-        *(f"pool_mode = {mode}", *options),
-    ]
-    configuration = directory / "pgbouncer.ini"
-    configuration.write_text("\n".join(lines) + "\n")
-    command = [*find_programs().prefix, "pgbouncer", str(configuration)]
-    with (directory / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        wait_for(lambda: b"process up" in (directory / "log").read_bytes())
-        yield f"postgresql://{SERVICE_ROLE}@127.0.0.1:{port}{parts.path}"
-        process.terminate()
-
-
-def without_prepared_statements() -> list[str]:
-    """Before 1.21 there are none, and no setting for them."""
-    said = subprocess.run(["pgbouncer", "--version"], capture_output=True, text=True, check=True).stdout
-    version = [int(number) for number in re.findall(r"\d+", said)[:2]]
-    return ["max_prepared_statements = 0"] if version >= [1, 21] else []
-
-
-@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not installed")
-async def test_poolers(dsn: str, settings: Settings, tmp_path: Path) -> None:
-    names = "statement_timeout, idle_in_transaction_session_timeout, client_connection_check_interval"
-    ignoring = f"ignore_startup_parameters = {names}"
-    with pgbouncer(tmp_path, dsn, "session", ignoring) as pooled:
+@pytest.mark.skipif(not pgbouncer.programs(), reason=pgbouncer.NONE_HERE)
+async def test_poolers(empty_dsn: str, settings: Settings, tmp_path: Path) -> None:
+    await migrate(empty_dsn)
+    oldest, newest = pgbouncer.programs()[0], pgbouncer.programs()[-1]
+    mixing = [pgbouncer.IGNORING, *(["max_prepared_statements = 0"] if oldest.prepares else [])]
+    unprepared = replace(settings, database_prepared_statements=False)
+    with pgbouncer.running(oldest, tmp_path, empty_dsn, [pgbouncer.IGNORING], "session") as pooled:
         session = await found(pooled, settings)
-    with pgbouncer(tmp_path, dsn, "transaction", ignoring, *without_prepared_statements()) as pooled:
+    with pgbouncer.running(oldest, tmp_path, empty_dsn, mixing) as pooled:
         transaction = await found(pooled, settings)
-    with pgbouncer(tmp_path, dsn, "transaction") as pooled:
+        without = await found(pooled, unprepared)
+    with pgbouncer.running(oldest, tmp_path, empty_dsn, []) as pooled:
         strict = await found(pooled, settings)
+    with pgbouncer.running(newest, tmp_path, empty_dsn, newest.transaction_mode()) as pooled:
+        prepared = await found(pooled, settings)
 
     assert session["pooler"].state == "warning"
     assert transaction["pooler"].found.endswith("which mixes up the prepared statements of its clients")
     assert transaction["statement timeout"].state == "wrong"
+    assert (without["pooler"].state, "without prepared" in without["pooler"].found) == ("ok", True)
     assert "ignore_startup_parameters" in str(strict["server"].remedy)
+    assert prepared["pooler"].state == ("ok" if newest.prepares else "wrong")
 
 
 # ---- each check by itself
@@ -228,9 +203,13 @@ def test_reached(cause: Exception, remedy: str) -> None:
         (doctor.check_connecting([0.3, 0.3, 0.3]), "warning", "300 ms for a new connection"),
         (doctor.check_connecting([2.5, 2.5, 2.5]), "wrong", "The service gives up after 2 s"),
         (doctor.check_role(replace(SERVER, can_become_owner=True)), "wrong", "serve` name the role flow_service"),
-        (doctor.check_pooler("transaction"), "ok", "`migrate` needs an address that leads past it"),
-        (doctor.check_pooler("unprepared"), "wrong", "max_prepared_statements = 200"),
-        (doctor.check_pooler("session"), "warning", "Use transaction mode, or no pooler"),
+        (doctor.check_pooler("transaction", prepares=True), "ok", "`migrate` needs an address that leads past it"),
+        (doctor.check_pooler("unprepared", prepares=True), "wrong", "max_prepared_statements = 200"),
+        (doctor.check_pooler("unprepared", prepares=True), "wrong", "DATABASE_PREPARED_STATEMENTS=false"),
+        (doctor.check_pooler("unprepared", prepares=False), "ok", "`migrate` needs an address that leads past it"),
+        (doctor.check_pooler("transaction", prepares=False), "warning", "unset DATABASE_PREPARED_STATEMENTS"),
+        (doctor.check_pooler("none", prepares=False), "warning", "unset DATABASE_PREPARED_STATEMENTS"),
+        (doctor.check_pooler("session", prepares=True), "warning", "Use transaction mode, or no pooler"),
         (doctor.check_clock(0.4), "ok", "within 1 s of the server's"),
         (doctor.check_clock(2.06), "wrong", "the server's is 2.1 s ahead of this process's"),
         (doctor.check_clock(-90.0), "wrong", "the server's is 90.0 s behind this process's"),

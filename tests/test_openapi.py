@@ -77,4 +77,4 @@ async def test_page_is_served_and_needs_nothing_from_elsewhere(client: Client) -
 def test_every_error_has_a_status_that_the_contract_names() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ServiceError)]
 
-    assert {kind.status for kind in kinds} == {400, 401, 403, 404, 405, 409, 412, 413, 429, 500, 503, 504}
+    assert {kind.status for kind in kinds} == {400, 401, 403, 404, 405, 408, 409, 412, 413, 429, 500, 503, 504}

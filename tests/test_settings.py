@@ -7,7 +7,14 @@ from service.settings import Settings, read_settings
 
 NAMES = [
     *("DATABASE_URL", "DATA_DIR", "HTTP_HOST", "HTTP_PORT", "OPS_PORT", "LOG_LEVEL", "LOG_FORMAT"),
-    *("DATABASE_POOL_SIZE", "STATEMENT_TIMEOUT", "REQUEST_TIMEOUT", "SHUTDOWN_DELAY", "DRAIN_TIMEOUT"),
+    *(
+        "DATABASE_POOL_SIZE",
+        "DATABASE_PREPARED_STATEMENTS",
+        "STATEMENT_TIMEOUT",
+        "REQUEST_TIMEOUT",
+        "SHUTDOWN_DELAY",
+        "DRAIN_TIMEOUT",
+    ),
     *("MAX_BODY_BYTES", "V1_ERRORS_AS_200", "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"),
 ]
@@ -29,6 +36,7 @@ def test_defaults() -> None:
         log_level="INFO",
         log_format="auto",
         database_pool_size=10,
+        database_prepared_statements=True,
         statement_timeout=5.0,
         request_timeout=10.0,
         shutdown_delay=5.0,
@@ -49,6 +57,7 @@ def test_defaults() -> None:
         ("STATEMENT_TIMEOUT", "0.5", "statement_timeout", 0.5),
         ("SHUTDOWN_DELAY", "0", "shutdown_delay", 0.0),
         ("V1_ERRORS_AS_200", "true", "v1_errors_as_200", True),
+        ("DATABASE_PREPARED_STATEMENTS", "false", "database_prepared_statements", False),
         ("DATABASE_URL", "postgresql://x/y", "database_url", "postgresql://x/y"),
         ("HTTP_PORT", " ", "http_port", 8080),
     ],

@@ -18,9 +18,13 @@ from service.routes import Route
 from service.settings import Settings
 from tests.api.calls import As
 from tests.api.test_method_table import every_route, what_it_is_for
-from tests.conftest import Client
+from tests.conftest import THROUGH, Client
 from tests.factories import World, bearer
 
+pytestmark = pytest.mark.skipif(
+    THROUGH is not None,
+    reason="a pooler gives each transaction another session; tests/faults/pgbouncer.py is about those",
+)
 Raw = Any
 
 SESSION = """

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.faults import database_away, failover, killed, rollout, steps
+from tests.faults import database_away, failover, killed, pgbouncer, rollout, steps
 from tests.faults.fault import Fault
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -11,4 +11,5 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *failover.FAULTS,
     *rollout.FAULTS,
     *database_away.FAULTS,
+    *pgbouncer.FAULTS,
 )

@@ -1,0 +1,50 @@
+"""The controls: a service with one of its guards against hostile input taken out, which WITHOUT names."""
+
+import os
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from service import middleware, protocol
+from service.__main__ import main
+from service.errors import Internal, ServiceError
+from service.observation import Observation
+
+MODULE: Final = "tests.faults.unguarded"
+"""To be run in the place of `service`."""
+
+log = structlog.get_logger()
+as_service_error = middleware.as_service_error
+end = middleware._end
+
+
+def _told(exception: Exception, observation: Observation) -> ServiceError:
+    """as_service_error, which takes one malformed thing for a fault of the service's own, and tells of it."""
+    if isinstance(exception.__cause__, UnicodeDecodeError):
+        return Internal(f"Traceback (most recent call last): {exception.__cause__!r}")
+    return as_service_error(exception, observation)
+
+
+def _logged(request: web.Request, *others: Any) -> None:
+    """_end, which also logs who called, as they said it."""
+    log.info("credentials", authorization=request.headers.get("Authorization"))
+    end(request, *others)
+
+
+def _never(_: object) -> None:
+    """A head is waited for as long as it takes."""
+
+
+GUARDS: Final[dict[str, tuple[object, str, object]]] = {
+    "one shape of failures": (middleware, "as_service_error", _told),
+    "logs without secrets": (middleware, "_end", _logged),
+    "a time for heads": (protocol._Protocol, "_refuse_head", _never),
+}
+"""What is put in the place of what, by what it takes out."""
+
+
+if __name__ == "__main__":
+    owner, name, replacement = GUARDS[os.environ["WITHOUT"]]
+    setattr(owner, name, replacement)
+    main()
