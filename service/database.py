@@ -5,7 +5,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, TypeVar
@@ -14,6 +14,7 @@ import asyncpg
 from asyncpg import exceptions as postgres
 
 from service.connecting import UNCLEAR_ADDRESS, Connector
+from service.deadline import Deadlines
 from service.errors import Aborted, DeadlineExceeded, ServiceError, StartupError, Unavailable
 from service.metrics import SECONDS, Histogram, Histograms
 from service.observation import current_observation
@@ -140,6 +141,7 @@ class Database:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
         self.connection_type: Callable[..., Connection] = Connection
+        self._acquiring = Deadlines(ACQUIRE_TIMEOUT)
         self.waiting = 0
         """How many wait for a connection."""
         self.waits = Histogram(SECONDS)
@@ -165,33 +167,14 @@ class Database:
             if holder.is_idle():
                 holder.terminate()
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for one unit of work.
 
         Raises:
             Unavailable: none could be had, or it was lost.
             DeadlineExceeded: the database took longer than it may.
         """
-        raw = await self._acquire()
-        try:
-            yield self.connection_type(raw, self.durations)
-        except BaseException as error:
-            if _breaks(error):
-                with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
-                    # Before the release, which would wait for a server that may be gone. It drops asyncpg's request to
-                    # cancel the statement too; the server notices within CHECK_INTERVAL that nobody wants its answer.
-                    raw.terminate()
-            if _is_lost(error) or isinstance(error, TimeoutError):  # the server's own limit is shorter: it is gone too
-                await self.expire()
-            meaning = _meaning(error)
-            if meaning is None:
-                raise
-            raise meaning from error
-        else:
-            self.answered += 1
-        finally:
-            await self._pool.release(raw)
+        return _Lent(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -211,11 +194,16 @@ class Database:
                 raise
             await connection.execute("commit", "COMMIT")
 
-    async def _acquire(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+    async def acquire(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
+        """A connection that has to be given back.
+
+        Raises:
+            Unavailable: none could be had.
+        """
         self.waiting += 1
         try:
-            with timed(self.waits, statements=0):
-                return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+            with timed(self.waits, statements=0), self._acquiring.begin():
+                return await self._pool.acquire()
         except TimeoutError as error:
             size = self.pool_size()
             if size.used == size.most:
@@ -229,6 +217,31 @@ class Database:
             raise Unavailable("The database takes no connection; try again.", reason="database_not_ready") from error
         finally:
             self.waiting -= 1
+
+    async def give_back(
+        self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", error: BaseException | None
+    ) -> None:
+        """Give back a connection, with the error that its unit of work ended in, if it did.
+
+        Raises:
+            ServiceError: what the error means to the caller, if it is one of the database.
+        """
+        try:
+            if error is None:
+                self.answered += 1
+                return
+            if _breaks(error):
+                with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
+                    # Before the release, which would wait for a server that may be gone. It drops asyncpg's request to
+                    # cancel the statement too; the server notices within CHECK_INTERVAL that nobody wants its answer.
+                    raw.terminate()
+            if _is_lost(error) or isinstance(error, TimeoutError):  # the server's own limit is shorter: it is gone too
+                await self.expire()
+            meaning = _meaning(error)
+            if meaning is not None:
+                raise meaning from error
+        finally:
+            await self._pool.release(raw, timeout=ACQUIRE_TIMEOUT)
 
     async def run(self, operation: Callable[[], Awaitable[Result]], *, only_reads: bool) -> Result:
         """Run an operation, and again when another change came between, or a lost connection in one that only reads.
@@ -251,6 +264,22 @@ class Database:
             return await operation()
         except CONFLICT as error:
             raise Aborted("Other changes to the same things kept coming between; try again.") from error
+
+
+class _Lent:
+    """A connection of the pool, from its being acquired to its being given back."""
+
+    __slots__ = ("_database", "_raw")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Connection:
+        self._raw = await self._database.acquire()
+        return self._database.connection_type(self._raw, self._database.durations)
+
+    async def __aexit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
+        await self._database.give_back(self._raw, error)
 
 
 def _is_lost(error: BaseException) -> bool:

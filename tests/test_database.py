@@ -14,6 +14,7 @@ import pytest
 
 import service
 from service.database import PEER_TIMEOUT, ConnectionLost, Database, open_database
+from service.deadline import Deadlines
 from service.embedded import DATABASE, SERVICE_ROLE
 from service.errors import Aborted, DeadlineExceeded, Unavailable
 from service.settings import Settings
@@ -106,7 +107,7 @@ async def test_a_demoted_primary_is_a_lost_connection(single: Database) -> None:
 
 
 async def test_no_connection_free_in_time(single: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.database.ACQUIRE_TIMEOUT", 0.1)
+    monkeypatch.setattr(single, "_acquiring", Deadlines(0.1))
     async with single.connection():
         with pytest.raises(Unavailable, match="No connection to the database could be had in time"):
             await value(single, "SELECT 1")
