@@ -78,8 +78,12 @@ class JobUpdates:
         caller, kept = known.caller, self._executable.find(known)
         if kept is not None:
             return kept
-        async with self._database.connection() as connection:
-            listing = await pipelines.list_granted(connection, caller.organization_id, caller.user_id)
+
+        async def list_granted() -> pipelines.Listing:
+            async with self._database.connection() as connection:
+                return await pipelines.list_granted(connection, caller.organization_id, caller.user_id)
+
+        listing = await self._database.run(list_granted, only_reads=True)
         found = executable_pipelines(caller, {pipeline.id: pipeline.granted for pipeline in listing.pipelines})
         within = _array(found if len(found) <= MOST_WITHIN else ())
         executable = Executable(found, within, listing.as_of)

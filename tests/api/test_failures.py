@@ -3,6 +3,7 @@
 import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -99,3 +100,25 @@ async def test_the_json_line_of_a_fault_is_one_line(monkeypatch: pytest.MonkeyPa
 
     (line,) = output.getvalue().splitlines()
     assert list(orjson.loads(line)) == ["timestamp", "level", "event", "exception"]
+
+
+async def test_what_a_caller_may_execute_is_read_again_when_the_connection_is_lost(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await world.user()
+    pipeline_id = await world.pipeline()
+    await world.grant(pipeline_id, ada)
+    job_id, list_granted, lost = await world.job(ada), pipelines.list_granted, [ConnectionResetError()]
+
+    async def lose_one(*arguments: Any) -> pipelines.Listing:
+        if lost:
+            raise lost.pop()
+        return await list_granted(*arguments)
+
+    monkeypatch.setattr(pipelines, "list_granted", lose_one)
+    body = {"job_id": job_id, "pipeline_ids": [str(pipeline_id)]}
+
+    answer = await client.post("/api/v1/jobs/pipelines", json=body, headers=ada.headers)
+
+    assert (answer.status, lost) == (200, [])
+    assert await world.pipelines_of(job_id) == [pipeline_id]
