@@ -1,6 +1,13 @@
 """The command line: `python -m service`, or `flow-pipelines` where it is installed."""
 
+import os
+import signal
 import sys
+
+if os.getpid() == 1:
+    # The kernel keeps from process 1, as in a container, every signal that it handles not; this one is handled from
+    # the start, before all the rest is loaded. What can end better, as `serve` does, handles it anew.
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 import click
 

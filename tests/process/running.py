@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,19 +56,23 @@ def environment(**settings: str) -> dict[str, str]:
     return {**os.environ, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1", **settings}
 
 
-def start(*arguments: str, output: IO[bytes], module: str = "service", **settings: str) -> "subprocess.Popen[bytes]":
-    """`python -m service …`, from the checkout; or another module in its place."""
-    command = [sys.executable, "-m", module, *arguments]
+def start(
+    *arguments: str, output: IO[bytes], module: str = "service", prefix: Sequence[str] = (), **settings: str
+) -> "subprocess.Popen[bytes]":
+    """`python -m service …`, from the checkout; or another module in its place, or by another program before it."""
+    command = [*prefix, sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=output, stderr=subprocess.STDOUT)
 
 
 @contextmanager
-def running_service(directory: Path, dsn: str, *, module: str = "service", **settings: str) -> Iterator[Service]:
+def running_service(
+    directory: Path, dsn: str, *, module: str = "service", prefix: Sequence[str] = (), **settings: str
+) -> Iterator[Service]:
     """A `serve` that has said where it listens; ended in the end if the test has not done so."""
     log = directory / f"service-{time.monotonic_ns()}.log"
     defaults = {"DATABASE_URL": dsn, "HTTP_PORT": str(free_port()), "OPS_PORT": "0", "SHUTDOWN_DELAY": "0"}
     with log.open("wb") as output:
-        process = start("serve", output=output, module=module, **{**defaults, **settings})
+        process = start("serve", output=output, module=module, prefix=prefix, **{**defaults, **settings})
     service = Service(process, "", "", log)
     try:
         wait_for(lambda: process.poll() is not None or b'"started"' in log.read_bytes(), 60, "the start line")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import psutil
 import pytest
 import requests
 
@@ -431,3 +433,19 @@ def test_eight_requests_at_once_are_eight_lines(service: Service) -> None:
         thread.join()
 
     wait_for(lambda: all(len(of_request(service, f"at-once-{n}")) == 1 for n in range(8)))
+
+
+def test_process_1_ends_by_sigterm_before_it_serves(tmp_path: Path) -> None:
+    """As in a container: the kernel keeps from process 1 a signal that it does not handle. Here it waits for ever."""
+    isolated = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+    if shutil.which("unshare") is None or subprocess.run([*isolated, "true"], check=False).returncode:
+        pytest.skip("process namespaces are refused here")
+    with socket.create_server(("127.0.0.1", 0)) as silent, (tmp_path / "log").open("wb") as output:
+        dsn = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none"
+        process = start("migrate", output=output, prefix=isolated, DATABASE_URL=dsn)
+        accepted, _ = silent.accept()
+        with accepted:
+            (first,) = psutil.Process(process.pid).children()
+            first.terminate()
+
+            assert process.wait(15) == 128 + signal.SIGTERM
