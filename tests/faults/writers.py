@@ -71,10 +71,7 @@ class Writers:
         unsettled: list[list[str]] = []
         while not until.is_set():
             if count % JOBS_ANEW == 0:
-                job_id, unsettled = str(uuid4()), [[]]
-                created = Request("PUT", f"/jobs/{job_id}", {}, f"job:{job_id}", [])
-                while not until.is_set() and not await self._call(session, api(), created):
-                    pass
+                job_id, unsettled = await self._register(session, api, until), [[]]
             count += 1
             wanted = self._other_than(unsettled, chance)
             body = {"job_id": job_id, "pipeline_ids": wanted}
@@ -86,6 +83,14 @@ class Writers:
             target = f"grant:{pipeline_id}/user:{user}"
             await self._call(session, api(), Request("PUT", grant, body, target, grant_state(permissions, expires_at)))
             await asyncio.sleep(pause)
+
+    async def _register(self, session: aiohttp.ClientSession, api: Callable[[], str], until: asyncio.Event) -> str:
+        """A new job: another one at each try, as asking again for one that is there already changes nothing."""
+        while True:
+            job_id = str(uuid4())
+            request = Request("PUT", f"/jobs/{job_id}", {}, f"job:{job_id}", [])
+            if await self._call(session, api(), request) or until.is_set():
+                return job_id
 
     def _other_than(self, unsettled: Sequence[Sequence[str]], chance: random.Random) -> list[str]:
         """Pipelines in an order that is none of those which may be there: so to ask for them is a change."""
@@ -105,7 +110,9 @@ class Writers:
                 await response.read()
                 status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError):
-            await asyncio.sleep(0.02)  # who is refused tries again soon, but not in a busy loop
+            pass
         write = Write(request_id, request.target, request.after, status, sent, time.monotonic())
         self.ledger.writes.append(write)
+        if not write.acknowledged:
+            await asyncio.sleep(0.02)  # tries again soon, but not in a busy loop
         return write.acknowledged
