@@ -1,5 +1,8 @@
 """The way to PostgreSQL: the pool, deadlines, named statements, and what each of its errors means to a caller."""
 
+import asyncio
+import socket
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -22,6 +25,13 @@ CONNECT_TIMEOUT: Final = 2.0
 """Seconds for one connection to be made."""
 ACQUIRE_TIMEOUT: Final = 3.0
 """Seconds for a connection to become free, the making of one included."""
+CHECK_INTERVAL: Final = 1.0
+"""Seconds after which the server ends a statement of a client that is gone: those who leave early, one after the other,
+would otherwise have it work for all of them, on more connections than there are in the pool."""
+PEER_TIMEOUT: Final = 2.0
+"""Seconds for a packet to be acknowledged by the other end of a connection."""
+KEEPALIVE: Final = 5
+"""Seconds after which the other end of an idle connection is asked whether it is there."""
 ATTEMPTS: Final = 3
 """How often an operation is tried when another change, or a lost connection, came between."""
 
@@ -30,6 +40,8 @@ LOST: Final = (
     postgres.AdminShutdownError,
     postgres.CrashShutdownError,
     postgres.CannotConnectNowError,
+    postgres.IdleSessionTimeoutError,
+    postgres.IdleInTransactionSessionTimeoutError,
     postgres.ReadOnlySQLTransactionError,  # a demoted primary: the connection leads to the wrong server
     postgres.InternalClientError,
     postgres.InterfaceError,
@@ -39,13 +51,15 @@ LOST: Final = (
 
 REFUSED: Final = (
     postgres.InsufficientResourcesError,
+    postgres.PostgresSystemError,
     postgres.InvalidAuthorizationSpecificationError,
     postgres.InvalidCatalogNameError,
     postgres.InsufficientPrivilegeError,
     postgres.UndefinedTableError,
     postgres.UndefinedColumnError,
 )
-"""The database answers, but is full, not the right one, or not migrated: an operator must act, and the caller wait."""
+"""The database answers, but is full, has trouble with its disk, is not the right one, or not migrated: an operator must
+act, and the caller wait."""
 
 CONFLICT: Final = (postgres.SerializationError, postgres.DeadlockDetectedError, postgres.ForeignKeyViolationError)
 """Another change came between reading and writing: the whole operation is decided again. (What an operation writes
@@ -130,6 +144,8 @@ class Database:
         """How long they waited."""
         self.durations = Histograms(SECONDS)
         """Of statements, by name."""
+        self.answered = 0
+        """Units of work that the database has answered."""
         self.retries = Counter(conflict=0, connection_lost=0)
         """Operations run again, by reason."""
 
@@ -161,13 +177,17 @@ class Database:
         except BaseException as error:
             if _breaks(error):
                 with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
-                    raw.terminate()  # before the release, which would wait for a server that may be gone
+                    # Before the release, which would wait for a server that may be gone. It drops asyncpg's request to
+                    # cancel the statement too; the server notices within CHECK_INTERVAL that nobody wants its answer.
+                    raw.terminate()
             if _is_lost(error) or isinstance(error, TimeoutError):  # the server's own limit is shorter: it is gone too
                 await self.expire()
             meaning = _meaning(error)
             if meaning is None:
                 raise
             raise meaning from error
+        else:
+            self.answered += 1
         finally:
             await self._pool.release(raw)
 
@@ -200,8 +220,10 @@ class Database:
             raise Unavailable(
                 "No connection to the database could be had in time; try again.", reason=reason
             ) from error
-        except (*LOST, *REFUSED) as error:
+        except LOST as error:
             raise Unavailable("The database can't be reached; try again.", reason="database_lost") from error
+        except REFUSED as error:
+            raise Unavailable("The database takes no connection; try again.", reason="database_not_ready") from error
         finally:
             self.waiting -= 1
 
@@ -265,7 +287,24 @@ def session_settings(settings: Settings) -> dict[str, str]:
         "application_name": "flow-pipelines",
         "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
         "idle_in_transaction_session_timeout": f"{settings.request_timeout * 1000:.0f}",
+        "client_connection_check_interval": f"{CHECK_INTERVAL * 1000:.0f}",
     }
+
+
+async def _notice_a_dead_peer(raw: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Have the kernel end a connection whose packets nobody acknowledges any more.
+
+    A server that is merely slow acknowledges them. Without this, a statement sent into a cut network fails at its
+    deadline only, and after a short cut goes on as late as TCP, which doubles its pauses, sends it again.
+    """
+    transport: asyncio.Transport = getattr(raw, "_transport")  # noqa: B009 - asyncpg has no public way to it
+    found = transport.get_extra_info("socket")
+    if found is None or found.family not in {socket.AF_INET, socket.AF_INET6} or not sys.platform.startswith("linux"):
+        return
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(PEER_TIMEOUT * 1000))
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
 
 
 @asynccontextmanager
@@ -287,6 +326,7 @@ async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]
         max_size=settings.database_pool_size,
         timeout=CONNECT_TIMEOUT,
         command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
+        init=_notice_a_dead_peer,
         reset=_keep_as_it_is,
         server_settings=session_settings(settings),
     )

@@ -148,8 +148,9 @@ def check_reached(error: StartupError) -> Finding:
     cause = error.__cause__
     if isinstance(cause, asyncpg.ProtocolViolationError):
         remedy = (
-            "If this is PgBouncer: let its ignore_startup_parameters include statement_timeout and"
-            " idle_in_transaction_session_timeout, and set both on the role (ALTER ROLE flow_service SET ...)."
+            "If this is PgBouncer: let its ignore_startup_parameters include statement_timeout,"
+            " idle_in_transaction_session_timeout and client_connection_check_interval, and set them on the role"
+            " (ALTER ROLE flow_service SET ...)."
         )
     elif isinstance(cause, asyncpg.InvalidAuthorizationSpecificationError):
         remedy = f"Check role and password, and the server's pg_hba.conf. {_ROLES}."

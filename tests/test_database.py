@@ -2,18 +2,22 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
 
 import service
-from service.database import ConnectionLost, Database, open_database
+from service.database import PEER_TIMEOUT, ConnectionLost, Database, open_database
+from service.embedded import DATABASE, SERVICE_ROLE
 from service.errors import Aborted, DeadlineExceeded, Unavailable
 from service.settings import Settings
+from tests.faults.proxy import Proxy
 
 Raw = Any
 
@@ -169,3 +173,39 @@ async def test_a_real_deadlock_is_decided_again(database: Database, raw: Raw) ->
     done = await asyncio.gather(lock_both(1, 2), lock_both(2, 1))
 
     assert [*done] == ["done", "done"]
+
+
+async def test_the_server_ends_a_statement_that_nobody_waits_for(
+    service_dsn: str, settings: Settings, raw: Raw
+) -> None:
+    async with open_database(service_dsn, replace(settings, statement_timeout=3600)) as database:
+        working = asyncio.create_task(value(database, "SELECT pg_sleep(3600) AS abandoned"))
+        await until(raw, 1)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+        await until(raw, 0)
+
+
+async def until(raw: Raw, count: int) -> None:
+    """Until so many of the server's sessions run the abandoned statement."""
+    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%abandoned' AND state = 'active'"
+    for _ in range(600):
+        if await raw.fetchval(running) == count:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"it is not run by {count}")
+
+
+async def test_a_peer_that_acknowledges_nothing_is_noticed(service_dsn: str, settings: Settings) -> None:
+    socket_directory = parse_qs(urlsplit(service_dsn).query)["host"][0]
+    async with (
+        Proxy(Path(socket_directory) / ".s.PGSQL.5432") as proxy,
+        open_database(f"postgresql://{SERVICE_ROLE}@127.0.0.1:{proxy.port}/{DATABASE}", settings) as database,
+        database._pool.acquire() as connection,
+    ):
+        found = connection._con._transport.get_extra_info("socket")  # type: ignore[attr-defined] # not in the stubs
+        limit = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+    assert limit == PEER_TIMEOUT * 1000

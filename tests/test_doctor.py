@@ -178,7 +178,8 @@ def without_prepared_statements() -> list[str]:
 
 @pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not installed")
 async def test_poolers(dsn: str, settings: Settings, tmp_path: Path) -> None:
-    ignoring = "ignore_startup_parameters = statement_timeout, idle_in_transaction_session_timeout"
+    names = "statement_timeout, idle_in_transaction_session_timeout, client_connection_check_interval"
+    ignoring = f"ignore_startup_parameters = {names}"
     with pgbouncer(tmp_path, dsn, "session", ignoring) as pooled:
         session = await found(pooled, settings)
     with pgbouncer(tmp_path, dsn, "transaction", ignoring, *without_prepared_statements()) as pooled:

@@ -1,0 +1,40 @@
+"""Why a process is not ready, told apart for those who must act on it."""
+
+import asyncio
+from dataclasses import replace
+
+from service.database import Database, open_database
+from service.health import Health
+from service.settings import Settings
+
+TIMEOUT = 0.2
+
+
+async def test_a_busy_pool_is_no_database_that_is_gone(service_dsn: str, settings: Settings) -> None:
+    async with open_database(service_dsn, replace(settings, database_pool_size=1)) as database:
+        health = Health(database, TIMEOUT)
+        asked_first = [asyncio.create_task(_sleep(database, 0.03)) for _ in range(20)]
+        await asyncio.sleep(0)  # in which they get into the queue
+
+        reasons = await health.reasons()
+
+        assert reasons == ["All 1 connections to the database were busy for 0.2 s."]
+        assert health.database_up
+        await asyncio.gather(*asked_first)
+        assert await health.reasons() == []
+
+
+async def test_a_database_that_answers_nobody(service_dsn: str, settings: Settings) -> None:
+    async with open_database(service_dsn, replace(settings, database_pool_size=1)) as database:
+        health = Health(database, TIMEOUT)
+        asked_first = asyncio.create_task(_sleep(database, 1))
+        await asyncio.sleep(0)
+
+        assert await health.reasons() == ["The database did not answer within 0.2 s."]
+        assert not health.database_up
+        await asked_first
+
+
+async def _sleep(database: Database, seconds: float) -> None:
+    async with database.connection() as connection:
+        await connection.row("test", "SELECT pg_sleep($1)", seconds)
