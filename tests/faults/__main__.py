@@ -31,12 +31,20 @@ def main() -> None:
     unknown = set(arguments.names) - {fault.name for fault in FAULTS}
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}")
-    chosen = [fault for fault in FAULTS if not arguments.names or fault.name in arguments.names]
+    named = [fault for fault in FAULTS if not arguments.names or fault.name in arguments.names]
+    chosen = [fault for fault in named if _possible(fault)]
     rows = [_made(fault, arguments.share) for fault in chosen]
     _print(chosen, rows)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     sys.exit(any(row.protected.broken or not row.control.broken for row in rows))
+
+
+def _possible(fault: Fault) -> bool:
+    reason = fault.impossible()
+    if reason:
+        print(f"{fault.name}: NOT MADE: {reason}.")
+    return not reason
 
 
 def _made(fault: Fault, share: float) -> Row:

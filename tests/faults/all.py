@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from tests.faults import failover, rollout
+from tests.faults import database_away, failover, killed, rollout, steps
 from tests.faults.fault import Fault
 
-FAULTS: Final[tuple[Fault, ...]] = (*failover.FAULTS, *rollout.FAULTS)
+FAULTS: Final[tuple[Fault, ...]] = (
+    *killed.FAULTS,
+    *steps.FAULTS,
+    *failover.FAULTS,
+    *rollout.FAULTS,
+    *database_away.FAULTS,
+)

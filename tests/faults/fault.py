@@ -37,3 +37,5 @@ class Fault:
     control: Run
     """The same against that build: it must break the promise, or the harness could not see it broken."""
     control_times: int
+    impossible: Callable[[], str] = lambda: ""
+    """Why it can't be made on this machine, or by this user; "" if it can."""

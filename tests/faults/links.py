@@ -1,0 +1,73 @@
+"""A network namespace for a service, with one link to its clients and one to its database, which can be cut.
+
+What is cut loses every packet and tells nobody, as when a switch fails.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+CLIENTS: Final = ("10.231.7.1", "10.231.7.2")
+DATABASE: Final = ("10.231.7.5", "10.231.7.6")
+"""The addresses outside of the namespace, and in it."""
+HARDWARE: Final = "02:00:00:0a:e7:07"
+"""The address of a link's outer end: each link is a network of its own."""
+
+
+def why_impossible() -> str:
+    """Why there can't be one here; "" if there can."""
+    if os.geteuid() != 0:
+        return "cutting a network takes root, for a network namespace of its own"
+    if shutil.which("ip") is None:
+        return "cutting a network takes the program ip (Debian's package iproute2)"
+    tried = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False, text=True)
+    return "" if tried.returncode == 0 else f"network namespaces are refused here: {tried.stderr.strip()}"
+
+
+@contextmanager
+def namespace() -> Iterator["Namespace"]:
+    name = f"faults{os.getpid()}"
+    _ip("netns", "add", name)
+    try:
+        for end, (outside, inside) in (("c", CLIENTS), ("d", DATABASE)):
+            link, peer = f"{name}{end}0", f"{name}{end}1"
+            _ip("link", "add", link, "address", HARDWARE, "type", "veth", "peer", "name", peer, "netns", name)
+            _ip("addr", "add", f"{outside}/30", "dev", link)
+            _ip("link", "set", link, "up")
+            _ip("-n", name, "addr", "add", f"{inside}/30", "dev", peer)
+            _ip("-n", name, "link", "set", peer, "up")
+            # Behind a router nobody is told either that the other end can't be found.
+            _ip("-n", name, "neigh", "add", outside, "lladdr", HARDWARE, "dev", peer, "nud", "permanent")
+        _ip("-n", name, "link", "set", "lo", "up")
+        yield Namespace(name)
+    finally:
+        _ip("netns", "del", name)  # and the links with it
+
+
+class Namespace:
+    def __init__(self, name: str) -> None:
+        self.prefix = ("ip", "netns", "exec", name)
+        """Of a command that is to run in it."""
+        self._link = f"{name}d0"
+
+    def cut(self) -> None:
+        _ip("link", "set", self._link, "down")
+
+    def mend(self) -> None:
+        _ip("link", "set", self._link, "up")
+
+
+def attempts(process: int) -> int:
+    """How many connections were ever begun in a process's namespace: in this one all lead to the database."""
+    names, values = (
+        line.split() for line in Path(f"/proc/{process}/net/snmp").read_text().splitlines() if line.startswith("Tcp:")
+    )
+    return int(dict(zip(names, values, strict=True))["ActiveOpens"])
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)

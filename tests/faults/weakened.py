@@ -1,0 +1,67 @@
+"""Controls: a service without one of the things that protect it when its database goes away.
+
+Run in the place of `service`; the environment's WITHOUT says without what.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, Final
+
+import asyncpg
+
+from service import database
+from service.__main__ import main
+from service.authentication import Authentication
+from service.connecting import Connector
+from service.deadline import Deadlines
+
+MODULE: Final = "tests.faults.weakened"
+
+DEADLINES: Final = "deadlines"
+PACING: Final = "pacing of attempts to connect"
+MEANING: Final = "knowing errors of the database from faults of its own"
+
+
+def _without_deadlines() -> None:
+    create_pool, authenticate = asyncpg.create_pool, Authentication.__init__
+
+    def create(*arguments: Any, **options: Any) -> Any:
+        return create_pool(*arguments, **options | {"timeout": 3600, "command_timeout": None})
+
+    def begin(self: Authentication, *arguments: Any) -> None:
+        authenticate(self, *arguments)
+        self._timeout = 3600
+
+    _replace(asyncpg, "create_pool", create)
+    _replace(database, "ACQUIRE_TIMEOUT", 3600)
+    _replace(Authentication, "__init__", begin)
+    _replace(Deadlines, "begin", lambda _: nullcontext())
+
+
+def _without_pacing() -> None:
+    async def connect(self: Connector, _: str | None = None, **options: Any) -> Any:
+        return await asyncpg.connect(self._dsn, **options)
+
+    _replace(Connector, "connect", connect)
+
+
+def _without_meaning() -> None:
+    _replace(database, "LOST", (asyncio.InvalidStateError,))
+    _replace(database, "REFUSED", ())
+
+
+def _replace(owner: object, name: str, value: object) -> None:
+    setattr(owner, name, value)
+
+
+_WITHOUT: Final[Mapping[str, Callable[[], None]]] = {
+    DEADLINES: _without_deadlines,
+    PACING: _without_pacing,
+    MEANING: _without_meaning,
+}
+
+if __name__ == "__main__":
+    _WITHOUT[os.environ["WITHOUT"]]()
+    main()
