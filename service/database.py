@@ -216,10 +216,11 @@ class Database:
                 return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
         except TimeoutError as error:
             size = self.pool_size()
-            reason = "pool_exhausted" if size.used == size.most else "database_lost"
-            raise Unavailable(
-                "No connection to the database could be had in time; try again.", reason=reason
-            ) from error
+            if size.used == size.most:
+                raise Unavailable(
+                    "No connection to the database could be had in time; try again.", reason="pool_exhausted"
+                ) from error
+            raise Unavailable("The database did not answer in time; try again.", reason="database_lost") from error
         except LOST as error:
             raise Unavailable("The database can't be reached; try again.", reason="database_lost") from error
         except REFUSED as error:

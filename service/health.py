@@ -80,7 +80,7 @@ class Health:
             return [f"The database did not answer within {self._timeout:g} s."]
         except ServiceError as error:
             self.database_up = False
-            cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if error.__cause__ else ""
+            cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if str(error.__cause__ or "") else ""
             return [error.message + cause]
         except StartupError as error:
             return [str(error)]

@@ -62,23 +62,31 @@ class Full(Scenario):
     options = ("-c", "max_connections=20")
 
     async def make(self, stage: Stage) -> None:
-        """Take each connection that is free, and end the service's, until it has had none for a moment."""
+        full = asyncio.Event()
+        self._taking = asyncio.create_task(self._take(stage, full))
+        await full.wait()
+        stage.proxy.attempts.clear()  # those until now were answers to what was done to it here
+
+    async def _take(self, stage: Stage, full: asyncio.Event) -> None:
+        """Take each connection that is free, and end the service's; full: it has had none for a moment."""
         theirs = f"{TERMINATE} AND usename = '{SERVICE_ROLE}' AND pid <> ALL ($1::int[])"
-        raw = await asyncpg.connect(stage.postgres.dsn)
+        raw, quiet = await asyncpg.connect(stage.postgres.dsn), 0
         try:
-            quiet = 0
-            while quiet < 3:
+            while True:
                 with suppress(asyncpg.TooManyConnectionsError):
                     while True:
-                        stage.kept.append(await asyncpg.connect(stage.postgres.service_dsn, password=PASSWORD))
+                        stage.kept.append(await asyncpg.connect(stage.postgres.service_dsn))
                 ended = await raw.fetch(theirs, [connection.get_server_pid() for connection in stage.kept])
                 quiet = 0 if ended else quiet + 1
+                if quiet == 3:
+                    full.set()
                 await asyncio.sleep(0.05)
         finally:
             await raw.close()
-        stage.proxy.attempts.clear()  # those until now were answers to what was done to it here
 
     async def mend(self, stage: Stage) -> None:
+        self._taking.cancel()
+        await asyncio.gather(self._taking, return_exceptions=True)
         for connection in stage.kept:
             await connection.close()
         stage.kept.clear()
