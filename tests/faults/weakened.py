@@ -13,7 +13,6 @@ import asyncpg
 
 from service import database
 from service.__main__ import main
-from service.authentication import Authentication
 from service.connecting import Connector
 from service.deadline import Deadlines
 
@@ -25,18 +24,13 @@ MEANING: Final = "knowing errors of the database from faults of its own"
 
 
 def _without_deadlines() -> None:
-    create_pool, authenticate = asyncpg.create_pool, Authentication.__init__
+    create_pool = asyncpg.create_pool
 
     def create(*arguments: Any, **options: Any) -> Any:
         return create_pool(*arguments, **options | {"timeout": 3600, "command_timeout": None})
 
-    def begin(self: Authentication, *arguments: Any) -> None:
-        authenticate(self, *arguments)
-        self._timeout = 3600
-
     _replace(asyncpg, "create_pool", create)
     _replace(database, "ACQUIRE_TIMEOUT", 3600)
-    _replace(Authentication, "__init__", begin)
     _replace(Deadlines, "begin", lambda _: nullcontext())
 
 
