@@ -129,27 +129,17 @@ async def _run(proxy: Proxy, directory: Path, dsn: str, times: int, how: How) ->
     return Seen(times, tuple(broken), figures)
 
 
-def _fault(name: str, what: str, proxy: Proxy, without: str, control: How, control_times: int) -> Fault:
+def _fault(name: str, what: str, proxy: Proxy) -> Fault:
     return Fault(
         name=f"rollout-{name}",
         what=f"One of two replicas behind {what} is replaced, then the other",
         promise="no request fails",
         run=partial(run, proxy),
         times=20,
-        without=without,
-        control=partial(run, proxy, how=control),
-        control_times=control_times,
+        without="the shutdown delay and the orderly end of connections",
+        control=partial(run, proxy, how=How(delay="0", module=abrupt.MODULE)),
+        control_times=8,
     )
 
 
-FAULTS: Final = (
-    _fault(
-        "nginx",
-        "nginx",
-        nginx,
-        "the shutdown delay and the orderly end of connections",
-        How(delay="0", module=abrupt.MODULE),
-        8,
-    ),
-    _fault("haproxy", "HAProxy", haproxy, "the shutdown delay", How(delay="0"), 6),
-)
+FAULTS: Final = (_fault("nginx", "nginx", nginx), _fault("haproxy", "HAProxy", haproxy))
