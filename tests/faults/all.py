@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.faults import pgbouncer
+from tests.faults import hostile, isolation, pgbouncer, timing
 from tests.faults.fault import Fault
 
-FAULTS: Final[tuple[Fault, ...]] = (*pgbouncer.FAULTS,)
+FAULTS: Final[tuple[Fault, ...]] = (*pgbouncer.FAULTS, *hostile.FAULTS, *isolation.FAULTS, *timing.FAULTS)
