@@ -64,7 +64,17 @@ REFUSED: Final = (
 """The database answers, but is full, has trouble with its disk, is not the right one, or not migrated: an operator must
 act, and the caller wait."""
 
-CONFLICT: Final = (postgres.SerializationError, postgres.DeadlockDetectedError, postgres.ForeignKeyViolationError)
+
+class Overtaken(Exception):
+    """What an operation has found is gone before it could be locked."""
+
+
+CONFLICT: Final = (
+    postgres.SerializationError,
+    postgres.DeadlockDetectedError,
+    postgres.ForeignKeyViolationError,
+    Overtaken,
+)
 """Another change came between reading and writing: the whole operation is decided again. (What an operation writes
 refers only to rows it has just found, so a violated foreign key means that one of them has gone since.)"""
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from service.call import Call, Outcome, expect_nothing
-from service.database import Connection
+from service.database import Connection, Overtaken
 from service.errors import AlreadyExists, NotFound, PermissionDenied
 from service.names import name_key
 from service.operations.grants import find_user
@@ -152,7 +152,8 @@ async def put_job(call: Call, request: PutJob) -> Outcome[WholeJob]:
         owner = await find_user(connection, organization_id, request.owner or caller.username)
         created = await jobs.insert(connection, organization_id, request.job_id, owner.id, request.name or "")
         job = await jobs.find_for_update(connection, organization_id, request.job_id)
-        assert job is not None  # noqa: S101 - it is there since the statement before
+        if job is None:
+            raise Overtaken
         found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
         current = [pipeline for pipeline in found if pipeline.position is not None]
         if created:

@@ -241,16 +241,20 @@ async def list_for_update_of_job(
 
 FIND: Final = f"""
     SELECT p.id, p.name, coalesce(granted.access, 0), p.description, p.created_at, p.updated_at
-    FROM pipelines p
-    LEFT JOIN ({GRANTED}) granted ON granted.pipeline_id = p.id
-    WHERE p.organization_id = $1 AND p.id = $3
+    FROM (
+        SELECT bit_or(g.access) AS access
+        FROM ({CONCERNING}) g
+        WHERE g.pipeline_id = $3 AND (g.expires_at IS NULL OR g.expires_at > now())
+    ) granted
+    LEFT JOIN pipelines p ON p.organization_id = $1 AND p.id = $3
 """
+"""What is granted comes first, whether there is such a pipeline or not: else the time would tell that there is none."""
 
 
 async def find(connection: Connection, organization_id: UUID, user_id: UUID, pipeline_id: UUID) -> Pipeline | None:
     """A pipeline, with what is granted on it to a user."""
     row = await connection.row("pipelines.find", FIND, organization_id, user_id, pipeline_id)
-    return Pipeline(*row) if row else None
+    return Pipeline(*row) if row and row["id"] else None
 
 
 async def find_for_update(

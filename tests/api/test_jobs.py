@@ -1,6 +1,10 @@
+from typing import Any
+
 import pytest
 
+from service.database import Connection
 from service.permissions import EXECUTE, READ
+from service.repositories import jobs
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import World
@@ -136,3 +140,21 @@ async def test_pipelines_is_no_job(client: Client, world: World) -> None:
     answer = await As.member(client, await world.user())("PUT", "/jobs/pipelines", {})
 
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
+
+
+async def test_put_while_somebody_deletes_it(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is deleted after it was found to be there, and before it was locked: so it is registered anew."""
+    owner = await world.user()
+    job = await world.job(owner)
+    insert = jobs.insert
+
+    async def insert_then_deleted(connection: Connection, *arguments: Any) -> bool:
+        created = await insert(connection, *arguments)
+        if not created:
+            await world.raw.execute("DELETE FROM jobs WHERE organization_id = $1 AND id = $2", world.id, job)
+        return created
+
+    monkeypatch.setattr(jobs, "insert", insert_then_deleted)
+    answer = await As.member(client, owner)("PUT", f"/jobs/{job}", {"name": "anew"})
+
+    assert (answer.status, answer.body["job"]["name"]) == (201, "anew")

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.faults import database_away, failover, killed, pgbouncer, rollout, steps
+from tests.faults import database_away, failover, hostile, isolation, killed, pgbouncer, rollout, steps, timing
 from tests.faults.fault import Fault
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -12,4 +12,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *rollout.FAULTS,
     *database_away.FAULTS,
     *pgbouncer.FAULTS,
+    *hostile.FAULTS,
+    *isolation.FAULTS,
+    *timing.FAULTS,
 )

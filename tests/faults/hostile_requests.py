@@ -21,6 +21,8 @@ class Target:
     address: tuple[str, int]
     tokens: tuple[str, ...]
     """Of an administrator, a member, and a token that only reads."""
+    throwaway: str
+    """Of an administrator of another organization, for who may revoke it, or disable them."""
     names: dict[str, tuple[str, ...]]
     """What there is, by the parameter that names it."""
     page_tokens: tuple[str, ...]
