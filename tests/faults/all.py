@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.faults import cancelled, overload
 from tests.faults.fault import Fault
 
-FAULTS: Final[tuple[Fault, ...]] = ()
+FAULTS: Final[tuple[Fault, ...]] = (*overload.FAULTS, *cancelled.FAULTS)
