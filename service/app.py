@@ -9,10 +9,11 @@ from typing import Final
 from aiohttp import web
 
 from service.admin.serving import add_admin_page
+from service.admission import DOOR, Door, LimitedDoor
 from service.database import Database
 from service.documentation import add_documentation
 from service.endpoint import Endpoints
-from service.health import HEALTH, Health, healthz
+from service.health import HEALTH, HEALTHZ, Health, healthz
 from service.metrics import Requests
 from service.middleware import REQUESTS, observe_requests
 from service.routes import ROUTES
@@ -30,14 +31,17 @@ RESERVED: Final = {"job_id": "pipelines", "username": "me"}
 def create_app(settings: Settings, database: Database, health: Health) -> web.Application:
     """The public application."""
     requests = Requests()
-    app = web.Application(middlewares=[observe_requests(settings, requests)], client_max_size=settings.max_body_bytes)
+    door = LimitedDoor(settings, requests) if settings.rate_limit else Door(settings, requests)
+    middlewares = [door.admit, observe_requests(settings, requests)]
+    app = web.Application(middlewares=middlewares, client_max_size=settings.max_body_bytes)
     app[REQUESTS] = requests
+    app[DOOR] = door
     app[DATABASE] = database
     app[HEALTH] = health
     app[TOKEN_USE] = TokenUse(database)
     endpoints = app[ENDPOINTS] = Endpoints(database, app[TOKEN_USE], settings)
     app.cleanup_ctx.append(_note_token_use)
-    app.router.add_get("/healthz", healthz)
+    app.router.add_get(HEALTHZ, healthz)
     add_documentation(app)
     add_admin_page(app)
     for route in ROUTES:

@@ -287,10 +287,10 @@ def check_timeout(server: Server, settings: Settings) -> Finding:
 
 def check_connections(server: Server, pooling: Pooling, settings: Settings, deployment: Deployment) -> Finding:
     """Connections for all replicas, one more during a rolling update, and commands."""
-    needed = settings.database_pool_size * (deployment.replicas + 1) + BESIDE
+    needed = (settings.database_pool_size + 1) * (deployment.replicas + 1) + BESIDE
     found = (
-        f"{needed} at most, as DATABASE_POOL_SIZE {settings.database_pool_size} x ({deployment.replicas} replicas + 1"
-        f" while updating) + {BESIDE} for commands"
+        f"{needed} at most, as (DATABASE_POOL_SIZE {settings.database_pool_size} + 1 for probes) x"
+        f" ({deployment.replicas} replicas + 1 while updating) + {BESIDE} for commands"
     )
     if pooling != "none":
         return Finding("connections", "ok", f"{found}: hold that against the pooler's max_client_conn")

@@ -128,7 +128,7 @@ class Internal(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """The database can't be had right now; trying again is right."""
+    """The database can't be had right now, or too much is under way; trying again is right."""
 
     code, status = "UNAVAILABLE", 503
 

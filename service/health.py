@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -13,6 +14,9 @@ from service.migrate import compare, load_migrations
 from service.repositories import migrations
 
 log = structlog.get_logger()
+
+HEALTHZ: Final = "/healthz"
+"""On the public port."""
 
 
 class Health:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Final
 
+from service.errors import ServiceError
 from service.observation import Observation
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -57,7 +58,7 @@ class Requests:
         """How many are under way."""
         self.durations = Histograms(SECONDS)
         """By method, route and status, of which there are only so many, whatever clients send."""
-        self.failures = Counter(pool_exhausted=0)
+        self.failures = Counter(pool_exhausted=0, overloaded=0)
         """By reason. One that alerts ask for is there from the start, so that its first increase is seen."""
 
     def ended(self, method: str, route: str, observation: Observation, seconds: float) -> None:
@@ -68,3 +69,8 @@ class Requests:
         durations.observe(seconds)
         if observation.reason is not None:
             self.failures[observation.reason] += 1
+
+    def refused(self, method: str, route: str, error: ServiceError) -> None:
+        """Count a request that was refused before anything was done for it."""
+        self.durations[method if method in METHODS else OTHER, route, error.status].observe(0.0)
+        self.failures[error.reason or error.code.lower()] += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from time import perf_counter
 from typing import Final
@@ -48,7 +48,7 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
         except Exception as exception:
             error = as_service_error(exception, observation)
             observation.failed(error, exception)
-            as_200 = settings.v1_errors_as_200 and (request.method, _template(request)) in _DOCUMENTED
+            as_200 = settings.v1_errors_as_200 and documented(request)
             response = failure(error, observation.request_id, as_200=as_200)
             if observation.receiving:
                 response.force_close()  # nobody knows where the next request would begin
@@ -58,7 +58,7 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-        observation = _begin(request)
+        observation = begin(request)
         context = current_observation.set(observation)
         requests.active += 1
         try:
@@ -80,13 +80,17 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
     return observe
 
 
-def _begin(request: web.Request) -> Observation:
+def begin(request: web.Request) -> Observation:
     """Start noting; the caller's own request id and trace are kept if they are well-formed."""
-    request_id, traceparent = request.headers.get(_X_REQUEST_ID), request.headers.get("traceparent")
-    if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-        request_id = new_request_id()
+    traceparent = request.headers.get("traceparent")
     trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    return Observation(request_id, trace_id=trace[1] if trace else None)
+    return Observation(request_id_of(request.headers), trace_id=trace[1] if trace else None)
+
+
+def request_id_of(headers: Mapping[str, str]) -> str:
+    """The caller's own, if it is well-formed; else a new one."""
+    request_id = headers.get(_X_REQUEST_ID)
+    return request_id if request_id is not None and _REQUEST_ID.fullmatch(request_id) else new_request_id()
 
 
 def new_request_id() -> str:
@@ -122,7 +126,12 @@ def failure(error: errors.ServiceError, request_id: str, *, as_200: bool = False
     return response
 
 
-def _template(request: web.Request) -> str:
+def documented(request: web.Request) -> bool:
+    """Whether it is one of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
+    return (request.method, template(request)) in _DOCUMENTED
+
+
+def template(request: web.Request) -> str:
     """The route's path with its parameters' names: as many values as there are routes, whatever clients send."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "unmatched"
@@ -130,7 +139,7 @@ def _template(request: web.Request) -> str:
 
 def _end(request: web.Request, observation: Observation, requests: Requests, log: FilteringBoundLogger) -> None:
     """Count the request, and write its line."""
-    route, seconds = observation.route or _template(request), perf_counter() - observation.started
+    route, seconds = observation.route or template(request), perf_counter() - observation.started
     requests.ended(request.method, route, observation, seconds)
     fields = {
         "method": request.method,

@@ -17,6 +17,7 @@ from service.routes import ROUTES, Route
 from service.schemas.answers import FailureSchema
 from service.schemas.fields import Matching
 
+_RETRIED: Final = (errors.ResourceExhausted.status, errors.Unavailable.status)
 _RAISES: Final = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
 
 
@@ -132,10 +133,10 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.only_reads:
         responses["304"] = {"description": "The answer is what If-None-Match names."}
     for status, reasons in sorted(failures(route).items()):
-        responses[str(status)] = {
-            "description": " ".join(reasons),
-            "content": {"application/json": {"schema": "Failure"}},
-        }
+        response = {"description": " ".join(reasons), "content": {"application/json": {"schema": "Failure"}}}
+        if status in _RETRIED:
+            response["headers"] = {"Retry-After": _text_header("Seconds until trying again may help.")}
+        responses[str(status)] = response
     return responses
 
 
@@ -156,7 +157,8 @@ def failures(route: Route) -> dict[int, list[str]]:
         found.setdefault(errors.PreconditionFailed.status, ["What If-Match names is not there."])
     for name, reason in _RAISES.findall(raised):
         found.setdefault(getattr(errors, name).status, []).append(f"{reason[0].upper()}{reason[1:]}")
+    found[errors.ResourceExhausted.status] = ["The token is used more often than the installation allows."]
     found[errors.Internal.status] = ["The service failed."]
-    found[errors.Unavailable.status] = ["The database can't be had right now."]
+    found[errors.Unavailable.status] = ["The database can't be had right now, or too much is asked at once."]
     found[errors.DeadlineExceeded.status] = ["It took too long."]
     return found

@@ -17,6 +17,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
 from service import errors
+from service.admission import Door
 from service.metrics import Requests
 from service.middleware import SERVER, failure, new_request_id
 
@@ -50,12 +51,14 @@ class Server(web.Server):
 
     requests: Requests | None = None
     """Where they are counted, if they are."""
+    door: Door | None = None
+    """What may refuse them, if anything does."""
     head_timeout: float
     """Seconds that the head of a request may take from its first byte to its last."""
 
     def __call__(self) -> RequestHandler:
         """The protocol of a new connection."""
-        return _Protocol(self, self.requests, self.head_timeout, loop=self._loop, **self._kwargs)
+        return _Protocol(self, self.requests, self.door, self.head_timeout, loop=self._loop, **self._kwargs)
 
     def end_connections(self) -> None:
         """Let each connection end with its next answer, which says so."""
@@ -70,11 +73,22 @@ class Server(web.Server):
 
 
 class _Protocol(RequestHandler):
-    __slots__ = ("_head_overdue", "_head_timeout", "_requests")
+    """Watches over how requests come, and refuses them as soon as they have, while no more are taken on.
 
-    def __init__(self, manager: Server, requests: Requests | None, head_timeout: float, **options: Any) -> None:
+    aiohttp's own way from there to a handler, and from its answer back, takes twice as long as all else that a refusal
+    does. Whatever is not as simple as one whole request goes that way nevertheless, and is refused by its handler.
+    """
+
+    __slots__ = ("_door", "_head_overdue", "_head_timeout", "_put_off", "_requests")
+
+    def __init__(
+        self, manager: Server, requests: Requests | None, door: Door | None, head_timeout: float, **options: Any
+    ) -> None:
         super().__init__(manager, **options)
         self._requests = requests
+        self._door = door
+        self._put_off: list[bytes] = []
+        """What has come and not been looked at yet."""
         self._head_timeout = head_timeout
         self._head_overdue: asyncio.TimerHandle | None = None
 
@@ -86,19 +100,49 @@ class _Protocol(RequestHandler):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_TIMEOUT * 1000))
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget what was to be done in time."""
+        """Forget what was to be done."""
         self._end_head()
+        if self._door is not None:
+            self._door.left(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Watch over a head that has begun; and end a body of which the rest is no HTTP, instead of waiting for it."""
-        awaits_head = self._awaits_head()
+        """Read what comes, unless it begins a request while there are too many: then it is looked at a little later."""
+        if self._put_off:
+            self._put_off.append(data)
+        elif self._door is not None and self._door.full and self._idle:
+            self._put_off.append(data)
+            self._door.put_off(self._go_on)
+        else:
+            self._read(data)
+
+    def _go_on(self) -> None:
+        """Look at what was put off."""
+        data = b"".join(self._put_off)
+        self._put_off.clear()
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        waiter, idle, queued = self._waiter, self._idle, len(self._messages)
+        self._waiter = None  # so that nobody is woken yet
         super().data_received(data)
-        if not self._messages:
-            if awaits_head and self._head_overdue is None:
+        self._waiter = waiter
+        if len(self._messages) == queued:
+            if idle and self._head_overdue is None:
                 self._head_overdue = self._loop.call_later(self._head_timeout, self._refuse_head)
             return
-        self._end_head()
+        if self._head_overdue is not None:
+            self._end_head()
+        self._check_last(data)
+        if self._door is not None:
+            if idle and (self._door.full or self._door.looks_at_all) and self._refused(self._door):
+                return
+            self._door.comes(self)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _check_last(self, data: bytes) -> None:
+        """End a body of which the rest is no HTTP, instead of waiting for it; and let nothing follow a lost upgrade."""
         message, body = self._messages[-1]
         if isinstance(message, _ErrInfo):
             self._end_body()
@@ -106,15 +150,34 @@ class _Protocol(RequestHandler):
             # aiohttp has lost what came after it, so no request may follow it.
             self._messages[-1] = (message._replace(should_close=True), body)
 
+    @property
+    def _idle(self) -> bool:
+        """Whether no request of this connection is being handled, so that what comes begins the next one."""
+        return self._request_count == 0 if self._waiter is None else not self._waiter.done()
+
+    def _refused(self, door: Door) -> bool:
+        """Answer the one request that has come whole; False if that is not what has come, or if it is to be handled."""
+        message, payload = self._messages[0]
+        if len(self._messages) > 1 or not isinstance(message, RawRequestMessage) or message.upgrade:
+            return False
+        if not payload.is_eof() or self._reading_paused or self.transport is None or self._parser is None:
+            return False
+        answer = door.refusal(self, message)
+        if answer is None:
+            return False
+        self._messages.clear()
+        self._parser.message_consumed()
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        self.transport.write(answer)
+        if message.should_close:
+            self.close()
+            self.transport.close()
+        return True
+
     def _end_body(self) -> None:
         request = self._current_request
         if request is not None and not request.content.is_eof():
             request.content.set_exception(web.RequestPayloadError("no HTTP"))
-
-    def _awaits_head(self) -> bool:
-        if self._waiter is None:
-            return self._request_count == 0
-        return not self._waiter.done()
 
     def _end_head(self) -> None:
         if self._head_overdue is not None:

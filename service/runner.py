@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from service.admission import DOOR
 from service.middleware import REQUESTS
 from service.protocol import Server, understood
 
@@ -26,7 +27,8 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> Server:
         made = await super()._make_server()
         server = Server(understood(made.request_handler), request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
-        server.requests, server.head_timeout = self.app.get(REQUESTS), self._head_timeout
+        server.requests, server.door = self.app.get(REQUESTS), self.app.get(DOOR)
+        server.head_timeout = self._head_timeout
         return server
 
     def end_connections(self) -> None:

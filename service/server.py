@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -17,6 +17,8 @@ from service.database import open_database
 from service.errors import StartupError
 from service.exposition import exposition
 from service.health import Health, operations_app
+from service.listening import Site, most_connections
+from service.middleware import REQUESTS
 from service.runner import Runner
 from service.settings import Settings
 
@@ -47,7 +49,9 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
     ending = _signals()
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(dsn, settings))
-        health = Health(database, settings.ready_timeout)
+        # By a connection of its own: the database can be asked whether it answers, however many wait for the others.
+        probed = await stack.enter_async_context(open_database(dsn, replace(settings, database_pool_size=1)))
+        health = Health(probed, settings.ready_timeout)
         app = create_app(settings, database, health)
         if settings.tracing:
             await stack.enter_async_context(_exported_traces(app))
@@ -99,7 +103,7 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, settings.http_host, port, backlog=1024).start()
+        await Site(runner, settings.http_host, port, app.get(REQUESTS), most_connections()).start()
     except OSError as error:
         raise StartupError(
             f"{settings.http_host}:{port} can't be listened on ({os.strerror(error.errno or 0)}):"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ class Settings:
     drain_timeout: float
     """How long requests under way may take to end once the process accepts no more."""
     max_body_bytes: int
+    max_requests: int
+    """How many may be under way at once; more are refused."""
+    rate_limit: float
+    """Requests a second that one token may make; 0: as many as it likes."""
+    rate_limit_burst: int
+    """How many of them at once."""
     v1_errors_as_200: bool
     tracing: bool
     """Whether OpenTelemetry's own variables ask for traces."""
@@ -79,6 +86,7 @@ def read_settings() -> Settings:
         StartupError: a value is not allowed; the sentence names the variable, the value and what is allowed.
     """
     env = _Environment()
+    rate_limit = env.number("RATE_LIMIT", 0.0, _Allowed(0, 1_000_000, " (requests a second; 0: no limit)"))
     return Settings(
         database_url=env.database_url("DATABASE_URL"),
         data_dir=Path(env.text("DATA_DIR") or ".data"),
@@ -94,6 +102,9 @@ def read_settings() -> Settings:
         shutdown_delay=env.number("SHUTDOWN_DELAY", 5.0, _SECONDS_OR_NONE),
         drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
         max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
+        max_requests=env.whole("MAX_REQUESTS", 400, _Allowed(1, 1_000_000)),
+        rate_limit=rate_limit,
+        rate_limit_burst=env.whole("RATE_LIMIT_BURST", max(1, ceil(10 * rate_limit)), _Allowed(1, 10_000_000)),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
         tracing=env.tracing(),
     )

@@ -27,6 +27,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from service import __version__
 from service.app import DATABASE, ENDPOINTS
 from service.database import Connection
+from service.health import HEALTHZ
 from service.metrics import METHODS, OTHER
 from service.observation import Observation, observed
 from service.together import Answer, Question, Together
@@ -35,7 +36,6 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SERVICE: Final = "flow-pipelines"
 """What the resource is called where the environment says nothing else."""
-HEALTHZ: Final = "/healthz"
 LAST_EXPORT: Final = 2.0
 """Seconds that the end of the process waits for a collector to take what is left."""
 
@@ -64,7 +64,7 @@ async def exported_traces(app: web.Application) -> AsyncIterator[None]:
 def trace_application(app: web.Application, provider: TracerProvider) -> None:
     """Have the parts of an application that has not started yet make spans."""
     tracer, endpoints = provider.get_tracer(SERVICE, __version__), app[ENDPOINTS]
-    app.middlewares.insert(0, _trace_requests(tracer))
+    app.middlewares.insert(-1, _trace_requests(tracer))  # what is refused at the door makes no span
     app.middlewares.append(_note_span)
     app[DATABASE].connection_type = partial(TracedConnection, tracer)
     endpoints.authentication.asked = TracedTogether("shared read", endpoints.authentication.asked, tracer)

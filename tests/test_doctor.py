@@ -229,10 +229,10 @@ def test_statement_timeout(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "pooling", "state"), [(8, "none", "ok"), (9, "none", "wrong"), (90, "transaction", "ok")]
+    ("replicas", "pooling", "state"), [(7, "none", "ok"), (8, "none", "wrong"), (90, "transaction", "ok")]
 )
 def test_connections(settings: Settings, replicas: int, pooling: Any, state: str) -> None:
-    """97 are enough for 8 replicas of 10, a ninth while updating, and 3 for commands."""
+    """97 are enough for 7 replicas of 10 and 1 for probes, an eighth while updating, and 3 for commands."""
     finding = doctor.check_connections(SERVER, pooling, settings, replace(DEPLOYMENT, replicas=replicas))
 
     assert finding.state == state

@@ -160,7 +160,7 @@ async def test_refusals_by_reason(running: Running, world: World) -> None:
     samples = await running.samples()
 
     refusals = {labels: n for (name, labels), n in samples.items() if name == "flow_pipelines_refusals_total"}
-    assert refusals.pop(frozenset({"pool_exhausted"})) == 0
+    assert refusals.pop(frozenset({"pool_exhausted"})) == refusals.pop(frozenset({"overloaded"})) == 0
     assert refusals == {
         frozenset({reason}): 1
         for reason in (

@@ -42,7 +42,7 @@ def test_example_of_the_request_is_one(route: Route) -> None:
 
 @every_route
 def test_every_failure_has_a_reason(route: Route) -> None:
-    assert {400, 401, 500, 503, 504} <= set(failures(route))
+    assert {400, 401, 429, 500, 503, 504} <= set(failures(route))
     assert all(reason.endswith(".") for reasons in failures(route).values() for reason in reasons)
 
 

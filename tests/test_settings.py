@@ -15,6 +15,7 @@ NAMES = [
         "SHUTDOWN_DELAY",
         "DRAIN_TIMEOUT",
     ),
+    *("MAX_REQUESTS", "RATE_LIMIT", "RATE_LIMIT_BURST"),
     *("MAX_BODY_BYTES", "V1_ERRORS_AS_200", "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"),
 ]
@@ -42,6 +43,9 @@ def test_defaults() -> None:
         shutdown_delay=5.0,
         drain_timeout=10.0,
         max_body_bytes=1_048_576,
+        max_requests=400,
+        rate_limit=0.0,
+        rate_limit_burst=1,
         v1_errors_as_200=False,
         tracing=False,
     )
@@ -56,6 +60,10 @@ def test_defaults() -> None:
         ("LOG_FORMAT", "JSON", "log_format", "json"),
         ("STATEMENT_TIMEOUT", "0.5", "statement_timeout", 0.5),
         ("SHUTDOWN_DELAY", "0", "shutdown_delay", 0.0),
+        ("MAX_REQUESTS", "50", "max_requests", 50),
+        ("RATE_LIMIT", "0.5", "rate_limit", 0.5),
+        ("RATE_LIMIT", "2.55", "rate_limit_burst", 26),
+        ("RATE_LIMIT_BURST", "7", "rate_limit_burst", 7),
         ("V1_ERRORS_AS_200", "true", "v1_errors_as_200", True),
         ("DATABASE_PREPARED_STATEMENTS", "false", "database_prepared_statements", False),
         ("DATABASE_URL", "postgresql://x/y", "database_url", "postgresql://x/y"),
@@ -79,6 +87,13 @@ def test_values(monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: s
         ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT is 'nan', but must be a number from 0.05 to 3600 (seconds)."),
         ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml', but allowed are auto, json, console."),
         ("V1_ERRORS_AS_200", "maybe", "V1_ERRORS_AS_200 is 'maybe', but must be true or false."),
+        ("MAX_REQUESTS", "0", "MAX_REQUESTS is '0', but must be a whole number from 1 to 1000000."),
+        (
+            "RATE_LIMIT",
+            "-1",
+            "RATE_LIMIT is '-1', but must be a number from 0 to 1000000 (requests a second; 0: no limit).",
+        ),
+        ("RATE_LIMIT_BURST", "0", "RATE_LIMIT_BURST is '0', but must be a whole number from 1 to 10000000."),
         ("MAX_BODY_BYTES", "1", "MAX_BODY_BYTES is '1', but must be a whole number from 1024 to 1073741824 (bytes)."),
     ],
 )

@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from tests.faults import database_away, failover, hostile, isolation, killed, pgbouncer, rollout, steps, timing
+from tests.faults import (
+    cancelled,
+    database_away,
+    failover,
+    hostile,
+    isolation,
+    killed,
+    overload,
+    pgbouncer,
+    rollout,
+    steps,
+    timing,
+)
 from tests.faults.fault import Fault
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -12,7 +24,9 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *rollout.FAULTS,
     *database_away.FAULTS,
     *pgbouncer.FAULTS,
+    *overload.FAULTS,
     *hostile.FAULTS,
     *isolation.FAULTS,
     *timing.FAULTS,
+    *cancelled.FAULTS,
 )

@@ -1,0 +1,274 @@
+"""What is refused at the door: how it is answered, counted and logged, and that nothing is done for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestClient, TestServer
+from structlog.testing import capture_logs
+
+from service.app import create_app
+from service.database import Database
+from service.health import Health
+from service.listening import Site
+from service.middleware import REQUESTS
+from service.observation import Observation
+from service.runner import Runner
+from service.settings import Settings
+from tests import contract
+from tests.conftest import Client
+from tests.factories import World, bearer
+
+LIST, UPDATE = "/api/v1/flow/pipeline", "/api/v1/jobs/pipelines"
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture(name="start")
+async def _start(settings: Settings, database: Database) -> AsyncIterator[Start]:
+    """A service with other settings, every answer held against its document (which knows of no failures with 200)."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**other: Any) -> Client:
+            app = create_app(replace(settings, **other), database, Health(database, settings.ready_timeout))
+            if not other.get("v1_errors_as_200"):
+                app.middlewares.insert(0, contract.hold_answers)
+            client: Client = await stack.enter_async_context(TestClient(TestServer(app)))
+            return client
+
+        yield start
+
+
+class Held:
+    """Requests that are under way until they are let go: each lacks the end of its body."""
+
+    def __init__(self, client: Client, token: str, count: int) -> None:
+        self._end = asyncio.Event()
+        self._client = client
+        self._calls = [
+            asyncio.create_task(client.post(UPDATE, data=self._body(), headers=bearer(token))) for _ in range(count)
+        ]
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        yield b"{"
+        await self._end.wait()
+        yield b"}"
+
+    async def under_way(self) -> "Held":
+        assert self._client.app is not None
+        while self._client.app[REQUESTS].active < len(self._calls):  # noqa: ASYNC110 - it is no event
+            await asyncio.sleep(0.001)
+        return self
+
+    async def let_go(self) -> list[int]:
+        self._end.set()
+        return [answer.status for answer in await asyncio.gather(*self._calls)]
+
+
+async def test_beyond_the_most_requests_it_refuses_at_once_and_then_serves_again(start: Start, world: World) -> None:
+    ada = await world.user()
+    client = await start(max_requests=2)
+    held = await Held(client, ada.token, 2).under_way()
+
+    with capture_logs() as lines:
+        refused = await client.get(LIST, headers={**ada.headers, "X-Request-Id": "mine"})
+        nobody = await client.post(UPDATE, json={})
+        absent = await client.get("/nothing")
+        healthz = await client.get("/healthz")
+        ended = await held.let_go()
+        served = await client.get(LIST, headers=ada.headers)
+        while not (summary := [line for line in lines if line["event"] == "requests_refused"]):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    assert (refused.headers["X-Request-Id"], refused.headers["Server"]) == ("mine", "flow-pipelines")
+    assert await refused.json() == {
+        "status": "ERROR",
+        "msg": "More is asked of this service right now than it can answer; try again.",
+        "code": "UNAVAILABLE",
+        "request_id": "mine",
+    }
+    assert (nobody.status, absent.status, healthz.status, served.status) == (503, 503, 200, 200)
+    assert ended == [400, 400]  # the body is no update
+    assert client.app[REQUESTS].failures["overloaded"] == 3
+    assert client.app[REQUESTS].durations["GET", LIST, 503].counts[0] == 1
+    assert [line["overloaded"] for line in summary] == [3]
+    assert 503 not in {line["fields"]["status"] for line in lines if line["event"] == "request"}
+
+
+async def test_what_is_refused_asks_nothing_of_the_database(
+    start: Start, world: World, observations: list[Observation]
+) -> None:
+    ada = await world.user()
+    client = await start(max_requests=1)
+    client.app[REQUESTS].active = 1  # as if another one were under way
+
+    assert {(await client.get(LIST, headers=ada.headers)).status for _ in range(3)} == {503}
+
+    assert observations == []
+
+
+async def test_a_refusal_is_200_where_all_failures_of_the_documented_calls_are(start: Start, world: World) -> None:
+    ada = await world.user()
+    client = await start(max_requests=1, v1_errors_as_200=True)
+    held = await Held(client, ada.token, 1).under_way()
+
+    documented, other = await client.get(LIST, headers=ada.headers), await client.get("/api/v1/users/me")
+
+    assert (documented.status, (await documented.json())["code"]) == (200, "UNAVAILABLE")
+    assert (other.status, (await other.json())["code"]) == (503, "UNAVAILABLE")
+    await held.let_go()
+
+
+async def test_without_a_limit_no_answer_speaks_of_one(client: Client, world: World) -> None:
+    answer = await client.get(LIST, headers=(await world.user()).headers)
+
+    assert not [name for name in answer.headers if name.lower().startswith("ratelimit")]
+
+
+async def test_a_token_that_is_used_too_often_is_refused_and_no_other(start: Start, world: World) -> None:
+    ada, bob = await world.user(), await world.user()
+    client = await start(rate_limit=0.01, rate_limit_burst=2)
+
+    answers = [await client.get(LIST, headers=ada.headers) for _ in range(3)]
+    others = [await client.get(LIST, headers=bob.headers), await client.get(LIST), await client.get("/healthz")]
+
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert [answer.headers["RateLimit"] for answer in answers[:2]] == ['"token";r=1;t=100', '"token";r=0;t=100']
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"token";q=2;w=200'}
+    body = await answers[2].json()
+    assert (body["status"], body["code"]) == ("ERROR", "RESOURCE_EXHAUSTED")
+    assert body["msg"] == "This token is used more often than it may be; try again later."
+    assert 98 <= int(answers[2].headers["Retry-After"]) <= 100
+    assert [answer.status for answer in others] == [200, 401, 200]
+    assert client.app[REQUESTS].failures["rate_limited"] == 1
+
+
+async def test_failures_count_and_say_what_is_left(start: Start) -> None:
+    client = await start(rate_limit=0.01, rate_limit_burst=2)
+
+    answers = [await client.get(LIST, headers=bearer("fp_unknown")) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [401, 401, 429]
+    assert [answer.headers["RateLimit"][:11] for answer in answers] == ['"token";r=1', '"token";r=0', '"token";r=0']
+
+
+# ---- as the process itself serves: refused as soon as it is read
+
+
+@pytest.fixture(name="listening")
+async def _listening(settings: Settings, database: Database) -> AsyncIterator[Start]:
+    """The same behind the service's own protocol."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**other: Any) -> tuple[web.Application, str, int]:
+            app = create_app(replace(settings, **other), database, Health(database, settings.ready_timeout))
+            runner = Runner(app, 10, access_log=None)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await Site(runner, "127.0.0.1", 0, app[REQUESTS], most=other.get("max_requests", 1) + 3).start()
+            return app, *runner.addresses[0][:2]
+
+        yield start
+
+
+GET = b"GET /api/v1/flow/pipeline?a=b HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n\r\n"
+POST = b"POST /api/v1/jobs/pipelines HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def answers(reader: asyncio.StreamReader, count: int, *, bodies: bool = True) -> list[tuple[bytes, bytes]]:
+    """Status line and body of so many answers."""
+    found = []
+    for _ in range(count):
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        found.append((head.partition(b"\r\n")[0], await reader.readexactly(length) if bodies else b""))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        ([GET], [503]),
+        ([POST], [503]),
+        ([GET[:40], GET[40:]], [503]),
+        ([POST[:-2], POST[-2:]], [503]),
+        ([POST[:-1], POST[-1:] + GET], [503, 503]),
+        ([GET + POST + HEALTHZ + GET], [503, 503, 200, 503]),
+        ([HEALTHZ], [200]),
+        ([b"GET /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n"], [503]),
+        ([b"nonsense\r\n\r\n"], [400]),
+    ],
+)
+async def test_each_request_gets_one_answer_and_the_connection_goes_on(
+    listening: Start, sent: list[bytes], statuses: list[int]
+) -> None:
+    app, host, port = await listening(max_requests=1)
+    app[REQUESTS].active = 1  # as if another one were under way
+    reader, writer = await asyncio.open_connection(host, port)
+    for part in sent:
+        writer.write(part)
+        await asyncio.sleep(0.01)  # so that they come apart; if they do not, nothing else is to come of it
+
+    got = await answers(reader, len(statuses))
+    assert [int(status.split()[1]) for status, _ in got] == statuses
+    app[REQUESTS].active = 0
+    if statuses != [400]:
+        writer.write(GET + HEALTHZ)
+        assert [int(status.split()[1]) for status, _ in await answers(reader, 2)] == [401, 200]
+    writer.close()
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert app[REQUESTS].active == 0
+
+
+async def test_a_refusal_is_the_same_however_early_it_comes(listening: Start) -> None:
+    app, host, port = await listening(max_requests=1)
+    app[REQUESTS].active = 1
+    async with ClientSession(f"http://{host}:{port}") as session:
+        early = await session.get(LIST, headers={"X-Request-Id": "mine"})
+        late = await session.get("/nothing", headers={"X-Request-Id": "mine"})
+        head = await session.head(LIST)
+        last = await session.get(LIST, headers={"Connection": "close"})
+        early_body, late_body = await early.json(), await late.json()
+
+    assert early_body == late_body
+    assert {**early.headers, "Connection": None, "Date": None} == {**late.headers, "Connection": None, "Date": None}
+    assert (early.status, head.status, last.status) == (503, 503, 503)
+    assert app[REQUESTS].failures["overloaded"] == 4
+    assert app[REQUESTS].durations["GET", "/api/*", 503].counts[0] == 2
+
+
+async def test_a_token_is_refused_as_early_and_told_as_much(listening: Start, world: World) -> None:
+    ada = await world.user()
+    app, host, port = await listening(max_requests=5, rate_limit=0.01, rate_limit_burst=2)
+    async with ClientSession(f"http://{host}:{port}") as session:
+        got = [await session.get(LIST, headers=ada.headers) for _ in range(3)]
+        late = await session.get("/nothing", headers=ada.headers)
+
+    assert [answer.status for answer in (*got, late)] == [200, 200, 429, 429]
+    assert [answer.headers["RateLimit"][:11] for answer in (*got, late)] == [
+        *('"token";r=1', '"token";r=0'),
+        *('"token";r=0', '"token";r=0'),
+    ]
+    assert int(got[2].headers["Retry-After"]) > 90
+    assert app[REQUESTS].durations["GET", "/api/*", 429].counts[0] == 1
+
+
+async def test_more_connections_than_there_may_be_are_closed_at_once(listening: Start) -> None:
+    app, host, port = await listening(max_requests=1)
+    kept = [await asyncio.open_connection(host, port) for _ in range(4)]
+    for reader, writer in kept:
+        writer.write(HEALTHZ)
+        await answers(reader, 1)
+
+    reader, writer = await asyncio.open_connection(host, port)
+
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert app[REQUESTS].failures["too_many_connections"] == 1
+    for _, other in (*kept, (reader, writer)):
+        other.close()

@@ -1,0 +1,112 @@
+from fractions import Fraction
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service import rate_limit
+from service.rate_limit import SECOND, RateLimit, limit_headers
+
+rates = st.floats(min_value=0.01, max_value=10_000)
+bursts = st.integers(min_value=1, max_value=50)
+pauses = st.lists(st.one_of(st.just(0), st.integers(min_value=0, max_value=5 * SECOND)), max_size=200)
+
+
+class Bucket:
+    """The same rule, said as what it is: a bucket of tokens that is filled all the time. Exact, and slow."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self.rate = Fraction(1, max(1, round(SECOND / per_second)))  # in a nanosecond
+        self.burst = self.tokens = Fraction(burst)
+        self.at = 0
+
+    def take(self, now: int) -> tuple[bool, int, int]:
+        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        allowed = self.tokens >= 1
+        if allowed:
+            self.tokens -= 1
+        return allowed, int(self.tokens), ceil((int(self.tokens) + 1 - self.tokens) / self.rate)
+
+
+@given(rates, bursts, pauses)
+def test_it_is_a_bucket_of_tokens(rate: float, burst: int, pauses: list[int]) -> None:
+    limit, bucket, now = RateLimit(rate, burst), Bucket(rate, burst), 0
+
+    for pause in pauses:
+        now += pause
+        assert limit.take("ada", now) == bucket.take(now)
+
+
+@given(rates, bursts, pauses)
+def test_in_no_span_of_time_more_is_allowed(rate: float, burst: int, pauses: list[int]) -> None:
+    limit, now, allowed = RateLimit(rate, burst), 0, []
+    for pause in pauses:
+        now += pause
+        if limit.take("ada", now).allowed:
+            allowed.append(now)
+
+    interval = max(1, round(SECOND / rate))
+    for first, begin in enumerate(allowed):
+        for count, end in enumerate(allowed[first:], 1):
+            assert count <= burst + (end - begin) // interval
+
+
+@given(rates, bursts)
+def test_who_waits_as_long_as_told_is_allowed_and_no_sooner(rate: float, burst: int) -> None:
+    limit = RateLimit(rate, burst)
+    for _ in range(burst):
+        assert limit.take("ada", 0).allowed
+
+    refused = limit.take("ada", 0)
+
+    assert (refused.allowed, refused.remaining) == (False, 0)
+    assert not limit.take("ada", refused.wait - 1).allowed
+    assert limit.take("ada", refused.wait).allowed
+
+
+@given(rates, bursts, st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, SECOND)), max_size=100))
+def test_callers_do_not_feel_each_other(rate: float, burst: int, calls: list[tuple[str, int]]) -> None:
+    together, apart, now = RateLimit(rate, burst), {name: RateLimit(rate, burst) for name in "abc"}, 0
+
+    for name, pause in calls:
+        now += pause
+        assert together.take(name, now) == apart[name].take(name, now)
+
+
+def test_it_remembers_only_so_many_and_the_most_recent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "MOST_CALLERS", 100)
+    limit = RateLimit(1, burst=1)
+
+    for number in range(1000):
+        assert limit.take(number, number).allowed
+        assert len(limit) <= 100
+
+    assert not limit.take(999, 1000).allowed
+    assert limit.take(0, 1000).allowed
+
+
+def test_it_forgets_who_may_take_a_whole_burst_again() -> None:
+    limit = RateLimit(10, burst=5)
+    for number in range(1000):
+        limit.take(number, 0)
+    assert len(limit) == 1000
+
+    limit.take("ada", SECOND)
+
+    assert len(limit) == 1
+
+
+def test_the_headers_of_the_draft() -> None:
+    limit = RateLimit(0.5, burst=2)
+
+    headers = [limit_headers(limit, limit.take("ada", now)) for now in (0, 0, SECOND, 2 * SECOND)]
+
+    policy = {"RateLimit-Policy": '"token";q=2;w=4'}
+    assert headers == [
+        policy | {"RateLimit": '"token";r=1;t=2'},
+        policy | {"RateLimit": '"token";r=0;t=2'},
+        policy | {"RateLimit": '"token";r=0;t=1', "Retry-After": "1"},
+        policy | {"RateLimit": '"token";r=0;t=2'},
+    ]
