@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from aiohttp import web
@@ -12,9 +13,11 @@ from service.runner import Runner
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
+OURS = partial(Runner, head_timeout=5.0)
+
 
 @asynccontextmanager
-async def running(kind: type[web.AppRunner]) -> AsyncIterator[tuple[web.AppRunner, int]]:
+async def running(kind: Callable[..., web.AppRunner]) -> AsyncIterator[tuple[web.AppRunner, int]]:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text="done")
 
@@ -36,7 +39,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> st
 
 
 async def test_connections_end_with_an_answer_that_says_so() -> None:
-    async with running(Runner) as (runner, port):
+    async with running(OURS) as (runner, port):
         kept = await asyncio.open_connection("127.0.0.1", port)
         assert "Connection: close" not in await _ask(*kept)
         assert isinstance(runner, Runner)
@@ -50,7 +53,7 @@ async def test_connections_end_with_an_answer_that_says_so() -> None:
             writer.close()
 
 
-async def _answer_to_one_who_waits(kind: type[web.AppRunner]) -> bytes:
+async def _answer_to_one_who_waits(kind: Callable[..., web.AppRunner]) -> bytes:
     """What somebody is told who has connected when the server has not yet accepted it, and ends."""
     async with running(kind) as (runner, port):
         with socket.create_connection(("127.0.0.1", port)) as waiting:
@@ -61,7 +64,7 @@ async def _answer_to_one_who_waits(kind: type[web.AppRunner]) -> bytes:
 
 
 async def test_who_waits_to_be_accepted_is_answered() -> None:
-    assert (await _answer_to_one_who_waits(Runner)).endswith(b"done")
+    assert (await _answer_to_one_who_waits(OURS)).endswith(b"done")
 
 
 async def test_that_these_tests_can_fail() -> None:
@@ -70,7 +73,7 @@ async def test_that_these_tests_can_fail() -> None:
 
 
 async def test_a_connection_without_a_request_does_not_hold_up_the_end() -> None:
-    async with running(Runner) as (runner, port):
+    async with running(OURS) as (runner, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(5):
             await runner.cleanup()
