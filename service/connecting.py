@@ -59,7 +59,7 @@ class Connector:
         Raises:
             ValueError: the address can't be understood.
         """
-        self.moved: Callable[[], Awaitable[None]] | None = None
+        self.moved: list[Callable[[], Awaitable[None]]] = []
         """Called when another host than before takes writes: connections made earlier lead to a former primary."""
         self._dsn = dsn
         self._hosts = several_hosts(dsn)
@@ -134,8 +134,8 @@ class Connector:
         former, self._last_good = self._last_good, host
         if former not in {None, host}:
             log.warning("primary_changed", former=str(former), primary=str(host))
-            if self.moved:
-                await self.moved()
+            for told in self.moved:
+                await told()
 
     def _put(self, host: Host, place: int) -> None:
         self._hosts.remove(host)

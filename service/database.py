@@ -148,7 +148,9 @@ class PoolSize:
 class Database:
     """The pool of connections to one PostgreSQL, and the rules for using it."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", connector: Connector) -> None:
+        self.connector = connector
+        """Makes the pool's connections."""
         self._pool = pool
         self.connection_type: Callable[..., Connection] = Connection
         self._acquiring = Deadlines(ACQUIRE_TIMEOUT)
@@ -158,8 +160,6 @@ class Database:
         """How long they waited."""
         self.durations = Histograms(SECONDS)
         """Of statements, by name."""
-        self.answered = 0
-        """Units of work that the database has answered."""
         self.retries = Counter(conflict=0, connection_lost=0)
         """Operations run again, by reason."""
 
@@ -238,7 +238,6 @@ class Database:
         """
         try:
             if error is None:
-                self.answered += 1
                 return
             if _breaks(error):
                 with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
@@ -350,14 +349,19 @@ async def _notice_a_dead_peer(raw: "asyncpg.Connection[asyncpg.Record]") -> None
 
 
 @asynccontextmanager
-async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]:
+async def open_database(dsn: str, settings: Settings, beside: Database | None = None) -> AsyncIterator[Database]:
     """The database behind a pool that connects when it is first needed, so that it may be down at the start.
+
+    Args:
+        dsn: of one server or several.
+        settings: the pool's size, and deadlines.
+        beside: another pool on the same database: which server takes writes is found out for both.
 
     Raises:
         StartupError: the address can't be understood.
     """
     try:
-        connector = Connector(dsn)
+        connector = beside.connector if beside else Connector(dsn)
     except ValueError as error:
         raise StartupError(UNCLEAR_ADDRESS) from error
     connect: Any = connector.connect  # whose keywords asyncpg's stubs name one by one
@@ -374,8 +378,8 @@ async def open_database(dsn: str, settings: Settings) -> AsyncIterator[Database]
         server_settings=session_settings(settings),
     )
     await pool
-    database = Database(pool)
-    connector.moved = database.expire
+    database = Database(pool, connector)
+    connector.moved.append(database.expire)
     try:
         yield database
     finally:

@@ -69,18 +69,13 @@ class Health:
         return reasons
 
     async def _find_reasons(self) -> list[str]:
-        answered = self._database.answered
         try:
             async with asyncio.timeout(self._timeout), self._database.connection() as connection:
                 applied = await migrations.list_applied(connection)
             self.database_up, self.migrations_pending = True, max(0, len(self._migrations) - len(applied))
             missing = compare(applied, self._migrations)
         except TimeoutError:
-            size = self._database.pool_size()
-            # Others were answered meanwhile: the database is well, and so many want it that this check got no turn.
-            self.database_up = size.used == size.most and self._database.answered > answered
-            if self.database_up:
-                return [f"All {size.most} connections to the database were busy for {self._timeout:g} s."]
+            self.database_up = False
             return [f"The database did not answer within {self._timeout:g} s."]
         except ServiceError as error:
             self.database_up = False

@@ -50,7 +50,7 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(dsn, settings))
         # By a connection of its own: the database can be asked whether it answers, however many wait for the others.
-        probed = await stack.enter_async_context(open_database(dsn, replace(settings, database_pool_size=1)))
+        probed = await stack.enter_async_context(open_database(dsn, replace(settings, database_pool_size=1), database))
         health = Health(probed, settings.ready_timeout)
         app = create_app(settings, database, health)
         if settings.tracing:
