@@ -98,6 +98,7 @@ async def _listen(
         settings.request_timeout,
         access_log=None,
         keepalive_timeout=KEEPALIVE_TIMEOUT,
+        lingering_time=settings.request_timeout,
         shutdown_timeout=settings.drain_timeout,
     )
     await runner.setup()

@@ -147,6 +147,8 @@ async def test_a_database_that_is_not_there(server_dsn: str, settings: Settings)
 @pytest.mark.skipif(not pgbouncer.programs(), reason=pgbouncer.NONE_HERE)
 async def test_poolers(empty_dsn: str, settings: Settings, tmp_path: Path) -> None:
     await migrate(empty_dsn)
+    database = urlsplit(empty_dsn).path[1:]
+    await execute(empty_dsn, f"ALTER ROLE {SERVICE_ROLE} IN DATABASE {database} SET statement_timeout = 0")
     oldest, newest = pgbouncer.programs()[0], pgbouncer.programs()[-1]
     mixing = [pgbouncer.IGNORING, *(["max_prepared_statements = 0"] if oldest.prepares else [])]
     unprepared = replace(settings, database_prepared_statements=False)

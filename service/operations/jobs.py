@@ -100,6 +100,9 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
         names = await call.shared.job_updates.update(call.shared.known, call.actor, request.job_id, wanted)
         if names is not None:
             return [NamedPipeline(*pipeline) for pipeline in zip(wanted, names, strict=True)]
+    if caller.role is Role.MEMBER:  # who may not see it must not lock it either, and not tell it by the time that takes
+        async with call.database.connection() as connection:
+            await _find(connection, call, request.job_id, jobs.find)
     async with call.database.transaction() as connection:
         job = await jobs.find_for_update(connection, caller.organization_id, request.job_id)
         found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids)

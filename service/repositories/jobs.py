@@ -8,7 +8,7 @@ from uuid import UUID
 
 from service.database import Connection
 from service.repositories import revisions
-from service.repositories.pipelines import GRANTED, GrantedPipeline
+from service.repositories.pipelines import GRANTED_FIRST, GrantedPipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +289,14 @@ async def pipelines_of_each(
     rows = await connection.rows(
         "jobs.pipelines_of_each",
         f"""
+        {GRANTED_FIRST}
         SELECT a.job_id, p.id, p.name, coalesce(granted.access, 0)
-        FROM assignments a
-        JOIN pipelines p ON p.organization_id = a.organization_id AND p.id = a.pipeline_id
-        LEFT JOIN ({GRANTED}) granted ON granted.pipeline_id = p.id
-        WHERE a.organization_id = $1 AND a.job_id = ANY ($3)
+        FROM looked
+        LEFT JOIN (
+            assignments a
+            JOIN pipelines p ON p.organization_id = a.organization_id AND p.id = a.pipeline_id
+            LEFT JOIN granted ON granted.pipeline_id = p.id
+        ) ON looked.up >= 0 AND a.organization_id = $1 AND a.job_id = ANY ($3)
         ORDER BY a.job_id, a.position
         """,
         organization_id,
@@ -301,6 +304,6 @@ async def pipelines_of_each(
         job_ids,
     )
     found: dict[str, list[GrantedPipeline]] = {job_id: [] for job_id in job_ids}
-    for job_id, *pipeline in rows:
+    for job_id, *pipeline in rows if rows[0]["job_id"] else ():
         found[job_id].append(GrantedPipeline(*pipeline))
     return found

@@ -96,6 +96,14 @@ GRANTED: Final = f"""
 """
 """What is granted to user $2 of organization $1, by pipeline, and when the first of it expires."""
 
+GRANTED_FIRST: Final = f"""
+    WITH granted AS MATERIALIZED ({GRANTED}), looked AS (SELECT count(*) AS up FROM granted)
+"""
+"""The same, to be looked up in any case: `FROM looked LEFT JOIN (...) ON looked.up >= 0`.
+
+Where it is only read for what there is, the time tells that there is something, also to who may not see it.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -199,18 +207,21 @@ async def list_of_job(
     rows = await connection.rows(
         "pipelines.list_of_job",
         f"""
+        {GRANTED_FIRST}
         SELECT p.id, p.name, coalesce(granted.access, 0)
-        FROM assignments a
-        JOIN pipelines p ON p.organization_id = a.organization_id AND p.id = a.pipeline_id
-        LEFT JOIN ({GRANTED}) granted ON granted.pipeline_id = p.id
-        WHERE a.organization_id = $1 AND a.job_id = $3
+        FROM looked
+        LEFT JOIN (
+            assignments a
+            JOIN pipelines p ON p.organization_id = a.organization_id AND p.id = a.pipeline_id
+            LEFT JOIN granted ON granted.pipeline_id = p.id
+        ) ON looked.up >= 0 AND a.organization_id = $1 AND a.job_id = $3
         ORDER BY p.name, p.id
         """,
         organization_id,
         user_id,
         job_id,
     )
-    return [GrantedPipeline(*row) for row in rows]
+    return [GrantedPipeline(*row) for row in rows if row["id"]]
 
 
 async def list_for_update_of_job(
@@ -220,15 +231,19 @@ async def list_for_update_of_job(
     rows = await connection.rows(
         "pipelines.list_for_update_of_job",
         f"""
+        {GRANTED_FIRST}
         SELECT p.id, p.name, coalesce(granted.access, 0), a.position
-        FROM (
-            SELECT pipeline_id AS id FROM assignments WHERE organization_id = $1 AND job_id = $3
-            UNION
-            SELECT unnest($4::uuid[])
-        ) concerned
-        JOIN pipelines p ON p.organization_id = $1 AND p.id = concerned.id
-        LEFT JOIN assignments a ON a.organization_id = $1 AND a.job_id = $3 AND a.pipeline_id = p.id
-        LEFT JOIN ({GRANTED}) granted ON granted.pipeline_id = p.id
+        FROM looked
+        LEFT JOIN (
+            (
+                SELECT pipeline_id AS id FROM assignments WHERE organization_id = $1 AND job_id = $3
+                UNION
+                SELECT unnest($4::uuid[])
+            ) concerned
+            JOIN pipelines p ON p.organization_id = $1 AND p.id = concerned.id
+            LEFT JOIN assignments a ON a.organization_id = $1 AND a.job_id = $3 AND a.pipeline_id = p.id
+            LEFT JOIN granted ON granted.pipeline_id = p.id
+        ) ON looked.up >= 0
         ORDER BY a.position
         """,
         organization_id,
@@ -236,7 +251,7 @@ async def list_for_update_of_job(
         job_id,
         pipeline_ids,
     )
-    return [PlacedPipeline(*row) for row in rows]
+    return [PlacedPipeline(*row) for row in rows if row["id"]]
 
 
 FIND: Final = f"""

@@ -25,6 +25,7 @@ from tests.faults import unguarded
 from tests.faults.fault import Fault, Seen
 from tests.faults.hostile_clients import DRIPS, Found, generated, shaped, slow
 from tests.faults.hostile_requests import Target
+from tests.faults.hostile_shapes import shapes
 from tests.faults.judging import TOKEN
 from tests.process.running import Service, running_service
 
@@ -33,14 +34,16 @@ PASSWORD: Final = "canary-password-8c1f"
 CLIENTS: Final = 3
 """Processes that send generated requests at the same time."""
 SHARE_BY_SCHEMATHESIS: Final = 0.05
+LEAST_BY_SCHEMATHESIS: Final = 200
+"""For fewer it is not started."""
 SHARE_OF_SHAPES: Final = 0.1
 REQUEST_TIMEOUT: Final = 3.0
 """Seconds: shorter than the default, so that what is slow is ended sooner."""
-LINGERING: Final = 10.0
-"""Seconds that aiohttp goes on reading a body after its answer."""
+WITHIN: Final = 2 * REQUEST_TIMEOUT + 4
+"""Seconds in which what comes too slowly must be ended: as long is waited for the rest of a body after its answer."""
 GROWTH: Final = 12 * 2**20
 """Bytes by which the process may grow in the second half."""
-LEAST_WITHOUT: Final = 600
+LEAST_WITHOUT: Final = 300
 """Cases that it takes to meet with what a missing guard lets through."""
 LOG_LINES: Final = {"started", "stopping", "stopped", "request"}
 
@@ -54,12 +57,12 @@ def attack(directory: Path, times: int) -> Seen:
 def _attacked(service: Service, target: Target, times: int) -> Seen:
     process = psutil.Process(service.process.pid)
     found: dict[str, Found] = {"too slow": Found()}
-    within = REQUEST_TIMEOUT + LINGERING + 5
-    drips = threading.Thread(target=lambda: found["too slow"].add(slow(target, within, idle=times >= 10_000)))
+    drips = threading.Thread(target=lambda: found["too slow"].add(slow(target, WITHIN, idle=times >= 10_000)))
     drips.start()
     by_schemathesis = round(times * SHARE_BY_SCHEMATHESIS)
-    by_hand = round(times * SHARE_OF_SHAPES)
-    found["by schemathesis"] = _schemathesis(service, target, by_schemathesis)
+    by_hand = max(round(times * SHARE_OF_SHAPES), CLIENTS * len(shapes("")))
+    if by_schemathesis >= LEAST_BY_SCHEMATHESIS:
+        found["by schemathesis"] = _schemathesis(service, target, by_schemathesis)
     found["on the wire"] = _in_processes(shaped, target, by_hand)
     left = max(CLIENTS, times - by_schemathesis - by_hand - 7 * DRIPS)
     found["by hypothesis"] = _in_processes(generated, target, left // 2)
@@ -92,7 +95,7 @@ def _in_processes(clients: Any, target: Target, count: int, first: int = 0) -> F
 def _schemathesis(service: Service, target: Target, count: int) -> Found:
     """About so many cases of what the service says of itself."""
     operations = 40
-    examples = str(max(1, count // (operations * 3)))
+    examples = str(max(1, count // operations))
     ran = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{service.api}/openapi.json", "--no-color"),
@@ -175,6 +178,14 @@ def _page_tokens(service: Service, tokens: tuple[str, ...]) -> Iterator[str]:
                 yield answer["next_page_token"]
 
 
+def without(directory: Path, guard: str, times: int) -> list[str]:
+    """What is found against a build that lacks one guard."""
+    with _target(directory, unguarded.MODULE, WITHOUT=guard) as (service, target):
+        if guard == "a time for heads":
+            return slow(target, WITHIN, idle=False).broken
+        return [*generated(target, 1, times).broken, *_told(service, target)]
+
+
 def unguarded_attacks(directory: Path, times: int) -> Seen:
     """The same against builds that lack one guard each; broken only if each was found out."""
     times = max(times, LEAST_WITHOUT)
@@ -182,16 +193,11 @@ def unguarded_attacks(directory: Path, times: int) -> Seen:
     for number, guard in enumerate(unguarded.GUARDS):
         place = directory / str(number)
         place.mkdir()
-        with _target(place, unguarded.MODULE, WITHOUT=guard) as (service, target):
-            if guard == "a time for heads":
-                found = slow(target, REQUEST_TIMEOUT + LINGERING + 5, idle=False)
-            else:
-                found = _in_processes(generated, target, times)
-            broken = [*found.broken, *_told(service, target)]
+        broken = without(place, guard, times)
         if not broken:
             return Seen(times, (), f"nothing was seen without {guard}")
-        found_out.append(f"without {guard}: {len(broken):,}, such as {broken[-1][:150]}")
-    return Seen(times, tuple(found_out), "; ".join(found_out))
+        found_out += [f"without {guard}: {breach}" for breach in broken]
+    return Seen(times * len(unguarded.GUARDS), tuple(found_out), f"each of {', '.join(unguarded.GUARDS)} found out")
 
 
 FAULTS: Final = (

@@ -1,4 +1,4 @@
-"""Whether two things that were measured in pairs differ by more than is tolerated, by Wilcoxon's signed ranks: robust against outliers."""
+"""Whether two things that were measured in pairs differ by more than is tolerated; outliers don't count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Comparison:
 
 
 def compare(differences: Sequence[float], tolerated: float, significance: float) -> Comparison:
-    """Whether one takes longer than the other by more than is tolerated, given the differences of a hundred pairs or so.
+    """Whether one takes longer than the other by more than is tolerated, given the differences of fifty pairs or more.
 
     Source: F. Wilcoxon, Individual comparisons by ranking methods, 1945, by its normal approximation. What it can tell
     is reckoned from the spread that was there, by its relative efficiency of 3/pi for what is about normal.

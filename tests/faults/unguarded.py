@@ -20,8 +20,8 @@ end = middleware._end
 
 
 def _told(exception: Exception, observation: Observation) -> ServiceError:
-    """as_service_error, which takes one malformed thing for a fault of the service's own, and tells of it."""
-    if isinstance(exception.__cause__, UnicodeDecodeError):
+    """as_service_error, which takes a body that is no JSON for a fault of the service's own, and tells of it."""
+    if isinstance(exception.__cause__, ValueError):
         return Internal(f"Traceback (most recent call last): {exception.__cause__!r}")
     return as_service_error(exception, observation)
 
