@@ -1,4 +1,4 @@
-"""The way to PostgreSQL: the pool, deadlines, named statements, and what each of its errors means to a caller."""
+"""The way to PostgreSQL: the pool, deadlines, named statements."""
 
 import asyncio
 import socket
@@ -14,8 +14,9 @@ import asyncpg
 from asyncpg import exceptions as postgres
 
 from service.connecting import UNCLEAR_ADDRESS, Connector
+from service.database_errors import CONFLICT, LOST, REFUSED, ConnectionLost, breaks, is_lost, meaning
 from service.deadline import Deadlines
-from service.errors import Aborted, DeadlineExceeded, ServiceError, StartupError, Unavailable
+from service.errors import Aborted, StartupError, Unavailable
 from service.metrics import SECONDS, Histogram, Histograms
 from service.observation import current_observation
 from service.settings import Settings
@@ -37,46 +38,6 @@ STATEMENTS_KEPT: Final = 100
 """Statements that a connection keeps prepared."""
 ATTEMPTS: Final = 3
 """How often an operation is tried when another change, or a lost connection, came between."""
-
-LOST: Final = (
-    postgres.PostgresConnectionError,
-    postgres.AdminShutdownError,
-    postgres.CrashShutdownError,
-    postgres.CannotConnectNowError,
-    postgres.IdleSessionTimeoutError,
-    postgres.IdleInTransactionSessionTimeoutError,
-    postgres.ReadOnlySQLTransactionError,  # a demoted primary: the connection leads to the wrong server
-    postgres.InternalClientError,
-    postgres.InterfaceError,
-    OSError,
-)
-"""What asyncpg raises when a connection is gone or leads to the wrong place; all mean the same to a caller."""
-
-REFUSED: Final = (
-    postgres.InsufficientResourcesError,
-    postgres.PostgresSystemError,
-    postgres.InvalidAuthorizationSpecificationError,
-    postgres.InvalidCatalogNameError,
-    postgres.InsufficientPrivilegeError,
-    postgres.UndefinedTableError,
-    postgres.UndefinedColumnError,
-)
-"""The database answers, but is full, has trouble with its disk, is not the right one, or not migrated: an operator must
-act, and the caller wait."""
-
-
-class Overtaken(Exception):
-    """What an operation has found is gone before it could be locked."""
-
-
-CONFLICT: Final = (
-    postgres.SerializationError,
-    postgres.DeadlockDetectedError,
-    postgres.ForeignKeyViolationError,
-    Overtaken,
-)
-"""Another change came between reading and writing: the whole operation is decided again. (What an operation writes
-refers only to rows it has just found, so a violated foreign key means that one of them has gone since.)"""
 
 
 class Connection:
@@ -128,12 +89,6 @@ class timed:  # noqa: N801 - a context manager is called like a function
         if observation is not None:
             observation.statements += self._statements
             observation.database_seconds += seconds
-
-
-class ConnectionLost(Unavailable):
-    """The connection went while it was in use: what only reads can be tried again at once on another."""
-
-    reason = "connection_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +154,7 @@ class Database:
             try:
                 yield connection
             except BaseException as error:
-                if not _breaks(error):
+                if not breaks(error):
                     await connection.execute("rollback", "ROLLBACK")
                 raise
             await connection.execute("commit", "COMMIT")
@@ -239,16 +194,16 @@ class Database:
         try:
             if error is None:
                 return
-            if _breaks(error):
+            if breaks(error):
                 with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
                     # Before the release, which would wait for a server that may be gone. It drops asyncpg's request to
                     # cancel the statement too; the server notices within CHECK_INTERVAL that nobody wants its answer.
                     raw.terminate()
-            if _is_lost(error) or isinstance(error, TimeoutError):  # the server's own limit is shorter: it is gone too
+            if is_lost(error) or isinstance(error, TimeoutError):  # the server's own limit is shorter: it is gone too
                 await self.expire()
-            meaning = _meaning(error)
-            if meaning is not None:
-                raise meaning from error
+            told = meaning(error)
+            if told is not None:
+                raise told from error
         finally:
             await self._pool.release(raw, timeout=ACQUIRE_TIMEOUT)
 
@@ -289,29 +244,6 @@ class _Lent:
 
     async def __aexit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
         await self._database.give_back(self._raw, error)
-
-
-def _is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone. A bad argument and a deadline are kinds of InterfaceError and OSError too."""
-    return isinstance(error, LOST) and not isinstance(error, postgres.DataError | asyncpg.DataError | TimeoutError)
-
-
-def _breaks(error: BaseException) -> bool:
-    """Whether the connection is in a state that nobody knows: it is gone, or a statement on it was abandoned."""
-    return _is_lost(error) or isinstance(error, TimeoutError) or not isinstance(error, Exception)
-
-
-def _meaning(error: BaseException) -> ServiceError | None:
-    """What an error of the database means to the caller; None if it is none, or is for others to judge."""
-    if isinstance(error, (ServiceError, *CONFLICT)):
-        return None
-    if _is_lost(error):
-        return ConnectionLost("The connection to the database was lost; try again.")
-    if isinstance(error, postgres.QueryCanceledError | postgres.LockNotAvailableError | TimeoutError):
-        return DeadlineExceeded("The database took longer than it may; try again.")
-    if isinstance(error, REFUSED):
-        return Unavailable("The database is not ready for this service; try again.", reason="database_not_ready")
-    return None
 
 
 async def _keep_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 
 import service
-from service.database import PEER_TIMEOUT, ConnectionLost, Database, open_database
+from service.database import PEER_TIMEOUT, Database, open_database
+from service.database_errors import ConnectionLost
 from service.deadline import Deadlines
 from service.embedded import DATABASE, SERVICE_ROLE
 from service.errors import Aborted, DeadlineExceeded, Unavailable

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from service import database
+from service import database, database_errors
 from service.__main__ import main
 from service.connecting import Connector
 from service.deadline import Deadlines
@@ -42,8 +42,9 @@ def _without_pacing() -> None:
 
 
 def _without_meaning() -> None:
-    _replace(database, "LOST", (asyncio.InvalidStateError,))
-    _replace(database, "REFUSED", ())
+    for module in (database, database_errors):
+        _replace(module, "LOST", (asyncio.InvalidStateError,))
+        _replace(module, "REFUSED", ())
 
 
 def _replace(owner: object, name: str, value: object) -> None:
