@@ -218,7 +218,7 @@ _PAGE: Final = """
 """
 
 
-FEW: Final = 500
+FEW: Final = 2000
 """As many jobs as are better read, and sorted by age, than looked for among all of an organization."""
 
 
