@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from service.permissions import READ
 from tests.factories import World, bearer
 from tests.faults import unguarded
 from tests.faults.fault import Fault, Seen
-from tests.faults.hostile_clients import DRIPS, Found, generated, shaped, slow
+from tests.faults.hostile_clients import Found, generated, shaped, slow
 from tests.faults.hostile_requests import Target
 from tests.faults.hostile_shapes import shapes
 from tests.faults.judging import TOKEN
@@ -56,26 +57,27 @@ def attack(directory: Path, times: int) -> Seen:
 
 def _attacked(service: Service, target: Target, times: int) -> Seen:
     process = psutil.Process(service.process.pid)
-    found: dict[str, Found] = {"too slow": Found()}
-    drips = threading.Thread(target=lambda: found["too slow"].add(slow(target, WITHIN, idle=times >= 10_000)))
+    dripped, found = Found(), dict[str, Found]()
+    drips = threading.Thread(target=lambda: dripped.add(slow(target, WITHIN, idle=times >= 10_000)))
     drips.start()
     by_schemathesis = round(times * SHARE_BY_SCHEMATHESIS)
     by_hand = max(round(times * SHARE_OF_SHAPES), CLIENTS * len(shapes("")))
     if by_schemathesis >= LEAST_BY_SCHEMATHESIS:
         found["by schemathesis"] = _schemathesis(service, target, by_schemathesis)
     found["on the wire"] = _in_processes(shaped, target, by_hand)
-    left = max(CLIENTS, times - by_schemathesis - by_hand - 7 * DRIPS)
+    left = max(CLIENTS, times - sum(part.cases for part in found.values()))
     found["by hypothesis"] = _in_processes(generated, target, left // 2)
     half = process.memory_info().rss
     found["by hypothesis"].add(_in_processes(generated, target, left - left // 2, first=1))
     grown = process.memory_info().rss - half
     drips.join()
+    found["too slow"] = dripped
     broken = [each for part in found.values() for each in part.broken] + list(_told(service, target))
     if grown > GROWTH:
         broken.append(f"the process grew by {grown / 2**20:.1f} MiB in the second half")
     cases = sum(part.cases for part in found.values())
     counts = ", ".join(f"{part.cases:,} {name}" for name, part in found.items())
-    statuses: Any = sum((part.statuses for part in found.values()), start=found["too slow"].statuses.__class__())
+    statuses = sum((part.statuses for part in found.values()), start=Counter[int]())
     answered = ", ".join(f"{count:,} x {status}" for status, count in sorted(statuses.items()))
     return Seen(
         cases, tuple(broken), f"{counts}; {answered}; {half / 2**20:.0f} MiB, {grown / 2**20:+.1f} in the second half"

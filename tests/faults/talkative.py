@@ -15,7 +15,7 @@ from service.repositories.pipelines import Pipeline
 
 MODULE: Final = "tests.faults.talkative"
 """To be run in the place of `service`."""
-MOMENT: Final = 150e-6
+MOMENT: Final = 200e-6
 """Seconds."""
 
 find = pipelines.find
