@@ -25,7 +25,8 @@ class Deadlines:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - requests are handled by tasks
         loop = task.get_loop()
-        deadline = Deadline(self._running, task, loop.time() + self._seconds)
+        begun = loop.time()
+        deadline = Deadline(self._running, task, begun, begun + self._seconds)
         if self._timer is None:
             self._timer = loop.call_at(deadline.at, self._expire)
         return deadline
@@ -43,9 +44,11 @@ class Deadlines:
 class Deadline:
     """One task's."""
 
-    __slots__ = ("_cancelling", "_expired", "_running", "_task", "at")
+    __slots__ = ("_cancelling", "_expired", "_running", "_task", "at", "begun")
 
-    def __init__(self, running: "dict[Deadline, None]", task: "asyncio.Task[Any]", at: float) -> None:
+    def __init__(self, running: "dict[Deadline, None]", task: "asyncio.Task[Any]", begun: float, at: float) -> None:
+        self.begun = begun
+        """By the loop's clock."""
         self.at = at
         self._running = running
         self._task = task

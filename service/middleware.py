@@ -28,6 +28,10 @@ REQUESTS = web.AppKey("requests", Requests)
 SERVER: Final = "flow-pipelines"
 """Of the Server header: which software of which version answers is nobody's business."""
 
+NOT_FOUND_TIME: Final = 0.01
+"""Seconds that it takes at least to say that nothing is there: who may not see what is there must not be able to tell by
+the time that it was read. That takes some microseconds of the first two milliseconds."""
+
 _chance: Final = Random()  # noqa: S311 - from a seed of the system's; unique, and nobody's secret
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:=+/-]{1,128}")
 _X_REQUEST_ID: Final = istr("X-Request-Id")
@@ -42,11 +46,14 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
 
     async def answer(request: web.Request, handler: Handler, observation: Observation) -> web.StreamResponse:
         """The handler's answer; or the failure's, whatever it was."""
+        deadline = deadlines.begin()
         try:
-            with deadlines.begin():
+            with deadline:
                 response = await handler(request)
         except Exception as exception:
             error = as_service_error(exception, observation)
+            if isinstance(error, errors.NotFound):
+                await _reach(deadline.begun + NOT_FOUND_TIME)
             observation.failed(error, exception)
             as_200 = settings.v1_errors_as_200 and documented(request)
             response = failure(error, observation.request_id, as_200=as_200)
@@ -78,6 +85,13 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
         return response
 
     return observe
+
+
+async def _reach(moment: float) -> None:
+    """Wait for a moment by the loop's clock, which uvloop counts in whole milliseconds from one moment to the other."""
+    remaining = moment - asyncio.get_running_loop().time()
+    if remaining > 0:
+        await asyncio.sleep(remaining)
 
 
 def begin(request: web.Request) -> Observation:

@@ -1,9 +1,11 @@
 """What a caller is told, and what the log says, when the service itself fails."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -15,6 +17,7 @@ from service.app import create_app
 from service.database import Database, open_database
 from service.health import Health
 from service.logs import configure_logs, flat
+from service.middleware import NOT_FOUND_TIME
 from service.repositories import pipelines
 from service.settings import Settings
 from tests.conftest import Client
@@ -122,3 +125,21 @@ async def test_what_a_caller_may_execute_is_read_again_when_the_connection_is_lo
 
     assert (answer.status, lost) == (200, [])
     assert await world.pipelines_of(job_id) == [pipeline_id]
+
+
+async def test_nothing_there_is_said_at_one_time_whatever_it_took(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long the lookup took does not show: the answer comes at a moment that was certain before it began."""
+    loop, ada = asyncio.get_running_loop(), await world.user()
+    waited: list[float] = []
+
+    async def reach(moment: float) -> None:
+        waited.append(moment - loop.time())
+
+    monkeypatch.setattr("service.middleware._reach", reach)
+    for path, status in ((f"{LIST}/{uuid4()}", 404), (LIST, 200), (f"{LIST}/x", 400)):
+        assert (await client.get(path, headers=ada.headers)).status == status
+
+    assert len(waited) == 1
+    assert waited[0] <= NOT_FOUND_TIME
