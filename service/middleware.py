@@ -29,8 +29,8 @@ SERVER: Final = "flow-pipelines"
 """Of the Server header: which software of which version answers is nobody's business."""
 
 NOT_FOUND_TIME: Final = 0.01
-"""Seconds that it takes at least to say that nothing is there. Who may not see what is there must not be able to tell by
-the time that it was read, which takes some microseconds of the first two milliseconds."""
+"""Seconds that it takes at least to say that nothing is there. Who may not see what is there must not be able to tell
+by the time that it was read, which takes some microseconds of the first two milliseconds."""
 
 _chance: Final = Random()  # noqa: S311 - from a seed of the system's; unique, and nobody's secret
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:=+/-]{1,128}")

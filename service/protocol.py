@@ -128,7 +128,7 @@ class _Protocol(RequestHandler):
         super().data_received(data)
         self._waiter = waiter
         if len(self._messages) == queued:
-            if idle and self._head_overdue is None:
+            if idle and not queued and self._head_overdue is None:
                 self._head_overdue = self._loop.call_later(self._head_timeout, self._refuse_head)
             return
         if self._head_overdue is not None:

@@ -1,0 +1,81 @@
+"""The head of a request may take only so long, and nothing else is taken for one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from service.runner import Runner
+
+HEAD_TIMEOUT = 0.2
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: "bytes | bytearray | memoryview") -> None:
+        self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[asyncio.Protocol, Transport]]:
+    async def echo(request: web.Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    app = web.Application()
+    app.router.add_post("/", echo)
+    runner, transport = Runner(app, HEAD_TIMEOUT, shutdown_timeout=0.1), Transport()
+    await runner.setup()
+    assert runner.server is not None
+    protocol = runner.server()
+    protocol.connection_made(transport)
+    yield protocol, transport
+    protocol.connection_lost(None)
+    await runner.cleanup()
+
+
+async def test_a_body_in_a_piece_of_its_own_is_no_head_that_begins() -> None:
+    async with connected() as (protocol, transport):
+        protocol.data_received(HEAD)
+        protocol.data_received(b"body")  # before the handler has begun
+        await asyncio.sleep(2 * HEAD_TIMEOUT)
+
+        assert transport.written.endswith(b"\r\n\r\nbody")
+        assert transport.written.count(b"HTTP/1.") == 1
+        assert not transport.closed
+
+
+async def test_a_head_that_does_not_end_is_refused() -> None:
+    async with connected() as (protocol, transport):
+        protocol.data_received(HEAD[:10])
+        await asyncio.sleep(2 * HEAD_TIMEOUT)
+
+        assert transport.written.startswith(b"HTTP/1.0 408 ")
+        assert transport.closed
+
+
+async def test_a_second_head_is_watched_like_the_first() -> None:
+    async with connected() as (protocol, transport):
+        protocol.data_received(HEAD + b"body")
+        await asyncio.sleep(0.05)
+        protocol.data_received(HEAD[:10])
+        await asyncio.sleep(2 * HEAD_TIMEOUT)
+
+        assert transport.written.count(b"HTTP/1.") == 2
+        assert b"HTTP/1.0 408 " in transport.written
