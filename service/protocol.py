@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http import RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
@@ -79,7 +79,7 @@ class _Protocol(RequestHandler):
     does. Whatever is not as simple as one whole request goes that way nevertheless, and is refused by its handler.
     """
 
-    __slots__ = ("_door", "_head_overdue", "_head_timeout", "_put_off", "_requests")
+    __slots__ = ("_door", "_head_overdue", "_head_timeout", "_last_body", "_put_off", "_requests")
 
     def __init__(
         self, manager: Server, requests: Requests | None, door: Door | None, head_timeout: float, **options: Any
@@ -87,6 +87,8 @@ class _Protocol(RequestHandler):
         super().__init__(manager, **options)
         self._requests = requests
         self._door = door
+        self._last_body: StreamReader = EMPTY_PAYLOAD
+        """Of the last request that came."""
         self._put_off: list[bytes] = []
         """What has come and not been looked at yet."""
         self._head_timeout = head_timeout
@@ -125,7 +127,13 @@ class _Protocol(RequestHandler):
     def _read(self, data: bytes) -> None:
         waiter, idle, queued = self._waiter, self._idle, len(self._messages)
         self._waiter = None  # so that nobody is woken yet
-        super().data_received(data)
+        if self._close and not self._last_body.is_eof():
+            # While aiohttp reads: once the server ends, it would drop even what it is waiting for.
+            forced, self._close, self._force_close = self._force_close, False, False
+            super().data_received(data)
+            self._close, self._force_close = True, forced
+        else:
+            super().data_received(data)
         self._waiter = waiter
         if len(self._messages) == queued:
             if idle and not queued and self._head_overdue is None:
@@ -144,6 +152,7 @@ class _Protocol(RequestHandler):
     def _check_last(self, data: bytes) -> None:
         """End a body of which the rest is no HTTP, instead of waiting for it; and let nothing follow a lost upgrade."""
         message, body = self._messages[-1]
+        self._last_body = body
         if isinstance(message, _ErrInfo):
             self._end_body()
         elif message.upgrade and not self._upgraded and not _is_head(data, message):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from service.runner import Runner
 
@@ -79,3 +80,18 @@ async def test_a_second_head_is_watched_like_the_first() -> None:
 
         assert transport.written.count(b"HTTP/1.") == 2
         assert b"HTTP/1.0 408 " in transport.written
+
+
+async def test_a_body_is_read_to_its_end_though_the_server_ends() -> None:
+    """aiohttp alone reads nothing any more once the server ends, not even the rest of what it waits for."""
+    for moments in (0, 0.05):
+        async with connected() as (protocol, transport):
+            assert isinstance(protocol, RequestHandler)
+            protocol.data_received(HEAD)
+            await asyncio.sleep(moments)  # for the handler to begin, or not
+            protocol.close()
+            protocol.data_received(b"bo")
+            protocol.data_received(b"dy")
+            await asyncio.sleep(0.05)
+
+            assert transport.written.endswith(b"\r\n\r\nbody")
