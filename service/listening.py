@@ -62,6 +62,13 @@ class Site(web.BaseSite):
             listener.close()
             raise
 
+    async def stop(self) -> None:
+        """Listen no more; what has been accepted by then has become connections."""
+        listener = self._server
+        await super().stop()
+        if isinstance(listener, _Listener):
+            await listener.settle()
+
 
 class _Listener:
     """Listening sockets."""
@@ -80,6 +87,10 @@ class _Listener:
         listening.setblocking(False)
         self.sockets.append(listening)
         self._loop.add_reader(listening, self._accept, listening)
+
+    async def settle(self) -> None:
+        """Wait until what has been accepted has become connections."""
+        await asyncio.gather(*self._opening)
 
     def close(self) -> None:
         """Listen no more; what has been accepted goes on."""

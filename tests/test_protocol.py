@@ -95,3 +95,14 @@ async def test_a_body_is_read_to_its_end_though_the_server_ends() -> None:
             await asyncio.sleep(0.05)
 
             assert transport.written.endswith(b"\r\n\r\nbody")
+
+
+async def test_who_was_accepted_just_before_the_end_is_answered() -> None:
+    async with connected() as (protocol, transport):
+        assert isinstance(protocol, RequestHandler)
+        protocol.close()  # before anything has run for this connection
+        protocol.data_received(HEAD + b"body")
+        await asyncio.sleep(0.05)
+
+        assert transport.written.endswith(b"\r\n\r\nbody")
+        assert transport.closed
