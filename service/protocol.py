@@ -128,8 +128,8 @@ class _Protocol(RequestHandler):
         waiter, idle, queued = self._waiter, self._idle, len(self._messages)
         self._waiter = None  # so that nobody is woken yet
         if self._close and (self._request_count == 0 or not self._last_body.is_eof()):
-            # While aiohttp reads: once the server ends, it would drop even what it is waiting for, and what those say who
-            # have just been accepted.
+            # While aiohttp reads: once the server ends, it would drop even what it is waiting for, and what those say
+            # who have just been accepted.
             forced, self._close, self._force_close = self._force_close, False, False
             super().data_received(data)
             self._close, self._force_close = True, forced
