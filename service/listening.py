@@ -63,8 +63,13 @@ class Site(web.BaseSite):
             raise
 
     async def stop(self) -> None:
-        """Listen no more; what has been accepted by then has become connections."""
+        """Listen no more; who waited to be accepted has become a connection.
+
+        To close the socket alone would reset them, request and all.
+        """
         listener = self._server
+        if isinstance(listener, _Listener):
+            listener.accept_all()
         await super().stop()
         if isinstance(listener, _Listener):
             await listener.settle()
@@ -88,6 +93,12 @@ class _Listener:
         self.sockets.append(listening)
         self._loop.add_reader(listening, self._accept, listening)
 
+    def accept_all(self) -> None:
+        """Accept whoever waits."""
+        for listening in self.sockets:
+            while self._accept(listening):
+                pass
+
     async def settle(self) -> None:
         """Wait until what has been accepted has become connections."""
         await asyncio.gather(*self._opening)
@@ -99,16 +110,17 @@ class _Listener:
             listening.close()
         self.sockets.clear()
 
-    def _accept(self, listening: socket.socket) -> None:
+    def _accept(self, listening: socket.socket) -> bool:
+        """Accept some; whether there may be more."""
         for _ in range(MOST_AT_ONCE):
             try:
                 connection, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
+                return False
             except OSError:  # no file or memory is left for another one
                 self._loop.remove_reader(listening)
                 self._loop.call_later(PAUSE, self._go_on, listening)
-                return
+                return False
             if len(self._server.connections) + len(self._opening) >= self._most:
                 connection.close()
                 if self._requests is not None:
@@ -118,6 +130,7 @@ class _Listener:
             opening = self._loop.create_task(self._open(connection))
             self._opening.add(opening)
             opening.add_done_callback(self._opening.discard)
+        return True
 
     def _go_on(self, listening: socket.socket) -> None:
         if listening in self.sockets:

@@ -1,9 +1,6 @@
 """How an application is run behind our own protocol, and ended without a request lost."""
 
 import asyncio
-import os
-import socket
-from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -43,23 +40,9 @@ class Runner(web.AppRunner):
         """Stop listening, answer who had connected before, and end."""
         if self.server:
             for site in [*self.sites]:
-                await self._stop(site, self.server)
+                await site.stop()
             await self._wait_for_first_requests(self.server)
         await super().cleanup()
-
-    async def _stop(self, site: web.BaseSite, server: web.Server) -> None:
-        """Stop listening, and accept all who wait for that: closing the socket would reset them, request and all."""
-        listening = site._server.sockets if site._server else ()  # type: ignore[attr-defined] # noqa: SLF001
-        queues = [socket.socket(fileno=os.dup(one.fileno())) for one in listening]
-        await site.stop()
-        accepted = []
-        for queue in queues:
-            queue.setblocking(False)
-            with queue, suppress(BlockingIOError):
-                while True:
-                    accepted.append(queue.accept()[0])
-        for connection in accepted:
-            await asyncio.get_running_loop().connect_accepted_socket(server, connection)
 
     async def _wait_for_first_requests(self, server: web.Server) -> None:
         """Within the time that requests may take to end."""

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from service.__main__ import main
+from service.listening import Site
 from service.runner import Runner
 
 MODULE: Final = "tests.faults.abrupt"
@@ -18,4 +19,5 @@ def end_nothing(_: Runner) -> None:
 if __name__ == "__main__":
     setattr(Runner, "end_connections", end_nothing)  # noqa: B010 - of the type that they really have
     setattr(Runner, "cleanup", web.AppRunner.cleanup)  # noqa: B010
+    setattr(Site, "stop", web.BaseSite.stop)  # noqa: B010
     main()
