@@ -119,10 +119,11 @@ class _Protocol(RequestHandler):
             self._read(data)
 
     def _go_on(self) -> None:
-        """Look at what was put off."""
+        """Look at what was put off, unless the connection is gone."""
         data = b"".join(self._put_off)
         self._put_off.clear()
-        self._read(data)
+        if self.transport is not None:
+            self._read(data)
 
     def _read(self, data: bytes) -> None:
         waiter, idle, queued = self._waiter, self._idle, len(self._messages)

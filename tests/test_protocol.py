@@ -1,7 +1,7 @@
 """The head of a request may take only so long, and nothing else is taken for one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -106,3 +106,34 @@ async def test_who_was_accepted_just_before_the_end_is_answered() -> None:
 
         assert transport.written.endswith(b"\r\n\r\nbody")
         assert transport.closed
+
+
+class Full:
+    """A door at which there are too many, and whoever comes is looked at later."""
+
+    full = True
+    looks_at_all = False
+
+    def __init__(self) -> None:
+        self.later: list[Callable[[], None]] = []
+
+    def put_off(self, look: Callable[[], None]) -> None:
+        self.later.append(look)
+
+    def left(self, _: object) -> None:
+        pass
+
+
+async def test_who_left_before_they_were_looked_at_holds_up_nobody() -> None:
+    """Those behind them wait for the same look."""
+    async with connected() as (protocol, _):
+        assert isinstance(protocol, RequestHandler)
+        await asyncio.sleep(0)
+        door = Full()
+        setattr(protocol, "_door", door)  # noqa: B010 - of what is asked of one
+        protocol.data_received(HEAD)
+        protocol.close()
+        protocol.connection_lost(None)
+
+        assert len(door.later) == 1
+        door.later[0]()
