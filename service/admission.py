@@ -22,7 +22,7 @@ from service.endpoint import encode
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from service.health import HEALTHZ
 from service.metrics import Requests
-from service.middleware import SERVER, begin, documented, failure, request_id_of, template
+from service.middleware import SERVER, begin, documented, failure, identify, request_id_of, template
 from service.rate_limit import RateLimit, Taken, limit_headers
 from service.settings import Settings
 
@@ -62,7 +62,7 @@ class Refusals:
         self._requests.ended(request.method, template(request), observation, perf_counter() - observation.started)
         self._sum_up(str(observation.reason))
         response = failure(error, observation.request_id, as_200=self._as_200 and documented(request))
-        response.headers.update({"X-Request-Id": observation.request_id, "Server": SERVER})
+        identify(response, observation.request_id)
         return response
 
     def raw_answer(

@@ -80,11 +80,16 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
             current_observation.reset(context)
             requests.active -= 1
             _end(request, observation, requests, log)
-        response.headers[_X_REQUEST_ID] = observation.request_id
-        response.headers[hdrs.SERVER] = SERVER
+        identify(response, observation.request_id)
         return response
 
     return observe
+
+
+def identify(response: web.StreamResponse, request_id: str) -> None:
+    """Name the request in its answer, and not the software that answers."""
+    response.headers[_X_REQUEST_ID] = request_id
+    response.headers[hdrs.SERVER] = SERVER
 
 
 async def _reach(moment: float) -> None:

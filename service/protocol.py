@@ -19,7 +19,7 @@ from aiohttp.web_request import BaseRequest
 from service import errors
 from service.admission import Door
 from service.metrics import Requests
-from service.middleware import SERVER, failure, new_request_id
+from service.middleware import failure, identify, new_request_id
 
 log = structlog.get_logger()
 
@@ -226,7 +226,7 @@ class _Protocol(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("Part of an answer has been sent, so no other can be.")
         answer = failure(error, fields["request_id"])
-        answer.headers.update({"X-Request-Id": fields["request_id"], "Server": SERVER})
+        identify(answer, fields["request_id"])
         answer.force_close()
         return answer
 
