@@ -105,7 +105,7 @@ class Connector:
         return made
 
     async def _connect_to_any(self, options: dict[str, Any]) -> Raw:
-        reasons = []
+        reasons, known = [], self._last_good
         for host in [*self._hosts]:
             try:
                 made: Raw = await asyncpg.connect(
@@ -125,6 +125,10 @@ class Connector:
                 self._put(host, len(self._hosts))
                 raise
             else:
+                if self._last_good not in {known, host}:
+                    # Another attempt has found another server meanwhile: this one may be one that has thawed.
+                    made.terminate()
+                    return await self._connect_to_any(options)
                 await self._settle_on(host)
                 return made
         raise NoServer("; ".join(reasons))

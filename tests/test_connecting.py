@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -247,6 +248,36 @@ async def test_when_it_is_back_all_may_connect_at_once(clock: Clock, servers: Se
 
     assert {type(made) for made in await _at_once(connector)} == {object}
     assert {type(made) for made in await _at_once(connector)} == {object}
+
+
+class Thawing:
+    """asyncpg.connect() to two servers: the first one hangs, and takes connections again once it has thawed."""
+
+    def __init__(self) -> None:
+        self.thawed = asyncio.Event()
+        self.ended: list[str] = []
+
+    async def __call__(self, _: str, host: str, **__: Any) -> Any:
+        if host == "one" and not self.ended:
+            self.ended.append("hangs")
+            await self.thawed.wait()
+        elif host == "one":
+            raise ConnectionRefusedError
+        return SimpleNamespace(host=host, terminate=lambda: self.ended.append(host))
+
+
+async def test_a_server_that_thaws_is_not_taken_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt at it may have begun before another server was found, and succeed after that."""
+    servers, connector = Thawing(), Connector("postgresql://one,two/name")
+    monkeypatch.setattr(asyncpg, "connect", servers)
+
+    early: asyncio.Task[Any] = asyncio.create_task(connector.connect())
+    await asyncio.sleep(0)
+    found: Any = await connector.connect()
+    servers.thawed.set()
+
+    assert (found.host, (await early).host) == ("two", "two")
+    assert servers.ended == ["hangs", "one"]
 
 
 THERE = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)"
