@@ -3,7 +3,7 @@
 # that the system has are used from there.
 set -eu
 cd "$(dirname "$0")/../.."
-packages="etcd-server haproxy iproute2 nftables nginx-light pgbouncer postgresql-15 postgresql-client-15"
+packages="etcd-server haproxy iproute2 nftables nginx-light postgresql-15 postgresql-client-15"
 target=.tools/debian
 
 command -v apt-get >/dev/null || { echo "make: make faults needs a Debian 12 with apt-get." >&2; exit 2; }
