@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -128,10 +127,10 @@ class Frozen(Scenario):
     holds = (4,)
 
     async def make(self, stage: Stage) -> None:
-        stage.postgres.signal(signal.SIGSTOP)
+        stage.postgres.freeze()
 
     async def mend(self, stage: Stage) -> None:
-        stage.postgres.signal(signal.SIGCONT)
+        stage.postgres.thaw()
 
 
 class DiskFull(Scenario):

@@ -19,8 +19,8 @@ from tests.faults import abrupt
 from tests.faults.fault import Fault, Seen
 from tests.faults.pair import FAST
 from tests.faults.proxies import haproxy, nginx
+from tests.faults.victims import Replica
 from tests.faults.writers import Writers
-from tests.process.running import Service, free_port, running_service
 
 WRITERS: Final = 16
 READERS: Final = 2
@@ -44,32 +44,19 @@ class How:
     """Between a client's requests."""
 
 
-class Replica:
-    """A process of the service at an address of its own, which may be replaced by another."""
-
-    def __init__(self, directory: Path, dsn: str, how: How) -> None:
-        self.port = free_port()
-        settings = {"HTTP_PORT": str(self.port), "SHUTDOWN_DELAY": how.delay}
-        self._start = partial(running_service, directory, dsn, module=how.module, **settings)
-        self._running = ExitStack()
-        self._service: Service | None = None
-
-    def start(self) -> None:
-        self._service = self._running.enter_context(self._start())
+class Replaced(Replica):
+    """One that is replaced by another at its address."""
 
     async def replace(self) -> None:
         """Let it end, start another, and wait until the proxy sends requests there."""
-        assert self._service
-        self._service.process.terminate()
-        await asyncio.to_thread(self._service.process.wait, PATIENCE)
-        self.end()
+        assert self.service
+        self.service.process.terminate()
+        await asyncio.to_thread(self.service.process.wait, PATIENCE)
+        self.stop()
         await asyncio.to_thread(self.start)
         async with asyncio.timeout(PATIENCE):
-            while b'"event":"request"' not in self._service.log.read_bytes().replace(b"/healthz", b""):  # noqa: ASYNC110 - another process's
+            while b'"event":"request"' not in self.service.log.read_bytes().replace(b"/healthz", b""):  # noqa: ASYNC110 - another process's
                 await asyncio.sleep(0.02)
-
-    def end(self) -> None:
-        self._running.close()
 
 
 class Readers:
@@ -105,11 +92,11 @@ async def _run(proxy: Proxy, directory: Path, dsn: str, times: int, how: How) ->
     raw = await asyncpg.connect(dsn)
     writers = await Writers.create(raw, how.writers)
     serving = dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
-    replicas = [Replica(directory, serving, how) for _ in range(2)]
+    replicas = [Replaced(directory, serving, module=how.module, SHUTDOWN_DELAY=how.delay) for _ in range(2)]
     readers, until = Readers(writers), asyncio.Event()
     with ExitStack() as stack:
         for replica in replicas:
-            stack.callback(replica.end)
+            stack.callback(replica.stop)
             replica.start()
         api = stack.enter_context(proxy(directory, [replica.port for replica in replicas]))
         load = asyncio.gather(writers.write(lambda: api, until, how.pause), readers.read(api, until, how))

@@ -82,7 +82,7 @@ async def load(directory: Path, *, synchronous: bool = True, module: str = "serv
 
 async def _fail_over_behind(made: Load) -> None:
     """Kill the primary when it has worked on while the standby did not."""
-    made.standby.end()
+    made.standby.stop()
     await asyncio.sleep(0.3)
     made.primary.kill()
     made.standby.start()
@@ -148,7 +148,7 @@ async def test_a_write_that_was_given_up_stays_unseen_until_the_standby_has_it(
     with primary_and_standby(tmp_path) as (primary, standby):
         raw = await asyncpg.connect(primary.dsn)
         await raw.execute("CREATE TABLE made (id int)")
-        standby.end()
+        standby.stop()
         async with open_database(primary.dsn, replace(settings, statement_timeout=0.1)) as database:
             with pytest.raises(DeadlineExceeded):  # after a second
                 await _write(database)

@@ -27,7 +27,10 @@ class Postgres:
     """
 
     def __init__(self, directory: Path, *options: str) -> None:
-        self._server = Server(find_programs(), directory.absolute(), options, DATABASE, SERVICE_ROLE)
+        self.directory = directory.absolute()
+        self.programs = find_programs()
+        make_data_directory(self.directory, self.programs.owner)
+        self._server = Server(self.programs, self.directory, options, DATABASE, SERVICE_ROLE)
         self._process: Popen[bytes] | None = None
         self.dsn = ""
         """For the superuser; the same after each start."""
@@ -38,10 +41,9 @@ class Postgres:
 
     @property
     def log(self) -> str:
-        return (self._server.directory / "postgres.log").read_text()
+        return (self.directory / "postgres.log").read_text()
 
     def start(self) -> None:
-        make_data_directory(self._server.directory, self._server.programs.owner)
         self._process = self._server.start()
         self.dsn = self._server.dsn
 
@@ -66,13 +68,20 @@ class Postgres:
                 process.send_signal(number)
         return processes
 
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
     def ended(self) -> bool:
         """Whether it has ended, by itself or not."""
         return self._process is None or self._process.poll() is not None
 
     def stop(self) -> None:
-        """A fast shutdown, if it runs."""
+        """A fast shutdown, if it runs, frozen or not."""
         if self._process is not None and not self.ended():
+            self.thaw()
             self._server.end(self._process)
 
 
@@ -88,8 +97,12 @@ class Replica:
         self.service: Service | None = None
 
     @property
+    def port(self) -> int:
+        return int(self._settings["HTTP_PORT"])
+
+    @property
     def api(self) -> str:
-        return f"http://127.0.0.1:{self._settings['HTTP_PORT']}"
+        return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         self._running = running_service(
