@@ -3,13 +3,16 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from service.database import timed
 from service.metrics import SECONDS, SHARERS, Histogram
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+
+EVEN: Final = 16
+"""Questions that are taken together in any case."""
 
 
 class Together(Generic[Question, Answer]):
@@ -41,6 +44,8 @@ class Together(Generic[Question, Answer]):
         self.durations = Histogram(SECONDS)
         """How long each batch took."""
         self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
+        self._last = 0
+        """How many the last batch was of."""
         self._answering: asyncio.Task[None] | None = None
 
     def ask(self, question: Question) -> "asyncio.Future[Answer]":
@@ -72,17 +77,24 @@ class Together(Generic[Question, Answer]):
             self._answering = None
 
     def _take(self) -> "list[tuple[Question, asyncio.Future[Answer]]]":
-        """The next batch, without those who have left."""
+        """The next batch, without those who have left.
+
+        It is as large as the last one, and half of what is more. Those who are answered by one batch mostly ask again
+        during the next: were it all who wait, a large batch and a small one would take turns for ever, and while the
+        large one is under way, the few of the small one are soon done with, and nothing is left to do.
+        """
         waiting = [(question, future) for question, future in self._waiting if not future.done()]
+        most = min(self._most, max(EVEN, (len(waiting) + self._last + 1) // 2))
         if self._apart is None:
-            batch, self._waiting = waiting[: self._most], waiting[self._most :]
-            return batch
-        batch, self._waiting, keys = [], [], set()
-        for question, future in waiting:
-            key = self._apart(question)
-            if len(batch) < self._most and key not in keys:
-                batch.append((question, future))
-                keys.add(key)
-            else:
-                self._waiting.append((question, future))
+            batch, self._waiting = waiting[:most], waiting[most:]
+        else:
+            batch, self._waiting, keys = [], [], set()
+            for question, future in waiting:
+                key = self._apart(question)
+                if len(batch) < most and key not in keys:
+                    batch.append((question, future))
+                    keys.add(key)
+                else:
+                    self._waiting.append((question, future))
+        self._last = len(batch)
         return batch

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -28,6 +29,25 @@ async def test_a_batch_has_a_limit() -> None:
 
     assert await asyncio.gather(*map(together.ask, "abcde")) == [*"abcde"]
     assert echo.batches == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_batches_become_equally_large() -> None:
+    echo = Echo()
+    together = Together(echo, most=500)
+    asking = [asyncio.ensure_future(_ask_again_and_again(together, times=8))]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the first is being answered: the others will be those who wait
+    asking += [asyncio.ensure_future(_ask_again_and_again(together, times=8)) for _ in range(99)]
+    await asyncio.gather(*asking)
+
+    sizes = [len(batch) for batch in echo.batches]
+    assert sizes[:2] == [1, 50]
+    assert all(abs(one - next_one) <= 1 for one, next_one in pairwise(sizes[2:8]))
+
+
+async def _ask_again_and_again(together: Together[str, str], times: int) -> None:
+    for _ in range(times):
+        await together.ask("a")
 
 
 async def test_those_that_must_be_apart_go_in_turn() -> None:
