@@ -12,7 +12,7 @@ from service.conditions import entity_tag, expectation, not_modified
 from service.database import Database
 from service.job_updates import JobUpdates
 from service.kept import Kept
-from service.observation import observed
+from service.observation import Observation, observed
 from service.pagination import Pages
 from service.reading import Reader
 from service.repositories.audit import Actor
@@ -48,7 +48,10 @@ class Endpoints:
         reader, only_reads = Reader(route.request()), route.only_reads
 
         async def handle(request: web.Request) -> web.Response:
-            known = await self._known(request, route)
+            observation = observed()
+            observation.route = route.path
+            known = await self.authentication.authenticate(request.headers.get(hdrs.AUTHORIZATION))
+            self._note(observation, known)
             may_keep = route.kept and "?" not in request.raw_path
             if may_keep:
                 kept = self._kept(request, known)
@@ -66,13 +69,10 @@ class Endpoints:
 
         return handle
 
-    async def _known(self, request: web.Request, route: Route) -> Known:
-        observation = observed()
-        observation.route = route.path
-        known = await self.authentication.authenticate(request.headers.get(hdrs.AUTHORIZATION))
-        observation.organization_id, observation.user_id = known.caller.organization_id, known.caller.user_id
+    def _note(self, observation: Observation, known: Known) -> None:
+        caller = known.caller
+        observation.organization_id, observation.user_id = caller.organization_id, caller.user_id
         self._token_use.note(known)
-        return known
 
     def _call(self, request: web.Request, route: Route, known: Known) -> Call:
         caller = known.caller
@@ -98,7 +98,8 @@ def _readable(request: web.Request, answer: Readable) -> web.Response:
     headers = {hdrs.ETAG: answer.tag, hdrs.CACHE_CONTROL: "private, no-cache"}
     if not_modified(request, answer.tag):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=answer.body, headers=headers, content_type="application/json")
+    headers[hdrs.CONTENT_TYPE] = "application/json"
+    return web.Response(body=answer.body, headers=headers)
 
 
 def _changed(request: web.Request, route: Route, result: Any) -> web.Response:

@@ -7,6 +7,7 @@ many of them gives them as one mapping, `fields`: structlog copies keywords four
 import asyncio
 import logging
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
@@ -54,27 +55,28 @@ class _Lines:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._waiting = False
+        self._lines: list[bytes] = []
 
     def msg(self, line: bytes) -> None:
         """Write one line."""
-        with suppress(OSError):
-            self._file.write(line + b"\n")
-        if self._waiting:
-            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # of a command, or of a thread
-            self._flush()
-        else:
-            self._waiting = True
+            self._write([line])
+            return
+        if not self._lines:
             loop.call_soon(self._flush)
+        self._lines.append(line)
 
     debug = info = warning = error = critical = exception = msg
 
     def _flush(self) -> None:
-        self._waiting = False
+        lines, self._lines = self._lines, []
+        self._write(lines)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
         with suppress(OSError):
+            self._file.write(b"\n".join(lines) + b"\n")
             self._file.flush()
 
 

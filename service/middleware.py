@@ -42,34 +42,25 @@ _DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.do
 def observe_requests(settings: Settings, requests: Requests) -> Middleware:
     """The one middleware."""
     deadlines = Deadlines(settings.request_timeout)
-    log = structlog.get_logger().bind()  # once: each use of one that is not bound yet costs as much as a line
-
-    async def answer(request: web.Request, handler: Handler, observation: Observation) -> web.StreamResponse:
-        """The handler's answer; or the failure's, whatever it was."""
-        deadline = deadlines.begin()
-        try:
-            with deadline:
-                response = await handler(request)
-        except Exception as exception:
-            error = as_service_error(exception, observation)
-            if isinstance(error, errors.NotFound):
-                await _reach(deadline.begun + NOT_FOUND_TIME)
-            observation.failed(error, exception)
-            as_200 = settings.v1_errors_as_200 and documented(request)
-            response = failure(error, observation.request_id, as_200=as_200)
-            if observation.receiving:
-                response.force_close()  # nobody knows where the next request would begin
-            return response
-        observation.status = response.status
-        return response
+    ended = _Ended(requests)
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         observation = begin(request)
         context = current_observation.set(observation)
         requests.active += 1
+        deadline = deadlines.begin()
         try:
-            response = await answer(request, handler, observation)
+            try:
+                with deadline:
+                    response = await handler(request)
+                observation.status = response.status
+            except Exception as exception:
+                error = as_service_error(exception, observation)
+                if isinstance(error, errors.NotFound):
+                    await _reach(deadline.begun + NOT_FOUND_TIME)
+                observation.failed(error, exception)
+                response = failed(request, observation, error)
             transport = request.transport
             if transport is None or transport.is_closing():
                 observation.client_left()
@@ -79,11 +70,42 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
         finally:
             current_observation.reset(context)
             requests.active -= 1
-            _end(request, observation, requests, log)
+            ended.note(request, observation)
         identify(response, observation.request_id)
         return response
 
+    def failed(request: web.Request, observation: Observation, error: errors.ServiceError) -> web.Response:
+        as_200 = settings.v1_errors_as_200 and documented(request)
+        response = failure(error, observation.request_id, as_200=as_200)
+        if observation.receiving:
+            response.force_close()  # nobody knows where the next request would begin
+        return response
+
     return observe
+
+
+class _Ended:
+    """Counts the requests that have ended, and writes their lines: those of one turn of the event loop together.
+
+    One after the other takes half the time that each takes right after its answer, where this code has first to come
+    back into the processor's caches.
+    """
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._log = structlog.get_logger().bind()  # once: each use of one not bound yet costs as much as a line
+        self._noted: list[tuple[web.Request, Observation, float]] = []
+
+    def note(self, request: web.Request, observation: Observation) -> None:
+        """A request ends now."""
+        if not self._noted:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._noted.append((request, observation, perf_counter()))
+
+    def _write(self) -> None:
+        noted, self._noted = self._noted, []
+        for request, observation, ended in noted:
+            _end(request, observation, ended - observation.started, self._requests, self._log)
 
 
 def identify(response: web.StreamResponse, request_id: str) -> None:
@@ -156,9 +178,11 @@ def template(request: web.Request) -> str:
     return resource.canonical if resource else "unmatched"
 
 
-def _end(request: web.Request, observation: Observation, requests: Requests, log: FilteringBoundLogger) -> None:
-    """Count the request, and write its line."""
-    route, seconds = observation.route or template(request), perf_counter() - observation.started
+def _end(
+    request: web.Request, observation: Observation, seconds: float, requests: Requests, log: FilteringBoundLogger
+) -> None:
+    """Count a request that took so many seconds, and write its line."""
+    route = observation.route or template(request)
     requests.ended(request.method, route, observation, seconds)
     fields = {
         "method": request.method,

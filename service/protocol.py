@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -32,7 +32,13 @@ def understood(
 ) -> Callable[[BaseRequest], Awaitable[web.StreamResponse]]:
     """The application's handler, for what is in a version of HTTP that is spoken here, and expects nothing special."""
 
-    async def handle(request: BaseRequest) -> web.StreamResponse:
+    def handle(request: BaseRequest) -> Awaitable[web.StreamResponse]:
+        """No coroutine, as each request would pay for it."""
+        if request.version in _SPOKEN and hdrs.EXPECT not in request.headers:
+            return handler(request)
+        return look_twice(request)
+
+    async def look_twice(request: BaseRequest) -> web.StreamResponse:
         if request.version not in _SPOKEN:
             return request.protocol.handle_error(request, 400)
         try:

@@ -98,6 +98,7 @@ async def test_the_json_line_of_a_fault_is_one_line(monkeypatch: pytest.MonkeyPa
     try:
         configure_logs(replace(settings, log_format="json"))
         structlog.get_logger().error("request", exc_info=ZeroDivisionError("x"))
+        await asyncio.sleep(0)
     finally:
         structlog.reset_defaults()
 
