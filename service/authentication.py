@@ -1,5 +1,6 @@
 """Bearer token → who is calling, as RFC 6750 has it."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from service.database import Database, timed
+from service.database import Database, HeldConnection, timed
 from service.deadline import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.permissions import Holder
@@ -19,6 +20,10 @@ OPERATOR: Final = UUID(int=0)
 
 MOST_TOGETHER: Final = 500
 """Tokens in one question."""
+TURNS: Final = 3
+"""Of the event loop, from a request's arrival until it has asked. Those who come together with an answer are given
+them, to share the next question, which goes out before those who were answered are served. Else hardly anybody would
+be in it, all the others would wait for the one after that, and the processor with them."""
 
 
 @dataclass(slots=True)
@@ -70,7 +75,8 @@ class Authentication:
         """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
         self._database = database
         self._deadlines = Deadlines(timeout)
-        self.asked: Together[bytes, Known | None] = Together(self._find, most=MOST_TOGETHER)
+        self._held = HeldConnection(database)
+        self.asked: Together[bytes, Known | None] = Together(self._find, most=MOST_TOGETHER, rest=self._held.give_back)
 
     async def authenticate(self, authorization: str | None) -> Known:
         """Who is calling by the token in an Authorization header.
@@ -88,7 +94,7 @@ class Authentication:
 
     async def _find(self, digests: Sequence[bytes]) -> list[Known | None]:
         async def find() -> list[tokens.ActiveToken]:
-            async with self._database.connection() as connection:
+            async with self._held as connection:
                 return await tokens.find_active(connection, digests)
 
         try:
@@ -98,6 +104,8 @@ class Authentication:
             raise Unavailable(
                 "The database did not say in time who is calling; try again.", reason="unanswered"
             ) from error
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         known = {row.digest: _known(row) for row in found}
         return [known.get(digest) for digest in digests]
 

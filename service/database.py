@@ -117,6 +117,8 @@ class Database:
         """Of statements, by name."""
         self.retries = Counter(conflict=0, connection_lost=0)
         """Operations run again, by reason."""
+        self.expired = 0
+        """How often all connections of the time were no longer to be used."""
 
     def pool_size(self) -> PoolSize:
         """The pool's connections now."""
@@ -125,6 +127,7 @@ class Database:
 
     async def expire(self) -> None:
         """Use none of the present connections again: those in use end with what they are used for, the others now."""
+        self.expired += 1
         await self._pool.expire_connections()
         # asyncpg has no public way to end idle ones, and keeps them until they are next asked for.
         holders: Any = self._pool._holders  # type: ignore[attr-defined] # noqa: SLF001
@@ -244,6 +247,45 @@ class _Lent:
 
     async def __aexit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
         await self._database.give_back(self._raw, error)
+
+
+class HeldConnection:
+    """A connection for units of work that follow one another, until `give_back` or somebody else waits for one.
+
+    To take one from the pool and to give it back costs as much as a small statement, and turns of the event loop.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._raw: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
+        self._expired = 0
+
+    async def __aenter__(self) -> Connection:
+        if self._raw is None or not self._usable(self._raw):
+            await self.give_back()
+            self._raw = await self._database.acquire()
+            self._expired = self._database.expired
+        return self._database.connection_type(self._raw, self._database.durations)
+
+    async def __aexit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
+        if error is not None or self._database.waiting:
+            await self._give_back(error)
+
+    def _usable(self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
+        try:
+            return self._expired == self._database.expired and not raw.is_closed()
+        except postgres.InterfaceError:  # asyncpg has taken it back when it saw that it is gone
+            return False
+
+    async def give_back(self) -> None:
+        """Nobody has anything to do with it now."""
+        with suppress(postgres.PostgresError, postgres.InterfaceError, OSError, TimeoutError):
+            await self._give_back(None)  # if that fails, asyncpg ends the connection, and nothing is lost
+
+    async def _give_back(self, error: BaseException | None) -> None:
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            await self._database.give_back(raw, error)
 
 
 async def _keep_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:

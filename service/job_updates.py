@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from service.authentication import Known
-from service.database import Database, timed
+from service.database import Database, HeldConnection, timed
 from service.kept import Kept
 from service.permissions import Role, executable_pipelines, premise_of_update
 from service.repositories import jobs, pipelines
@@ -44,8 +44,12 @@ class JobUpdates:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._executable: Kept[Executable] = Kept(MOST_KEPT)
+        self._held = HeldConnection(database)
         self.asked: Together[Update, list[str] | None] = Together(
-            self._update, most=MOST_TOGETHER, apart=lambda update: (update.organization_id, update.job_id)
+            self._update,
+            most=MOST_TOGETHER,
+            apart=lambda update: (update.organization_id, update.job_id),
+            rest=self._held.give_back,
         )
 
     async def update(self, known: Known, actor: Actor, job_id: str, wanted: Sequence[UUID]) -> list[str] | None:
@@ -92,7 +96,7 @@ class JobUpdates:
 
     async def _update(self, updates: Sequence[Update]) -> Sequence[list[str] | None]:
         async def update() -> Sequence[list[str] | None]:
-            async with self._database.connection() as connection:
+            async with self._held as connection:
                 return await jobs.update_each(connection, updates)
 
         return await self._database.run(update, only_reads=False)

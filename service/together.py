@@ -28,6 +28,7 @@ class Together(Generic[Question, Answer]):
         *,
         most: int,
         apart: Callable[[Question], Hashable] | None = None,
+        rest: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Ask by a function that gives as many answers as it is given questions, in their order.
 
@@ -35,10 +36,12 @@ class Together(Generic[Question, Answer]):
             answer: has a deadline of its own.
             most: questions in one batch.
             apart: questions for which it gives the same go in turn, in different batches.
+            rest: called each time that nobody waits any more.
         """
         self._answer = answer
         self._most = most
         self._apart = apart
+        self._rest = rest
         self.sharers = Histogram(SHARERS)
         """How many questions shared each batch."""
         self.durations = Histogram(SECONDS)
@@ -60,21 +63,27 @@ class Together(Generic[Question, Answer]):
     async def _answer_all(self) -> None:
         """One batch after the other, for as long as anybody waits."""
         try:
-            while batch := self._take():
-                self.sharers.observe(len(batch))
-                try:
-                    with timed(self.durations):
-                        answers = await self._answer([question for question, _ in batch])
-                except Exception as error:
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error)
-                else:
-                    for (_, future), answer in zip(batch, answers, strict=True):
-                        if not future.done():
-                            future.set_result(answer)
+            while self._waiting:
+                while batch := self._take():
+                    await self._answer_batch(batch)
+                if self._rest is not None:
+                    await self._rest()
         finally:
             self._answering = None
+
+    async def _answer_batch(self, batch: "list[tuple[Question, asyncio.Future[Answer]]]") -> None:
+        self.sharers.observe(len(batch))
+        try:
+            with timed(self.durations):
+                answers = await self._answer([question for question, _ in batch])
+        except Exception as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
 
     def _take(self) -> "list[tuple[Question, asyncio.Future[Answer]]]":
         """The next batch, without those who have left.

@@ -131,7 +131,7 @@ class TracedTogether(Together[Question, Answer]):
 
     def __init__(self, name: str, together: Together[Question, Answer], tracer: Tracer) -> None:
         """In the place of one that nobody has asked yet."""
-        super().__init__(together._answer, most=together._most, apart=together._apart)  # noqa: SLF001 - of its own kind
+        super().__init__(together._answer, most=together._most, apart=together._apart, rest=together._rest)  # noqa: SLF001 - of its own kind
         self._name = name
         self._tracer = tracer
         self._spans: WeakKeyDictionary[asyncio.Future[Answer], Span] = WeakKeyDictionary()

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 import service
-from service.database import PEER_TIMEOUT, Database, open_database
+from service.database import PEER_TIMEOUT, Database, HeldConnection, open_database
 from service.database_errors import ConnectionLost
 from service.deadline import Deadlines
 from service.embedded import DATABASE, SERVICE_ROLE
@@ -128,6 +128,67 @@ class Flaky:
 
 CONFLICT = asyncpg.DeadlockDetectedError("deadlock detected")
 LOST = ConnectionLost("gone")
+
+
+async def test_a_held_connection_stays_until_it_is_given_back(single: Database) -> None:
+    held = HeldConnection(single)
+    for _ in range(2):
+        async with held as connection:
+            await connection.execute("test", "SELECT 1")
+        assert single.pool_size().used == 1
+
+    await held.give_back()
+    await held.give_back()  # of nothing
+
+    assert single.pool_size().used == 0
+
+
+async def test_a_held_connection_is_let_go_for_those_who_wait(single: Database) -> None:
+    held = HeldConnection(single)
+    async with held:
+        waiting = asyncio.create_task(value(single, "SELECT 1"))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+
+    assert await waiting == 1
+
+
+async def test_a_held_connection_does_not_outlast_those_that_expire(database: Database) -> None:
+    held = HeldConnection(database)
+    async with held as connection:
+        before = await connection.row("test", "SELECT pg_backend_pid()")
+    await database.expire()
+    async with held as connection:
+        after = await connection.row("test", "SELECT pg_backend_pid()")
+    await held.give_back()
+
+    assert before != after
+
+
+async def test_a_held_connection_that_the_server_ended_is_followed_by_another(single: Database, raw: Raw) -> None:
+    held = HeldConnection(single)
+    async with held as connection:
+        row = await connection.row("test", "SELECT pg_backend_pid()")
+    assert row is not None
+    await raw.execute("SELECT pg_terminate_backend($1)", row[0])
+    await asyncio.sleep(0.1)
+
+    async with held as connection:
+        assert await connection.row("test", "SELECT 1")
+    await held.give_back()
+
+
+async def test_a_held_connection_that_fails_is_followed_by_another(single: Database) -> None:
+    held = HeldConnection(single)
+    with pytest.raises(DeadlineExceeded):
+        async with held as connection:
+            await connection.execute("test", "SELECT pg_sleep(5)")
+
+    async with held as connection:
+        row = await connection.row("test", "SELECT 1")
+    await held.give_back()
+    assert row is not None
+    assert row[0] == 1
 
 
 async def test_run_decides_again_after_a_conflict(single: Database) -> None:
