@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from service.authentication import Caller, Known
 from service.database import Database
 from service.job_updates import JobUpdates
+from service.listings import Listings
 from service.pagination import Pages
 from service.repositories.audit import Actor
 
@@ -29,6 +30,7 @@ class Shared(NamedTuple):
     """By what a call can share statements with those that wait at the same moment."""
 
     known: Known
+    listings: Listings
     job_updates: JobUpdates
 
 

@@ -36,6 +36,14 @@ KEEPALIVE: Final = 5
 """Seconds after which the other end of an idle connection is asked whether it is there."""
 STATEMENTS_KEPT: Final = 100
 """Statements that a connection keeps prepared."""
+RELEASE_FAILURES: Final = (
+    postgres.PostgresError,
+    postgres.InterfaceError,
+    postgres.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What asyncpg may raise of a connection that is given back to the pool."""
 ATTEMPTS: Final = 3
 """How often an operation is tried when another change, or a lost connection, came between."""
 
@@ -279,8 +287,9 @@ class HeldConnection:
 
     async def give_back(self) -> None:
         """Nobody has anything to do with it now."""
-        with suppress(postgres.PostgresError, postgres.InterfaceError, OSError, TimeoutError):
-            await self._give_back(None)  # if that fails, asyncpg ends the connection, and nothing is lost
+        # If that fails, asyncpg ends the connection, or the pool has ended meanwhile, and nothing is lost.
+        with suppress(*RELEASE_FAILURES):
+            await self._give_back(None)
 
     async def _give_back(self, error: BaseException | None) -> None:
         raw, self._raw = self._raw, None

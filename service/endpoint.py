@@ -12,6 +12,7 @@ from service.conditions import entity_tag, expectation, not_modified
 from service.database import Database
 from service.job_updates import JobUpdates
 from service.kept import Kept
+from service.listings import Listings
 from service.observation import Observation, observed
 from service.pagination import Pages
 from service.reading import Reader
@@ -41,7 +42,8 @@ class Endpoints:
         self._token_use = token_use
         self.authentication = Authentication(database, settings.statement_timeout)
         self.answers: Kept[Readable] = Kept(MOST_KEPT)
-        self.job_updates = JobUpdates(database)
+        self.listings = Listings(database)
+        self.job_updates = JobUpdates(database, self.listings)
 
     def of(self, route: Route) -> Handler:
         """The handler of one row."""
@@ -77,7 +79,7 @@ class Endpoints:
     def _call(self, request: web.Request, route: Route, known: Known) -> Call:
         caller = known.caller
         actor = Actor(caller.username, caller.user_id, caller.token_id, observed().request_id)
-        shared = Shared(known, self.job_updates)
+        shared = Shared(known, self.listings, self.job_updates)
         expect = expectation(request, route, encode)
         return Call(caller, actor, self._database, Pages(known.digest), expect, shared)
 

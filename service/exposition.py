@@ -64,6 +64,7 @@ class _Parts(Collector):
         yield from _requests(self._app[REQUESTS])
         endpoints = self._app[ENDPOINTS]
         yield from _shared("read", "question who is calling", endpoints.authentication.asked)
+        yield from _shared("list", "reading of lists that are not in memory", endpoints.listings.asked)
         yield from _shared("update", "update of jobs", endpoints.job_updates.asked)
         yield from _kept(endpoints.answers)
         yield from _database(self._app[DATABASE])

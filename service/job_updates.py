@@ -8,8 +8,9 @@ from uuid import UUID
 from service.authentication import Known
 from service.database import Database, HeldConnection, timed
 from service.kept import Kept
+from service.listings import Listings
 from service.permissions import Role, executable_pipelines, premise_of_update
-from service.repositories import jobs, pipelines
+from service.repositories import jobs
 from service.repositories.audit import Actor
 from service.repositories.jobs import Update
 from service.repositories.revisions import AsOf
@@ -41,8 +42,9 @@ class JobUpdates:
     Two updates of one job go in turn.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, listings: Listings) -> None:
         self._database = database
+        self._listings = listings
         self._executable: Kept[Executable] = Kept(MOST_KEPT)
         self._held = HeldConnection(database)
         self.asked: Together[Update, list[str] | None] = Together(
@@ -83,11 +85,7 @@ class JobUpdates:
         if kept is not None:
             return kept
 
-        async def list_granted() -> pipelines.Listing:
-            async with self._database.connection() as connection:
-                return await pipelines.list_granted(connection, caller.organization_id, caller.user_id)
-
-        listing = await self._database.run(list_granted, only_reads=True)
+        listing = await self._database.run(lambda: self._listings.granted_to(caller), only_reads=True)
         found = executable_pipelines(caller, {pipeline.id: pipeline.granted for pipeline in listing.pipelines})
         within = _array(found if len(found) <= MOST_WITHIN else ())
         executable = Executable(found, within, listing.as_of)

@@ -68,6 +68,7 @@ def trace_application(app: web.Application, provider: TracerProvider) -> None:
     app.middlewares.append(_note_span)
     app[DATABASE].connection_type = partial(TracedConnection, tracer)
     endpoints.authentication.asked = TracedTogether("shared read", endpoints.authentication.asked, tracer)
+    endpoints.listings.asked = TracedTogether("shared list", endpoints.listings.asked, tracer)
     endpoints.job_updates.asked = TracedTogether("shared update", endpoints.job_updates.asked, tracer)
 
 

@@ -76,9 +76,10 @@ async def test_a_request_its_shared_read_and_its_statements(traced: Traced, worl
         (request, None),
         ("shared read", request),
         (STATEMENT, "shared read"),
-        ("pipelines.list_granted", request),
+        ("shared list", request),
+        ("pipelines.list_granted_each", "shared list"),
     ]
-    span, statement = traced.one(request), traced.one("pipelines.list_granted")
+    span, statement = traced.one(request), traced.one("pipelines.list_granted_each")
     assert (span.kind, statement.kind) == (SpanKind.SERVER, SpanKind.CLIENT)
     assert dict(span.attributes or {}) == {
         "http.request.method": "GET",
@@ -90,7 +91,7 @@ async def test_a_request_its_shared_read_and_its_statements(traced: Traced, worl
     }
     assert dict(statement.attributes or {}) == {
         "db.system.name": "postgresql",
-        "db.query.summary": "pipelines.list_granted",
+        "db.query.summary": "pipelines.list_granted_each",
     }
 
 
@@ -194,7 +195,7 @@ async def test_a_fault_is_an_error(traced: Traced, world: World, monkeypatch: py
         raise RuntimeError("secret")
 
     ada = await world.user()
-    monkeypatch.setattr(pipelines, "list_granted", fail)
+    monkeypatch.setattr(pipelines, "list_granted_each", fail)
 
     await traced.client.get(LIST, headers=ada.headers)
 

@@ -1,7 +1,7 @@
 """Operations on pipelines."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.authentication import OPERATOR, Caller
@@ -35,6 +35,9 @@ from service.schemas.pipelines import (
     WholePipeline,
 )
 
+READABLE: Final = Filters(holding=READ)
+"""All that may be read."""
+
 
 async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessiblePipeline]:
     """Every pipeline that the caller may read and that fits the filters, by name, then id."""
@@ -42,9 +45,12 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
     filters = _filters(call, request)
     if filters is None:
         return Page([])
-    listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
-    async with call.database.connection() as connection:
-        found = await listing(connection, caller.organization_id, caller.user_id, filters)
+    if caller.role is Role.MEMBER and filters == READABLE and call.shared is not None:
+        found = await call.shared.listings.granted_to(caller)
+    else:
+        listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
+        async with call.database.connection() as connection:
+            found = await listing(connection, caller.organization_id, caller.user_id, filters)
     return call.pages.cut(request, readable(caller, found.pipelines), sort_key, as_of=found.as_of)
 
 

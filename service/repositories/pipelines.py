@@ -76,17 +76,23 @@ class Filters:
 
 EVERYTHING: Final = Filters()
 
-CONCERNING: Final = """
-    SELECT ug.pipeline_id, ug.access, ug.expires_at
-    FROM user_grants ug
-    WHERE ug.organization_id = $1 AND ug.user_id = $2
-    UNION ALL
-    SELECT gg.pipeline_id, gg.access, gg.expires_at
-    FROM memberships m
-    JOIN group_grants gg ON gg.organization_id = m.organization_id AND gg.group_id = m.group_id
-    WHERE m.organization_id = $1 AND m.user_id = $2
-"""
-"""The grants to user $2 of organization $1 and to their groups, also what has expired."""
+
+def _concerning(organization_id: str, user_id: str) -> str:
+    """The grants to a user and to their groups, also what has expired; who it is, as SQL says it."""
+    return f"""
+        SELECT ug.pipeline_id, ug.access, ug.expires_at
+        FROM user_grants ug
+        WHERE ug.organization_id = {organization_id} AND ug.user_id = {user_id}
+        UNION ALL
+        SELECT gg.pipeline_id, gg.access, gg.expires_at
+        FROM memberships m
+        JOIN group_grants gg ON gg.organization_id = m.organization_id AND gg.group_id = m.group_id
+        WHERE m.organization_id = {organization_id} AND m.user_id = {user_id}
+    """
+
+
+CONCERNING: Final = _concerning("$1", "$2")
+"""The same of user $2 of organization $1."""
 
 GRANTED: Final = f"""
     SELECT g.pipeline_id, bit_or(g.access) AS access, min(g.expires_at) AS expires_at
@@ -151,6 +157,46 @@ async def list_granted(
         filters.limit,
     )
     return _listing(rows)
+
+
+MANY: Final = 500
+"""Grants of one user beyond which they are not read together with others, who would have to wait for them."""
+
+LIST_GRANTED_EACH: Final = f"""
+    SELECT asked.number, {revisions.OF_USER} AS revisions, listed.*
+    FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) -- in a SELECT, so that it is not planned anew for each length
+         WITH ORDINALITY AS asked (organization_id, user_id, number)
+    JOIN users u ON u.organization_id = asked.organization_id AND u.id = asked.user_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(row.grants), 0) <= {MANY} AS whole, min(row.expires_at) AS expires_at,
+               array_agg(row.id) AS ids, array_agg(row.name) AS names, array_agg(row.access) AS accesses
+        FROM (
+            SELECT p.id, p.name, granted.access, granted.expires_at, granted.grants
+            FROM (
+                SELECT g.pipeline_id, bit_or(g.access) AS access, min(g.expires_at) AS expires_at, count(*) AS grants
+                FROM (
+                    SELECT c.pipeline_id, c.access, c.expires_at
+                    FROM ({_concerning("u.organization_id", "u.id")}) c
+                    WHERE c.expires_at IS NULL OR c.expires_at > now()
+                    LIMIT {MANY + 1}
+                ) g
+                GROUP BY g.pipeline_id
+            ) granted
+            JOIN pipelines p ON p.organization_id = u.organization_id AND p.id = granted.pipeline_id
+            ORDER BY p.name, p.id
+        ) row
+    ) listed
+"""
+
+
+async def list_granted_each(connection: Connection, users: Sequence[tuple[UUID, UUID]]) -> list[Listing | None]:
+    """The same for each of some users, given by organization and id, in one statement; None for who has too many."""
+    rows = await connection.rows("pipelines.list_granted_each", LIST_GRANTED_EACH, *zip(*users, strict=True))
+    found: list[Listing | None] = [Listing([], revisions.AsOf((), None))] * len(users)  # of users who are gone
+    for number, state, whole, until, ids, names, accesses in rows:
+        granted = [*map(GrantedPipeline, ids or (), names or (), accesses or ())]
+        found[number - 1] = Listing(granted, revisions.AsOf(tuple(state), until)) if whole else None
+    return found
 
 
 async def list_all(

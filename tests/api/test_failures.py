@@ -45,7 +45,7 @@ async def test_a_fault_is_a_fixed_sentence_and_its_cause_is_in_the_log(
     async def fail(*_: object) -> None:
         raise ZeroDivisionError("SELECT secret FROM somewhere")
 
-    monkeypatch.setattr(pipelines, "list_granted", fail)
+    monkeypatch.setattr(pipelines, "list_granted_each", fail)
     ada = await world.user()
 
     answer = await client.get(LIST, headers={**ada.headers, "X-Request-Id": "mine"})
@@ -69,7 +69,7 @@ async def test_an_answer_that_takes_too_long(
         await connection.row("test", "SELECT pg_sleep(5)")  # type: ignore[attr-defined] # the service's Connection
         return []
 
-    monkeypatch.setattr(pipelines, "list_granted", sleep)
+    monkeypatch.setattr(pipelines, "list_granted_each", sleep)
     ada = await world.user()
 
     answer = await hasty_client.get(LIST, headers=ada.headers)
@@ -112,14 +112,14 @@ async def test_what_a_caller_may_execute_is_read_again_when_the_connection_is_lo
     ada = await world.user()
     pipeline_id = await world.pipeline()
     await world.grant(pipeline_id, ada)
-    job_id, list_granted, lost = await world.job(ada), pipelines.list_granted, [ConnectionResetError()]
+    job_id, list_granted_each, lost = await world.job(ada), pipelines.list_granted_each, [ConnectionResetError()]
 
-    async def lose_one(*arguments: Any) -> pipelines.Listing:
+    async def lose_one(*arguments: Any) -> list[pipelines.Listing | None]:
         if lost:
             raise lost.pop()
-        return await list_granted(*arguments)
+        return await list_granted_each(*arguments)
 
-    monkeypatch.setattr(pipelines, "list_granted", lose_one)
+    monkeypatch.setattr(pipelines, "list_granted_each", lose_one)
     body = {"job_id": job_id, "pipeline_ids": [str(pipeline_id)]}
 
     answer = await client.post("/api/v1/jobs/pipelines", json=body, headers=ada.headers)

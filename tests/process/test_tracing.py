@@ -62,7 +62,7 @@ async def test_spans_are_sent_by_otlp_the_last_ones_at_the_end(tmp_path: Path, s
     assert resource["service.version"] == __version__
     assert resource["deployment"] == "test"
     names = {span.name for scope in of_resource.scope_spans for span in scope.spans}
-    assert names == {f"GET {LIST}", "shared read", "tokens.find_active", "pipelines.list_granted"}
+    assert names == {f"GET {LIST}", "shared read", "tokens.find_active", "shared list", "pipelines.list_granted_each"}
 
 
 async def test_a_collector_that_is_not_there_is_in_nobodys_way(tmp_path: Path, service_dsn: str, world: World) -> None:

@@ -7,9 +7,12 @@ from uuid import UUID
 
 import pytest
 
+from service.authentication import Caller
 from service.database import Database
-from service.permissions import EVERYTHING, READ
+from service.listings import Listings
+from service.permissions import EVERYTHING, READ, Role
 from service.repositories import pipelines
+from service.repositories.revisions import AsOf
 from tests.factories import Member, World
 
 
@@ -50,7 +53,9 @@ async def test_granted_equals_a_naive_reading(database: Database, world: World, 
     truth, users, ids = await random_world(world, seed)
     job = await world.job(users[0], *ids[:2])
 
-    for user in users:
+    async with database.connection() as connection:
+        of_each = await pipelines.list_granted_each(connection, [(world.id, user.id) for user in users])
+    for user, together in zip(users, of_each, strict=True):
         expected = truth.granted(user)
         async with database.connection() as connection:
             listed = await pipelines.list_granted(connection, world.id, user.id)
@@ -58,9 +63,46 @@ async def test_granted_equals_a_naive_reading(database: Database, world: World, 
             for_update = await pipelines.list_for_update_of_job(connection, world.id, user.id, job, ids[1:])
 
         assert {row.id: row.granted for row in listed.pipelines} == expected
+        assert together == listed
         assert {row.id: row.granted for row in of_job} == {key: expected.get(key, 0) for key in ids[:2]}
         assert {row.id: row.granted for row in for_update} == {key: expected.get(key, 0) for key in ids}
         assert [row.id for row in for_update if row.position] == ids[:2]
+
+
+async def test_who_is_gone_is_granted_nothing(database: Database, world: World) -> None:
+    user, pipeline = await world.user(), await world.pipeline()
+    await world.grant(pipeline, user)
+
+    async with database.connection() as connection:
+        gone, there = await pipelines.list_granted_each(connection, [(world.id, UUID(int=1)), (world.id, user.id)])
+        alone = await pipelines.list_granted(connection, world.id, UUID(int=1))
+
+    assert gone == alone == pipelines.Listing([], AsOf((), None))
+    assert there
+    assert [row.id for row in there.pipelines] == [pipeline]
+
+
+async def test_who_was_granted_too_much_is_not_read_together_with_others(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, many = await world.user(), await world.user()
+    ids = [await world.pipeline() for _ in range(3)]
+    for pipeline in ids:
+        await world.grant(pipeline, many)
+    await world.grant(ids[0], few)
+    limited = pipelines.LIST_GRANTED_EACH.replace(f"<= {pipelines.MANY}", "<= 2").replace(
+        f"LIMIT {pipelines.MANY + 1}", "LIMIT 3"
+    )
+    monkeypatch.setattr(pipelines, "LIST_GRANTED_EACH", limited)
+
+    async with database.connection() as connection:
+        of_few, of_many = await pipelines.list_granted_each(connection, [(world.id, few.id), (world.id, many.id)])
+    alone = await Listings(database).granted_to(Caller(Role.MEMBER, None, world.id, many.id, "many", many.id))
+
+    assert of_few
+    assert [row.id for row in of_few.pipelines] == ids[:1]
+    assert of_many is None
+    assert {row.id for row in alone.pipelines} == {*ids}
 
 
 async def test_list_for_update_of_job_leaves_out_what_does_not_exist(database: Database, world: World) -> None:
