@@ -1,10 +1,11 @@
 """Bearer token → who is calling, as RFC 6750 has it."""
 
-import asyncio
 import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -20,10 +21,10 @@ OPERATOR: Final = UUID(int=0)
 
 MOST_TOGETHER: Final = 500
 """Tokens in one question."""
-TURNS: Final = 3
-"""Of the event loop, from a request's arrival until it has asked. Those who come together with an answer are given
-them, to share the next question, which goes out before those who were answered are served. Else hardly anybody would
-be in it, all the others would wait for the one after that, and the processor with them."""
+RECENTLY: Final = 30.0
+"""Seconds: as exact as the time is at which a token was last used."""
+MOST_RECENT: Final = 4096
+"""Callers, who take a kilobyte each."""
 
 
 @dataclass(slots=True)
@@ -65,6 +66,28 @@ def bearer_token(authorization: str | None) -> str:
     return token
 
 
+class Recent:
+    """Who has called lately, by their tokens: what a statement may presume that proves it itself.
+
+    What is presumed and no longer so is never answered by; to drop it at any time costs a question who is calling.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[Known, float]] = OrderedDict()
+
+    def find(self, authorization: str | None) -> Known | None:
+        """Who called by the token in an Authorization header, if that was lately."""
+        found = self._known.get(token_digest(bearer_token(authorization)))
+        return found[0] if found is not None and found[1] > monotonic() else None
+
+    def note(self, known: Known) -> None:
+        """They have called."""
+        self._known.pop(known.digest, None)
+        self._known[known.digest] = known, monotonic() + RECENTLY
+        if len(self._known) > MOST_RECENT:
+            self._known.popitem(last=False)
+
+
 class Authentication:
     """Who is calling, asked of the database after each request arrived: revocation holds from the very next one on.
 
@@ -104,8 +127,6 @@ class Authentication:
             raise Unavailable(
                 "The database did not say in time who is calling; try again.", reason="unanswered"
             ) from error
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
         known = {row.digest: _known(row) for row in found}
         return [known.get(digest) for digest in digests]
 

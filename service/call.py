@@ -26,10 +26,16 @@ def expect_nothing(_: Any) -> None:
     """What a call expects that has no condition."""
 
 
+class Unproved(Exception):
+    """It takes more than a statement that proves who calls: ask who it is, and begin again. Nothing was done."""
+
+
 class Shared(NamedTuple):
     """By what a call can share statements with those that wait at the same moment."""
 
     known: Known
+    presumed: bool
+    """Whether who calls is only known from before: no statement may be answered by that does not prove it itself."""
     listings: Listings
     job_updates: JobUpdates
 

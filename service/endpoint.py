@@ -6,10 +6,11 @@ from typing import Any, Final, NamedTuple
 import orjson
 from aiohttp import hdrs, web
 
-from service.authentication import Authentication, Known
-from service.call import Call, Outcome, Shared
+from service.authentication import Authentication, Known, Recent
+from service.call import Call, Outcome, Shared, Unproved
 from service.conditions import entity_tag, expectation, not_modified
 from service.database import Database
+from service.errors import InvalidArgument, PreconditionFailed
 from service.job_updates import JobUpdates
 from service.kept import Kept
 from service.listings import Listings
@@ -41,6 +42,7 @@ class Endpoints:
         self._database = database
         self._token_use = token_use
         self.authentication = Authentication(database, settings.statement_timeout)
+        self._recent = Recent()
         self.answers: Kept[Readable] = Kept(MOST_KEPT)
         self.listings = Listings(database)
         self.job_updates = JobUpdates(database, self.listings)
@@ -52,8 +54,15 @@ class Endpoints:
         async def handle(request: web.Request) -> web.Response:
             observation = observed()
             observation.route = route.path
-            known = await self.authentication.authenticate(request.headers.get(hdrs.AUTHORIZATION))
+            authorization = request.headers.get(hdrs.AUTHORIZATION)
+            if route.proves:
+                changed = await self._presuming(request, route, reader, self._recent.find(authorization))
+                if changed is not None:
+                    return changed
+            known = await self.authentication.authenticate(authorization)
             self._note(observation, known)
+            if route.proves:
+                self._recent.note(known)
             may_keep = route.kept and "?" not in request.raw_path
             if may_keep:
                 kept = self._kept(request, known)
@@ -71,15 +80,33 @@ class Endpoints:
 
         return handle
 
+    async def _presuming(
+        self, request: web.Request, route: Route, reader: Reader, known: Known | None
+    ) -> web.Response | None:
+        """The answer to a change, if it is still so that they call who did lately; None if that takes a question.
+
+        What is wrong with a request is only said to those who are known.
+        """
+        if known is None:
+            return None
+        try:
+            call = self._call(request, route, known, presumed=True)
+            arguments = await reader.read(request)
+            result = await self._database.run(lambda: route.operation(call, arguments), only_reads=False)
+        except (Unproved, InvalidArgument, PreconditionFailed):
+            return None
+        self._note(observed(), known)
+        return _changed(request, route, result)
+
     def _note(self, observation: Observation, known: Known) -> None:
         caller = known.caller
         observation.organization_id, observation.user_id = caller.organization_id, caller.user_id
         self._token_use.note(known)
 
-    def _call(self, request: web.Request, route: Route, known: Known) -> Call:
+    def _call(self, request: web.Request, route: Route, known: Known, *, presumed: bool = False) -> Call:
         caller = known.caller
         actor = Actor(caller.username, caller.user_id, caller.token_id, observed().request_id)
-        shared = Shared(known, self.listings, self.job_updates)
+        shared = Shared(known, presumed, self.listings, self.job_updates)
         expect = expectation(request, route, encode)
         return Call(caller, actor, self._database, Pages(known.digest), expect, shared)
 

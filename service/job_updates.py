@@ -69,6 +69,8 @@ class JobUpdates:
             caller.organization_id,
             job_id,
             caller.user_id,
+            known.digest,
+            caller.scopes,
             _array(known.revisions),
             executable.as_of.until,
             _array(wanted),

@@ -39,6 +39,8 @@ class Route:
     """Where what a POST created is found, with names of its answer's fields in braces."""
     kept: bool = False
     """Whether its answers, to requests without a query, may be kept in memory for as long as nothing changes them."""
+    proves: bool = False
+    """Whether its operation may presume who calls, as it answers only by a statement that proves it."""
     documented: bool = False
     """One of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
 
@@ -60,7 +62,7 @@ def _rows() -> tuple[Route, ...]:
     return (
         Route("GET", pipeline, p.ListPipelinesSchema, pipelines.list_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, documented=True),
         Route("GET", f"{job}/pipelines", j.ListJobPipelinesSchema, jobs.list_job_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, documented=True),
-        Route("POST", f"{job}/pipelines", j.UpdateJobPipelinesSchema, jobs.update_job_pipelines, j.UpdatedPipelinesSchema, j.dump_updated_pipelines, "flow_pipeline:execute", matches=p.dump_pipeline_list, documented=True),
+        Route("POST", f"{job}/pipelines", j.UpdateJobPipelinesSchema, jobs.update_job_pipelines, j.UpdatedPipelinesSchema, j.dump_updated_pipelines, "flow_pipeline:execute", matches=p.dump_pipeline_list, proves=True, documented=True),
 
         Route("POST", pipeline, p.CreatePipelineSchema, pipelines.create_pipeline, p.OnePipelineSchema, p.dump_pipeline, "pipeline administrator", location=f"{pipeline}/{{pipeline[id]}}"),
         Route("GET", f"{pipeline}/{{pipeline_id}}", p.GetPipelineSchema, pipelines.get_pipeline, p.OnePipelineSchema, p.dump_pipeline, "flow_pipeline:read"),

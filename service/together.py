@@ -13,6 +13,10 @@ Answer = TypeVar("Answer")
 
 EVEN: Final = 16
 """Questions that are taken together in any case."""
+TURNS: Final = 4
+"""Of the event loop, from a request's arrival until it has asked. Those who come together with an answer are given
+them, to share the next question, which goes out before those who were answered are served. Else hardly anybody would
+be in it, all the others would wait for the one after that, and the processor with them."""
 
 
 class Together(Generic[Question, Answer]):
@@ -76,6 +80,8 @@ class Together(Generic[Question, Answer]):
         try:
             with timed(self.durations):
                 answers = await self._answer([question for question, _ in batch])
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
         except Exception as error:
             for _, future in batch:
                 if not future.done():

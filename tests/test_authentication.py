@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Any
 
 import pytest
 
-from service.authentication import Authentication, token_digest
+from service.authentication import RECENTLY, Authentication, Recent, token_digest
 from service.database import Connection, Database
 from service.errors import Unauthenticated, Unavailable
 from service.repositories import tokens
@@ -152,3 +153,19 @@ async def test_all_who_wait_may_leave(authentication: Authentication, held: Held
     held.go.release()
 
     assert (await ask(authentication, ada.token)).caller.username == ada.username
+
+
+async def test_who_has_called_lately_is_known_for_a_while(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.authentication.MOST_RECENT", 2)
+    authentication, recent = Authentication(database, 5), Recent()
+    bearers = [f"Bearer {(await world.user()).token}" for _ in range(3)]
+    for bearer in bearers:
+        recent.note(await authentication.authenticate(bearer))
+
+    found = [recent.find(bearer) for bearer in bearers]
+    assert [known is None for known in found] == [True, False, False]
+
+    monkeypatch.setattr("service.authentication.monotonic", lambda: monotonic() + RECENTLY)
+    assert recent.find(bearers[2]) is None

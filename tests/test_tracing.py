@@ -133,8 +133,6 @@ async def test_an_update_waits_for_the_statement_that_it_shares(traced: Traced, 
     request = "POST /api/v1/jobs/pipelines"
     assert traced.tree() == [
         (request, None),
-        ("shared read", request),
-        (STATEMENT, "shared read"),
         ("shared update", request),
         ("jobs.update_each", "shared update"),
     ]

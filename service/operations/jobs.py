@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from service.call import Call, Outcome, expect_nothing
+from service.call import Call, Outcome, Unproved, expect_nothing
 from service.database import Connection
 from service.database_errors import Overtaken
 from service.errors import AlreadyExists, NotFound, PermissionDenied
@@ -88,8 +88,9 @@ def _whole(call: Call, job: Job, found: Sequence[Granted]) -> WholeJob:
 async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[NamedPipeline]:
     """Replace the whole set of pipelines that a job is in, all or nothing; answers it in the order of the request.
 
-    What the caller may execute mostly decides it before the job is seen; then one statement proves that and does it.
-    Else, and where that is no longer so, the job is locked and looked at first.
+    What the caller may execute mostly decides it before the job is seen; then one statement proves that, and who calls,
+    and does it. Else, and where that is no longer so, the job is locked and looked at first; Unproved is raised if who
+    calls was only presumed.
 
     Raises:
         NotFound: there is no such job or pipeline, or the caller may not see it.
@@ -101,6 +102,8 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
         names = await call.shared.job_updates.update(call.shared.known, call.actor, request.job_id, wanted)
         if names is not None:
             return [NamedPipeline(*pipeline) for pipeline in zip(wanted, names, strict=True)]
+    if call.shared is not None and call.shared.presumed:
+        raise Unproved
     if caller.role is Role.MEMBER:  # who may not see it must not lock it either, and not tell it by the time that takes
         async with call.database.connection() as connection:
             await _find(connection, call, request.job_id, jobs.find)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from service.database import Connection
-from service.repositories import revisions
+from service.repositories import revisions, tokens
 from service.repositories.pipelines import GRANTED_FIRST, GrantedPipeline
 
 
@@ -112,6 +112,10 @@ class Update(NamedTuple):
     organization_id: UUID
     job_id: str
     caller_id: UUID
+    digest: bytes
+    """Of the caller's token."""
+    scopes: int | None
+    """Of the token, as it was decided by."""
     revisions: str
     """Of the caller, as it was decided at, as an array of PostgreSQL."""
     until: datetime | None
@@ -128,9 +132,9 @@ class Update(NamedTuple):
 async def update_each(connection: Connection, updates: Sequence[Update]) -> list[list[str] | None]:
     """Make those of some updates whose reasons still hold, each of another job: all in one statement, each for itself.
 
-    The statement proves each decision true in the snapshot in which it reads the job's set; then it locks the job, and
-    goes on only if no other update of it was committed since: its revision would be another. It waits for nobody: a job
-    that is locked is left alone.
+    The statement proves who calls and each decision in the snapshot in which it reads the job's set; then it locks the
+    job, and goes on only if no other update of it was committed since: its revision would be another. It waits for
+    nobody: a job that is locked is left alone.
 
     Returns:
         For each the names of its pipelines; None if nothing was done, as it must be decided again.
@@ -142,16 +146,19 @@ async def update_each(connection: Connection, updates: Sequence[Update]) -> list
 
 UPDATE_EACH: Final = f"""
     WITH asked AS MATERIALIZED (
-        SELECT a.number, a.organization_id, a.job_id, a.caller_id, a.revisions::bigint[], a.until, a.wanted::uuid[],
-               a.within::uuid[], a.actor, a.token_id, a.request_id
+        SELECT a.number, a.organization_id, a.job_id, a.caller_id, a.digest, a.scopes, a.revisions::bigint[], a.until,
+               a.wanted::uuid[], a.within::uuid[], a.actor, a.token_id, a.request_id
         FROM unnest(
-            $1::integer[], $2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::timestamptz[], $7::text[],
-            $8::text[], $9::text[], $10::uuid[], $11::text[]
+            $1::integer[], $2::uuid[], $3::text[], $4::uuid[], $5::bytea[], $6::integer[], $7::text[],
+            $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::text[]
         ) AS a (
-            number, organization_id, job_id, caller_id, revisions, until, wanted, within, actor, token_id, request_id
+            number, organization_id, job_id, caller_id, digest, scopes, revisions, until, wanted, within, actor,
+            token_id, request_id
         )
     ), found AS MATERIALIZED (
         SELECT a.*, j.owner_id, j.revision, {revisions.OF_USER} AS actual_revisions,
+               (t.organization_id, t.user_id, t.id, coalesce(t.scopes, 0), u.username)
+               = (a.organization_id, a.caller_id, a.token_id, coalesce(a.scopes, 0), a.actor) AS calls,
                ARRAY(
                    SELECT s.pipeline_id FROM assignments s
                    WHERE s.organization_id = a.organization_id AND s.job_id = a.job_id
@@ -165,10 +172,13 @@ UPDATE_EACH: Final = f"""
         FROM asked a
         JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
         JOIN users u ON u.organization_id = a.organization_id AND u.id = a.caller_id
+        JOIN tokens t ON t.digest = a.digest
+        WHERE {tokens.ACTIVE}
     ), allowed AS MATERIALIZED (
         SELECT f.*
         FROM found f
-        WHERE f.revisions = f.actual_revisions
+        WHERE f.calls
+          AND f.revisions = f.actual_revisions
           AND (f.until IS NULL OR f.until > now())
           AND (f.owner_id = f.caller_id OR f.within IS NULL OR (f.current <> '{{}}' AND f.current <@ f.within))
           AND array_position(f.names, NULL) IS NULL

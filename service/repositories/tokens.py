@@ -10,6 +10,9 @@ from service.database import Connection
 from service.permissions import Role
 from service.repositories import revisions
 
+ACTIVE: Final = "t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AND NOT u.disabled"
+"""Whether the token t of the user u may be used."""
+
 
 class ActiveToken(NamedTuple):
     """A token that may be used now, and the user it belongs to. A tuple, as every request makes one."""
@@ -36,10 +39,7 @@ async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[
                {revisions.OF_USER} AS revisions, now() AS now
         FROM tokens t
         JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
-        WHERE t.digest = ANY ($1)
-          AND t.revoked_at IS NULL
-          AND (t.expires_at IS NULL OR t.expires_at > now())
-          AND NOT u.disabled
+        WHERE t.digest = ANY ($1) AND {ACTIVE}
         """,
         digests,
     )

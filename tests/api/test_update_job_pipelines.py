@@ -340,7 +340,7 @@ async def test_update_that_changes_nothing_or_is_refused_leaves_no_row(client: C
 # ---- decided before the job is seen
 
 
-async def test_update_takes_one_statement_beside_the_question_who_is_calling(
+async def test_update_takes_one_statement_by_who_has_called_lately(
     client: Client, world: World, observations: list[Observation]
 ) -> None:
     owner, reviewer, outsider = [await world.user() for _ in range(3)]
@@ -358,7 +358,7 @@ async def test_update_takes_one_statement_beside_the_question_who_is_calling(
 
     assert answers == ["OK", "OK", "OK", "NOT_FOUND"]
     taken = [observation.statements for observation in observations[-4:]]
-    assert taken[:3] == [2, 2, 2]
+    assert taken[:3] == [1, 1, 1]
     assert taken[3] > 2, "what is refused is refused after a look at the job"
 
 

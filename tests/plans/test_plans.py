@@ -175,16 +175,17 @@ async def list_all_page(filled: Filled, recorder: Recorder, _: Settings) -> None
     assert len(listing.pipelines) == 51
 
 
+def actor_of(known: Known) -> Actor:
+    return Actor(known.caller.username, known.caller.user_id, known.caller.token_id)
+
+
 async def update_each(filled: Filled, recorder: Recorder, settings: Settings) -> None:
     database = OneConnection(recorder)
     updates = JobUpdates(database, Listings(database))
     callers = [(target, await filled.known(settings, target)) for target in filled.targets[:12]]
 
     made = await asyncio.gather(
-        *(
-            updates.update(known, Actor(known.caller.username), target.job_id, target.pipeline_ids)
-            for target, known in callers
-        )
+        *(updates.update(known, actor_of(known), target.job_id, target.pipeline_ids) for target, known in callers)
     )
 
     assert None not in made
@@ -261,6 +262,7 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
         "jobs.update_each",
         update_each,
         {
+            "tokens": "tokens_digest_unique",
             "jobs": "jobs_pkey",
             "users": "users_pkey",
             "assignments": "assignments_pkey",

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from service.authentication import token_digest
 from service.database import Database
 from service.repositories import jobs
 from service.repositories.jobs import Update
@@ -26,8 +27,20 @@ class Stage:
 
     async def update(self, job_id: str, *wanted: UUID, **other: Any) -> Update:
         revisions = await self.world.raw.fetchval("SELECT array[revision]::text FROM users WHERE id = $1", self.user.id)
+        token_id = await self.world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", self.user.id)
         update = Update(
-            self.world.id, job_id, self.user.id, revisions, None, array(wanted), "{}", "ada", None, "request-1"
+            organization_id=self.world.id,
+            job_id=job_id,
+            caller_id=self.user.id,
+            digest=token_digest(self.user.token),
+            scopes=None,
+            revisions=revisions,
+            until=None,
+            wanted=array(wanted),
+            within="{}",
+            actor="ada",
+            token_id=token_id,
+            request_id="request-1",
         )
         return update._replace(**other)
 

@@ -1,0 +1,130 @@
+"""Who has called lately is answered by a statement that proves it is still so: never otherwise than who has not."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from service.observation import Observation
+from service.repositories import jobs, tokens
+from tests.api.test_update_job_pipelines import PATH, update
+from tests.conftest import Client
+from tests.factories import Member, World
+from tests.test_revisions import CHANGES, Change, Stage
+
+
+def _tokens(change: str) -> Change:
+    async def make(stage: Stage) -> None:
+        await stage.run(f"{change} WHERE user_id IN ($1, $2)", stage.user.id, stage.member.id)
+
+    return make
+
+
+CHANGES_OF_TOKENS: dict[str, Change] = {
+    "tokens revoked": _tokens("UPDATE tokens SET revoked_at = now()"),
+    "tokens expired": _tokens("UPDATE tokens SET expires_at = now()"),
+    "tokens that can't execute": _tokens("UPDATE tokens SET scopes = 1"),
+    "tokens deleted": _tokens("DELETE FROM tokens"),
+    "tokens with other secrets": _tokens("UPDATE tokens SET digest = sha256(digest)"),
+}
+
+
+@pytest.fixture(name="stage")
+async def _stage(world: World) -> Stage:
+    user, member = await world.user(), await world.user()
+    group = await world.group(member)
+    one, other = await world.pipeline(), await world.pipeline()
+    await world.grant(one, user)
+    await world.grant(other, group)
+    return Stage(world, user, member, group, one, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [*(change for change, _ in CHANGES.values()), *CHANGES_OF_TOKENS.values()],
+    ids=[*CHANGES, *CHANGES_OF_TOKENS],
+)
+async def test_each_change_counts_for_who_has_called_lately(
+    client: Client, replica: Client, stage: Stage, change: Change, observations: list[Observation]
+) -> None:
+    asked = [(stage.user, stage.user_pipeline), (stage.member, stage.group_pipeline)]
+    for user, pipeline in asked:
+        await verdict(client, stage.world, user, pipeline)
+        assert (await verdict(client, stage.world, user, pipeline))[0] == 200
+        assert observations[-1].statements == 1, "nobody was asked who calls"
+
+    await change(stage)
+
+    for user, pipeline in asked:
+        assert await verdict(client, stage.world, user, pipeline) == await verdict(replica, stage.world, user, pipeline)
+
+
+async def verdict(client: Client, world: World, user: Member, pipeline: UUID) -> tuple[int, Any, Any, Any]:
+    """What becomes of an update of a new job: the answer, where the job is, and who is said to have done it."""
+    job = await world.job(user)
+    status, body = await update(client, user.headers, job, pipeline)
+    actor = await world.raw.fetchval(
+        "SELECT array_agg(actor) FROM audit WHERE organization_id = $1 AND target = $2", world.id, f"job:{job}"
+    )
+    return status, body.get("code") or body["updated_pipelines"], await world.pipelines_of(job), actor
+
+
+async def test_without_the_proof_a_revoked_token_would_do(
+    client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: it shows that the test above can fail."""
+    user, pipeline = stage.user, stage.user_pipeline
+    await verdict(client, stage.world, user, pipeline)
+    await CHANGES_OF_TOKENS["tokens revoked"](stage)
+    unproved = jobs.UPDATE_EACH.replace(tokens.ACTIVE, "true")
+    assert unproved != jobs.UPDATE_EACH
+    monkeypatch.setattr(jobs, "UPDATE_EACH", unproved)
+
+    assert (await verdict(client, stage.world, user, pipeline))[0] == 200
+
+
+async def _other_bodies(client: Client, user: Member, body: bytes) -> int:
+    answer = await client.post(PATH, data=body, headers=user.headers)
+    await answer.read()
+    return answer.status
+
+
+async def test_what_is_wrong_with_a_request_is_said_only_to_who_may_know(client: Client, stage: Stage) -> None:
+    user = stage.user
+    await verdict(client, stage.world, user, stage.user_pipeline)
+    assert await _other_bodies(client, user, b"{") == 400
+
+    await CHANGES_OF_TOKENS["tokens revoked"](stage)
+
+    assert await _other_bodies(client, user, b"{") == 401
+
+
+async def test_a_condition_is_looked_at_by_who_is_known(client: Client, stage: Stage) -> None:
+    user, world = stage.user, stage.world
+    await verdict(client, world, user, stage.user_pipeline)
+    job = await world.job(user)
+    body = json.dumps({"job_id": job, "pipeline_ids": [str(stage.user_pipeline)]})
+
+    answer = await client.post(PATH, data=body, headers={**user.headers, "If-Match": '"other"'})
+
+    assert answer.status == 412
+    assert await world.pipelines_of(job) == []
+
+
+async def test_a_failed_statement_is_not_sent_again(
+    client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it was done is not known, so nobody else may decide to do it."""
+    user, world = stage.user, stage.world
+    await verdict(client, world, user, stage.user_pipeline)
+    sent: list[object] = []
+
+    async def lose(*arguments: object) -> None:
+        sent.append(arguments)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(jobs, "update_each", lose)
+    status, body = await update(client, user.headers, await world.job(user), stage.user_pipeline)
+
+    assert (status, body["code"], len(sent)) == (503, "UNAVAILABLE", 1)
