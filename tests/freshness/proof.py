@@ -182,8 +182,8 @@ class Worker:
         _done(await self._update())  # so that what may be executed is kept
         await self._change(change)
         status, answer = await self._update(change.updates)
-        may = "execute" in self._state.access(change.updates)
-        if status not in {200, 403, 404}:
+        may = self._state.may_call() and "execute" in self._state.access(change.updates)
+        if status not in {200, 401, 403, 404}:
             _done((status, answer))
         self._result.count(kind, fresh=(status == 200) == may, example=f"{status} {answer}")
 

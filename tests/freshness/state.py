@@ -228,6 +228,21 @@ def _grant_execute(state: State, names: Names, chance: random.Random) -> Change 
     return _updating(state, change, gains=True)
 
 
+def _revoke_token_of_update(state: State, names: Names, chance: random.Random) -> Change | None:
+    return _unknown(state, _revoke_token(state, names, chance), chance)
+
+
+def _disable_who_updates(state: State, names: Names, chance: random.Random) -> Change | None:
+    return _unknown(state, _disable(state, names, chance), chance)
+
+
+def _unknown(state: State, change: Change | None, chance: random.Random) -> Change | None:
+    """The change, after which nobody may update by this token any more."""
+    executable = [pipeline for pipeline in state.pipelines if "execute" in state.access(pipeline)]
+    pipeline = _some(chance, executable) if state.may_call() else None
+    return replace(change, updates=pipeline) if change is not None and pipeline is not None else None
+
+
 def _updating(state: State, change: Change | None, *, gains: bool) -> Change | None:
     """The change, if it gives or takes execute on the one pipeline that it is about."""
     if change is None:
@@ -264,6 +279,8 @@ KINDS: Final[Mapping[str, tuple[float, Plan]]] = {
     EXPIRED: (0.05, _expire),
     "update after revoke": (2, _revoke_execute),
     "update after grant": (2, _grant_execute),
+    "update after token revoked": (0.5, _revoke_token_of_update),
+    "update after user disabled": (0.5, _disable_who_updates),
 }
 """How often each is tried, and how it is planned. What would not show is planned anew."""
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from service.repositories import tokens
 from tests.freshness.proof import Plan, Result, prove
 from tests.freshness.state import KINDS
-from tests.freshness.unchecked import MODULE
+from tests.freshness.unchecked import MODULE, UNPROVED
 from tests.process.running import Service, running_service
 
 
@@ -47,3 +48,8 @@ async def test_a_replica_that_checks_nothing_is_found_out(
         result = await proved(60, dsn, writes, reads)
 
     assert result.total_stale > 20
+
+
+def test_the_control_proves_no_update_either() -> None:
+    assert "f.actual_revisions" not in UNPROVED
+    assert tokens.ACTIVE not in UNPROVED

@@ -1,10 +1,11 @@
-"""The control: a service that gives what it kept without asking whether it is still so."""
+"""The control: a service that gives what it kept, and updates by it, without asking whether it is still so."""
 
 from typing import Any, Final
 
 from service.__main__ import main
 from service.authentication import Known
 from service.kept import Kept, _key
+from service.repositories import jobs, tokens
 
 MODULE: Final = "tests.freshness.unchecked"
 """To be run in the place of `service`."""
@@ -20,6 +21,9 @@ def find_unchecked(self: Kept[Any], known: Known) -> Any:
     return entry.value
 
 
+UNPROVED: Final = jobs.UPDATE_EACH.replace(tokens.ACTIVE, "true").replace("f.revisions = f.actual_revisions", "true")
+
 if __name__ == "__main__":
+    jobs.UPDATE_EACH = UNPROVED  # type: ignore[misc]
     setattr(Kept, "find", find_unchecked)  # noqa: B010 - of the type that it really has
     main()
