@@ -13,11 +13,11 @@ import asyncpg
 
 from service.database import Connection
 from service.errors import StartupError
-from service.importing import foreign_keys
+from service.importing import set_aside
 from service.importing.diagnosis import first_fault
-from service.importing.foreign_keys import ForeignKey
 from service.importing.merge import KNOW, MERGES, UNIQUE
 from service.importing.records import BadRecord, parse_line
+from service.importing.set_aside import SetAside
 from service.importing.staging import analyze_staging, copy_rows, create_staging
 from service.migrate import connect
 from service.repositories import audit
@@ -54,10 +54,12 @@ async def import_records(dsn: str, lines: IO[bytes], progress: Callable[[int], N
     started = perf_counter()
     connection = await connect(dsn)
     try:
-        empty = await foreign_keys.nothing_there(connection)
+        empty = await set_aside.nothing_there(connection)
         async with connection.transaction():
-            dropped = await foreign_keys.set_aside(connection) if empty else ()
-            await connection.execute("SET LOCAL temp_buffers = '64MB'; SET LOCAL work_mem = '64MB'")
+            dropped = await set_aside.set_aside(connection) if empty else ()
+            await connection.execute(
+                "SET LOCAL temp_buffers = '64MB'; SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '128MB'"
+            )
             await create_staging(connection)
             records = await _stage(connection, lines, progress)
             written = await _merge(connection, dropped)
@@ -103,7 +105,7 @@ def _parse(lines: IO[bytes], before: int) -> tuple[int, int, dict[str, list[str]
     return number - before, size, rows
 
 
-async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequence[ForeignKey]) -> dict[str, int]:
+async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequence[SetAside]) -> dict[str, int]:
     """Merge the staging tables into the real ones, with an audit row for each organization that this changed."""
     await analyze_staging(connection)
     for statement in KNOW:
@@ -113,11 +115,12 @@ async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequ
         async with connection.transaction():
             for statement in UNIQUE:
                 await connection.execute(statement)
-            for table, statement in MERGES.items():
+            for table, merge in MERGES.items():
+                statement = merge.statement(empty=bool(dropped))  # nobody else has the tables then
                 counted = f"WITH merged AS ({statement}) SELECT organization_id, count(*) FROM merged GROUP BY 1"
                 for organization_id, count in await connection.fetch(counted):
                     written[organization_id][table] = count
-            await foreign_keys.restore(connection, dropped)
+            await set_aside.restore(connection, dropped)
     except asyncpg.IntegrityConstraintViolationError as error:
         fault = await first_fault(connection)
         if fault is None:

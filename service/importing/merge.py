@@ -6,7 +6,7 @@ database refuses the statement: the happy path pays for no further check, and di
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 _KNOWN: Final[Mapping[str, tuple[str, str, str]]] = {
     "known_organization": (
@@ -51,49 +51,77 @@ KNOW: Final = tuple(
 # An id must tell the organization.
 UNIQUE: Final = tuple(f"ALTER TABLE {table} ADD CONSTRAINT {table}_one_organization UNIQUE (id)" for table in _KNOWN)
 
-MERGES: Final[Mapping[str, str]] = {
-    "organizations": """
+
+class Merge(NamedTuple):
+    """How a table takes rows, each key once, and what becomes of those whose key is there."""
+
+    insert: str
+    on_conflict: str
+    organization_id: str = "t.organization_id"
+    """Of a row t that was written."""
+
+    def statement(self, *, empty: bool) -> str:
+        """Returns the organization of every row written. In an empty table there is nothing to look for first."""
+        return f"{self.insert} {'' if empty else self.on_conflict} RETURNING {self.organization_id} AS organization_id"
+
+
+MERGES: Final[Mapping[str, Merge]] = {
+    "organizations": Merge(
+        """
         INSERT INTO organizations AS t (id, name, created_at)
         SELECT DISTINCT ON (s.id) s.id, s.name, coalesce(s.created_at, now())
         FROM staged_organization s
         ORDER BY s.id, s.line DESC
-        ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name
-        RETURNING t.id AS organization_id
         """,
-    "users": """
+        """
+        ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name
+        """,
+        "t.id",
+    ),
+    "users": Merge(
+        """
         INSERT INTO users AS t (organization_id, id, username, role, disabled, created_at)
         SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, s.role,
                coalesce(s.disabled, false), coalesce(s.created_at, now())
         FROM staged_user s
         LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
+        """,
+        """
         ON CONFLICT (organization_id, id) DO UPDATE
         SET username = excluded.username, role = excluded.role, disabled = excluded.disabled
         WHERE (t.username, t.role, t.disabled) <> (excluded.username, excluded.role, excluded.disabled)
-        RETURNING t.organization_id
         """,
-    "groups": """
+    ),
+    "groups": Merge(
+        """
         INSERT INTO groups AS t (organization_id, id, name, created_at)
         SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name, coalesce(s.created_at, now())
         FROM staged_group s
         LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
-        ON CONFLICT (organization_id, id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name
-        RETURNING t.organization_id
         """,
-    "pipelines": """
+        """
+        ON CONFLICT (organization_id, id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name
+        """,
+    ),
+    "pipelines": Merge(
+        """
         INSERT INTO pipelines AS t (organization_id, id, name, name_key, description, created_at, updated_at)
         SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name, s.name_key, coalesce(s.description, ''),
                coalesce(s.created_at, now()), coalesce(s.updated_at, now())
         FROM staged_pipeline s
         LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
+        """,
+        """
         ON CONFLICT (organization_id, id) DO UPDATE
         SET name = excluded.name, name_key = excluded.name_key, description = excluded.description, updated_at = now()
         WHERE (t.name, t.description) <> (excluded.name, excluded.description)
-        RETURNING t.organization_id
         """,
-    "tokens": """
+    ),
+    "tokens": Merge(
+        """
         INSERT INTO tokens AS t (
             organization_id, id, user_id, name, digest, scopes, expires_at, revoked_at, created_at, last_used_at
         )
@@ -103,15 +131,18 @@ MERGES: Final[Mapping[str, str]] = {
         FROM staged_token s
         LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
         ORDER BY s.digest, s.line DESC
+        """,
+        """
         ON CONFLICT (digest) DO UPDATE
         SET user_id = CASE WHEN t.user_id = excluded.user_id THEN t.user_id END,
             name = excluded.name, scopes = excluded.scopes,
             expires_at = excluded.expires_at, revoked_at = excluded.revoked_at
         WHERE (t.user_id, t.name, t.scopes, t.expires_at, t.revoked_at) IS DISTINCT FROM
               (excluded.user_id, excluded.name, excluded.scopes, excluded.expires_at, excluded.revoked_at)
-        RETURNING t.organization_id
         """,
-    "jobs": """
+    ),
+    "jobs": Merge(
+        """
         INSERT INTO jobs AS t (organization_id, id, owner_id, name, created_at)
         SELECT DISTINCT ON (s.organization_id, s.id)
                CASE WHEN u.id IS NOT NULL THEN o.id END, s.id, s.owner_id, coalesce(s.name, ''),
@@ -120,11 +151,14 @@ MERGES: Final[Mapping[str, str]] = {
         LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
         LEFT JOIN known_user u ON u.id = s.owner_id AND u.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
+        """,
+        """
         ON CONFLICT (organization_id, id) DO UPDATE SET owner_id = excluded.owner_id, name = excluded.name
         WHERE (t.owner_id, t.name) <> (excluded.owner_id, excluded.name)
-        RETURNING t.organization_id
         """,
-    "assignments": """
+    ),
+    "assignments": Merge(
+        """
         WITH resolved AS (
             SELECT p.organization_id, s.job_id, s.pipeline_id, s.position, s.assigned_at, s.line
             FROM staged_assignment s
@@ -146,21 +180,29 @@ MERGES: Final[Mapping[str, str]] = {
         LEFT JOIN staged_job later
                ON later.organization_id = r.organization_id AND later.id = r.job_id AND later.line > r.line
         ORDER BY r.organization_id, r.job_id, r.pipeline_id, r.line DESC
-        ON CONFLICT (organization_id, job_id, pipeline_id) DO NOTHING
-        RETURNING t.organization_id
         """,
-    "memberships": """
+        """
+        ON CONFLICT (organization_id, job_id, pipeline_id) DO NOTHING
+        """,
+    ),
+    "memberships": Merge(
+        """
         INSERT INTO memberships AS t (organization_id, user_id, group_id, created_at)
-        SELECT CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id,
+        SELECT DISTINCT ON (s.user_id, s.group_id)
+               CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id,
                coalesce(s.created_at, now())
         FROM staged_membership s
         LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
         LEFT JOIN known_group g ON g.id = s.group_id AND g.line < s.line
-        ON CONFLICT (organization_id, user_id, group_id) DO NOTHING
-        RETURNING t.organization_id
+        ORDER BY s.user_id, s.group_id, s.line DESC
         """,
+        """
+        ON CONFLICT (organization_id, user_id, group_id) DO NOTHING
+        """,
+    ),
     **{
-        f"{kind}_grants": f"""
+        f"{kind}_grants": Merge(
+            f"""
         INSERT INTO {kind}_grants AS t (organization_id, {kind}_id, pipeline_id, access, expires_at, updated_at)
         SELECT DISTINCT ON (s.{kind}_id, s.pipeline_id)
                CASE WHEN k.id IS NOT NULL THEN p.organization_id END, s.{kind}_id, s.pipeline_id,
@@ -171,14 +213,16 @@ MERGES: Final[Mapping[str, str]] = {
         LEFT JOIN known_{kind} k ON k.id = s.{kind}_id AND k.line < s.line
         WHERE s.{kind}_id IS NOT NULL
         ORDER BY s.{kind}_id, s.pipeline_id, s.line DESC
+        """,
+            f"""
         ON CONFLICT (organization_id, {kind}_id, pipeline_id) DO UPDATE
         SET access = excluded.access, expires_at = excluded.expires_at, updated_at = now()
         WHERE (t.access, t.expires_at) IS DISTINCT FROM (excluded.access, excluded.expires_at)
-        RETURNING t.organization_id
-        """
+        """,
+        )
         for kind in ("user", "group")
     },
 }
-"""By table, parents before children; each returns the organization of every row written.
+"""By table, parents before children.
 
 What bumps users comes last: the foreign keys of other rows are then checked against users not yet changed."""

@@ -20,7 +20,7 @@ import requests
 from service.embedded import embedded_postgres
 from service.importing import import_records
 from service.migrate import migrate
-from tests.bench import growth, process
+from tests.bench import growth, process, steps
 from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure
 from tests.process.running import running_service
@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--start", action="store_true", help="measure how long the service takes to be ready, too")
     parser.add_argument("--requests", type=int, help="send so many, a tenth updates, and watch memory, too")
     parser.add_argument("--churn", action="store_true", help="measure the hit rate while access changes, too")
+    parser.add_argument("--steps", action="store_true", help="measure what each step of a call costs, too")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     arguments = parser.parse_args()
     for program in ("wrk", "taskset"):
@@ -73,6 +74,10 @@ def run(arguments: argparse.Namespace) -> None:
         for workload in arguments.workloads:
             load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
             figures[workload] = _side_by_side(load, arguments, python)
+        if arguments.steps:
+            for workload in ("list", "update"):
+                load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
+                steps.show(load, ENVIRONMENT, _commands(directory, python, data)["hello"])
         if arguments.growth:
             _compare_with_growth(dsn, data, arguments, postmaster)
         if arguments.start:

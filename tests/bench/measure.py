@@ -134,7 +134,11 @@ def _tree(pid: int) -> list[psutil.Process]:
     return [root, *root.children(recursive=True)]
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds used so far by a process and its children, those that have ended included."""
+    return sum(sum(process.cpu_times()[:4]) for process in _tree(pid))
+
+
 def _cpu(pid: int, postmaster: int) -> tuple[float, float]:
-    """CPU seconds used so far by the server's processes, and by PostgreSQL's, those that have ended included."""
-    seconds = [sum(sum(process.cpu_times()[:4]) for process in _tree(root)) for root in (pid, postmaster)]
-    return seconds[0], seconds[1]
+    """Of the server, and of PostgreSQL."""
+    return cpu_seconds(pid), cpu_seconds(postmaster)

@@ -1,0 +1,110 @@
+"""The service without one of its steps, to see what that costs: `python -m tests.bench.without STEP` is its `serve`."""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any, Final
+
+from aiohttp.web_protocol import RequestHandler
+
+from service import middleware, server
+from service.__main__ import main
+from service.authentication import Authentication, Known
+from service.deadline import Deadlines
+from service.job_updates import JobUpdates
+from service.protocol import _Protocol
+from service.schemas.request import RequestSchema
+from service.token_use import TokenUse
+
+
+def _statement() -> None:
+    known: dict[bytes, Known | None] = {}
+    find = Authentication._find
+
+    async def remembered(self: Authentication, digests: Sequence[bytes]) -> list[Known | None]:
+        unknown = [digest for digest in digests if digest not in known]
+        if unknown:
+            known.update(zip(unknown, await find(self, unknown), strict=True))
+        await asyncio.sleep(0)
+        return [known[digest] for digest in digests]
+
+    _replace(Authentication, "_find", remembered)
+
+
+def _question() -> None:
+    known: dict[str | None, Known] = {}
+    authenticate = Authentication.authenticate
+
+    async def remembered(self: Authentication, authorization: str | None) -> Known:
+        if authorization not in known:
+            known[authorization] = await authenticate(self, authorization)
+        return known[authorization]
+
+    _replace(Authentication, "authenticate", remembered)
+
+
+def _update() -> None:
+    names: dict[str, Any] = {}
+    update = JobUpdates.update
+
+    async def remembered(self: JobUpdates, known: Known, actor: Any, job_id: str, wanted: Any) -> Any:
+        if job_id not in names:
+            names[job_id] = await update(self, known, actor, job_id, wanted)
+        return names[job_id]
+
+    _replace(JobUpdates, "update", remembered)
+
+
+def _schema() -> None:
+    requests: dict[Any, Any] = {}
+    read = RequestSchema.read
+
+    def remembered(self: RequestSchema, values: Any) -> Any:
+        key = values.get("job_id")
+        if key not in requests:
+            requests[key] = read(self, values)
+        return requests[key]
+
+    _replace(RequestSchema, "read", remembered)
+
+
+def _line() -> None:
+    class Silent:
+        def info(self, *_: object, **__: object) -> None:
+            pass
+
+    end = middleware._end
+    _replace(middleware, "_end", lambda request, observation, seconds, requests, _: end(
+        request, observation, seconds, requests, Silent()  # type: ignore[arg-type] # all that is asked of it
+    ))  # fmt: skip
+
+
+def _replace(target: object, name: str, instead: Any) -> None:
+    setattr(target, name, instead)
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+STEPS: Final[dict[str, Callable[[], None]]] = {
+    "nothing": lambda: None,
+    "question": _question,
+    "statement": _statement,
+    "ended": lambda: _replace(middleware._Ended, "note", _nothing),
+    "line": _line,
+    "deadline": lambda: _replace(Deadlines, "begin", lambda _: nullcontext()),
+    "token use": lambda: _replace(TokenUse, "note", _nothing),
+    "protocol": lambda: _replace(_Protocol, "data_received", RequestHandler.data_received),
+    "update": _update,
+    "schema": _schema,
+    "garbage": lambda: _replace(server, "_collect_garbage_rarely", gc.disable),
+}
+"""What is left out, and how: mostly what is remembered takes its place."""
+
+if __name__ == "__main__":
+    STEPS[sys.argv[1]]()
+    sys.argv[1:] = ["serve"]
+    main()
