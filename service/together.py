@@ -22,8 +22,8 @@ be in it, all the others would wait for the one after that, and the processor wi
 class Together(Generic[Question, Answer]):
     """Answers the questions that wait at the same moment with one another.
 
-    At most one batch is under way. Who comes meanwhile waits for the next, so that nobody is given an answer that began
-    before they asked. A failure is only theirs whose batch failed, and who leaves harms nobody else.
+    At most one batch is under way. Who comes meanwhile waits for one after it, so that nobody is given an answer that
+    began before they asked. A failure is only theirs whose batch failed, and who leaves harms nobody else.
     """
 
     def __init__(
@@ -80,8 +80,8 @@ class Together(Generic[Question, Answer]):
         try:
             with timed(self.durations):
                 answers = await self._answer([question for question, _ in batch])
-                for _ in range(TURNS):
-                    await asyncio.sleep(0)
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
         except Exception as error:
             for _, future in batch:
                 if not future.done():

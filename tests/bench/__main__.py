@@ -164,7 +164,10 @@ def _side_by_side(load: Load, arguments: argparse.Namespace, python: Path) -> di
 
 def _compare_with_growth(dsn: str, data: Path, arguments: argparse.Namespace, postmaster: int) -> None:
     grown = _make_data(arguments.directory, arguments.seed, growth.SIZE)
-    asyncio.run(_load(growth.create_database(dsn), grown))
+    large = growth.create_database(dsn)
+    asyncio.run(_load(large, grown))
+    growth.settle(dsn)
+    growth.settle(large)
 
     def serve(database: str) -> tuple[str, dict[str, str]]:
         return SERVE, {**ENVIRONMENT, "DATABASE_URL": database}

@@ -46,6 +46,19 @@ def compare(
     print(f"| {load.workload} | {before:.0f} | {after:.0f} | {ratio:.2f} x |", flush=True)
 
 
+def settle(dsn: str) -> None:
+    """Do what autovacuum would begin to do now, and be measured with."""
+
+    async def vacuum() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            await connection.execute("VACUUM ANALYZE")
+        finally:
+            await connection.close()
+
+    asyncio.run(vacuum())
+
+
 def create_database(dsn: str) -> str:
     """An empty database beside the one of an address; returns its own."""
 

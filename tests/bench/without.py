@@ -1,7 +1,6 @@
 """The service without one of its steps, to see what that costs: `python -m tests.bench.without STEP` is its `serve`."""
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -9,14 +8,13 @@ from typing import Any, Final
 
 from aiohttp.web_protocol import RequestHandler
 
-from service import middleware, server
+from service import middleware
 from service.__main__ import main
 from service.authentication import Authentication, Known
 from service.deadline import Deadlines
 from service.job_updates import JobUpdates
 from service.protocol import _Protocol
 from service.schemas.request import RequestSchema
-from service.token_use import TokenUse
 
 
 def _statement() -> None:
@@ -96,11 +94,9 @@ STEPS: Final[dict[str, Callable[[], None]]] = {
     "ended": lambda: _replace(middleware._Ended, "note", _nothing),
     "line": _line,
     "deadline": lambda: _replace(Deadlines, "begin", lambda _: nullcontext()),
-    "token use": lambda: _replace(TokenUse, "note", _nothing),
     "protocol": lambda: _replace(_Protocol, "data_received", RequestHandler.data_received),
     "update": _update,
     "schema": _schema,
-    "garbage": lambda: _replace(server, "_collect_garbage_rarely", gc.disable),
 }
 """What is left out, and how: mostly what is remembered takes its place."""
 
