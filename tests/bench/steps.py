@@ -13,17 +13,15 @@ from typing import Final
 from tests.bench.measure import Load, cpu_seconds, running, wrk
 
 NAMES: Final[Mapping[str, str]] = {
-    "question": "who calls: the question, all of it",
-    "statement": "of which its share of the statement, and the waiting",
-    "update": "the update: deciding, and its share of the statement",
+    "statement": "its share of the statement who calls",
     "schema": "the schema",
     "ended": "counting it and writing its line",
     "line": "of which the line",
     "deadline": "the deadline",
     "protocol": "watching how requests come",
 }
-LISTS: Final = ("question", "statement", "ended", "line", "deadline", "protocol")
-UPDATES: Final = ("update", "schema", "ended")
+LISTS: Final = ("statement", "ended", "line", "deadline", "protocol")
+UPDATES: Final = ("schema", "ended", "deadline", "protocol")
 WHOLE: Final = "nothing"
 ROUNDS: Final = 12
 

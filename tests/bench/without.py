@@ -12,7 +12,6 @@ from service import middleware
 from service.__main__ import main
 from service.authentication import Authentication, Known
 from service.deadline import Deadlines
-from service.job_updates import JobUpdates
 from service.protocol import _Protocol
 from service.schemas.request import RequestSchema
 
@@ -29,30 +28,6 @@ def _statement() -> None:
         return [known[digest] for digest in digests]
 
     _replace(Authentication, "_find", remembered)
-
-
-def _question() -> None:
-    known: dict[str | None, Known] = {}
-    authenticate = Authentication.authenticate
-
-    async def remembered(self: Authentication, authorization: str | None) -> Known:
-        if authorization not in known:
-            known[authorization] = await authenticate(self, authorization)
-        return known[authorization]
-
-    _replace(Authentication, "authenticate", remembered)
-
-
-def _update() -> None:
-    names: dict[str, Any] = {}
-    update = JobUpdates.update
-
-    async def remembered(self: JobUpdates, known: Known, actor: Any, job_id: str, wanted: Any) -> Any:
-        if job_id not in names:
-            names[job_id] = await update(self, known, actor, job_id, wanted)
-        return names[job_id]
-
-    _replace(JobUpdates, "update", remembered)
 
 
 def _schema() -> None:
@@ -89,13 +64,11 @@ def _nothing(*_: object) -> None:
 
 STEPS: Final[dict[str, Callable[[], None]]] = {
     "nothing": lambda: None,
-    "question": _question,
     "statement": _statement,
     "ended": lambda: _replace(middleware._Ended, "note", _nothing),
     "line": _line,
     "deadline": lambda: _replace(Deadlines, "begin", lambda _: nullcontext()),
     "protocol": lambda: _replace(_Protocol, "data_received", RequestHandler.data_received),
-    "update": _update,
     "schema": _schema,
 }
 """What is left out, and how: mostly what is remembered takes its place."""
