@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 from time import perf_counter
@@ -94,7 +95,7 @@ class _Ended:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
         self._log = structlog.get_logger().bind()  # once: each use of one not bound yet costs as much as a line
-        self._noted: list[tuple[web.Request, Observation, float]] = []
+        self._noted: deque[tuple[web.Request, Observation, float]] = deque()
 
     def note(self, request: web.Request, observation: Observation) -> None:
         """A request ends now."""
@@ -103,9 +104,13 @@ class _Ended:
         self._noted.append((request, observation, perf_counter()))
 
     def _write(self) -> None:
-        noted, self._noted = self._noted, []
-        for request, observation, ended in noted:
-            _end(request, observation, ended - observation.started, self._requests, self._log)
+        try:
+            while self._noted:
+                request, observation, ended = self._noted.popleft()
+                _end(request, observation, ended - observation.started, self._requests, self._log)
+        finally:
+            if self._noted:  # one could not be written, which is none of the others' business
+                asyncio.get_running_loop().call_soon(self._write)
 
 
 def identify(response: web.StreamResponse, request_id: str) -> None:

@@ -11,13 +11,16 @@ import orjson
 import pytest
 import structlog
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
+from service import middleware
 from service.app import create_app
 from service.database import Database, open_database
 from service.health import Health
 from service.logs import configure_logs, flat
+from service.metrics import Requests
 from service.middleware import NOT_FOUND_TIME
+from service.observation import Observation
 from service.repositories import pipelines
 from service.settings import Settings
 from tests.conftest import Client
@@ -144,3 +147,26 @@ async def test_nothing_there_is_said_at_one_time_whatever_it_took(
 
     assert len(waited) == 1
     assert waited[0] <= NOT_FOUND_TIME
+
+
+async def test_a_line_that_can_not_be_written_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+    faults: list[object] = []
+
+    def fail_once(_: object, observation: Observation, *__: object) -> None:
+        tried.append(observation.request_id)
+        if len(tried) == 1:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(middleware, "_end", fail_once)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    ended, request = middleware._Ended(Requests()), make_mocked_request("GET", LIST)
+    for number in "123":
+        ended.note(request, Observation(number))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+
+    assert tried == ["1", "2", "3"]
+    assert len(faults) == 1
