@@ -25,6 +25,15 @@ class Stage:
     user_pipeline: UUID
     group_pipeline: UUID
 
+    @classmethod
+    async def create(cls, world: World) -> "Stage":
+        user, member = await world.user(), await world.user()
+        group = await world.group(member)
+        one, other = await world.pipeline(), await world.pipeline()
+        await world.grant(one, user)
+        await world.grant(other, group)
+        return cls(world, user, member, group, one, other)
+
     async def revisions(self) -> Revisions:
         raw, organization = self.world.raw, self.world.id
         users = await raw.fetch("SELECT id, revision FROM users WHERE organization_id = $1", organization)
@@ -44,12 +53,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(world: World) -> Stage:
-    user, member = await world.user(), await world.user()
-    group = await world.group(member)
-    one, other = await world.pipeline(), await world.pipeline()
-    await world.grant(one, user)
-    await world.grant(other, group)
-    return Stage(world, user, member, group, one, other)
+    return await Stage.create(world)
 
 
 Change = Callable[[Stage], Awaitable[None]]

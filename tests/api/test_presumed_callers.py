@@ -32,12 +32,7 @@ CHANGES_OF_TOKENS: dict[str, Change] = {
 
 @pytest.fixture(name="stage")
 async def _stage(world: World) -> Stage:
-    user, member = await world.user(), await world.user()
-    group = await world.group(member)
-    one, other = await world.pipeline(), await world.pipeline()
-    await world.grant(one, user)
-    await world.grant(other, group)
-    return Stage(world, user, member, group, one, other)
+    return await Stage.create(world)
 
 
 @pytest.mark.parametrize(
