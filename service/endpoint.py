@@ -49,7 +49,7 @@ class Endpoints:
 
     def of(self, route: Route) -> Handler:
         """The handler of one row."""
-        reader, only_reads = Reader(route.request()), route.only_reads
+        reader = Reader(route.request())
 
         async def handle(request: web.Request) -> web.Response:
             observation = observed()
@@ -68,10 +68,8 @@ class Endpoints:
                 kept = self._kept(request, known)
                 if kept is not None:
                     return _readable(request, kept)
-            call = self._call(request, route, known)
-            arguments = await reader.read(request)
-            result = await self._database.run(lambda: route.operation(call, arguments), only_reads=only_reads)
-            if not only_reads:
+            result = await self._result(request, route, reader, known)
+            if not route.only_reads:
                 return _changed(request, route, result)
             answer = _dumped(route, result)
             if may_keep and result.as_of is not None:
@@ -90,20 +88,26 @@ class Endpoints:
         if known is None:
             return None
         try:
-            call = self._call(request, route, known, presumed=True)
-            arguments = await reader.read(request)
-            result = await self._database.run(lambda: route.operation(call, arguments), only_reads=False)
+            result = await self._result(request, route, reader, known, presumed=True)
         except (Unproved, InvalidArgument, PreconditionFailed):
             return None
         self._note(observed(), known)
         return _changed(request, route, result)
+
+    async def _result(
+        self, request: web.Request, route: Route, reader: Reader, known: Known, *, presumed: bool = False
+    ) -> Any:
+        """What the operation gives."""
+        call = self._call(request, route, known, presumed=presumed)
+        arguments = await reader.read(request)
+        return await self._database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
 
     def _note(self, observation: Observation, known: Known) -> None:
         caller = known.caller
         observation.organization_id, observation.user_id = caller.organization_id, caller.user_id
         self._token_use.note(known)
 
-    def _call(self, request: web.Request, route: Route, known: Known, *, presumed: bool = False) -> Call:
+    def _call(self, request: web.Request, route: Route, known: Known, *, presumed: bool) -> Call:
         caller = known.caller
         actor = Actor(caller.username, caller.user_id, caller.token_id, observed().request_id)
         shared = Shared(known, presumed, self.listings, self.job_updates)
