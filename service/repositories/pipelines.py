@@ -77,27 +77,28 @@ class Filters:
 EVERYTHING: Final = Filters()
 
 
-def _concerning(organization_id: str, user_id: str) -> str:
-    """The grants to a user and to their groups, also what has expired; who it is, as SQL says it."""
+def _grants(organization_id: str, user_id: str) -> str:
+    """The grants to a user and to their groups that have not expired; who it is, as SQL says it."""
     return f"""
         SELECT ug.pipeline_id, ug.access, ug.expires_at
         FROM user_grants ug
         WHERE ug.organization_id = {organization_id} AND ug.user_id = {user_id}
+          AND (ug.expires_at IS NULL OR ug.expires_at > now())
         UNION ALL
         SELECT gg.pipeline_id, gg.access, gg.expires_at
         FROM memberships m
         JOIN group_grants gg ON gg.organization_id = m.organization_id AND gg.group_id = m.group_id
         WHERE m.organization_id = {organization_id} AND m.user_id = {user_id}
+          AND (gg.expires_at IS NULL OR gg.expires_at > now())
     """
 
 
-CONCERNING: Final = _concerning("$1", "$2")
+GRANTS: Final = _grants("$1", "$2")
 """The same of user $2 of organization $1."""
 
 GRANTED: Final = f"""
     SELECT g.pipeline_id, bit_or(g.access) AS access, min(g.expires_at) AS expires_at
-    FROM ({CONCERNING}) g
-    WHERE g.expires_at IS NULL OR g.expires_at > now()
+    FROM ({GRANTS}) g
     GROUP BY g.pipeline_id
 """
 """What is granted to user $2 of organization $1, by pipeline, and when the first of it expires."""
@@ -174,12 +175,7 @@ LIST_GRANTED_EACH: Final = f"""
             SELECT p.id, p.name, granted.access, granted.expires_at, granted.grants
             FROM (
                 SELECT g.pipeline_id, bit_or(g.access) AS access, min(g.expires_at) AS expires_at, count(*) AS grants
-                FROM (
-                    SELECT c.pipeline_id, c.access, c.expires_at
-                    FROM ({_concerning("u.organization_id", "u.id")}) c
-                    WHERE c.expires_at IS NULL OR c.expires_at > now()
-                    LIMIT {MANY + 1}
-                ) g
+                FROM ({_grants("u.organization_id", "u.id")} LIMIT {MANY + 1}) g
                 GROUP BY g.pipeline_id
             ) granted
             JOIN pipelines p ON p.organization_id = u.organization_id AND p.id = granted.pipeline_id
@@ -304,8 +300,8 @@ FIND: Final = f"""
     SELECT p.id, p.name, coalesce(granted.access, 0), p.description, p.created_at, p.updated_at
     FROM (
         SELECT bit_or(g.access) AS access
-        FROM ({CONCERNING}) g
-        WHERE g.pipeline_id = $3 AND (g.expires_at IS NULL OR g.expires_at > now())
+        FROM ({GRANTS}) g
+        WHERE g.pipeline_id = $3
     ) granted
     LEFT JOIN pipelines p ON p.organization_id = $1 AND p.id = $3
 """
