@@ -21,10 +21,10 @@ from service.authentication import bearer_token, token_digest
 from service.endpoint import encode
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from service.health import HEALTHZ
-from service.metrics import Requests
 from service.middleware import SERVER, begin, documented, failure, identify, request_id_of, template
 from service.rate_limit import RateLimit, Taken, limit_headers
 from service.settings import Settings
+from service.telemetry.metrics import Requests
 
 log = structlog.get_logger()
 

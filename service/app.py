@@ -14,10 +14,10 @@ from service.database import Database
 from service.documentation import add_documentation
 from service.endpoint import Endpoints
 from service.health import HEALTH, HEALTHZ, Health, healthz
-from service.metrics import Requests
 from service.middleware import REQUESTS, observe_requests
 from service.routes import ROUTES
 from service.settings import Settings
+from service.telemetry.metrics import Requests
 from service.token_use import TokenUse
 
 DATABASE = web.AppKey("database", Database)

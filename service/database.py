@@ -17,9 +17,9 @@ from service.connecting import UNCLEAR_ADDRESS, Connector
 from service.database_errors import CONFLICT, LOST, REFUSED, ConnectionLost, breaks, is_lost, meaning
 from service.deadline import Deadlines
 from service.errors import Aborted, StartupError, Unavailable
-from service.metrics import SECONDS, Histogram, Histograms
-from service.observation import current_observation
 from service.settings import Settings
+from service.telemetry.metrics import SECONDS, Histogram, Histograms
+from service.telemetry.request_record import current_observation
 
 Result = TypeVar("Result")
 

@@ -14,12 +14,12 @@ from service.errors import InvalidArgument, PreconditionFailed
 from service.job_updates import JobUpdates
 from service.kept import Kept
 from service.listings import Listings
-from service.observation import Observation, observed
 from service.pagination import Pages
 from service.reading import Reader
 from service.repositories.audit import Actor
 from service.routes import Route
 from service.settings import Settings
+from service.telemetry.request_record import Observation, observed
 from service.token_use import TokenUse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -28,8 +28,8 @@ from service.database import Database
 from service.endpoint import Readable
 from service.health import HEALTH, Health
 from service.kept import Kept
-from service.metrics import Histogram, Requests
 from service.middleware import REQUESTS
+from service.telemetry.metrics import Histogram, Requests
 from service.together import Together
 
 OWN: Final = "flow_pipelines_"

@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.metrics import Requests
+from service.telemetry.metrics import Requests
 
 BACKLOG: Final = 4096
 """Connections that the kernel keeps until they are accepted; by default, Linux allows no more."""

@@ -17,10 +17,10 @@ from structlog.typing import FilteringBoundLogger
 from service import errors
 from service.deadline import Deadlines
 from service.endpoint import json_response
-from service.metrics import Requests
-from service.observation import Observation, current_observation
 from service.routes import ROUTES
 from service.settings import Settings
+from service.telemetry.metrics import Requests
+from service.telemetry.request_record import Observation, current_observation
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

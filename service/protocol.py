@@ -18,8 +18,8 @@ from aiohttp.web_request import BaseRequest
 
 from service import errors
 from service.admission import Door
-from service.metrics import Requests
 from service.middleware import failure, identify, new_request_id
+from service.telemetry.metrics import Requests
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ from aiohttp import web
 from marshmallow import ValidationError
 
 from service.errors import InvalidArgument
-from service.observation import observed
 from service.schemas.request import RequestSchema
+from service.telemetry.request_record import observed
 
 
 class Reader:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
 from service.database import timed
-from service.metrics import SECONDS, SHARERS, Histogram
+from service.telemetry.metrics import SECONDS, SHARERS, Histogram
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")

@@ -28,8 +28,8 @@ from service import __version__
 from service.app import DATABASE, ENDPOINTS
 from service.database import Connection
 from service.health import HEALTHZ
-from service.metrics import METHODS, OTHER
-from service.observation import Observation, observed
+from service.telemetry.metrics import METHODS, OTHER
+from service.telemetry.request_record import Observation, observed
 from service.together import Answer, Question, Together
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -23,8 +23,8 @@ from service.database import Database, open_database
 from service.embedded import SERVICE_ROLE, embedded_postgres
 from service.health import Health
 from service.migrate import migrate
-from service.observation import Observation
 from service.settings import Settings, read_settings
+from service.telemetry.request_record import Observation
 from tests import contract, pgbouncer
 from tests.factories import World
 

@@ -22,11 +22,11 @@ from service.database import open_database
 from service.errors import Unavailable
 from service.exposition import exposition
 from service.health import HEALTH, Health, operations_app
-from service.metrics import OTHER, Histogram, Histograms
 from service.middleware import REQUESTS
 from service.repositories.grants import Kind
 from service.routes import ROUTES
 from service.settings import Settings
+from service.telemetry.metrics import OTHER, Histogram, Histograms
 from tests.conftest import Client
 from tests.factories import World, bearer
 from tests.test_database import CONFLICT, LOST, Flaky

@@ -18,10 +18,10 @@ from service.app import DATABASE, ENDPOINTS, TOKEN_USE, create_app
 from service.database import open_database
 from service.errors import StartupError
 from service.health import Health
-from service.observation import Observation
 from service.repositories import pipelines
 from service.server import _exported_traces
 from service.settings import Settings
+from service.telemetry.request_record import Observation
 from service.tracing import trace_application
 from tests.conftest import Client
 from tests.factories import World

@@ -4,9 +4,9 @@ import click
 import uvloop
 
 from service.embedded import as_service, database_url
-from service.logs import configure_logs
 from service.server import serve
 from service.settings import read_settings
+from service.telemetry.logs import configure_logs
 
 
 @click.command("serve")

@@ -16,9 +16,9 @@ from service.database import Database
 from service.health import Health
 from service.listening import Site
 from service.middleware import REQUESTS
-from service.observation import Observation
 from service.runner import Runner
 from service.settings import Settings
+from service.telemetry.request_record import Observation
 from tests import contract
 from tests.conftest import Client
 from tests.factories import World, bearer

@@ -17,12 +17,12 @@ from service import middleware
 from service.app import create_app
 from service.database import Database, open_database
 from service.health import Health
-from service.logs import configure_logs, flat
-from service.metrics import Requests
 from service.middleware import NOT_FOUND_TIME
-from service.observation import Observation
 from service.repositories import pipelines
 from service.settings import Settings
+from service.telemetry.logs import configure_logs, flat
+from service.telemetry.metrics import Requests
+from service.telemetry.request_record import Observation
 from tests.conftest import Client
 from tests.factories import World
 

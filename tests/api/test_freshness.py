@@ -9,9 +9,9 @@ import pytest
 
 from service.authentication import Known
 from service.kept import Kept, _key
-from service.observation import Observation
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
+from service.telemetry.request_record import Observation
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import Member, World

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from service.observation import Observation
 from service.repositories import jobs, tokens
+from service.telemetry.request_record import Observation
 from tests.api.test_update_job_pipelines import PATH, update
 from tests.conftest import Client
 from tests.factories import Member, World

@@ -8,9 +8,9 @@ import asyncpg
 import pytest
 
 from service.job_updates import JobUpdates
-from service.observation import Observation
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import jobs
+from service.telemetry.request_record import Observation
 from tests.conftest import Client
 from tests.factories import Member, World, bearer
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from service import middleware, protocol
 from service.__main__ import main
 from service.errors import Internal, ServiceError
-from service.observation import Observation
+from service.telemetry.request_record import Observation
 
 MODULE: Final = "tests.faults.unguarded"
 """To be run in the place of `service`."""

@@ -21,10 +21,10 @@ from service.database import Connection, Database, open_database
 from service.embedded import embedded_postgres
 from service.job_updates import JobUpdates
 from service.listings import Listings
-from service.metrics import SECONDS, Histograms
 from service.repositories import jobs, pipelines, tokens
 from service.repositories.audit import Actor
 from service.settings import Settings
+from service.telemetry.metrics import SECONDS, Histograms
 from tests.plans.filled import CHOSEN, LARGE, SERVER, SMALL, Target, fill, targets
 
 Plan = dict[str, Any]

@@ -3,7 +3,7 @@
 import asyncio
 import io
 
-from service.logs import _Lines
+from service.telemetry.logs import _Lines
 
 
 class Counting(io.BytesIO):
