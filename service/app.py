@@ -10,7 +10,7 @@ from aiohttp import web
 
 from service.admin.serving import add_admin_page
 from service.admission import DOOR, Door, LimitedDoor
-from service.database import Database
+from service.database.pool import Database
 from service.documentation import add_documentation
 from service.endpoint import Endpoints
 from service.health import HEALTH, HEALTHZ, Health, healthz

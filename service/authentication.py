@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from service.database import Database, HeldConnection, timed
+from service.database.pool import Database, HeldConnection, timed
 from service.deadline import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.permissions import Holder

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.authentication import Caller, Known
-from service.database import Database
+from service.database.pool import Database
 from service.job_updates import JobUpdates
 from service.listings import Listings
 from service.pagination import Pages

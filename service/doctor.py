@@ -15,9 +15,9 @@ from uuid import uuid4
 
 import asyncpg
 
-from service.database import CONNECT_TIMEOUT, Connection, session_settings
+from service.database.migrations import compare, connect, load_migrations
+from service.database.pool import CONNECT_TIMEOUT, Connection, session_settings
 from service.errors import StartupError
-from service.migrate import compare, connect, load_migrations
 from service.postgres_programs import OLDEST_SUPPORTED
 from service.privileges import intended_privileges
 from service.repositories import installation, migrations

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from service.authentication import Authentication, Known, Recent
 from service.call import Call, Outcome, Shared, Unproved
 from service.conditions import entity_tag, expectation, not_modified
-from service.database import Database
+from service.database.pool import Database
 from service.errors import InvalidArgument, PreconditionFailed
 from service.job_updates import JobUpdates
 from service.kept import Kept

@@ -24,7 +24,7 @@ from prometheus_client.utils import floatToGoString
 
 from service import __version__
 from service.app import DATABASE, ENDPOINTS
-from service.database import Database
+from service.database.pool import Database
 from service.endpoint import Readable
 from service.health import HEALTH, Health
 from service.kept import Kept

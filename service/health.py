@@ -7,10 +7,10 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from service.database import Database
+from service.database.migrations import compare, load_migrations
+from service.database.pool import Database
 from service.endpoint import json_response
 from service.errors import ServiceError, StartupError
-from service.migrate import compare, load_migrations
 from service.repositories import migrations
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from service.authentication import Known
-from service.database import Database, HeldConnection, timed
+from service.database.pool import Database, HeldConnection, timed
 from service.kept import Kept
 from service.listings import Listings
 from service.permissions import Role, executable_pipelines, premise_of_update

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from service.authentication import Caller
-from service.database import Database, HeldConnection, timed
+from service.database.pool import Database, HeldConnection, timed
 from service.repositories import pipelines
 from service.repositories.pipelines import Listing
 from service.together import Together

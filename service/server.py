@@ -14,7 +14,7 @@ from aiohttp import web
 
 from service import __version__
 from service.app import create_app
-from service.database import open_database
+from service.database.pool import open_database
 from service.errors import StartupError
 from service.exposition import exposition
 from service.health import Health, operations_app

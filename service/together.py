@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
-from service.database import timed
+from service.database.pool import timed
 from service.telemetry.metrics import SECONDS, SHARERS, Histogram
 
 Question = TypeVar("Question")

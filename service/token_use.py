@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from service.authentication import Known
-from service.database import Database
+from service.database.pool import Database
 from service.errors import ServiceError
 from service.repositories import tokens
 

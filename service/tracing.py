@@ -26,7 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from service import __version__
 from service.app import DATABASE, ENDPOINTS
-from service.database import Connection
+from service.database.pool import Connection
 from service.health import HEALTHZ
 from service.telemetry.metrics import METHODS, OTHER
 from service.telemetry.request_record import Observation, observed

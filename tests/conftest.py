@@ -19,10 +19,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from service import middleware
 from service.app import create_app
-from service.database import Database, open_database
+from service.database.migrations import migrate
+from service.database.pool import Database, open_database
 from service.embedded import SERVICE_ROLE, embedded_postgres
 from service.health import Health
-from service.migrate import migrate
 from service.settings import Settings, read_settings
 from service.telemetry.request_record import Observation
 from tests import contract, pgbouncer

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.authentication import RECENTLY, Authentication, Recent, token_digest
-from service.database import Connection, Database
+from service.database.pool import Connection, Database
 from service.errors import Unauthenticated, Unavailable
 from service.repositories import tokens
 from service.repositories.tokens import ActiveToken

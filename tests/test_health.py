@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from service.database import Database, open_database
+from service.database.pool import Database, open_database
 from service.health import Health
 from service.settings import Settings
 

@@ -18,7 +18,7 @@ import service
 from service import __version__
 from service.app import DATABASE, ENDPOINTS, create_app
 from service.authentication import Authentication
-from service.database import open_database
+from service.database.pool import open_database
 from service.errors import Unavailable
 from service.exposition import exposition
 from service.health import HEALTH, Health, operations_app
@@ -28,8 +28,8 @@ from service.routes import ROUTES
 from service.settings import Settings
 from service.telemetry.metrics import OTHER, Histogram, Histograms
 from tests.conftest import Client
+from tests.database.test_pool import CONFLICT, LOST, Flaky
 from tests.factories import World, bearer
-from tests.test_database import CONFLICT, LOST, Flaky
 
 LIST = "/api/v1/flow/pipeline"
 DURATION = "http_server_request_duration_seconds"

@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
+from service.database.migrations import migrate
 from service.embedded import SERVICE_ROLE
-from service.migrate import migrate
 from tests.factories import World
 from tests.process.running import ROOT
 

@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id, set_span_in_context
 
 from service.app import DATABASE, ENDPOINTS, TOKEN_USE, create_app
-from service.database import open_database
+from service.database.pool import open_database
 from service.errors import StartupError
 from service.health import Health
 from service.repositories import pipelines

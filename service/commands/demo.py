@@ -8,10 +8,10 @@ import click
 import uvloop
 
 from service.commands.work import every, operator_call, the_organization
-from service.database import open_database
+from service.database.migrations import migrate, sql_directory
+from service.database.pool import open_database
 from service.embedded import as_service, database_url
 from service.importing import import_records
-from service.migrate import migrate, sql_directory
 from service.operations.tokens import create_token, list_tokens, revoke_token
 from service.repositories import organizations
 from service.schemas.tokens import CreateToken, ListTokens, NameToken

@@ -5,9 +5,9 @@ import asyncio
 import click
 import orjson
 
-from service.database import Connection
+from service.database.migrations import Migration, compare, connect, load_migrations, migrate
+from service.database.pool import Connection
 from service.embedded import database_url
-from service.migrate import Migration, compare, connect, load_migrations, migrate
 from service.repositories.migrations import list_applied
 from service.settings import read_settings
 

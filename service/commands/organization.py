@@ -5,7 +5,7 @@ from uuid import uuid4
 import click
 
 from service.commands.work import json_option, on_database, show_json, show_table
-from service.database import Database
+from service.database.pool import Database
 from service.errors import InvalidArgument
 from service.repositories import audit, organizations
 from service.repositories.organizations import Organization

@@ -15,7 +15,7 @@ import click
 
 from service.authentication import OPERATOR, Caller
 from service.call import Call
-from service.database import Database, open_database
+from service.database.pool import Database, open_database
 from service.embedded import database_url
 from service.endpoint import encode
 from service.errors import NotFound, ServiceError

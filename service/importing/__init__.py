@@ -11,7 +11,8 @@ from uuid import UUID
 
 import asyncpg
 
-from service.database import Connection
+from service.database.migrations import connect
+from service.database.pool import Connection
 from service.errors import StartupError
 from service.importing import set_aside
 from service.importing.diagnosis import first_fault
@@ -19,7 +20,6 @@ from service.importing.merge import KNOW, MERGES, UNIQUE
 from service.importing.records import BadRecord, parse_line
 from service.importing.set_aside import SetAside
 from service.importing.staging import analyze_staging, copy_rows, create_staging
-from service.migrate import connect
 from service.repositories import audit
 
 _CHUNK: Final = 10_000

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from service.call import Call, Outcome
-from service.database import Connection
+from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.pipelines import find_visible, page_start
 from service.pagination import Page

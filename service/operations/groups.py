@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 from service.call import Call, Outcome
-from service.database import Connection
+from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.grants import find_group, find_user
 from service.operations.pipelines import page_start

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from service.call import Call, Outcome, Unproved, expect_nothing
-from service.database import Connection
-from service.database_errors import Overtaken
+from service.database.errors import Overtaken
+from service.database.pool import Connection
 from service.errors import AlreadyExists, NotFound, PermissionDenied
 from service.names import name_key
 from service.operations.grants import find_user

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from service.authentication import OPERATOR, Caller
 from service.call import Call
-from service.database import Connection
+from service.database.pool import Connection
 from service.errors import FailedPrecondition
 from service.pagination import DEFAULT_PAGE_SIZE, Page, PagedRequest
 from service.permissions import (

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from service.authentication import token_digest
 from service.call import Call
-from service.database import Connection
+from service.database.pool import Connection
 from service.errors import NotFound, PermissionDenied
 from service.operations.grants import find_user
 from service.operations.pipelines import page_start

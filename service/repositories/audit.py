@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from service.database import Connection
+from service.database.pool import Connection
 
 
 class Actor(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from service.database import Connection
+from service.database.pool import Connection
 from service.permissions import Role, is_manager, permission_names
 
 Kind = Literal["user", "group"]

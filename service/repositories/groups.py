@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from service.database import Connection
+from service.database.pool import Connection
 from service.errors import AlreadyExists
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.database import Connection
+from service.database.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from service.database import Connection
+from service.database.pool import Connection
 from service.repositories import revisions, tokens
 from service.repositories.pipelines import GRANTED_FIRST, GrantedPipeline
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from service.database import Connection
+from service.database.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)

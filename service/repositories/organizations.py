@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from service.database import Connection
+from service.database.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
 from service.app import create_app
-from service.database import Database
+from service.database.pool import Database
 from service.health import Health
 from service.listening import Site
 from service.middleware import REQUESTS

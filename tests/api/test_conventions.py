@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from service.app import create_app
-from service.database import Database
+from service.database.pool import Database
 from service.health import Health
 from service.routes import ROUTES
 from service.settings import Settings

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from service import middleware
 from service.app import create_app
-from service.database import Database, open_database
+from service.database.pool import Database, open_database
 from service.health import Health
 from service.middleware import NOT_FOUND_TIME
 from service.repositories import pipelines

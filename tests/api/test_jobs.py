@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from service.database import Connection
+from service.database.pool import Connection
 from service.permissions import EXECUTE, READ
 from service.repositories import jobs
 from tests.api.calls import As

@@ -11,7 +11,7 @@ from aiohttp import ClientTimeout
 from aiohttp.test_utils import TestClient, TestServer
 
 from service.app import TOKEN_USE, create_app
-from service.database import Connection, Database, open_database
+from service.database.pool import Connection, Database, open_database
 from service.health import Health
 from service.repositories import groups
 from service.routes import Route

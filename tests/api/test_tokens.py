@@ -5,7 +5,7 @@ import pytest
 
 from service.app import TOKEN_USE
 from service.authentication import Caller, Known
-from service.database import Database
+from service.database.pool import Database
 from service.errors import Unavailable
 from service.permissions import EXECUTE, READ, SCOPE_TOKENS, Role
 from service.repositories import tokens

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import requests
 
+from service.database.migrations import migrate
 from service.embedded import embedded_postgres
 from service.importing import import_records
-from service.migrate import migrate
 from tests.bench import growth, process, steps
 from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure

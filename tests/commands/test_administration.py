@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.migrate import migrate
+from service.database.migrations import migrate
 from tests.commands.test_commands import run
 from tests.factories import World
 from tests.process.running import ROOT

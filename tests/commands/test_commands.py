@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from service.migrate import load_migrations
+from service.database.migrations import load_migrations
 from tests.factories import World
 from tests.process.running import ROOT, environment
 

@@ -1,8 +1,8 @@
 import json
 import re
 
+from service.database.migrations import migrate
 from service.embedded import SERVICE_ROLE
-from service.migrate import migrate
 from tests.commands.test_commands import run
 
 

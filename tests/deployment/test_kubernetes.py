@@ -9,7 +9,7 @@ import yaml
 
 from service import __version__
 from service.app import create_app
-from service.database import Database
+from service.database.pool import Database
 from service.doctor import Deployment, check_connections, check_shutdown
 from service.exposition import exposition
 from service.health import Health, operations_app

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from service.__main__ import main
-from service.database import Connection, Database
+from service.database.pool import Connection, Database
 
 MODULE: Final = "tests.faults.answers_first"
 """To be run in the place of `service`."""

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import asyncpg
 import psutil
 
+from service.database.migrations import migrate
 from service.embedded import DATABASE, SERVICE_ROLE
-from service.migrate import migrate
 from tests.faults import weakened
 from tests.faults.callers import CALLERS, Answered, Callers, Probed
 from tests.faults.fault import Seen

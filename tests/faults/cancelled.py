@@ -23,8 +23,8 @@ import aiohttp
 import asyncpg
 import orjson
 
+from service.database.migrations import migrate
 from service.embedded import SERVICE_ROLE, embedded_postgres
-from service.migrate import migrate
 from tests.conftest import FAST
 from tests.faults.fault import Fault, Seen
 from tests.faults.ledger import Write

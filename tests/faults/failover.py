@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 import psutil
 
-from service.migrate import migrate
+from service.database.migrations import migrate
 from tests.faults.fault import Fault, Seen
 from tests.faults.ledger import Ledger
 from tests.faults.network import THEIRS

@@ -3,7 +3,7 @@
 from typing import Final
 
 from service import __main__ as service
-from service.database import Database
+from service.database.pool import Database
 
 MODULE: Final = "tests.faults.half_done"
 """To be run in the place of `service.__main__`."""

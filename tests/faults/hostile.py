@@ -18,8 +18,8 @@ import asyncpg
 import psutil
 import requests
 
+from service.database.migrations import migrate
 from service.embedded import SERVICE_ROLE, embedded_postgres
-from service.migrate import migrate
 from service.permissions import READ
 from tests.factories import World, bearer
 from tests.faults import unguarded

@@ -5,7 +5,7 @@ from typing import Any, Final
 import asyncpg
 
 from service.__main__ import main
-from service.connecting import Connector
+from service.database.connector import Connector
 
 MODULE: Final = "tests.faults.plain"
 """To be run in the place of `service`."""

@@ -12,8 +12,8 @@ from typing import Final
 import aiohttp
 import asyncpg
 
+from service.database.migrations import migrate
 from service.embedded import SERVICE_ROLE, embedded_postgres
-from service.migrate import migrate
 from tests.factories import bearer
 from tests.faults import abrupt
 from tests.faults.fault import Fault, Seen

@@ -3,7 +3,7 @@
 from typing import Final
 
 from service.__main__ import main
-from service.database import Connection
+from service.database.pool import Connection
 
 MODULE: Final = "tests.faults.setting_sessions"
 """To be run in the place of `service`."""

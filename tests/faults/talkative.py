@@ -10,7 +10,7 @@ from uuid import UUID
 
 from service import middleware
 from service.__main__ import main
-from service.database import Connection
+from service.database.pool import Connection
 from service.repositories import pipelines
 from service.repositories.pipelines import Pipeline
 

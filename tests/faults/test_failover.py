@@ -10,10 +10,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.database import Database, open_database
+from service.database.migrations import migrate
+from service.database.pool import Database, open_database
 from service.embedded import SERVICE_ROLE
 from service.errors import DeadlineExceeded
-from service.migrate import migrate
 from service.settings import Settings
 from tests.faults import plain
 from tests.faults.failover import acknowledged

@@ -6,9 +6,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.database import open_database
+from service.database.migrations import migrate
+from service.database.pool import open_database
 from service.errors import DeadlineExceeded
-from service.migrate import migrate
 from service.routes import ROUTES
 from service.settings import Settings
 from tests import pgbouncer

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from service import server
 from service.__main__ import main
-from service.database import Connection, Database
+from service.database.pool import Connection, Database
 from service.endpoint import json_response
 from service.health import operations_app
 from service.runner import Runner

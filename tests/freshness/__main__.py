@@ -13,8 +13,8 @@ from pathlib import Path
 
 import uvloop
 
+from service.database.migrations import migrate
 from service.embedded import SERVICE_ROLE, embedded_postgres
-from service.migrate import migrate
 from tests.conftest import FAST
 from tests.freshness import unchecked
 from tests.freshness.proof import Plan, Result, prove

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.database.migrations import migrate, sql_directory
 from service.errors import StartupError
 from service.importing import ImportRefused, import_records
 from service.importing.records import BadRecord, parse_line
-from service.migrate import migrate, sql_directory
 from tests.factories import World
 
 Raw = Any

@@ -6,8 +6,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.database.migrations import migrate
 from service.importing import ImportRefused, import_records, set_aside
-from service.migrate import migrate
 from tests.importing.test_import import Record, lines, whole
 
 KEYS = """

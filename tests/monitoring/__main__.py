@@ -20,9 +20,9 @@ import orjson
 import requests
 import yaml
 
+from service.database.migrations import migrate, sql_directory
 from service.embedded import embedded_postgres
 from service.importing import import_records
-from service.migrate import migrate, sql_directory
 from tests.conftest import FAST
 from tests.monitoring.queries import DIRECTORY, dashboard_queries, rules
 from tests.process.running import Service, environment, free_port, running_service, wait_for

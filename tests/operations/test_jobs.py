@@ -7,7 +7,7 @@ import pytest
 
 from service.authentication import Caller
 from service.call import Call
-from service.database import Database
+from service.database.pool import Database
 from service.errors import NotFound, PermissionDenied
 from service.operations.jobs import list_job_pipelines, update_job_pipelines
 from service.pagination import Pages

@@ -14,8 +14,8 @@ from uuid import UUID
 
 import asyncpg
 
+from service.database.migrations import migrate
 from service.importing import import_records
-from service.migrate import migrate
 
 ROOT: Final = Path(__file__).parents[2]
 SERVER: Final = (

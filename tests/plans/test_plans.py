@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 
 from service.authentication import Authentication, Known
-from service.database import Connection, Database, open_database
+from service.database.pool import Connection, Database, open_database
 from service.embedded import embedded_postgres
 from service.job_updates import JobUpdates
 from service.listings import Listings

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from service.database import Database
+from service.database.pool import Database
 from service.repositories import jobs
 from tests.factories import World
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from service.authentication import Caller
-from service.database import Database
+from service.database.pool import Database
 from service.listings import Listings
 from service.permissions import EVERYTHING, READ, Role
 from service.repositories import pipelines

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.authentication import token_digest
-from service.database import Database
+from service.database.pool import Database
 from service.repositories import jobs
 from service.repositories.jobs import Update
 from tests.factories import PAST, Member, World

@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from service import connecting
-from service.connecting import LONGEST_PAUSE, Connector, Host, NoServer, several_hosts
-from service.database import Connection, Database, open_database
+from service.database.connector import LONGEST_PAUSE, Connector, Host, NoServer, several_hosts
+from service.database.migrations import migrate
+from service.database.pool import Connection, Database, open_database
+from service.database import connector as connecting
 from service.doctor import Deployment, examine
 from service.errors import StartupError, Unavailable
-from service.migrate import migrate
 from service.settings import Settings
 from tests.faults.pair import Node, dsn, primary_and_standby
 

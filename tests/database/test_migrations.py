@@ -8,10 +8,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.database import Connection
+from service.database.migrations import Migration, compare, load_migrations, migrate, sql_directory
+from service.database.pool import Connection
 from service.embedded import SERVICE_ROLE
 from service.errors import StartupError
-from service.migrate import Migration, compare, load_migrations, migrate, sql_directory
 from service.repositories.migrations import list_applied
 from tests.schema import dump
 
@@ -195,7 +195,7 @@ async def test_migrate_says_that_its_connection_was_lost(empty_dsn: str) -> None
 
 KILLED = """
 import asyncio, sys
-from service.migrate import Migration, migrate
+from service.database.migrations import Migration, migrate
 sql = "CREATE TABLE half (id int); SELECT pg_notify('begun', ''); SELECT pg_sleep(60)"
 asyncio.run(migrate(sys.argv[1], migrations=[Migration(1, "0001_sleep.sql", sql)]))
 """
@@ -242,7 +242,7 @@ async def test_migrate_says_what_it_can_not_reach(address: str, place: str) -> N
 
 
 async def test_migrate_server_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.migrate._CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr("service.database.migrations._CONNECT_TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
 

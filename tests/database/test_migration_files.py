@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from service.migrate import Migration, load_migrations
+from service.database.migrations import Migration, load_migrations
 
 FIRST_RELEASE = 4
 """The last migration of release 0.1.0: up to there nothing was in service. To be raised until that release is made."""

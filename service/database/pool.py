@@ -13,8 +13,8 @@ from typing import Any, Final, TypeVar
 import asyncpg
 from asyncpg import exceptions as postgres
 
-from service.connecting import UNCLEAR_ADDRESS, Connector
-from service.database_errors import CONFLICT, LOST, REFUSED, ConnectionLost, breaks, is_lost, meaning
+from service.database.connector import UNCLEAR_ADDRESS, Connector
+from service.database.errors import CONFLICT, LOST, REFUSED, ConnectionLost, breaks, is_lost, meaning
 from service.deadline import Deadlines
 from service.errors import Aborted, StartupError, Unavailable
 from service.settings import Settings

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from service.connecting import UNCLEAR_ADDRESS, Connector
-from service.database import Connection
+from service.database.connector import UNCLEAR_ADDRESS, Connector
+from service.database.pool import Connection
 from service.errors import StartupError
 from service.repositories.migrations import Applied, list_applied
 
@@ -58,8 +58,8 @@ class Migration:
 
 def sql_directory() -> Path:
     """Where the SQL is: inside of the installed package, or beside it in a checkout."""
-    installed = Path(__file__).parent / "sql"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "sql"
+    installed = Path(__file__).parents[1] / "sql"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "sql"
 
 
 def load_migrations(directory: Path | None = None) -> tuple[Migration, ...]:

@@ -13,8 +13,8 @@ import asyncpg
 import pytest
 
 import service
-from service.database import PEER_TIMEOUT, Database, HeldConnection, open_database
-from service.database_errors import ConnectionLost
+from service.database.errors import ConnectionLost
+from service.database.pool import PEER_TIMEOUT, Database, HeldConnection, open_database
 from service.deadline import Deadlines
 from service.embedded import DATABASE, SERVICE_ROLE
 from service.errors import Aborted, DeadlineExceeded, Unavailable
