@@ -17,7 +17,7 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
-from service.authentication import bearer_token, token_digest
+from service.authentication.bearer import bearer_token, token_digest
 from service.endpoint import encode
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from service.health import HEALTHZ

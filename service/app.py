@@ -10,6 +10,7 @@ from aiohttp import web
 
 from service.admin.serving import add_admin_page
 from service.admission import DOOR, Door, LimitedDoor
+from service.authentication.last_use import TokenUse
 from service.database.pool import Database
 from service.documentation import add_documentation
 from service.endpoint import Endpoints
@@ -18,7 +19,6 @@ from service.middleware import REQUESTS, observe_requests
 from service.routes import ROUTES
 from service.settings import Settings
 from service.telemetry.metrics import Requests
-from service.token_use import TokenUse
 
 DATABASE = web.AppKey("database", Database)
 ENDPOINTS = web.AppKey("endpoints", Endpoints)

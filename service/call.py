@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from service.authentication import Caller, Known
+from service.authentication.bearer import Caller, Known
 from service.database.pool import Database
 from service.job_updates import JobUpdates
 from service.listings import Listings

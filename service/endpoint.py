@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 from aiohttp import hdrs, web
 
-from service.authentication import Authentication, Known, Recent
+from service.authentication.bearer import Authentication, Known, Recent
+from service.authentication.last_use import TokenUse
 from service.call import Call, Outcome, Shared, Unproved
 from service.conditions import entity_tag, expectation, not_modified
 from service.database.pool import Database
@@ -20,7 +21,6 @@ from service.repositories.audit import Actor
 from service.routes import Route
 from service.settings import Settings
 from service.telemetry.request_record import Observation, observed
-from service.token_use import TokenUse
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

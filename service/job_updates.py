@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from service.authentication import Known
+from service.authentication.bearer import Known
 from service.database.pool import Database, HeldConnection, timed
 from service.kept import Kept
 from service.listings import Listings

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from service.authentication import Known
+from service.authentication.bearer import Known
 from service.repositories.revisions import AsOf
 
 Value = TypeVar("Value")

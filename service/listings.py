@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from service.authentication import Caller
+from service.authentication.bearer import Caller
 from service.database.pool import Database, HeldConnection, timed
 from service.repositories import pipelines
 from service.repositories.pipelines import Listing

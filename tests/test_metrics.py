@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pla
 import service
 from service import __version__
 from service.app import DATABASE, ENDPOINTS, create_app
-from service.authentication import Authentication
+from service.authentication.bearer import Authentication
 from service.database.pool import open_database
 from service.errors import Unavailable
 from service.exposition import exposition

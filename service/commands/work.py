@@ -13,7 +13,7 @@ from uuid import UUID
 
 import click
 
-from service.authentication import OPERATOR, Caller
+from service.authentication.bearer import OPERATOR, Caller
 from service.call import Call
 from service.database.pool import Database, open_database
 from service.embedded import database_url

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from service.authentication import OPERATOR, Caller
+from service.authentication.bearer import OPERATOR, Caller
 from service.call import Call
 from service.database.pool import Connection
 from service.errors import FailedPrecondition

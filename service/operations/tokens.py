@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from service.authentication import token_digest
+from service.authentication.bearer import token_digest
 from service.call import Call
 from service.database.pool import Connection
 from service.errors import NotFound, PermissionDenied

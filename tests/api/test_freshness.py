@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.authentication import Known
+from service.authentication.bearer import Known
 from service.kept import Kept, _key
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines

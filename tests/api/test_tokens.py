@@ -4,12 +4,12 @@ from uuid import uuid4
 import pytest
 
 from service.app import TOKEN_USE
-from service.authentication import Caller, Known
+from service.authentication.bearer import Caller, Known
+from service.authentication.last_use import TokenUse
 from service.database.pool import Database
 from service.errors import Unavailable
 from service.permissions import EXECUTE, READ, SCOPE_TOKENS, Role
 from service.repositories import tokens
-from service.token_use import TokenUse
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import World

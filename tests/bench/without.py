@@ -10,7 +10,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from service import middleware
 from service.__main__ import main
-from service.authentication import Authentication, Known
+from service.authentication.bearer import Authentication, Known
 from service.deadline import Deadlines
 from service.protocol import _Protocol
 from service.schemas.request import RequestSchema

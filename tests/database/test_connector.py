@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
+from service.database import connector as connecting
 from service.database.connector import LONGEST_PAUSE, Connector, Host, NoServer, several_hosts
 from service.database.migrations import migrate
 from service.database.pool import Connection, Database, open_database
-from service.database import connector as connecting
 from service.doctor import Deployment, examine
 from service.errors import StartupError, Unavailable
 from service.settings import Settings

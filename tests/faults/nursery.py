@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Final
 
-from service import token_use
+from service.authentication import last_use as token_use
 
 MODULE: Final = "tests.faults.nursery"
 NEVER: Final = 86400.0

@@ -12,9 +12,9 @@ from typing import Any, Final
 import asyncpg
 
 from service.__main__ import main
+from service.database import errors as database_errors
 from service.database import pool as database
 from service.database.connector import Connector
-from service.database import errors as database_errors
 from service.deadline import Deadlines
 
 MODULE: Final = "tests.faults.weakened"

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from service.__main__ import main
-from service.authentication import Known
+from service.authentication.bearer import Known
 from service.kept import Kept, _key
 from service.repositories import jobs, tokens
 

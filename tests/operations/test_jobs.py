@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from service.authentication import Caller
+from service.authentication.bearer import Caller
 from service.call import Call
 from service.database.pool import Database
 from service.errors import NotFound, PermissionDenied

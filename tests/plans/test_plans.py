@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from service.authentication import Authentication, Known
+from service.authentication.bearer import Authentication, Known
 from service.database.pool import Connection, Database, open_database
 from service.embedded import embedded_postgres
 from service.job_updates import JobUpdates

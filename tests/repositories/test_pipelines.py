@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from service.authentication import Caller
+from service.authentication.bearer import Caller
 from service.database.pool import Database
 from service.listings import Listings
 from service.permissions import EVERYTHING, READ, Role

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service.authentication import token_digest
+from service.authentication.bearer import token_digest
 from service.database.pool import Database
 from service.repositories import jobs
 from service.repositories.jobs import Update

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from service.authentication import Known
+from service.authentication.bearer import Known
 from service.database.pool import Database
 from service.errors import ServiceError
 from service.repositories import tokens
