@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.authentication.bearer import Caller, Known
+from service.batching.job_updates import JobUpdates
+from service.batching.pipeline_lists import Listings
 from service.database.pool import Database
-from service.job_updates import JobUpdates
-from service.listings import Listings
 from service.pagination import Pages
 from service.repositories.audit import Actor
 

@@ -8,13 +8,13 @@ from aiohttp import hdrs, web
 
 from service.authentication.bearer import Authentication, Known, Recent
 from service.authentication.last_use import TokenUse
+from service.batching.cache import Kept
+from service.batching.job_updates import JobUpdates
+from service.batching.pipeline_lists import Listings
 from service.call import Call, Outcome, Shared, Unproved
 from service.conditions import entity_tag, expectation, not_modified
 from service.database.pool import Database
 from service.errors import InvalidArgument, PreconditionFailed
-from service.job_updates import JobUpdates
-from service.kept import Kept
-from service.listings import Listings
 from service.pagination import Pages
 from service.reading import Reader
 from service.repositories.audit import Actor

@@ -24,13 +24,13 @@ from prometheus_client.utils import floatToGoString
 
 from service import __version__
 from service.app import DATABASE, ENDPOINTS
+from service.batching.batcher import Together
+from service.batching.cache import Kept
 from service.database.pool import Database
 from service.endpoint import Readable
 from service.health import HEALTH, Health
-from service.kept import Kept
 from service.middleware import REQUESTS
 from service.telemetry.metrics import Histogram, Requests
-from service.together import Together
 
 OWN: Final = "flow_pipelines_"
 """Before the names of what no convention knows."""

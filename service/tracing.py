@@ -26,11 +26,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from service import __version__
 from service.app import DATABASE, ENDPOINTS
+from service.batching.batcher import Answer, Question, Together
 from service.database.pool import Connection
 from service.health import HEALTHZ
 from service.telemetry.metrics import METHODS, OTHER
 from service.telemetry.request_record import Observation, observed
-from service.together import Answer, Question, Together
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

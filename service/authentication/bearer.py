@@ -9,12 +9,12 @@ from time import monotonic
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from service.batching.batcher import Together
 from service.database.pool import Database, HeldConnection, timed
 from service.deadline import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.permissions import Holder
 from service.repositories import tokens
-from service.together import Together
 
 OPERATOR: Final = UUID(int=0)
 """In the place of a user's id: an operator at the command line, who is no user and acts as an administrator."""

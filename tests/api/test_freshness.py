@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.authentication.bearer import Known
-from service.kept import Kept, _key
+from service.batching.cache import Kept, _key
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
 from service.telemetry.request_record import Observation

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from service.job_updates import JobUpdates
+from service.batching.job_updates import JobUpdates
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import jobs
 from service.telemetry.request_record import Observation

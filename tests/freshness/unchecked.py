@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from service.__main__ import main
 from service.authentication.bearer import Known
-from service.kept import Kept, _key
+from service.batching.cache import Kept, _key
 from service.repositories import jobs, tokens
 
 MODULE: Final = "tests.freshness.unchecked"

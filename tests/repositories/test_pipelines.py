@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from service.authentication.bearer import Caller
+from service.batching.pipeline_lists import Listings
 from service.database.pool import Database
-from service.listings import Listings
 from service.permissions import EVERYTHING, READ, Role
 from service.repositories import pipelines
 from service.repositories.revisions import AsOf

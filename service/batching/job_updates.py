@@ -6,15 +6,15 @@ from typing import Final
 from uuid import UUID
 
 from service.authentication.bearer import Known
+from service.batching.batcher import Together
+from service.batching.cache import Kept
+from service.batching.pipeline_lists import Listings
 from service.database.pool import Database, HeldConnection, timed
-from service.kept import Kept
-from service.listings import Listings
 from service.permissions import Role, executable_pipelines, premise_of_update
 from service.repositories import jobs
 from service.repositories.audit import Actor
 from service.repositories.jobs import Update
 from service.repositories.revisions import AsOf
-from service.together import Together
 
 MOST_KEPT: Final = 8 * 2**20
 """Bytes of what callers may execute."""

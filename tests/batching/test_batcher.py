@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from service.together import Together
+from service.batching.batcher import Together
 
 
 class Echo:

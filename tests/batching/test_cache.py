@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from service.authentication.bearer import Caller, Known
-from service.kept import OVERHEAD, Kept
+from service.batching.cache import OVERHEAD, Kept
 from service.permissions import Role
 from service.repositories.revisions import AsOf
 

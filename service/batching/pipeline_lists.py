@@ -5,10 +5,10 @@ from typing import Final
 from uuid import UUID
 
 from service.authentication.bearer import Caller
+from service.batching.batcher import Together
 from service.database.pool import Database, HeldConnection, timed
 from service.repositories import pipelines
 from service.repositories.pipelines import Listing
-from service.together import Together
 
 MOST_TOGETHER: Final = 32
 """Callers in one statement."""
