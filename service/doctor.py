@@ -17,8 +17,8 @@ import asyncpg
 
 from service.database.migrations import compare, connect, load_migrations
 from service.database.pool import CONNECT_TIMEOUT, Connection, session_settings
+from service.embedded.programs import OLDEST_SUPPORTED
 from service.errors import StartupError
-from service.postgres_programs import OLDEST_SUPPORTED
 from service.privileges import intended_privileges
 from service.repositories import installation, migrations
 from service.repositories.installation import Server

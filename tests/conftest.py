@@ -21,7 +21,7 @@ from service import middleware
 from service.app import create_app
 from service.database.migrations import migrate
 from service.database.pool import Database, open_database
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.health import Health
 from service.settings import Settings, read_settings
 from service.telemetry.request_record import Observation

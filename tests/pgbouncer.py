@@ -17,8 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from service.embedded import SERVICE_ROLE
-from service.postgres_programs import find_programs
+from service.embedded.cluster import SERVICE_ROLE
+from service.embedded.programs import find_programs
 from tests.process.running import free_port, wait_for
 
 TOOLS: Final = Path(__file__).parents[1] / ".tools"

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from service.database.migrations import migrate
-from service.embedded import embedded_postgres
-from service.postgres_programs import find_programs
+from service.embedded.cluster import embedded_postgres
+from service.embedded.programs import find_programs
 
 HEADER = "-- What sql/migrations make of an empty database: written by `make schema`, and for reading only.\n\n"
 

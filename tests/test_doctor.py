@@ -11,7 +11,7 @@ import pytest
 from service import doctor
 from service.database.migrations import load_migrations, migrate
 from service.doctor import Deployment, Finding, examine
-from service.embedded import SERVICE_ROLE
+from service.embedded.cluster import SERVICE_ROLE
 from service.errors import StartupError
 from service.privileges import intended_privileges
 from service.repositories.installation import Server

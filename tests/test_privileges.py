@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE
+from service.embedded.cluster import SERVICE_ROLE
 from tests.factories import World
 from tests.process.running import ROOT
 

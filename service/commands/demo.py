@@ -10,7 +10,7 @@ import uvloop
 from service.commands.work import every, operator_call, the_organization
 from service.database.migrations import migrate, sql_directory
 from service.database.pool import open_database
-from service.embedded import as_service, database_url
+from service.embedded.cluster import as_service, database_url
 from service.importing import import_records
 from service.operations.tokens import create_token, list_tokens, revoke_token
 from service.repositories import organizations

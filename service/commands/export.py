@@ -11,7 +11,7 @@ from uuid import UUID
 import click
 
 from service.commands.work import on_database, organization_option, the_organization
-from service.embedded import database_url
+from service.embedded.cluster import database_url
 from service.exporting import export_records
 from service.settings import read_settings
 

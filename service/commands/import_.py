@@ -10,7 +10,7 @@ from typing import IO
 import click
 import orjson
 
-from service.embedded import database_url
+from service.embedded.cluster import database_url
 from service.importing import ImportRefused, ImportResult, import_records
 from service.settings import read_settings
 

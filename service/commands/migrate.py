@@ -7,7 +7,7 @@ import orjson
 
 from service.database.migrations import Migration, compare, connect, load_migrations, migrate
 from service.database.pool import Connection
-from service.embedded import database_url
+from service.embedded.cluster import database_url
 from service.repositories.migrations import list_applied
 from service.settings import read_settings
 

@@ -16,7 +16,7 @@ import click
 from service.authentication.bearer import OPERATOR, Caller
 from service.call import Call
 from service.database.pool import Database, open_database
-from service.embedded import database_url
+from service.embedded.cluster import database_url
 from service.endpoint import encode
 from service.errors import NotFound, ServiceError
 from service.pagination import Page, Pages

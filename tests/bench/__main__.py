@@ -18,7 +18,7 @@ from pathlib import Path
 import requests
 
 from service.database.migrations import migrate
-from service.embedded import embedded_postgres
+from service.embedded.cluster import embedded_postgres
 from service.importing import import_records
 from tests.bench import growth, process, steps
 from tests.bench.churn import hit_rate

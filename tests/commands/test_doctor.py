@@ -2,7 +2,7 @@ import json
 import re
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE
+from service.embedded.cluster import SERVICE_ROLE
 from tests.commands.test_commands import run
 
 

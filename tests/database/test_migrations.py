@@ -10,7 +10,7 @@ import pytest
 
 from service.database.migrations import Migration, compare, load_migrations, migrate, sql_directory
 from service.database.pool import Connection
-from service.embedded import SERVICE_ROLE
+from service.embedded.cluster import SERVICE_ROLE
 from service.errors import StartupError
 from service.repositories.migrations import list_applied
 from tests.schema import dump

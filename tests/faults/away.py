@@ -16,7 +16,7 @@ import asyncpg
 import psutil
 
 from service.database.migrations import migrate
-from service.embedded import DATABASE, SERVICE_ROLE
+from service.embedded.cluster import DATABASE, SERVICE_ROLE
 from tests.faults import weakened
 from tests.faults.callers import CALLERS, Answered, Callers, Probed
 from tests.faults.fault import Seen

@@ -24,7 +24,7 @@ import asyncpg
 import orjson
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.conftest import FAST
 from tests.faults.fault import Fault, Seen
 from tests.faults.ledger import Write

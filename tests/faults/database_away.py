@@ -12,7 +12,7 @@ from typing import Final
 
 import asyncpg
 
-from service.embedded import SERVICE_ROLE
+from service.embedded.cluster import SERVICE_ROLE
 from tests.faults import links
 from tests.faults.away import PASSWORD, Scenario, Stage, run
 from tests.faults.fault import Fault

@@ -19,7 +19,7 @@ import psutil
 import requests
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.permissions import READ
 from tests.factories import World, bearer
 from tests.faults import unguarded

@@ -17,7 +17,7 @@ import asyncpg
 import orjson
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.permissions import EXECUTE, MANAGER, READ
 from service.routes import ROUTES, Route
 from tests.api.sample import sample_path

@@ -19,7 +19,7 @@ import asyncpg
 import orjson
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.conftest import FAST
 from tests.factories import Member, World
 from tests.faults.fault import Fault, Seen

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from service.embedded import DATABASE
-from service.postgres_files import make_socket_directory
+from service.embedded.cluster import DATABASE
+from service.embedded.files import make_socket_directory
 from tests.faults.victims import Postgres
 
 FAST: Final = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "wal_retrieve_retry_interval=50ms")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import requests
 
-from service.embedded import DATABASE, SERVICE_ROLE
+from service.embedded.cluster import DATABASE, SERVICE_ROLE
 from tests.faults.network import PREFIX, THEIRS, Host, network
 from tests.faults.programs import PATRONI, POSTGRESQL, environment, program
 from tests.process.running import wait_for

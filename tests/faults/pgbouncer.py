@@ -18,7 +18,7 @@ import asyncpg
 import orjson
 
 from service.database.migrations import migrate
-from service.embedded import embedded_postgres
+from service.embedded.cluster import embedded_postgres
 from service.routes import ROUTES
 from tests import pgbouncer
 from tests.api.test_method_table import what_it_is_for

@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.factories import bearer
 from tests.faults import abrupt
 from tests.faults.fault import Fault, Seen

@@ -27,7 +27,7 @@ import asyncpg
 import orjson
 
 from service.database.migrations import migrate
-from service.embedded import DATABASE, SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import DATABASE, SERVICE_ROLE, embedded_postgres
 from tests.conftest import FAST
 from tests.faults import half_done, nursery
 from tests.faults.fault import Fault, Seen

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE
+from service.embedded.cluster import SERVICE_ROLE
 from tests.faults.cancelled import LEAKING, QUIET_WITHIN, SETTINGS, cut
 from tests.faults.fault import Seen
 from tests.faults.watched import MODULE

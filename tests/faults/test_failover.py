@@ -12,7 +12,7 @@ import pytest
 
 from service.database.migrations import migrate
 from service.database.pool import Database, open_database
-from service.embedded import SERVICE_ROLE
+from service.embedded.cluster import SERVICE_ROLE
 from service.errors import DeadlineExceeded
 from service.settings import Settings
 from tests.faults import plain

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.factories import World
 from tests.faults import talkative
 from tests.faults.fault import Fault, Seen

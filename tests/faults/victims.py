@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
-from service.embedded import DATABASE, SERVICE_ROLE
-from service.postgres_files import make_data_directory
-from service.postgres_programs import find_programs
-from service.postgres_server import Server
+from service.embedded.cluster import DATABASE, SERVICE_ROLE
+from service.embedded.files import make_data_directory
+from service.embedded.programs import find_programs
+from service.embedded.server import Server
 from tests.process.running import Service, free_port, running_service
 
 TERMINATED: Final = 30.0

@@ -14,7 +14,7 @@ from pathlib import Path
 import uvloop
 
 from service.database.migrations import migrate
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.conftest import FAST
 from tests.freshness import unchecked
 from tests.freshness.proof import Plan, Result, prove

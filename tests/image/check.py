@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from service.commands.demo import JOB, PIPELINES
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.process.running import free_port, wait_for
 
 ENGINE = os.environ["ENGINE"]

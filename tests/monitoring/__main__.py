@@ -21,7 +21,7 @@ import requests
 import yaml
 
 from service.database.migrations import migrate, sql_directory
-from service.embedded import embedded_postgres
+from service.embedded.cluster import embedded_postgres
 from service.importing import import_records
 from tests.conftest import FAST
 from tests.monitoring.queries import DIRECTORY, dashboard_queries, rules

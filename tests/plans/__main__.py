@@ -4,7 +4,7 @@ import asyncio
 import sys
 from time import perf_counter
 
-from service.embedded import embedded_postgres
+from service.embedded.cluster import embedded_postgres
 from tests.plans.filled import LARGE, SERVER, fill
 
 SIZE = 826

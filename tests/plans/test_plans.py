@@ -20,7 +20,7 @@ from service.authentication.bearer import Authentication, Known
 from service.batching.job_updates import JobUpdates
 from service.batching.pipeline_lists import Listings
 from service.database.pool import Connection, Database, open_database
-from service.embedded import embedded_postgres
+from service.embedded.cluster import embedded_postgres
 from service.repositories import jobs, pipelines, tokens
 from service.repositories.audit import Actor
 from service.settings import Settings

@@ -13,8 +13,8 @@ import requests
 
 from service.commands.demo import JOB
 from service.database.migrations import migrate, sql_directory
-from service.embedded import SERVICE_ROLE
-from service.postgres_programs import find_programs
+from service.embedded.cluster import SERVICE_ROLE
+from service.embedded.programs import find_programs
 from tests.commands.test_commands import run
 from tests.process.running import ROOT, Service, running_service
 

@@ -13,16 +13,16 @@ import asyncpg
 import psutil
 import pytest
 
-from service.embedded import SERVICE_ROLE, embedded_postgres
+from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
+from service.embedded.files import make_socket_directory
+from service.embedded.programs import find_programs
 from service.errors import StartupError
-from service.postgres_files import make_socket_directory
-from service.postgres_programs import find_programs
 from tests.process.running import ROOT, wait_for
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from service.embedded import embedded_postgres
+from service.embedded.cluster import embedded_postgres
 with embedded_postgres(Path(sys.argv[1])) as dsn:
     print(dsn, flush=True)
     time.sleep(60)
@@ -48,7 +48,7 @@ def holding(directory: Path, *prefix: str) -> Iterator[Callable[[], None]]:
 LOOK = """
 import sys
 from pathlib import Path
-from service.postgres_files import server_named_in
+from service.embedded.files import server_named_in
 print(server_named_in(Path(sys.argv[1])))
 """
 
@@ -56,7 +56,7 @@ CTRL_C = """
 import asyncio, sys, time
 from pathlib import Path
 import asyncpg
-from service.embedded import embedded_postgres
+from service.embedded.cluster import embedded_postgres
 async def ask(dsn):
     connection = await asyncpg.connect(dsn)
     print(await connection.fetchval("SELECT 'still here'"), flush=True)
@@ -177,7 +177,7 @@ def test_one_that_somebody_else_started_is_left_alone(tmp_path: Path, monkeypatc
         pass
     cluster = tmp_path / "postgres"
     options = ("-D", str(cluster), "-c", "listen_addresses=", "-c", f"unix_socket_directories={tmp_path}")
-    monkeypatch.setattr("service.postgres_server._WAIT", 0.5)
+    monkeypatch.setattr("service.embedded.server._WAIT", 0.5)
     with subprocess.Popen([*find_programs().command("postgres"), *options], stderr=subprocess.DEVNULL) as process:
         try:
             pid_file = cluster / "postmaster.pid"
@@ -269,7 +269,7 @@ def test_a_server_that_does_not_start_is_quoted(tmp_path: Path) -> None:
 
 
 def test_no_postgresql_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.postgres_programs._candidates", lambda: iter([Path("/nonexistent")]))
+    monkeypatch.setattr("service.embedded.programs._candidates", lambda: iter([Path("/nonexistent")]))
 
     with pytest.raises(StartupError, match=r"There is no PostgreSQL 15 or newer to start: .*DATABASE_URL"):
         find_programs()

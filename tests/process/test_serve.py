@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from service.database.migrations import Migration, load_migrations, migrate
-from service.embedded import embedded_postgres
+from service.embedded.cluster import embedded_postgres
 from tests.conftest import FAST
 from tests.factories import Member, World
 from tests.process.running import Service, environment, free_port, running_service, start, wait_for

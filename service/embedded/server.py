@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
 
+from service.embedded.files import listening_in, make_private, make_socket_directory, server_named_in
+from service.embedded.programs import Programs
 from service.errors import StartupError
-from service.postgres_files import listening_in, make_private, make_socket_directory, server_named_in
-from service.postgres_programs import Programs
 
 _WAIT: Final = 60.0
 """Seconds for the server to start, or for one that is ending to end."""

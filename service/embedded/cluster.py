@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from service.embedded.files import make_data_directory, unusable
+from service.embedded.programs import find_programs
+from service.embedded.server import Server
 from service.errors import StartupError
-from service.postgres_files import make_data_directory, unusable
-from service.postgres_programs import find_programs
-from service.postgres_server import Server
 from service.settings import Settings
 
 DATABASE: Final = "flow_pipelines"
