@@ -17,7 +17,7 @@ from service.database import connector as connecting
 from service.database.connector import LONGEST_PAUSE, Connector, Host, NoServer, several_hosts
 from service.database.migrations import migrate
 from service.database.pool import Connection, Database, open_database
-from service.doctor import Deployment, examine
+from service.doctor.checks import Deployment, examine
 from service.errors import StartupError, Unavailable
 from service.settings import Settings
 from tests.faults.pair import Node, dsn, primary_and_standby

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from service.doctor import Deployment, check_connections, check_shutdown
+from service.doctor.checks import Deployment, check_connections, check_shutdown
 from tests.deployment.rendering import program, settings_of
+from tests.doctor.test_checks import SERVER
 from tests.process.running import ROOT, environment
-from tests.test_doctor import SERVER
 
 PASSWORDS = dict.fromkeys(("POSTGRES_PASSWORD", "FLOW_MIGRATOR_PASSWORD", "FLOW_SERVICE_PASSWORD"), "x")
 

@@ -10,7 +10,7 @@ import yaml
 from service import __version__
 from service.app import create_app
 from service.database.pool import Database
-from service.doctor import Deployment, check_connections, check_shutdown
+from service.doctor.checks import Deployment, check_connections, check_shutdown
 from service.exposition import exposition
 from service.health import Health, operations_app
 from service.settings import Settings
@@ -25,8 +25,8 @@ from tests.deployment.rendering import (
     resources,
     settings_of,
 )
+from tests.doctor.test_checks import SERVER
 from tests.process.running import ROOT
-from tests.test_doctor import SERVER
 
 POSTGRESQL_DEFAULT = 97  # of max_connections 100, three are reserved
 API = {"app.kubernetes.io/name": "flow-pipelines", "app.kubernetes.io/component": "api"}

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from service import doctor
 from service.database.migrations import load_migrations, migrate
-from service.doctor import Deployment, Finding, examine
+from service.doctor import checks as doctor
+from service.doctor.checks import Deployment, Finding, examine
+from service.doctor.facts import Server
+from service.doctor.privileges import intended_privileges
 from service.embedded.cluster import SERVICE_ROLE
 from service.errors import StartupError
-from service.privileges import intended_privileges
-from service.repositories.installation import Server
 from service.repositories.migrations import Applied
 from service.settings import Settings
 from tests import pgbouncer

@@ -17,11 +17,12 @@ import asyncpg
 
 from service.database.migrations import compare, connect, load_migrations
 from service.database.pool import CONNECT_TIMEOUT, Connection, session_settings
+from service.doctor import facts as installation
+from service.doctor.facts import Server
+from service.doctor.privileges import intended_privileges
 from service.embedded.programs import OLDEST_SUPPORTED
 from service.errors import StartupError
-from service.privileges import intended_privileges
-from service.repositories import installation, migrations
-from service.repositories.installation import Server
+from service.repositories import migrations
 from service.repositories.migrations import Applied
 from service.settings import Settings
 
