@@ -11,13 +11,13 @@ from service.commands.work import every, operator_call, the_organization
 from service.database.migrations import migrate, sql_directory
 from service.database.pool import open_database
 from service.embedded.cluster import as_service, database_url
-from service.importing import import_records
 from service.operations.tokens import create_token, list_tokens, revoke_token
 from service.repositories import organizations
 from service.schemas.tokens import CreateToken, ListTokens, NameToken
 from service.server import Addresses, serve
 from service.settings import Settings, read_settings
 from service.telemetry.logs import configure_logs
+from service.transfer.importing import import_records
 
 ORGANIZATION: Final = "0a0c6b1e-8d1f-4f5e-9d3b-6f6d1f0e2a10"
 USER: Final = "ada"

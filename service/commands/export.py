@@ -12,8 +12,8 @@ import click
 
 from service.commands.work import on_database, organization_option, the_organization
 from service.embedded.cluster import database_url
-from service.exporting import export_records
 from service.settings import read_settings
+from service.transfer.exporting import export_records
 
 
 @click.command("export")

@@ -11,8 +11,8 @@ import click
 import orjson
 
 from service.embedded.cluster import database_url
-from service.importing import ImportRefused, ImportResult, import_records
 from service.settings import read_settings
+from service.transfer.importing import ImportRefused, ImportResult, import_records
 
 
 @click.command("import")

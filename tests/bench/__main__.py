@@ -19,7 +19,7 @@ import requests
 
 from service.database.migrations import migrate
 from service.embedded.cluster import embedded_postgres
-from service.importing import import_records
+from service.transfer.importing import import_records
 from tests.bench import growth, process, steps
 from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure

@@ -22,7 +22,7 @@ import yaml
 
 from service.database.migrations import migrate, sql_directory
 from service.embedded.cluster import embedded_postgres
-from service.importing import import_records
+from service.transfer.importing import import_records
 from tests.conftest import FAST
 from tests.monitoring.queries import DIRECTORY, dashboard_queries, rules
 from tests.process.running import Service, environment, free_port, running_service, wait_for

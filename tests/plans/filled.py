@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from service.database.migrations import migrate
-from service.importing import import_records
+from service.transfer.importing import import_records
 
 ROOT: Final = Path(__file__).parents[2]
 SERVER: Final = (

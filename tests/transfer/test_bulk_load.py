@@ -7,8 +7,9 @@ import asyncpg
 import pytest
 
 from service.database.migrations import migrate
-from service.importing import ImportRefused, import_records, set_aside
-from tests.importing.test_import import Record, lines, whole
+from service.transfer import bulk_load as set_aside
+from service.transfer.importing import ImportRefused, import_records
+from tests.transfer.test_importing import Record, lines, whole
 
 KEYS = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from service.database.migrations import migrate, sql_directory
 from service.errors import StartupError
-from service.importing import ImportRefused, import_records
-from service.importing.records import BadRecord, parse_line
+from service.transfer.importing import ImportRefused, import_records
+from service.transfer.records import BadRecord, parse_line
 from tests.factories import World
 
 Raw = Any

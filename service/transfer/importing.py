@@ -14,13 +14,13 @@ import asyncpg
 from service.database.migrations import connect
 from service.database.pool import Connection
 from service.errors import StartupError
-from service.importing import set_aside
-from service.importing.diagnosis import first_fault
-from service.importing.merge import KNOW, MERGES, UNIQUE
-from service.importing.records import BadRecord, parse_line
-from service.importing.set_aside import SetAside
-from service.importing.staging import analyze_staging, copy_rows, create_staging
 from service.repositories import audit
+from service.transfer import bulk_load as set_aside
+from service.transfer.bulk_load import SetAside
+from service.transfer.diagnosis import first_fault
+from service.transfer.merge import KNOW, MERGES, UNIQUE
+from service.transfer.records import BadRecord, parse_line
+from service.transfer.staging import analyze_staging, copy_rows, create_staging
 
 _CHUNK: Final = 10_000
 """Lines parsed while those before are on their way to the database; a few megabytes."""
