@@ -8,8 +8,8 @@ from service.authentication.bearer import Caller, Known
 from service.batching.job_updates import JobUpdates
 from service.batching.pipeline_lists import Listings
 from service.database.pool import Database
-from service.pagination import Pages
 from service.repositories.audit import Actor
+from service.schemas.pages import Pages
 
 Value = TypeVar("Value")
 

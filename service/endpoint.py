@@ -15,10 +15,10 @@ from service.call import Call, Outcome, Shared, Unproved
 from service.conditions import entity_tag, expectation, not_modified
 from service.database.pool import Database
 from service.errors import InvalidArgument, PreconditionFailed
-from service.pagination import Pages
 from service.reading import Reader
 from service.repositories.audit import Actor
 from service.routes import Route
+from service.schemas.pages import Pages
 from service.settings import Settings
 from service.telemetry.request_record import Observation, observed
 

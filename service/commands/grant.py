@@ -20,7 +20,6 @@ from service.commands.work import (
     yes_option,
 )
 from service.operations import grants
-from service.pagination import Page
 from service.permissions import is_manager, permission_names
 from service.repositories.grants import Grant
 from service.schemas.answers import dump_nothing
@@ -33,6 +32,7 @@ from service.schemas.grants import (
     dump_grant,
     dump_grant_list,
 )
+from service.schemas.pages import Page
 
 
 @click.group("grant")

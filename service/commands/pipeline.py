@@ -17,7 +17,6 @@ from service.commands.work import (
     yes_option,
 )
 from service.operations import grants, pipelines
-from service.pagination import Page
 from service.permissions import PERMISSION_NAMES, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import dump_nothing
@@ -30,6 +29,7 @@ from service.schemas.grants import (
     dump_access,
     dump_access_list,
 )
+from service.schemas.pages import Page
 from service.schemas.pipelines import (
     CreatePipeline,
     CreatePipelineSchema,

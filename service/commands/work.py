@@ -19,11 +19,11 @@ from service.database.pool import Database, open_database
 from service.embedded.cluster import database_url
 from service.endpoint import encode
 from service.errors import NotFound, ServiceError
-from service.pagination import Page, Pages
 from service.permissions import Role
 from service.repositories import organizations
 from service.repositories.audit import COMMAND_LINE
 from service.repositories.organizations import Organization
+from service.schemas.pages import Page, Pages
 from service.settings import read_settings
 
 Result = TypeVar("Result")

@@ -2,11 +2,11 @@
 
 from service.call import Call
 from service.operations.pipelines import page_start
-from service.pagination import Page
 from service.permissions import require_administrator
 from service.repositories import audit
 from service.repositories.audit import Entry
 from service.schemas.audit import ListAudit
+from service.schemas.pages import Page
 
 
 async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:

@@ -8,7 +8,6 @@ from service.call import Call, Outcome
 from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.pipelines import find_visible, page_start
-from service.pagination import Page
 from service.permissions import (
     MANAGE_PIPELINES,
     MANAGER,
@@ -36,6 +35,7 @@ from service.schemas.grants import (
     PutUserGrant,
     UserAccess,
 )
+from service.schemas.pages import Page
 
 
 async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:

@@ -9,11 +9,11 @@ from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.grants import find_group, find_user
 from service.operations.pipelines import page_start
-from service.pagination import Page
 from service.permissions import may_administer, require_administrator
 from service.repositories import audit, groups
 from service.repositories.groups import Group, Member
 from service.schemas.groups import CreateGroup, ListGroups, ListMembers, NameGroup, NameMember, RenameGroup, SeenGroup
+from service.schemas.pages import Page
 
 
 async def list_groups(call: Call, request: ListGroups) -> Page[SeenGroup]:

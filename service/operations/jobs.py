@@ -17,7 +17,6 @@ from service.operations.pipelines import (
     readable,
     sort_key,
 )
-from service.pagination import Page
 from service.permissions import (
     PERMISSION_BITS,
     READ,
@@ -39,6 +38,7 @@ from service.schemas.jobs import (
     UpdateJobPipelines,
     WholeJob,
 )
+from service.schemas.pages import Page
 from service.schemas.pipelines import AccessiblePipeline
 
 

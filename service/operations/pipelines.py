@@ -8,7 +8,6 @@ from service.authentication.bearer import OPERATOR, Caller
 from service.call import Call
 from service.database.pool import Connection
 from service.errors import FailedPrecondition
-from service.pagination import DEFAULT_PAGE_SIZE, Page, PagedRequest
 from service.permissions import (
     DELETE,
     EVERY_PERMISSION,
@@ -24,6 +23,7 @@ from service.permissions import (
 )
 from service.repositories import audit, grants, pipelines
 from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
+from service.schemas.pages import DEFAULT_PAGE_SIZE, Page, PagedRequest
 from service.schemas.pipelines import (
     AccessiblePipeline,
     CreatePipeline,

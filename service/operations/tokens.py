@@ -12,7 +12,6 @@ from service.database.pool import Connection
 from service.errors import NotFound, PermissionDenied
 from service.operations.grants import find_user
 from service.operations.pipelines import page_start
-from service.pagination import Page
 from service.permissions import (
     SCOPE_TOKENS,
     Role,
@@ -24,6 +23,7 @@ from service.permissions import (
 from service.repositories import audit, tokens
 from service.repositories.tokens import Token
 from service.repositories.users import User
+from service.schemas.pages import Page
 from service.schemas.tokens import CreateToken, ListTokens, NameToken, NewToken
 
 TOKEN_PREFIX: Final = "fp_"  # noqa: S105 - not a secret, but what all of them begin with

@@ -8,10 +8,10 @@ from service.call import Call
 from service.errors import FailedPrecondition
 from service.operations.grants import find_user
 from service.operations.pipelines import page_start
-from service.pagination import Page
 from service.permissions import Role, may_administer, require_administrator
 from service.repositories import audit, groups, users
 from service.repositories.users import User
+from service.schemas.pages import Page
 from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, SeenUser, UpdateUser
 
 

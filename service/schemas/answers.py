@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from marshmallow import Schema, fields
 
-from service.pagination import Page
+from service.schemas.pages import Page
 
 Item = TypeVar("Item")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from service.pagination import Page
 from service.repositories.audit import Entry
 from service.schemas.answers import ListSchema, dump_page
 from service.schemas.fields import IN_QUERY, Instant, PageSize, page_token
+from service.schemas.pages import Page
 from service.schemas.request import RequestSchema
 
 

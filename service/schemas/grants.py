@@ -7,7 +7,6 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
-from service.pagination import Page
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
 from service.repositories.grants import Grant
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
@@ -22,6 +21,7 @@ from service.schemas.fields import (
     permission_in_query,
     permissions,
 )
+from service.schemas.pages import Page
 from service.schemas.request import RequestSchema
 
 

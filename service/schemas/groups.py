@@ -5,10 +5,10 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from service.pagination import Page
 from service.repositories.groups import Group, Member
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
 from service.schemas.fields import IN_PATH, IN_QUERY, Name, PageSize, page_token
+from service.schemas.pages import Page
 from service.schemas.request import RequestSchema
 
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
-from service.pagination import Page
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
 from service.schemas.fields import (
     IN_PATH,
@@ -21,6 +20,7 @@ from service.schemas.fields import (
     page_token,
     text,
 )
+from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines, ListPipelinesSchema
 from service.schemas.request import RequestSchema
 

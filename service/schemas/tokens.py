@@ -7,7 +7,6 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
-from service.pagination import Page
 from service.permissions import SCOPE_BITS, scope_names
 from service.repositories.tokens import Token
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
@@ -22,6 +21,7 @@ from service.schemas.fields import (
     scopes,
     text,
 )
+from service.schemas.pages import Page
 from service.schemas.request import RequestSchema
 
 

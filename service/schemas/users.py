@@ -5,11 +5,11 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from service.pagination import Page
 from service.permissions import SCOPE_BITS, Role, scope_names
 from service.repositories.users import User
 from service.schemas.answers import AnswerSchema, ListSchema, dump_page
 from service.schemas.fields import IN_PATH, IN_QUERY, Flag, Name, PageSize, page_token
+from service.schemas.pages import Page
 from service.schemas.request import RequestSchema
 
 

@@ -10,11 +10,11 @@ from service.call import Call
 from service.database.pool import Database
 from service.errors import NotFound, PermissionDenied
 from service.operations.jobs import list_job_pipelines, update_job_pipelines
-from service.pagination import Pages
 from service.permissions import READ, Role
 from service.repositories import jobs
 from service.repositories.audit import Actor
 from service.schemas.jobs import ListJobPipelines, NamedPipeline, UpdateJobPipelines
+from service.schemas.pages import Pages
 from tests.factories import Member, World
 
 
