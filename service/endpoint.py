@@ -11,10 +11,10 @@ from service.authentication.last_use import TokenUse
 from service.batching.cache import Kept
 from service.batching.job_updates import JobUpdates
 from service.batching.pipeline_lists import Listings
-from service.call import Call, Outcome, Shared, Unproved
 from service.conditions import entity_tag, expectation, not_modified
 from service.database.pool import Database
 from service.errors import InvalidArgument, PreconditionFailed
+from service.operations.call import Call, Outcome, Shared, Unproved
 from service.reading import Reader
 from service.repositories.audit import Actor
 from service.routes import Route

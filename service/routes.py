@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from marshmallow import Schema
 
-from service.call import Call
 from service.operations import audit, grants, groups, jobs, pipelines, tokens, users
+from service.operations.call import Call
 from service.schemas import answers
 from service.schemas import audit as audit_schemas
 from service.schemas import grants as grant_schemas

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
-from service.call import Call
 from service.commands.work import json_option, operate, organization_option
 from service.endpoint import encode
 from service.operations.audit import list_audit
+from service.operations.call import Call
 from service.repositories.audit import Entry
 from service.schemas.audit import ListAudit
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 import click
 
-from service.call import Call, Outcome
 from service.commands.naming import the_pipeline
 from service.commands.options import NAME_TYPE, PERMISSION, Duration, permission_set
 from service.commands.work import (
@@ -20,6 +19,7 @@ from service.commands.work import (
     yes_option,
 )
 from service.operations import grants
+from service.operations.call import Call, Outcome
 from service.permissions import is_manager, permission_names
 from service.repositories.grants import Grant
 from service.schemas.answers import dump_nothing

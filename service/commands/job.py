@@ -2,7 +2,6 @@
 
 import click
 
-from service.call import Call, Outcome
 from service.commands.naming import the_pipeline
 from service.commands.options import NAME_TYPE
 from service.commands.work import (
@@ -16,6 +15,7 @@ from service.commands.work import (
 from service.errors import InvalidArgument
 from service.names import JOB_ID
 from service.operations import jobs
+from service.operations.call import Call, Outcome
 from service.schemas.answers import dump_nothing
 from service.schemas.jobs import NameJob, PutJob, WholeJob, dump_job
 

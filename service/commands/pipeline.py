@@ -2,7 +2,6 @@
 
 import click
 
-from service.call import Call
 from service.commands.naming import the_pipeline
 from service.commands.options import NAME_TYPE, PERMISSION
 from service.commands.work import (
@@ -17,6 +16,7 @@ from service.commands.work import (
     yes_option,
 )
 from service.operations import grants, pipelines
+from service.operations.call import Call
 from service.permissions import PERMISSION_NAMES, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import dump_nothing

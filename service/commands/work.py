@@ -14,11 +14,11 @@ from uuid import UUID
 import click
 
 from service.authentication.bearer import OPERATOR, Caller
-from service.call import Call
 from service.database.pool import Database, open_database
 from service.embedded.cluster import database_url
 from service.endpoint import encode
 from service.errors import NotFound, ServiceError
+from service.operations.call import Call
 from service.permissions import Role
 from service.repositories import organizations
 from service.repositories.audit import COMMAND_LINE

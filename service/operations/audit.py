@@ -1,6 +1,6 @@
 """The operation on the audit trail."""
 
-from service.call import Call
+from service.operations.call import Call
 from service.operations.pipelines import page_start
 from service.permissions import require_administrator
 from service.repositories import audit

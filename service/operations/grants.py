@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from service.call import Call, Outcome
 from service.database.pool import Connection
 from service.errors import NotFound
+from service.operations.call import Call, Outcome
 from service.operations.pipelines import find_visible, page_start
 from service.permissions import (
     MANAGE_PIPELINES,

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from service.call import Call, Outcome
 from service.database.pool import Connection
 from service.errors import NotFound
+from service.operations.call import Call, Outcome
 from service.operations.grants import find_group, find_user
 from service.operations.pipelines import page_start
 from service.permissions import may_administer, require_administrator

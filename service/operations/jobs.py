@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from service.call import Call, Outcome, Unproved, expect_nothing
 from service.database.errors import Overtaken
 from service.database.pool import Connection
 from service.errors import AlreadyExists, NotFound, PermissionDenied
 from service.names import name_key
+from service.operations.call import Call, Outcome, Unproved, expect_nothing
 from service.operations.grants import find_user
 from service.operations.pipelines import (
     find_visible,

@@ -5,9 +5,9 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.authentication.bearer import OPERATOR, Caller
-from service.call import Call
 from service.database.pool import Connection
 from service.errors import FailedPrecondition
+from service.operations.call import Call
 from service.permissions import (
     DELETE,
     EVERY_PERMISSION,

@@ -7,9 +7,9 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.authentication.bearer import token_digest
-from service.call import Call
 from service.database.pool import Connection
 from service.errors import NotFound, PermissionDenied
+from service.operations.call import Call
 from service.operations.grants import find_user
 from service.operations.pipelines import page_start
 from service.permissions import (

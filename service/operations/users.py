@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from service.call import Call
 from service.errors import FailedPrecondition
+from service.operations.call import Call
 from service.operations.grants import find_user
 from service.operations.pipelines import page_start
 from service.permissions import Role, may_administer, require_administrator

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from service.authentication.bearer import Caller
-from service.call import Call
 from service.database.pool import Database
 from service.errors import NotFound, PermissionDenied
+from service.operations.call import Call
 from service.operations.jobs import list_job_pipelines, update_job_pipelines
 from service.permissions import READ, Role
 from service.repositories import jobs
