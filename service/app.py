@@ -9,14 +9,14 @@ from typing import Final
 from aiohttp import web
 
 from service.admin.serving import add_admin_page
-from service.admission import DOOR, Door, LimitedDoor
 from service.authentication.last_use import TokenUse
 from service.database.pool import Database
-from service.documentation import add_documentation
-from service.endpoint import Endpoints
 from service.health import HEALTH, HEALTHZ, Health, healthz
-from service.middleware import REQUESTS, observe_requests
-from service.routes import ROUTES
+from service.http.admission import DOOR, Door, LimitedDoor
+from service.http.endpoint import Endpoints
+from service.http.middleware import REQUESTS, observe_requests
+from service.http.openapi.page import add_documentation
+from service.http.routes import ROUTES
 from service.settings import Settings
 from service.telemetry.metrics import Requests
 

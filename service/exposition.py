@@ -27,9 +27,9 @@ from service.app import DATABASE, ENDPOINTS
 from service.batching.batcher import Together
 from service.batching.cache import Kept
 from service.database.pool import Database
-from service.endpoint import Readable
 from service.health import HEALTH, Health
-from service.middleware import REQUESTS
+from service.http.endpoint import Readable
+from service.http.middleware import REQUESTS
 from service.telemetry.metrics import Histogram, Requests
 
 OWN: Final = "flow_pipelines_"

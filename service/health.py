@@ -9,8 +9,8 @@ from aiohttp import web
 
 from service.database.migrations import compare, load_migrations
 from service.database.pool import Database
-from service.endpoint import json_response
 from service.errors import ServiceError, StartupError
+from service.http.endpoint import json_response
 from service.repositories import migrations
 
 log = structlog.get_logger()

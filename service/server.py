@@ -18,9 +18,9 @@ from service.database.pool import open_database
 from service.errors import StartupError
 from service.exposition import exposition
 from service.health import Health, operations_app
-from service.listening import Site, most_connections
-from service.middleware import REQUESTS
-from service.runner import Runner
+from service.http.middleware import REQUESTS
+from service.http.server.listener import Site, most_connections
+from service.http.server.runner import Runner
 from service.settings import Settings
 
 log = structlog.get_logger()

@@ -17,12 +17,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from service import middleware
 from service.app import create_app
 from service.database.migrations import migrate
 from service.database.pool import Database, open_database
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.health import Health
+from service.http import middleware
 from service.settings import Settings, read_settings
 from service.telemetry.request_record import Observation
 from tests import contract, pgbouncer

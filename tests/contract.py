@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 from jsonschema import Draft202012Validator, FormatChecker
 
-from service.openapi import openapi_document
+from service.http.openapi.document import openapi_document
 
 DOCUMENT = openapi_document()
 

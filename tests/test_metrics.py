@@ -22,9 +22,9 @@ from service.database.pool import open_database
 from service.errors import Unavailable
 from service.exposition import exposition
 from service.health import HEALTH, Health, operations_app
-from service.middleware import REQUESTS
+from service.http.middleware import REQUESTS
+from service.http.routes import ROUTES
 from service.repositories.grants import Kind
-from service.routes import ROUTES
 from service.settings import Settings
 from service.telemetry.metrics import OTHER, Histogram, Histograms
 from tests.conftest import Client

@@ -16,7 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
-from service.conditions import entity_tag, not_modified
+from service.http.conditions import entity_tag, not_modified
 
 STATIC: Final = Path(__file__).parent / "static"
 SHELL: Final = "index.html"

@@ -16,8 +16,8 @@ import click
 from service.authentication.bearer import OPERATOR, Caller
 from service.database.pool import Database, open_database
 from service.embedded.cluster import database_url
-from service.endpoint import encode
 from service.errors import NotFound, ServiceError
+from service.http.endpoint import encode
 from service.operations.call import Call
 from service.permissions import Role
 from service.repositories import organizations

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from service.app import create_app
 from service.database.pool import Database
 from service.health import Health
-from service.listening import Site
-from service.middleware import REQUESTS
-from service.runner import Runner
+from service.http.middleware import REQUESTS
+from service.http.server.listener import Site
+from service.http.server.runner import Runner
 from service.settings import Settings
 from service.telemetry.request_record import Observation
 from tests import contract

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.app import create_app
 from service.database.pool import Database
 from service.health import Health
-from service.routes import ROUTES
+from service.http.routes import ROUTES
 from service.settings import Settings
 from tests.api.sample import sample_path
 from tests.conftest import Client

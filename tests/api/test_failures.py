@@ -13,11 +13,11 @@ import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
-from service import middleware
 from service.app import create_app
 from service.database.pool import Database, open_database
 from service.health import Health
-from service.middleware import NOT_FOUND_TIME
+from service.http import middleware
+from service.http.middleware import NOT_FOUND_TIME
 from service.repositories import pipelines
 from service.settings import Settings
 from service.telemetry.logs import configure_logs, flat
@@ -141,7 +141,7 @@ async def test_nothing_there_is_said_at_one_time_whatever_it_took(
     async def reach(moment: float) -> None:
         waited.append(moment - loop.time())
 
-    monkeypatch.setattr("service.middleware._reach", reach)
+    monkeypatch.setattr("service.http.middleware._reach", reach)
     for path, status in ((f"{LIST}/{uuid4()}", 404), (LIST, 200), (f"{LIST}/x", 400)):
         assert (await client.get(path, headers=ada.headers)).status == status
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from service.errors import ServiceError
+from service.http.routes import ROUTES, Route
 from service.permissions import READ
-from service.routes import ROUTES, Route
 from tests.api.calls import As
 from tests.api.sample import sample_path
 from tests.conftest import Client

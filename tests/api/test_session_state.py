@@ -13,8 +13,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.app import TOKEN_USE, create_app
 from service.database.pool import Connection, Database, open_database
 from service.health import Health
+from service.http.routes import Route
 from service.repositories import groups
-from service.routes import Route
 from service.settings import Settings
 from tests.api.calls import As
 from tests.api.test_method_table import every_route, what_it_is_for

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from aiohttp.web_protocol import RequestHandler
 
-from service import middleware
 from service.__main__ import main
 from service.authentication.bearer import Authentication, Known
 from service.deadline import Deadlines
-from service.protocol import _Protocol
+from service.http import middleware
+from service.http.server.connection import _Protocol
 from service.schemas.request import RequestSchema
 
 

@@ -5,8 +5,8 @@ from typing import Final
 from aiohttp import web
 
 from service.__main__ import main
-from service.listening import Site
-from service.runner import Runner
+from service.http.server.listener import Site
+from service.http.server.runner import Runner
 
 MODULE: Final = "tests.faults.abrupt"
 """To be run in the place of `service`."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from service.routes import ROUTES, Route
+from service.http.routes import ROUTES, Route
 from tests.api.sample import sample_path
 from tests.api.test_method_table import BODIES
 

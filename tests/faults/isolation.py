@@ -18,8 +18,8 @@ import orjson
 
 from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
+from service.http.routes import ROUTES, Route
 from service.permissions import EXECUTE, MANAGER, READ
-from service.routes import ROUTES, Route
 from tests.api.sample import sample_path
 from tests.factories import Member, World
 from tests.faults import unseparated

@@ -19,7 +19,7 @@ import orjson
 
 from service.database.migrations import migrate
 from service.embedded.cluster import embedded_postgres
-from service.routes import ROUTES
+from service.http.routes import ROUTES
 from tests import pgbouncer
 from tests.api.test_method_table import what_it_is_for
 from tests.api.test_session_state import SESSION

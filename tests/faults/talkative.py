@@ -8,9 +8,9 @@ import time
 from typing import Final
 from uuid import UUID
 
-from service import middleware
 from service.__main__ import main
 from service.database.pool import Connection
+from service.http import middleware
 from service.repositories import pipelines
 from service.repositories.pipelines import Pipeline
 

@@ -9,7 +9,7 @@ import pytest
 from service.database.migrations import migrate
 from service.database.pool import open_database
 from service.errors import DeadlineExceeded
-from service.routes import ROUTES
+from service.http.routes import ROUTES
 from service.settings import Settings
 from tests import pgbouncer
 from tests.faults import setting_sessions

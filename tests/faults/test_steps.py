@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from service.routes import ROUTES
+from service.http.routes import ROUTES
 from tests.faults import half_done, steps
 from tests.faults.kinds import KINDS
 

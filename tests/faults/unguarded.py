@@ -6,9 +6,10 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from service import middleware, protocol
 from service.__main__ import main
 from service.errors import Internal, ServiceError
+from service.http import middleware
+from service.http.server import connection as protocol
 from service.telemetry.request_record import Observation
 
 MODULE: Final = "tests.faults.unguarded"

@@ -18,9 +18,9 @@ from aiohttp import web
 from service import server
 from service.__main__ import main
 from service.database.pool import Connection, Database
-from service.endpoint import json_response
 from service.health import operations_app
-from service.runner import Runner
+from service.http.endpoint import json_response
+from service.http.server.runner import Runner
 
 MODULE: Final = "tests.faults.watched"
 """To be run in the place of `service`."""

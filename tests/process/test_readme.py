@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from service.routes import ROUTES
+from service.http.routes import ROUTES
 from tests.process.running import ROOT
 from tests.process.test_demo import demo
 

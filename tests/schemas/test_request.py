@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from service.routes import ROUTES
+from service.http.routes import ROUTES
 from service.schemas.request import RequestSchema
 
 SCHEMAS = {route.request.__name__: route.request() for route in ROUTES}

@@ -16,8 +16,8 @@ from structlog.typing import FilteringBoundLogger
 
 from service import errors
 from service.deadline import Deadlines
-from service.endpoint import json_response
-from service.routes import ROUTES
+from service.http.endpoint import json_response
+from service.http.routes import ROUTES
 from service.settings import Settings
 from service.telemetry.metrics import Requests
 from service.telemetry.request_record import Observation, current_observation

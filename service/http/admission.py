@@ -18,11 +18,11 @@ from aiohttp.typedefs import Handler
 from aiohttp.web_protocol import RequestHandler
 
 from service.authentication.bearer import bearer_token, token_digest
-from service.endpoint import encode
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from service.health import HEALTHZ
-from service.middleware import SERVER, begin, documented, failure, identify, request_id_of, template
-from service.rate_limit import RateLimit, Taken, limit_headers
+from service.http.endpoint import encode
+from service.http.middleware import SERVER, begin, documented, failure, identify, request_id_of, template
+from service.http.rate_limit import RateLimit, Taken, limit_headers
 from service.settings import Settings
 from service.telemetry.metrics import Requests
 

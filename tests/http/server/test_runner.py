@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 from aiohttp import web
 
-from service.listening import Site
-from service.runner import Runner
+from service.http.server.listener import Site
+from service.http.server.runner import Runner
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from service.errors import PreconditionFailed
+from service.http.routes import Route
 from service.operations.call import expect_nothing
-from service.routes import Route
 
 _TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
 

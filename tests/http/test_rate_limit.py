@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import rate_limit
-from service.rate_limit import SECOND, RateLimit, limit_headers
+from service.http import rate_limit
+from service.http.rate_limit import SECOND, RateLimit, limit_headers
 
 rates = st.floats(min_value=0.01, max_value=10_000)
 bursts = st.integers(min_value=1, max_value=50)

@@ -11,13 +11,13 @@ from service.authentication.last_use import TokenUse
 from service.batching.cache import Kept
 from service.batching.job_updates import JobUpdates
 from service.batching.pipeline_lists import Listings
-from service.conditions import entity_tag, expectation, not_modified
 from service.database.pool import Database
 from service.errors import InvalidArgument, PreconditionFailed
+from service.http.conditions import entity_tag, expectation, not_modified
+from service.http.reader import Reader
+from service.http.routes import Route
 from service.operations.call import Call, Outcome, Shared, Unproved
-from service.reading import Reader
 from service.repositories.audit import Actor
-from service.routes import Route
 from service.schemas.pages import Pages
 from service.settings import Settings
 from service.telemetry.request_record import Observation, observed

@@ -2,10 +2,10 @@ import pytest
 from jsonschema import ValidationError
 
 from service import errors
-from service.examples import EXAMPLES
-from service.openapi import failures
-from service.reading import Reader
-from service.routes import ROUTES, Route
+from service.http.openapi.document import failures
+from service.http.openapi.examples import EXAMPLES
+from service.http.reader import Reader
+from service.http.routes import ROUTES, Route
 from tests.conftest import Client
 from tests.contract import DOCUMENT, check
 

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from service.admission import DOOR
-from service.middleware import REQUESTS
-from service.protocol import Server, understood
+from service.http.admission import DOOR
+from service.http.middleware import REQUESTS
+from service.http.server.connection import Server, understood
 
 FIRST_REQUEST: Final = 0.5
 """Seconds that the end waits for the first request of connections that were made just before it."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from service.runner import Runner
+from service.http.server.runner import Runner
 
 HEAD_TIMEOUT = 0.2
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"

@@ -12,8 +12,8 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
 from service import __version__, errors
-from service.examples import EXAMPLES
-from service.routes import ROUTES, Route
+from service.http.openapi.examples import EXAMPLES
+from service.http.routes import ROUTES, Route
 from service.schemas.answers import FailureSchema
 from service.schemas.fields import Matching
 

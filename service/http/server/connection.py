@@ -17,8 +17,8 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
 from service import errors
-from service.admission import Door
-from service.middleware import failure, identify, new_request_id
+from service.http.admission import Door
+from service.http.middleware import failure, identify, new_request_id
 from service.telemetry.metrics import Requests
 
 log = structlog.get_logger()
