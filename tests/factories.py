@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from service.names import name_key
+from service.identifiers import name_key
 from service.permissions import EXECUTE, READ
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)

@@ -18,8 +18,8 @@ from service.app import DATABASE, ENDPOINTS, TOKEN_USE, create_app
 from service.database.pool import open_database
 from service.errors import StartupError
 from service.health import Health
+from service.process import _exported_traces
 from service.repositories import pipelines
-from service.server import _exported_traces
 from service.settings import Settings
 from service.telemetry.request_record import Observation
 from service.tracing import trace_application
@@ -256,6 +256,6 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyP
 
 
 def test_nothing_of_it_is_loaded_where_nobody_asks_for_it() -> None:
-    program = "import sys, service.__main__, service.server; print([n for n in sys.modules if 'opentelemetry' in n])"
+    program = "import sys, service.__main__, service.process; print([n for n in sys.modules if 'opentelemetry' in n])"
 
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from service.batching.batcher import Together
 from service.database.pool import Database, HeldConnection, timed
-from service.deadline import Deadlines
+from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.permissions import Holder
 from service.repositories import tokens

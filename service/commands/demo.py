@@ -12,9 +12,9 @@ from service.database.migrations import migrate, sql_directory
 from service.database.pool import open_database
 from service.embedded.cluster import as_service, database_url
 from service.operations.tokens import create_token, list_tokens, revoke_token
+from service.process import Addresses, serve
 from service.repositories import organizations
 from service.schemas.tokens import CreateToken, ListTokens, NameToken
-from service.server import Addresses, serve
 from service.settings import Settings, read_settings
 from service.telemetry.logs import configure_logs
 from service.transfer.importing import import_records

@@ -13,7 +13,7 @@ from service.commands.work import (
     yes_option,
 )
 from service.errors import InvalidArgument
-from service.names import JOB_ID
+from service.identifiers import JOB_ID
 from service.operations import jobs
 from service.operations.call import Call, Outcome
 from service.schemas.answers import dump_nothing

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from service.commands.work import as_uuid, every
 from service.errors import NotFound
-from service.names import name_key
+from service.identifiers import name_key
 from service.operations.call import Call
 from service.operations.pipelines import list_pipelines
 from service.schemas.pipelines import ListPipelines

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from service.names import NAME
+from service.identifiers import NAME
 from service.permissions import PERMISSION_BITS
 
 

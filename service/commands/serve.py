@@ -4,7 +4,7 @@ import click
 import uvloop
 
 from service.embedded.cluster import as_service, database_url
-from service.server import serve
+from service.process import serve
 from service.settings import read_settings
 from service.telemetry.logs import configure_logs
 

@@ -15,7 +15,7 @@ from asyncpg import exceptions as postgres
 
 from service.database.connector import UNCLEAR_ADDRESS, Connector
 from service.database.errors import CONFLICT, LOST, REFUSED, ConnectionLost, breaks, is_lost, meaning
-from service.deadline import Deadlines
+from service.deadlines import Deadlines
 from service.errors import Aborted, StartupError, Unavailable
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histogram, Histograms

@@ -15,7 +15,7 @@ from multidict import istr
 from structlog.typing import FilteringBoundLogger
 
 from service import errors
-from service.deadline import Deadlines
+from service.deadlines import Deadlines
 from service.http.endpoint import json_response
 from service.http.routes import ROUTES
 from service.settings import Settings

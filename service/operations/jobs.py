@@ -7,7 +7,7 @@ from uuid import UUID
 from service.database.errors import Overtaken
 from service.database.pool import Connection
 from service.errors import AlreadyExists, NotFound, PermissionDenied
-from service.names import name_key
+from service.identifiers import name_key
 from service.operations.call import Call, Outcome, Unproved, expect_nothing
 from service.operations.grants import find_user
 from service.operations.pipelines import (

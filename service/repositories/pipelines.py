@@ -10,7 +10,7 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
-from service.names import name_key
+from service.identifiers import name_key
 from service.repositories import revisions
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from asyncpg.pgproto import pgproto
 from marshmallow import ValidationError, fields, validate
 
-from service.names import JOB_ID, NAME, PIPELINE_NAME_LENGTH, is_pipeline_name
+from service.identifiers import JOB_ID, NAME, PIPELINE_NAME_LENGTH, is_pipeline_name
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
 
 IN_QUERY: Final = {"in": "query"}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from service.names import JOB_ID, NAME, is_pipeline_name, name_key
+from service.identifiers import JOB_ID, NAME, is_pipeline_name, name_key
 from service.permissions import PERMISSION_BITS, READ, SCOPE_BITS, Role, scope_set
 
 NULL: Final = r"\N"

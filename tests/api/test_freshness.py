@@ -15,7 +15,7 @@ from service.telemetry.request_record import Observation
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import Member, World
-from tests.test_revisions import CHANGES, Change, Stage
+from tests.repositories.test_revisions import CHANGES, Change, Stage
 
 LIST = "/flow/pipeline"
 

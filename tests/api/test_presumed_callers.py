@@ -11,7 +11,7 @@ from service.telemetry.request_record import Observation
 from tests.api.test_update_job_pipelines import PATH, update
 from tests.conftest import Client
 from tests.factories import Member, World
-from tests.test_revisions import CHANGES, Change, Stage
+from tests.repositories.test_revisions import CHANGES, Change, Stage
 
 
 def _tokens(change: str) -> Change:

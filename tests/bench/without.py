@@ -10,7 +10,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from service.__main__ import main
 from service.authentication.bearer import Authentication, Known
-from service.deadline import Deadlines
+from service.deadlines import Deadlines
 from service.http import middleware
 from service.http.server.connection import _Protocol
 from service.schemas.request import RequestSchema

@@ -15,7 +15,7 @@ import pytest
 import service
 from service.database.errors import ConnectionLost
 from service.database.pool import PEER_TIMEOUT, Database, HeldConnection, open_database
-from service.deadline import Deadlines
+from service.deadlines import Deadlines
 from service.embedded.cluster import DATABASE, SERVICE_ROLE
 from service.errors import Aborted, DeadlineExceeded, Unavailable
 from service.settings import Settings

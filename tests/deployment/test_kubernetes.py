@@ -11,8 +11,8 @@ from service import __version__
 from service.app import create_app
 from service.database.pool import Database
 from service.doctor.checks import Deployment, check_connections, check_shutdown
-from service.exposition import exposition
 from service.health import Health, operations_app
+from service.prometheus import exposition
 from service.settings import Settings
 from tests.deployment.rendering import (
     KUBERNETES,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from service import server
+from service import process as server
 from service.__main__ import main
 from service.database.pool import Connection, Database
 from service.health import operations_app

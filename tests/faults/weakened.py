@@ -15,7 +15,7 @@ from service.__main__ import main
 from service.database import errors as database_errors
 from service.database import pool as database
 from service.database.connector import Connector
-from service.deadline import Deadlines
+from service.deadlines import Deadlines
 
 MODULE: Final = "tests.faults.weakened"
 

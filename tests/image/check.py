@@ -151,7 +151,7 @@ def test_labels() -> None:
 
 def test_a_start_compiles_nothing(image: Image) -> None:
     """On a read-only root each start would do it anew, for twice the time."""
-    loaded = image.run("-v", "-c", "import service.server", options=("--entrypoint=python3",)).stderr
+    loaded = image.run("-v", "-c", "import service.process", options=("--entrypoint=python3",)).stderr
 
     assert re.search("# code object from '/opt/bytecode/opt/flow-pipelines/service/server", loaded)
     compiled = re.findall("# code object from (/.*)", loaded)

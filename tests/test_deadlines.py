@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from service.deadline import Deadlines
+from service.deadlines import Deadlines
 
 
 async def ends_by(deadlines: Deadlines, seconds: float) -> str:

@@ -16,11 +16,11 @@ from service import __version__
 from service.app import create_app
 from service.database.pool import open_database
 from service.errors import StartupError
-from service.exposition import exposition
 from service.health import Health, operations_app
 from service.http.middleware import REQUESTS
 from service.http.server.listener import Site, most_connections
 from service.http.server.runner import Runner
+from service.prometheus import exposition
 from service.settings import Settings
 
 log = structlog.get_logger()

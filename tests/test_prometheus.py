@@ -20,10 +20,10 @@ from service.app import DATABASE, ENDPOINTS, create_app
 from service.authentication.bearer import Authentication
 from service.database.pool import open_database
 from service.errors import Unavailable
-from service.exposition import exposition
 from service.health import HEALTH, Health, operations_app
 from service.http.middleware import REQUESTS
 from service.http.routes import ROUTES
+from service.prometheus import exposition
 from service.repositories.grants import Kind
 from service.settings import Settings
 from service.telemetry.metrics import OTHER, Histogram, Histograms
