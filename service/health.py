@@ -93,7 +93,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 HEALTH = web.AppKey("health", Health)
 
 
-def operations_app(health: Health, metrics: Handler) -> web.Application:
+def probes_app(health: Health, metrics: Handler) -> web.Application:
     """What the cluster asks, on a port of its own that the public ingress never reaches."""
     app = web.Application()
     app[HEALTH] = health

@@ -24,7 +24,7 @@ MANAGER: Final = 32
 """Not a permission but a standing: it holds all five."""
 
 EVERY_PERMISSION: Final = READ | WRITE | EXECUTE | DELETE | MANAGE_PIPELINES
-EVERYTHING: Final = EVERY_PERMISSION | MANAGER
+FULL_ACCESS: Final = EVERY_PERMISSION | MANAGER
 
 PERMISSION_BITS: Final[Mapping[str, int]] = {
     "flow_pipeline:read": READ,
@@ -64,14 +64,14 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class GrantedAccess:
     """One grant, to a user or to one of their groups."""
 
     access: int
     expires_at: datetime | None = None
 
 
-def union(grants: Iterable[Grant], now: datetime) -> int:
+def union(grants: Iterable[GrantedAccess], now: datetime) -> int:
     """The access that grants give together at a moment; those that expired by then give nothing."""
     access = 0
     for grant in grants:
@@ -90,13 +90,13 @@ def effective(role: Role, scopes: int | None, granted: int) -> int:
         granted: the union of the grants to the user and to their groups.
     """
     if granted & MANAGER or role is not Role.MEMBER:
-        granted = EVERYTHING
+        granted = FULL_ACCESS
     if scopes is None or scopes & EVERY_PERMISSION == EVERY_PERMISSION:
         return granted
     return granted & scopes & EVERY_PERMISSION
 
 
-_NAMES: Final = [[name for name, bit in PERMISSION_BITS.items() if access & bit] for access in range(EVERYTHING + 1)]
+_NAMES: Final = [[name for name, bit in PERMISSION_BITS.items() if access & bit] for access in range(FULL_ACCESS + 1)]
 
 
 def permission_names(access: int) -> list[str]:
@@ -169,11 +169,11 @@ def check_update(holder: Holder, *, owns: bool, current: Mapping[UUID, int], wan
     for pipeline_id, granted in added:
         require(holder, EXECUTE, granted or 0, f"put jobs into pipeline {pipeline_id}")
     for pipeline_id, granted in removed:
-        require(holder, EXECUTE, EVERYTHING if owns else granted, f"take jobs out of pipeline {pipeline_id}")
+        require(holder, EXECUTE, FULL_ACCESS if owns else granted, f"take jobs out of pipeline {pipeline_id}")
 
 
 @dataclass(frozen=True, slots=True)
-class Premise:
+class Preauthorization:
     """What makes an update of a job allowed whatever else the job is like: that is decided before the job is seen."""
 
     pipelines: frozenset[UUID] | None
@@ -186,7 +186,9 @@ def executable_pipelines(holder: Holder, granted: Mapping[UUID, int]) -> frozens
     return frozenset(key for key, access in granted.items() if holder.access(access) & both == both)
 
 
-def premise_of_update(holder: Holder, executable: frozenset[UUID], wanted: Collection[UUID]) -> Premise | None:
+def preauthorize_update(
+    holder: Holder, executable: frozenset[UUID], wanted: Collection[UUID]
+) -> Preauthorization | None:
     """By what check_update() and may_see_job() are sure to let an update pass; None if only seeing the job can tell.
 
     Args:
@@ -196,10 +198,10 @@ def premise_of_update(holder: Holder, executable: frozenset[UUID], wanted: Colle
     if not holder.allows(READ | EXECUTE):
         return None
     if holder.role is Role.ADMIN:
-        return Premise(None)
+        return Preauthorization(None)
     if holder.role is Role.PIPELINE_ADMIN:
-        return Premise(frozenset())  # jobs of others they see only where these are: they must be seen first
-    return Premise(executable) if executable.issuperset(wanted) else None
+        return Preauthorization(frozenset())  # jobs of others they see only where these are: they must be seen first
+    return Preauthorization(executable) if executable.issuperset(wanted) else None
 
 
 def require(holder: Holder, permission: int, granted: int, what: str) -> None:
@@ -333,7 +335,7 @@ class NamedGrant:
 
     through: Path
     name: str
-    grant: Grant
+    grant: GrantedAccess
 
 
 @dataclass(frozen=True, slots=True)

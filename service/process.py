@@ -16,9 +16,9 @@ from service import __version__
 from service.app import create_app
 from service.database.pool import open_database
 from service.errors import StartupError
-from service.health import Health, operations_app
+from service.health import Health, probes_app
 from service.http.middleware import REQUESTS
-from service.http.server.listener import Site, most_connections
+from service.http.server.listener import ListeningSite, max_connections
 from service.http.server.runner import Runner
 from service.prometheus import exposition
 from service.settings import Settings
@@ -60,7 +60,7 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
             await stack.enter_async_context(_exported_traces(app))
         # The API last, so that it ends first: probes are answered for as long as requests are.
         _, operations = await _listen(
-            stack, operations_app(health, exposition(app)), settings, "OPS_PORT", settings.ops_port
+            stack, probes_app(health, exposition(app)), settings, "OPS_PORT", settings.ops_port
         )
         runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
         addresses = Addresses(api, operations)
@@ -108,7 +108,7 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await Site(runner, settings.http_host, port, app.get(REQUESTS), most_connections()).start()
+        await ListeningSite(runner, settings.http_host, port, app.get(REQUESTS), max_connections()).start()
     except OSError as error:
         raise StartupError(
             f"{settings.http_host}:{port} can't be listened on ({os.strerror(error.errno or 0)}):"

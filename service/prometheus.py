@@ -24,8 +24,8 @@ from prometheus_client.utils import floatToGoString
 
 from service import __version__
 from service.app import DATABASE, ENDPOINTS
-from service.batching.batcher import Together
-from service.batching.cache import Kept
+from service.batching.batcher import Batcher
+from service.batching.cache import RevisionCache
 from service.database.pool import Database
 from service.health import HEALTH, Health
 from service.http.endpoint import Readable
@@ -63,9 +63,9 @@ class _Parts(Collector):
         yield from _health(self._app[HEALTH])
         yield from _requests(self._app[REQUESTS])
         endpoints = self._app[ENDPOINTS]
-        yield from _shared("read", "question who is calling", endpoints.authentication.asked)
-        yield from _shared("list", "reading of lists that are not in memory", endpoints.listings.asked)
-        yield from _shared("update", "update of jobs", endpoints.job_updates.asked)
+        yield from _shared("read", "question who is calling", endpoints.authentication.batcher)
+        yield from _shared("list", "reading of lists that are not in memory", endpoints.pipeline_lists.batcher)
+        yield from _shared("update", "update of jobs", endpoints.job_updates.batcher)
         yield from _kept(endpoints.answers)
         yield from _database(self._app[DATABASE])
 
@@ -86,13 +86,13 @@ def _requests(requests: Requests) -> Iterator[Metric]:
     yield _counters(OWN + "refusals", "Requests that were not answered as asked, by why.", "reason", requests.failures)
 
 
-def _shared(what: str, help_: str, together: Together[Any, Any]) -> Iterator[Metric]:
+def _shared(what: str, help_: str, together: Batcher[Any, Any]) -> Iterator[Metric]:
     name = f"{OWN}shared_{what}_"
-    yield _histogram(name + "requests", f"Requests that shared one {help_}.", together.sharers)
+    yield _histogram(name + "requests", f"Requests that shared one {help_}.", together.sizes)
     yield _histogram(name + "duration_seconds", f"One {help_}, a retry included.", together.durations)
 
 
-def _kept(answers: Kept[Readable]) -> Iterator[Metric]:
+def _kept(answers: RevisionCache[Readable]) -> Iterator[Metric]:
     name = OWN + "kept_answers"
     lookups = {"hit": answers.hits, "absent": answers.absent, "outdated": answers.outdated}
     yield _counters(name + "_lookups", "Answers looked for in memory, by what was found.", "result", lookups)

@@ -26,11 +26,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from service import __version__
 from service.app import DATABASE, ENDPOINTS
-from service.batching.batcher import Answer, Question, Together
+from service.batching.batcher import Answer, Batcher, Question
 from service.database.pool import Connection
 from service.health import HEALTHZ
 from service.telemetry.metrics import METHODS, OTHER
-from service.telemetry.request_record import Observation, observed
+from service.telemetry.request_record import RequestRecord, current_request
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,7 +39,7 @@ SERVICE: Final = "flow-pipelines"
 LAST_EXPORT: Final = 2.0
 """Seconds that the end of the process waits for a collector to take what is left."""
 
-_OBSERVATION = web.RequestKey("observation", Observation)
+_OBSERVATION = web.RequestKey("record", RequestRecord)
 _W3C: Final = TraceContextTextMapPropagator()
 _sharing: ContextVar[tuple[Link, ...]] = ContextVar("_sharing", default=())
 """The other requests that a statement works for."""
@@ -67,9 +67,9 @@ def trace_application(app: web.Application, provider: TracerProvider) -> None:
     app.middlewares.insert(-1, _trace_requests(tracer))  # what is refused at the door makes no span
     app.middlewares.append(_note_span)
     app[DATABASE].connection_type = partial(TracedConnection, tracer)
-    endpoints.authentication.asked = TracedTogether("shared read", endpoints.authentication.asked, tracer)
-    endpoints.listings.asked = TracedTogether("shared list", endpoints.listings.asked, tracer)
-    endpoints.job_updates.asked = TracedTogether("shared update", endpoints.job_updates.asked, tracer)
+    endpoints.authentication.batcher = TracedBatcher("shared read", endpoints.authentication.batcher, tracer)
+    endpoints.pipeline_lists.batcher = TracedBatcher("shared list", endpoints.pipeline_lists.batcher, tracer)
+    endpoints.job_updates.batcher = TracedBatcher("shared update", endpoints.job_updates.batcher, tracer)
 
 
 def _trace_requests(tracer: Tracer) -> Middleware:
@@ -98,13 +98,13 @@ def _trace_requests(tracer: Tracer) -> Middleware:
     return traced
 
 
-def _describe(span: Span, observation: Observation) -> None:
+def _describe(span: Span, record: RequestRecord) -> None:
     """What became of a request. What the caller did wrong is no error of the service's, as the conventions have it."""
-    span.set_attribute("http.response.status_code", observation.status)
-    span.set_attribute("flow_pipelines.request_id", observation.request_id)
-    if observation.reason is not None:
-        span.set_attribute("error.type", observation.reason)
-    if observation.status >= 500:
+    span.set_attribute("http.response.status_code", record.status)
+    span.set_attribute("flow_pipelines.request_id", record.request_id)
+    if record.reason is not None:
+        span.set_attribute("error.type", record.reason)
+    if record.status >= 500:
         span.set_status(StatusCode.ERROR)
 
 
@@ -118,28 +118,30 @@ def _traceresponse(span: Span) -> str:
 async def _note_span(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Within everything else: the log line names the span."""
     of = trace.get_current_span().get_span_context()
-    observation = request[_OBSERVATION] = observed()
+    record = request[_OBSERVATION] = current_request()
     if of.is_valid:
-        observation.trace_id, observation.span_id = format_trace_id(of.trace_id), format_span_id(of.span_id)
+        record.trace_id, record.span_id = format_trace_id(of.trace_id), format_span_id(of.span_id)
     return await handler(request)
 
 
-class TracedTogether(Together[Question, Answer]):
+class TracedBatcher(Batcher[Question, Answer]):
     """A span for the time in which each waits for what they share.
 
     The statement itself is in the trace of the first of them, with links to the others.
     """
 
-    def __init__(self, name: str, together: Together[Question, Answer], tracer: Tracer) -> None:
+    def __init__(self, name: str, together: Batcher[Question, Answer], tracer: Tracer) -> None:
         """In the place of one that nobody has asked yet."""
-        super().__init__(together._answer, most=together._most, apart=together._apart, rest=together._rest)  # noqa: SLF001 - of its own kind
+        super().__init__(
+            together._answer, most=together._most, conflict_key=together._conflict_key, on_idle=together._on_idle
+        )
         self._name = name
         self._tracer = tracer
         self._spans: WeakKeyDictionary[asyncio.Future[Answer], Span] = WeakKeyDictionary()
 
-    def ask(self, question: Question) -> "asyncio.Future[Answer]":
+    def submit(self, question: Question) -> "asyncio.Future[Answer]":
         """The answer to come, in a span until then."""
-        answer = super().ask(question)
+        answer = super().submit(question)
         if _is_kept(trace.get_current_span()):
             span = self._spans[answer] = self._tracer.start_span(self._name)
             answer.add_done_callback(lambda _: span.end())
@@ -163,15 +165,15 @@ class TracedConnection(Connection):
         super().__init__(*connection)
         self._tracer = tracer
 
-    async def rows(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    async def fetch(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows, in a span."""
         with _statement(self._tracer, name):
-            return await super().rows(name, statement, *arguments)
+            return await super().fetch(name, statement, *arguments)
 
-    async def row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
+    async def fetch_row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
         """The first row, in a span."""
         with _statement(self._tracer, name):
-            return await super().row(name, statement, *arguments)
+            return await super().fetch_row(name, statement, *arguments)
 
     async def execute(self, name: str, statement: str, *arguments: object) -> None:
         """Run, in a span."""

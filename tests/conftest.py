@@ -24,7 +24,7 @@ from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.health import Health
 from service.http import middleware
 from service.settings import Settings, read_settings
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 from tests import contract, pgbouncer
 from tests.factories import World
 
@@ -144,14 +144,14 @@ async def world(raw: "asyncpg.Connection[asyncpg.Record]") -> World:
 
 
 @pytest.fixture
-def observations(monkeypatch: pytest.MonkeyPatch) -> list[Observation]:
+def records(monkeypatch: pytest.MonkeyPatch) -> list[RequestRecord]:
     """What was noted about each request of the test, in their order."""
-    noted: list[Observation] = []
+    noted: list[RequestRecord] = []
     end = middleware._end
 
-    def keep(request: web.Request, observation: Observation, *others: Any) -> None:
-        noted.append(observation)
-        end(request, observation, *others)
+    def keep(request: web.Request, record: RequestRecord, *others: Any) -> None:
+        noted.append(record)
+        end(request, record, *others)
 
     monkeypatch.setattr(middleware, "_end", keep)
     return noted

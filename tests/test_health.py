@@ -35,4 +35,4 @@ async def test_a_database_that_answers_nobody(service_dsn: str, settings: Settin
 
 async def _sleep(database: Database, seconds: float) -> None:
     async with database.connection() as connection:
-        await connection.row("test", "SELECT pg_sleep($1)", seconds)
+        await connection.fetch_row("test", "SELECT pg_sleep($1)", seconds)

@@ -12,12 +12,12 @@ from service import permissions
 from service.errors import NotFound, PermissionDenied, ServiceError
 from service.permissions import (
     DELETE,
-    EVERYTHING,
     EXECUTE,
+    FULL_ACCESS,
     MANAGER,
     READ,
     WRITE,
-    Grant,
+    GrantedAccess,
     Holder,
     Role,
     check_update,
@@ -83,7 +83,7 @@ def bits(words: set[str]) -> int:
 
 def access_in(world: NaiveWorld) -> int:
     mine = [grant for grant in world.grants if grant.to == "me" or grant.to in world.groups]
-    grants = [Grant(bits(grant.words) | (MANAGER if grant.manager else 0), grant.expires_at) for grant in mine]
+    grants = [GrantedAccess(bits(grant.words) | (MANAGER if grant.manager else 0), grant.expires_at) for grant in mine]
     scopes = None if world.scopes is None else bits(world.scopes)
     return effective(Role(world.role), scopes, union(grants, NOW))
 
@@ -129,7 +129,7 @@ def test_scopes_never_widen(world: NaiveWorld, scope: str) -> None:
 def test_a_manager_holds_all_five(world: NaiveWorld) -> None:
     access = access_in(world)
 
-    assert not permissions.is_manager(access) or access == EVERYTHING
+    assert not permissions.is_manager(access) or access == FULL_ACCESS
 
 
 # ---- whether a job's pipelines may be replaced, against sentence after sentence of the contract
@@ -269,7 +269,7 @@ def test_may_see_job(holder: Holder, owns: bool, accesses: list[int], visible: b
 @given(
     role=st.sampled_from(Role),
     scopes=st.none() | st.integers(1, 127),
-    granted=st.dictionaries(st.integers(0, 5), st.integers(0, EVERYTHING), max_size=6),
+    granted=st.dictionaries(st.integers(0, 5), st.integers(0, FULL_ACCESS), max_size=6),
     current=st.sets(st.integers(0, 5)),
     wanted=st.sets(st.integers(0, 5)),
     owns=st.booleans(),
@@ -282,7 +282,7 @@ def test_an_update_whose_premise_holds_is_allowed_by_the_rules(
     now, then = ({UUID(int=key): known.get(UUID(int=key), 0) for key in keys} for keys in (current, wanted))
     executable = permissions.executable_pipelines(holder, known)
 
-    premise = permissions.premise_of_update(holder, executable, then)
+    premise = permissions.preauthorize_update(holder, executable, then)
 
     if premise is None:
         return
@@ -298,6 +298,6 @@ def test_what_is_allowed_to_an_owner_is_decided_before_the_job_is_seen(role: Rol
     executable = permissions.executable_pipelines(Holder(role, None), {pipeline: READ | EXECUTE, other: READ})
 
     assert executable == ({pipeline} if role is Role.MEMBER else {pipeline, other})
-    assert permissions.premise_of_update(Holder(role, None), executable, [pipeline]) is not None
-    assert permissions.premise_of_update(Holder(role, READ), executable, [pipeline]) is None
-    assert (permissions.premise_of_update(Holder(role, None), executable, [uuid4()]) is None) == (role is Role.MEMBER)
+    assert permissions.preauthorize_update(Holder(role, None), executable, [pipeline]) is not None
+    assert permissions.preauthorize_update(Holder(role, READ), executable, [pipeline]) is None
+    assert (permissions.preauthorize_update(Holder(role, None), executable, [uuid4()]) is None) == (role is Role.MEMBER)

@@ -20,7 +20,7 @@ from service.app import DATABASE, ENDPOINTS, create_app
 from service.authentication.bearer import Authentication
 from service.database.pool import open_database
 from service.errors import Unavailable
-from service.health import HEALTH, Health, operations_app
+from service.health import HEALTH, Health, probes_app
 from service.http.middleware import REQUESTS
 from service.http.routes import ROUTES
 from service.prometheus import exposition
@@ -28,7 +28,7 @@ from service.repositories.grants import Kind
 from service.settings import Settings
 from service.telemetry.metrics import OTHER, Histogram, Histograms
 from tests.conftest import Client
-from tests.database.test_pool import CONFLICT, LOST, Flaky
+from tests.database.test_pool import CONNECTION_ERRORS, RETRYABLE_ERRORS, Flaky
 from tests.factories import World, bearer
 
 LIST = "/api/v1/flow/pipeline"
@@ -72,7 +72,7 @@ async def running(settings: Settings, service_dsn: str) -> AsyncIterator[Running
     settings = replace(settings, database_pool_size=2)
     async with open_database(service_dsn, settings) as database:
         app = create_app(settings, database, Health(database, settings.ready_timeout))
-        operations = operations_app(app[HEALTH], exposition(app))
+        operations = probes_app(app[HEALTH], exposition(app))
         async with TestClient(TestServer(app)) as client, TestClient(TestServer(operations)) as other:
             yield Running(client, other)
 
@@ -213,7 +213,7 @@ async def test_the_pool_and_those_who_wait_for_it(running: Running) -> None:
 
     async def take_one() -> None:
         async with database.connection() as connection:
-            await connection.row("test.one", "SELECT 1")
+            await connection.fetch_row("test.one", "SELECT 1")
 
     async with database.connection(), database.connection():
         waiting = asyncio.create_task(take_one())
@@ -235,10 +235,10 @@ async def test_the_pool_and_those_who_wait_for_it(running: Running) -> None:
 
 async def test_retries_by_reason(running: Running) -> None:
     database = running.app[DATABASE]
-    await database.run(Flaky(CONFLICT, CONFLICT), only_reads=False)
-    await database.run(Flaky(LOST), only_reads=True)
+    await database.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False)
+    await database.run(Flaky(CONNECTION_ERRORS), only_reads=True)
     with pytest.raises(Unavailable):
-        await database.run(Flaky(LOST), only_reads=False)
+        await database.run(Flaky(CONNECTION_ERRORS), only_reads=False)
 
     assert await running.value("flow_pipelines_retries_total", "conflict") == 2
     assert await running.value("flow_pipelines_retries_total", "connection_lost") == 1

@@ -21,7 +21,7 @@ from service.health import Health
 from service.process import _exported_traces
 from service.repositories import pipelines
 from service.settings import Settings
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 from service.tracing import trace_application
 from tests.conftest import Client
 from tests.factories import World
@@ -153,7 +153,7 @@ async def test_a_statement_shared_with_one_that_is_not_kept_is_in_the_trace_of_t
 
 
 async def test_the_callers_trace_goes_on_and_answer_and_log_line_name_the_span(
-    traced: Traced, world: World, observations: list[Observation]
+    traced: Traced, world: World, records: list[RequestRecord]
 ) -> None:
     ada = await world.user()
 
@@ -165,7 +165,7 @@ async def test_the_callers_trace_goes_on_and_answer_and_log_line_name_the_span(
     assert (format_trace_id(span.context.trace_id), format_span_id(span.parent.span_id)) == (TRACE, CALLER)
     span_id = format_span_id(span.context.span_id)
     assert answer.headers["traceresponse"] == f"00-{TRACE}-{span_id}-01"
-    assert (observations[0].trace_id, observations[0].span_id) == (TRACE, span_id)
+    assert (records[0].trace_id, records[0].span_id) == (TRACE, span_id)
 
 
 async def test_what_the_caller_does_not_keep_is_not_kept_here(traced: Traced, world: World) -> None:
@@ -210,7 +210,7 @@ async def test_a_failed_statement_is_an_error_without_the_values_in_its_message(
 
     async def fail() -> None:
         async with traced.client.app[DATABASE].connection() as connection:
-            await connection.row("test.fail", "SELECT $1::text::int", "secret")
+            await connection.fetch_row("test.fail", "SELECT $1::text::int", "secret")
 
     with (
         pytest.raises(asyncpg.DataError),

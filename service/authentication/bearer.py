@@ -9,8 +9,8 @@ from time import monotonic
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from service.batching.batcher import Together
-from service.database.pool import Database, HeldConnection, timed
+from service.batching.batcher import Batcher
+from service.database.pool import Database, ReusedConnection, timed
 from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.permissions import Holder
@@ -19,11 +19,11 @@ from service.repositories import tokens
 OPERATOR: Final = UUID(int=0)
 """In the place of a user's id: an operator at the command line, who is no user and acts as an administrator."""
 
-MOST_TOGETHER: Final = 500
+MAX_BATCH_SIZE: Final = 500
 """Tokens in one question."""
-RECENTLY: Final = 30.0
+RECENT_SECONDS: Final = 30.0
 """Seconds: as exact as the time is at which a token was last used."""
-MOST_RECENT: Final = 4096
+MAX_RECENT: Final = 4096
 """Callers, who take a kilobyte each."""
 
 
@@ -83,8 +83,8 @@ class Recent:
     def note(self, known: Known) -> None:
         """They have called."""
         self._known.pop(known.digest, None)
-        self._known[known.digest] = known, monotonic() + RECENTLY
-        if len(self._known) > MOST_RECENT:
+        self._known[known.digest] = known, monotonic() + RECENT_SECONDS
+        if len(self._known) > MAX_RECENT:
             self._known.popitem(last=False)
 
 
@@ -98,8 +98,10 @@ class Authentication:
         """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
         self._database = database
         self._deadlines = Deadlines(timeout)
-        self._held = HeldConnection(database)
-        self.asked: Together[bytes, Known | None] = Together(self._find, most=MOST_TOGETHER, rest=self._held.give_back)
+        self._held = ReusedConnection(database)
+        self.batcher: Batcher[bytes, Known | None] = Batcher(
+            self._find, most=MAX_BATCH_SIZE, on_idle=self._held.release
+        )
 
     async def authenticate(self, authorization: str | None) -> Known:
         """Who is calling by the token in an Authorization header.
@@ -110,7 +112,7 @@ class Authentication:
         """
         digest = token_digest(bearer_token(authorization))
         with timed():
-            known = await self.asked.ask(digest)
+            known = await self.batcher.submit(digest)
         if known is None:
             raise Unauthenticated.invalid_token()
         return known

@@ -6,20 +6,20 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Final, Generic, TypeVar
 
 from service.database.pool import timed
-from service.telemetry.metrics import SECONDS, SHARERS, Histogram
+from service.telemetry.metrics import BATCH_SIZES, SECONDS, Histogram
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
-EVEN: Final = 16
+MIN_BATCH: Final = 16
 """Questions that are taken together in any case."""
-TURNS: Final = 4
+LOOP_TURNS_BEFORE_NEXT_BATCH: Final = 4
 """Of the event loop, from a request's arrival until it has asked. Those who come together with an answer are given
 them, to share the next question, which goes out before those who were answered are served. Else hardly anybody would
 be in it, all the others would wait for the one after that, and the processor with them."""
 
 
-class Together(Generic[Question, Answer]):
+class Batcher(Generic[Question, Answer]):
     """Answers the questions that wait at the same moment with one another.
 
     At most one batch is under way. Who comes meanwhile waits for one after it, so that nobody is given an answer that
@@ -31,8 +31,8 @@ class Together(Generic[Question, Answer]):
         answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]],
         *,
         most: int,
-        apart: Callable[[Question], Hashable] | None = None,
-        rest: Callable[[], Awaitable[None]] | None = None,
+        conflict_key: Callable[[Question], Hashable] | None = None,
+        on_idle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Ask by a function that gives as many answers as it is given questions, in their order.
 
@@ -44,9 +44,9 @@ class Together(Generic[Question, Answer]):
         """
         self._answer = answer
         self._most = most
-        self._apart = apart
-        self._rest = rest
-        self.sharers = Histogram(SHARERS)
+        self._conflict_key = conflict_key
+        self._on_idle = on_idle
+        self.sizes = Histogram(BATCH_SIZES)
         """How many questions shared each batch."""
         self.durations = Histogram(SECONDS)
         """How long each batch took."""
@@ -55,7 +55,7 @@ class Together(Generic[Question, Answer]):
         """How many the last batch was of."""
         self._answering: asyncio.Task[None] | None = None
 
-    def ask(self, question: Question) -> "asyncio.Future[Answer]":
+    def submit(self, question: Question) -> "asyncio.Future[Answer]":
         """The answer to come, or the failure of its batch."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
@@ -70,17 +70,17 @@ class Together(Generic[Question, Answer]):
             while self._waiting:
                 while batch := self._take():
                     await self._answer_batch(batch)
-                if self._rest is not None:
-                    await self._rest()
+                if self._on_idle is not None:
+                    await self._on_idle()
         finally:
             self._answering = None
 
     async def _answer_batch(self, batch: "list[tuple[Question, asyncio.Future[Answer]]]") -> None:
-        self.sharers.observe(len(batch))
+        self.sizes.observe(len(batch))
         try:
             with timed(self.durations):
                 answers = await self._answer([question for question, _ in batch])
-            for _ in range(TURNS):
+            for _ in range(LOOP_TURNS_BEFORE_NEXT_BATCH):
                 await asyncio.sleep(0)
         except Exception as error:
             for _, future in batch:
@@ -99,13 +99,13 @@ class Together(Generic[Question, Answer]):
         large one is under way, the few of the small one are soon done with, and nothing is left to do.
         """
         waiting = [(question, future) for question, future in self._waiting if not future.done()]
-        most = min(self._most, max(EVEN, (len(waiting) + self._last + 1) // 2))
-        if self._apart is None:
+        most = min(self._most, max(MIN_BATCH, (len(waiting) + self._last + 1) // 2))
+        if self._conflict_key is None:
             batch, self._waiting = waiting[:most], waiting[most:]
         else:
             batch, self._waiting, keys = [], [], set()
             for question, future in waiting:
-                key = self._apart(question)
+                key = self._conflict_key(question)
                 if len(batch) < most and key not in keys:
                     batch.append((question, future))
                     keys.add(key)

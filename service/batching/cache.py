@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from service.authentication.bearer import Known
-from service.repositories.revisions import AsOf
+from service.repositories.revisions import ReadVersion
 
 Value = TypeVar("Value")
 
@@ -19,11 +19,11 @@ OVERHEAD: Final = 700
 
 class _Entry(NamedTuple, Generic[Value]):
     value: Value
-    as_of: AsOf
+    version: ReadVersion
     size: int
 
 
-class Kept(Generic[Value]):
+class RevisionCache(Generic[Value]):
     """As many values, one for each user and scopes, as a bound in bytes allows; the least recently used goes first."""
 
     def __init__(self, most_bytes: int) -> None:
@@ -42,8 +42,8 @@ class Kept(Generic[Value]):
         if entry is None:
             self.absent += 1
             return None
-        as_of = entry.as_of
-        if as_of.revisions != known.revisions or (as_of.until is not None and as_of.until <= known.now):
+        version = entry.version
+        if version.revisions != known.revisions or (version.until is not None and version.until <= known.now):
             self._drop(key)
             self.outdated += 1
             return None
@@ -51,16 +51,16 @@ class Kept(Generic[Value]):
         self.hits += 1
         return entry.value
 
-    def keep(self, known: Known, value: Value, as_of: AsOf, size: int) -> None:
+    def put(self, known: Known, value: Value, version: ReadVersion, size: int) -> None:
         """Keep a value of so many bytes in the place of what was kept for the caller.
 
         Not if it was read at another state than the caller is known at: their role, say, may be another there.
         """
-        if as_of.revisions != known.revisions:
+        if version.revisions != known.revisions:
             return
         key = _key(known)
         self._drop(key)
-        entry = self._entries[key] = _Entry(value, as_of, size + OVERHEAD)
+        entry = self._entries[key] = _Entry(value, version, size + OVERHEAD)
         self.bytes += entry.size
         while self.bytes > self.most_bytes:
             self._drop(next(iter(self._entries)))

@@ -6,23 +6,23 @@ from typing import Final
 from uuid import UUID
 
 from service.authentication.bearer import Known
-from service.batching.batcher import Together
-from service.batching.cache import Kept
-from service.batching.pipeline_lists import Listings
-from service.database.pool import Database, HeldConnection, timed
-from service.permissions import Role, executable_pipelines, premise_of_update
+from service.batching.batcher import Batcher
+from service.batching.cache import RevisionCache
+from service.batching.pipeline_lists import PipelineListBatcher
+from service.database.pool import Database, ReusedConnection, timed
+from service.permissions import Role, executable_pipelines, preauthorize_update
 from service.repositories import jobs
 from service.repositories.audit import Actor
 from service.repositories.jobs import Update
-from service.repositories.revisions import AsOf
+from service.repositories.revisions import ReadVersion
 
 MOST_KEPT: Final = 8 * 2**20
 """Bytes of what callers may execute."""
 BYTES_OF_ONE: Final = 400
 """Of a pipeline in that: its id in a set, and in a text."""
-MOST_TOGETHER: Final = 64
+MAX_BATCH_SIZE: Final = 64
 """Updates in one statement."""
-MOST_WITHIN: Final = 250
+MAX_ALLOWED_PIPELINES: Final = 250
 """Pipelines that a job of somebody else may be in: whoever may execute more has it seen first."""
 
 
@@ -33,7 +33,7 @@ class Executable:
     pipelines: frozenset[UUID]
     within: str
     """The same as an array of PostgreSQL; none if they are too many to be sent with every update."""
-    as_of: AsOf
+    version: ReadVersion
 
 
 class JobUpdates:
@@ -42,16 +42,16 @@ class JobUpdates:
     Two updates of one job go in turn.
     """
 
-    def __init__(self, database: Database, listings: Listings) -> None:
+    def __init__(self, database: Database, pipeline_lists: PipelineListBatcher) -> None:
         self._database = database
-        self._listings = listings
-        self._executable: Kept[Executable] = Kept(MOST_KEPT)
-        self._held = HeldConnection(database)
-        self.asked: Together[Update, list[str] | None] = Together(
+        self._listings = pipeline_lists
+        self._executable: RevisionCache[Executable] = RevisionCache(MOST_KEPT)
+        self._held = ReusedConnection(database)
+        self.batcher: Batcher[Update, list[str] | None] = Batcher(
             self._update,
-            most=MOST_TOGETHER,
-            apart=lambda update: (update.organization_id, update.job_id),
-            rest=self._held.give_back,
+            most=MAX_BATCH_SIZE,
+            conflict_key=lambda update: (update.organization_id, update.job_id),
+            on_idle=self._held.release,
         )
 
     async def update(self, known: Known, actor: Actor, job_id: str, wanted: Sequence[UUID]) -> list[str] | None:
@@ -62,8 +62,8 @@ class JobUpdates:
         """
         caller = known.caller
         executable = await self._executable_by(known) if caller.role is Role.MEMBER else _NOTHING
-        premise = premise_of_update(caller, executable.pipelines, wanted)
-        if premise is None:
+        preauthorization = preauthorize_update(caller, executable.pipelines, wanted)
+        if preauthorization is None:
             return None
         update = Update(
             caller.organization_id,
@@ -72,15 +72,15 @@ class JobUpdates:
             known.digest,
             caller.scopes,
             _array(known.revisions),
-            executable.as_of.until,
+            executable.version.until,
             _array(wanted),
-            None if premise.pipelines is None else executable.within,
+            None if preauthorization.pipelines is None else executable.within,
             actor.name,
             actor.token_id,
             actor.request_id,
         )
         with timed():
-            return await self.asked.ask(update)
+            return await self.batcher.submit(update)
 
     async def _executable_by(self, known: Known) -> Executable:
         caller, kept = known.caller, self._executable.find(known)
@@ -89,9 +89,9 @@ class JobUpdates:
 
         listing = await self._database.run(lambda: self._listings.granted_to(caller), only_reads=True)
         found = executable_pipelines(caller, {pipeline.id: pipeline.granted for pipeline in listing.pipelines})
-        within = _array(found if len(found) <= MOST_WITHIN else ())
-        executable = Executable(found, within, listing.as_of)
-        self._executable.keep(known, executable, listing.as_of, len(found) * BYTES_OF_ONE)
+        within = _array(found if len(found) <= MAX_ALLOWED_PIPELINES else ())
+        executable = Executable(found, within, listing.version)
+        self._executable.put(known, executable, listing.version, len(found) * BYTES_OF_ONE)
         return executable
 
     async def _update(self, updates: Sequence[Update]) -> Sequence[list[str] | None]:
@@ -102,7 +102,7 @@ class JobUpdates:
         return await self._database.run(update, only_reads=False)
 
 
-_NOTHING: Final = Executable(frozenset(), "{}", AsOf((), None))
+_NOTHING: Final = Executable(frozenset(), "{}", ReadVersion((), None))
 
 
 def _array(values: Iterable[object]) -> str:

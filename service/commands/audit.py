@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from service.commands.work import json_option, operate, organization_option
+from service.commands.work import json_option, organization_option, run_as_operator
 from service.http.endpoint import encode
 from service.operations.audit import list_audit
 from service.operations.call import Call
@@ -51,7 +51,7 @@ def tail(
             size = 1000
             await asyncio.sleep(1)
 
-    operate(organization, work)
+    run_as_operator(organization, work)
 
 
 def _named(entry: Entry) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import Final
 import click
 import uvloop
 
-from service.commands.work import every, operator_call, the_organization
+from service.commands.work import fetch_all_pages, operator_call, resolve_organization
 from service.database.migrations import migrate, sql_directory
 from service.database.pool import open_database
 from service.embedded.cluster import as_service, database_url
 from service.operations.tokens import create_token, list_tokens, revoke_token
 from service.process import Addresses, serve
 from service.repositories import organizations
-from service.schemas.tokens import CreateToken, ListTokens, NameToken
+from service.schemas.tokens import CreateToken, ListTokens, TokenRef
 from service.settings import Settings, read_settings
 from service.telemetry.logs import configure_logs
 from service.transfer.importing import import_records
@@ -51,10 +51,10 @@ async def _prepare(settings: Settings, dsn: str) -> str:
         if not loaded:
             with (sql_directory() / "demo.ndjson").open("rb") as lines:
                 await import_records(dsn, lines)
-        call = operator_call(database, await the_organization(database, ORGANIZATION))
-        for token in (await every(list_tokens, call, ListTokens(USER))).items:
+        call = operator_call(database, await resolve_organization(database, ORGANIZATION))
+        for token in (await fetch_all_pages(list_tokens, call, ListTokens(USER))).items:
             if token.name == TOKEN:
-                await revoke_token(call, NameToken(token.id))
+                await revoke_token(call, TokenRef(token.id))
         return (await create_token(call, CreateToken(USER, TOKEN))).secret
 
 

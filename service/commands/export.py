@@ -10,7 +10,7 @@ from uuid import UUID
 
 import click
 
-from service.commands.work import on_database, organization_option, the_organization
+from service.commands.work import organization_option, resolve_organization, run_with_database
 from service.embedded.cluster import database_url
 from service.settings import read_settings
 from service.transfer.exporting import export_records
@@ -25,7 +25,11 @@ def export_command(file: Path, organization: str | None) -> None:
     What is written is as it was at one moment, and stands under its name only when all of it is there. It holds digests
     of tokens, not tokens; keep it as safe as a backup.
     """
-    whose = None if organization is None else on_database(lambda database: the_organization(database, organization)).id
+    whose = (
+        None
+        if organization is None
+        else run_with_database(lambda database: resolve_organization(database, organization)).id
+    )
     if str(file) == "-":
         _export(Path("/dev/stdout"), whose)
         return

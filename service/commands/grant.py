@@ -5,15 +5,15 @@ from uuid import UUID
 
 import click
 
-from service.commands.naming import the_pipeline
+from service.commands.naming import resolve_pipeline
 from service.commands.options import NAME_TYPE, PERMISSION, Duration, permission_set
 from service.commands.work import (
     confirm,
-    every,
+    fetch_all_pages,
     json_option,
-    operate,
     organization_option,
-    short,
+    run_as_operator,
+    short_permission_names,
     show_json,
     show_table,
     yes_option,
@@ -24,11 +24,11 @@ from service.permissions import is_manager, permission_names
 from service.repositories.grants import Grant
 from service.schemas.answers import dump_nothing
 from service.schemas.grants import (
+    GroupGrantRef,
     ListGrants,
-    NameGroupGrant,
-    NameUserGrant,
     PutGroupGrant,
     PutUserGrant,
+    UserGrantRef,
     dump_grant,
     dump_grant_list,
 )
@@ -67,16 +67,16 @@ def set_grant(
     bits = permission_set(permissions)
 
     async def work(call: Call) -> Outcome[Grant]:
-        pipeline_id = await the_pipeline(call, pipeline)
+        pipeline_id = await resolve_pipeline(call, pipeline)
         if user:
             return await grants.put_user_grant(call, PutUserGrant(pipeline_id, user, bits, manager, expires_at))
         return await grants.put_group_grant(call, PutGroupGrant(pipeline_id, str(group), bits, manager, expires_at))
 
-    grant = operate(organization, work).value
+    grant = run_as_operator(organization, work).value
     if as_json:
         show_json(dump_grant(grant))
     else:
-        what = "manager" if is_manager(grant.access) else short(permission_names(grant.access))
+        what = "manager" if is_manager(grant.access) else short_permission_names(permission_names(grant.access))
         click.echo(f"Granted {what} to {grant.kind} {grant.name}.")
 
 
@@ -93,16 +93,16 @@ def list_all(pipeline: str, organization: str | None, as_json: bool) -> None:
     """List what is granted on PIPELINE, also what has expired."""
 
     async def work(call: Call) -> Page[Grant]:
-        return await every(grants.list_grants, call, ListGrants(await the_pipeline(call, pipeline)))
+        return await fetch_all_pages(grants.list_grants, call, ListGrants(await resolve_pipeline(call, pipeline)))
 
-    page = operate(organization, work)
+    page = run_as_operator(organization, work)
     if as_json:
         show_json(dump_grant_list(page))
         return
     rows = [
         (
             f"{grant.kind} {grant.name}",
-            short(permission_names(grant.access)),
+            short_permission_names(permission_names(grant.access)),
             is_manager(grant.access),
             grant.expires_at,
         )
@@ -127,11 +127,11 @@ def revoke(
     confirm(yes, f"Take back what was granted to {whom} on {pipeline}?")
 
     async def work(call: Call) -> None:
-        pipeline_id: UUID = await the_pipeline(call, pipeline)
+        pipeline_id: UUID = await resolve_pipeline(call, pipeline)
         if user:
-            await grants.delete_user_grant(call, NameUserGrant(pipeline_id, user))
+            await grants.delete_user_grant(call, UserGrantRef(pipeline_id, user))
         else:
-            await grants.delete_group_grant(call, NameGroupGrant(pipeline_id, str(group)))
+            await grants.delete_group_grant(call, GroupGrantRef(pipeline_id, str(group)))
 
-    operate(organization, work)
+    run_as_operator(organization, work)
     show_json(dump_nothing(None)) if as_json else click.echo(f"Took back what was granted to {whom}.")

@@ -5,10 +5,10 @@ import click
 from service.commands.options import NAME_TYPE
 from service.commands.work import (
     confirm,
-    every,
+    fetch_all_pages,
     json_option,
-    operate,
     organization_option,
+    run_as_operator,
     show_json,
     show_table,
     yes_option,
@@ -17,10 +17,10 @@ from service.operations import groups
 from service.schemas.answers import dump_nothing
 from service.schemas.groups import (
     CreateGroup,
+    GroupRef,
     ListGroups,
     ListMembers,
-    NameGroup,
-    NameMember,
+    MemberRef,
     dump_group,
     dump_group_list,
     dump_member_list,
@@ -38,7 +38,7 @@ def group_commands() -> None:
 @json_option
 def create(name: str, organization: str | None, as_json: bool) -> None:
     """Make a group called NAME."""
-    made = operate(organization, lambda call: groups.create_group(call, CreateGroup(name)))
+    made = run_as_operator(organization, lambda call: groups.create_group(call, CreateGroup(name)))
     show_json(dump_group(made)) if as_json else click.echo(f"Made group {made.group.name}.")
 
 
@@ -47,7 +47,7 @@ def create(name: str, organization: str | None, as_json: bool) -> None:
 @json_option
 def list_all(organization: str | None, as_json: bool) -> None:
     """List the groups."""
-    page = operate(organization, lambda call: every(groups.list_groups, call, ListGroups()))
+    page = run_as_operator(organization, lambda call: fetch_all_pages(groups.list_groups, call, ListGroups()))
     if as_json:
         show_json(dump_group_list(page))
         return
@@ -63,7 +63,7 @@ def list_all(organization: str | None, as_json: bool) -> None:
 def delete(name: str, organization: str | None, yes: bool, as_json: bool) -> None:
     """Delete group NAME; what was granted to it, its members lose."""
     confirm(yes, f"Delete group {name}, and take from its members what was granted to it?")
-    operate(organization, lambda call: groups.delete_group(call, NameGroup(name)))
+    run_as_operator(organization, lambda call: groups.delete_group(call, GroupRef(name)))
     show_json(dump_nothing(None)) if as_json else click.echo(f"Deleted group {name}.")
 
 
@@ -73,7 +73,7 @@ def delete(name: str, organization: str | None, yes: bool, as_json: bool) -> Non
 @json_option
 def members(name: str, organization: str | None, as_json: bool) -> None:
     """List who is in group NAME."""
-    page = operate(organization, lambda call: every(groups.list_members, call, ListMembers(name)))
+    page = run_as_operator(organization, lambda call: fetch_all_pages(groups.list_members, call, ListMembers(name)))
     if as_json:
         show_json(dump_member_list(page))
         return
@@ -88,7 +88,7 @@ def members(name: str, organization: str | None, as_json: bool) -> None:
 @json_option
 def add(name: str, username: str, organization: str | None, as_json: bool) -> None:
     """Put USERNAME into group NAME."""
-    done = operate(organization, lambda call: groups.add_member(call, NameMember(name, username)))
+    done = run_as_operator(organization, lambda call: groups.add_member(call, MemberRef(name, username)))
     if as_json:
         show_json(dump_nothing(None))
     else:
@@ -104,5 +104,5 @@ def add(name: str, username: str, organization: str | None, as_json: bool) -> No
 def remove(name: str, username: str, organization: str | None, yes: bool, as_json: bool) -> None:
     """Take USERNAME out of group NAME."""
     confirm(yes, f"Take {username} out of group {name}?")
-    operate(organization, lambda call: groups.remove_member(call, NameMember(name, username)))
+    run_as_operator(organization, lambda call: groups.remove_member(call, MemberRef(name, username)))
     show_json(dump_nothing(None)) if as_json else click.echo(f"{username} is no longer in group {name}.")

@@ -2,13 +2,13 @@
 
 import click
 
-from service.commands.naming import the_pipeline
+from service.commands.naming import resolve_pipeline
 from service.commands.options import NAME_TYPE
 from service.commands.work import (
     confirm,
     json_option,
-    operate,
     organization_option,
+    run_as_operator,
     show_json,
     yes_option,
 )
@@ -17,7 +17,7 @@ from service.identifiers import JOB_ID
 from service.operations import jobs
 from service.operations.call import Call, Outcome
 from service.schemas.answers import dump_nothing
-from service.schemas.jobs import NameJob, PutJob, WholeJob, dump_job
+from service.schemas.jobs import JobRef, JobView, PutJob, dump_job
 
 
 @click.group("job")
@@ -44,13 +44,13 @@ def put(
 ) -> None:
     """Register JOB_ID, or change it: what is not said stays as it is."""
 
-    async def work(call: Call) -> Outcome[WholeJob]:
+    async def work(call: Call) -> Outcome[JobView]:
         if not JOB_ID.fullmatch(job_id):
             raise InvalidArgument("The id of a job is 1 to 128 characters of A-Z a-z 0-9 _ . : -.")
-        ids = [await the_pipeline(call, pipeline) for pipeline in pipelines]
+        ids = [await resolve_pipeline(call, pipeline) for pipeline in pipelines]
         return await jobs.put_job(call, PutJob(job_id, name, owner, ids if ids or no_pipelines else None))
 
-    done = operate(organization, work)
+    done = run_as_operator(organization, work)
     if as_json:
         show_json(dump_job(done.value))
     else:
@@ -63,14 +63,14 @@ def put(
 @json_option
 def show(job_id: str, organization: str | None, as_json: bool) -> None:
     """Show JOB_ID and the pipelines it is in."""
-    job = operate(organization, lambda call: jobs.get_job(call, NameJob(job_id)))
+    job = run_as_operator(organization, lambda call: jobs.get_job(call, JobRef(job_id)))
     if as_json:
         show_json(dump_job(job))
     else:
         _say(job)
 
 
-def _say(job: WholeJob) -> None:
+def _say(job: JobView) -> None:
     named = f" ({job.name})" if job.name else ""
     places = ", ".join(pipeline.name for pipeline in job.pipelines) or "no pipeline"
     click.echo(f"Job {job.id}{named} of {job.owner} is in {places}.")
@@ -84,5 +84,5 @@ def _say(job: WholeJob) -> None:
 def delete(job_id: str, organization: str | None, yes: bool, as_json: bool) -> None:
     """Forget JOB_ID; the pipelines it was in stay."""
     confirm(yes, f"Forget job {job_id}?")
-    operate(organization, lambda call: jobs.delete_job(call, NameJob(job_id)))
+    run_as_operator(organization, lambda call: jobs.delete_job(call, JobRef(job_id)))
     show_json(dump_nothing(None)) if as_json else click.echo(f"Forgot job {job_id}.")

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from service.commands.work import as_uuid, every
+from service.commands.work import as_uuid, fetch_all_pages
 from service.errors import NotFound
 from service.identifiers import name_key
 from service.operations.call import Call
@@ -10,7 +10,7 @@ from service.operations.pipelines import list_pipelines
 from service.schemas.pipelines import ListPipelines
 
 
-async def the_pipeline(call: Call, name_or_id: str) -> UUID:
+async def resolve_pipeline(call: Call, name_or_id: str) -> UUID:
     """The pipeline a person means.
 
     Raises:
@@ -18,7 +18,7 @@ async def the_pipeline(call: Call, name_or_id: str) -> UUID:
     """
     if found := as_uuid(name_or_id):
         return found
-    for pipeline in (await every(list_pipelines, call, ListPipelines(name=name_or_id))).items:
+    for pipeline in (await fetch_all_pages(list_pipelines, call, ListPipelines(name=name_or_id))).items:
         if name_key(pipeline.name) == name_key(name_or_id):
             return pipeline.id
     raise NotFound(f"There is no pipeline called {name_or_id}.")

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import click
 
-from service.commands.work import json_option, on_database, show_json, show_table
+from service.commands.work import json_option, run_with_database, show_json, show_table
 from service.database.pool import Database
 from service.errors import InvalidArgument
 from service.repositories import audit, organizations
@@ -35,7 +35,7 @@ def create(name: str, as_json: bool) -> None:
             )
         return organization
 
-    made = on_database(work)
+    made = run_with_database(work)
     if as_json:
         show_json({"status": "OK", "organization": made})
     else:
@@ -51,7 +51,7 @@ def list_all(as_json: bool) -> None:
         async with database.connection() as connection:
             return await organizations.find(connection, None)
 
-    found = on_database(work)
+    found = run_with_database(work)
     if as_json:
         show_json({"status": "OK", "organizations": found})
     else:

@@ -2,15 +2,15 @@
 
 import click
 
-from service.commands.naming import the_pipeline
+from service.commands.naming import resolve_pipeline
 from service.commands.options import NAME_TYPE, PERMISSION
 from service.commands.work import (
     confirm,
-    every,
+    fetch_all_pages,
     json_option,
-    operate,
     organization_option,
-    short,
+    run_as_operator,
+    short_permission_names,
     show_json,
     show_table,
     yes_option,
@@ -36,7 +36,7 @@ from service.schemas.pipelines import (
     DeletePipeline,
     ListPipelineJobs,
     ListPipelines,
-    WholePipeline,
+    PipelineView,
     dump_pipeline,
     dump_pipeline_jobs,
     dump_pipeline_list,
@@ -60,14 +60,14 @@ def pipeline_commands() -> None:
 def create(name: str, description: str, manager: str | None, organization: str | None, as_json: bool) -> None:
     """Make a pipeline called NAME."""
 
-    async def work(call: Call) -> WholePipeline:
+    async def work(call: Call) -> PipelineView:
         request = CreatePipeline(**_checked(name, description))
         made = await pipelines.create_pipeline(call, request)
         if manager:
             await grants.put_user_grant(call, PutUserGrant(made.id, manager, 0, is_manager=True))
         return made
 
-    made = operate(organization, work)
+    made = run_as_operator(organization, work)
     show_json(dump_pipeline(made)) if as_json else click.echo(f"Made pipeline {made.name}, {made.id}.")
 
 
@@ -86,7 +86,9 @@ def _checked(name: str, description: str) -> dict[str, str]:
 @json_option
 def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
     """List the pipelines."""
-    page = operate(organization, lambda call: every(pipelines.list_pipelines, call, ListPipelines(name)))
+    page = run_as_operator(
+        organization, lambda call: fetch_all_pages(pipelines.list_pipelines, call, ListPipelines(name))
+    )
     if as_json:
         show_json(dump_pipeline_list(page))
         return
@@ -105,9 +107,9 @@ def delete(pipeline: str, force: bool, organization: str | None, yes: bool, as_j
     confirm(yes, f"Delete pipeline {pipeline} and everything granted on it?")
 
     async def work(call: Call) -> None:
-        await pipelines.delete_pipeline(call, DeletePipeline(await the_pipeline(call, pipeline), force))
+        await pipelines.delete_pipeline(call, DeletePipeline(await resolve_pipeline(call, pipeline), force))
 
-    operate(organization, work)
+    run_as_operator(organization, work)
     show_json(dump_nothing(None)) if as_json else click.echo(f"Deleted pipeline {pipeline}.")
 
 
@@ -119,9 +121,11 @@ def jobs(pipeline: str, organization: str | None, as_json: bool) -> None:
     """List the jobs in PIPELINE, oldest first."""
 
     async def work(call: Call) -> Page[QueuedJob]:
-        return await every(pipelines.list_pipeline_jobs, call, ListPipelineJobs(await the_pipeline(call, pipeline)))
+        return await fetch_all_pages(
+            pipelines.list_pipeline_jobs, call, ListPipelineJobs(await resolve_pipeline(call, pipeline))
+        )
 
-    page = operate(organization, work)
+    page = run_as_operator(organization, work)
     if as_json:
         show_json(dump_pipeline_jobs(page))
         return
@@ -139,13 +143,16 @@ def access(pipeline: str, permission: str | None, organization: str | None, as_j
 
     async def work(call: Call) -> Page[UserAccess]:
         held = f"flow_pipeline:{permission}" if permission else None
-        return await every(grants.list_access, call, ListAccess(await the_pipeline(call, pipeline), held))
+        return await fetch_all_pages(grants.list_access, call, ListAccess(await resolve_pipeline(call, pipeline), held))
 
-    page = operate(organization, work)
+    page = run_as_operator(organization, work)
     if as_json:
         show_json(dump_access_list(page))
         return
-    rows = [(each.username, short(permission_names(each.access)), is_manager(each.access)) for each in page.items]
+    rows = [
+        (each.username, short_permission_names(permission_names(each.access)), is_manager(each.access))
+        for each in page.items
+    ]
     show_table(["USERNAME", "PERMISSIONS", "MANAGER"], rows, "Nobody can.")
 
 
@@ -158,9 +165,9 @@ def why(pipeline: str, username: str, organization: str | None, as_json: bool) -
     """Say why USERNAME can what they can on PIPELINE, and what is missing for the rest."""
 
     async def work(call: Call) -> AccessExplained:
-        return await grants.explain_access(call, ExplainAccess(await the_pipeline(call, pipeline), username))
+        return await grants.explain_access(call, ExplainAccess(await resolve_pipeline(call, pipeline), username))
 
-    explained = operate(organization, work)
+    explained = run_as_operator(organization, work)
     if as_json:
         show_json(dump_access(explained))
         return
@@ -171,4 +178,4 @@ def why(pipeline: str, username: str, organization: str | None, as_json: bool) -
             for reason in each.reasons
         ]
         held = f"yes, by {'; '.join(paths)}" if paths else f"no: {each.missing}"
-        click.echo(f"{short([PERMISSION_NAMES[each.permission]]):<18}{held}")
+        click.echo(f"{short_permission_names([PERMISSION_NAMES[each.permission]]):<18}{held}")

@@ -8,11 +8,11 @@ import click
 from service.commands.options import NAME_TYPE, Duration
 from service.commands.work import (
     confirm,
-    every,
+    fetch_all_pages,
     json_option,
-    operate,
     organization_option,
-    short,
+    run_as_operator,
+    short_permission_names,
     show_json,
     show_table,
     yes_option,
@@ -20,7 +20,7 @@ from service.commands.work import (
 from service.operations import tokens
 from service.permissions import SCOPE_BITS, scope_names, scope_set
 from service.schemas.answers import dump_nothing
-from service.schemas.tokens import CreateToken, ListTokens, NameToken, dump_new_token, dump_token_list
+from service.schemas.tokens import CreateToken, ListTokens, TokenRef, dump_new_token, dump_token_list
 
 
 @click.group("token")
@@ -56,7 +56,7 @@ def create(
     It can do what its user can, or less by --scope.
     """
     request = CreateToken(username, name, scope_set(scopes) if scopes else None, expires_at)
-    made = operate(organization, lambda call: tokens.create_token(call, request))
+    made = run_as_operator(organization, lambda call: tokens.create_token(call, request))
     if as_json:
         show_json(dump_new_token(made))
     else:
@@ -70,7 +70,7 @@ def create(
 @json_option
 def list_all(username: str, organization: str | None, as_json: bool) -> None:
     """List the tokens of USERNAME that have not been revoked; none shows its secret."""
-    page = operate(organization, lambda call: every(tokens.list_tokens, call, ListTokens(username)))
+    page = run_as_operator(organization, lambda call: fetch_all_pages(tokens.list_tokens, call, ListTokens(username)))
     if as_json:
         show_json(dump_token_list(page))
         return
@@ -82,7 +82,7 @@ def list_all(username: str, organization: str | None, as_json: bool) -> None:
 
 
 def _scopes(scopes: int | None) -> str:
-    return "all" if scopes is None else short(scope_names(scopes) or [])
+    return "all" if scopes is None else short_permission_names(scope_names(scopes) or [])
 
 
 @token_commands.command("revoke")
@@ -93,5 +93,5 @@ def _scopes(scopes: int | None) -> str:
 def revoke(token_id: UUID, organization: str | None, yes: bool, as_json: bool) -> None:
     """Refuse the token of that id from the next request on."""
     confirm(yes, f"Refuse token {token_id} from now on?")
-    operate(organization, lambda call: tokens.revoke_token(call, NameToken(token_id)))
+    run_as_operator(organization, lambda call: tokens.revoke_token(call, TokenRef(token_id)))
     show_json(dump_nothing(None)) if as_json else click.echo(f"Revoked token {token_id}.")

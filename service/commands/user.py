@@ -5,17 +5,17 @@ import click
 from service.commands.options import NAME_TYPE
 from service.commands.work import (
     confirm,
-    every,
+    fetch_all_pages,
     json_option,
-    operate,
     organization_option,
+    run_as_operator,
     show_json,
     show_table,
     yes_option,
 )
 from service.operations import users
 from service.permissions import Role
-from service.schemas.users import CreateUser, ListUsers, SeenUser, UpdateUser, dump_user, dump_user_list
+from service.schemas.users import CreateUser, ListUsers, UpdateUser, UserView, dump_user, dump_user_list
 
 ROLE = click.Choice([role.value for role in Role])
 
@@ -32,7 +32,7 @@ def user_commands() -> None:
 @json_option
 def create(username: str, role: str, organization: str | None, as_json: bool) -> None:
     """Make a user called USERNAME."""
-    made = operate(organization, lambda call: users.create_user(call, CreateUser(username, Role(role))))
+    made = run_as_operator(organization, lambda call: users.create_user(call, CreateUser(username, Role(role))))
     _show(made, as_json, "Made")
 
 
@@ -42,7 +42,7 @@ def create(username: str, role: str, organization: str | None, as_json: bool) ->
 @json_option
 def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
     """List the users."""
-    page = operate(organization, lambda call: every(users.list_users, call, ListUsers(name)))
+    page = run_as_operator(organization, lambda call: fetch_all_pages(users.list_users, call, ListUsers(name)))
     if as_json:
         show_json(dump_user_list(page))
         return
@@ -57,7 +57,7 @@ def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
 @json_option
 def set_role(username: str, role: str, organization: str | None, as_json: bool) -> None:
     """Give USERNAME the role member, pipeline_admin or admin."""
-    changed = operate(organization, lambda call: users.update_user(call, UpdateUser(username, Role(role))))
+    changed = run_as_operator(organization, lambda call: users.update_user(call, UpdateUser(username, Role(role))))
     _show(changed, as_json, "Changed")
 
 
@@ -69,7 +69,7 @@ def set_role(username: str, role: str, organization: str | None, as_json: bool) 
 def disable(username: str, organization: str | None, yes: bool, as_json: bool) -> None:
     """Refuse all tokens of USERNAME from the next request on. What they own and were granted stays."""
     confirm(yes, f"Refuse every token of {username} from now on?")
-    changed = operate(organization, lambda call: users.update_user(call, UpdateUser(username, disabled=True)))
+    changed = run_as_operator(organization, lambda call: users.update_user(call, UpdateUser(username, disabled=True)))
     _show(changed, as_json, "Disabled")
 
 
@@ -79,11 +79,11 @@ def disable(username: str, organization: str | None, yes: bool, as_json: bool) -
 @json_option
 def enable(username: str, organization: str | None, as_json: bool) -> None:
     """Accept the tokens of USERNAME again."""
-    changed = operate(organization, lambda call: users.update_user(call, UpdateUser(username, disabled=False)))
+    changed = run_as_operator(organization, lambda call: users.update_user(call, UpdateUser(username, disabled=False)))
     _show(changed, as_json, "Enabled")
 
 
-def _show(seen: SeenUser, as_json: bool, done: str) -> None:
+def _show(seen: UserView, as_json: bool, done: str) -> None:
     if as_json:
         show_json(dump_user(seen))
     else:

@@ -57,7 +57,7 @@ def confirm(yes: bool, question: str) -> None:
         click.confirm(question, abort=True, err=True)
 
 
-def on_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
+def run_with_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
     """Do a command's work; what it refuses is one sentence on standard error, and exit code 1."""
     settings = read_settings()
 
@@ -74,14 +74,14 @@ def on_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
         sys.exit(1)
 
 
-def operate(organization: str | None, work: Callable[[Call], Awaitable[Result]]) -> Result:
+def run_as_operator(organization: str | None, work: Callable[[Call], Awaitable[Result]]) -> Result:
     """Run operations in an organization as its operator."""
 
     async def run(database: Database) -> Result:
-        call = operator_call(database, await the_organization(database, organization))
+        call = operator_call(database, await resolve_organization(database, organization))
         return await database.run(lambda: work(call), only_reads=False)
 
-    return on_database(run)
+    return run_with_database(run)
 
 
 def operator_call(database: Database, organization: Organization) -> Call:
@@ -90,7 +90,9 @@ def operator_call(database: Database, organization: Organization) -> Call:
     return Call(caller, COMMAND_LINE, database, Pages(OPERATOR.bytes))
 
 
-async def every(operation: Callable[[Call, Any], Awaitable[Page[Item]]], call: Call, request: Any) -> Page[Item]:
+async def fetch_all_pages(
+    operation: Callable[[Call, Any], Awaitable[Page[Item]]], call: Call, request: Any
+) -> Page[Item]:
     """All pages of a list as one."""
     items: list[Item] = []
     request = replace(request, page_size=_LARGEST_PAGE)
@@ -102,7 +104,7 @@ async def every(operation: Callable[[Call, Any], Awaitable[Page[Item]]], call: C
         request = replace(request, page_token=page.next_page_token)
 
 
-async def the_organization(database: Database, name_or_id: str | None) -> Organization:
+async def resolve_organization(database: Database, name_or_id: str | None) -> Organization:
     """The organization a person means; the only one if they name none.
 
     Raises:
@@ -148,7 +150,7 @@ def _text(cell: object) -> str:
     return str(cell)
 
 
-def short(permissions: Sequence[str]) -> str:
+def short_permission_names(permissions: Sequence[str]) -> str:
     """Names of permissions without what all of them begin with."""
     return ", ".join(name.removeprefix("flow_pipeline:") for name in permissions)
 

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-UNCLEAR_ADDRESS: Final = (
+INVALID_ADDRESS: Final = (
     "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name,"
     " with several hosts like postgresql://user@one:5432,two:5432/name."
 )
@@ -59,10 +59,10 @@ class Connector:
         Raises:
             ValueError: the address can't be understood.
         """
-        self.moved: list[Callable[[], Awaitable[None]]] = []
+        self.on_primary_change: list[Callable[[], Awaitable[None]]] = []
         """Called when another host than before takes writes: connections made earlier lead to a former primary."""
         self._dsn = dsn
-        self._hosts = several_hosts(dsn)
+        self._hosts = list_hosts(dsn)
         self._last_good: Host | None = None
         self._turn = asyncio.Lock()
         self._failure: Exception | None = None
@@ -138,7 +138,7 @@ class Connector:
         former, self._last_good = self._last_good, host
         if former not in {None, host}:
             log.warning("primary_changed", former=str(former), primary=str(host))
-            for told in self.moved:
+            for told in self.on_primary_change:
                 await told()
 
     def _put(self, host: Host, place: int) -> None:
@@ -146,7 +146,7 @@ class Connector:
         self._hosts.insert(place, host)
 
 
-def several_hosts(dsn: str) -> list[Host]:
+def list_hosts(dsn: str) -> list[Host]:
     """The hosts of an address that names more than one, as asyncpg reads it; none if it names one, or leaves that open.
 
     Raises:

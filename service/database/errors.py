@@ -7,7 +7,7 @@ from asyncpg import exceptions as postgres
 
 from service.errors import DeadlineExceeded, ServiceError, Unavailable
 
-LOST: Final = (
+CONNECTION_ERRORS: Final = (
     postgres.PostgresConnectionError,
     postgres.AdminShutdownError,
     postgres.CrashShutdownError,
@@ -21,7 +21,7 @@ LOST: Final = (
 )
 """What asyncpg raises when a connection is gone or leads to the wrong place; all mean the same to a caller."""
 
-REFUSED: Final = (
+NOT_READY_ERRORS: Final = (
     postgres.InsufficientResourcesError,
     postgres.PostgresSystemError,
     postgres.InvalidAuthorizationSpecificationError,
@@ -34,15 +34,15 @@ REFUSED: Final = (
 act, and the caller wait."""
 
 
-class Overtaken(Exception):
+class ConcurrentDelete(Exception):
     """What an operation has found is gone before it could be locked."""
 
 
-CONFLICT: Final = (
+RETRYABLE_ERRORS: Final = (
     postgres.SerializationError,
     postgres.DeadlockDetectedError,
     postgres.ForeignKeyViolationError,
-    Overtaken,
+    ConcurrentDelete,
 )
 """Another change came between reading and writing: the whole operation is decided again. (What an operation writes
 refers only to rows it has just found, so a violated foreign key means that one of them has gone since.)"""
@@ -56,22 +56,24 @@ class ConnectionLost(Unavailable):
 
 def is_lost(error: BaseException) -> bool:
     """Whether the connection is gone. A bad argument and a deadline are kinds of InterfaceError and OSError too."""
-    return isinstance(error, LOST) and not isinstance(error, postgres.DataError | asyncpg.DataError | TimeoutError)
+    return isinstance(error, CONNECTION_ERRORS) and not isinstance(
+        error, postgres.DataError | asyncpg.DataError | TimeoutError
+    )
 
 
-def breaks(error: BaseException) -> bool:
+def leaves_unusable(error: BaseException) -> bool:
     """Whether the connection is in a state that nobody knows: it is gone, or a statement on it was abandoned."""
     return is_lost(error) or isinstance(error, TimeoutError) or not isinstance(error, Exception)
 
 
-def meaning(error: BaseException) -> ServiceError | None:
+def to_service_error(error: BaseException) -> ServiceError | None:
     """What an error of the database means to the caller; None if it is none, or is for others to judge."""
-    if isinstance(error, (ServiceError, *CONFLICT)):
+    if isinstance(error, (ServiceError, *RETRYABLE_ERRORS)):
         return None
     if is_lost(error):
         return ConnectionLost("The connection to the database was lost; try again.")
     if isinstance(error, postgres.QueryCanceledError | postgres.LockNotAvailableError | TimeoutError):
         return DeadlineExceeded("The database took longer than it may; try again.")
-    if isinstance(error, REFUSED):
+    if isinstance(error, NOT_READY_ERRORS):
         return Unavailable("The database is not ready for this service; try again.", reason="database_not_ready")
     return None

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from service.database.connector import UNCLEAR_ADDRESS, Connector
+from service.database.connector import INVALID_ADDRESS, Connector
 from service.database.pool import Connection
 from service.errors import StartupError
 from service.repositories.migrations import Applied, list_applied
@@ -162,7 +162,7 @@ async def connect(dsn: str, **options: Any) -> "asyncpg.Connection[asyncpg.Recor
     try:
         return await Connector(dsn).connect(timeout=_CONNECT_TIMEOUT, **options)
     except ValueError as error:
-        raise StartupError(UNCLEAR_ADDRESS) from error
+        raise StartupError(INVALID_ADDRESS) from error
     except TimeoutError as error:
         raise StartupError(
             f"The database{_place(dsn)} can't be reached: it did not answer within {_CONNECT_TIMEOUT:g} s."

@@ -13,13 +13,21 @@ from typing import Any, Final, TypeVar
 import asyncpg
 from asyncpg import exceptions as postgres
 
-from service.database.connector import UNCLEAR_ADDRESS, Connector
-from service.database.errors import CONFLICT, LOST, REFUSED, ConnectionLost, breaks, is_lost, meaning
+from service.database.connector import INVALID_ADDRESS, Connector
+from service.database.errors import (
+    CONNECTION_ERRORS,
+    NOT_READY_ERRORS,
+    RETRYABLE_ERRORS,
+    ConnectionLost,
+    is_lost,
+    leaves_unusable,
+    to_service_error,
+)
 from service.deadlines import Deadlines
 from service.errors import Aborted, StartupError, Unavailable
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histogram, Histograms
-from service.telemetry.request_record import current_observation
+from service.telemetry.request_record import current_record
 
 Result = TypeVar("Result")
 
@@ -34,7 +42,7 @@ PEER_TIMEOUT: Final = 2.0
 """Seconds for a packet to be acknowledged by the other end of a connection."""
 KEEPALIVE: Final = 5
 """Seconds after which the other end of an idle connection is asked whether it is there."""
-STATEMENTS_KEPT: Final = 100
+STATEMENT_CACHE_SIZE: Final = 100
 """Statements that a connection keeps prepared."""
 RELEASE_FAILURES: Final = (
     postgres.PostgresError,
@@ -61,12 +69,12 @@ class Connection:
         self._raw = raw
         self._durations = Histograms(SECONDS) if durations is None else durations
 
-    async def rows(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    async def fetch(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of a statement."""
         with timed(self._durations[name]):
             return await self._raw.fetch(statement, *arguments)
 
-    async def row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
+    async def fetch_row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
         """The first row of a statement, None if it has none."""
         with timed(self._durations[name]):
             return await self._raw.fetchrow(statement, *arguments)
@@ -93,10 +101,10 @@ class timed:  # noqa: N801 - a context manager is called like a function
         seconds = perf_counter() - self._started
         if self._durations is not None:
             self._durations.observe(seconds)
-        observation = current_observation.get()
-        if observation is not None:
-            observation.statements += self._statements
-            observation.database_seconds += seconds
+        record = current_record.get()
+        if record is not None:
+            record.statements += self._statements
+            record.database_seconds += seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ class Database:
         self.expired += 1
         await self._pool.expire_connections()
         # asyncpg has no public way to end idle ones, and keeps them until they are next asked for.
-        holders: Any = self._pool._holders  # type: ignore[attr-defined] # noqa: SLF001
+        holders: Any = self._pool._holders  # type: ignore[attr-defined]
         for holder in holders:
             if holder.is_idle():
                 holder.terminate()
@@ -150,7 +158,7 @@ class Database:
             Unavailable: none could be had, or it was lost.
             DeadlineExceeded: the database took longer than it may.
         """
-        return _Lent(self)
+        return _Checkout(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -165,7 +173,7 @@ class Database:
             try:
                 yield connection
             except BaseException as error:
-                if not breaks(error):
+                if not leaves_unusable(error):
                     await connection.execute("rollback", "ROLLBACK")
                 raise
             await connection.execute("commit", "COMMIT")
@@ -187,14 +195,14 @@ class Database:
                     "No connection to the database could be had in time; try again.", reason="pool_exhausted"
                 ) from error
             raise Unavailable("The database did not answer in time; try again.", reason="database_lost") from error
-        except LOST as error:
+        except CONNECTION_ERRORS as error:
             raise Unavailable("The database can't be reached; try again.", reason="database_lost") from error
-        except REFUSED as error:
+        except NOT_READY_ERRORS as error:
             raise Unavailable("The database takes no connection; try again.", reason="database_not_ready") from error
         finally:
             self.waiting -= 1
 
-    async def give_back(
+    async def release(
         self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", error: BaseException | None
     ) -> None:
         """Give back a connection, with the error that its unit of work ended in, if it did.
@@ -205,14 +213,14 @@ class Database:
         try:
             if error is None:
                 return
-            if breaks(error):
+            if leaves_unusable(error):
                 with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
                     # Before the release, which would wait for a server that may be gone. It drops asyncpg's request to
                     # cancel the statement too; the server notices within CHECK_INTERVAL that nobody wants its answer.
                     raw.terminate()
             if is_lost(error) or isinstance(error, TimeoutError):  # the server's own limit is shorter: it is gone too
                 await self.expire()
-            told = meaning(error)
+            told = to_service_error(error)
             if told is not None:
                 raise told from error
         finally:
@@ -229,7 +237,7 @@ class Database:
         for _ in range(ATTEMPTS - 1):
             try:
                 return await operation()
-            except CONFLICT:
+            except RETRYABLE_ERRORS:
                 self.retries["conflict"] += 1
             except ConnectionLost:
                 if not only_reads:
@@ -237,11 +245,11 @@ class Database:
                 self.retries["connection_lost"] += 1
         try:
             return await operation()
-        except CONFLICT as error:
+        except RETRYABLE_ERRORS as error:
             raise Aborted("Other changes to the same things kept coming between; try again.") from error
 
 
-class _Lent:
+class _Checkout:
     """A connection of the pool, from its being acquired to its being given back."""
 
     __slots__ = ("_database", "_raw")
@@ -254,11 +262,11 @@ class _Lent:
         return self._database.connection_type(self._raw, self._database.durations)
 
     async def __aexit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
-        await self._database.give_back(self._raw, error)
+        await self._database.release(self._raw, error)
 
 
-class HeldConnection:
-    """A connection for units of work that follow one another, until `give_back` or somebody else waits for one.
+class ReusedConnection:
+    """A connection for units of work that follow one another, until `release` or somebody else waits for one.
 
     To take one from the pool and to give it back costs as much as a small statement, and turns of the event loop.
     """
@@ -270,14 +278,14 @@ class HeldConnection:
 
     async def __aenter__(self) -> Connection:
         if self._raw is None or not self._usable(self._raw):
-            await self.give_back()
+            await self.release()
             self._raw = await self._database.acquire()
             self._expired = self._database.expired
         return self._database.connection_type(self._raw, self._database.durations)
 
     async def __aexit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
         if error is not None or self._database.waiting:
-            await self._give_back(error)
+            await self._release(error)
 
     def _usable(self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
         try:
@@ -285,16 +293,16 @@ class HeldConnection:
         except postgres.InterfaceError:  # asyncpg has taken it back when it saw that it is gone
             return False
 
-    async def give_back(self) -> None:
+    async def release(self) -> None:
         """Nobody has anything to do with it now."""
         # If that fails, asyncpg ends the connection, or the pool has ended meanwhile, and nothing is lost.
         with suppress(*RELEASE_FAILURES):
-            await self._give_back(None)
+            await self._release(None)
 
-    async def _give_back(self, error: BaseException | None) -> None:
+    async def _release(self, error: BaseException | None) -> None:
         raw, self._raw = self._raw, None
         if raw is not None:
-            await self._database.give_back(raw, error)
+            await self._database.release(raw, error)
 
 
 async def _keep_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -346,7 +354,7 @@ async def open_database(dsn: str, settings: Settings, beside: Database | None = 
     try:
         connector = beside.connector if beside else Connector(dsn)
     except ValueError as error:
-        raise StartupError(UNCLEAR_ADDRESS) from error
+        raise StartupError(INVALID_ADDRESS) from error
     connect: Any = connector.connect  # whose keywords asyncpg's stubs name one by one
     pool = asyncpg.create_pool(
         dsn,
@@ -357,12 +365,12 @@ async def open_database(dsn: str, settings: Settings, beside: Database | None = 
         command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
         init=_notice_a_dead_peer,
         reset=_keep_as_it_is,
-        statement_cache_size=STATEMENTS_KEPT if settings.database_prepared_statements else 0,
+        statement_cache_size=STATEMENT_CACHE_SIZE if settings.database_prepared_statements else 0,
         server_settings=session_settings(settings),
     )
     await pool
     database = Database(pool, connector)
-    connector.moved.append(database.expire)
+    connector.on_primary_change.append(database.expire)
     try:
         yield database
     finally:

@@ -33,7 +33,7 @@ SLOW_CONNECT: Final = 0.1
 """Seconds to connect from which on it is worth a look: some request waits for each new connection."""
 CLOCK_TOLERANCE: Final = 1.0
 """Seconds between the clocks of process and server that nobody notices."""
-BESIDE: Final = 3
+RESERVED_CONNECTIONS: Final = 3
 """Connections that `migrate`, a command and a person at psql take beside the service."""
 
 _ROLES: Final = "Let DATABASE_URL of `serve` name the role flow_service, which deploy/roles.sql makes"
@@ -288,10 +288,10 @@ def check_timeout(server: Server, settings: Settings) -> Finding:
 
 def check_connections(server: Server, pooling: Pooling, settings: Settings, deployment: Deployment) -> Finding:
     """Connections for all replicas, one more during a rolling update, and commands."""
-    needed = (settings.database_pool_size + 1) * (deployment.replicas + 1) + BESIDE
+    needed = (settings.database_pool_size + 1) * (deployment.replicas + 1) + RESERVED_CONNECTIONS
     found = (
         f"{needed} at most, as (DATABASE_POOL_SIZE {settings.database_pool_size} + 1 for probes) x"
-        f" ({deployment.replicas} replicas + 1 while updating) + {BESIDE} for commands"
+        f" ({deployment.replicas} replicas + 1 while updating) + {RESERVED_CONNECTIONS} for commands"
     )
     if pooling != "none":
         return Finding("connections", "ok", f"{found}: hold that against the pooler's max_client_conn")

@@ -28,7 +28,7 @@ class Server:
 
 async def server(connection: Connection) -> Server:
     """What the server is to the role."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "installation.server",
         """
         SELECT current_setting('server_version_num')::integer / 10000 AS version,
@@ -56,7 +56,7 @@ async def server(connection: Connection) -> Server:
 
 async def privileges(connection: Connection) -> set[tuple[str, str]]:
     """What the role may do, on each relation of the tables' owner: (name, "SELECT") or (name, "UPDATE (column)")."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "installation.privileges",
         """
         WITH ours AS (
@@ -83,7 +83,7 @@ async def privileges(connection: Connection) -> set[tuple[str, str]]:
 
 async def clock(connection: Connection) -> datetime:
     """What time it is for the server."""
-    row = await connection.row("installation.clock", "SELECT clock_timestamp() AS at")
+    row = await connection.fetch_row("installation.clock", "SELECT clock_timestamp() AS at")
     assert row is not None  # noqa: S101 - it is one row
     at: datetime = row["at"]
     return at
@@ -91,12 +91,12 @@ async def clock(connection: Connection) -> datetime:
 
 async def backend(connection: Connection) -> int:
     """The process of the server that answers: behind a pooler not the one that the connection was told of."""
-    row = await connection.row("installation.backend", "SELECT pg_backend_pid() AS process")
+    row = await connection.fetch_row("installation.backend", "SELECT pg_backend_pid() AS process")
     assert row is not None  # noqa: S101 - it is one row
     return int(row["process"])
 
 
 async def prepared_statements(connection: Connection) -> set[str]:
     """The names of the statements that the process of the server holds prepared."""
-    rows = await connection.rows("installation.prepared", "SELECT name FROM pg_prepared_statements")
+    rows = await connection.fetch("installation.prepared", "SELECT name FROM pg_prepared_statements")
     return {row["name"] for row in rows}

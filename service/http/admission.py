@@ -21,7 +21,7 @@ from service.authentication.bearer import bearer_token, token_digest
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from service.health import HEALTHZ
 from service.http.endpoint import encode
-from service.http.middleware import SERVER, begin, documented, failure, identify, request_id_of, template
+from service.http.middleware import SERVER, begin, failure, identify, is_vendor_v1, request_id_of, template
 from service.http.rate_limit import RateLimit, Taken, limit_headers
 from service.settings import Settings
 from service.telemetry.metrics import Requests
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 OVERLOADED: Final = Unavailable(
     "More is asked of this service right now than it can answer; try again.", reason="overloaded"
 )
-TOO_OFTEN: Final = ResourceExhausted(
+RATE_LIMITED: Final = ResourceExhausted(
     "This token is used more often than it may be; try again later.", reason="rate_limited"
 )
 
@@ -40,7 +40,7 @@ NO_HEADERS: Final[Mapping[str, str]] = {}
 ANY_CALL: Final = "/api/*"
 """The route of calls that are refused before anybody looks which they are."""
 
-MOST_LOOKS: Final = 64
+DEFERRED_PER_TURN: Final = 64
 """Requests that are looked at, each time that the loop comes around, while it is full."""
 
 SUMMARY_INTERVAL: Final = 1.0
@@ -57,12 +57,12 @@ class Refusals:
 
     def answer(self, request: web.Request, error: ServiceError) -> web.Response:
         """The answer to a request that nothing is done for."""
-        observation = begin(request)
-        observation.failed(error, error)
-        self._requests.ended(request.method, template(request), observation, perf_counter() - observation.started)
-        self._sum_up(str(observation.reason))
-        response = failure(error, observation.request_id, as_200=self._as_200 and documented(request))
-        identify(response, observation.request_id)
+        record = begin(request)
+        record.failed(error, error)
+        self._requests.ended(request.method, template(request), record, perf_counter() - record.started)
+        self._sum_up(str(record.reason))
+        response = failure(error, record.request_id, as_200=self._as_200 and is_vendor_v1(request))
+        identify(response, record.request_id)
         return response
 
     def raw_answer(
@@ -127,7 +127,7 @@ class Door:
         self._put_off.append(look)
 
     def _look(self) -> None:
-        for _ in range(min(MOST_LOOKS, len(self._put_off))):
+        for _ in range(min(DEFERRED_PER_TURN, len(self._put_off))):
             self._put_off.popleft()()
         if self._put_off:
             asyncio.get_running_loop().call_soon(self._look)
@@ -171,7 +171,7 @@ class LimitedDoor(Door):
         """Also the answer to a token that is used too often; what it took is kept for the handler of the request."""
         answer, taken = None, self._take(message.headers)
         if taken is not None and not taken.allowed:
-            answer = self._refusals.raw_answer(message, TOO_OFTEN, limit_headers(self._limit, taken))
+            answer = self._refusals.raw_answer(message, RATE_LIMITED, limit_headers(self._limit, taken))
         elif self.full:
             answer = super().refusal(connection, message)
         if answer is None and taken is not None:
@@ -193,7 +193,7 @@ class LimitedDoor(Door):
             response = await super().admit(request, handler)
         else:
             self._coming.discard(request.protocol)
-            response = self._refusals.answer(request, TOO_OFTEN)
+            response = self._refusals.answer(request, RATE_LIMITED)
         response.headers.update(limit_headers(self._limit, taken))
         return response
 

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from service.errors import PreconditionFailed
 from service.http.routes import Route
-from service.operations.call import expect_nothing
+from service.operations.call import no_precondition
 
 _TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
 
@@ -33,10 +33,10 @@ def expectation(request: web.Request, route: Route, encode: Callable[[dict[str, 
     """
     wanted, unwanted = request.headers.get(hdrs.IF_MATCH), request.headers.get(hdrs.IF_NONE_MATCH)
     if (wanted is None and unwanted is None) or route.only_reads:
-        return expect_nothing
-    if route.matches is None:
+        return no_precondition
+    if route.etag_of is None:
         raise PreconditionFailed("This call has nothing to compare If-Match or If-None-Match with.")
-    dump = route.matches
+    dump = route.etag_of
 
     def expect(current: Any) -> None:
         tag = None if current is None else entity_tag(encode(dump(current)))

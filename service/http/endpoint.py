@@ -8,9 +8,9 @@ from aiohttp import hdrs, web
 
 from service.authentication.bearer import Authentication, Known, Recent
 from service.authentication.last_use import TokenUse
-from service.batching.cache import Kept
+from service.batching.cache import RevisionCache
 from service.batching.job_updates import JobUpdates
-from service.batching.pipeline_lists import Listings
+from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Database
 from service.errors import InvalidArgument, PreconditionFailed
 from service.http.conditions import entity_tag, expectation, not_modified
@@ -20,7 +20,7 @@ from service.operations.call import Call, Outcome, Shared, Unproved
 from service.repositories.audit import Actor
 from service.schemas.pages import Pages
 from service.settings import Settings
-from service.telemetry.request_record import Observation, observed
+from service.telemetry.request_record import RequestRecord, current_request
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -43,24 +43,24 @@ class Endpoints:
         self._token_use = token_use
         self.authentication = Authentication(database, settings.statement_timeout)
         self._recent = Recent()
-        self.answers: Kept[Readable] = Kept(MOST_KEPT)
-        self.listings = Listings(database)
-        self.job_updates = JobUpdates(database, self.listings)
+        self.answers: RevisionCache[Readable] = RevisionCache(MOST_KEPT)
+        self.pipeline_lists = PipelineListBatcher(database)
+        self.job_updates = JobUpdates(database, self.pipeline_lists)
 
     def of(self, route: Route) -> Handler:
         """The handler of one row."""
         reader = Reader(route.request())
 
         async def handle(request: web.Request) -> web.Response:
-            observation = observed()
-            observation.route = route.path
+            record = current_request()
+            record.route = route.path
             authorization = request.headers.get(hdrs.AUTHORIZATION)
             if route.proves:
                 changed = await self._presuming(request, route, reader, self._recent.find(authorization))
                 if changed is not None:
                     return changed
             known = await self.authentication.authenticate(authorization)
-            self._note(observation, known)
+            self._note(record, known)
             if route.proves:
                 self._recent.note(known)
             may_keep = route.kept and "?" not in request.raw_path
@@ -72,8 +72,8 @@ class Endpoints:
             if not route.only_reads:
                 return _changed(request, route, result)
             answer = _dumped(route, result)
-            if may_keep and result.as_of is not None:
-                self.answers.keep(known, answer, result.as_of, len(answer.body))
+            if may_keep and result.version is not None:
+                self.answers.put(known, answer, result.version, len(answer.body))
             return _readable(request, answer)
 
         return handle
@@ -91,7 +91,7 @@ class Endpoints:
             result = await self._result(request, route, reader, known, presumed=True)
         except (Unproved, InvalidArgument, PreconditionFailed):
             return None
-        self._note(observed(), known)
+        self._note(current_request(), known)
         return _changed(request, route, result)
 
     async def _result(
@@ -102,15 +102,15 @@ class Endpoints:
         arguments = await reader.read(request)
         return await self._database.run(lambda: route.operation(call, arguments), only_reads=route.only_reads)
 
-    def _note(self, observation: Observation, known: Known) -> None:
+    def _note(self, record: RequestRecord, known: Known) -> None:
         caller = known.caller
-        observation.organization_id, observation.user_id = caller.organization_id, caller.user_id
+        record.organization_id, record.user_id = caller.organization_id, caller.user_id
         self._token_use.note(known)
 
     def _call(self, request: web.Request, route: Route, known: Known, *, presumed: bool) -> Call:
         caller = known.caller
-        actor = Actor(caller.username, caller.user_id, caller.token_id, observed().request_id)
-        shared = Shared(known, presumed, self.listings, self.job_updates)
+        actor = Actor(caller.username, caller.user_id, caller.token_id, current_request().request_id)
+        shared = Shared(known, presumed, self.pipeline_lists, self.job_updates)
         expect = expectation(request, route, encode)
         return Call(caller, actor, self._database, Pages(known.digest), expect, shared)
 
@@ -145,7 +145,7 @@ def _changed(request: web.Request, route: Route, result: Any) -> web.Response:
     headers = {}
     if created and location is not None:
         headers["Location"] = location.format(**answer)
-    if route.dump is route.matches:
+    if route.dump is route.etag_of:
         headers["ETag"] = entity_tag(body)
     return web.Response(body=body, status=201 if created else 200, headers=headers, content_type="application/json")
 

@@ -20,7 +20,7 @@ from service.http.endpoint import json_response
 from service.http.routes import ROUTES
 from service.settings import Settings
 from service.telemetry.metrics import Requests
-from service.telemetry.request_record import Observation, current_observation
+from service.telemetry.request_record import RequestRecord, current_record
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -37,7 +37,7 @@ _chance: Final = Random()  # noqa: S311 - from a seed of the system's; unique, a
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:=+/-]{1,128}")
 _X_REQUEST_ID: Final = istr("X-Request-Id")
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
-_DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.documented}
+_DOCUMENTED: Final = {(route.method, route.path) for route in ROUTES if route.vendor_v1}
 
 
 def observe_requests(settings: Settings, requests: Requests) -> Middleware:
@@ -47,38 +47,38 @@ def observe_requests(settings: Settings, requests: Requests) -> Middleware:
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-        observation = begin(request)
-        context = current_observation.set(observation)
+        record = begin(request)
+        context = current_record.set(record)
         requests.active += 1
         deadline = deadlines.begin()
         try:
             try:
                 with deadline:
                     response = await handler(request)
-                observation.status = response.status
+                record.status = response.status
             except Exception as exception:
-                error = as_service_error(exception, observation)
+                error = as_service_error(exception, record)
                 if isinstance(error, errors.NotFound):
                     await _reach(deadline.begun + NOT_FOUND_TIME)
-                observation.failed(error, exception)
-                response = failed(request, observation, error)
+                record.failed(error, exception)
+                response = failed(request, record, error)
             transport = request.transport
             if transport is None or transport.is_closing():
-                observation.client_left()
+                record.client_left()
         except asyncio.CancelledError:
-            observation.client_left()
+            record.client_left()
             raise
         finally:
-            current_observation.reset(context)
+            current_record.reset(context)
             requests.active -= 1
-            ended.note(request, observation)
-        identify(response, observation.request_id)
+            ended.note(request, record)
+        identify(response, record.request_id)
         return response
 
-    def failed(request: web.Request, observation: Observation, error: errors.ServiceError) -> web.Response:
-        as_200 = settings.v1_errors_as_200 and documented(request)
-        response = failure(error, observation.request_id, as_200=as_200)
-        if observation.receiving:
+    def failed(request: web.Request, record: RequestRecord, error: errors.ServiceError) -> web.Response:
+        as_200 = settings.v1_errors_as_200 and is_vendor_v1(request)
+        response = failure(error, record.request_id, as_200=as_200)
+        if record.reading_body:
             response.force_close()  # nobody knows where the next request would begin
         return response
 
@@ -95,19 +95,19 @@ class _Ended:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
         self._log = structlog.get_logger().bind()  # once: each use of one not bound yet costs as much as a line
-        self._noted: deque[tuple[web.Request, Observation, float]] = deque()
+        self._noted: deque[tuple[web.Request, RequestRecord, float]] = deque()
 
-    def note(self, request: web.Request, observation: Observation) -> None:
+    def note(self, request: web.Request, record: RequestRecord) -> None:
         """A request ends now."""
         if not self._noted:
             asyncio.get_running_loop().call_soon(self._write)
-        self._noted.append((request, observation, perf_counter()))
+        self._noted.append((request, record, perf_counter()))
 
     def _write(self) -> None:
         try:
             while self._noted:
-                request, observation, ended = self._noted.popleft()
-                _end(request, observation, ended - observation.started, self._requests, self._log)
+                request, record, ended = self._noted.popleft()
+                _end(request, record, ended - record.started, self._requests, self._log)
         finally:
             if self._noted:  # one could not be written, which is none of the others' business
                 asyncio.get_running_loop().call_soon(self._write)
@@ -126,11 +126,11 @@ async def _reach(moment: float) -> None:
         await asyncio.sleep(remaining)
 
 
-def begin(request: web.Request) -> Observation:
+def begin(request: web.Request) -> RequestRecord:
     """Start noting; the caller's own request id and trace are kept if they are well-formed."""
     traceparent = request.headers.get("traceparent")
     trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    return Observation(request_id_of(request.headers), trace_id=trace[1] if trace else None)
+    return RequestRecord(request_id_of(request.headers), trace_id=trace[1] if trace else None)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
@@ -144,12 +144,12 @@ def new_request_id() -> str:
     return f"{_chance.getrandbits(128):032x}"
 
 
-def as_service_error(exception: Exception, observation: Observation) -> errors.ServiceError:
+def as_service_error(exception: Exception, record: RequestRecord) -> errors.ServiceError:
     """What the caller is told of an exception."""
     match exception:
         case errors.ServiceError():
             return exception
-        case TimeoutError() if observation.receiving:
+        case TimeoutError() if record.reading_body:
             return errors.RequestTimeout("The body did not come in time.")
         case TimeoutError():
             return errors.DeadlineExceeded("The answer took longer than it may; try again.")
@@ -172,7 +172,7 @@ def failure(error: errors.ServiceError, request_id: str, *, as_200: bool = False
     return response
 
 
-def documented(request: web.Request) -> bool:
+def is_vendor_v1(request: web.Request) -> bool:
     """Whether it is one of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
     return (request.method, template(request)) in _DOCUMENTED
 
@@ -184,33 +184,33 @@ def template(request: web.Request) -> str:
 
 
 def _end(
-    request: web.Request, observation: Observation, seconds: float, requests: Requests, log: FilteringBoundLogger
+    request: web.Request, record: RequestRecord, seconds: float, requests: Requests, log: FilteringBoundLogger
 ) -> None:
     """Count a request that took so many seconds, and write its line."""
-    route = observation.route or template(request)
-    requests.ended(request.method, route, observation, seconds)
+    route = record.route or template(request)
+    requests.ended(request.method, route, record, seconds)
     fields = {
         "method": request.method,
         "route": route,
-        "status": observation.status,
-        "code": observation.code,
+        "status": record.status,
+        "code": record.code,
         "duration_ms": round(seconds * 1000, 3),
-        "database_ms": round(observation.database_seconds * 1000, 3),
-        "statements": observation.statements,
-        "request_id": observation.request_id,
+        "database_ms": round(record.database_seconds * 1000, 3),
+        "statements": record.statements,
+        "request_id": record.request_id,
     }
-    if observation.trace_id:
-        fields["trace_id"] = observation.trace_id
-    if observation.span_id:
-        fields["span_id"] = observation.span_id
-    if observation.organization_id:
-        fields["organization_id"] = str(observation.organization_id)
-        fields["user_id"] = str(observation.user_id)
-    if observation.error:
-        fields["error"] = observation.error
-    if observation.fault:
-        log.error("request", fields=fields, exc_info=observation.fault)
-    elif observation.status >= 500:
+    if record.trace_id:
+        fields["trace_id"] = record.trace_id
+    if record.span_id:
+        fields["span_id"] = record.span_id
+    if record.organization_id:
+        fields["organization_id"] = str(record.organization_id)
+        fields["user_id"] = str(record.user_id)
+    if record.error:
+        fields["error"] = record.error
+    if record.unexpected_error:
+        log.error("request", fields=fields, exc_info=record.unexpected_error)
+    elif record.status >= 500:
         log.warning("request", fields=fields)
     else:
         log.info("request", fields=fields)

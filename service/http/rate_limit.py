@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 SECOND: Final = 1_000_000_000
 
-MOST_CALLERS: Final = 50_000
+MAX_CALLERS: Final = 50_000
 """Who are remembered at once, 10 MB; the least recent is forgotten first. To win back one burst that way takes more
 requests than the burst has."""
 
@@ -54,7 +54,7 @@ class RateLimit:
 
     def _forget(self, now: int) -> None:
         """Forget, from the least recent on, who need not or can't be remembered."""
-        while len(self._regained) > MOST_CALLERS or next(iter(self._regained.values())) <= now:
+        while len(self._regained) > MAX_CALLERS or next(iter(self._regained.values())) <= now:
             self._regained.popitem(last=False)
 
 

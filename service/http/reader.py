@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from service.errors import InvalidArgument
 from service.schemas.request import RequestSchema
-from service.telemetry.request_record import observed
+from service.telemetry.request_record import current_request
 
 
 class Reader:
@@ -61,10 +61,10 @@ class Reader:
 
 async def _received(request: web.Request) -> bytes:
     """The whole body, noting that it is waited for: if the deadline comes meanwhile, it is the caller who is late."""
-    observation = observed()
-    observation.receiving = True
+    record = current_request()
+    record.reading_body = True
     body = await request.read()
-    observation.receiving = False
+    record.reading_body = False
     return body
 
 

@@ -33,7 +33,7 @@ class Route:
     dump: Dump
     needs: str = ""
     """What the caller must hold beside a token, for the document."""
-    matches: Dump | None = None
+    etag_of: Dump | None = None
     """How reading shows what this is about to change: what If-Match is compared with."""
     location: str | None = None
     """Where what a POST created is found, with names of its answer's fields in braces."""
@@ -41,7 +41,7 @@ class Route:
     """Whether its answers, to requests without a query, may be kept in memory for as long as nothing changes them."""
     proves: bool = False
     """Whether its operation may presume who calls, as it answers only by a statement that proves it."""
-    documented: bool = False
+    vendor_v1: bool = False
     """One of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
 
     @property
@@ -60,50 +60,50 @@ def _rows() -> tuple[Route, ...]:
     admin, manages = "administrator", "flow_pipeline:manage_pipelines"
     # fmt: off
     return (
-        Route("GET", pipeline, p.ListPipelinesSchema, pipelines.list_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, documented=True),
-        Route("GET", f"{job}/pipelines", j.ListJobPipelinesSchema, jobs.list_job_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, documented=True),
-        Route("POST", f"{job}/pipelines", j.UpdateJobPipelinesSchema, jobs.update_job_pipelines, j.UpdatedPipelinesSchema, j.dump_updated_pipelines, "flow_pipeline:execute", matches=p.dump_pipeline_list, proves=True, documented=True),
+        Route("GET", pipeline, p.ListPipelinesSchema, pipelines.list_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, vendor_v1=True),
+        Route("GET", f"{job}/pipelines", j.ListJobPipelinesSchema, jobs.list_job_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, vendor_v1=True),
+        Route("POST", f"{job}/pipelines", j.UpdateJobPipelinesSchema, jobs.update_job_pipelines, j.UpdatedPipelinesSchema, j.dump_updated_pipelines, "flow_pipeline:execute", etag_of=p.dump_pipeline_list, proves=True, vendor_v1=True),
 
-        Route("POST", pipeline, p.CreatePipelineSchema, pipelines.create_pipeline, p.OnePipelineSchema, p.dump_pipeline, "pipeline administrator", location=f"{pipeline}/{{pipeline[id]}}"),
-        Route("GET", f"{pipeline}/{{pipeline_id}}", p.GetPipelineSchema, pipelines.get_pipeline, p.OnePipelineSchema, p.dump_pipeline, "flow_pipeline:read"),
-        Route("PATCH", f"{pipeline}/{{pipeline_id}}", p.UpdatePipelineSchema, pipelines.update_pipeline, p.OnePipelineSchema, p.dump_pipeline, "flow_pipeline:write", p.dump_pipeline),
+        Route("POST", pipeline, p.CreatePipelineSchema, pipelines.create_pipeline, p.PipelineAnswerSchema, p.dump_pipeline, "pipeline administrator", location=f"{pipeline}/{{pipeline[id]}}"),
+        Route("GET", f"{pipeline}/{{pipeline_id}}", p.GetPipelineSchema, pipelines.get_pipeline, p.PipelineAnswerSchema, p.dump_pipeline, "flow_pipeline:read"),
+        Route("PATCH", f"{pipeline}/{{pipeline_id}}", p.UpdatePipelineSchema, pipelines.update_pipeline, p.PipelineAnswerSchema, p.dump_pipeline, "flow_pipeline:write", p.dump_pipeline),
         Route("DELETE", f"{pipeline}/{{pipeline_id}}", p.DeletePipelineSchema, pipelines.delete_pipeline, ok, no_body, "flow_pipeline:delete", p.dump_pipeline),
         Route("GET", f"{pipeline}/{{pipeline_id}}/jobs", p.ListPipelineJobsSchema, pipelines.list_pipeline_jobs, p.PipelineJobsSchema, p.dump_pipeline_jobs, "flow_pipeline:read"),
 
         Route("GET", f"{pipeline}/{{pipeline_id}}/grants", g.ListGrantsSchema, grants.list_grants, g.GrantListSchema, g.dump_grant_list, manages),
-        Route("GET", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.NameUserGrantSchema, grants.get_user_grant, g.OneGrantSchema, g.dump_grant, manages),
-        Route("PUT", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.PutUserGrantSchema, grants.put_user_grant, g.OneGrantSchema, g.dump_grant, manages, g.dump_grant),
-        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.NameUserGrantSchema, grants.delete_user_grant, ok, no_body, manages, g.dump_grant),
-        Route("GET", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.NameGroupGrantSchema, grants.get_group_grant, g.OneGrantSchema, g.dump_grant, manages),
-        Route("PUT", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.PutGroupGrantSchema, grants.put_group_grant, g.OneGrantSchema, g.dump_grant, manages, g.dump_grant),
-        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.NameGroupGrantSchema, grants.delete_group_grant, ok, no_body, manages, g.dump_grant),
+        Route("GET", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.UserGrantRefSchema, grants.get_user_grant, g.GrantAnswerSchema, g.dump_grant, manages),
+        Route("PUT", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.PutUserGrantSchema, grants.put_user_grant, g.GrantAnswerSchema, g.dump_grant, manages, g.dump_grant),
+        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.UserGrantRefSchema, grants.delete_user_grant, ok, no_body, manages, g.dump_grant),
+        Route("GET", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.GroupGrantRefSchema, grants.get_group_grant, g.GrantAnswerSchema, g.dump_grant, manages),
+        Route("PUT", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.PutGroupGrantSchema, grants.put_group_grant, g.GrantAnswerSchema, g.dump_grant, manages, g.dump_grant),
+        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.GroupGrantRefSchema, grants.delete_group_grant, ok, no_body, manages, g.dump_grant),
         Route("GET", f"{pipeline}/{{pipeline_id}}/access", g.ListAccessSchema, grants.list_access, g.AccessListSchema, g.dump_access_list, manages),
-        Route("GET", f"{pipeline}/{{pipeline_id}}/access/{{username}}", g.ExplainAccessSchema, grants.explain_access, g.OneAccessSchema, g.dump_access, f"{manages}; one's own: flow_pipeline:read"),
+        Route("GET", f"{pipeline}/{{pipeline_id}}/access/{{username}}", g.ExplainAccessSchema, grants.explain_access, g.AccessAnswerSchema, g.dump_access, f"{manages}; one's own: flow_pipeline:read"),
 
         Route("GET", job, j.ListJobsSchema, jobs.list_jobs, j.JobListSchema, j.dump_job_list),
-        Route("PUT", f"{job}/{{job_id}}", j.PutJobSchema, jobs.put_job, j.OneJobSchema, j.dump_job, "to own the job, or administrator", j.dump_job),
-        Route("GET", f"{job}/{{job_id}}", j.NameJobSchema, jobs.get_job, j.OneJobSchema, j.dump_job),
-        Route("DELETE", f"{job}/{{job_id}}", j.NameJobSchema, jobs.delete_job, ok, no_body, "to own the job, or administrator", j.dump_job),
+        Route("PUT", f"{job}/{{job_id}}", j.PutJobSchema, jobs.put_job, j.JobAnswerSchema, j.dump_job, "to own the job, or administrator", j.dump_job),
+        Route("GET", f"{job}/{{job_id}}", j.JobRefSchema, jobs.get_job, j.JobAnswerSchema, j.dump_job),
+        Route("DELETE", f"{job}/{{job_id}}", j.JobRefSchema, jobs.delete_job, ok, no_body, "to own the job, or administrator", j.dump_job),
 
         Route("GET", "/api/v1/users", u.ListUsersSchema, users.list_users, u.UserListSchema, u.dump_user_list),
-        Route("POST", "/api/v1/users", u.CreateUserSchema, users.create_user, u.OneUserSchema, u.dump_user, admin, location="/api/v1/users/{user[username]}"),
-        Route("GET", "/api/v1/users/me", u.GetMeSchema, users.get_me, u.OneMeSchema, u.dump_me),
-        Route("GET", "/api/v1/users/{username}", u.GetUserSchema, users.get_user, u.OneUserSchema, u.dump_user),
-        Route("PATCH", "/api/v1/users/{username}", u.UpdateUserSchema, users.update_user, u.OneUserSchema, u.dump_user, admin, u.dump_user),
+        Route("POST", "/api/v1/users", u.CreateUserSchema, users.create_user, u.UserAnswerSchema, u.dump_user, admin, location="/api/v1/users/{user[username]}"),
+        Route("GET", "/api/v1/users/me", u.GetMeSchema, users.get_me, u.MeAnswerSchema, u.dump_me),
+        Route("GET", "/api/v1/users/{username}", u.GetUserSchema, users.get_user, u.UserAnswerSchema, u.dump_user),
+        Route("PATCH", "/api/v1/users/{username}", u.UpdateUserSchema, users.update_user, u.UserAnswerSchema, u.dump_user, admin, u.dump_user),
 
         Route("GET", "/api/v1/groups", r.ListGroupsSchema, groups.list_groups, r.GroupListSchema, r.dump_group_list),
-        Route("POST", "/api/v1/groups", r.CreateGroupSchema, groups.create_group, r.OneGroupSchema, r.dump_group, admin, location="/api/v1/groups/{group[name]}"),
-        Route("GET", "/api/v1/groups/{name}", r.NameGroupSchema, groups.get_group, r.OneGroupSchema, r.dump_group),
-        Route("PATCH", "/api/v1/groups/{name}", r.RenameGroupSchema, groups.rename_group, r.OneGroupSchema, r.dump_group, admin, r.dump_group),
-        Route("DELETE", "/api/v1/groups/{name}", r.NameGroupSchema, groups.delete_group, ok, no_body, admin, r.dump_group),
+        Route("POST", "/api/v1/groups", r.CreateGroupSchema, groups.create_group, r.GroupAnswerSchema, r.dump_group, admin, location="/api/v1/groups/{group[name]}"),
+        Route("GET", "/api/v1/groups/{name}", r.GroupRefSchema, groups.get_group, r.GroupAnswerSchema, r.dump_group),
+        Route("PATCH", "/api/v1/groups/{name}", r.RenameGroupSchema, groups.rename_group, r.GroupAnswerSchema, r.dump_group, admin, r.dump_group),
+        Route("DELETE", "/api/v1/groups/{name}", r.GroupRefSchema, groups.delete_group, ok, no_body, admin, r.dump_group),
         Route("GET", "/api/v1/groups/{name}/members", r.ListMembersSchema, groups.list_members, r.MemberListSchema, r.dump_member_list, admin),
-        Route("PUT", "/api/v1/groups/{name}/members/{username}", r.NameMemberSchema, groups.add_member, ok, no_body, admin),
-        Route("DELETE", "/api/v1/groups/{name}/members/{username}", r.NameMemberSchema, groups.remove_member, ok, no_body, admin),
+        Route("PUT", "/api/v1/groups/{name}/members/{username}", r.MemberRefSchema, groups.add_member, ok, no_body, admin),
+        Route("DELETE", "/api/v1/groups/{name}/members/{username}", r.MemberRefSchema, groups.remove_member, ok, no_body, admin),
 
         Route("GET", "/api/v1/tokens", t.ListTokensSchema, tokens.list_tokens, t.TokenListSchema, t.dump_token_list, "scope tokens; others': administrator"),
         Route("POST", "/api/v1/tokens", t.CreateTokenSchema, tokens.create_token, t.NewTokenSchema, t.dump_new_token, "scope tokens; others': administrator", location="/api/v1/tokens/{token[id]}"),
-        Route("GET", "/api/v1/tokens/{token_id}", t.NameTokenSchema, tokens.get_token, t.OneTokenSchema, t.dump_token, "scope tokens; others': administrator"),
-        Route("DELETE", "/api/v1/tokens/{token_id}", t.NameTokenSchema, tokens.revoke_token, ok, no_body, "scope tokens; others': administrator", t.dump_token),
+        Route("GET", "/api/v1/tokens/{token_id}", t.TokenRefSchema, tokens.get_token, t.TokenAnswerSchema, t.dump_token, "scope tokens; others': administrator"),
+        Route("DELETE", "/api/v1/tokens/{token_id}", t.TokenRefSchema, tokens.revoke_token, ok, no_body, "scope tokens; others': administrator", t.dump_token),
 
         Route("GET", "/api/v1/audit", a.ListAuditSchema, audit.list_audit, a.AuditSchema, a.dump_audit, admin),
     )

@@ -6,7 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.authentication.bearer import Caller, Known
 from service.batching.job_updates import JobUpdates
-from service.batching.pipeline_lists import Listings
+from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Database
 from service.repositories.audit import Actor
 from service.schemas.pages import Pages
@@ -22,7 +22,7 @@ class Outcome(Generic[Value]):
     created: bool
 
 
-def expect_nothing(_: Any) -> None:
+def no_precondition(_: Any) -> None:
     """What a call expects that has no condition."""
 
 
@@ -36,7 +36,7 @@ class Shared(NamedTuple):
     known: Known
     presumed: bool
     """Whether who calls is only known from before: no statement may be answered by that does not prove it itself."""
-    listings: Listings
+    pipeline_lists: PipelineListBatcher
     job_updates: JobUpdates
 
 
@@ -48,7 +48,7 @@ class Call(NamedTuple):
     """The caller, as the audit trail names them."""
     database: Database
     pages: Pages
-    expect: Callable[[Any], None] = expect_nothing
+    precondition: Callable[[Any], None] = no_precondition
     """Given what is there now, as the operation that reads it answers (None: nothing), before it is changed.
 
     Raises:

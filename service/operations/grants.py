@@ -13,6 +13,7 @@ from service.permissions import (
     MANAGER,
     PERMISSION_BITS,
     READ,
+    GrantedAccess,
     NamedGrant,
     Path,
     check_grant,
@@ -21,19 +22,18 @@ from service.permissions import (
     require,
     union,
 )
-from service.permissions import Grant as PureGrant
 from service.repositories import audit, grants, groups, users
 from service.repositories.grants import Grant, Kind
 from service.schemas.grants import (
     AccessExplained,
     ExplainAccess,
+    GroupGrantRef,
     ListAccess,
     ListGrants,
-    NameGroupGrant,
-    NameUserGrant,
     PutGroupGrant,
     PutUserGrant,
     UserAccess,
+    UserGrantRef,
 )
 from service.schemas.pages import Page
 
@@ -61,7 +61,7 @@ async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID, *
     return pipeline.access
 
 
-async def get_user_grant(call: Call, request: NameUserGrant) -> Grant:
+async def get_user_grant(call: Call, request: UserGrantRef) -> Grant:
     """What was granted to a user, with the tag that changing it can be bound to.
 
     Raises:
@@ -71,7 +71,7 @@ async def get_user_grant(call: Call, request: NameUserGrant) -> Grant:
     return await _get(call, request.pipeline_id, "user", request.username)
 
 
-async def get_group_grant(call: Call, request: NameGroupGrant) -> Grant:
+async def get_group_grant(call: Call, request: GroupGrantRef) -> Grant:
     """The same for a group.
 
     Raises:
@@ -122,7 +122,7 @@ async def put_group_grant(call: Call, request: PutGroupGrant) -> Outcome[Grant]:
     return await _put(call, request.pipeline_id, "group", request.name, access, request.expires_at)
 
 
-async def delete_user_grant(call: Call, request: NameUserGrant) -> None:
+async def delete_user_grant(call: Call, request: UserGrantRef) -> None:
     """Take back what was granted to a user.
 
     Raises:
@@ -133,7 +133,7 @@ async def delete_user_grant(call: Call, request: NameUserGrant) -> None:
     await _delete(call, request.pipeline_id, "user", request.username)
 
 
-async def delete_group_grant(call: Call, request: NameGroupGrant) -> None:
+async def delete_group_grant(call: Call, request: GroupGrantRef) -> None:
     """The same for a group.
 
     Raises:
@@ -152,7 +152,7 @@ async def _put(
         mine = await _find_managed(connection, call, pipeline_id, for_update=True)
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
-        call.expect(old)
+        call.precondition(old)
         check_grant(mine, before=old.access if old else None, after=access)
         if old and (old.access, old.expires_at) == (access, expires_at):
             return Outcome(old, created=False)
@@ -168,7 +168,7 @@ async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
     async with call.database.transaction() as connection:
         mine = await _find_managed(connection, call, pipeline_id, for_update=True)
         grantee_id, old = await _find_granted(connection, organization_id, pipeline_id, kind, name)
-        call.expect(old)
+        call.precondition(old)
         check_grant(mine, before=old.access, after=None)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
         await _audit(connection, call, "grant.revoke", pipeline_id, old, None)
@@ -258,6 +258,6 @@ async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:
         user = await find_user(connection, caller.organization_id, request.username)
         found = await grants.list_concerning(connection, caller.organization_id, request.pipeline_id, user.id)
         now = await users.now(connection)
-    named = [NamedGrant(Path(grant.kind), grant.name, PureGrant(grant.access, grant.expires_at)) for grant in found]
+    named = [NamedGrant(Path(grant.kind), grant.name, GrantedAccess(grant.access, grant.expires_at)) for grant in found]
     access = 0 if user.disabled else effective(user.role, None, union([each.grant for each in named], now))
     return AccessExplained(user.username, access, explain(user.role, named, now, disabled=user.disabled))

@@ -12,21 +12,21 @@ from service.operations.pipelines import page_start
 from service.permissions import may_administer, require_administrator
 from service.repositories import audit, groups
 from service.repositories.groups import Group, Member
-from service.schemas.groups import CreateGroup, ListGroups, ListMembers, NameGroup, NameMember, RenameGroup, SeenGroup
+from service.schemas.groups import CreateGroup, GroupRef, GroupView, ListGroups, ListMembers, MemberRef, RenameGroup
 from service.schemas.pages import Page
 
 
-async def list_groups(call: Call, request: ListGroups) -> Page[SeenGroup]:
+async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
     """The groups of the organization, by name."""
     after, size = page_start(call, request)
     async with call.database.connection() as connection:
         found = await groups.page(connection, call.caller.organization_id, request.contains, after, size + 1)
     whole = may_administer(call.caller)
-    seen = [SeenGroup(group, whole) for group in found]
+    seen = [GroupView(group, whole) for group in found]
     return call.pages.cut(request, seen, lambda each: (each.group.name.lower(),), size)
 
 
-async def get_group(call: Call, request: NameGroup) -> SeenGroup:
+async def get_group(call: Call, request: GroupRef) -> GroupView:
     """One group.
 
     Raises:
@@ -34,10 +34,10 @@ async def get_group(call: Call, request: NameGroup) -> SeenGroup:
     """
     async with call.database.connection() as connection:
         group = await find_group(connection, call.caller.organization_id, request.name)
-    return SeenGroup(group, may_administer(call.caller))
+    return GroupView(group, may_administer(call.caller))
 
 
-async def create_group(call: Call, request: CreateGroup) -> SeenGroup:
+async def create_group(call: Call, request: CreateGroup) -> GroupView:
     """Create a group, without members.
 
     Raises:
@@ -48,7 +48,7 @@ async def create_group(call: Call, request: CreateGroup) -> SeenGroup:
     async with call.database.transaction() as connection:
         group = await groups.insert(connection, call.caller.organization_id, uuid4(), request.name)
         await _audit(connection, call, "group.create", group, None, {"name": group.name})
-    return SeenGroup(group, whole=True)
+    return GroupView(group, whole=True)
 
 
 async def _audit(
@@ -63,7 +63,7 @@ async def _audit(
     await audit.insert(connection, organization_id, call.actor, action, target, before, after)
 
 
-async def rename_group(call: Call, request: RenameGroup) -> SeenGroup:
+async def rename_group(call: Call, request: RenameGroup) -> GroupView:
     """Give a group another name.
 
     Raises:
@@ -76,21 +76,21 @@ async def rename_group(call: Call, request: RenameGroup) -> SeenGroup:
     async with call.database.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
         if old.name == request.new_name:
-            return SeenGroup(old, whole=True)
+            return GroupView(old, whole=True)
         await groups.rename(connection, call.caller.organization_id, old.id, request.new_name)
         await _audit(connection, call, "group.update", old, {"name": old.name}, {"name": request.new_name})
-    return SeenGroup(Group(old.id, request.new_name, old.created_at), whole=True)
+    return GroupView(Group(old.id, request.new_name, old.created_at), whole=True)
 
 
 async def _find_for_update(connection: Connection, call: Call, name: str) -> Group:
     group = await groups.find_by_name(connection, call.caller.organization_id, name, for_update=True)
     if group is None:
         raise NotFound(f"Group {name} does not exist.")
-    call.expect(SeenGroup(group, whole=True))
+    call.precondition(GroupView(group, whole=True))
     return group
 
 
-async def delete_group(call: Call, request: NameGroup) -> None:
+async def delete_group(call: Call, request: GroupRef) -> None:
     """Delete a group; what was granted to it, nobody holds by it any more.
 
     Raises:
@@ -122,7 +122,7 @@ async def list_members(call: Call, request: ListMembers) -> Page[Member]:
     return call.pages.cut(request, found, lambda member: (member.username.lower(),), size)
 
 
-async def add_member(call: Call, request: NameMember) -> Outcome[None]:
+async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
     """Put a user into a group; nothing happens if they are in it.
 
     Raises:
@@ -140,7 +140,7 @@ async def add_member(call: Call, request: NameMember) -> Outcome[None]:
     return Outcome(None, joined)
 
 
-async def remove_member(call: Call, request: NameMember) -> None:
+async def remove_member(call: Call, request: MemberRef) -> None:
     """Take a user out of a group.
 
     Raises:

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from service.database.errors import Overtaken
+from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
 from service.errors import AlreadyExists, NotFound, PermissionDenied
 from service.identifiers import name_key
-from service.operations.call import Call, Outcome, Unproved, expect_nothing
+from service.operations.call import Call, Outcome, Unproved, no_precondition
 from service.operations.grants import find_user
 from service.operations.pipelines import (
     find_visible,
@@ -30,13 +30,13 @@ from service.repositories import audit, jobs, pipelines
 from service.repositories.jobs import Job
 from service.repositories.pipelines import Granted, GrantedPipeline, PlacedPipeline
 from service.schemas.jobs import (
+    JobRef,
+    JobView,
     ListJobPipelines,
     ListJobs,
     NamedPipeline,
-    NameJob,
     PutJob,
     UpdateJobPipelines,
-    WholeJob,
 )
 from service.schemas.pages import Page
 from service.schemas.pipelines import AccessiblePipeline
@@ -80,9 +80,9 @@ def _visible(call: Call, job_id: str, job: Job | None, found: Sequence[Granted])
     return job
 
 
-def _whole(call: Call, job: Job, found: Sequence[Granted]) -> WholeJob:
+def _whole(call: Call, job: Job, found: Sequence[Granted]) -> JobView:
     seen = [NamedPipeline(row.id, row.name) for row in found if call.caller.access(row.granted) & READ]
-    return WholeJob(job.id, job.name, job.owner, job.created_at, seen)
+    return JobView(job.id, job.name, job.owner, job.created_at, seen)
 
 
 async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[NamedPipeline]:
@@ -98,7 +98,7 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
         PreconditionFailed: the job's pipelines are not those that the caller has seen.
     """
     caller, wanted = call.caller, list(dict.fromkeys(request.pipeline_ids))
-    if call.shared is not None and call.expect is expect_nothing:
+    if call.shared is not None and call.precondition is no_precondition:
         names = await call.shared.job_updates.update(call.shared.known, call.actor, request.job_id, wanted)
         if names is not None:
             return [NamedPipeline(*pipeline) for pipeline in zip(wanted, names, strict=True)]
@@ -132,7 +132,7 @@ async def _replace(
     current = {pipeline.id: pipeline.granted for pipeline in found if pipeline.position is not None}
     wanted = {key: known[key].granted if key in known else None for key in pipeline_ids}
     check_update(caller, owns=job.owner_id == caller.user_id, current=current, wanted=wanted)
-    call.expect(Page(sorted(readable(caller, [each for each in found if each.id in current]), key=sort_key)))
+    call.precondition(Page(sorted(readable(caller, [each for each in found if each.id in current]), key=sort_key)))
     if list(wanted) != list(current):
         before, after = {"pipeline_ids": list(current)}, {"pipeline_ids": list(wanted)}
         await jobs.replace_assignments(connection, caller.organization_id, job.id, list(wanted))
@@ -142,7 +142,7 @@ async def _replace(
     return [NamedPipeline(key, known[key].name) for key in wanted]
 
 
-async def put_job(call: Call, request: PutJob) -> Outcome[WholeJob]:
+async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
     """Register a job, or change it: asked for twice, it is done once.
 
     Raises:
@@ -160,16 +160,16 @@ async def put_job(call: Call, request: PutJob) -> Outcome[WholeJob]:
         created = await jobs.insert(connection, organization_id, request.job_id, owner.id, request.name or "")
         job = await jobs.find_for_update(connection, organization_id, request.job_id)
         if job is None:
-            raise Overtaken
+            raise ConcurrentDelete
         found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
         current = [pipeline for pipeline in found if pipeline.position is not None]
         if created:
-            call.expect(None)
+            call.precondition(None)
             await _audit(connection, call, "job.create", job.id, None, _state(job))
         else:
             job = await _change(connection, call, request, job, current)
         if request.pipeline_ids is not None:
-            unguarded = call._replace(expect=expect_nothing)  # what was expected has been seen to be so
+            unguarded = call._replace(precondition=no_precondition)  # what was expected has been seen to be so
             await _replace(connection, unguarded, job, found, request.pipeline_ids)
             current = [pipeline for key in request.pipeline_ids for pipeline in found if pipeline.id == key]
     return Outcome(_whole(call, job, list(dict.fromkeys(current))), created)
@@ -181,7 +181,7 @@ async def _change(connection: Connection, call: Call, request: PutJob, job: Job,
     owns = job.owner_id == caller.user_id
     if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
         raise AlreadyExists(f"Job {job.id} is somebody else's: choose another id.")
-    call.expect(_whole(call, job, current))
+    call.precondition(_whole(call, job, current))
     name = job.name if request.name is None else request.name
     owner = await find_user(connection, caller.organization_id, request.owner or job.owner)
     if (name, owner.id) == (job.name, job.owner_id):
@@ -208,7 +208,7 @@ async def _audit(
     await audit.insert(connection, call.caller.organization_id, call.actor, action, f"job:{job_id}", before, after)
 
 
-async def get_job(call: Call, request: NameJob) -> WholeJob:
+async def get_job(call: Call, request: JobRef) -> JobView:
     """One job.
 
     Raises:
@@ -228,7 +228,7 @@ async def _find(
     return _visible(call, job_id, job, of_each[job_id]), of_each[job_id]
 
 
-async def delete_job(call: Call, request: NameJob) -> None:
+async def delete_job(call: Call, request: JobRef) -> None:
     """Forget a job; the pipelines it was in stay.
 
     Raises:
@@ -240,13 +240,13 @@ async def delete_job(call: Call, request: NameJob) -> None:
     async with call.database.transaction() as connection:
         job, found = await _find(connection, call, request.job_id, jobs.find_for_update)
         require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")
-        call.expect(_whole(call, job, found))
+        call.precondition(_whole(call, job, found))
         await jobs.delete(connection, caller.organization_id, job.id)
         before = {**_state(job), "pipeline_ids": [pipeline.id for pipeline in found]}
         await _audit(connection, call, "job.delete", job.id, before, None)
 
 
-async def list_jobs(call: Call, request: ListJobs) -> Page[WholeJob]:
+async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
     """The jobs that the caller can see, newest first.
 
     Raises:

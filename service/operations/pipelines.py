@@ -11,7 +11,7 @@ from service.operations.call import Call
 from service.permissions import (
     DELETE,
     EVERY_PERMISSION,
-    EVERYTHING,
+    FULL_ACCESS,
     MANAGER,
     PERMISSION_BITS,
     READ,
@@ -31,8 +31,8 @@ from service.schemas.pipelines import (
     GetPipeline,
     ListPipelineJobs,
     ListPipelines,
+    PipelineView,
     UpdatePipeline,
-    WholePipeline,
 )
 
 READABLE: Final = Filters(holding=READ)
@@ -46,12 +46,12 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
     if filters is None:
         return Page([])
     if caller.role is Role.MEMBER and filters == READABLE and call.shared is not None:
-        found = await call.shared.listings.granted_to(caller)
+        found = await call.shared.pipeline_lists.granted_to(caller)
     else:
         listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
         async with call.database.connection() as connection:
             found = await listing(connection, caller.organization_id, caller.user_id, filters)
-    return call.pages.cut(request, readable(caller, found.pipelines), sort_key, as_of=found.as_of)
+    return call.pages.cut(request, readable(caller, found.pipelines), sort_key, version=found.version)
 
 
 def _filters(call: Call, request: ListPipelines) -> Filters | None:
@@ -61,10 +61,10 @@ def _filters(call: Call, request: ListPipelines) -> Filters | None:
     limit = request.page_size + 1 if request.page_size else None
     lacking = 0
     if request.is_manager:
-        holding = EVERYTHING
+        holding = FULL_ACCESS
     elif request.is_manager is False and caller.allows(EVERY_PERMISSION):
         lacking = MANAGER
-    if holding & ~caller.access(EVERYTHING) or (lacking and caller.role is not Role.MEMBER):
+    if holding & ~caller.access(FULL_ACCESS) or (lacking and caller.role is not Role.MEMBER):
         return None
     return Filters(request.name, holding, lacking, after, limit)
 
@@ -80,7 +80,7 @@ def sort_key(pipeline: AccessiblePipeline) -> tuple[str, UUID]:
     return pipeline.name, pipeline.id
 
 
-async def create_pipeline(call: Call, request: CreatePipeline) -> WholePipeline:
+async def create_pipeline(call: Call, request: CreatePipeline) -> PipelineView:
     """Create a pipeline; who creates it becomes its manager.
 
     Raises:
@@ -94,14 +94,14 @@ async def create_pipeline(call: Call, request: CreatePipeline) -> WholePipeline:
             connection, caller.organization_id, pipeline_id, request.name, request.description
         )
         if caller.user_id != OPERATOR:
-            await grants.put(connection, caller.organization_id, pipeline_id, "user", caller.user_id, EVERYTHING, None)
+            await grants.put(connection, caller.organization_id, pipeline_id, "user", caller.user_id, FULL_ACCESS, None)
         after = {"name": request.name, "description": request.description, "manager": caller.username}
         await _audit(connection, call, "pipeline.create", pipeline_id, None, after)
-    access = caller.access(EVERYTHING)
-    return WholePipeline(pipeline_id, request.name, access, request.description, created_at, updated_at)
+    access = caller.access(FULL_ACCESS)
+    return PipelineView(pipeline_id, request.name, access, request.description, created_at, updated_at)
 
 
-async def get_pipeline(call: Call, request: GetPipeline) -> WholePipeline:
+async def get_pipeline(call: Call, request: GetPipeline) -> PipelineView:
     """One pipeline.
 
     Raises:
@@ -113,7 +113,7 @@ async def get_pipeline(call: Call, request: GetPipeline) -> WholePipeline:
 
 async def find_visible(
     connection: Connection, call: Call, pipeline_id: UUID, *, for_update: bool = False
-) -> tuple[WholePipeline, int]:
+) -> tuple[PipelineView, int]:
     """A pipeline that the caller may read, locked if it is to be changed, and what was granted to them on it.
 
     Raises:
@@ -126,11 +126,11 @@ async def find_visible(
     return _whole(found, access), found.granted
 
 
-def _whole(found: Pipeline, access: int) -> WholePipeline:
-    return WholePipeline(found.id, found.name, access, found.description, found.created_at, found.updated_at)
+def _whole(found: Pipeline, access: int) -> PipelineView:
+    return PipelineView(found.id, found.name, access, found.description, found.created_at, found.updated_at)
 
 
-async def update_pipeline(call: Call, request: UpdatePipeline) -> WholePipeline:
+async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
     """Rename or describe a pipeline.
 
     Raises:
@@ -142,7 +142,7 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> WholePipeline:
     async with call.database.transaction() as connection:
         old, granted = await find_visible(connection, call, request.pipeline_id, for_update=True)
         require(call.caller, WRITE, granted, "change this pipeline")
-        call.expect(old)
+        call.precondition(old)
         name = old.name if request.name is None else request.name
         description = old.description if request.description is None else request.description
         if (name, description) == (old.name, old.description):
@@ -151,7 +151,7 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> WholePipeline:
         before = {"name": old.name, "description": old.description}
         after = {"name": name, "description": description}
         await _audit(connection, call, "pipeline.update", old.id, before, after)
-    return WholePipeline(old.id, name, old.access, description, old.created_at, updated_at)
+    return PipelineView(old.id, name, old.access, description, old.created_at, updated_at)
 
 
 async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
@@ -167,7 +167,7 @@ async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
     async with call.database.transaction() as connection:
         old, granted = await find_visible(connection, call, request.pipeline_id, for_update=True)
         require(call.caller, DELETE, granted, "delete this pipeline")
-        call.expect(old)
+        call.precondition(old)
         jobs = await pipelines.count_jobs(connection, organization_id, old.id)
         if jobs and not request.force:
             are = "1 job is" if jobs == 1 else f"{jobs:,} jobs are"

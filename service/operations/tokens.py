@@ -24,7 +24,7 @@ from service.repositories import audit, tokens
 from service.repositories.tokens import Token
 from service.repositories.users import User
 from service.schemas.pages import Page
-from service.schemas.tokens import CreateToken, ListTokens, NameToken, NewToken
+from service.schemas.tokens import CreateToken, ListTokens, NewToken, TokenRef
 
 TOKEN_PREFIX: Final = "fp_"  # noqa: S105 - not a secret, but what all of them begin with
 """What every token begins with, so that scanners for leaked secrets can tell one."""
@@ -106,7 +106,7 @@ def _state(token: Token) -> dict[str, Any]:
     }
 
 
-async def get_token(call: Call, request: NameToken) -> Token:
+async def get_token(call: Call, request: TokenRef) -> Token:
     """One token.
 
     Raises:
@@ -128,7 +128,7 @@ async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -
     return found
 
 
-async def revoke_token(call: Call, request: NameToken) -> None:
+async def revoke_token(call: Call, request: TokenRef) -> None:
     """Revoke a token: it is refused from the very next request on.
 
     Raises:
@@ -138,7 +138,7 @@ async def revoke_token(call: Call, request: NameToken) -> None:
     """
     async with call.database.transaction() as connection:
         token = await _find(connection, call, request.token_id, "revoke")
-        call.expect(token)
+        call.precondition(token)
         if await tokens.revoke(connection, call.caller.organization_id, token.id):
             target = f"token:{token.id}"
             await audit.insert(

@@ -12,16 +12,16 @@ from service.permissions import Role, may_administer, require_administrator
 from service.repositories import audit, groups, users
 from service.repositories.users import User
 from service.schemas.pages import Page
-from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, SeenUser, UpdateUser
+from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, UpdateUser, UserView
 
 
-async def list_users(call: Call, request: ListUsers) -> Page[SeenUser]:
+async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
     """The users of the organization, by name."""
     after, size = page_start(call, request)
     async with call.database.connection() as connection:
         found = await users.page(connection, call.caller.organization_id, request.name, after, size + 1)
     whole = may_administer(call.caller)
-    seen = [SeenUser(user, whole) for user in found]
+    seen = [UserView(user, whole) for user in found]
     return call.pages.cut(request, seen, lambda each: (each.user.username.lower(),), size)
 
 
@@ -34,7 +34,7 @@ async def get_me(call: Call, _: GetMe) -> Me:
     return Me(user, whole=True, groups=names, scopes=caller.scopes)
 
 
-async def get_user(call: Call, request: GetUser) -> SeenUser:
+async def get_user(call: Call, request: GetUser) -> UserView:
     """One user.
 
     Raises:
@@ -42,10 +42,10 @@ async def get_user(call: Call, request: GetUser) -> SeenUser:
     """
     async with call.database.connection() as connection:
         user = await find_user(connection, call.caller.organization_id, request.username)
-    return SeenUser(user, may_administer(call.caller))
+    return UserView(user, may_administer(call.caller))
 
 
-async def create_user(call: Call, request: CreateUser) -> SeenUser:
+async def create_user(call: Call, request: CreateUser) -> UserView:
     """Create a user.
 
     Raises:
@@ -57,10 +57,10 @@ async def create_user(call: Call, request: CreateUser) -> SeenUser:
     async with call.database.transaction() as connection:
         user = await users.insert(connection, organization_id, uuid4(), request.username, request.role)
         await audit.insert(connection, organization_id, call.actor, "user.create", _target(user), None, _state(user))
-    return SeenUser(user, whole=True)
+    return UserView(user, whole=True)
 
 
-async def update_user(call: Call, request: UpdateUser) -> SeenUser:
+async def update_user(call: Call, request: UpdateUser) -> UserView:
     """Change a user's role, or disable them, or let them in again.
 
     Raises:
@@ -74,7 +74,7 @@ async def update_user(call: Call, request: UpdateUser) -> SeenUser:
     async with call.database.transaction() as connection:
         administrators = await users.lock_administrators(connection, organization_id)
         old = await find_user(connection, organization_id, request.username)
-        call.expect(SeenUser(old, whole=True))
+        call.precondition(UserView(old, whole=True))
         new = replace(
             old,
             role=old.role if request.role is None else request.role,
@@ -86,7 +86,7 @@ async def update_user(call: Call, request: UpdateUser) -> SeenUser:
             await users.update(connection, organization_id, old.id, new.role, new.disabled)
             before, after = _state(old), _state(new)
             await audit.insert(connection, organization_id, call.actor, "user.update", _target(old), before, after)
-    return SeenUser(new, whole=True)
+    return UserView(new, whole=True)
 
 
 def _target(user: User) -> str:

@@ -91,7 +91,7 @@ async def page(
     limit: int,
 ) -> list[Entry]:
     """The trail, newest first, from behind an entry on."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "audit.page",
         """
         SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before, a.after, a.request_id

@@ -24,7 +24,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class GrantedUser:
     """A user, and what is granted to them and their groups on one pipeline."""
 
     username: str
@@ -55,7 +55,7 @@ async def list_of_pipeline(
     limit: int | None = None,
 ) -> list[Grant]:
     """Who was granted what on a pipeline, also what has expired: groups first, then by name."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "grants.list_of_pipeline",
         f"""
         SELECT kind, name, access, expires_at, updated_at FROM ({_OF_PIPELINE}) granted
@@ -75,7 +75,7 @@ async def find(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, grantee_id: UUID
 ) -> Grant | None:
     """The grant to one user or group."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         f"grants.find_{kind}",
         f"{_OF_PIPELINE} AND g.{kind}_id = $3",
         organization_id,
@@ -128,7 +128,7 @@ async def list_concerning(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, user_id: UUID
 ) -> list[Grant]:
     """The grants to a user and to each of their groups on one pipeline, also what has expired."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "grants.list_concerning",
         f"""
         {_OF_PIPELINE} AND (
@@ -146,9 +146,9 @@ async def list_concerning(
 
 async def list_holders(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, holding: int, after: str | None, limit: int
-) -> list[Holder]:
+) -> list[GrantedUser]:
     """The users who are not disabled and may do at least that much on a pipeline, by name."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "grants.list_holders",
         """
         SELECT u.username, u.role, coalesce(granted.access, 0)
@@ -181,4 +181,4 @@ async def list_holders(
         after,
         limit,
     )
-    return [Holder(row[0], Role(row[1]), row[2]) for row in rows]
+    return [GrantedUser(row[0], Role(row[1]), row[2]) for row in rows]

@@ -33,7 +33,7 @@ async def find_by_name(
     connection: Connection, organization_id: UUID, name: str, *, for_update: bool = False
 ) -> Group | None:
     """A group by name, regardless of case; locked if it is to be changed."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "groups.find_by_name",
         f"""
         SELECT g.id, g.name, g.created_at FROM groups g
@@ -50,7 +50,7 @@ async def page(
     connection: Connection, organization_id: UUID, name: str | None, after: Sequence[Any] | None, limit: int | None
 ) -> list[Group]:
     """Groups by name, those with a part of it if one is given."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "groups.page",
         """
         SELECT g.id, g.name, g.created_at
@@ -71,7 +71,7 @@ async def page(
 
 async def names_of_user(connection: Connection, organization_id: UUID, user_id: UUID) -> list[str]:
     """The groups that a user is in, by name."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "groups.names_of_user",
         """
         SELECT g.name
@@ -93,7 +93,7 @@ async def insert(connection: Connection, organization_id: UUID, group_id: UUID, 
         AlreadyExists: there is one of that name, regardless of case.
     """
     try:
-        row = await connection.row(
+        row = await connection.fetch_row(
             "groups.insert",
             "INSERT INTO groups (organization_id, id, name) VALUES ($1, $2, $3) RETURNING id, name, created_at",
             organization_id,
@@ -141,7 +141,7 @@ async def page_members(
     connection: Connection, organization_id: UUID, group_id: UUID, after: Sequence[Any] | None, limit: int | None
 ) -> list[Member]:
     """The members of a group, by name."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "groups.page_members",
         """
         SELECT u.username, m.created_at
@@ -162,7 +162,7 @@ async def page_members(
 
 async def add_member(connection: Connection, organization_id: UUID, group_id: UUID, user_id: UUID) -> bool:
     """Put a user into a group; False if they are in it already."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "groups.add_member",
         """
         INSERT INTO memberships (organization_id, group_id, user_id) VALUES ($1, $2, $3)
@@ -178,7 +178,7 @@ async def add_member(connection: Connection, organization_id: UUID, group_id: UU
 
 async def remove_member(connection: Connection, organization_id: UUID, group_id: UUID, user_id: UUID) -> bool:
     """Take a user out of a group; False if they are not in it."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "groups.remove_member",
         """
         DELETE FROM memberships WHERE organization_id = $1 AND group_id = $2 AND user_id = $3

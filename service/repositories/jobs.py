@@ -32,19 +32,19 @@ FIND: Final = """
 
 async def find(connection: Connection, organization_id: UUID, job_id: str) -> Job | None:
     """A job, None if there is none of that id."""
-    row = await connection.row("jobs.find", FIND, organization_id, job_id)
+    row = await connection.fetch_row("jobs.find", FIND, organization_id, job_id)
     return Job(*row) if row else None
 
 
 async def find_for_update(connection: Connection, organization_id: UUID, job_id: str) -> Job | None:
     """The same, locked: whoever else wants to change it or its pipelines waits until this transaction ends."""
-    row = await connection.row("jobs.find_for_update", f"{FIND} FOR NO KEY UPDATE OF j", organization_id, job_id)
+    row = await connection.fetch_row("jobs.find_for_update", f"{FIND} FOR NO KEY UPDATE OF j", organization_id, job_id)
     return Job(*row) if row else None
 
 
 async def insert(connection: Connection, organization_id: UUID, job_id: str, owner_id: UUID, name: str) -> bool:
     """Add a job; False if there is one of that id."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "jobs.insert",
         """
         INSERT INTO jobs (organization_id, id, owner_id, name) VALUES ($1, $2, $3, $4)
@@ -139,7 +139,7 @@ async def update_each(connection: Connection, updates: Sequence[Update]) -> list
     Returns:
         For each the names of its pipelines; None if nothing was done, as it must be decided again.
     """
-    rows = await connection.rows("jobs.update_each", UPDATE_EACH, [*range(len(updates))], *zip(*updates, strict=True))
+    rows = await connection.fetch("jobs.update_each", UPDATE_EACH, [*range(len(updates))], *zip(*updates, strict=True))
     done = {row["number"]: row["names"] for row in rows}
     return [done.get(number) for number in range(len(updates))]
 
@@ -228,7 +228,7 @@ _PAGE: Final = """
 """
 
 
-FEW: Final = 2000
+SORT_LIMIT: Final = 2000
 """As many jobs as are better read, and sorted by age, than looked for among all of an organization."""
 
 
@@ -249,7 +249,7 @@ async def page(
     Who sees few is given them by what makes them visible; who sees many, or all, by walking from the newest on, as
     there the next one is near. Only one of the two is run.
     """
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "jobs.page",
         f"""
         WITH visible AS MATERIALIZED (
@@ -260,12 +260,12 @@ async def page(
                 SELECT o.id FROM jobs o WHERE o.organization_id = $1 AND o.owner_id = $2
             ) v
             WHERE NOT $7
-            LIMIT {FEW} + 1
+            LIMIT {SORT_LIMIT} + 1
         )
         (
             {_PAGE}
               AND j.id IN (SELECT v.id FROM visible v)
-              AND NOT $7 AND (SELECT count(*) FROM visible) <= {FEW}
+              AND NOT $7 AND (SELECT count(*) FROM visible) <= {SORT_LIMIT}
             ORDER BY j.created_at DESC, j.id DESC
             LIMIT $9
         ) UNION ALL (
@@ -274,7 +274,7 @@ async def page(
                   SELECT FROM assignments a
                   WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($8)
               ))
-              AND ($7 OR (SELECT count(*) FROM visible) > {FEW})
+              AND ($7 OR (SELECT count(*) FROM visible) > {SORT_LIMIT})
             ORDER BY j.created_at DESC, j.id DESC
             LIMIT $9
         )
@@ -296,7 +296,7 @@ async def pipelines_of_each(
     connection: Connection, organization_id: UUID, user_id: UUID, job_ids: Sequence[str]
 ) -> Mapping[str, list[GrantedPipeline]]:
     """The pipelines that each of some jobs is in, in its own order, with what is granted on each to a user."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "jobs.pipelines_of_each",
         f"""
         {GRANTED_FIRST}

@@ -18,11 +18,11 @@ class Applied:
 
 async def list_applied(connection: Connection) -> list[Applied]:
     """The migrations that a database has, in order; none if it has never been migrated."""
-    table = await connection.row("migrations.table", "SELECT to_regclass('schema_migrations') AS name")
+    table = await connection.fetch_row("migrations.table", "SELECT to_regclass('schema_migrations') AS name")
     if table is None or table["name"] is None:
         return []
     # By way of JSON, as a database that was last migrated before there was this column has no needs.
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "migrations.list",
         """
         SELECT version, name, checksum, COALESCE((to_jsonb(m) ->> 'needs')::integer, 0) AS needs

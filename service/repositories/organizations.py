@@ -23,7 +23,7 @@ async def insert(connection: Connection, organization_id: UUID, name: str) -> No
 
 async def find(connection: Connection, name_or_id: str | None, most: int | None = None) -> list[Organization]:
     """The organizations of that name or id, or all if None is given; at most so many if a number is given, by name."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "organizations.find",
         """
         SELECT o.id, o.name FROM organizations o

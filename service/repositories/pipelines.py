@@ -74,7 +74,7 @@ class Filters:
     limit: int | None = None
 
 
-EVERYTHING: Final = Filters()
+NO_FILTERS: Final = Filters()
 
 
 def _grants(organization_id: str, user_id: str) -> str:
@@ -113,18 +113,18 @@ Where it is only read for what there is, the time tells that there is something,
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class PipelineList:
     """Pipelines, and the state they were read at, in one snapshot."""
 
     pipelines: list[GrantedPipeline]
-    as_of: revisions.AsOf
+    version: revisions.ReadVersion
 
 
 async def list_granted(
-    connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = EVERYTHING
-) -> Listing:
+    connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = NO_FILTERS
+) -> PipelineList:
     """The pipelines on which anything is granted to a user, by name, then id."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "pipelines.list_granted",
         f"""
         SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, listed.expires_at, listed.id,
@@ -160,7 +160,7 @@ async def list_granted(
     return _listing(rows)
 
 
-MANY: Final = 500
+MAX_BATCHED_GRANTS: Final = 500
 """Grants of one user beyond which they are not read together with others, who would have to wait for them."""
 
 LIST_GRANTED_EACH: Final = f"""
@@ -169,13 +169,13 @@ LIST_GRANTED_EACH: Final = f"""
          WITH ORDINALITY AS asked (organization_id, user_id, number)
     JOIN users u ON u.organization_id = asked.organization_id AND u.id = asked.user_id
     CROSS JOIN LATERAL (
-        SELECT coalesce(sum(row.grants), 0) <= {MANY} AS whole, min(row.expires_at) AS expires_at,
+        SELECT coalesce(sum(row.grants), 0) <= {MAX_BATCHED_GRANTS} AS whole, min(row.expires_at) AS expires_at,
                array_agg(row.id) AS ids, array_agg(row.name) AS names, array_agg(row.access) AS accesses
         FROM (
             SELECT p.id, p.name, granted.access, granted.expires_at, granted.grants
             FROM (
                 SELECT g.pipeline_id, bit_or(g.access) AS access, min(g.expires_at) AS expires_at, count(*) AS grants
-                FROM ({_grants("u.organization_id", "u.id")} LIMIT {MANY + 1}) g
+                FROM ({_grants("u.organization_id", "u.id")} LIMIT {MAX_BATCHED_GRANTS + 1}) g
                 GROUP BY g.pipeline_id
             ) granted
             JOIN pipelines p ON p.organization_id = u.organization_id AND p.id = granted.pipeline_id
@@ -185,21 +185,23 @@ LIST_GRANTED_EACH: Final = f"""
 """
 
 
-async def list_granted_each(connection: Connection, users: Sequence[tuple[UUID, UUID]]) -> list[Listing | None]:
+async def list_granted_each(connection: Connection, users: Sequence[tuple[UUID, UUID]]) -> list[PipelineList | None]:
     """The same for each of some users, given by organization and id, in one statement; None for who has too many."""
-    rows = await connection.rows("pipelines.list_granted_each", LIST_GRANTED_EACH, *zip(*users, strict=True))
-    found: list[Listing | None] = [Listing([], revisions.AsOf((), None))] * len(users)  # of users who are gone
+    rows = await connection.fetch("pipelines.list_granted_each", LIST_GRANTED_EACH, *zip(*users, strict=True))
+    found: list[PipelineList | None] = [PipelineList([], revisions.ReadVersion((), None))] * len(
+        users
+    )  # of users who are gone
     for number, state, whole, until, ids, names, accesses in rows:
         granted = [*map(GrantedPipeline, ids or (), names or (), accesses or ())]
-        found[number - 1] = Listing(granted, revisions.AsOf(tuple(state), until)) if whole else None
+        found[number - 1] = PipelineList(granted, revisions.ReadVersion(tuple(state), until)) if whole else None
     return found
 
 
 async def list_all(
-    connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = EVERYTHING
-) -> Listing:
+    connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = NO_FILTERS
+) -> PipelineList:
     """Every pipeline of an organization, by name, then id, whatever is granted: for those whose role gives all."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "pipelines.list_all",
         f"""
         SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, NULL::timestamptz, listed.id,
@@ -231,11 +233,13 @@ async def list_all(
     return _listing(rows)
 
 
-def _listing(rows: Sequence[asyncpg.Record]) -> Listing:
+def _listing(rows: Sequence[asyncpg.Record]) -> PipelineList:
     """Rows of which the first has the state; it has no pipeline if there is none."""
     state = tuple(rows[0][0]) if rows else ()
     until = min((row[1] for row in rows if row[1] is not None), default=None)
-    return Listing([GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], revisions.AsOf(state, until))
+    return PipelineList(
+        [GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], revisions.ReadVersion(state, until)
+    )
 
 
 def _key(name: str | None) -> str | None:
@@ -246,7 +250,7 @@ async def list_of_job(
     connection: Connection, organization_id: UUID, user_id: UUID, job_id: str
 ) -> list[GrantedPipeline]:
     """The pipelines that a job is in, by name, then id, with what is granted on each to a user (0: nothing)."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "pipelines.list_of_job",
         f"""
         {GRANTED_FIRST}
@@ -270,7 +274,7 @@ async def list_for_update_of_job(
     connection: Connection, organization_id: UUID, user_id: UUID, job_id: str, pipeline_ids: Sequence[UUID]
 ) -> list[PlacedPipeline]:
     """The pipelines that a job is in, in its own order, and those others of the ids that exist, at one moment."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "pipelines.list_for_update_of_job",
         f"""
         {GRANTED_FIRST}
@@ -310,7 +314,7 @@ FIND: Final = f"""
 
 async def find(connection: Connection, organization_id: UUID, user_id: UUID, pipeline_id: UUID) -> Pipeline | None:
     """A pipeline, with what is granted on it to a user."""
-    row = await connection.row("pipelines.find", FIND, organization_id, user_id, pipeline_id)
+    row = await connection.fetch_row("pipelines.find", FIND, organization_id, user_id, pipeline_id)
     return Pipeline(*row) if row and row["id"] else None
 
 
@@ -340,7 +344,7 @@ async def insert(
         AlreadyExists: the organization has one of that name, regardless of case.
     """
     try:
-        row = await connection.row(
+        row = await connection.fetch_row(
             "pipelines.insert",
             """
             INSERT INTO pipelines (organization_id, id, name, name_key, description)
@@ -368,7 +372,7 @@ async def update(
         AlreadyExists: the organization has another one of that name, regardless of case.
     """
     try:
-        row = await connection.row(
+        row = await connection.fetch_row(
             "pipelines.update",
             """
             UPDATE pipelines SET name = $3, name_key = $4, description = $5, updated_at = now()
@@ -406,7 +410,7 @@ async def delete(connection: Connection, organization_id: UUID, pipeline_id: UUI
 
 async def count_jobs(connection: Connection, organization_id: UUID, pipeline_id: UUID) -> int:
     """How many jobs are in a pipeline."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "pipelines.count_jobs",
         "SELECT count(*) FROM assignments WHERE organization_id = $1 AND pipeline_id = $2",
         organization_id,
@@ -419,7 +423,7 @@ async def list_jobs(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, after: Sequence[Any] | None, limit: int
 ) -> list[QueuedJob]:
     """The jobs in a pipeline, oldest first, from behind a time and an id on."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "pipelines.list_jobs",
         """
         SELECT a.job_id, j.name, u.username, a.assigned_at

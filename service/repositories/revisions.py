@@ -6,7 +6,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class AsOf:
+class ReadVersion:
     """The state that something was read at."""
 
     revisions: tuple[int, ...]

@@ -32,7 +32,7 @@ class ActiveToken(NamedTuple):
 
 async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[ActiveToken]:
     """The tokens of SHA-256 digests, without those that expired or were revoked, and those of disabled users."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "tokens.find_active",
         f"""
         SELECT t.digest, t.id, t.organization_id, t.user_id, u.username, u.role, t.scopes,
@@ -76,7 +76,7 @@ _TOKENS: Final = """
 
 async def find(connection: Connection, organization_id: UUID, token_id: UUID) -> Token | None:
     """A token by its id."""
-    row = await connection.row("tokens.find", f"{_TOKENS} AND t.id = $2", organization_id, token_id)
+    row = await connection.fetch_row("tokens.find", f"{_TOKENS} AND t.id = $2", organization_id, token_id)
     return Token(*row) if row else None
 
 
@@ -84,7 +84,7 @@ async def page_of_user(
     connection: Connection, organization_id: UUID, user_id: UUID, after: Sequence[Any] | None, limit: int | None
 ) -> list[Token]:
     """A user's tokens, newest first."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "tokens.page_of_user",
         f"""
         {_TOKENS} AND t.user_id = $2
@@ -111,7 +111,7 @@ async def insert(
     expires_at: datetime | None,
 ) -> datetime:
     """Keep a new token's digest; returns when that was."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "tokens.insert",
         """
         INSERT INTO tokens (organization_id, id, user_id, name, digest, scopes, expires_at)
@@ -133,7 +133,7 @@ async def insert(
 
 async def revoke(connection: Connection, organization_id: UUID, token_id: UUID) -> bool:
     """Revoke a token; False if that was done before."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "tokens.revoke",
         """
         UPDATE tokens SET revoked_at = now()

@@ -33,7 +33,7 @@ def _user(row: asyncpg.Record) -> User:
 
 async def find_by_name(connection: Connection, organization_id: UUID, username: str) -> User | None:
     """A user by name, regardless of case."""
-    row = await connection.row(
+    row = await connection.fetch_row(
         "users.find_by_name",
         f"SELECT {_COLUMNS} FROM users u WHERE u.organization_id = $1 AND lower(u.username) = lower($2)",
         organization_id,
@@ -46,7 +46,7 @@ async def page(
     connection: Connection, organization_id: UUID, name: str | None, after: Sequence[Any] | None, limit: int | None
 ) -> list[User]:
     """Users by name, those with a part of it if one is given."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "users.page",
         f"""
         SELECT {_COLUMNS}
@@ -72,7 +72,7 @@ async def insert(connection: Connection, organization_id: UUID, user_id: UUID, u
         AlreadyExists: there is one of that name, regardless of case.
     """
     try:
-        row = await connection.row(
+        row = await connection.fetch_row(
             "users.insert",
             f"""
             INSERT INTO users AS u (organization_id, id, username, role) VALUES ($1, $2, $3, $4)
@@ -93,7 +93,7 @@ async def insert(connection: Connection, organization_id: UUID, user_id: UUID, u
 
 async def lock_administrators(connection: Connection, organization_id: UUID) -> list[UUID]:
     """The administrators who are not disabled; none can be demoted or disabled until this transaction ends."""
-    rows = await connection.rows(
+    rows = await connection.fetch(
         "users.lock_administrators",
         """
         SELECT u.id FROM users u
@@ -119,7 +119,7 @@ async def update(connection: Connection, organization_id: UUID, user_id: UUID, r
 
 async def now(connection: Connection) -> datetime:
     """The database's clock, by which grants and tokens expire."""
-    row = await connection.row("users.now", "SELECT now()")
+    row = await connection.fetch_row("users.now", "SELECT now()")
     assert row is not None  # noqa: S101 - it always has one
     moment: datetime = row[0]
     return moment

@@ -87,33 +87,33 @@ class PutGroupGrantSchema(_PutGrantSchema):
 
 
 @dataclass(frozen=True, slots=True)
-class NameUserGrant:
+class UserGrantRef:
     """What was granted to a user, to be read or taken back."""
 
     pipeline_id: UUID
     username: str
 
 
-class NameUserGrantSchema(RequestSchema):
+class UserGrantRefSchema(RequestSchema):
     """Names the user."""
 
-    loads_into = NameUserGrant
+    loads_into = UserGrantRef
     pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
     username = Name(required=True, metadata=IN_PATH)
 
 
 @dataclass(frozen=True, slots=True)
-class NameGroupGrant:
+class GroupGrantRef:
     """What was granted to a group, to be read or taken back."""
 
     pipeline_id: UUID
     name: str
 
 
-class NameGroupGrantSchema(RequestSchema):
+class GroupGrantRefSchema(RequestSchema):
     """Names the group."""
 
-    loads_into = NameGroupGrant
+    loads_into = GroupGrantRef
     pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
     name = Name(required=True, metadata=IN_PATH)
 
@@ -169,7 +169,7 @@ class GrantSchema(Schema):
     updated_at = fields.AwareDateTime(required=True)
 
 
-class OneGrantSchema(AnswerSchema):
+class GrantAnswerSchema(AnswerSchema):
     """One grant."""
 
     grant = fields.Nested(GrantSchema, required=True)
@@ -219,7 +219,7 @@ class AccessSchema(UserAccessSchema):
     explanations = fields.List(fields.Nested(ExplanationSchema), required=True)
 
 
-class OneAccessSchema(AnswerSchema):
+class AccessAnswerSchema(AnswerSchema):
     """One user's access to a pipeline."""
 
     access = fields.Nested(AccessSchema, required=True)
@@ -241,7 +241,7 @@ class AccessExplained(UserAccess):
 
 
 def dump_grant(grant: Grant) -> dict[str, Any]:
-    """A OneGrantSchema."""
+    """A GrantAnswerSchema."""
     return {"status": "OK", "grant": _dump_grant(grant)}
 
 
@@ -256,7 +256,7 @@ def dump_access_list(page: Page[UserAccess]) -> dict[str, Any]:
 
 
 def dump_access(access: AccessExplained) -> dict[str, Any]:
-    """A OneAccessSchema."""
+    """A AccessAnswerSchema."""
     explanations = [_dump_explanation(explanation) for explanation in access.explanations]
     return {"status": "OK", "access": {**_dump_user_access(access), "explanations": explanations}}
 

@@ -45,16 +45,16 @@ class CreateGroupSchema(RequestSchema):
 
 
 @dataclass(frozen=True, slots=True)
-class NameGroup:
+class GroupRef:
     """One group, to be read or deleted."""
 
     name: str
 
 
-class NameGroupSchema(RequestSchema):
+class GroupRefSchema(RequestSchema):
     """Names one group, regardless of case."""
 
-    loads_into = NameGroup
+    loads_into = GroupRef
     name = Name(required=True, metadata=IN_PATH)
 
 
@@ -93,17 +93,17 @@ class ListMembersSchema(RequestSchema):
 
 
 @dataclass(frozen=True, slots=True)
-class NameMember:
+class MemberRef:
     """A user, to be put into a group or taken out."""
 
     name: str
     username: str
 
 
-class NameMemberSchema(RequestSchema):
+class MemberRefSchema(RequestSchema):
     """Names the group and the user."""
 
-    loads_into = NameMember
+    loads_into = MemberRef
     name = Name(required=True, metadata=IN_PATH)
     username = Name(required=True, metadata=IN_PATH)
 
@@ -115,7 +115,7 @@ class GroupSchema(Schema):
     created_at = fields.AwareDateTime()
 
 
-class OneGroupSchema(AnswerSchema):
+class GroupAnswerSchema(AnswerSchema):
     """One group."""
 
     group = fields.Nested(GroupSchema, required=True)
@@ -141,19 +141,19 @@ class MemberListSchema(ListSchema):
 
 
 @dataclass(frozen=True, slots=True)
-class SeenGroup:
+class GroupView:
     """A group, as whole as the caller may see it: every member may read the names, administrators the rest."""
 
     group: Group
     whole: bool
 
 
-def dump_group(seen: SeenGroup) -> dict[str, Any]:
-    """A OneGroupSchema."""
+def dump_group(seen: GroupView) -> dict[str, Any]:
+    """A GroupAnswerSchema."""
     return {"status": "OK", "group": _dump_group(seen)}
 
 
-def dump_group_list(page: Page[SeenGroup]) -> dict[str, Any]:
+def dump_group_list(page: Page[GroupView]) -> dict[str, Any]:
     """A GroupListSchema."""
     return dump_page("groups", page, _dump_group)
 
@@ -163,6 +163,6 @@ def dump_member_list(page: Page[Member]) -> dict[str, Any]:
     return dump_page("members", page, lambda member: {"username": member.username, "created_at": member.created_at})
 
 
-def _dump_group(seen: SeenGroup) -> dict[str, Any]:
+def _dump_group(seen: GroupView) -> dict[str, Any]:
     whole = {"created_at": seen.group.created_at} if seen.whole else {}
     return {"name": seen.group.name, **whole}

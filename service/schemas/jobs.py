@@ -24,7 +24,7 @@ from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines, ListPipelinesSchema
 from service.schemas.request import RequestSchema
 
-MOST_PIPELINES: Final = 1000
+MAX_PIPELINES: Final = 1000
 """How many pipelines one update may name."""
 
 
@@ -51,7 +51,7 @@ class UpdateJobPipelines:
 
 
 def _pipeline_ids(**arguments: Any) -> UUIDs:
-    return UUIDs(validate=validate.Length(max=MOST_PIPELINES), **arguments)
+    return UUIDs(validate=validate.Length(max=MAX_PIPELINES), **arguments)
 
 
 class UpdateJobPipelinesSchema(RequestSchema):
@@ -83,16 +83,16 @@ class PutJobSchema(RequestSchema):
 
 
 @dataclass(frozen=True, slots=True)
-class NameJob:
+class JobRef:
     """One job, to be read or forgotten."""
 
     job_id: str
 
 
-class NameJobSchema(RequestSchema):
+class JobRefSchema(RequestSchema):
     """Names one job."""
 
-    loads_into = NameJob
+    loads_into = JobRef
     job_id = JobId(required=True, metadata=IN_PATH)
 
 
@@ -146,7 +146,7 @@ class JobSchema(Schema):
     flow_pipeline_infos = fields.List(fields.Nested(PipelineInfoSchema), required=True)
 
 
-class OneJobSchema(AnswerSchema):
+class JobAnswerSchema(AnswerSchema):
     """One job."""
 
     job = fields.Nested(JobSchema, required=True)
@@ -166,7 +166,7 @@ class NamedPipeline(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class WholeJob:
+class JobView:
     """A job, and those of its pipelines that the caller may read, in the job's own order."""
 
     id: str
@@ -182,17 +182,17 @@ def dump_updated_pipelines(pipelines: Iterable[NamedPipeline]) -> dict[str, Any]
     return {"status": "OK", "updated_pipelines": items}
 
 
-def dump_job(job: WholeJob) -> dict[str, Any]:
-    """A OneJobSchema."""
+def dump_job(job: JobView) -> dict[str, Any]:
+    """A JobAnswerSchema."""
     return {"status": "OK", "job": _dump_job(job)}
 
 
-def dump_job_list(page: Page[WholeJob]) -> dict[str, Any]:
+def dump_job_list(page: Page[JobView]) -> dict[str, Any]:
     """A JobListSchema."""
     return dump_page("jobs", page, _dump_job)
 
 
-def _dump_job(job: WholeJob) -> dict[str, Any]:
+def _dump_job(job: JobView) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,

@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import orjson
 
 from service.errors import InvalidArgument
-from service.repositories.revisions import AsOf
+from service.repositories.revisions import ReadVersion
 
 Item = TypeVar("Item")
 
@@ -34,7 +34,7 @@ class Page(Generic[Item]):
 
     items: list[Item]
     next_page_token: str | None = None
-    as_of: AsOf | None = None
+    version: ReadVersion | None = None
     """The state that the list was read at, of one that may be kept."""
 
 
@@ -83,19 +83,19 @@ class Pages:
         rows: Sequence[Item],
         key: Callable[[Item], Sequence[Any]],
         size: int | None = None,
-        as_of: AsOf | None = None,
+        version: ReadVersion | None = None,
     ) -> Page[Item]:
         """A page out of rows of which one more than a page was asked for, if there were as many.
 
         Args:
             key: a row's sort key, of what JSON can hold.
             size: of the page; the request's own if None, and all rows where that is None too.
-            as_of: the state that the rows were read at, if the page may be kept.
+            version: the state that the rows were read at, if the page may be kept.
         """
         size = request.page_size if size is None else size
         if size is None or len(rows) <= size:
-            return Page([*rows], as_of=as_of)
-        return Page([*rows[:size]], self._token(request, key(rows[size - 1])), as_of)
+            return Page([*rows], version=version)
+        return Page([*rows[:size]], self._token(request, key(rows[size - 1])), version)
 
     def _token(self, request: PagedRequest, key: Sequence[Any]) -> str:
         raw = orjson.dumps([*key], default=str)

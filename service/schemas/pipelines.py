@@ -154,7 +154,7 @@ class PipelineSchema(PipelineItemSchema):
     updated_at = fields.AwareDateTime(required=True)
 
 
-class OnePipelineSchema(AnswerSchema):
+class PipelineAnswerSchema(AnswerSchema):
     """One pipeline."""
 
     pipeline = fields.Nested(PipelineSchema, required=True)
@@ -186,7 +186,7 @@ class AccessiblePipeline(NamedTuple):
     access: int
 
 
-class WholePipeline(NamedTuple):
+class PipelineView(NamedTuple):
     """All that is said of a pipeline."""
 
     id: UUID
@@ -202,8 +202,8 @@ def dump_pipeline_list(page: Page[AccessiblePipeline]) -> dict[str, Any]:
     return dump_page("pipelines", page, _dump_item)
 
 
-def dump_pipeline(pipeline: WholePipeline) -> dict[str, Any]:
-    """A OnePipelineSchema."""
+def dump_pipeline(pipeline: PipelineView) -> dict[str, Any]:
+    """A PipelineAnswerSchema."""
     whole = _dump_item(pipeline) | {
         "description": pipeline.description,
         "created_at": pipeline.created_at,
@@ -217,7 +217,7 @@ def dump_pipeline_jobs(page: Page[QueuedJob]) -> dict[str, Any]:
     return dump_page("jobs", page, _dump_queued)
 
 
-def _dump_item(pipeline: AccessiblePipeline | WholePipeline) -> dict[str, Any]:
+def _dump_item(pipeline: AccessiblePipeline | PipelineView) -> dict[str, Any]:
     return {
         "name": pipeline.name,
         "id": str(pipeline.id),

@@ -64,16 +64,16 @@ class CreateTokenSchema(RequestSchema):
 
 
 @dataclass(frozen=True, slots=True)
-class NameToken:
+class TokenRef:
     """One token, to be read or revoked."""
 
     token_id: UUID
 
 
-class NameTokenSchema(RequestSchema):
+class TokenRefSchema(RequestSchema):
     """Names one token by its id, which is no secret."""
 
-    loads_into = NameToken
+    loads_into = TokenRef
     token_id = StrictUUID(required=True, metadata=IN_PATH)
 
 
@@ -89,13 +89,13 @@ class TokenSchema(Schema):
     last_used_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
-class OneTokenSchema(AnswerSchema):
+class TokenAnswerSchema(AnswerSchema):
     """One token."""
 
     token = fields.Nested(TokenSchema, required=True)
 
 
-class NewTokenSchema(OneTokenSchema):
+class NewTokenSchema(TokenAnswerSchema):
     """A token just made, and its secret: nothing else ever holds it."""
 
     secret = fields.String(required=True, metadata={"description": "Shown here and nowhere again."})
@@ -116,7 +116,7 @@ class NewToken:
 
 
 def dump_token(token: Token) -> dict[str, Any]:
-    """A OneTokenSchema."""
+    """A TokenAnswerSchema."""
     return {"status": "OK", "token": _dump_token(token)}
 
 

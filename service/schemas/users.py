@@ -109,7 +109,7 @@ class UserSchema(Schema):
     created_at = fields.AwareDateTime()
 
 
-class OneUserSchema(AnswerSchema):
+class UserAnswerSchema(AnswerSchema):
     """One user."""
 
     user = fields.Nested(UserSchema, required=True)
@@ -128,14 +128,14 @@ class MeSchema(UserSchema):
     scopes = fields.List(fields.String(validate=validate.OneOf([*SCOPE_BITS])), required=True, allow_none=True)
 
 
-class OneMeSchema(AnswerSchema):
+class MeAnswerSchema(AnswerSchema):
     """The caller."""
 
     user = fields.Nested(MeSchema, required=True)
 
 
 @dataclass(frozen=True, slots=True)
-class SeenUser:
+class UserView:
     """A user, as whole as the caller may see them: every member may read the names, administrators the rest."""
 
     user: User
@@ -143,29 +143,29 @@ class SeenUser:
 
 
 @dataclass(frozen=True, slots=True)
-class Me(SeenUser):
+class Me(UserView):
     """The caller."""
 
     groups: list[str]
     scopes: int | None
 
 
-def dump_user(seen: SeenUser) -> dict[str, Any]:
-    """A OneUserSchema."""
+def dump_user(seen: UserView) -> dict[str, Any]:
+    """A UserAnswerSchema."""
     return {"status": "OK", "user": _dump_user(seen)}
 
 
-def dump_user_list(page: Page[SeenUser]) -> dict[str, Any]:
+def dump_user_list(page: Page[UserView]) -> dict[str, Any]:
     """A UserListSchema."""
     return dump_page("users", page, _dump_user)
 
 
 def dump_me(me: Me) -> dict[str, Any]:
-    """A OneMeSchema."""
+    """A MeAnswerSchema."""
     return {"status": "OK", "user": {**_dump_user(me), "groups": me.groups, "scopes": scope_names(me.scopes)}}
 
 
-def _dump_user(seen: SeenUser) -> dict[str, Any]:
+def _dump_user(seen: UserView) -> dict[str, Any]:
     if not seen.whole:
         return {"username": seen.user.username}
     user = seen.user

@@ -10,11 +10,11 @@ from collections.abc import Hashable, Sequence
 from typing import Final
 
 from service.errors import ServiceError
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets of durations."""
-SHARERS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
+BATCH_SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 """Upper bounds of the buckets of how many share one statement."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -61,14 +61,14 @@ class Requests:
         self.failures = Counter(pool_exhausted=0, overloaded=0)
         """By reason. One that alerts ask for is there from the start, so that its first increase is seen."""
 
-    def ended(self, method: str, route: str, observation: Observation, seconds: float) -> None:
+    def ended(self, method: str, route: str, record: RequestRecord, seconds: float) -> None:
         """Count a request that has come to its end; the route is one of ours, the method anything."""
-        durations = self.durations.get((method, route, observation.status))
+        durations = self.durations.get((method, route, record.status))
         if durations is None:
-            durations = self.durations[method if method in METHODS else OTHER, route, observation.status]
+            durations = self.durations[method if method in METHODS else OTHER, route, record.status]
         durations.observe(seconds)
-        if observation.reason is not None:
-            self.failures[observation.reason] += 1
+        if record.reason is not None:
+            self.failures[record.reason] += 1
 
     def refused(self, method: str, route: str, error: ServiceError) -> None:
         """Count a request that was refused before anything was done for it."""

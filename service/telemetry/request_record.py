@@ -9,7 +9,7 @@ from service.errors import Internal, ServiceError
 
 
 @dataclass(slots=True)
-class Observation:
+class RequestRecord:
     """One request, as far as it has come. Times are seconds."""
 
     request_id: str
@@ -29,9 +29,9 @@ class Observation:
     """Why it was not answered as asked, in a word: its label in metrics."""
     error: str | None = None
     """Why it failed, for operators: the caller was told less."""
-    fault: BaseException | None = None
+    unexpected_error: BaseException | None = None
     """An error that nobody foresaw."""
-    receiving: bool = False
+    reading_body: bool = False
     """Whether its body is being waited for."""
     database_seconds: float = 0.0
     """Spent on waiting for the database: for a connection, and for each statement."""
@@ -42,21 +42,21 @@ class Observation:
         """Note the failure that the caller is told of, and what caused it."""
         self.status, self.code, self.reason = error.status, error.code, error.reason or error.code.lower()
         if isinstance(error, Internal):
-            self.fault = cause
+            self.unexpected_error = cause
         elif cause.__cause__ is not None and error.status >= 500:
             self.error = f"{type(cause.__cause__).__name__}: {cause.__cause__}"
 
     def client_left(self) -> None:
         """Note that nobody was there to take the answer. 499 is nginx's custom; no answer ever carries it."""
-        self.status, self.code, self.fault, self.reason = 499, "CANCELLED", None, "client_left"
+        self.status, self.code, self.unexpected_error, self.reason = 499, "CANCELLED", None, "client_left"
 
 
-current_observation: ContextVar[Observation | None] = ContextVar("current_observation", default=None)
+current_record: ContextVar[RequestRecord | None] = ContextVar("current_record", default=None)
 """The request that the running task works for; None outside of requests."""
 
 
-def observed() -> Observation:
+def current_request() -> RequestRecord:
     """The same, within a request."""
-    observation = current_observation.get()
-    assert observation is not None  # noqa: S101 - the middleware has begun it
-    return observation
+    record = current_record.get()
+    assert record is not None  # noqa: S101 - the middleware has begun it
+    return record

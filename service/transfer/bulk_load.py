@@ -56,7 +56,7 @@ class _NotEmpty(Exception):
     """There are organizations."""
 
 
-async def set_aside(connection: "asyncpg.Connection[asyncpg.Record]") -> Sequence[SetAside]:
+async def defer_indexes(connection: "asyncpg.Connection[asyncpg.Record]") -> Sequence[SetAside]:
     """Drop foreign keys and indexes, if there is no organization yet; returns those dropped, in the order to make them.
 
     To be called first in a transaction: who holds no lock yet waits for others without being in their way. Tables that

@@ -15,10 +15,10 @@ from service.database.migrations import connect
 from service.database.pool import Connection
 from service.errors import StartupError
 from service.repositories import audit
-from service.transfer import bulk_load as set_aside
+from service.transfer import bulk_load as defer_indexes
 from service.transfer.bulk_load import SetAside
 from service.transfer.diagnosis import first_fault
-from service.transfer.merge import KNOW, MERGES, UNIQUE
+from service.transfer.merge import CREATE_PARENTS, MERGES, UNIQUE
 from service.transfer.records import BadRecord, parse_line
 from service.transfer.staging import analyze_staging, copy_rows, create_staging
 
@@ -54,9 +54,9 @@ async def import_records(dsn: str, lines: IO[bytes], progress: Callable[[int], N
     started = perf_counter()
     connection = await connect(dsn)
     try:
-        empty = await set_aside.nothing_there(connection)
+        empty = await defer_indexes.nothing_there(connection)
         async with connection.transaction():
-            dropped = await set_aside.set_aside(connection) if empty else ()
+            dropped = await defer_indexes.defer_indexes(connection) if empty else ()
             await connection.execute(
                 "SET LOCAL temp_buffers = '64MB'; SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '128MB'"
             )
@@ -108,7 +108,7 @@ def _parse(lines: IO[bytes], before: int) -> tuple[int, int, dict[str, list[str]
 async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequence[SetAside]) -> dict[str, int]:
     """Merge the staging tables into the real ones, with an audit row for each organization that this changed."""
     await analyze_staging(connection)
-    for statement in KNOW:
+    for statement in CREATE_PARENTS:
         await connection.execute(statement)
     written: dict[UUID, dict[str, int]] = defaultdict(dict)
     try:
@@ -120,7 +120,7 @@ async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequ
                 counted = f"WITH merged AS ({statement}) SELECT organization_id, count(*) FROM merged GROUP BY 1"
                 for organization_id, count in await connection.fetch(counted):
                     written[organization_id][table] = count
-            await set_aside.restore(connection, dropped)
+            await defer_indexes.restore(connection, dropped)
     except asyncpg.IntegrityConstraintViolationError as error:
         fault = await first_fault(connection)
         if fault is None:

@@ -33,7 +33,7 @@ _KNOWN: Final[Mapping[str, tuple[str, str, str]]] = {
     ),
 }
 
-KNOW: Final = tuple(
+CREATE_PARENTS: Final = tuple(
     statement
     for table, (in_file, in_database, named) in _KNOWN.items()
     for statement in (

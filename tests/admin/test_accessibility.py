@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from playwright.async_api import expect
 
-from service.permissions import EVERYTHING, EXECUTE, READ
+from service.permissions import EXECUTE, FULL_ACCESS, READ
 from tests.admin.browser import Desk, Visit
 from tests.api.calls import As
 from tests.conftest import Client
@@ -19,7 +19,7 @@ async def full(client: Client, world: World) -> Member:
     ada, bob = await world.user("ada", role="admin"), await world.user("bob")
     pipeline, other = await world.pipeline("Invoices"), await world.pipeline("Contracts")
     await world.grant(pipeline, await world.group(bob, name="reviewers"))
-    await world.grant(pipeline, bob, EVERYTHING)
+    await world.grant(pipeline, bob, FULL_ACCESS)
     await world.grant(pipeline, await world.user("former"), READ, PAST)
     await world.job(bob, pipeline, other, job_id="4711")
     await world.job(ada, job_id="4712")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from service.permissions import EVERYTHING, EXECUTE, MANAGE_PIPELINES, READ
+from service.permissions import EXECUTE, FULL_ACCESS, MANAGE_PIPELINES, READ
 from tests.admin.browser import Desk, Visit
 from tests.conftest import Client
 from tests.factories import World
@@ -77,7 +77,7 @@ async def test_a_member_without_anything_learns_what_comes_next(desk: Desk, worl
 async def test_who_manages_access_gives_only_what_they_hold(desk: Desk, world: World) -> None:
     bob, pipeline = await world.user("bob"), await world.pipeline("Invoices")
     await world.grant(pipeline, bob, READ | EXECUTE | MANAGE_PIPELINES)
-    await world.grant(pipeline, await world.user("chief"), EVERYTHING)
+    await world.grant(pipeline, await world.user("chief"), FULL_ACCESS)
     await world.grant(pipeline, await world.group(name="writers"), READ | 2)
     async with desk.visit(bob, f"/pipelines/{pipeline}") as visit:
         await expect(visit.row("chief").get_by_role("button")).to_have_count(0)

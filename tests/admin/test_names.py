@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from service.permissions import EVERYTHING
+from service.permissions import FULL_ACCESS
 from tests.admin.browser import Desk
 from tests.conftest import Client
 from tests.factories import World
@@ -23,7 +23,7 @@ HOSTILE = [
 async def test_a_hostile_pipeline_name(desk: Desk, client: Client, world: World, name: str) -> None:
     ada, bob = await world.user("ada", role="admin"), await world.user("bob")
     pipeline = await world.pipeline(name)
-    await world.grant(pipeline, bob, EVERYTHING)
+    await world.grant(pipeline, bob, FULL_ACCESS)
     await world.job(ada, pipeline, job_id="4711")
     async with desk.visit(ada, width=360) as visit:
         await expect(visit.page.get_by_role("rowheader")).to_have_text([name])

@@ -15,10 +15,10 @@ from service.app import create_app
 from service.database.pool import Database
 from service.health import Health
 from service.http.middleware import REQUESTS
-from service.http.server.listener import Site
+from service.http.server.listener import ListeningSite
 from service.http.server.runner import Runner
 from service.settings import Settings
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 from tests import contract
 from tests.conftest import Client
 from tests.factories import World, bearer
@@ -101,7 +101,7 @@ async def test_beyond_the_most_requests_it_refuses_at_once_and_then_serves_again
 
 
 async def test_what_is_refused_asks_nothing_of_the_database(
-    start: Start, world: World, observations: list[Observation]
+    start: Start, world: World, records: list[RequestRecord]
 ) -> None:
     ada = await world.user()
     client = await start(max_requests=1)
@@ -109,7 +109,7 @@ async def test_what_is_refused_asks_nothing_of_the_database(
 
     assert {(await client.get(LIST, headers=ada.headers)).status for _ in range(3)} == {503}
 
-    assert observations == []
+    assert records == []
 
 
 async def test_a_refusal_is_200_where_all_failures_of_the_documented_calls_are(start: Start, world: World) -> None:
@@ -170,7 +170,7 @@ async def _listening(settings: Settings, database: Database) -> AsyncIterator[St
             runner = Runner(app, 10, access_log=None)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await Site(runner, "127.0.0.1", 0, app[REQUESTS], most=other.get("max_requests", 1) + 3).start()
+            await ListeningSite(runner, "127.0.0.1", 0, app[REQUESTS], most=other.get("max_requests", 1) + 3).start()
             return app, *runner.addresses[0][:2]
 
         yield start

@@ -22,7 +22,7 @@ from service.repositories import pipelines
 from service.settings import Settings
 from service.telemetry.logs import configure_logs, flat
 from service.telemetry.metrics import Requests
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
 from tests.factories import World
 
@@ -69,7 +69,7 @@ async def test_an_answer_that_takes_too_long(
     hasty_client: Client, world: World, monkeypatch: pytest.MonkeyPatch, log: list[structlog.typing.EventDict]
 ) -> None:
     async def sleep(connection: object, *_: object) -> list[object]:
-        await connection.row("test", "SELECT pg_sleep(5)")  # type: ignore[attr-defined] # the service's Connection
+        await connection.fetch_row("test", "SELECT pg_sleep(5)")  # type: ignore[attr-defined] # the service's Connection
         return []
 
     monkeypatch.setattr(pipelines, "list_granted_each", sleep)
@@ -117,7 +117,7 @@ async def test_what_a_caller_may_execute_is_read_again_when_the_connection_is_lo
     await world.grant(pipeline_id, ada)
     job_id, list_granted_each, lost = await world.job(ada), pipelines.list_granted_each, [ConnectionResetError()]
 
-    async def lose_one(*arguments: Any) -> list[pipelines.Listing | None]:
+    async def lose_one(*arguments: Any) -> list[pipelines.PipelineList | None]:
         if lost:
             raise lost.pop()
         return await list_granted_each(*arguments)
@@ -153,8 +153,8 @@ async def test_a_line_that_can_not_be_written_takes_no_other_with_it(monkeypatch
     tried: list[str] = []
     faults: list[object] = []
 
-    def fail_once(_: object, observation: Observation, *__: object) -> None:
-        tried.append(observation.request_id)
+    def fail_once(_: object, record: RequestRecord, *__: object) -> None:
+        tried.append(record.request_id)
         if len(tried) == 1:
             raise ZeroDivisionError
 
@@ -163,7 +163,7 @@ async def test_a_line_that_can_not_be_written_takes_no_other_with_it(monkeypatch
     loop.set_exception_handler(lambda _, context: faults.append(context["exception"]))
     ended, request = middleware._Ended(Requests()), make_mocked_request("GET", LIST)
     for number in "123":
-        ended.note(request, Observation(number))
+        ended.note(request, RequestRecord(number))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     loop.set_exception_handler(None)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from service.authentication.bearer import Known
-from service.batching.cache import Kept, _key
+from service.batching.cache import RevisionCache, _key
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import Member, World
@@ -33,7 +33,7 @@ async def kept_and_anew(client: Client, member: Member) -> tuple[Any, Any]:
     return (kept.status, kept.body.get("pipelines")), (anew.status, anew.body.get("pipelines"))
 
 
-async def test_a_second_list_is_from_memory(client: Client, world: World, observations: list[Observation]) -> None:
+async def test_a_second_list_is_from_memory(client: Client, world: World, records: list[RequestRecord]) -> None:
     ada = await world.user()
     await world.grant(await world.pipeline(), ada)
     call = As.member(client, ada)
@@ -42,7 +42,7 @@ async def test_a_second_list_is_from_memory(client: Client, world: World, observ
     await call("GET", LIST, None, {"Cache-Control": "no-cache"})
     await call.get(LIST, name="x")
 
-    assert [observation.statements for observation in observations] == [2, 1, 1, 2, 2]
+    assert [record.statements for record in records] == [2, 1, 1, 2, 2]
     assert answers[0].body == answers[1].body == answers[2].body
     assert len({answer.headers["ETag"] for answer in answers}) == 1
 
@@ -62,14 +62,14 @@ async def test_each_change_is_seen_by_the_next_request(
 
 
 async def test_a_change_to_one_group_leaves_what_others_hold(
-    client: Client, stage: Stage, observations: list[Observation]
+    client: Client, stage: Stage, records: list[RequestRecord]
 ) -> None:
     call = As.member(client, stage.user)
     await call.get(LIST)
     await stage.world.grant(stage.user_pipeline, stage.group)
     await call.get(LIST)
 
-    assert observations[-1].statements == 1
+    assert records[-1].statements == 1
 
 
 async def test_expiry_needs_no_change(client: Client, world: World) -> None:
@@ -124,13 +124,13 @@ async def test_without_the_check_of_revisions_lists_are_stale(
     client: Client, replica: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: it shows that the test above can fail."""
-    find = Kept.find
+    find = RevisionCache.find
 
-    def without_check(self: Kept[Any], known: Known) -> Any:
+    def without_check(self: RevisionCache[Any], known: Known) -> Any:
         entry = self._entries.get(_key(known))
-        return find(self, known._replace(revisions=entry.as_of.revisions)) if entry else None
+        return find(self, known._replace(revisions=entry.version.revisions)) if entry else None
 
-    monkeypatch.setattr(Kept, "find", without_check)
+    monkeypatch.setattr(RevisionCache, "find", without_check)
 
     assert await stale_lists(client, replica, world, 100) > 0
 

@@ -228,12 +228,10 @@ async def what_it_is_for(world: World, route: Route) -> tuple[Member, str, dict[
 
 
 @every_route
-async def test_how_many_statements_a_call_takes(
-    client: Client, world: World, route: Route, observations: list[Any]
-) -> None:
+async def test_how_many_statements_a_call_takes(client: Client, world: World, route: Route, records: list[Any]) -> None:
     caller, path, body = await what_it_is_for(world, route)
 
     answer = await As.member(client, caller)(route.method, path, body)
 
     assert answer.code == "OK", answer.body
-    assert observations[-1].statements == STATEMENTS[route.method, route.path]
+    assert records[-1].statements == STATEMENTS[route.method, route.path]

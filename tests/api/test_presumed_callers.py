@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from service.repositories import jobs, tokens
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 from tests.api.test_update_job_pipelines import PATH, update
 from tests.conftest import Client
 from tests.factories import Member, World
@@ -41,13 +41,13 @@ async def _stage(world: World) -> Stage:
     ids=[*CHANGES, *CHANGES_OF_TOKENS],
 )
 async def test_each_change_counts_for_who_has_called_lately(
-    client: Client, replica: Client, stage: Stage, change: Change, observations: list[Observation]
+    client: Client, replica: Client, stage: Stage, change: Change, records: list[RequestRecord]
 ) -> None:
     asked = [(stage.user, stage.user_pipeline), (stage.member, stage.group_pipeline)]
     for user, pipeline in asked:
         await verdict(client, stage.world, user, pipeline)
         assert (await verdict(client, stage.world, user, pipeline))[0] == 200
-        assert observations[-1].statements == 1, "nobody was asked who calls"
+        assert records[-1].statements == 1, "nobody was asked who calls"
 
     await change(stage)
 

@@ -94,7 +94,7 @@ async def comes_true(condition: Callable[[], Awaitable[bool]]) -> bool:
 
 async def session(database: Database) -> dict[str, Any]:
     async with database.connection() as connection:
-        row = await connection.row("test", SESSION)
+        row = await connection.fetch_row("test", SESSION)
     assert row is not None
     return dict(row)
 

@@ -10,7 +10,7 @@ import pytest
 from service.batching.job_updates import JobUpdates
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import jobs
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
 from tests.factories import Member, World, bearer
 
@@ -341,7 +341,7 @@ async def test_update_that_changes_nothing_or_is_refused_leaves_no_row(client: C
 
 
 async def test_update_takes_one_statement_by_who_has_called_lately(
-    client: Client, world: World, observations: list[Observation]
+    client: Client, world: World, records: list[RequestRecord]
 ) -> None:
     owner, reviewer, outsider = [await world.user() for _ in range(3)]
     a, b, c = [await world.pipeline() for _ in range(3)]
@@ -357,7 +357,7 @@ async def test_update_takes_one_statement_by_who_has_called_lately(
     answers += [await code(client, owner, job, b, c)]
 
     assert answers == ["OK", "OK", "OK", "NOT_FOUND"]
-    taken = [observation.statements for observation in observations[-4:]]
+    taken = [record.statements for record in records[-4:]]
     assert taken[:3] == [1, 1, 1]
     assert taken[3] > 2, "what is refused is refused after a look at the job"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.authentication.bearer import RECENTLY, Authentication, Recent, token_digest
+from service.authentication.bearer import RECENT_SECONDS, Authentication, Recent, token_digest
 from service.database.pool import Connection, Database
 from service.errors import Unauthenticated, Unavailable
 from service.repositories import tokens
@@ -158,7 +158,7 @@ async def test_all_who_wait_may_leave(authentication: Authentication, held: Held
 async def test_who_has_called_lately_is_known_for_a_while(
     database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.authentication.bearer.MOST_RECENT", 2)
+    monkeypatch.setattr("service.authentication.bearer.MAX_RECENT", 2)
     authentication, recent = Authentication(database, 5), Recent()
     bearers = [f"Bearer {(await world.user()).token}" for _ in range(3)]
     for bearer in bearers:
@@ -167,5 +167,5 @@ async def test_who_has_called_lately_is_known_for_a_while(
     found = [recent.find(bearer) for bearer in bearers]
     assert [known is None for known in found] == [True, False, False]
 
-    monkeypatch.setattr("service.authentication.bearer.monotonic", lambda: monotonic() + RECENTLY)
+    monkeypatch.setattr("service.authentication.bearer.monotonic", lambda: monotonic() + RECENT_SECONDS)
     assert recent.find(bearers[2]) is None

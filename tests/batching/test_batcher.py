@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from service.batching.batcher import Together
+from service.batching.batcher import Batcher
 
 
 class Echo:
@@ -25,19 +25,19 @@ class Echo:
 
 async def test_a_batch_has_a_limit() -> None:
     echo = Echo()
-    together = Together(echo, most=2)
+    batcher = Batcher(echo, most=2)
 
-    assert await asyncio.gather(*map(together.ask, "abcde")) == [*"abcde"]
+    assert await asyncio.gather(*map(batcher.submit, "abcde")) == [*"abcde"]
     assert echo.batches == [["a", "b"], ["c", "d"], ["e"]]
 
 
 async def test_batches_become_equally_large() -> None:
     echo = Echo()
-    together = Together(echo, most=500)
-    asking = [asyncio.ensure_future(_ask_again_and_again(together, times=8))]
+    batcher = Batcher(echo, most=500)
+    asking = [asyncio.ensure_future(_ask_again_and_again(batcher, times=8))]
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # the first is being answered: the others will be those who wait
-    asking += [asyncio.ensure_future(_ask_again_and_again(together, times=8)) for _ in range(99)]
+    asking += [asyncio.ensure_future(_ask_again_and_again(batcher, times=8)) for _ in range(99)]
     await asyncio.gather(*asking)
 
     sizes = [len(batch) for batch in echo.batches]
@@ -45,24 +45,24 @@ async def test_batches_become_equally_large() -> None:
     assert all(abs(one - next_one) <= 1 for one, next_one in pairwise(sizes[2:8]))
 
 
-async def _ask_again_and_again(together: Together[str, str], times: int) -> None:
+async def _ask_again_and_again(batcher: Batcher[str, str], times: int) -> None:
     for _ in range(times):
-        await together.ask("a")
+        await batcher.submit("a")
 
 
 async def test_those_that_must_be_apart_go_in_turn() -> None:
     echo = Echo()
-    together = Together(echo, most=3, apart=lambda question: question[0])
+    batcher = Batcher(echo, most=3, conflict_key=lambda question: question[0])
 
-    await asyncio.gather(*map(together.ask, ["a1", "b1", "a2", "a3", "c1", "b2", "d1"]))
+    await asyncio.gather(*map(batcher.submit, ["a1", "b1", "a2", "a3", "c1", "b2", "d1"]))
 
     assert echo.batches == [["a1", "b1", "c1"], ["a2", "b2", "d1"], ["a3"]]
 
 
 async def test_a_failure_is_only_its_batchs() -> None:
     echo = Echo()
-    together = Together(echo, most=2)
-    asked = [together.ask(question) for question in ("a", "fail", "b")]
+    batcher = Batcher(echo, most=2)
+    asked = [batcher.submit(question) for question in ("a", "fail", "b")]
 
     assert await asked[2] == "b"
     for failed in asked[:2]:
@@ -72,8 +72,8 @@ async def test_a_failure_is_only_its_batchs() -> None:
 
 async def test_who_has_left_is_not_asked_for() -> None:
     echo = Echo()
-    together = Together(echo, most=5)
-    leaving, staying = together.ask("leaving"), together.ask("staying")
+    batcher = Batcher(echo, most=5)
+    leaving, staying = batcher.submit("leaving"), batcher.submit("staying")
     leaving.cancel()
 
     assert await staying == "staying"

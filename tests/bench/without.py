@@ -49,8 +49,8 @@ def _line() -> None:
             pass
 
     end = middleware._end
-    _replace(middleware, "_end", lambda request, observation, seconds, requests, _: end(
-        request, observation, seconds, requests, Silent()  # type: ignore[arg-type] # all that is asked of it
+    _replace(middleware, "_end", lambda request, record, seconds, requests, _: end(
+        request, record, seconds, requests, Silent()  # type: ignore[arg-type] # all that is asked of it
     ))  # fmt: skip
 
 

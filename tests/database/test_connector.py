@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from service.database import connector as connecting
-from service.database.connector import LONGEST_PAUSE, Connector, Host, NoServer, several_hosts
+from service.database.connector import LONGEST_PAUSE, Connector, Host, NoServer, list_hosts
 from service.database.migrations import migrate
 from service.database.pool import Connection, Database, open_database
 from service.doctor.checks import Deployment, examine
@@ -51,7 +51,7 @@ def _pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node
     ],
 )
 def test_hosts_of_an_address(address: str, hosts: list[Host]) -> None:
-    assert several_hosts(address) == hosts
+    assert list_hosts(address) == hosts
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch, settings: Setti
 
 async def _ask(database: Database, statement: str = "SELECT 1") -> object:
     async with database.connection() as connection:
-        row = await connection.row("test", statement)
+        row = await connection.fetch_row("test", statement)
         return row and row[0]
 
 
@@ -284,7 +284,7 @@ THERE = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)"
 
 
 async def _pid(connection: Connection) -> int:
-    row = await connection.row("test", "SELECT pg_backend_pid()")
+    row = await connection.fetch_row("test", "SELECT pg_backend_pid()")
     assert row
     return int(row[0])
 

@@ -14,7 +14,7 @@ import pytest
 
 import service
 from service.database.errors import ConnectionLost
-from service.database.pool import PEER_TIMEOUT, Database, HeldConnection, open_database
+from service.database.pool import PEER_TIMEOUT, Database, ReusedConnection, open_database
 from service.deadlines import Deadlines
 from service.embedded.cluster import DATABASE, SERVICE_ROLE
 from service.errors import Aborted, DeadlineExceeded, Unavailable
@@ -33,7 +33,7 @@ async def single(dsn: str, settings: Settings) -> AsyncIterator[Database]:
 
 async def value(database: Database, statement: str) -> object:
     async with database.connection() as connection:
-        row = await connection.row("test", statement)
+        row = await connection.fetch_row("test", statement)
         return row[0] if row else None
 
 
@@ -83,11 +83,11 @@ async def test_a_cancelled_unit_of_work_leaves_a_connection_that_works(single: D
 async def test_a_lost_connection_is_unavailable_and_the_next_works(single: Database, raw: Raw) -> None:
     async def lose_it() -> None:
         async with single.connection() as connection:
-            row = await connection.row("test", "SELECT pg_backend_pid()")
+            row = await connection.fetch_row("test", "SELECT pg_backend_pid()")
             assert row
             await raw.execute("SELECT pg_terminate_backend($1)", row[0])
             await asyncio.sleep(0.05)
-            await connection.row("test", "SELECT 1")
+            await connection.fetch_row("test", "SELECT 1")
 
     with pytest.raises(Unavailable):
         await lose_it()
@@ -126,25 +126,25 @@ class Flaky:
         return "done"
 
 
-CONFLICT = asyncpg.DeadlockDetectedError("deadlock detected")
-LOST = ConnectionLost("gone")
+RETRYABLE_ERRORS = asyncpg.DeadlockDetectedError("deadlock detected")
+CONNECTION_ERRORS = ConnectionLost("gone")
 
 
 async def test_a_held_connection_stays_until_it_is_given_back(single: Database) -> None:
-    held = HeldConnection(single)
+    held = ReusedConnection(single)
     for _ in range(2):
         async with held as connection:
             await connection.execute("test", "SELECT 1")
         assert single.pool_size().used == 1
 
-    await held.give_back()
-    await held.give_back()  # of nothing
+    await held.release()
+    await held.release()  # of nothing
 
     assert single.pool_size().used == 0
 
 
 async def test_a_held_connection_is_let_go_for_those_who_wait(single: Database) -> None:
-    held = HeldConnection(single)
+    held = ReusedConnection(single)
     async with held:
         waiting = asyncio.create_task(value(single, "SELECT 1"))
         await asyncio.sleep(0.05)
@@ -154,58 +154,58 @@ async def test_a_held_connection_is_let_go_for_those_who_wait(single: Database) 
 
 
 async def test_a_held_connection_does_not_outlast_those_that_expire(database: Database) -> None:
-    held = HeldConnection(database)
+    held = ReusedConnection(database)
     async with held as connection:
-        before = await connection.row("test", "SELECT pg_backend_pid()")
+        before = await connection.fetch_row("test", "SELECT pg_backend_pid()")
     await database.expire()
     async with held as connection:
-        after = await connection.row("test", "SELECT pg_backend_pid()")
-    await held.give_back()
+        after = await connection.fetch_row("test", "SELECT pg_backend_pid()")
+    await held.release()
 
     assert before != after
 
 
 async def test_a_held_connection_that_the_server_ended_is_followed_by_another(single: Database, raw: Raw) -> None:
-    held = HeldConnection(single)
+    held = ReusedConnection(single)
     async with held as connection:
-        row = await connection.row("test", "SELECT pg_backend_pid()")
+        row = await connection.fetch_row("test", "SELECT pg_backend_pid()")
     assert row is not None
     await raw.execute("SELECT pg_terminate_backend($1)", row[0])
     await asyncio.sleep(0.1)
 
     async with held as connection:
-        assert await connection.row("test", "SELECT 1")
-    await held.give_back()
+        assert await connection.fetch_row("test", "SELECT 1")
+    await held.release()
 
 
 async def test_a_held_connection_that_fails_is_followed_by_another(single: Database) -> None:
-    held = HeldConnection(single)
+    held = ReusedConnection(single)
     with pytest.raises(DeadlineExceeded):
         async with held as connection:
             await connection.execute("test", "SELECT pg_sleep(5)")
 
     async with held as connection:
-        row = await connection.row("test", "SELECT 1")
-    await held.give_back()
+        row = await connection.fetch_row("test", "SELECT 1")
+    await held.release()
     assert row is not None
     assert row[0] == 1
 
 
 async def test_run_decides_again_after_a_conflict(single: Database) -> None:
-    assert await single.run(Flaky(CONFLICT, CONFLICT), only_reads=False) == "done"
+    assert await single.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False) == "done"
 
 
 async def test_run_gives_up_when_conflicts_keep_coming(single: Database) -> None:
     with pytest.raises(Aborted):
-        await single.run(Flaky(CONFLICT, CONFLICT, CONFLICT), only_reads=False)
+        await single.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False)
 
 
 async def test_run_reads_again_over_another_connection(single: Database) -> None:
-    assert await single.run(Flaky(LOST, LOST), only_reads=True) == "done"
+    assert await single.run(Flaky(CONNECTION_ERRORS, CONNECTION_ERRORS), only_reads=True) == "done"
 
 
 async def test_run_never_writes_twice(single: Database) -> None:
-    operation = Flaky(LOST)
+    operation = Flaky(CONNECTION_ERRORS)
     with pytest.raises(Unavailable):
         await single.run(operation, only_reads=False)
 
@@ -225,10 +225,10 @@ async def test_a_real_deadlock_is_decided_again(database: Database, raw: Raw) ->
             nonlocal attempts
             attempts += 1
             async with database.transaction() as connection:
-                await connection.row("test", lock, first)
+                await connection.fetch_row("test", lock, first)
                 if attempts == 1:
                     await first_locks.wait()
-                await connection.row("test", lock, second)
+                await connection.fetch_row("test", lock, second)
             return "done"
 
         return await database.run(operation, only_reads=False)

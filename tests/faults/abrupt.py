@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from service.__main__ import main
-from service.http.server.listener import Site
+from service.http.server.listener import ListeningSite
 from service.http.server.runner import Runner
 
 MODULE: Final = "tests.faults.abrupt"
@@ -19,5 +19,5 @@ def end_nothing(_: Runner) -> None:
 if __name__ == "__main__":
     setattr(Runner, "end_connections", end_nothing)  # noqa: B010 - of the type that they really have
     setattr(Runner, "cleanup", web.AppRunner.cleanup)  # noqa: B010
-    setattr(Site, "stop", web.BaseSite.stop)  # noqa: B010
+    setattr(ListeningSite, "stop", web.BaseSite.stop)  # noqa: B010
     main()

@@ -28,7 +28,7 @@ async def find_and_more(
     """pipelines.find, which goes on when it has found one."""
     found = await find(connection, organization_id, user_id, pipeline_id)
     if found is not None and os.environ["MORE"] == "statement":
-        await connection.rows("more", "SELECT 1")
+        await connection.fetch("more", "SELECT 1")
     elif found is not None:
         until = time.perf_counter() + MOMENT
         while time.perf_counter() < until:

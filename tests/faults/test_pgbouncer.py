@@ -60,4 +60,4 @@ async def test_a_role_s_limit_ends_a_statement_through_a_pooler(
         async with open_database(pooled, settings) as opened:
             with pytest.raises(DeadlineExceeded):
                 async with opened.connection() as connection:
-                    await connection.rows("test", "SELECT pg_sleep(1)")
+                    await connection.fetch("test", "SELECT pg_sleep(1)")

@@ -10,7 +10,7 @@ from service.__main__ import main
 from service.errors import Internal, ServiceError
 from service.http import middleware
 from service.http.server import connection as protocol
-from service.telemetry.request_record import Observation
+from service.telemetry.request_record import RequestRecord
 
 MODULE: Final = "tests.faults.unguarded"
 """To be run in the place of `service`."""
@@ -20,11 +20,11 @@ as_service_error = middleware.as_service_error
 end = middleware._end
 
 
-def _told(exception: Exception, observation: Observation) -> ServiceError:
+def _told(exception: Exception, record: RequestRecord) -> ServiceError:
     """as_service_error, which takes a body that is no JSON for a fault of the service's own, and tells of it."""
     if isinstance(exception.__cause__, ValueError):
         return Internal(f"Traceback (most recent call last): {exception.__cause__!r}")
-    return as_service_error(exception, observation)
+    return as_service_error(exception, record)
 
 
 def _logged(request: web.Request, *others: Any) -> None:

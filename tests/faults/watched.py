@@ -18,7 +18,7 @@ from aiohttp import web
 from service import process as server
 from service.__main__ import main
 from service.database.pool import Connection, Database
-from service.health import operations_app
+from service.health import probes_app
 from service.http.endpoint import json_response
 from service.http.server.runner import Runner
 
@@ -56,7 +56,7 @@ async def naive_connection(self: Database) -> AsyncIterator[Connection]:
 
 
 if __name__ == "__main__":
-    setattr(server, "operations_app", watched(operations_app))  # noqa: B010 - as the module has it for itself
+    setattr(server, "probes_app", watched(probes_app))  # noqa: B010 - as the module has it for itself
     if os.environ.get("LEAKING"):
         setattr(Database, "connection", naive_connection)  # noqa: B010 - as above
         setattr(server, "Runner", partial(Runner, handler_cancellation=True))  # noqa: B010 - as above

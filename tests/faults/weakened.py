@@ -44,8 +44,8 @@ def _without_pacing() -> None:
 
 def _without_meaning() -> None:
     for module in (database, database_errors):
-        _replace(module, "LOST", (asyncio.InvalidStateError,))
-        _replace(module, "REFUSED", ())
+        _replace(module, "CONNECTION_ERRORS", (asyncio.InvalidStateError,))
+        _replace(module, "NOT_READY_ERRORS", ())
 
 
 def _replace(owner: object, name: str, value: object) -> None:

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 Access = frozenset[str]
 
-EVERYTHING: Final = frozenset({"read", "write", "execute", "delete", "manage_pipelines", "manager"})
+FULL_ACCESS: Final = frozenset({"read", "write", "execute", "delete", "manage_pipelines", "manager"})
 ACCESSES: Final = (
     frozenset({"read"}),
     frozenset({"read", "execute"}),
     frozenset({"read", "execute"}),
     frozenset({"read", "write"}),
     frozenset({"read", "execute", "write", "delete"}),
-    EVERYTHING,
+    FULL_ACCESS,
 )
 NEW: Final = "new"
 """In the place of the id that a pipeline will be given."""
@@ -50,11 +50,11 @@ class State:
 
     def access(self, pipeline: str) -> Access:
         if self.role != "member":
-            return EVERYTHING
+            return FULL_ACCESS
         granted = self.to_user.get(pipeline, frozenset())
         if self.joined:
             granted |= self.to_group.get(pipeline, frozenset())
-        return EVERYTHING if "manager" in granted else granted
+        return FULL_ACCESS if "manager" in granted else granted
 
     def listed(self) -> Listed | None:
         """What the user's list must be; None: 401."""

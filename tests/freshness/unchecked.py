@@ -4,15 +4,15 @@ from typing import Any, Final
 
 from service.__main__ import main
 from service.authentication.bearer import Known
-from service.batching.cache import Kept, _key
+from service.batching.cache import RevisionCache, _key
 from service.repositories import jobs, tokens
 
 MODULE: Final = "tests.freshness.unchecked"
 """To be run in the place of `service`."""
 
 
-def find_unchecked(self: Kept[Any], known: Known) -> Any:
-    """Kept.find without its comparisons."""
+def find_unchecked(self: RevisionCache[Any], known: Known) -> Any:
+    """RevisionCache.find without its comparisons."""
     entry = self._entries.get(_key(known))
     if entry is None:
         self.absent += 1
@@ -25,5 +25,5 @@ UNPROVED: Final = jobs.UPDATE_EACH.replace(tokens.ACTIVE, "true").replace("f.rev
 
 if __name__ == "__main__":
     jobs.UPDATE_EACH = UNPROVED  # type: ignore[misc]
-    setattr(Kept, "find", find_unchecked)  # noqa: B010 - of the type that it really has
+    setattr(RevisionCache, "find", find_unchecked)  # noqa: B010 - of the type that it really has
     main()

@@ -76,7 +76,7 @@ def test_callers_do_not_feel_each_other(rate: float, burst: int, calls: list[tup
 
 
 def test_it_remembers_only_so_many_and_the_most_recent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "MOST_CALLERS", 100)
+    monkeypatch.setattr(rate_limit, "MAX_CALLERS", 100)
     limit = RateLimit(1, burst=1)
 
     for number in range(1000):

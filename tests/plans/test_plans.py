@@ -18,7 +18,7 @@ import pytest
 
 from service.authentication.bearer import Authentication, Known
 from service.batching.job_updates import JobUpdates
-from service.batching.pipeline_lists import Listings
+from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Connection, Database, open_database
 from service.embedded.cluster import embedded_postgres
 from service.repositories import jobs, pipelines, tokens
@@ -53,13 +53,13 @@ class Recorder(Connection):
         super().__init__(raw)
         self.sent: list[Statement] = []
 
-    async def rows(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
+    async def fetch(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
         self.sent.append(Statement(name, statement, arguments))
-        return await super().rows(name, statement, *arguments)
+        return await super().fetch(name, statement, *arguments)
 
-    async def row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
+    async def fetch_row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
         self.sent.append(Statement(name, statement, arguments))
-        return await super().row(name, statement, *arguments)
+        return await super().fetch_row(name, statement, *arguments)
 
     async def execute(self, name: str, statement: str, *arguments: object) -> None:
         self.sent.append(Statement(name, statement, arguments))
@@ -80,7 +80,7 @@ class OneConnection(Database):
         await self._turn.acquire()
         return self._recorder._raw
 
-    async def give_back(self, raw: Any, error: BaseException | None) -> None:
+    async def release(self, raw: Any, error: BaseException | None) -> None:
         self._turn.release()
 
     async def run(self, operation: Callable[[], Awaitable[Any]], *, only_reads: bool) -> Any:
@@ -164,7 +164,7 @@ async def list_all(filled: Filled, recorder: Recorder, _: Settings) -> None:
     listing = await pipelines.list_all(recorder, organization_id, await filled.administrator())
 
     assert len(listing.pipelines) >= 500
-    assert len(listing.as_of.revisions) > 1
+    assert len(listing.version.revisions) > 1
 
 
 async def list_all_page(filled: Filled, recorder: Recorder, _: Settings) -> None:
@@ -181,7 +181,7 @@ def actor_of(known: Known) -> Actor:
 
 async def update_each(filled: Filled, recorder: Recorder, settings: Settings) -> None:
     database = OneConnection(recorder)
-    updates = JobUpdates(database, Listings(database))
+    updates = JobUpdates(database, PipelineListBatcher(database))
     callers = [(target, await filled.known(settings, target)) for target in filled.targets[:12]]
 
     made = await asyncio.gather(

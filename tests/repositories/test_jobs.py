@@ -56,7 +56,7 @@ async def test_a_page_is_the_same_whether_it_is_looked_up_or_walked_to(
     ]
     ids = [await world.job(owner, *where) for owner, where in made]
     visible = [ids[5], ids[3], ids[1], ids[0]]
-    monkeypatch.setattr(jobs, "FEW", few)
+    monkeypatch.setattr(jobs, "SORT_LIMIT", few)
 
     async def page(**other: Any) -> list[str]:
         options = {"everything": False, "pipeline_id": None, "owner_id": None, "after": None, "limit": 10, **other}

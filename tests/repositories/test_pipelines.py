@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 
 from service.authentication.bearer import Caller
-from service.batching.pipeline_lists import Listings
+from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Database
-from service.permissions import EVERYTHING, READ, Role
+from service.permissions import FULL_ACCESS, READ, Role
 from service.repositories import pipelines
-from service.repositories.revisions import AsOf
+from service.repositories.revisions import ReadVersion
 from tests.factories import Member, World
 
 
@@ -42,7 +42,7 @@ async def random_world(world: World, seed: int) -> tuple[Truth, list[Member], li
     grantees: list[Member | UUID] = [*users, *truth.groups]
     for to in grantees:
         for pipeline in chance.sample(ids, chance.randint(0, 4)):
-            access, expiry = chance.randint(1, EVERYTHING), chance.choice([None, -1, 1])
+            access, expiry = chance.randint(1, FULL_ACCESS), chance.choice([None, -1, 1])
             await world.grant(pipeline, to, access, now + timedelta(hours=expiry) if expiry else None)
             truth.grants.append((to.id if isinstance(to, Member) else to, pipeline, access, expiry == -1))
     return truth, users, ids
@@ -77,7 +77,7 @@ async def test_who_is_gone_is_granted_nothing(database: Database, world: World) 
         gone, there = await pipelines.list_granted_each(connection, [(world.id, UUID(int=1)), (world.id, user.id)])
         alone = await pipelines.list_granted(connection, world.id, UUID(int=1))
 
-    assert gone == alone == pipelines.Listing([], AsOf((), None))
+    assert gone == alone == pipelines.PipelineList([], ReadVersion((), None))
     assert there
     assert [row.id for row in there.pipelines] == [pipeline]
 
@@ -90,14 +90,16 @@ async def test_who_was_granted_too_much_is_not_read_together_with_others(
     for pipeline in ids:
         await world.grant(pipeline, many)
     await world.grant(ids[0], few)
-    limited = pipelines.LIST_GRANTED_EACH.replace(f"<= {pipelines.MANY}", "<= 2").replace(
-        f"LIMIT {pipelines.MANY + 1}", "LIMIT 3"
+    limited = pipelines.LIST_GRANTED_EACH.replace(f"<= {pipelines.MAX_BATCHED_GRANTS}", "<= 2").replace(
+        f"LIMIT {pipelines.MAX_BATCHED_GRANTS + 1}", "LIMIT 3"
     )
     monkeypatch.setattr(pipelines, "LIST_GRANTED_EACH", limited)
 
     async with database.connection() as connection:
         of_few, of_many = await pipelines.list_granted_each(connection, [(world.id, few.id), (world.id, many.id)])
-    alone = await Listings(database).granted_to(Caller(Role.MEMBER, None, world.id, many.id, "many", many.id))
+    alone = await PipelineListBatcher(database).granted_to(
+        Caller(Role.MEMBER, None, world.id, many.id, "many", many.id)
+    )
 
     assert of_few
     assert [row.id for row in of_few.pipelines] == ids[:1]

@@ -100,7 +100,7 @@ def _parameters(route: Route, plugin: MarshmallowPlugin) -> list[dict[str, Any]]
         found.append({"name": field.data_key or name, "in": place, "required": place == "path", "schema": schema})
     if route.only_reads:
         found.append(_header("If-None-Match", "A tag: 304 if the answer is still that."))
-    elif route.matches:
+    elif route.etag_of:
         found.append(_header("If-Match", "A tag: 412 if what is to be changed is no longer that."))
     return found
 

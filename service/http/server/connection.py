@@ -27,19 +27,19 @@ UNREAD_TIMEOUT: Final = 30.0
 """Seconds that a client may take none of an answer."""
 
 
-def understood(
+def reject_unsupported(
     handler: Callable[[BaseRequest], Awaitable[web.StreamResponse]],
 ) -> Callable[[BaseRequest], Awaitable[web.StreamResponse]]:
     """The application's handler, for what is in a version of HTTP that is spoken here, and expects nothing special."""
 
     def handle(request: BaseRequest) -> Awaitable[web.StreamResponse]:
         """No coroutine, as each request would pay for it."""
-        if request.version in _SPOKEN and hdrs.EXPECT not in request.headers:
+        if request.version in SUPPORTED_VERSIONS and hdrs.EXPECT not in request.headers:
             return handler(request)
-        return look_twice(request)
+        return checked(request)
 
-    async def look_twice(request: BaseRequest) -> web.StreamResponse:
-        if request.version not in _SPOKEN:
+    async def checked(request: BaseRequest) -> web.StreamResponse:
+        if request.version not in SUPPORTED_VERSIONS:
             return request.protocol.handle_error(request, 400)
         try:
             return await handler(request)
@@ -49,7 +49,7 @@ def understood(
     return handle
 
 
-_SPOKEN: Final = (HttpVersion11, HttpVersion10)
+SUPPORTED_VERSIONS: Final = (HttpVersion11, HttpVersion10)
 
 
 class Server(web.Server):
@@ -75,7 +75,7 @@ class Server(web.Server):
 
         self.request_factory = make_last
         for connection in self.connections:
-            connection._request_factory = make_last  # noqa: SLF001 - of a subclass of ours
+            connection._request_factory = make_last
 
 
 class _Protocol(RequestHandler):

@@ -16,15 +16,15 @@ from service.telemetry.metrics import Requests
 
 BACKLOG: Final = 4096
 """Connections that the kernel keeps until they are accepted; by default, Linux allows no more."""
-MOST_AT_ONCE: Final = 32
+ACCEPTS_PER_TURN: Final = 32
 """Connections accepted before the loop goes on with everything else."""
-FILES_FOR_OTHERS: Final = 600
+RESERVED_FILES: Final = 600
 """Of those the process may open: for connections to the database, of which there may be 500, probes and the rest."""
 PAUSE: Final = 0.1
 """Seconds until it is tried again to accept, when the system has no room for another connection."""
 
 
-class Site(web.BaseSite):
+class ListeningSite(web.BaseSite):
     """Where one application listens: every address of a host, and a port."""
 
     __slots__ = ("_host", "_most", "_port", "_requests")
@@ -53,7 +53,7 @@ class Site(web.BaseSite):
         assert server is not None  # noqa: S101 - the base class requires it
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        listener = _Listener(server, self._requests, self._most)
+        listener = Acceptor(server, self._requests, self._most)
         self._server = listener  # type: ignore[assignment] # of a server, the base class wants but these
         try:
             for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
@@ -68,14 +68,14 @@ class Site(web.BaseSite):
         To close the socket alone would reset them, request and all.
         """
         listener = self._server
-        if isinstance(listener, _Listener):
+        if isinstance(listener, Acceptor):
             listener.accept_all()
         await super().stop()
-        if isinstance(listener, _Listener):
-            await listener.settle()
+        if isinstance(listener, Acceptor):
+            await listener.wait_opened()
 
 
-class _Listener:
+class Acceptor:
     """Listening sockets."""
 
     def __init__(self, server: web.Server, requests: Requests | None, most: int) -> None:
@@ -99,7 +99,7 @@ class _Listener:
             while self._accept(listening):
                 pass
 
-    async def settle(self) -> None:
+    async def wait_opened(self) -> None:
         """Wait until what has been accepted has become connections."""
         await asyncio.gather(*self._opening)
 
@@ -112,7 +112,7 @@ class _Listener:
 
     def _accept(self, listening: socket.socket) -> bool:
         """Accept some; whether there may be more."""
-        for _ in range(MOST_AT_ONCE):
+        for _ in range(ACCEPTS_PER_TURN):
             try:
                 connection, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -143,10 +143,10 @@ class _Listener:
             connection.close()
 
 
-def most_connections() -> int:
+def max_connections() -> int:
     """How many connections this process can have, once it has asked for as many open files as it may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS names a limit that it does not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
-    return 1_000_000 if soft == resource.RLIM_INFINITY else max(100, soft - FILES_FOR_OTHERS)
+    return 1_000_000 if soft == resource.RLIM_INFINITY else max(100, soft - RESERVED_FILES)

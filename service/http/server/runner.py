@@ -7,7 +7,7 @@ from aiohttp import web
 
 from service.http.admission import DOOR
 from service.http.middleware import REQUESTS
-from service.http.server.connection import Server, understood
+from service.http.server.connection import Server, reject_unsupported
 
 FIRST_REQUEST: Final = 0.5
 """Seconds that the end waits for the first request of connections that were made just before it."""
@@ -23,7 +23,7 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> Server:
         made = await super()._make_server()
-        server = Server(understood(made.request_handler), request_factory=made.request_factory, **made._kwargs)  # noqa: SLF001 - aiohttp has no public way
+        server = Server(reject_unsupported(made.request_handler), request_factory=made.request_factory, **made._kwargs)
         server.requests, server.door = self.app.get(REQUESTS), self.app.get(DOOR)
         server.head_timeout = self._head_timeout
         return server
@@ -49,6 +49,6 @@ class Runner(web.AppRunner):
         loop = asyncio.get_running_loop()
         begun = loop.time()
         until = begun + min(FIRST_REQUEST, self._shutdown_timeout)
-        while loop.time() < until and any(not connection._request_count for connection in server.connections):  # noqa: ASYNC110, SLF001 - aiohttp has no public way
+        while loop.time() < until and any(not connection._request_count for connection in server.connections):  # noqa: ASYNC110 - aiohttp has no public way
             await asyncio.sleep(0.01)
         self._shutdown_timeout -= loop.time() - begun

@@ -9,14 +9,14 @@ from functools import partial
 import pytest
 from aiohttp import web
 
-from service.http.server.listener import Site
+from service.http.server.listener import ListeningSite
 from service.http.server.runner import Runner
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 Listen = Callable[[web.BaseRunner, str, int], web.BaseSite]
 
-OURS = (partial(Runner, head_timeout=5.0), partial(Site, requests=None, most=100))
+OURS = (partial(Runner, head_timeout=5.0), partial(ListeningSite, requests=None, most=100))
 
 
 @asynccontextmanager
