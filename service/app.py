@@ -1,56 +1,87 @@
-"""The only place where the parts meet."""
+"""The composition root: which parts the application has, and which of them are given to which."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
 from service.admin.serving import add_admin_page
 from service.authentication.last_use import TokenUse
+from service.batching.batcher import Batcher
 from service.database.pool import Database
-from service.health import HEALTH, HEALTHZ, Health, healthz
-from service.http.admission import DOOR, Door, LimitedDoor
-from service.http.endpoint import Endpoints
-from service.http.middleware import REQUESTS, observe_requests
+from service.health import Health
+from service.http.admission import AdmissionController
+from service.http.endpoint import Endpoint
+from service.http.middleware import observe_requests
 from service.http.openapi.page import add_documentation
+from service.http.probes import HEALTHZ, healthz
+from service.http.rate_limit import RateLimiter
+from service.http.request_log import RequestLog
+from service.http.responses import Failures
 from service.http.routes import ROUTES
+from service.operations.dispatcher import Dispatcher
 from service.settings import Settings
-from service.telemetry.metrics import Requests
+from service.telemetry.metrics import RequestMetrics
 
-DATABASE = web.AppKey("database", Database)
-ENDPOINTS = web.AppKey("endpoints", Endpoints)
-TOKEN_USE = web.AppKey("token_use", TokenUse)
+if TYPE_CHECKING:
+    from service.tracing import Tracing
+
+METRICS: Final = web.AppKey("metrics", RequestMetrics)
+ADMISSION: Final = web.AppKey("admission", AdmissionController)
+DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
+TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
 
 RESERVED: Final = {"job_id": "pipelines", "username": "me"}
-"""What stands in the place of a parameter, but is an address of its own, by the parameter."""
+"""By parameter, the word that stands in its place, but is an address of its own."""
 
 
-def create_app(settings: Settings, database: Database, health: Health) -> web.Application:
-    """The public application."""
-    requests = Requests()
-    door = LimitedDoor(settings, requests) if settings.rate_limit else Door(settings, requests)
-    middlewares = [door.admit, observe_requests(settings, requests)]
-    app = web.Application(middlewares=middlewares, client_max_size=settings.max_body_bytes)
-    app[REQUESTS] = requests
-    app[DOOR] = door
-    app[DATABASE] = database
-    app[HEALTH] = health
-    app[TOKEN_USE] = TokenUse(database)
-    endpoints = app[ENDPOINTS] = Endpoints(database, app[TOKEN_USE], settings)
-    app.cleanup_ctx.append(_note_token_use)
-    app.router.add_get(HEALTHZ, healthz)
+def create_app(
+    settings: Settings,
+    database: Database,
+    health: Health,
+    tracing: "Tracing | None" = None,
+    request_log: Callable[[RequestMetrics], RequestLog] = RequestLog,
+) -> web.Application:
+    """Put the public application together.
+
+    Args:
+        settings: of the process.
+        database: behind a pool of its own.
+        health: for /healthz.
+        tracing: makes spans; None: there are none.
+        request_log: counts and logs requests.
+    """
+    metrics = RequestMetrics()
+    failures = Failures([(row.method, row.path) for row in ROUTES if row.vendor_v1 and settings.v1_errors_as_200])
+    limiter = RateLimiter(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
+    admission = AdmissionController(settings.max_requests, metrics, failures, limiter)
+    observe = observe_requests(settings.request_timeout, metrics, request_log(metrics), failures)
+    around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]
+    app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
+    app[METRICS], app[ADMISSION] = metrics, admission
+    token_use = app[TOKEN_USE] = TokenUse(database)
+    batcher_type = tracing.batcher_type if tracing else Batcher
+    app[DISPATCHER] = Dispatcher(database, token_use, settings, batcher_type)
+    app.cleanup_ctx.append(_write_token_use)
+    app.router.add_get(HEALTHZ, healthz(health))
     add_documentation(app)
     add_admin_page(app)
+    _add_routes(app)
+    return app
+
+
+def _add_routes(app: web.Application) -> None:
+    """Add the method table's rows."""
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
+        handle = Endpoint(route, app[DISPATCHER]).handle
         if route.method == "GET":
-            app.router.add_get(path, endpoints.of(route))  # and HEAD with it
+            app.router.add_get(path, handle)  # and HEAD with it
         else:
-            app.router.add_route(route.method, path, endpoints.of(route))
-    return app
+            app.router.add_route(route.method, path, handle)
 
 
 def _pattern(parameter: re.Match[str]) -> str:
@@ -58,7 +89,8 @@ def _pattern(parameter: re.Match[str]) -> str:
     return f"{{{name}:(?!{RESERVED[name]}$)[^/]+}}" if name in RESERVED else f"{{{name}}}"
 
 
-async def _note_token_use(app: web.Application) -> AsyncIterator[None]:
+async def _write_token_use(app: web.Application) -> AsyncIterator[None]:
+    """Write when tokens were used, for as long as the application runs, and once more at its end."""
     writing = asyncio.create_task(app[TOKEN_USE].write_forever())
     yield
     writing.cancel()

@@ -1,18 +1,17 @@
-"""The one place where a failure becomes a code, an HTTP status and a body.
+"""Failures that a caller is told of, by the codes of google.rpc.Code; no transport stands in them.
 
-Codes are those of google.rpc.Code, and their HTTP statuses those of the canonical gRPC-to-HTTP map, as gRPC gateways
-use it. An operation raises one of the classes below and knows nothing of HTTP; whatever else it raises is INTERNAL,
-answered with a fixed sentence, its cause only in the log.
+An operation raises one of the classes below. Whatever else it raises is INTERNAL: answered with a fixed sentence, its
+cause only in the log. Each transport says in its own place how it tells a failure: HTTP in http/responses.py.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 Details = Mapping[str, Sequence[str]]
 
 
 class StartupError(Exception):
-    """The process can't start or go on: one sentence for the person at the terminal, with the way out."""
+    """What keeps a process from starting or going on: one sentence for an operator, with the way out."""
 
 
 class ServiceError(Exception):
@@ -20,147 +19,122 @@ class ServiceError(Exception):
 
     Attributes:
         code: the name of the google.rpc.Code.
-        status: the HTTP status of the answer.
+        service_fault: True if the service is to blame, so that the cause belongs into its log.
         message: what went wrong, for a person.
         details: for invalid fields, the reasons by field name.
-        headers: what the answer carries beside the body.
         reason: for operators, where one code has several causes: a label of metrics, so one of a few constants.
+        retry_after: seconds until the same request may succeed; None if that is not known, or never.
+        scope: the one that the caller's token lacks, if only that stands in the way.
     """
 
     code: ClassVar[str] = "INTERNAL"
-    status: ClassVar[int] = 500
+    service_fault: ClassVar[bool] = False
     reason: str | None = None
+    retry_after: int | None = None
+    scope: str | None = None
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        details: Details | None = None,
-        headers: Mapping[str, str] | None = None,
-        reason: str | None = None,
-    ) -> None:
+    def __init__(self, message: str, *, details: Details | None = None, reason: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
-        self.headers = dict(headers or {})
         self.reason = reason or self.reason
 
-    def body(self, request_id: str) -> dict[str, Any]:
-        """The answer's body, of the same shape for every failure."""
-        body = {"status": "ERROR", "msg": self.message, "code": self.code, "request_id": request_id}
-        return body | {"details": self.details} if self.details else body
+    @property
+    def label(self) -> str:
+        """The cause as metrics count it: the reason, or the code in lower case where a code has just one."""
+        return self.reason or self.code.lower()
 
 
 class InvalidArgument(ServiceError):
-    """The request itself is wrong, whatever the state."""
+    """A request that is wrong in itself, whatever the state."""
 
-    code, status = "INVALID_ARGUMENT", 400
+    code = "INVALID_ARGUMENT"
 
 
 class FailedPrecondition(ServiceError):
-    """The request is right, but the state does not allow it."""
+    """A request that is right, but that the state does not allow."""
 
-    code, status = "FAILED_PRECONDITION", 400
+    code = "FAILED_PRECONDITION"
+
+
+class PreconditionFailed(ServiceError):
+    """A condition of the caller's own that does not hold: what is to be changed is not what they have seen."""
+
+    code, reason = "FAILED_PRECONDITION", "precondition_failed"
 
 
 class Unauthenticated(ServiceError):
-    """Nobody knows who is calling. The challenge is RFC 6750 §3's."""
+    """Credentials that are missing or not good."""
 
-    code, status = "UNAUTHENTICATED", 401
+    code = "UNAUTHENTICATED"
 
     @classmethod
     def no_credentials(cls) -> "Unauthenticated":
-        """No bearer token came: the challenge carries no error code."""
-        sentence = "A bearer token is needed: Authorization: Bearer <token>."
-        return cls(sentence, headers={"WWW-Authenticate": "Bearer"}, reason="no_credentials")
+        """Make the error for a request without a bearer token."""
+        return cls("A bearer token is needed: Authorization: Bearer <token>.", reason="no_credentials")
 
     @classmethod
     def invalid_token(cls) -> "Unauthenticated":
-        """One answer for all of these: which of them it is concerns nobody without a good token."""
+        """Make the one error for all bad tokens: which kind of bad it is concerns only holders of a good one."""
         sentence = "The token is unknown, expired or revoked, or its user is disabled."
-        challenge = f'Bearer error="invalid_token", error_description="{sentence}"'
-        return cls(sentence, headers={"WWW-Authenticate": challenge}, reason="invalid_token")
+        return cls(sentence, reason="invalid_token")
 
 
 class PermissionDenied(ServiceError):
-    """The caller may see it, but not do this."""
+    """An object that the caller may see, but not do this with."""
 
-    code, status = "PERMISSION_DENIED", 403
+    code = "PERMISSION_DENIED"
 
     @classmethod
     def insufficient_scope(cls, message: str, scope: str) -> "PermissionDenied":
-        """The user may, but the token's scopes do not include what it takes."""
-        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
-        return cls(message, headers={"WWW-Authenticate": challenge}, reason="insufficient_scope")
+        """Make the error for what the user may do, but the scopes of their token do not include."""
+        error = cls(message, reason="insufficient_scope")
+        error.scope = scope
+        return error
 
 
 class NotFound(ServiceError):
-    """It does not exist, or the caller may not see it: nothing in the answer tells these apart."""
+    """An object that does not exist, or that the caller may not see: nothing in the answer tells these apart."""
 
-    code, status = "NOT_FOUND", 404
+    code = "NOT_FOUND"
 
 
 class AlreadyExists(ServiceError):
-    """Something of that name exists."""
+    """A name or id that is taken."""
 
-    code, status = "ALREADY_EXISTS", 409
+    code = "ALREADY_EXISTS"
 
 
 class Aborted(ServiceError):
-    """Another change came between, again and again; the same request may succeed now."""
+    """A conflict with other changes that outlasted the retries; the same request may succeed now."""
 
-    code, status = "ABORTED", 409
+    code = "ABORTED"
 
 
 class ResourceExhausted(ServiceError):
-    """Too much was asked for at once."""
+    """A limit that the caller has reached."""
 
-    code, status = "RESOURCE_EXHAUSTED", 429
+    code = "RESOURCE_EXHAUSTED"
 
 
 class Internal(ServiceError):
     """A fault of the service's own."""
 
+    service_fault = True
+
     @classmethod
     def unexpected(cls) -> "Internal":
-        """What a caller is told of any fault: nothing but the request id to ask with."""
+        """Make the error that a caller is told of any fault: nothing but the request id to ask with."""
         return cls("The service failed to answer. The request id leads to the cause in its log.")
 
 
 class Unavailable(ServiceError):
-    """The database can't be had right now, or too much is under way; trying again is right."""
+    """A database that can't be had right now, or more under way than the process takes on; trying again is right."""
 
-    code, status = "UNAVAILABLE", 503
-
-    def __init__(self, message: str, *, retry_after: int = 1, reason: str | None = None) -> None:
-        super().__init__(message, headers={"Retry-After": str(retry_after)}, reason=reason)
+    code, service_fault, retry_after = "UNAVAILABLE", True, 1
 
 
 class DeadlineExceeded(ServiceError):
-    """The answer took longer than it may."""
+    """A deadline that passed before the answer."""
 
-    code, status = "DEADLINE_EXCEEDED", 504
-
-
-class MethodNotAllowed(ServiceError):
-    """Plain HTTP's own: the path exists, the method does not."""
-
-    code, status, reason = "UNIMPLEMENTED", 405, "method_not_allowed"
-
-
-class PreconditionFailed(ServiceError):
-    """Plain HTTP's own: what is to be changed is not what the caller has seen."""
-
-    code, status, reason = "FAILED_PRECONDITION", 412, "precondition_failed"
-
-
-class RequestTimeout(ServiceError):
-    """Plain HTTP's own: the request came too slowly."""
-
-    code, status, reason = "DEADLINE_EXCEEDED", 408, "request_timeout"
-
-
-class BodyTooLarge(ServiceError):
-    """Plain HTTP's own. INVALID_ARGUMENT, as sending it again can't help."""
-
-    code, status, reason = "INVALID_ARGUMENT", 413, "body_too_large"
+    code, service_fault = "DEADLINE_EXCEEDED", True

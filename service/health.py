@@ -1,22 +1,18 @@
-"""The operations endpoints: alive, ready, started; and /healthz, the one that load balancers see."""
+"""The health of the process: whether it can serve, and why not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Iterator
 
 import structlog
-from aiohttp import web
+from prometheus_client.metrics_core import Metric
 
 from service.database.migrations import compare, load_migrations
 from service.database.pool import Database
 from service.errors import ServiceError, StartupError
-from service.http.endpoint import json_response
 from service.repositories import migrations
+from service.telemetry.metrics import gauge
 
 log = structlog.get_logger()
-
-HEALTHZ: Final = "/healthz"
-"""On the public port."""
 
 
 class Health:
@@ -50,6 +46,14 @@ class Health:
         reasons = await asyncio.shield(self._check)
         self.ready = not reasons
         return reasons
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the last check came to."""
+        yield gauge("flow_pipelines_ready", "1 while the process can serve, as /readyz has it.", self.ready)
+        yield gauge("flow_pipelines_database_up", "1 while the database answers.", self.database_up)
+        if self.migrations_pending is not None:
+            help_ = "Migrations that the database lacks, when last seen."
+            yield gauge("flow_pipelines_migrations_pending", help_, self.migrations_pending)
 
     async def has_started(self) -> list[str]:
         """Why this process could not serve yet; none from the first time on that it could."""
@@ -86,42 +90,3 @@ class Health:
         if missing:
             return [f"The database lacks {len(missing)} migrations, from {missing[0].name} on: run `migrate`."]
         return []
-
-
-Handler = Callable[[web.Request], Awaitable[web.Response]]
-
-HEALTH = web.AppKey("health", Health)
-
-
-def probes_app(health: Health, metrics: Handler) -> web.Application:
-    """What the cluster asks, on a port of its own that the public ingress never reaches."""
-    app = web.Application()
-    app[HEALTH] = health
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/livez", _alive)
-    app.router.add_get("/readyz", _told(health.reasons))
-    app.router.add_get("/startupz", _told(health.has_started))
-    return app
-
-
-async def healthz(request: web.Request) -> web.Response:
-    """Ready or not, without the reasons: the public needn't know them."""
-    if await request.app[HEALTH].reasons():
-        response = json_response({"status": "ERROR"}, 503)
-        response.headers["Retry-After"] = "1"
-        return response
-    return json_response({"status": "OK"})
-
-
-async def _alive(_: web.Request) -> web.Response:
-    return json_response({"status": "OK"})
-
-
-def _told(ask: Callable[[], Awaitable[list[str]]]) -> Handler:
-    async def tell(_: web.Request) -> web.Response:
-        reasons = await ask()
-        return json_response(
-            {"status": "ERROR", "reasons": reasons} if reasons else {"status": "OK"}, 503 if reasons else 200
-        )
-
-    return tell

@@ -1,4 +1,4 @@
-"""One serving process: two ports, and an end that loses no request."""
+"""A serving process: two ports, signals, and a graceful shutdown that loses no request."""
 
 import asyncio
 import gc
@@ -7,21 +7,24 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiohttp import web
 
 from service import __version__
-from service.app import create_app
-from service.database.pool import open_database
+from service.app import ADMISSION, DISPATCHER, METRICS, create_app
+from service.database.pool import Connection, open_database
 from service.errors import StartupError
-from service.health import Health, probes_app
-from service.http.middleware import REQUESTS
-from service.http.server.listener import ListeningSite, max_connections
+from service.health import Health
+from service.http.probes import probes_app
+from service.http.server.listener import ListeningSite, connection_limit
 from service.http.server.runner import Runner
-from service.prometheus import exposition
+from service.prometheus import metrics_handler
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.tracing import Tracing
 
 log = structlog.get_logger()
 
@@ -33,10 +36,10 @@ KEEPALIVE_TIMEOUT: Final = 75.0
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a process listens."""
+    """The addresses that a process listens on."""
 
     api: str
-    operations: str
+    ops: str
 
 
 async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], None] = lambda _: None) -> None:
@@ -51,20 +54,19 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
     """
     ending = _signals()
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(dsn, settings))
+        tracing = await stack.enter_async_context(_tracing()) if settings.tracing else None
+        connection_type = tracing.connection_type if tracing else Connection
+        database = await stack.enter_async_context(open_database(dsn, settings, connection_type=connection_type))
         # By a connection of its own: the database can be asked whether it answers, however many wait for the others.
         probed = await stack.enter_async_context(open_database(dsn, replace(settings, database_pool_size=1), database))
         health = Health(probed, settings.ready_timeout)
-        app = create_app(settings, database, health)
-        if settings.tracing:
-            await stack.enter_async_context(_exported_traces(app))
+        app = create_app(settings, database, health, tracing)
+        probes = probes_app(health, metrics_handler(health, (app[METRICS], app[DISPATCHER], database)))
         # The API last, so that it ends first: probes are answered for as long as requests are.
-        _, operations = await _listen(
-            stack, probes_app(health, exposition(app)), settings, "OPS_PORT", settings.ops_port
-        )
+        _, ops = await _listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
         runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
-        addresses = Addresses(api, operations)
-        log.info("started", version=__version__, process=os.getpid(), api=api, operations=operations)
+        addresses = Addresses(api, ops)
+        log.info("started", version=__version__, process=os.getpid(), api=api, operations=ops)
         announce(addresses)
         _collect_garbage_rarely()
         await health.reasons()  # so that the log says from the start why it can't serve, if it can't
@@ -77,20 +79,20 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
     log.info("stopped")
 
 
-def _exported_traces(app: web.Application) -> AbstractAsyncContextManager[None]:
-    """What traces an application.
+def _tracing() -> "AbstractAsyncContextManager[Tracing]":
+    """Return what makes and exports spans.
 
     Raises:
         StartupError: it is not installed.
     """
     try:
-        from service.tracing import exported_traces  # noqa: PLC0415 - an extra, which only those need who ask for traces
+        from service.tracing import exported_traces  # noqa: PLC0415 - an extra, loaded only where traces are asked for
     except ModuleNotFoundError as error:
         raise StartupError(
             f"The environment asks for traces (OTEL_…), but {error.name} is not installed:"
             " pip install 'flow-pipelines[tracing]', or unset what asks for them."
         ) from error
-    return exported_traces(app)
+    return exported_traces()
 
 
 async def _listen(
@@ -100,6 +102,8 @@ async def _listen(
     runner = Runner(
         app,
         settings.request_timeout,
+        app.get(METRICS),
+        app.get(ADMISSION),
         access_log=None,
         keepalive_timeout=KEEPALIVE_TIMEOUT,
         lingering_time=settings.request_timeout,
@@ -108,7 +112,7 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await ListeningSite(runner, settings.http_host, port, app.get(REQUESTS), max_connections()).start()
+        await ListeningSite(runner, settings.http_host, port, app.get(METRICS), connection_limit()).start()
     except OSError as error:
         raise StartupError(
             f"{settings.http_host}:{port} can't be listened on ({os.strerror(error.errno or 0)}):"
@@ -119,7 +123,7 @@ async def _listen(
 
 
 def _collect_garbage_rarely() -> None:
-    """Look for cycles among what requests left behind only, and not each time that a few dozen are under way.
+    """Look for cycles only among what requests left behind, and not each time that a few dozen are under way.
 
     Requests leave hardly any: 10,000 of them some hundred objects, measured. Python's own threshold is 700 objects more
     than were freed, which 30 requests under way exceed, and every so often it walks along all modules too.
@@ -130,7 +134,7 @@ def _collect_garbage_rarely() -> None:
 
 
 def _signals() -> "asyncio.Future[str]":
-    """The name of the first signal to end; a second one ends the process at once, as if nobody listened."""
+    """Return the name of the first signal to come; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
     first = loop.create_future()
 

@@ -42,6 +42,10 @@ class Settings:
     max_body_bytes: int
     max_requests: int
     """How many may be under way at once; more are refused."""
+    response_cache_bytes: int
+    """How much of the answers to lists is cached; 0: none."""
+    permission_cache_bytes: int
+    """How much of the pipelines that callers may execute is cached, for pre-authorized updates; 0: none."""
     rate_limit: float
     """Requests a second that one token may make; 0: as many as it likes."""
     rate_limit_burst: int
@@ -73,6 +77,7 @@ class _Allowed:
 
 
 _TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_CACHE = _Allowed(0, 17_179_869_184, " (bytes)")
 _PORT = _Allowed(1, 65535)
 _PORT_OR_ANY = _Allowed(0, 65535)
 _SECONDS = _Allowed(0.05, 3600, " (seconds)")
@@ -103,6 +108,8 @@ def read_settings() -> Settings:
         drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
         max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
         max_requests=env.whole("MAX_REQUESTS", 400, _Allowed(1, 1_000_000)),
+        response_cache_bytes=env.whole("RESPONSE_CACHE_BYTES", 16_777_216, _CACHE),
+        permission_cache_bytes=env.whole("PERMISSION_CACHE_BYTES", 8_388_608, _CACHE),
         rate_limit=rate_limit,
         rate_limit_burst=env.whole("RATE_LIMIT_BURST", max(1, ceil(10 * rate_limit)), _Allowed(1, 10_000_000)),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -22,7 +22,7 @@ from service.database.migrations import migrate
 from service.database.pool import Database, open_database
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.health import Health
-from service.http import middleware
+from service.http.request_log import RequestLog
 from service.settings import Settings, read_settings
 from service.telemetry.request_record import RequestRecord
 from tests import contract, pgbouncer
@@ -111,10 +111,20 @@ async def database(service_dsn: str, settings: Settings) -> AsyncIterator[Databa
         yield opened
 
 
+class RecordingLog(RequestLog):
+    """The service's own log, which also keeps the records."""
+
+    records: ClassVar[list[RequestRecord]] = []
+
+    def write(self, request: web.Request, record: RequestRecord, seconds: float) -> None:
+        self.records.append(record)
+        super().write(request, record, seconds)
+
+
 @pytest.fixture(scope="session")
 async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
     """The service with its default settings, every answer held against its document, and a client that calls it."""
-    app = create_app(settings, database, Health(database, settings.ready_timeout))
+    app = create_app(settings, database, Health(database, settings.ready_timeout), request_log=RecordingLog)
     app.middlewares.insert(0, contract.hold_answers)
     async with TestClient(TestServer(app)) as opened:
         yield opened
@@ -144,14 +154,7 @@ async def world(raw: "asyncpg.Connection[asyncpg.Record]") -> World:
 
 
 @pytest.fixture
-def records(monkeypatch: pytest.MonkeyPatch) -> list[RequestRecord]:
-    """What was noted about each request of the test, in their order."""
-    noted: list[RequestRecord] = []
-    end = middleware._end
-
-    def keep(request: web.Request, record: RequestRecord, *others: Any) -> None:
-        noted.append(record)
-        end(request, record, *others)
-
-    monkeypatch.setattr(middleware, "_end", keep)
-    return noted
+def records() -> list[RequestRecord]:
+    """The records of the test's requests, in the order in which they ended."""
+    RecordingLog.records.clear()
+    return RecordingLog.records

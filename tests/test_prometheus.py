@@ -16,14 +16,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pla
 
 import service
 from service import __version__
-from service.app import DATABASE, ENDPOINTS, create_app
+from service.app import DISPATCHER, METRICS, create_app
 from service.authentication.bearer import Authentication
-from service.database.pool import open_database
+from service.database.pool import Database, open_database
 from service.errors import Unavailable
-from service.health import HEALTH, Health, probes_app
-from service.http.middleware import REQUESTS
+from service.health import Health
+from service.http.probes import probes_app
 from service.http.routes import ROUTES
-from service.prometheus import exposition
+from service.prometheus import metrics_handler
 from service.repositories.grants import Kind
 from service.settings import Settings
 from service.telemetry.metrics import OTHER, Histogram, Histograms
@@ -43,6 +43,8 @@ class Running:
 
     client: Client
     operations: Client
+    health: Health
+    database: Database
 
     @property
     def app(self) -> web.Application:
@@ -71,10 +73,11 @@ class Running:
 async def running(settings: Settings, service_dsn: str) -> AsyncIterator[Running]:
     settings = replace(settings, database_pool_size=2)
     async with open_database(service_dsn, settings) as database:
-        app = create_app(settings, database, Health(database, settings.ready_timeout))
-        operations = probes_app(app[HEALTH], exposition(app))
+        health = Health(database, settings.ready_timeout)
+        app = create_app(settings, database, health)
+        operations = probes_app(health, metrics_handler(health, (app[METRICS], app[DISPATCHER], database)))
         async with TestClient(TestServer(app)) as client, TestClient(TestServer(operations)) as other:
-            yield Running(client, other)
+            yield Running(client, other, health, database)
 
 
 def test_a_histogram_counts_a_value_in_the_first_bucket_that_holds_it() -> None:
@@ -136,7 +139,7 @@ async def test_a_request_under_way_is_active(running: Running, world: World, mon
 
     monkeypatch.setattr(Authentication, "authenticate", held)
     call = asyncio.create_task(running.client.get(LIST, headers=ada.headers))
-    while running.app[REQUESTS].active == 0:  # noqa: ASYNC110 - nothing tells when it has begun
+    while running.app[METRICS].active == 0:  # noqa: ASYNC110 - nothing tells when it has begun
         await asyncio.sleep(0)
     before = await running.value("http_server_active_requests")
     go.set()
@@ -185,31 +188,31 @@ async def test_answers_kept_in_memory(running: Running, world: World) -> None:
     samples = await running.samples()
 
     lookups = {
-        labels: value for (name, labels), value in samples.items() if name.endswith("kept_answers_lookups_total")
+        labels: value for (name, labels), value in samples.items() if name.endswith("response_cache_lookups_total")
     }
     assert lookups == {frozenset({"absent"}): 1, frozenset({"hit"}): 2, frozenset({"outdated"}): 1}
-    assert samples["flow_pipelines_kept_answers", frozenset()] == 1
-    assert samples["flow_pipelines_kept_answers_bytes", frozenset()] == running.app[ENDPOINTS].answers.bytes > 0
-    assert samples["flow_pipelines_kept_answers_limit_bytes", frozenset()] == 16 * 2**20
-    assert samples["flow_pipelines_kept_answers_evictions_total", frozenset()] == 0
+    assert samples["flow_pipelines_response_cache_entries", frozenset()] == 1
+    assert samples["flow_pipelines_response_cache_bytes", frozenset()] == running.app[DISPATCHER].responses.bytes > 0
+    assert samples["flow_pipelines_response_cache_limit_bytes", frozenset()] == 16 * 2**20
+    assert samples["flow_pipelines_response_cache_evictions_total", frozenset()] == 0
 
 
 async def test_requests_that_share_a_question(running: Running, world: World) -> None:
     ada = await world.user()
-    authentication = running.app[ENDPOINTS].authentication
+    authentication = running.app[DISPATCHER].authentication
 
     await asyncio.gather(*(authentication.authenticate(f"Bearer {ada.token}") for _ in range(5)))
 
     samples = await running.samples()
-    name = "flow_pipelines_shared_read_"
-    assert samples[name + "requests_sum", frozenset()] == 5
-    questions = samples[name + "requests_count", frozenset()]
-    assert questions == samples[name + "duration_seconds_count", frozenset()] < 5
-    assert samples[name + "requests_bucket", frozenset({"+Inf"})] == questions
+    name, labels = "flow_pipelines_batch_", frozenset({"authentication"})
+    assert samples[name + "size_sum", labels] == 5
+    batches = samples[name + "size_count", labels]
+    assert batches == samples[name + "duration_seconds_count", labels] < 5
+    assert samples[name + "size_bucket", labels | {"+Inf"}] == batches
 
 
 async def test_the_pool_and_those_who_wait_for_it(running: Running) -> None:
-    database = running.app[DATABASE]
+    database = running.database
 
     async def take_one() -> None:
         async with database.connection() as connection:
@@ -234,7 +237,7 @@ async def test_the_pool_and_those_who_wait_for_it(running: Running) -> None:
 
 
 async def test_retries_by_reason(running: Running) -> None:
-    database = running.app[DATABASE]
+    database = running.database
     await database.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False)
     await database.run(Flaky(CONNECTION_ERRORS), only_reads=True)
     with pytest.raises(Unavailable):
@@ -252,7 +255,7 @@ async def test_what_runs_and_whether_it_can_serve(running: Running) -> None:
     assert samples["flow_pipelines_database_up", frozenset()] == 1
     assert samples["flow_pipelines_migrations_pending", frozenset()] == 0
     assert samples["process_resident_memory_bytes", frozenset()] > 0
-    running.app[HEALTH].stopping = True
+    running.health.stopping = True
     assert await running.value("flow_pipelines_ready") == 0
 
 
@@ -277,7 +280,7 @@ async def test_thousands_of_odd_requests_find_no_label_of_their_own(running: Run
         await asyncio.gather(*(odd() for _ in range(50)))
     samples = await running.samples()
 
-    durations = running.app[REQUESTS].durations
+    durations = running.app[METRICS].durations
     assert sum(sum(histogram.counts) for histogram in durations.values()) == 3000
     labels = [key for key in durations if isinstance(key, tuple)]
     assert {method for method, _, _ in labels} == {"GET", "DELETE", "PUT", "OPTIONS", OTHER}
@@ -291,7 +294,7 @@ def statement_names() -> set[str]:
     """Of all statements in the repositories: constants, but for whether a grant is a user's or a group's."""
     found: set[str] = set()
     for path in (Path(service.__file__).parent / "repositories").glob("*.py"):
-        for name in re.findall(r"connection\.(?:rows|row|execute)\(\s*([^,]+),", path.read_text()):
+        for name in re.findall(r"connection\.(?:fetch|fetch_row|fetch_one|execute)\(\s*([^,]+),", path.read_text()):
             assert re.fullmatch(r'"[a-z_.]+"|f"[a-z_.]+_\{kind\}"', name), f"{path.name}: {name} may be anything"
             found |= {name.removeprefix("f").strip('"').replace("{kind}", kind) for kind in get_args(Kind)}
     assert len(found) > 20

@@ -44,6 +44,8 @@ def test_defaults() -> None:
         drain_timeout=10.0,
         max_body_bytes=1_048_576,
         max_requests=400,
+        response_cache_bytes=16_777_216,
+        permission_cache_bytes=8_388_608,
         rate_limit=0.0,
         rate_limit_burst=1,
         v1_errors_as_200=False,

@@ -14,16 +14,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id, set_span_in_context
 
-from service.app import DATABASE, ENDPOINTS, TOKEN_USE, create_app
-from service.database.pool import open_database
+from service.app import DISPATCHER, TOKEN_USE, create_app
+from service.database.pool import Database, open_database
 from service.errors import StartupError
 from service.health import Health
-from service.process import _exported_traces
+from service.process import _tracing
 from service.repositories import pipelines
 from service.settings import Settings
 from service.telemetry.request_record import RequestRecord
-from service.tracing import trace_application
-from tests.conftest import Client
+from service.tracing import Tracing
+from tests.conftest import Client, RecordingLog
 from tests.factories import World
 
 LIST = "/api/v1/flow/pipeline"
@@ -39,6 +39,7 @@ class Traced:
     client: Client
     provider: TracerProvider
     exporter: InMemorySpanExporter
+    database: Database
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -59,11 +60,11 @@ class Traced:
 async def traced(settings: Settings, service_dsn: str) -> AsyncIterator[Traced]:
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    async with open_database(service_dsn, settings) as database:
-        app = create_app(settings, database, Health(database, settings.ready_timeout))
-        trace_application(app, provider)
+    tracing = Tracing(provider)
+    async with open_database(service_dsn, settings, connection_type=tracing.connection_type) as database:
+        app = create_app(settings, database, Health(database, settings.ready_timeout), tracing, RecordingLog)
         async with TestClient(TestServer(app)) as client:
-            yield Traced(client, provider, exporter)
+            yield Traced(client, provider, exporter, database)
 
 
 async def test_a_request_its_shared_read_and_its_statements(traced: Traced, world: World) -> None:
@@ -74,10 +75,10 @@ async def test_a_request_its_shared_read_and_its_statements(traced: Traced, worl
     request = f"GET {LIST}"
     assert traced.tree() == [
         (request, None),
-        ("shared read", request),
-        (STATEMENT, "shared read"),
-        ("shared list", request),
-        ("pipelines.list_granted_each", "shared list"),
+        ("batch authentication", request),
+        (STATEMENT, "batch authentication"),
+        ("batch pipeline_list", request),
+        ("pipelines.list_granted_each", "batch pipeline_list"),
     ]
     span, statement = traced.one(request), traced.one("pipelines.list_granted_each")
     assert (span.kind, statement.kind) == (SpanKind.SERVER, SpanKind.CLIENT)
@@ -102,19 +103,19 @@ async def test_an_answer_from_memory_takes_no_statement_of_its_own(traced: Trace
 
     await traced.client.get(LIST, headers=ada.headers)
 
-    assert [name for name, _ in traced.tree()] == [f"GET {LIST}", "shared read", STATEMENT]
+    assert [name for name, _ in traced.tree()] == [f"GET {LIST}", "batch authentication", STATEMENT]
 
 
 async def test_the_shared_statement_is_in_the_first_trace_and_linked_to_the_others(
     traced: Traced, world: World
 ) -> None:
     assert traced.client.app is not None
-    ada, authentication = await world.user(), traced.client.app[ENDPOINTS].authentication
+    ada, authentication = await world.user(), traced.client.app[DISPATCHER].authentication
 
     with traced.provider.get_tracer("test").start_as_current_span("test"):
         await asyncio.gather(*(authentication.authenticate(f"Bearer {ada.token}") for _ in range(3)))
 
-    first, *others = [span.context for span in traced.spans if span.name == "shared read"]
+    first, *others = [span.context for span in traced.spans if span.name == "batch authentication"]
     statement = traced.one(STATEMENT)
     assert statement.parent == first
     assert [link.context for link in statement.links] == others
@@ -133,8 +134,8 @@ async def test_an_update_waits_for_the_statement_that_it_shares(traced: Traced, 
     request = "POST /api/v1/jobs/pipelines"
     assert traced.tree() == [
         (request, None),
-        ("shared update", request),
-        ("jobs.update_each", "shared update"),
+        ("batch job_update", request),
+        ("jobs.update_each", "batch job_update"),
     ]
 
 
@@ -148,7 +149,7 @@ async def test_a_statement_shared_with_one_that_is_not_kept_is_in_the_trace_of_t
     )
     await traced.client.get(LIST, headers={**ada.headers, "traceparent": f"{caller}-00"})
 
-    assert traced.tree().count((STATEMENT, "shared read")) == 1
+    assert traced.tree().count((STATEMENT, "batch authentication")) == 1
     assert [name for name, _ in traced.tree()].count(STATEMENT) == 1
 
 
@@ -209,7 +210,7 @@ async def test_a_failed_statement_is_an_error_without_the_values_in_its_message(
     request = traced.provider.get_tracer("test").start_span("test")
 
     async def fail() -> None:
-        async with traced.client.app[DATABASE].connection() as connection:
+        async with traced.database.connection() as connection:
             await connection.fetch_row("test.fail", "SELECT $1::text::int", "secret")
 
     with (
@@ -250,7 +251,7 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
 
     with pytest.raises(StartupError) as refused:
-        _exported_traces(None)  # type: ignore[arg-type] # it does not come to that
+        _tracing()
 
     assert "pip install 'flow-pipelines[tracing]'" in str(refused.value)
 

@@ -1,60 +1,33 @@
-"""Bearer token → who is calling, as RFC 6750 has it."""
+"""Authentication by bearer tokens (RFC 6750): which caller a request's credentials belong to."""
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Final, NamedTuple
-from uuid import UUID
+from typing import Any, Final
 
 from service.batching.batcher import Batcher
 from service.database.pool import Database, ReusedConnection, timed
 from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
-from service.permissions import Holder
+from service.identity import Caller
 from service.repositories import tokens
 
-OPERATOR: Final = UUID(int=0)
-"""In the place of a user's id: an operator at the command line, who is no user and acts as an administrator."""
-
 MAX_BATCH_SIZE: Final = 500
-"""Tokens in one question."""
+"""Tokens in one statement."""
 RECENT_SECONDS: Final = 30.0
-"""Seconds: as exact as the time is at which a token was last used."""
+"""Seconds that a caller counts as recent: as exact as the time is at which a token was last used."""
 MAX_RECENT: Final = 4096
-"""Callers, who take a kilobyte each."""
-
-
-@dataclass(slots=True)
-class Caller(Holder):
-    """The user who calls, and the token they call with: its scopes, if it has any, narrow what they may."""
-
-    organization_id: UUID
-    user_id: UUID
-    username: str
-    token_id: UUID
-
-
-class Known(NamedTuple):
-    """Who calls, as the database said after their request arrived, and at what state of what they may see."""
-
-    caller: Caller
-    digest: bytes
-    """Of their token: a secret that only they and the service know."""
-    revisions: tuple[int, ...]
-    now: datetime
-    """The database's clock."""
+"""Recent callers, who take a kilobyte each."""
 
 
 def token_digest(token: str) -> bytes:
-    """What is stored of a token. A token has 256 random bits, so one fast hash is enough."""
+    """Return what is stored of a token. It has 256 random bits, so one fast hash is enough."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def bearer_token(authorization: str | None) -> str:
-    """The token in an Authorization header.
+    """Return the token in an Authorization header.
 
     Raises:
         Unauthenticated: the header is missing, of another scheme, or holds no token.
@@ -66,60 +39,66 @@ def bearer_token(authorization: str | None) -> str:
     return token
 
 
-class Recent:
-    """Who has called lately, by their tokens: what a statement may presume that proves it itself.
+class RecentCallers:
+    """The callers of the last half minute by their tokens, for optimistic operations that prove the caller themselves.
 
-    What is presumed and no longer so is never answered by; to drop it at any time costs a question who is calling.
+    An entry that is out of date leads to no answer; evicting one at any time costs one authentication.
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, tuple[Known, float]] = OrderedDict()
+        self._callers: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
 
-    def find(self, authorization: str | None) -> Known | None:
-        """Who called by the token in an Authorization header, if that was lately."""
-        found = self._known.get(token_digest(bearer_token(authorization)))
+    def find(self, authorization: str | None) -> Caller | None:
+        """Return the caller of the token in an Authorization header, if it was used lately.
+
+        Raises:
+            Unauthenticated: the header holds no bearer token.
+        """
+        found = self._callers.get(token_digest(bearer_token(authorization)))
         return found[0] if found is not None and found[1] > monotonic() else None
 
-    def note(self, known: Known) -> None:
-        """They have called."""
-        self._known.pop(known.digest, None)
-        self._known[known.digest] = known, monotonic() + RECENT_SECONDS
-        if len(self._known) > MAX_RECENT:
-            self._known.popitem(last=False)
+    def note(self, caller: Caller) -> None:
+        """Remember a caller who has just been authenticated."""
+        self._callers.pop(caller.digest, None)
+        self._callers[caller.digest] = caller, monotonic() + RECENT_SECONDS
+        if len(self._callers) > MAX_RECENT:
+            self._callers.popitem(last=False)
 
 
 class Authentication:
-    """Who is calling, asked of the database after each request arrived: revocation holds from the very next one on.
+    """Asks the database for the caller after each request arrived: revocation holds from the very next one on.
 
     Requests that wait at the same moment share one small statement; none is served by one that began before it came.
     """
 
-    def __init__(self, database: Database, timeout: float) -> None:
-        """A question that takes longer than the timeout, in seconds, has failed, for those who wait for it alone."""
+    def __init__(
+        self, database: Database, timeout: float, batcher_type: Callable[..., Batcher[Any, Any]] = Batcher
+    ) -> None:
+        """Authenticate by a database; a statement that takes longer than the timeout, in seconds, has failed."""
         self._database = database
         self._deadlines = Deadlines(timeout)
-        self._held = ReusedConnection(database)
-        self.batcher: Batcher[bytes, Known | None] = Batcher(
-            self._find, most=MAX_BATCH_SIZE, on_idle=self._held.release
+        self._connection = ReusedConnection(database)
+        self.batcher: Batcher[bytes, Caller | None] = batcher_type(
+            "authentication", self._find, max_size=MAX_BATCH_SIZE, on_idle=self._connection.release
         )
 
-    async def authenticate(self, authorization: str | None) -> Known:
-        """Who is calling by the token in an Authorization header.
+    async def authenticate(self, authorization: str | None) -> Caller:
+        """Return the caller by the token in an Authorization header.
 
         Raises:
             Unauthenticated: no token came, or it is unknown, expired or revoked, or its user is disabled.
-            Unavailable: the database did not say.
+            Unavailable: the database did not answer.
         """
         digest = token_digest(bearer_token(authorization))
         with timed():
-            known = await self.batcher.submit(digest)
-        if known is None:
+            caller = await self.batcher.submit(digest)
+        if caller is None:
             raise Unauthenticated.invalid_token()
-        return known
+        return caller
 
-    async def _find(self, digests: Sequence[bytes]) -> list[Known | None]:
-        async def find() -> list[tokens.ActiveToken]:
-            async with self._held as connection:
+    async def _find(self, digests: Sequence[bytes]) -> list[Caller | None]:
+        async def find() -> list[Caller]:
+            async with self._connection as connection:
                 return await tokens.find_active(connection, digests)
 
         try:
@@ -129,10 +108,5 @@ class Authentication:
             raise Unavailable(
                 "The database did not say in time who is calling; try again.", reason="unanswered"
             ) from error
-        known = {row.digest: _known(row) for row in found}
-        return [known.get(digest) for digest in digests]
-
-
-def _known(row: tokens.ActiveToken) -> Known:
-    caller = Caller(row.role, row.scopes, row.organization_id, row.user_id, row.username, row.id)
-    return Known(caller, row.digest, row.revisions, row.now)
+        callers = {caller.digest: caller for caller in found}
+        return [callers.get(digest) for digest in digests]

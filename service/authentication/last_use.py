@@ -1,13 +1,13 @@
-"""When tokens were last used: noted in memory by each request, and written now and then, beside all requests."""
+"""The times at which tokens were last used: noted in memory by each request, written every few seconds beside them."""
 
 import asyncio
 from typing import Final
 
 import structlog
 
-from service.authentication.bearer import Known
 from service.database.pool import Database
 from service.errors import ServiceError
+from service.identity import Caller
 from service.repositories import tokens
 
 log = structlog.get_logger()
@@ -17,18 +17,18 @@ INTERVAL: Final = 10.0
 
 
 class TokenUse:
-    """The tokens used since the last write. The statement leaves alone those noted within the last minute."""
+    """The tokens used since the last write. The statement leaves alone those written within the last minute."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._used: dict[bytes, Known] = {}
+        self._used: dict[bytes, Caller] = {}
 
-    def note(self, known: Known) -> None:
-        """A caller has used their token, at the time that the database said."""
-        self._used[known.digest] = known
+    def note(self, caller: Caller) -> None:
+        """Note that a caller has used their token, at the time of the database."""
+        self._used[caller.digest] = caller
 
     async def write(self) -> None:
-        """Write what was noted; if that fails, another time."""
+        """Write what was noted; keep it for the next time if that fails."""
         used, self._used = self._used, {}
         if not used:
             return
@@ -36,14 +36,14 @@ class TokenUse:
             async with self._database.connection() as connection:
                 await tokens.note_use(
                     connection,
-                    [(known.caller.organization_id, known.caller.token_id, known.now) for known in used.values()],
+                    [(caller.organization_id, caller.token_id, caller.database_time) for caller in used.values()],
                 )
         except ServiceError as error:
             self._used = used | self._used
             log.warning("token_use_not_written", error=error.message)
 
     async def write_forever(self) -> None:
-        """Until cancelled."""
+        """Write every `INTERVAL` until cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
             await self.write()

@@ -1,85 +1,93 @@
-"""Those who ask at the same moment share one statement: it serves dozens of requests under load, and one when idle."""
+"""A batcher: concurrent calls of one kind share a statement, dozens of them under load, and one when idle."""
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from prometheus_client.metrics_core import Metric
 
 from service.database.pool import timed
-from service.telemetry.metrics import BATCH_SIZES, SECONDS, Histogram
+from service.telemetry.metrics import BATCH_SIZES, SECONDS, Histogram, histograms
 
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MIN_BATCH: Final = 16
-"""Questions that are taken together in any case."""
+"""Items that go into one batch in any case, if as many wait."""
 LOOP_TURNS_BEFORE_NEXT_BATCH: Final = 4
-"""Of the event loop, from a request's arrival until it has asked. Those who come together with an answer are given
-them, to share the next question, which goes out before those who were answered are served. Else hardly anybody would
-be in it, all the others would wait for the one after that, and the processor with them."""
+"""Turns of the event loop from a request's arrival until it has submitted its item.
+
+Requests that arrive together with the results of a batch are given these turns, so that they share the next batch,
+which starts before the requests just served go on. Otherwise the next batch would hold hardly any of them, all others
+would wait for the one after that, and the processor with them.
+"""
 
 
-class Batcher(Generic[Question, Answer]):
-    """Answers the questions that wait at the same moment with one another.
+class Batcher(Generic[Item, Result]):
+    """Runs the items that wait at the same moment in one batch.
 
-    At most one batch is under way. Who comes meanwhile waits for one after it, so that nobody is given an answer that
-    began before they asked. A failure is only theirs whose batch failed, and who leaves harms nobody else.
+    At most one batch is under way. An item submitted meanwhile waits for a batch that starts after it, so that no
+    result is older than its item. A failure reaches only the items of its own batch, and an item whose caller has left
+    harms no other.
     """
 
     def __init__(
         self,
-        answer: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]],
+        name: str,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
-        most: int,
-        conflict_key: Callable[[Question], Hashable] | None = None,
+        max_size: int,
+        conflict_key: Callable[[Item], Hashable] | None = None,
         on_idle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Ask by a function that gives as many answers as it is given questions, in their order.
+        """Batch calls of a function that returns as many results as it is given items, in their order.
 
         Args:
-            answer: has a deadline of its own.
-            most: questions in one batch.
-            apart: questions for which it gives the same go in turn, in different batches.
-            rest: called each time that nobody waits any more.
+            name: for metrics and traces.
+            run: has a deadline of its own.
+            max_size: items in one batch.
+            conflict_key: items with the same key go one after another, in different batches.
+            on_idle: called each time that no item waits any more.
         """
-        self._answer = answer
-        self._most = most
+        self.name = name
+        self._run = run
+        self._max_size = max_size
         self._conflict_key = conflict_key
         self._on_idle = on_idle
         self.sizes = Histogram(BATCH_SIZES)
-        """How many questions shared each batch."""
+        """How many items each batch had."""
         self.durations = Histogram(SECONDS)
         """How long each batch took."""
-        self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
-        self._last = 0
-        """How many the last batch was of."""
-        self._answering: asyncio.Task[None] | None = None
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._last_size = 0
+        self._running: asyncio.Task[None] | None = None
 
-    def submit(self, question: Question) -> "asyncio.Future[Answer]":
-        """The answer to come, or the failure of its batch."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, answer))
-        if self._answering is None:
-            # In a context of its own: what it does is not the first one's alone.
-            self._answering = asyncio.create_task(self._answer_all(), context=contextvars.Context())
-        return answer
+    def submit(self, item: Item) -> "asyncio.Future[Result]":
+        """Return the result to come, or the failure of the item's batch."""
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, result))
+        if self._running is None:
+            # In a context of its own: what it does is not the first caller's alone.
+            self._running = asyncio.create_task(self._run_all(), context=contextvars.Context())
+        return result
 
-    async def _answer_all(self) -> None:
-        """One batch after the other, for as long as anybody waits."""
+    async def _run_all(self) -> None:
+        """Run one batch after another, for as long as items wait."""
         try:
             while self._waiting:
                 while batch := self._take():
-                    await self._answer_batch(batch)
+                    await self._run_batch(batch)
                 if self._on_idle is not None:
                     await self._on_idle()
         finally:
-            self._answering = None
+            self._running = None
 
-    async def _answer_batch(self, batch: "list[tuple[Question, asyncio.Future[Answer]]]") -> None:
+    async def _run_batch(self, batch: "list[tuple[Item, asyncio.Future[Result]]]") -> None:
         self.sizes.observe(len(batch))
         try:
             with timed(self.durations):
-                answers = await self._answer([question for question, _ in batch])
+                results = await self._run([item for item, _ in batch])
             for _ in range(LOOP_TURNS_BEFORE_NEXT_BATCH):
                 await asyncio.sleep(0)
         except Exception as error:
@@ -87,29 +95,45 @@ class Batcher(Generic[Question, Answer]):
                 if not future.done():
                     future.set_exception(error)
         else:
-            for (_, future), answer in zip(batch, answers, strict=True):
+            for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
-                    future.set_result(answer)
+                    future.set_result(result)
 
-    def _take(self) -> "list[tuple[Question, asyncio.Future[Answer]]]":
-        """The next batch, without those who have left.
+    def _take(self) -> "list[tuple[Item, asyncio.Future[Result]]]":
+        """Take the next batch, without items whose callers have left.
 
-        It is as large as the last one, and half of what is more. Those who are answered by one batch mostly ask again
-        during the next: were it all who wait, a large batch and a small one would take turns for ever, and while the
-        large one is under way, the few of the small one are soon done with, and nothing is left to do.
+        The batch size adapts: it is that of the last batch, and half of what waits beyond it. Callers served by one
+        batch mostly submit again during the next: if a batch took all that wait, a large and a small one would take
+        turns for ever, and while the large one is under way, the few callers of the small one are soon done with, and
+        the processor idles.
         """
-        waiting = [(question, future) for question, future in self._waiting if not future.done()]
-        most = min(self._most, max(MIN_BATCH, (len(waiting) + self._last + 1) // 2))
+        waiting = [(item, future) for item, future in self._waiting if not future.done()]
+        size = min(self._max_size, max(MIN_BATCH, (len(waiting) + self._last_size + 1) // 2))
         if self._conflict_key is None:
-            batch, self._waiting = waiting[:most], waiting[most:]
+            batch, self._waiting = waiting[:size], waiting[size:]
         else:
             batch, self._waiting, keys = [], [], set()
-            for question, future in waiting:
-                key = self._conflict_key(question)
-                if len(batch) < most and key not in keys:
-                    batch.append((question, future))
+            for item, future in waiting:
+                key = self._conflict_key(item)
+                if len(batch) < size and key not in keys:
+                    batch.append((item, future))
                     keys.add(key)
                 else:
-                    self._waiting.append((question, future))
-        self._last = len(batch)
+                    self._waiting.append((item, future))
+        self._last_size = len(batch)
         return batch
+
+
+class BatcherMetrics:
+    """The collector of what some batchers have counted."""
+
+    def __init__(self, batchers: Iterable[Batcher[Any, Any]]) -> None:
+        self._batchers = {batcher.name: batcher for batcher in batchers}
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield how many calls shared each batch, and how long batches took, by the batcher's name."""
+        sizes = {name: batcher.sizes for name, batcher in self._batchers.items()}
+        durations = {name: batcher.durations for name, batcher in self._batchers.items()}
+        yield histograms("flow_pipelines_batch_size", "Calls that shared one batch.", ("batch",), sizes)
+        help_ = "One batch, a retry included."
+        yield histograms("flow_pipelines_batch_duration_seconds", help_, ("batch",), durations)

@@ -1,20 +1,23 @@
-"""What is kept in memory: given again only while nothing that decides it has changed.
+"""A cache whose entries are good at exactly the revisions they were made at, and so are never stale.
 
 What a user may see carries revisions, and every request asks the database for them after it arrived. As long as they
-equal those that something was made at, it is what would be made anew; dropping it at any time changes no answer.
+equal those of a cached value, the value is what would be made anew; evicting it at any time changes no answer.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from service.authentication.bearer import Known
+from prometheus_client.metrics_core import Metric
+
+from service.identity import Caller
 from service.repositories.revisions import ReadVersion
+from service.telemetry.metrics import counter, counters, gauge
 
 Value = TypeVar("Value")
 
 OVERHEAD: Final = 700
-"""Bytes that a value takes beside its own: the key, the revisions, and their places in a dictionary."""
+"""Bytes that an entry takes beside its value: the key, the revisions, and their places in a dictionary."""
 
 
 class _Entry(NamedTuple, Generic[Value]):
@@ -24,10 +27,17 @@ class _Entry(NamedTuple, Generic[Value]):
 
 
 class RevisionCache(Generic[Value]):
-    """As many values, one for each user and scopes, as a bound in bytes allows; the least recently used goes first."""
+    """A least-recently-used cache of one value for each user and scopes, bounded in bytes."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes = most_bytes
+    def __init__(self, name: str, max_bytes: int) -> None:
+        """Start empty.
+
+        Args:
+            name: for metrics.
+            max_bytes: the least recently used entries beyond are evicted; 0 caches nothing.
+        """
+        self.name = name
+        self.max_bytes = max_bytes
         self.bytes = 0
         self.hits = self.absent = self.outdated = self.evictions = 0
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
@@ -35,15 +45,17 @@ class RevisionCache(Generic[Value]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def find(self, known: Known) -> Value | None:
-        """What is kept for a caller, if it was made at their revisions and nothing in it has expired since."""
-        key = _key(known)
+    def find(self, caller: Caller) -> Value | None:
+        """Return the caller's value, if it was made at their revisions and nothing in it has expired since."""
+        key = _key(caller)
         entry = self._entries.get(key)
         if entry is None:
             self.absent += 1
             return None
         version = entry.version
-        if version.revisions != known.revisions or (version.until is not None and version.until <= known.now):
+        if version.revisions != caller.revisions or (
+            version.expires_at is not None and version.expires_at <= caller.database_time
+        ):
             self._drop(key)
             self.outdated += 1
             return None
@@ -51,18 +63,18 @@ class RevisionCache(Generic[Value]):
         self.hits += 1
         return entry.value
 
-    def put(self, known: Known, value: Value, version: ReadVersion, size: int) -> None:
-        """Keep a value of so many bytes in the place of what was kept for the caller.
+    def put(self, caller: Caller, value: Value, version: ReadVersion, size: int) -> None:
+        """Cache a value of `size` bytes in the place of the caller's former one.
 
-        Not if it was read at another state than the caller is known at: their role, say, may be another there.
+        Ignored if the value was read at other revisions than the caller's: their role, say, may be another there.
         """
-        if version.revisions != known.revisions:
+        if version.revisions != caller.revisions:
             return
-        key = _key(known)
+        key = _key(caller)
         self._drop(key)
         entry = self._entries[key] = _Entry(value, version, size + OVERHEAD)
         self.bytes += entry.size
-        while self.bytes > self.most_bytes:
+        while self.bytes > self.max_bytes:
             self._drop(next(iter(self._entries)))
             self.evictions += 1
 
@@ -71,7 +83,17 @@ class RevisionCache(Generic[Value]):
         if dropped is not None:
             self.bytes -= dropped.size
 
+    def collect(self) -> Iterator[Metric]:
+        """Yield lookups by result, entries, bytes and evictions."""
+        name = f"flow_pipelines_{self.name}_cache"
+        lookups = {"hit": self.hits, "absent": self.absent, "outdated": self.outdated}
+        yield counters(f"{name}_lookups", "Lookups in the cache, by result.", "result", lookups)
+        yield gauge(f"{name}_entries", "Entries of the cache.", len(self))
+        yield gauge(f"{name}_bytes", "Bytes that the entries take.", self.bytes)
+        yield gauge(f"{name}_limit_bytes", "Bytes that the entries may take.", self.max_bytes)
+        yield counter(f"{name}_evictions", "Entries evicted because others needed room.", self.evictions)
 
-def _key(known: Known) -> Hashable:
-    """Whose it is. The bytes of a UUID are hashed in a tenth of its own time."""
-    return known.caller.user_id.bytes, known.caller.scopes
+
+def _key(caller: Caller) -> Hashable:
+    """Return the key of a caller's value. The bytes of a UUID are hashed in a tenth of the UUID's own time."""
+    return caller.user_id.bytes, caller.scopes

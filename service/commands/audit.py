@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from service.commands.work import json_option, organization_option, run_as_operator
-from service.http.endpoint import encode
+from service.http.responses import encode
 from service.operations.audit import list_audit
 from service.operations.call import Call
 from service.repositories.audit import Entry

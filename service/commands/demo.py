@@ -65,7 +65,7 @@ def _announcement(token: str) -> Callable[[Addresses], None]:
 The Flow Pipeline service runs.
 
   API          {addresses.api}
-  operations   {addresses.operations}/readyz
+  operations   {addresses.ops}/readyz
   admin page   {addresses.api}/admin/
   token        {token}
                of {USER}, an administrator; shown here and nowhere again

@@ -7,6 +7,7 @@ import click
 from service.commands.work import json_option, run_with_database, show_json, show_table
 from service.database.pool import Database
 from service.errors import InvalidArgument
+from service.identity import operator
 from service.repositories import audit, organizations
 from service.repositories.organizations import Organization
 
@@ -30,9 +31,7 @@ def create(name: str, as_json: bool) -> None:
             await organizations.insert(connection, organization.id, organization.name)
             target = f"organization:{organization.id}"
             after = {"name": organization.name}
-            await audit.insert(
-                connection, organization.id, audit.COMMAND_LINE, "organization.create", target, None, after
-            )
+            await audit.insert(connection, operator(organization.id), "organization.create", target, None, after)
         return organization
 
     made = run_with_database(work)

@@ -13,17 +13,15 @@ from uuid import UUID
 
 import click
 
-from service.authentication.bearer import OPERATOR, Caller
 from service.database.pool import Database, open_database
 from service.embedded.cluster import database_url
 from service.errors import NotFound, ServiceError
-from service.http.endpoint import encode
+from service.http.responses import encode
+from service.identity import operator
 from service.operations.call import Call
-from service.permissions import Role
 from service.repositories import organizations
-from service.repositories.audit import COMMAND_LINE
 from service.repositories.organizations import Organization
-from service.schemas.pages import Page, Pages
+from service.schemas.pages import Page
 from service.settings import read_settings
 
 Result = TypeVar("Result")
@@ -69,7 +67,7 @@ def run_with_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
         with database_url(settings) as dsn:
             return asyncio.run(run(dsn))
     except ServiceError as error:
-        cause = f" ({error.__cause__})" if error.status >= 500 and error.__cause__ else ""
+        cause = f" ({error.__cause__})" if error.service_fault and error.__cause__ else ""
         click.echo(f"flow-pipelines: {error.message}{cause}", err=True)
         sys.exit(1)
 
@@ -86,8 +84,7 @@ def run_as_operator(organization: str | None, work: Callable[[Call], Awaitable[R
 
 def operator_call(database: Database, organization: Organization) -> Call:
     """A call by the operator: an administrator of the organization who is no user of it."""
-    caller = Caller(Role.ADMIN, None, organization.id, OPERATOR, COMMAND_LINE.name, OPERATOR)
-    return Call(caller, COMMAND_LINE, database, Pages(OPERATOR.bytes))
+    return Call(operator(organization.id), database)
 
 
 async def fetch_all_pages(

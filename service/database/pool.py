@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 from asyncpg import exceptions as postgres
+from prometheus_client.metrics_core import Metric
 
 from service.database.connector import INVALID_ADDRESS, Connector
 from service.database.errors import (
@@ -26,7 +27,7 @@ from service.database.errors import (
 from service.deadlines import Deadlines
 from service.errors import Aborted, StartupError, Unavailable
 from service.settings import Settings
-from service.telemetry.metrics import SECONDS, Histogram, Histograms
+from service.telemetry.metrics import SECONDS, Histogram, Histograms, counters, gauge, gauges, histogram, histograms
 from service.telemetry.request_record import current_record
 
 Result = TypeVar("Result")
@@ -119,11 +120,16 @@ class PoolSize:
 class Database:
     """The pool of connections to one PostgreSQL, and the rules for using it."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", connector: Connector) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        connector: Connector,
+        connection_type: Callable[..., Connection] = Connection,
+    ) -> None:
         self.connector = connector
         """Makes the pool's connections."""
         self._pool = pool
-        self.connection_type: Callable[..., Connection] = Connection
+        self.connection_type = connection_type
         self._acquiring = Deadlines(ACQUIRE_TIMEOUT)
         self.waiting = 0
         """How many wait for a connection."""
@@ -140,6 +146,18 @@ class Database:
         """The pool's connections now."""
         idle = self._pool.get_idle_size()
         return PoolSize(self._pool.get_size() - idle, idle, self._pool.get_max_size())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the pool's connections and waits, the durations of statements, and retries."""
+        name, size = "db_client_connection_", self.pool_size()
+        states = {"used": size.used, "idle": size.idle}
+        yield gauges(name + "count", "Open connections of the pool.", "db_client_connection_state", states)
+        yield gauge(name + "max", "Connections that the pool may open.", size.most)
+        yield gauge(name + "pending_requests", "Units of work that wait for a connection.", self.waiting)
+        yield histogram(name + "wait_time_seconds", "From asking for a connection to having it.", self.waits)
+        name, help_ = "db_client_operation_duration_seconds", "One statement, by its name."
+        yield histograms(name, help_, ("db_query_summary",), self.durations)
+        yield counters("flow_pipelines_retries", "Operations that were run again, by why.", "reason", self.retries)
 
     async def expire(self) -> None:
         """Use none of the present connections again: those in use end with what they are used for, the others now."""
@@ -340,7 +358,12 @@ async def _notice_a_dead_peer(raw: "asyncpg.Connection[asyncpg.Record]") -> None
 
 
 @asynccontextmanager
-async def open_database(dsn: str, settings: Settings, beside: Database | None = None) -> AsyncIterator[Database]:
+async def open_database(
+    dsn: str,
+    settings: Settings,
+    beside: Database | None = None,
+    connection_type: Callable[..., Connection] = Connection,
+) -> AsyncIterator[Database]:
     """The database behind a pool that connects when it is first needed, so that it may be down at the start.
 
     Args:
@@ -369,7 +392,7 @@ async def open_database(dsn: str, settings: Settings, beside: Database | None = 
         server_settings=session_settings(settings),
     )
     await pool
-    database = Database(pool, connector)
+    database = Database(pool, connector, connection_type)
     connector.on_primary_change.append(database.expire)
     try:
         yield database

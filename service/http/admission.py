@@ -1,4 +1,4 @@
-"""What is refused at the door: requests beyond what this process takes on at once, or a token more often than it may.
+"""Admission control: requests beyond what the process takes on at once are refused, and tokens over their rate limit.
 
 A refusal reads no body, asks nothing of the database and writes no log line of its own: what refusals cost is taken
 from the requests that are answered.
@@ -14,17 +14,27 @@ from typing import Final
 import structlog
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestHandler
 
 from service.authentication.bearer import bearer_token, token_digest
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
-from service.health import HEALTHZ
-from service.http.endpoint import encode
-from service.http.middleware import SERVER, begin, failure, identify, is_vendor_v1, request_id_of, template
-from service.http.rate_limit import RateLimit, Taken, limit_headers
-from service.settings import Settings
-from service.telemetry.metrics import Requests
+from service.http.middleware import begin
+from service.http.probes import HEALTHZ
+from service.http.rate_limit import RateLimiter, Taken, limit_headers
+from service.http.request_id import request_id_of
+from service.http.responses import (
+    NO_HEADERS,
+    SERVER,
+    Failures,
+    encode,
+    failure_body,
+    failure_headers,
+    identify,
+    route_template,
+    status_of,
+)
+from service.telemetry.metrics import RequestMetrics
 
 log = structlog.get_logger()
 
@@ -35,175 +45,177 @@ RATE_LIMITED: Final = ResourceExhausted(
     "This token is used more often than it may be; try again later.", reason="rate_limited"
 )
 
-NO_HEADERS: Final[Mapping[str, str]] = {}
-
 ANY_CALL: Final = "/api/*"
-"""The route of calls that are refused before anybody looks which they are."""
+"""The route of calls that are refused before they are routed."""
 
 DEFERRED_PER_TURN: Final = 64
-"""Requests that are looked at, each time that the loop comes around, while it is full."""
+"""Deferred requests that are looked at in each turn of the event loop."""
 
 SUMMARY_INTERVAL: Final = 1.0
 """Seconds that one log line sums up."""
 
 
 class Refusals:
-    """Answers at once what is refused, counts it, and sums it up in a line a second."""
+    """Responses to refused requests, which are counted, and summed up in one log line a second."""
 
-    def __init__(self, settings: Settings, requests: Requests) -> None:
-        self._as_200 = settings.v1_errors_as_200
-        self._requests = requests
-        self._unsaid: Counter[str] = Counter()
+    def __init__(self, failures: Failures, metrics: RequestMetrics) -> None:
+        self._failures = failures
+        self._metrics = metrics
+        self._unlogged: Counter[str] = Counter()
 
-    def answer(self, request: web.Request, error: ServiceError) -> web.Response:
-        """The answer to a request that nothing is done for."""
+    def response(self, request: web.Request, error: ServiceError) -> web.Response:
+        """Refuse a request that was routed."""
         record = begin(request)
-        record.failed(error, error)
-        self._requests.ended(request.method, template(request), record, perf_counter() - record.started)
-        self._sum_up(str(record.reason))
-        response = failure(error, record.request_id, as_200=self._as_200 and is_vendor_v1(request))
+        record.failed(error, status_of(type(error)), error)
+        self._metrics.ended(request.method, route_template(request), record, perf_counter() - record.started)
+        self._sum_up(error.label)
+        response = self._failures.response(request, error, record.request_id)
         identify(response, record.request_id)
         return response
 
-    def raw_answer(
+    def raw_response(
         self, message: RawRequestMessage, error: ServiceError, headers: Mapping[str, str] = NO_HEADERS
     ) -> bytes | None:
-        """The same to a call that has just been read, as bytes, at half the cost; None if it is not so simple."""
-        if self._as_200 or not message.path.startswith(ANY_CALL[:-1]):
+        """Refuse a call that has just been read, as bytes, at half the cost; None where the status depends on it."""
+        if self._failures.as_200 or not message.path.startswith(ANY_CALL[:-1]):
             return None
-        self._requests.refused(message.method, ANY_CALL, error)
-        self._sum_up(str(error.reason))
+        status = status_of(type(error))
+        self._metrics.refused(message.method, ANY_CALL, status, error.label)
+        self._sum_up(error.label)
         request_id = request_id_of(message.headers)
-        body = encode(error.body(request_id))
+        body = encode(failure_body(error, request_id))
         lines = [
-            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}",
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
             f"Content-Type: application/json\r\nContent-Length: {len(body)}",
             f"X-Request-Id: {request_id}\r\nServer: {SERVER}",
             f"Connection: {'close' if message.should_close else 'keep-alive'}",
-            *(f"{name}: {value}" for name, value in (*error.headers.items(), *headers.items())),
+            *(f"{name}: {value}" for name, value in (*failure_headers(error).items(), *headers.items())),
         ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if message.method == "HEAD" else body)
 
     def _sum_up(self, reason: str) -> None:
-        if not self._unsaid:
-            asyncio.get_running_loop().call_later(SUMMARY_INTERVAL, self._say)
-        self._unsaid[reason] += 1
+        if not self._unlogged:
+            asyncio.get_running_loop().call_later(SUMMARY_INTERVAL, self._log)
+        self._unlogged[reason] += 1
 
-    def _say(self) -> None:
-        log.warning("requests_refused", **self._unsaid, seconds=SUMMARY_INTERVAL, under_way=self._requests.active)
-        self._unsaid.clear()
+    def _log(self) -> None:
+        log.warning("requests_refused", **self._unlogged, seconds=SUMMARY_INTERVAL, under_way=self._metrics.active)
+        self._unlogged.clear()
 
 
-class Door:
-    """Takes on no more requests than may be under way at once.
+class AdmissionController:
+    """Admits no more requests than may be under way at once, and none of a token over its rate limit.
 
-    By Little's law those that are taken on take at most so many times the time that one takes, however many come.
+    By Little's law, admitted requests take at most so many times the time that one takes, however many come.
     """
 
-    looks_at_all = False
-    """Whether `refusal` has to see each request, and not only those that come while it is full."""
+    def __init__(
+        self, max_requests: int, metrics: RequestMetrics, failures: Failures, limiter: RateLimiter | None
+    ) -> None:
+        """Admit by what the metrics say is under way.
 
-    def __init__(self, settings: Settings, requests: Requests) -> None:
-        self._most = settings.max_requests
-        self._requests = requests
-        self._refusals = Refusals(settings, requests)
-        self._coming: set[RequestHandler] = set()
+        Args:
+            max_requests: under way at once.
+            metrics: of the application.
+            failures: makes the responses.
+            limiter: of each token's rate; None: there is no such limit.
+        """
+        self._max_requests = max_requests
+        self._metrics = metrics
+        self._refusals = Refusals(failures, metrics)
+        self._limiter = limiter
+        self._admitted: set[RequestHandler] = set()
         """Connections whose request has been read, and whose handler has not begun yet."""
-        self._put_off: deque[Callable[[], None]] = deque()
+        self._taken: dict[RequestHandler, Taken] = {}
+        """What requests on their way to their handler have taken of their token's rate already."""
+        self._deferred: deque[Callable[[], None]] = deque()
 
     @property
     def full(self) -> bool:
-        """Whether requests that come have to be refused."""
-        return self._requests.active + len(self._coming) >= self._most
+        """True if no more requests are admitted."""
+        return self._metrics.active + len(self._admitted) >= self._max_requests
 
-    def put_off(self, look: Callable[[], None]) -> None:
-        """Look at a request later, but soon: first comes what goes on with those that were taken on.
+    @property
+    def checks_next(self) -> bool:
+        """True if the next request may have to be refused, so that `refusal` has to see it."""
+        return self._limiter is not None or self.full
 
-        Else the loop would refuse all that have come at once before it turns to an answer of the database again, and
-        the pool's few connections would be used as often as it comes around: 20 times a second instead of 1,000.
+    def defer(self, read: Callable[[], None]) -> None:
+        """Read a request a little later, after what continues those that were admitted.
+
+        Otherwise the loop would refuse all that have come at once before it turns to a result of the database again,
+        and the pool's few connections would be used as often as it comes around: 20 times a second instead of 1,000.
         """
-        if not self._put_off:
-            asyncio.get_running_loop().call_soon(self._look)
-        self._put_off.append(look)
+        if not self._deferred:
+            asyncio.get_running_loop().call_soon(self._read_deferred)
+        self._deferred.append(read)
 
-    def _look(self) -> None:
-        for _ in range(min(DEFERRED_PER_TURN, len(self._put_off))):
-            self._put_off.popleft()()
-        if self._put_off:
-            asyncio.get_running_loop().call_soon(self._look)
+    def _read_deferred(self) -> None:
+        for _ in range(min(DEFERRED_PER_TURN, len(self._deferred))):
+            self._deferred.popleft()()
+        if self._deferred:
+            asyncio.get_running_loop().call_soon(self._read_deferred)
 
-    def refusal(self, _: RequestHandler, message: RawRequestMessage) -> bytes | None:
-        """What to write in the place of handling a request that has just been read; None if it is to be handled."""
-        return self._refusals.raw_answer(message, OVERLOADED)
+    def refusal(self, connection: RequestHandler, message: RawRequestMessage) -> bytes | None:
+        """Return the response to a request that has just been read, if it is refused; None to have it handled.
 
-    def comes(self, connection: RequestHandler) -> None:
-        """A request has been read, and will be handled."""
-        self._coming.add(connection)
+        What it takes of its token's rate is kept for its handler.
+        """
+        response, taken = None, self._take(message.headers)
+        if taken is not None and self._limiter is not None and not taken.allowed:
+            response = self._refusals.raw_response(message, RATE_LIMITED, limit_headers(self._limiter, taken))
+        elif self.full:
+            response = self._refusals.raw_response(message, OVERLOADED)
+        if response is None and taken is not None:
+            self._taken[connection] = taken
+        return response
 
-    def left(self, connection: RequestHandler) -> None:
-        """A connection is gone."""
-        self._coming.discard(connection)
+    def admitted(self, connection: RequestHandler) -> None:
+        """Count a request that has been read, and will be handled."""
+        self._admitted.add(connection)
+
+    def disconnected(self, connection: RequestHandler) -> None:
+        """Forget a connection that is gone."""
+        self._admitted.discard(connection)
+        self._taken.pop(connection, None)
+
+    @property
+    def middleware(self) -> Middleware:
+        """The final check, for requests that came this far."""
+        return self._admit if self._limiter is None else self._admit_limited
 
     @web.middleware
-    def admit(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        """The last look, for what has come to here. No coroutine, as each request would pay for it."""
-        self._coming.discard(request.protocol)
-        if self._requests.active < self._most or request.path == HEALTHZ:  # who seems dead leaves its load to others
+    def _admit(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
+        """Admit by what is under way; no coroutine, as every request passes."""
+        self._admitted.discard(request.protocol)
+        # /healthz always passes: a process that seems dead leaves its load to others.
+        if self._metrics.active < self._max_requests or request.path == HEALTHZ:
             return handler(request)
         return self._refuse(request)
 
     async def _refuse(self, request: web.Request) -> web.StreamResponse:
-        return self._refusals.answer(request, OVERLOADED)
-
-
-class LimitedDoor(Door):
-    """Lets no token call more often than it may either, whoever's it is, or nobody's."""
-
-    looks_at_all = True
-
-    def __init__(self, settings: Settings, requests: Requests) -> None:
-        super().__init__(settings, requests)
-        self._limit = RateLimit(settings.rate_limit, settings.rate_limit_burst)
-        self._taken: dict[RequestHandler, Taken] = {}
-        """By connection, for the request that is coming, if it has been asked for already."""
-
-    def refusal(self, connection: RequestHandler, message: RawRequestMessage) -> bytes | None:
-        """Also the answer to a token that is used too often; what it took is kept for the handler of the request."""
-        answer, taken = None, self._take(message.headers)
-        if taken is not None and not taken.allowed:
-            answer = self._refusals.raw_answer(message, RATE_LIMITED, limit_headers(self._limit, taken))
-        elif self.full:
-            answer = super().refusal(connection, message)
-        if answer is None and taken is not None:
-            self._taken[connection] = taken
-        return answer
-
-    def left(self, connection: RequestHandler) -> None:
-        """A connection is gone."""
-        super().left(connection)
-        self._taken.pop(connection, None)
+        return self._refusals.response(request, OVERLOADED)
 
     @web.middleware
-    async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The last look, and what is left of the limit in every answer."""
+    async def _admit_limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Admit by the token's rate too, and tell what is left of it in every response."""
         taken = self._taken.pop(request.protocol, None) or self._take(request.headers)
-        if taken is None:
-            return await super().admit(request, handler)
+        if taken is None or self._limiter is None:
+            return await self._admit(request, handler)
         if taken.allowed:
-            response = await super().admit(request, handler)
+            response = await self._admit(request, handler)
         else:
-            self._coming.discard(request.protocol)
-            response = self._refusals.answer(request, RATE_LIMITED)
-        response.headers.update(limit_headers(self._limit, taken))
+            self._admitted.discard(request.protocol)
+            response = self._refusals.response(request, RATE_LIMITED)
+        response.headers.update(limit_headers(self._limiter, taken))
         return response
 
     def _take(self, headers: Mapping[str, str]) -> Taken | None:
-        """Ask for one request of the token in these headers; None if there is none."""
+        """Take one request from the rate of the token in these headers; None if there is no limit, or no token."""
+        if self._limiter is None:
+            return None
         try:
             caller = token_digest(bearer_token(headers.get("Authorization")))
         except Unauthenticated:
             return None
-        return self._limit.take(caller, monotonic_ns())
-
-
-DOOR = web.AppKey("door", Door)
+        return self._limiter.take(caller, monotonic_ns())

@@ -1,4 +1,4 @@
-"""Conditional requests, RFC 9110 §13: a tag for what was read, and writes that go on only if it is still so."""
+"""Conditional requests (RFC 9110 §13): a tag of what was read, and writes that go on only if it is still so."""
 
 import hashlib
 import re
@@ -8,46 +8,52 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from service.errors import PreconditionFailed
-from service.http.routes import Route
-from service.operations.call import no_precondition
+from service.http.responses import encode
+from service.operations.call import Precondition, no_precondition
 
 _TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
 
 
 def entity_tag(body: bytes) -> str:
-    """A strong tag: equal for equal bytes."""
+    """Return a strong tag: equal for equal bytes."""
     return f'"{hashlib.sha256(body).hexdigest()[:24]}"'
 
 
 def not_modified(request: web.Request, tag: str) -> bool:
-    """Whether the client has these bytes already."""
+    """Return whether the client has these bytes already."""
     header = request.headers.get(hdrs.IF_NONE_MATCH)
-    return header is not None and _names(header, tag)
+    return header is not None and _matches(header, tag)
 
 
-def expectation(request: web.Request, route: Route, encode: Callable[[dict[str, Any]], bytes]) -> Callable[[Any], None]:
-    """What a write does with what is there now (None: nothing), before it changes it.
+def precondition_of(request: web.Request, dump: Callable[[Any], dict[str, Any]] | None) -> Precondition:
+    """Return the precondition in a write's headers.
+
+    Args:
+        request: with If-Match or If-None-Match, or neither.
+        dump: gives the answer that a client has read, and whose tag it names; None if there is no such answer.
 
     Raises:
-        PreconditionFailed: the caller expects something of a call that has nothing to compare it with.
+        PreconditionFailed: the request has a condition, and nothing to compare it with.
     """
     wanted, unwanted = request.headers.get(hdrs.IF_MATCH), request.headers.get(hdrs.IF_NONE_MATCH)
-    if (wanted is None and unwanted is None) or route.only_reads:
+    if wanted is None and unwanted is None:
         return no_precondition
-    if route.etag_of is None:
+    if dump is None:
         raise PreconditionFailed("This call has nothing to compare If-Match or If-None-Match with.")
-    dump = route.etag_of
 
-    def expect(current: Any) -> None:
+    def check(current: Any) -> None:
         tag = None if current is None else entity_tag(encode(dump(current)))
-        if wanted is not None and (tag is None or not _names(wanted, tag)):
+        if wanted is not None and (tag is None or not _matches(wanted, tag)):
             raise PreconditionFailed("It is no longer as you have seen it: read it again.")
-        if unwanted is not None and tag is not None and _names(unwanted, tag):
+        if unwanted is not None and tag is not None and _matches(unwanted, tag):
             raise PreconditionFailed("It is there already.")
 
-    return expect
+    return check
 
 
-def _names(header: str, tag: str) -> bool:
-    """Whether a list of tags has one in it; a proxy may have made a strong tag weak, which changes nothing here."""
+def _matches(header: str, tag: str) -> bool:
+    """Return whether a list of tags has one in it.
+
+    A proxy may have made a strong tag weak, which changes nothing here.
+    """
     return header.strip() == "*" or tag in (found.removeprefix("W/") for found in _TAG.findall(header))

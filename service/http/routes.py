@@ -37,10 +37,10 @@ class Route:
     """How reading shows what this is about to change: what If-Match is compared with."""
     location: str | None = None
     """Where what a POST created is found, with names of its answer's fields in braces."""
-    kept: bool = False
+    cached: bool = False
     """Whether its answers, to requests without a query, may be kept in memory for as long as nothing changes them."""
-    proves: bool = False
-    """Whether its operation may presume who calls, as it answers only by a statement that proves it."""
+    optimistic: Callable[[Call, Any], Awaitable[Any]] | None = None
+    """Tried first for a recent caller: it proves the caller itself, or does nothing and answers None."""
     vendor_v1: bool = False
     """One of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
 
@@ -60,9 +60,9 @@ def _rows() -> tuple[Route, ...]:
     admin, manages = "administrator", "flow_pipeline:manage_pipelines"
     # fmt: off
     return (
-        Route("GET", pipeline, p.ListPipelinesSchema, pipelines.list_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, vendor_v1=True),
-        Route("GET", f"{job}/pipelines", j.ListJobPipelinesSchema, jobs.list_job_pipelines, p.PipelineListSchema, p.dump_pipeline_list, kept=True, vendor_v1=True),
-        Route("POST", f"{job}/pipelines", j.UpdateJobPipelinesSchema, jobs.update_job_pipelines, j.UpdatedPipelinesSchema, j.dump_updated_pipelines, "flow_pipeline:execute", etag_of=p.dump_pipeline_list, proves=True, vendor_v1=True),
+        Route("GET", pipeline, p.ListPipelinesSchema, pipelines.list_pipelines, p.PipelineListSchema, p.dump_pipeline_list, cached=True, vendor_v1=True),
+        Route("GET", f"{job}/pipelines", j.ListJobPipelinesSchema, jobs.list_job_pipelines, p.PipelineListSchema, p.dump_pipeline_list, cached=True, vendor_v1=True),
+        Route("POST", f"{job}/pipelines", j.UpdateJobPipelinesSchema, jobs.update_job_pipelines, j.UpdatedPipelinesSchema, j.dump_updated_pipelines, "flow_pipeline:execute", etag_of=p.dump_pipeline_list, optimistic=jobs.try_update_job_pipelines, vendor_v1=True),
 
         Route("POST", pipeline, p.CreatePipelineSchema, pipelines.create_pipeline, p.PipelineAnswerSchema, p.dump_pipeline, "pipeline administrator", location=f"{pipeline}/{{pipeline[id]}}"),
         Route("GET", f"{pipeline}/{{pipeline_id}}", p.GetPipelineSchema, pipelines.get_pipeline, p.PipelineAnswerSchema, p.dump_pipeline, "flow_pipeline:read"),

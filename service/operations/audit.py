@@ -1,7 +1,6 @@
 """The operation on the audit trail."""
 
 from service.operations.call import Call
-from service.operations.pipelines import page_start
 from service.permissions import require_administrator
 from service.repositories import audit
 from service.repositories.audit import Entry
@@ -16,7 +15,7 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
         PermissionDenied: the caller is no administrator.
     """
     require_administrator(call.caller, "read the audit trail")
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     async with call.database.connection() as connection:
         found = await audit.page(
             connection,

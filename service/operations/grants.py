@@ -7,7 +7,9 @@ from uuid import UUID
 from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.call import Call, Outcome
-from service.operations.pipelines import find_visible, page_start
+from service.operations.groups import find_group
+from service.operations.pipelines import find_visible
+from service.operations.users import find_user
 from service.permissions import (
     MANAGE_PIPELINES,
     MANAGER,
@@ -22,7 +24,7 @@ from service.permissions import (
     require,
     union,
 )
-from service.repositories import audit, grants, groups, users
+from service.repositories import grants, users
 from service.repositories.grants import Grant, Kind
 from service.schemas.grants import (
     AccessExplained,
@@ -45,7 +47,7 @@ async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
         NotFound: there is no such pipeline, or the caller may not see it.
         PermissionDenied: the caller may not manage its grants.
     """
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     async with call.database.connection() as connection:
         await _find_managed(connection, call, request.pipeline_id, for_update=False)
         found = await grants.list_of_pipeline(
@@ -180,30 +182,6 @@ async def _grantee_id(connection: Connection, organization_id: UUID, kind: Kind,
     return (await find_group(connection, organization_id, name)).id
 
 
-async def find_user(connection: Connection, organization_id: UUID, username: str) -> users.User:
-    """A user by name.
-
-    Raises:
-        NotFound: there is none.
-    """
-    user = await users.find_by_name(connection, organization_id, username)
-    if user is None:
-        raise NotFound(f"User {username} does not exist.")
-    return user
-
-
-async def find_group(connection: Connection, organization_id: UUID, name: str) -> groups.Group:
-    """A group by name.
-
-    Raises:
-        NotFound: there is none.
-    """
-    group = await groups.find_by_name(connection, organization_id, name)
-    if group is None:
-        raise NotFound(f"Group {name} does not exist.")
-    return group
-
-
 async def _audit(
     connection: Connection, call: Call, action: str, pipeline_id: UUID, old: Grant | None, new: Grant | None
 ) -> None:
@@ -211,7 +189,7 @@ async def _audit(
     assert grant is not None  # noqa: S101 - one of them is what was changed
     target = f"grant:{pipeline_id}/{grant.kind}:{grant.name}"
     before, after = (_state(old), _state(new))
-    await audit.insert(connection, call.caller.organization_id, call.actor, action, target, before, after)
+    await call.audit(connection, action, target, before, after)
 
 
 def _state(grant: Grant | None) -> dict[str, Any] | None:
@@ -225,7 +203,7 @@ async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
         NotFound: there is no such pipeline, or the caller may not see it.
         PermissionDenied: the caller may not manage its grants.
     """
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     holding = READ | (PERMISSION_BITS[request.permission] if request.permission else 0)
     async with call.database.connection() as connection:
         await _find_managed(connection, call, request.pipeline_id, for_update=False)

@@ -1,16 +1,13 @@
 """Operations on groups and their members."""
 
-from collections.abc import Mapping
-from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.call import Call, Outcome
-from service.operations.grants import find_group, find_user
-from service.operations.pipelines import page_start
+from service.operations.users import find_user
 from service.permissions import may_administer, require_administrator
-from service.repositories import audit, groups
+from service.repositories import groups
 from service.repositories.groups import Group, Member
 from service.schemas.groups import CreateGroup, GroupRef, GroupView, ListGroups, ListMembers, MemberRef, RenameGroup
 from service.schemas.pages import Page
@@ -18,12 +15,24 @@ from service.schemas.pages import Page
 
 async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
     """The groups of the organization, by name."""
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     async with call.database.connection() as connection:
         found = await groups.page(connection, call.caller.organization_id, request.contains, after, size + 1)
     whole = may_administer(call.caller)
     seen = [GroupView(group, whole) for group in found]
     return call.pages.cut(request, seen, lambda each: (each.group.name.lower(),), size)
+
+
+async def find_group(connection: Connection, organization_id: UUID, name: str) -> Group:
+    """Return a group by name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    group = await groups.find_by_name(connection, organization_id, name)
+    if group is None:
+        raise NotFound(f"Group {name} does not exist.")
+    return group
 
 
 async def get_group(call: Call, request: GroupRef) -> GroupView:
@@ -47,20 +56,8 @@ async def create_group(call: Call, request: CreateGroup) -> GroupView:
     require_administrator(call.caller, "create groups")
     async with call.database.transaction() as connection:
         group = await groups.insert(connection, call.caller.organization_id, uuid4(), request.name)
-        await _audit(connection, call, "group.create", group, None, {"name": group.name})
+        await call.audit(connection, "group.create", f"group:{group.name}", None, {"name": group.name})
     return GroupView(group, whole=True)
-
-
-async def _audit(
-    connection: Connection,
-    call: Call,
-    action: str,
-    group: Group,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-) -> None:
-    organization_id, target = call.caller.organization_id, f"group:{group.name}"
-    await audit.insert(connection, organization_id, call.actor, action, target, before, after)
 
 
 async def rename_group(call: Call, request: RenameGroup) -> GroupView:
@@ -78,7 +75,9 @@ async def rename_group(call: Call, request: RenameGroup) -> GroupView:
         if old.name == request.new_name:
             return GroupView(old, whole=True)
         await groups.rename(connection, call.caller.organization_id, old.id, request.new_name)
-        await _audit(connection, call, "group.update", old, {"name": old.name}, {"name": request.new_name})
+        await call.audit(
+            connection, "group.update", f"group:{old.name}", {"name": old.name}, {"name": request.new_name}
+        )
     return GroupView(Group(old.id, request.new_name, old.created_at), whole=True)
 
 
@@ -104,7 +103,7 @@ async def delete_group(call: Call, request: GroupRef) -> None:
         members = await groups.page_members(connection, call.caller.organization_id, old.id, None, None)
         await groups.delete(connection, call.caller.organization_id, old.id)
         before = {"name": old.name, "members": [member.username for member in members]}
-        await _audit(connection, call, "group.delete", old, before, None)
+        await call.audit(connection, "group.delete", f"group:{old.name}", before, None)
 
 
 async def list_members(call: Call, request: ListMembers) -> Page[Member]:
@@ -115,7 +114,7 @@ async def list_members(call: Call, request: ListMembers) -> Page[Member]:
         NotFound: there is no such group.
     """
     require_administrator(call.caller, "see who is in a group")
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     async with call.database.connection() as connection:
         group = await find_group(connection, call.caller.organization_id, request.name)
         found = await groups.page_members(connection, call.caller.organization_id, group.id, after, size + 1)
@@ -136,7 +135,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
         user = await find_user(connection, organization_id, request.username)
         joined = await groups.add_member(connection, organization_id, group.id, user.id)
         if joined:
-            await _audit(connection, call, "group.add_member", group, None, {"member": user.username})
+            await call.audit(connection, "group.add_member", f"group:{group.name}", None, {"member": user.username})
     return Outcome(None, joined)
 
 
@@ -154,4 +153,4 @@ async def remove_member(call: Call, request: MemberRef) -> None:
         user = await find_user(connection, organization_id, request.username)
         if not await groups.remove_member(connection, organization_id, group.id, user.id):
             raise NotFound(f"User {user.username} is not in group {group.name}.")
-        await _audit(connection, call, "group.remove_member", group, {"member": user.username}, None)
+        await call.audit(connection, "group.remove_member", f"group:{group.name}", {"member": user.username}, None)

@@ -1,6 +1,6 @@
 """Operations on jobs and on the pipelines they are in."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,15 +8,14 @@ from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
 from service.errors import AlreadyExists, NotFound, PermissionDenied
 from service.identifiers import name_key
-from service.operations.call import Call, Outcome, Unproved, no_precondition
-from service.operations.grants import find_user
+from service.operations.call import Call, Outcome, no_precondition
 from service.operations.pipelines import (
     find_visible,
     list_pipelines,
-    page_start,
     readable,
     sort_key,
 )
+from service.operations.users import find_user
 from service.permissions import (
     PERMISSION_BITS,
     READ,
@@ -26,7 +25,7 @@ from service.permissions import (
     may_see_job,
     require_job_changer,
 )
-from service.repositories import audit, jobs, pipelines
+from service.repositories import jobs, pipelines
 from service.repositories.jobs import Job
 from service.repositories.pipelines import Granted, GrantedPipeline, PlacedPipeline
 from service.schemas.jobs import (
@@ -85,26 +84,33 @@ def _whole(call: Call, job: Job, found: Sequence[Granted]) -> JobView:
     return JobView(job.id, job.name, job.owner, job.created_at, seen)
 
 
+async def try_update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[NamedPipeline] | None:
+    """Make the update in one statement that proves the caller and the pre-authorization; None if nothing was done."""
+    if call.batches is None or call.precondition is not no_precondition:
+        return None
+    wanted = list(dict.fromkeys(request.pipeline_ids))
+    names = await call.batches.job_updates.update(call.caller, call.request_id, request.job_id, wanted)
+    return None if names is None else [NamedPipeline(*pipeline) for pipeline in zip(wanted, names, strict=True)]
+
+
 async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[NamedPipeline]:
     """Replace the whole set of pipelines that a job is in, all or nothing; answers it in the order of the request.
 
-    What the caller may execute mostly decides it before the job is seen; then one statement proves that, and who calls,
-    and does it. Else, and where that is no longer so, the job is locked and looked at first; Unproved is raised if who
-    calls was only presumed.
+    Mostly the update is pre-authorized before the job is read. Else, and where that no longer holds, the job is locked
+    and read first.
 
     Raises:
         NotFound: there is no such job or pipeline, or the caller may not see it.
         PermissionDenied: the caller may not put jobs into, or take them out of, one of the pipelines.
         PreconditionFailed: the job's pipelines are not those that the caller has seen.
     """
-    caller, wanted = call.caller, list(dict.fromkeys(request.pipeline_ids))
-    if call.shared is not None and call.precondition is no_precondition:
-        names = await call.shared.job_updates.update(call.shared.known, call.actor, request.job_id, wanted)
-        if names is not None:
-            return [NamedPipeline(*pipeline) for pipeline in zip(wanted, names, strict=True)]
-    if call.shared is not None and call.shared.presumed:
-        raise Unproved
-    if caller.role is Role.MEMBER:  # who may not see it must not lock it either, and not tell it by the time that takes
+    updated = await try_update_job_pipelines(call, request)
+    if updated is not None:
+        return updated
+    caller = call.caller
+    if (
+        caller.role is Role.MEMBER
+    ):  # a job that is hidden from them must not be locked, nor be told by the time that takes
         async with call.database.connection() as connection:
             await _find(connection, call, request.job_id, jobs.find)
     async with call.database.transaction() as connection:
@@ -136,9 +142,7 @@ async def _replace(
     if list(wanted) != list(current):
         before, after = {"pipeline_ids": list(current)}, {"pipeline_ids": list(wanted)}
         await jobs.replace_assignments(connection, caller.organization_id, job.id, list(wanted))
-        await audit.insert(
-            connection, caller.organization_id, call.actor, "job.update_pipelines", f"job:{job.id}", before, after
-        )
+        await call.audit(connection, "job.update_pipelines", f"job:{job.id}", before, after)
     return [NamedPipeline(key, known[key].name) for key in wanted]
 
 
@@ -165,7 +169,7 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
         current = [pipeline for pipeline in found if pipeline.position is not None]
         if created:
             call.precondition(None)
-            await _audit(connection, call, "job.create", job.id, None, _state(job))
+            await call.audit(connection, "job.create", f"job:{job.id}", None, _state(job))
         else:
             job = await _change(connection, call, request, job, current)
         if request.pipeline_ids is not None:
@@ -189,23 +193,12 @@ async def _change(connection: Connection, call: Call, request: PutJob, job: Job,
     require_job_changer(caller, owns=owns, what="change this job")
     await jobs.update(connection, caller.organization_id, job.id, owner.id, name)
     changed = Job(job.id, owner.id, owner.username, name, job.created_at)
-    await _audit(connection, call, "job.update", job.id, _state(job), _state(changed))
+    await call.audit(connection, "job.update", f"job:{job.id}", _state(job), _state(changed))
     return changed
 
 
 def _state(job: Job) -> dict[str, Any]:
     return {"name": job.name, "owner": job.owner}
-
-
-async def _audit(
-    connection: Connection,
-    call: Call,
-    action: str,
-    job_id: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-) -> None:
-    await audit.insert(connection, call.caller.organization_id, call.actor, action, f"job:{job_id}", before, after)
 
 
 async def get_job(call: Call, request: JobRef) -> JobView:
@@ -243,7 +236,7 @@ async def delete_job(call: Call, request: JobRef) -> None:
         call.precondition(_whole(call, job, found))
         await jobs.delete(connection, caller.organization_id, job.id)
         before = {**_state(job), "pipeline_ids": [pipeline.id for pipeline in found]}
-        await _audit(connection, call, "job.delete", job.id, before, None)
+        await call.audit(connection, "job.delete", f"job:{job.id}", before, None)
 
 
 async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
@@ -253,7 +246,7 @@ async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
         NotFound: there is no such pipeline or owner, or the caller may not see it.
     """
     caller, organization_id = call.caller, call.caller.organization_id
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     async with call.database.connection() as connection:
         if request.pipeline_id:
             await find_visible(connection, call, request.pipeline_id)

@@ -1,12 +1,12 @@
 """Operations on pipelines."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from service.authentication.bearer import OPERATOR, Caller
 from service.database.pool import Connection
 from service.errors import FailedPrecondition
+from service.identity import Caller
 from service.operations.call import Call
 from service.permissions import (
     DELETE,
@@ -21,9 +21,9 @@ from service.permissions import (
     require_pipeline_creator,
     require_visible,
 )
-from service.repositories import audit, grants, pipelines
+from service.repositories import grants, pipelines
 from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
-from service.schemas.pages import DEFAULT_PAGE_SIZE, Page, PagedRequest
+from service.schemas.pages import Page
 from service.schemas.pipelines import (
     AccessiblePipeline,
     CreatePipeline,
@@ -45,8 +45,8 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
     filters = _filters(call, request)
     if filters is None:
         return Page([])
-    if caller.role is Role.MEMBER and filters == READABLE and call.shared is not None:
-        found = await call.shared.pipeline_lists.granted_to(caller)
+    if caller.role is Role.MEMBER and filters == READABLE and call.batches is not None:
+        found = await call.batches.pipeline_lists.granted_to(caller)
     else:
         listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
         async with call.database.connection() as connection:
@@ -93,10 +93,10 @@ async def create_pipeline(call: Call, request: CreatePipeline) -> PipelineView:
         created_at, updated_at = await pipelines.insert(
             connection, caller.organization_id, pipeline_id, request.name, request.description
         )
-        if caller.user_id != OPERATOR:
+        if not caller.is_operator:
             await grants.put(connection, caller.organization_id, pipeline_id, "user", caller.user_id, FULL_ACCESS, None)
         after = {"name": request.name, "description": request.description, "manager": caller.username}
-        await _audit(connection, call, "pipeline.create", pipeline_id, None, after)
+        await call.audit(connection, "pipeline.create", f"pipeline:{pipeline_id}", None, after)
     access = caller.access(FULL_ACCESS)
     return PipelineView(pipeline_id, request.name, access, request.description, created_at, updated_at)
 
@@ -150,7 +150,7 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
         updated_at = await pipelines.update(connection, call.caller.organization_id, old.id, name, description)
         before = {"name": old.name, "description": old.description}
         after = {"name": name, "description": description}
-        await _audit(connection, call, "pipeline.update", old.id, before, after)
+        await call.audit(connection, "pipeline.update", f"pipeline:{old.id}", before, after)
     return PipelineView(old.id, name, old.access, description, old.created_at, updated_at)
 
 
@@ -175,7 +175,7 @@ async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
         lost = [_grant_state(grant) for grant in await grants.list_of_pipeline(connection, organization_id, old.id)]
         await pipelines.delete(connection, organization_id, old.id)
         before = {"name": old.name, "description": old.description, "jobs": jobs, "grants": lost}
-        await _audit(connection, call, "pipeline.delete", old.id, before, None)
+        await call.audit(connection, "pipeline.delete", f"pipeline:{old.id}", before, None)
 
 
 def _grant_state(grant: grants.Grant) -> dict[str, Any]:
@@ -188,25 +188,8 @@ async def list_pipeline_jobs(call: Call, request: ListPipelineJobs) -> Page[Queu
     Raises:
         NotFound: there is no such pipeline, or the caller may not see it.
     """
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     async with call.database.connection() as connection:
         await find_visible(connection, call, request.pipeline_id)
         found = await pipelines.list_jobs(connection, call.caller.organization_id, request.pipeline_id, after, size + 1)
     return call.pages.cut(request, found, lambda job: (job.assigned_at, job.id), size)
-
-
-def page_start(call: Call, request: PagedRequest) -> tuple[list[Any] | None, int]:
-    """Where a page begins, and its size, of a list that is never answered whole."""
-    return call.pages.start(request), request.page_size or DEFAULT_PAGE_SIZE
-
-
-async def _audit(
-    connection: Connection,
-    call: Call,
-    action: str,
-    pipeline_id: UUID,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-) -> None:
-    organization_id, target = call.caller.organization_id, f"pipeline:{pipeline_id}"
-    await audit.insert(connection, organization_id, call.actor, action, target, before, after)

@@ -10,8 +10,7 @@ from service.authentication.bearer import token_digest
 from service.database.pool import Connection
 from service.errors import NotFound, PermissionDenied
 from service.operations.call import Call
-from service.operations.grants import find_user
-from service.operations.pipelines import page_start
+from service.operations.users import find_user
 from service.permissions import (
     SCOPE_TOKENS,
     Role,
@@ -20,7 +19,7 @@ from service.permissions import (
     require_scope,
     scope_names,
 )
-from service.repositories import audit, tokens
+from service.repositories import tokens
 from service.repositories.tokens import Token
 from service.repositories.users import User
 from service.schemas.pages import Page
@@ -37,7 +36,7 @@ async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
         PermissionDenied: they are another user's, and the caller is no administrator; or the token is too narrow.
         NotFound: there is no such user.
     """
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     async with call.database.connection() as connection:
         user = await _whose(connection, call, request.username, "see")
         found = await tokens.page_of_user(connection, call.caller.organization_id, user.id, after, size + 1)
@@ -93,7 +92,7 @@ async def _issue(connection: Connection, call: Call, user: User, request: Create
     )
     token = Token(token_id, user.id, user.username, request.name, request.scopes, request.expires_at, created_at, None)
     target = f"token:{token_id}"
-    await audit.insert(connection, organization_id, call.actor, "token.create", target, None, _state(token))
+    await call.audit(connection, "token.create", target, None, _state(token))
     return NewToken(token, secret)
 
 
@@ -141,6 +140,4 @@ async def revoke_token(call: Call, request: TokenRef) -> None:
         call.precondition(token)
         if await tokens.revoke(connection, call.caller.organization_id, token.id):
             target = f"token:{token.id}"
-            await audit.insert(
-                connection, call.caller.organization_id, call.actor, "token.revoke", target, _state(token), None
-            )
+            await call.audit(connection, "token.revoke", target, _state(token), None)

@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from service.errors import FailedPrecondition
+from service.database.pool import Connection
+from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call
-from service.operations.grants import find_user
-from service.operations.pipelines import page_start
 from service.permissions import Role, may_administer, require_administrator
-from service.repositories import audit, groups, users
+from service.repositories import groups, users
 from service.repositories.users import User
 from service.schemas.pages import Page
 from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, UpdateUser, UserView
@@ -17,12 +16,24 @@ from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, Upd
 
 async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
     """The users of the organization, by name."""
-    after, size = page_start(call, request)
+    after, size = call.page_start(request)
     async with call.database.connection() as connection:
         found = await users.page(connection, call.caller.organization_id, request.name, after, size + 1)
     whole = may_administer(call.caller)
     seen = [UserView(user, whole) for user in found]
     return call.pages.cut(request, seen, lambda each: (each.user.username.lower(),), size)
+
+
+async def find_user(connection: Connection, organization_id: UUID, username: str) -> User:
+    """Return a user by name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    user = await users.find_by_name(connection, organization_id, username)
+    if user is None:
+        raise NotFound(f"User {username} does not exist.")
+    return user
 
 
 async def get_me(call: Call, _: GetMe) -> Me:
@@ -56,7 +67,7 @@ async def create_user(call: Call, request: CreateUser) -> UserView:
     organization_id = call.caller.organization_id
     async with call.database.transaction() as connection:
         user = await users.insert(connection, organization_id, uuid4(), request.username, request.role)
-        await audit.insert(connection, organization_id, call.actor, "user.create", _target(user), None, _state(user))
+        await call.audit(connection, "user.create", _target(user), None, _state(user))
     return UserView(user, whole=True)
 
 
@@ -85,7 +96,7 @@ async def update_user(call: Call, request: UpdateUser) -> UserView:
         if new != old:
             await users.update(connection, organization_id, old.id, new.role, new.disabled)
             before, after = _state(old), _state(new)
-            await audit.insert(connection, organization_id, call.actor, "user.update", _target(old), before, after)
+            await call.audit(connection, "user.update", _target(old), before, after)
     return UserView(new, whole=True)
 
 

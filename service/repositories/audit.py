@@ -3,39 +3,29 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
 
 from service.database.pool import Connection
-
-
-class Actor(NamedTuple):
-    """Who makes a change: a user by a token within a request, or an operator at the command line."""
-
-    name: str
-    user_id: UUID | None = None
-    token_id: UUID | None = None
-    request_id: str | None = None
-
-
-COMMAND_LINE = Actor("command line")
+from service.identity import Caller
 
 
 async def insert(
     connection: Connection,
-    organization_id: UUID,
-    actor: Actor,
+    caller: Caller,
     action: str,
     target: str,
     before: Mapping[str, Any] | None,
     after: Mapping[str, Any] | None,
+    request_id: str | None = None,
 ) -> None:
-    """Add one row for one change, in the change's own transaction.
+    """Add the row of one change, in the change's own transaction.
 
     Args:
+        caller: by whom; an operator has no user and no token.
         action: what was done, such as "job.update_pipelines".
         target: to what, as kind:key.
         before: the state that the change replaced, None if it created.
@@ -47,15 +37,15 @@ async def insert(
         INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9)
         """,
-        organization_id,
-        actor.user_id,
-        actor.name,
-        actor.token_id,
+        caller.organization_id,
+        None if caller.is_operator else caller.user_id,
+        caller.username,
+        None if caller.is_operator else caller.token_id,
         action,
         target,
         _json(before),
         _json(after),
-        actor.request_id,
+        request_id,
     )
 
 

@@ -11,7 +11,7 @@ class ReadVersion:
 
     revisions: tuple[int, ...]
     """Of the user, of each of their groups and, for administrators, of the organization; in ascending order."""
-    until: datetime | None
+    expires_at: datetime | None
     """When the first of the grants that count expires; None if none of them does."""
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from service.database.pool import Connection
+from service.identity import Caller
 from service.permissions import Role
 from service.repositories import revisions
 
@@ -14,24 +15,8 @@ ACTIVE: Final = "t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at 
 """Whether the token t of the user u may be used."""
 
 
-class ActiveToken(NamedTuple):
-    """A token that may be used now, and the user it belongs to. A tuple, as every request makes one."""
-
-    digest: bytes
-    id: UUID
-    organization_id: UUID
-    user_id: UUID
-    username: str
-    role: Role
-    scopes: int | None
-    revisions: tuple[int, ...]
-    """What decides what the user may see; see repositories/revisions.py."""
-    now: datetime
-    """The database's clock."""
-
-
-async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[ActiveToken]:
-    """The tokens of SHA-256 digests, without those that expired or were revoked, and those of disabled users."""
+async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[Caller]:
+    """Return the callers of tokens by SHA-256 digest, without those expired, revoked, or of disabled users."""
     rows = await connection.fetch(
         "tokens.find_active",
         f"""
@@ -44,7 +29,7 @@ async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[
         digests,
     )
     return [
-        ActiveToken(digest, key, organization_id, user_id, username, _ROLES[role], scopes, tuple(state), now)
+        Caller(_ROLES[role], scopes, organization_id, user_id, username, key, digest, tuple(state), now)
         for digest, key, organization_id, user_id, username, role, scopes, state, now in rows
     ]
 

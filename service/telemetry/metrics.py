@@ -1,29 +1,33 @@
-"""What is counted while the service works, in plain numbers: exposition.py gives them to Prometheus when it asks.
+"""Counters and histograms in plain numbers, and their form for Prometheus, in which each part gives its own.
 
-A client library's counters and histograms take a lock and four times as long; here one thread counts, and a request may
-pay next to nothing.
+A client library's counters take a lock and four times as long. Here one thread counts, and a request pays next to
+nothing; what a part has counted is put into Prometheus's form by its `collect()`, when /metrics is asked for. Each
+number is copied once then, so that a histogram's count is always the sum of its buckets.
 """
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Sequence
-from typing import Final
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Final
 
-from service.errors import ServiceError
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
+
 from service.telemetry.request_record import RequestRecord
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets of durations."""
 BATCH_SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
-"""Upper bounds of the buckets of how many share one statement."""
+"""Upper bounds of the buckets of batch sizes."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 OTHER: Final = "_OTHER"
-"""In the place of any other method: clients may invent as many as they like. OpenTelemetry's word for it."""
+"""In the place of any other method, of which clients may invent as many as they like; OpenTelemetry's word for it."""
 
 
 class Histogram:
-    """How often values fell between bounds, and their sum."""
+    """Counts of values by bucket, and their sum."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -39,7 +43,7 @@ class Histogram:
 
 
 class Histograms(dict[Hashable, Histogram]):
-    """One for each value of the labels, made when it is first asked for."""
+    """A histogram for each value of the labels, made when it is first asked for."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         super().__init__()
@@ -50,19 +54,19 @@ class Histograms(dict[Hashable, Histogram]):
         return made
 
 
-class Requests:
+class RequestMetrics:
     """The requests of one application."""
 
     def __init__(self) -> None:
         self.active = 0
-        """How many are under way."""
+        """Requests under way."""
         self.durations = Histograms(SECONDS)
         """By method, route and status, of which there are only so many, whatever clients send."""
         self.failures = Counter(pool_exhausted=0, overloaded=0)
-        """By reason. One that alerts ask for is there from the start, so that its first increase is seen."""
+        """By reason. Those that alerts ask for are there from the start, so that their first increase is seen."""
 
     def ended(self, method: str, route: str, record: RequestRecord, seconds: float) -> None:
-        """Count a request that has come to its end; the route is one of ours, the method anything."""
+        """Count a request that has ended; the route is one of the service's own, the method anything."""
         durations = self.durations.get((method, route, record.status))
         if durations is None:
             durations = self.durations[method if method in METHODS else OTHER, route, record.status]
@@ -70,7 +74,58 @@ class Requests:
         if record.reason is not None:
             self.failures[record.reason] += 1
 
-    def refused(self, method: str, route: str, error: ServiceError) -> None:
+    def refused(self, method: str, route: str, status: int, reason: str) -> None:
         """Count a request that was refused before anything was done for it."""
-        self.durations[method if method in METHODS else OTHER, route, error.status].observe(0.0)
-        self.failures[error.reason or error.code.lower()] += 1
+        self.durations[method if method in METHODS else OTHER, route, status].observe(0.0)
+        self.failures[reason] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield durations, requests under way, and failures by reason."""
+        labels = ("http_request_method", "http_route", "http_response_status_code")
+        help_ = "From the head of a request to the end of its answer."
+        yield histograms("http_server_request_duration_seconds", help_, labels, self.durations)
+        yield gauge("http_server_active_requests", "Requests under way.", self.active)
+        help_ = "Requests that were not answered as asked, by why."
+        yield counters("flow_pipelines_refusals", help_, "reason", self.failures)
+
+
+def gauge(name: str, help_: str, value: float) -> Metric:
+    """Return a gauge without labels."""
+    return GaugeMetricFamily(name, help_, value)
+
+
+def gauges(name: str, help_: str, label: str, values: Mapping[str, float]) -> Metric:
+    """Return a gauge for each value of one label."""
+    family = GaugeMetricFamily(name, help_, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def counter(name: str, help_: str, value: int) -> Metric:
+    """Return a counter without labels."""
+    return CounterMetricFamily(name, help_, value)
+
+
+def counters(name: str, help_: str, label: str, values: Mapping[str, int]) -> Metric:
+    """Return a counter for each value of one label."""
+    family = CounterMetricFamily(name, help_, labels=[label])
+    for key, value in [*values.items()]:
+        family.add_metric([key], value)
+    return family
+
+
+def histogram(name: str, help_: str, values: Histogram) -> Metric:
+    """Return a histogram without labels."""
+    return histograms(name, help_, (), {(): values})
+
+
+def histograms(name: str, help_: str, labels: Sequence[str], values: Mapping[Any, Histogram]) -> Metric:
+    """Return a histogram for each value of the labels."""
+    family = HistogramMetricFamily(name, help_, labels=labels)
+    for key, one in [*values.items()]:
+        label_values = key if isinstance(key, tuple) else (key,)
+        bounds = [*map(floatToGoString, one.bounds), "+Inf"]
+        counts = accumulate([*one.counts])
+        family.add_metric([*map(str, label_values)], [*zip(bounds, counts, strict=True)], one.total)
+    return family

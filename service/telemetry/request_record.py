@@ -1,4 +1,4 @@
-"""What is noted about one request while it runs, for its log line and its metrics."""
+"""The record of one request while it runs: what its log line, its metrics and its span say in the end."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class RequestRecord:
     request_id: str
     trace_id: str | None = None
     span_id: str | None = None
-    """In that trace, where the service makes spans of its own."""
+    """The request's own span in that trace, where the service makes spans."""
     route: str | None = None
     """The path of the operation, its parameters by their names; None for what is no operation."""
     started: float = field(default_factory=perf_counter)
@@ -26,28 +26,28 @@ class RequestRecord:
     code: str = "OK"
     """The name of the google.rpc.Code of the answer."""
     reason: str | None = None
-    """Why it was not answered as asked, in a word: its label in metrics."""
+    """The label of the failure in metrics; None if the request was answered as asked."""
     error: str | None = None
-    """Why it failed, for operators: the caller was told less."""
+    """The cause of a failure, for operators: the caller was told less."""
     unexpected_error: BaseException | None = None
-    """An error that nobody foresaw."""
+    """A fault of the service's own, to be logged with its traceback."""
     reading_body: bool = False
-    """Whether its body is being waited for."""
+    """True while the request's body is being waited for."""
     database_seconds: float = 0.0
     """Spent on waiting for the database: for a connection, and for each statement."""
     statements: int = 0
-    """How many statements were sent to the database, those that begin and end transactions included."""
+    """Statements sent to the database, those that begin and end transactions included."""
 
-    def failed(self, error: ServiceError, cause: Exception) -> None:
-        """Note the failure that the caller is told of, and what caused it."""
-        self.status, self.code, self.reason = error.status, error.code, error.reason or error.code.lower()
+    def failed(self, error: ServiceError, status: int, cause: Exception) -> None:
+        """Record the failure that the caller is told of, its status, and what caused it."""
+        self.status, self.code, self.reason = status, error.code, error.label
         if isinstance(error, Internal):
             self.unexpected_error = cause
-        elif cause.__cause__ is not None and error.status >= 500:
+        elif cause.__cause__ is not None and error.service_fault:
             self.error = f"{type(cause.__cause__).__name__}: {cause.__cause__}"
 
     def client_left(self) -> None:
-        """Note that nobody was there to take the answer. 499 is nginx's custom; no answer ever carries it."""
+        """Record that the client left before its answer. 499 is nginx's custom; no answer ever carries it."""
         self.status, self.code, self.unexpected_error, self.reason = 499, "CANCELLED", None, "client_left"
 
 
@@ -56,7 +56,7 @@ current_record: ContextVar[RequestRecord | None] = ContextVar("current_record", 
 
 
 def current_request() -> RequestRecord:
-    """The same, within a request."""
+    """Return the record of the request that the running task works for; only within a request."""
     record = current_record.get()
     assert record is not None  # noqa: S101 - the middleware has begun it
     return record

@@ -14,6 +14,7 @@ import asyncpg
 from service.database.migrations import connect
 from service.database.pool import Connection
 from service.errors import StartupError
+from service.identity import operator
 from service.repositories import audit
 from service.transfer import bulk_load as defer_indexes
 from service.transfer.bulk_load import SetAside
@@ -129,8 +130,7 @@ async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequ
     for organization_id, tables in written.items():
         await audit.insert(
             Connection(connection),
-            organization_id,
-            audit.COMMAND_LINE,
+            operator(organization_id),
             "import",
             f"organization:{organization_id}",
             None,

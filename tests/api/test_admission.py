@@ -11,10 +11,9 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
-from service.app import create_app
+from service.app import ADMISSION, METRICS, create_app
 from service.database.pool import Database
 from service.health import Health
-from service.http.middleware import REQUESTS
 from service.http.server.listener import ListeningSite
 from service.http.server.runner import Runner
 from service.settings import Settings
@@ -60,7 +59,7 @@ class Held:
 
     async def under_way(self) -> "Held":
         assert self._client.app is not None
-        while self._client.app[REQUESTS].active < len(self._calls):  # noqa: ASYNC110 - it is no event
+        while self._client.app[METRICS].active < len(self._calls):  # noqa: ASYNC110 - it is no event
             await asyncio.sleep(0.001)
         return self
 
@@ -94,8 +93,8 @@ async def test_beyond_the_most_requests_it_refuses_at_once_and_then_serves_again
     }
     assert (nobody.status, absent.status, healthz.status, served.status) == (503, 503, 200, 200)
     assert ended == [400, 400]  # the body is no update
-    assert client.app[REQUESTS].failures["overloaded"] == 3
-    assert client.app[REQUESTS].durations["GET", LIST, 503].counts[0] == 1
+    assert client.app[METRICS].failures["overloaded"] == 3
+    assert client.app[METRICS].durations["GET", LIST, 503].counts[0] == 1
     assert [line["overloaded"] for line in summary] == [3]
     assert 503 not in {line["fields"]["status"] for line in lines if line["event"] == "request"}
 
@@ -105,7 +104,7 @@ async def test_what_is_refused_asks_nothing_of_the_database(
 ) -> None:
     ada = await world.user()
     client = await start(max_requests=1)
-    client.app[REQUESTS].active = 1  # as if another one were under way
+    client.app[METRICS].active = 1  # as if another one were under way
 
     assert {(await client.get(LIST, headers=ada.headers)).status for _ in range(3)} == {503}
 
@@ -145,7 +144,7 @@ async def test_a_token_that_is_used_too_often_is_refused_and_no_other(start: Sta
     assert body["msg"] == "This token is used more often than it may be; try again later."
     assert 98 <= int(answers[2].headers["Retry-After"]) <= 100
     assert [answer.status for answer in others] == [200, 401, 200]
-    assert client.app[REQUESTS].failures["rate_limited"] == 1
+    assert client.app[METRICS].failures["rate_limited"] == 1
 
 
 async def test_failures_count_and_say_what_is_left(start: Start) -> None:
@@ -167,10 +166,12 @@ async def _listening(settings: Settings, database: Database) -> AsyncIterator[St
 
         async def start(**other: Any) -> tuple[web.Application, str, int]:
             app = create_app(replace(settings, **other), database, Health(database, settings.ready_timeout))
-            runner = Runner(app, 10, access_log=None)
+            runner = Runner(app, 10, app[METRICS], app[ADMISSION], access_log=None)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await ListeningSite(runner, "127.0.0.1", 0, app[REQUESTS], most=other.get("max_requests", 1) + 3).start()
+            await ListeningSite(
+                runner, "127.0.0.1", 0, app[METRICS], max_connections=other.get("max_requests", 1) + 3
+            ).start()
             return app, *runner.addresses[0][:2]
 
         yield start
@@ -209,7 +210,7 @@ async def test_each_request_gets_one_answer_and_the_connection_goes_on(
     listening: Start, sent: list[bytes], statuses: list[int]
 ) -> None:
     app, host, port = await listening(max_requests=1)
-    app[REQUESTS].active = 1  # as if another one were under way
+    app[METRICS].active = 1  # as if another one were under way
     reader, writer = await asyncio.open_connection(host, port)
     for part in sent:
         writer.write(part)
@@ -217,18 +218,18 @@ async def test_each_request_gets_one_answer_and_the_connection_goes_on(
 
     got = await answers(reader, len(statuses))
     assert [int(status.split()[1]) for status, _ in got] == statuses
-    app[REQUESTS].active = 0
+    app[METRICS].active = 0
     if statuses != [400]:
         writer.write(GET + HEALTHZ)
         assert [int(status.split()[1]) for status, _ in await answers(reader, 2)] == [401, 200]
     writer.close()
     assert await asyncio.wait_for(reader.read(), 10) == b""
-    assert app[REQUESTS].active == 0
+    assert app[METRICS].active == 0
 
 
 async def test_a_refusal_is_the_same_however_early_it_comes(listening: Start) -> None:
     app, host, port = await listening(max_requests=1)
-    app[REQUESTS].active = 1
+    app[METRICS].active = 1
     async with ClientSession(f"http://{host}:{port}") as session:
         early = await session.get(LIST, headers={"X-Request-Id": "mine"})
         late = await session.get("/nothing", headers={"X-Request-Id": "mine"})
@@ -239,8 +240,8 @@ async def test_a_refusal_is_the_same_however_early_it_comes(listening: Start) ->
     assert early_body == late_body
     assert {**early.headers, "Connection": None, "Date": None} == {**late.headers, "Connection": None, "Date": None}
     assert (early.status, head.status, last.status) == (503, 503, 503)
-    assert app[REQUESTS].failures["overloaded"] == 4
-    assert app[REQUESTS].durations["GET", "/api/*", 503].counts[0] == 2
+    assert app[METRICS].failures["overloaded"] == 4
+    assert app[METRICS].durations["GET", "/api/*", 503].counts[0] == 2
 
 
 async def test_a_token_is_refused_as_early_and_told_as_much(listening: Start, world: World) -> None:
@@ -256,7 +257,7 @@ async def test_a_token_is_refused_as_early_and_told_as_much(listening: Start, wo
         *('"token";r=0', '"token";r=0'),
     ]
     assert int(got[2].headers["Retry-After"]) > 90
-    assert app[REQUESTS].durations["GET", "/api/*", 429].counts[0] == 1
+    assert app[METRICS].durations["GET", "/api/*", 429].counts[0] == 1
 
 
 async def test_more_connections_than_there_may_be_are_closed_at_once(listening: Start) -> None:
@@ -269,6 +270,6 @@ async def test_more_connections_than_there_may_be_are_closed_at_once(listening: 
     reader, writer = await asyncio.open_connection(host, port)
 
     assert await asyncio.wait_for(reader.read(), 10) == b""
-    assert app[REQUESTS].failures["too_many_connections"] == 1
+    assert app[METRICS].failures["too_many_connections"] == 1
     for _, other in (*kept, (reader, writer)):
         other.close()

@@ -16,12 +16,12 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from service.app import create_app
 from service.database.pool import Database, open_database
 from service.health import Health
-from service.http import middleware
-from service.http.middleware import NOT_FOUND_TIME
+from service.http.middleware import NOT_FOUND_SECONDS
+from service.http.request_log import RequestLog
 from service.repositories import pipelines
 from service.settings import Settings
 from service.telemetry.logs import configure_logs, flat
-from service.telemetry.metrics import Requests
+from service.telemetry.metrics import RequestMetrics
 from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
 from tests.factories import World
@@ -141,29 +141,29 @@ async def test_nothing_there_is_said_at_one_time_whatever_it_took(
     async def reach(moment: float) -> None:
         waited.append(moment - loop.time())
 
-    monkeypatch.setattr("service.http.middleware._reach", reach)
+    monkeypatch.setattr("service.http.middleware._sleep_until", reach)
     for path, status in ((f"{LIST}/{uuid4()}", 404), (LIST, 200), (f"{LIST}/x", 400)):
         assert (await client.get(path, headers=ada.headers)).status == status
 
     assert len(waited) == 1
-    assert waited[0] <= NOT_FOUND_TIME
+    assert waited[0] <= NOT_FOUND_SECONDS
 
 
 async def test_a_line_that_can_not_be_written_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
     faults: list[object] = []
 
-    def fail_once(_: object, record: RequestRecord, *__: object) -> None:
+    def fail_once(_: object, __: object, record: RequestRecord, ___: float) -> None:
         tried.append(record.request_id)
         if len(tried) == 1:
             raise ZeroDivisionError
 
-    monkeypatch.setattr(middleware, "_end", fail_once)
+    monkeypatch.setattr(RequestLog, "write", fail_once)
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: faults.append(context["exception"]))
-    ended, request = middleware._Ended(Requests()), make_mocked_request("GET", LIST)
+    ended, request = RequestLog(RequestMetrics()), make_mocked_request("GET", LIST)
     for number in "123":
-        ended.note(request, RequestRecord(number))
+        ended.end(request, RequestRecord(number))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     loop.set_exception_handler(None)

@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from service.authentication.bearer import Known
 from service.batching.cache import RevisionCache, _key
+from service.identity import Caller
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
 from service.telemetry.request_record import RequestRecord
@@ -126,9 +127,9 @@ async def test_without_the_check_of_revisions_lists_are_stale(
     """The control: it shows that the test above can fail."""
     find = RevisionCache.find
 
-    def without_check(self: RevisionCache[Any], known: Known) -> Any:
-        entry = self._entries.get(_key(known))
-        return find(self, known._replace(revisions=entry.version.revisions)) if entry else None
+    def without_check(self: RevisionCache[Any], caller: Caller) -> Any:
+        entry = self._entries.get(_key(caller))
+        return find(self, replace(caller, revisions=entry.version.revisions)) if entry else None
 
     monkeypatch.setattr(RevisionCache, "find", without_check)
 

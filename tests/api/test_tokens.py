@@ -4,10 +4,10 @@ from uuid import uuid4
 import pytest
 
 from service.app import TOKEN_USE
-from service.authentication.bearer import Caller, Known
 from service.authentication.last_use import TokenUse
 from service.database.pool import Database
 from service.errors import Unavailable
+from service.identity import Caller
 from service.permissions import EXECUTE, READ, SCOPE_TOKENS, Role
 from service.repositories import tokens
 from tests.api.calls import As
@@ -145,7 +145,7 @@ async def test_last_used_is_kept_for_later_when_it_can_not_be_written(
     bob = await world.user()
     token = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", bob.id)
     use = TokenUse(database)
-    use.note(Known(Caller(Role.MEMBER, None, world.id, bob.id, bob.username, token), b"", (), datetime.now(UTC)))
+    use.note(Caller(Role.MEMBER, None, world.id, bob.id, bob.username, token, b"", (), datetime.now(UTC)))
     with monkeypatch.context() as patch:
         patch.setattr(tokens, "note_use", fail)
         await use.write()

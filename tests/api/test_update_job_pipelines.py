@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from service.batching.job_updates import JobUpdates
+from service.batching.job_updates import JobUpdateBatcher
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import jobs
 from service.telemetry.request_record import RequestRecord
@@ -437,7 +437,7 @@ def job_is_seen_first(monkeypatch: pytest.MonkeyPatch) -> None:
     async def decide_nothing(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(JobUpdates, "update", decide_nothing)
+    monkeypatch.setattr(JobUpdateBatcher, "update", decide_nothing)
 
 
 async def test_update_two_at_once_never_mix(client: Client, replica: Client, world: World) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from service.authentication.bearer import RECENT_SECONDS, Authentication, Recent, token_digest
+from service.authentication.bearer import RECENT_SECONDS, Authentication, RecentCallers, token_digest
 from service.database.pool import Connection, Database
 from service.errors import Unauthenticated, Unavailable
+from service.identity import Caller
 from service.repositories import tokens
-from service.repositories.tokens import ActiveToken
 from tests.factories import World
 
-Find = Callable[[Connection, Sequence[bytes]], Awaitable[list[ActiveToken]]]
+Find = Callable[[Connection, Sequence[bytes]], Awaitable[list[Caller]]]
 
 
 class Held:
@@ -26,7 +26,7 @@ class Held:
         self.go = asyncio.Semaphore(0)
         self._find: Find = tokens.find_active
 
-    async def __call__(self, connection: Connection, digests: Sequence[bytes]) -> list[ActiveToken]:
+    async def __call__(self, connection: Connection, digests: Sequence[bytes]) -> list[Caller]:
         self.asked.append(set(digests))
         found = await self._find(connection, digests)
         self.ran.set()
@@ -63,7 +63,7 @@ async def test_those_who_wait_at_the_same_moment_share_a_statement(
 
     answers = await asyncio.gather(*(ask(authentication, token) for token in (ada.token, bob.token, ada.token)))
 
-    assert [known.caller.username for known in answers] == ["ada", "bob", "ada"]
+    assert [known.username for known in answers] == ["ada", "bob", "ada"]
     assert held.asked == [{token_digest(ada.token), token_digest(bob.token)}]
 
 
@@ -81,7 +81,7 @@ async def test_nobody_is_served_by_one_that_began_before_they_came(
     held.go.release()
     held.go.release()
 
-    assert (await first).caller.username == ada.username, "it asked before the token was revoked"
+    assert (await first).username == ada.username, "it asked before the token was revoked"
     for late in (second, third):
         with pytest.raises(Unauthenticated):
             await late
@@ -93,7 +93,7 @@ async def test_a_failure_is_only_theirs_who_waited_for_it(
 ) -> None:
     ada = await world.user()
 
-    async def fail(*_: object) -> list[ActiveToken]:
+    async def fail(*_: object) -> list[Caller]:
         raise Unavailable("gone")
 
     with monkeypatch.context() as patch:
@@ -102,7 +102,7 @@ async def test_a_failure_is_only_theirs_who_waited_for_it(
             with pytest.raises(Unavailable):
                 await refused
 
-    assert (await ask(authentication, ada.token)).caller.username == ada.username
+    assert (await ask(authentication, ada.token)).username == ada.username
 
 
 async def test_an_unforeseen_error_is_a_fault_and_the_next_try_starts_clean(
@@ -110,7 +110,7 @@ async def test_an_unforeseen_error_is_a_fault_and_the_next_try_starts_clean(
 ) -> None:
     ada = await world.user()
 
-    async def fail(*_: object) -> list[ActiveToken]:
+    async def fail(*_: object) -> list[Caller]:
         raise ZeroDivisionError
 
     with monkeypatch.context() as patch:
@@ -118,7 +118,7 @@ async def test_an_unforeseen_error_is_a_fault_and_the_next_try_starts_clean(
         with pytest.raises(ZeroDivisionError):
             await asyncio.wait_for(ask(authentication, ada.token), 5)
 
-    assert (await asyncio.wait_for(ask(authentication, ada.token), 5)).caller.username == ada.username
+    assert (await asyncio.wait_for(ask(authentication, ada.token), 5)).username == ada.username
 
 
 async def test_it_has_a_deadline(database: Database, held: Held, world: World) -> None:
@@ -129,7 +129,7 @@ async def test_it_has_a_deadline(database: Database, held: Held, world: World) -
         await ask(authentication, ada.token)
 
     held.go.release()
-    assert (await ask(authentication, ada.token)).caller.username == ada.username
+    assert (await ask(authentication, ada.token)).username == ada.username
 
 
 async def test_a_client_who_leaves_harms_nobody(authentication: Authentication, held: Held, world: World) -> None:
@@ -139,7 +139,7 @@ async def test_a_client_who_leaves_harms_nobody(authentication: Authentication, 
     leaving.cancel()
     held.go.release()
 
-    assert (await staying).caller.username == ada.username
+    assert (await staying).username == ada.username
     with pytest.raises(asyncio.CancelledError):
         await leaving
 
@@ -152,14 +152,14 @@ async def test_all_who_wait_may_leave(authentication: Authentication, held: Held
     held.go.release()
     held.go.release()
 
-    assert (await ask(authentication, ada.token)).caller.username == ada.username
+    assert (await ask(authentication, ada.token)).username == ada.username
 
 
 async def test_who_has_called_lately_is_known_for_a_while(
     database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.authentication.bearer.MAX_RECENT", 2)
-    authentication, recent = Authentication(database, 5), Recent()
+    authentication, recent = Authentication(database, 5), RecentCallers()
     bearers = [f"Bearer {(await world.user()).token}" for _ in range(3)]
     for bearer in bearers:
         recent.note(await authentication.authenticate(bearer))

@@ -25,7 +25,7 @@ class Echo:
 
 async def test_a_batch_has_a_limit() -> None:
     echo = Echo()
-    batcher = Batcher(echo, most=2)
+    batcher = Batcher("test", echo, max_size=2)
 
     assert await asyncio.gather(*map(batcher.submit, "abcde")) == [*"abcde"]
     assert echo.batches == [["a", "b"], ["c", "d"], ["e"]]
@@ -33,7 +33,7 @@ async def test_a_batch_has_a_limit() -> None:
 
 async def test_batches_become_equally_large() -> None:
     echo = Echo()
-    batcher = Batcher(echo, most=500)
+    batcher = Batcher("test", echo, max_size=500)
     asking = [asyncio.ensure_future(_ask_again_and_again(batcher, times=8))]
     await asyncio.sleep(0)
     await asyncio.sleep(0)  # the first is being answered: the others will be those who wait
@@ -52,7 +52,7 @@ async def _ask_again_and_again(batcher: Batcher[str, str], times: int) -> None:
 
 async def test_those_that_must_be_apart_go_in_turn() -> None:
     echo = Echo()
-    batcher = Batcher(echo, most=3, conflict_key=lambda question: question[0])
+    batcher = Batcher("test", echo, max_size=3, conflict_key=lambda question: question[0])
 
     await asyncio.gather(*map(batcher.submit, ["a1", "b1", "a2", "a3", "c1", "b2", "d1"]))
 
@@ -61,7 +61,7 @@ async def test_those_that_must_be_apart_go_in_turn() -> None:
 
 async def test_a_failure_is_only_its_batchs() -> None:
     echo = Echo()
-    batcher = Batcher(echo, most=2)
+    batcher = Batcher("test", echo, max_size=2)
     asked = [batcher.submit(question) for question in ("a", "fail", "b")]
 
     assert await asked[2] == "b"
@@ -72,7 +72,7 @@ async def test_a_failure_is_only_its_batchs() -> None:
 
 async def test_who_has_left_is_not_asked_for() -> None:
     echo = Echo()
-    batcher = Batcher(echo, most=5)
+    batcher = Batcher("test", echo, max_size=5)
     leaving, staying = batcher.submit("leaving"), batcher.submit("staying")
     leaving.cancel()
 

@@ -1,8 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from service.authentication.bearer import Caller, Known
 from service.batching.cache import OVERHEAD, RevisionCache
+from service.identity import Caller
 from service.permissions import Role
 from service.repositories.revisions import ReadVersion
 
@@ -13,22 +13,22 @@ ORGANIZATION = uuid4()
 USERS = {name: uuid4() for name in "abcd"}
 
 
-def known(name: str, revisions: tuple[int, ...], now: datetime = NOW, scopes: int | None = None) -> Known:
-    return Known(Caller(Role.MEMBER, scopes, ORGANIZATION, USERS[name], name, uuid4()), b"", revisions, now)
+def caller(name: str, revisions: tuple[int, ...], now: datetime = NOW, scopes: int | None = None) -> Caller:
+    return Caller(Role.MEMBER, scopes, ORGANIZATION, USERS[name], name, uuid4(), b"", revisions, now)
 
 
 def keep(
     kept: "RevisionCache[str]", name: str, *revisions: int, until: datetime | None = None, size: int = 100
 ) -> None:
-    kept.put(known(name, revisions), f"made at {revisions}", ReadVersion(revisions, until), size)
+    kept.put(caller(name, revisions), f"made at {revisions}", ReadVersion(revisions, until), size)
 
 
 def find(kept: "RevisionCache[str]", name: str, revisions: tuple[int, ...], now: datetime) -> str | None:
-    return kept.find(known(name, revisions, now))
+    return kept.find(caller(name, revisions, now))
 
 
 def test_is_given_again_at_the_same_revisions() -> None:
-    kept = RevisionCache[str](10_000)
+    kept = RevisionCache[str]("test", 10_000)
     keep(kept, "a", 1, 5)
 
     assert find(kept, "a", (1, 5), NOW) == "made at (1, 5)"
@@ -37,7 +37,7 @@ def test_is_given_again_at_the_same_revisions() -> None:
 
 def test_is_gone_at_any_other_revisions() -> None:
     for other in ((1, 6), (1,), (1, 5, 7), ()):
-        kept = RevisionCache[str](10_000)
+        kept = RevisionCache[str]("test", 10_000)
         keep(kept, "a", 1, 5)
 
         assert find(kept, "a", other, NOW) is None
@@ -45,7 +45,7 @@ def test_is_gone_at_any_other_revisions() -> None:
 
 
 def test_is_gone_from_the_moment_a_grant_expires() -> None:
-    kept = RevisionCache[str](10_000)
+    kept = RevisionCache[str]("test", 10_000)
     keep(kept, "a", 1, until=NOW)
 
     assert find(kept, "a", (1,), NOW - timedelta(microseconds=1)) is not None
@@ -53,7 +53,7 @@ def test_is_gone_from_the_moment_a_grant_expires() -> None:
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    kept = RevisionCache[str](3 * (100 + OVERHEAD))
+    kept = RevisionCache[str]("test", 3 * (100 + OVERHEAD))
     for key in "abc":
         keep(kept, key, 1)
     find(kept, "a", (1,), NOW)
@@ -63,7 +63,7 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_one_in_the_place_of_another_counts_once() -> None:
-    kept = RevisionCache[str](2 * (100 + OVERHEAD))
+    kept = RevisionCache[str]("test", 2 * (100 + OVERHEAD))
     keep(kept, "a", 1)
     for revision in range(10):
         keep(kept, "b", revision)
@@ -72,7 +72,7 @@ def test_one_in_the_place_of_another_counts_once() -> None:
 
 
 def test_one_larger_than_the_bound_is_not_kept() -> None:
-    kept = RevisionCache[str](1000)
+    kept = RevisionCache[str]("test", 1000)
     keep(kept, "a", 1, size=2000)
     keep(kept, "b", 1)
 
@@ -81,15 +81,15 @@ def test_one_larger_than_the_bound_is_not_kept() -> None:
 
 
 def test_another_token_of_the_user_has_the_same_only_with_the_same_scopes() -> None:
-    kept = RevisionCache[str](10_000)
+    kept = RevisionCache[str]("test", 10_000)
     keep(kept, "a", 1)
 
-    assert kept.find(known("a", (1,))) is not None
-    assert kept.find(known("a", (1,), scopes=1)) is None
+    assert kept.find(caller("a", (1,))) is not None
+    assert kept.find(caller("a", (1,), scopes=1)) is None
 
 
 def test_what_was_read_at_another_state_than_its_caller_is_known_at_is_not_kept() -> None:
-    kept = RevisionCache[str](10_000)
-    kept.put(known("a", (1,)), "newer", ReadVersion((2,), None), 100)
+    kept = RevisionCache[str]("test", 10_000)
+    kept.put(caller("a", (1,)), "newer", ReadVersion((2,), None), 100)
 
-    assert kept.find(known("a", (2,))) is None
+    assert kept.find(caller("a", (2,))) is None

@@ -13,7 +13,7 @@ from tests.bench.measure import HERE
 from tests.process.running import running_service
 
 CHANGES_A_SECOND = 10
-_LOOKUPS = "flow_pipelines_kept_answers_lookups_total"
+_LOOKUPS = "flow_pipelines_response_cache_lookups_total"
 
 
 def hit_rate(dsn: str, data: Path, directory: Path, connections: int, seconds: int) -> tuple[float, float]:

@@ -9,18 +9,19 @@ from typing import Any, Final
 from aiohttp.web_protocol import RequestHandler
 
 from service.__main__ import main
-from service.authentication.bearer import Authentication, Known
+from service.authentication.bearer import Authentication
 from service.deadlines import Deadlines
-from service.http import middleware
-from service.http.server.connection import _Protocol
+from service.http.request_log import RequestLog
+from service.http.server.connection import HttpConnection
+from service.identity import Caller
 from service.schemas.request import RequestSchema
 
 
 def _statement() -> None:
-    known: dict[bytes, Known | None] = {}
+    known: dict[bytes, Caller | None] = {}
     find = Authentication._find
 
-    async def remembered(self: Authentication, digests: Sequence[bytes]) -> list[Known | None]:
+    async def remembered(self: Authentication, digests: Sequence[bytes]) -> list[Caller | None]:
         unknown = [digest for digest in digests if digest not in known]
         if unknown:
             known.update(zip(unknown, await find(self, unknown), strict=True))
@@ -48,10 +49,13 @@ def _line() -> None:
         def info(self, *_: object, **__: object) -> None:
             pass
 
-    end = middleware._end
-    _replace(middleware, "_end", lambda request, record, seconds, requests, _: end(
-        request, record, seconds, requests, Silent()  # type: ignore[arg-type] # all that is asked of it
-    ))  # fmt: skip
+    make = RequestLog.__init__
+
+    def silent(self: RequestLog, *arguments: Any) -> None:
+        make(self, *arguments)
+        self._log = Silent()
+
+    _replace(RequestLog, "__init__", silent)
 
 
 def _replace(target: object, name: str, instead: Any) -> None:
@@ -65,10 +69,10 @@ def _nothing(*_: object) -> None:
 STEPS: Final[dict[str, Callable[[], None]]] = {
     "nothing": lambda: None,
     "statement": _statement,
-    "ended": lambda: _replace(middleware._Ended, "note", _nothing),
+    "ended": lambda: _replace(RequestLog, "end", _nothing),
     "line": _line,
     "deadline": lambda: _replace(Deadlines, "begin", lambda _: nullcontext()),
-    "protocol": lambda: _replace(_Protocol, "data_received", RequestHandler.data_received),
+    "protocol": lambda: _replace(HttpConnection, "data_received", RequestHandler.data_received),
     "schema": _schema,
 }
 """What is left out, and how: mostly what is remembered takes its place."""

@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 from service import __version__
-from service.app import create_app
 from service.database.pool import Database
 from service.doctor.checks import Deployment, check_connections, check_shutdown
-from service.health import Health, probes_app
-from service.prometheus import exposition
+from service.health import Health
+from service.http.probes import probes_app
+from service.prometheus import metrics_handler
 from service.settings import Settings
 from tests.deployment.rendering import (
     KUBERNETES,
@@ -83,7 +83,7 @@ def test_all_replicas_fit_into_the_database(service_settings: Settings) -> None:
 
 def test_probes_wait_for_what_they_ask(service_settings: Settings, settings: Settings, database: Database) -> None:
     health = Health(database, settings.ready_timeout)
-    app = probes_app(health, exposition(create_app(settings, database, health)))
+    app = probes_app(health, metrics_handler(health, []))
     served = {route.resource.canonical for route in app.router.routes() if route.resource}
     probes = {name: container("production")[name] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
     annotations = resource("production", "Deployment")["spec"]["template"]["metadata"]["annotations"]

@@ -37,6 +37,6 @@ async def find_and_more(
 
 
 if __name__ == "__main__":
-    setattr(middleware, "NOT_FOUND_TIME", 0.0)  # noqa: B010 - a constant
+    setattr(middleware, "NOT_FOUND_SECONDS", 0.0)  # noqa: B010 - a constant
     setattr(pipelines, "find", find_and_more)  # noqa: B010 - of the type that it really has
     main()

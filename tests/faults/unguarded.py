@@ -9,6 +9,7 @@ from aiohttp import web
 from service.__main__ import main
 from service.errors import Internal, ServiceError
 from service.http import middleware
+from service.http.request_log import RequestLog
 from service.http.server import connection as protocol
 from service.telemetry.request_record import RequestRecord
 
@@ -17,7 +18,7 @@ MODULE: Final = "tests.faults.unguarded"
 
 log = structlog.get_logger()
 as_service_error = middleware.as_service_error
-end = middleware._end
+write = RequestLog.write
 
 
 def _told(exception: Exception, record: RequestRecord) -> ServiceError:
@@ -27,10 +28,10 @@ def _told(exception: Exception, record: RequestRecord) -> ServiceError:
     return as_service_error(exception, record)
 
 
-def _logged(request: web.Request, *others: Any) -> None:
-    """_end, which also logs who called, as they said it."""
+def _logged(self: RequestLog, request: web.Request, *others: Any) -> None:
+    """RequestLog.write, which also logs the credentials as they came."""
     log.info("credentials", authorization=request.headers.get("Authorization"))
-    end(request, *others)
+    write(self, request, *others)
 
 
 def _never(_: object) -> None:
@@ -39,8 +40,8 @@ def _never(_: object) -> None:
 
 GUARDS: Final[dict[str, tuple[object, str, object]]] = {
     "one shape of failures": (middleware, "as_service_error", _told),
-    "logs without secrets": (middleware, "_end", _logged),
-    "a time for heads": (protocol._Protocol, "_refuse_head", _never),
+    "logs without secrets": (RequestLog, "write", _logged),
+    "a time for heads": (protocol.HttpConnection, "_time_out_head", _never),
 }
 """What is put in the place of what, by what it takes out."""
 

@@ -18,8 +18,8 @@ from aiohttp import web
 from service import process as server
 from service.__main__ import main
 from service.database.pool import Connection, Database
-from service.health import probes_app
-from service.http.endpoint import json_response
+from service.http.probes import probes_app
+from service.http.responses import json_response
 from service.http.server.runner import Runner
 
 MODULE: Final = "tests.faults.watched"

@@ -294,5 +294,5 @@ async def _lookups(replica: Replica, service: Service) -> dict[str, int]:
     """How many answers the replica has looked for in its memory, by what came of it."""
     async with replica.session.get(f"{service.operations}/metrics") as response:
         text = await response.text()
-    found = re.findall(r'^flow_pipelines_kept_answers_lookups_total\{result="(\w+)"\} (\S+)$', text, re.MULTILINE)
+    found = re.findall(r'^flow_pipelines_response_cache_lookups_total\{result="(\w+)"\} (\S+)$', text, re.MULTILINE)
     return {result: int(float(number)) for result, number in found}

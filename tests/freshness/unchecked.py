@@ -3,17 +3,17 @@
 from typing import Any, Final
 
 from service.__main__ import main
-from service.authentication.bearer import Known
 from service.batching.cache import RevisionCache, _key
+from service.identity import Caller
 from service.repositories import jobs, tokens
 
 MODULE: Final = "tests.freshness.unchecked"
 """To be run in the place of `service`."""
 
 
-def find_unchecked(self: RevisionCache[Any], known: Known) -> Any:
+def find_unchecked(self: RevisionCache[Any], caller: Caller) -> Any:
     """RevisionCache.find without its comparisons."""
-    entry = self._entries.get(_key(known))
+    entry = self._entries.get(_key(caller))
     if entry is None:
         self.absent += 1
         return None

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.http import rate_limit
-from service.http.rate_limit import SECOND, RateLimit, limit_headers
+from service.http.rate_limit import SECOND, RateLimiter, limit_headers
 
 rates = st.floats(min_value=0.01, max_value=10_000)
 bursts = st.integers(min_value=1, max_value=50)
@@ -32,7 +32,7 @@ class Bucket:
 
 @given(rates, bursts, pauses)
 def test_it_is_a_bucket_of_tokens(rate: float, burst: int, pauses: list[int]) -> None:
-    limit, bucket, now = RateLimit(rate, burst), Bucket(rate, burst), 0
+    limit, bucket, now = RateLimiter(rate, burst), Bucket(rate, burst), 0
 
     for pause in pauses:
         now += pause
@@ -41,7 +41,7 @@ def test_it_is_a_bucket_of_tokens(rate: float, burst: int, pauses: list[int]) ->
 
 @given(rates, bursts, pauses)
 def test_in_no_span_of_time_more_is_allowed(rate: float, burst: int, pauses: list[int]) -> None:
-    limit, now, allowed = RateLimit(rate, burst), 0, []
+    limit, now, allowed = RateLimiter(rate, burst), 0, []
     for pause in pauses:
         now += pause
         if limit.take("ada", now).allowed:
@@ -55,7 +55,7 @@ def test_in_no_span_of_time_more_is_allowed(rate: float, burst: int, pauses: lis
 
 @given(rates, bursts)
 def test_who_waits_as_long_as_told_is_allowed_and_no_sooner(rate: float, burst: int) -> None:
-    limit = RateLimit(rate, burst)
+    limit = RateLimiter(rate, burst)
     for _ in range(burst):
         assert limit.take("ada", 0).allowed
 
@@ -68,7 +68,7 @@ def test_who_waits_as_long_as_told_is_allowed_and_no_sooner(rate: float, burst: 
 
 @given(rates, bursts, st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, SECOND)), max_size=100))
 def test_callers_do_not_feel_each_other(rate: float, burst: int, calls: list[tuple[str, int]]) -> None:
-    together, apart, now = RateLimit(rate, burst), {name: RateLimit(rate, burst) for name in "abc"}, 0
+    together, apart, now = RateLimiter(rate, burst), {name: RateLimiter(rate, burst) for name in "abc"}, 0
 
     for name, pause in calls:
         now += pause
@@ -77,7 +77,7 @@ def test_callers_do_not_feel_each_other(rate: float, burst: int, calls: list[tup
 
 def test_it_remembers_only_so_many_and_the_most_recent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "MAX_CALLERS", 100)
-    limit = RateLimit(1, burst=1)
+    limit = RateLimiter(1, burst=1)
 
     for number in range(1000):
         assert limit.take(number, number).allowed
@@ -88,7 +88,7 @@ def test_it_remembers_only_so_many_and_the_most_recent(monkeypatch: pytest.Monke
 
 
 def test_it_forgets_who_may_take_a_whole_burst_again() -> None:
-    limit = RateLimit(10, burst=5)
+    limit = RateLimiter(10, burst=5)
     for number in range(1000):
         limit.take(number, 0)
     assert len(limit) == 1000
@@ -99,7 +99,7 @@ def test_it_forgets_who_may_take_a_whole_burst_again() -> None:
 
 
 def test_the_headers_of_the_draft() -> None:
-    limit = RateLimit(0.5, burst=2)
+    limit = RateLimiter(0.5, burst=2)
 
     headers = [limit_headers(limit, limit.take("ada", now)) for now in (0, 0, SECOND, 2 * SECOND)]
 

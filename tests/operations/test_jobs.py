@@ -1,26 +1,25 @@
 """Operations called as they are: without HTTP, with typed requests."""
 
 import asyncio
-from uuid import UUID
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
-from service.authentication.bearer import Caller
 from service.database.pool import Database
 from service.errors import NotFound, PermissionDenied
+from service.identity import Caller
 from service.operations.call import Call
 from service.operations.jobs import list_job_pipelines, update_job_pipelines
 from service.permissions import READ, Role
 from service.repositories import jobs
-from service.repositories.audit import Actor
 from service.schemas.jobs import ListJobPipelines, NamedPipeline, UpdateJobPipelines
-from service.schemas.pages import Pages
 from tests.factories import Member, World
 
 
 def call_by(database: Database, world: World, member: Member, role: Role = Role.MEMBER) -> Call:
-    caller = Caller(role, None, world.id, member.id, member.username, UUID(int=0))
-    return Call(caller, Actor(member.username), database, Pages(b""))
+    now = datetime.now(UTC)
+    return Call(Caller(role, None, world.id, member.id, member.username, uuid4(), b"", (), now), database)
 
 
 async def test_update_job_pipelines(database: Database, world: World) -> None:

@@ -16,13 +16,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from service.authentication.bearer import Authentication, Known
-from service.batching.job_updates import JobUpdates
+from service.authentication.bearer import Authentication
+from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Connection, Database, open_database
 from service.embedded.cluster import embedded_postgres
+from service.identity import Caller
 from service.repositories import jobs, pipelines, tokens
-from service.repositories.audit import Actor
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histograms
 from tests.plans.filled import CHOSEN, LARGE, SERVER, SMALL, Target, fill, targets
@@ -117,7 +117,7 @@ class Filled:
     raw: "asyncpg.Connection[asyncpg.Record]"
     targets: list[Target]
 
-    async def known(self, settings: Settings, target: Target) -> Known:
+    async def caller(self, settings: Settings, target: Target) -> Caller:
         async with open_database(self.dsn, settings) as database:
             return await Authentication(database, 5).authenticate(f"Bearer {target.token}")
 
@@ -175,17 +175,13 @@ async def list_all_page(filled: Filled, recorder: Recorder, _: Settings) -> None
     assert len(listing.pipelines) == 51
 
 
-def actor_of(known: Known) -> Actor:
-    return Actor(known.caller.username, known.caller.user_id, known.caller.token_id)
-
-
 async def update_each(filled: Filled, recorder: Recorder, settings: Settings) -> None:
     database = OneConnection(recorder)
-    updates = JobUpdates(database, PipelineListBatcher(database))
-    callers = [(target, await filled.known(settings, target)) for target in filled.targets[:12]]
+    updates = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
+    callers = [(target, await filled.caller(settings, target)) for target in filled.targets[:12]]
 
     made = await asyncio.gather(
-        *(updates.update(known, actor_of(known), target.job_id, target.pipeline_ids) for target, known in callers)
+        *(updates.update(caller, None, target.job_id, target.pipeline_ids) for target, caller in callers)
     )
 
     assert None not in made
@@ -218,10 +214,10 @@ async def list_of_job(filled: Filled, recorder: Recorder, _: Settings) -> None:
 
 
 async def note_use(filled: Filled, recorder: Recorder, settings: Settings) -> None:
-    callers = [await filled.known(settings, target) for target in filled.targets[:12]]
+    callers = [await filled.caller(settings, target) for target in filled.targets[:12]]
 
     await tokens.note_use(
-        recorder, [(known.caller.organization_id, known.caller.token_id, known.now) for known in callers]
+        recorder, [(caller.organization_id, caller.token_id, caller.database_time) for caller in callers]
     )
 
 

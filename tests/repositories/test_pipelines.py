@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from service.authentication.bearer import Caller
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Database
+from service.identity import Caller
 from service.permissions import FULL_ACCESS, READ, Role
 from service.repositories import pipelines
 from service.repositories.revisions import ReadVersion
@@ -98,7 +98,7 @@ async def test_who_was_granted_too_much_is_not_read_together_with_others(
     async with database.connection() as connection:
         of_few, of_many = await pipelines.list_granted_each(connection, [(world.id, few.id), (world.id, many.id)])
     alone = await PipelineListBatcher(database).granted_to(
-        Caller(Role.MEMBER, None, world.id, many.id, "many", many.id)
+        Caller(Role.MEMBER, None, world.id, many.id, "many", many.id, b"", (), datetime.now(UTC))
     )
 
     assert of_few

@@ -13,11 +13,12 @@ from marshmallow import Schema, fields
 
 from service import __version__, errors
 from service.http.openapi.examples import EXAMPLES
+from service.http.responses import BodyTooLarge, RequestTimeout, status_of
 from service.http.routes import ROUTES, Route
 from service.schemas.answers import FailureSchema
 from service.schemas.fields import Matching
 
-_RETRIED: Final = (errors.ResourceExhausted.status, errors.Unavailable.status)
+_RETRIED: Final = (status_of(errors.ResourceExhausted), status_of(errors.Unavailable))
 _RAISES: Final = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
 
 
@@ -147,18 +148,18 @@ def _text_header(description: str) -> dict[str, Any]:
 def failures(route: Route) -> dict[int, list[str]]:
     """The statuses that a call may fail with, and when."""
     raised = (inspect.getdoc(route.operation) or "").partition("Raises:")[2]
-    found = {errors.InvalidArgument.status: ["The request is malformed."]}
-    found[errors.Unauthenticated.status] = ["The bearer token is missing or not good."]
+    found = {status_of(errors.InvalidArgument): ["The request is malformed."]}
+    found[status_of(errors.Unauthenticated)] = ["The bearer token is missing or not good."]
     if _body(route.request):
-        found[errors.RequestTimeout.status] = ["The body came too slowly."]
-        found[errors.BodyTooLarge.status] = ["The body is too large."]
+        found[status_of(RequestTimeout)] = ["The body came too slowly."]
+        found[status_of(BodyTooLarge)] = ["The body is too large."]
     if not route.only_reads:
-        found[errors.Aborted.status] = ["Other changes kept coming between."]
-        found.setdefault(errors.PreconditionFailed.status, ["What If-Match names is not there."])
+        found[status_of(errors.Aborted)] = ["Other changes kept coming between."]
+        found.setdefault(status_of(errors.PreconditionFailed), ["What If-Match names is not there."])
     for name, reason in _RAISES.findall(raised):
-        found.setdefault(getattr(errors, name).status, []).append(f"{reason[0].upper()}{reason[1:]}")
-    found[errors.ResourceExhausted.status] = ["The token is used more often than the installation allows."]
-    found[errors.Internal.status] = ["The service failed."]
-    found[errors.Unavailable.status] = ["The database can't be had right now, or too much is asked at once."]
-    found[errors.DeadlineExceeded.status] = ["It took too long."]
+        found.setdefault(status_of(getattr(errors, name)), []).append(f"{reason[0].upper()}{reason[1:]}")
+    found[status_of(errors.ResourceExhausted)] = ["The token is used more often than the installation allows."]
+    found[status_of(errors.Internal)] = ["The service failed."]
+    found[status_of(errors.Unavailable)] = ["The database can't be had right now, or too much is asked at once."]
+    found[status_of(errors.DeadlineExceeded)] = ["It took too long."]
     return found

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from service.http.endpoint import encode
 from service.http.openapi.document import openapi_document
+from service.http.responses import encode
 
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }

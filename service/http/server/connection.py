@@ -1,4 +1,4 @@
-"""What comes before any request: bytes that are no HTTP are answered, and logged, in the same form as everything else.
+"""A connection: bytes in, requests out; bytes that are no HTTP are answered and logged like every other failure.
 
 aiohttp's own answer is plain text, and its own log line quotes what was sent, in which there may be a token. It also
 waits for ever for the rest of what comes drop by drop, or goes on with what it can't understand.
@@ -16,24 +16,26 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
-from service import errors
-from service.http.admission import Door
-from service.http.middleware import failure, identify, new_request_id
-from service.telemetry.metrics import Requests
+from service.errors import Internal, InvalidArgument, ServiceError
+from service.http.admission import AdmissionController
+from service.http.request_id import new_request_id
+from service.http.responses import RequestTimeout, failure_response, identify, status_of
+from service.telemetry.metrics import RequestMetrics
 
 log = structlog.get_logger()
 
 UNREAD_TIMEOUT: Final = 30.0
 """Seconds that a client may take none of an answer."""
+SUPPORTED_VERSIONS: Final = (HttpVersion11, HttpVersion10)
+
+RequestHandlerFunction = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def reject_unsupported(
-    handler: Callable[[BaseRequest], Awaitable[web.StreamResponse]],
-) -> Callable[[BaseRequest], Awaitable[web.StreamResponse]]:
-    """The application's handler, for what is in a version of HTTP that is spoken here, and expects nothing special."""
+def reject_unsupported(handler: RequestHandlerFunction) -> RequestHandlerFunction:
+    """Reject unsupported HTTP versions and Expect headers before the application's handler."""
 
     def handle(request: BaseRequest) -> Awaitable[web.StreamResponse]:
-        """No coroutine, as each request would pay for it."""
+        """Handle what needs no check; no coroutine, as every request would pay for it."""
         if request.version in SUPPORTED_VERSIONS and hdrs.EXPECT not in request.headers:
             return handler(request)
         return checked(request)
@@ -49,22 +51,26 @@ def reject_unsupported(
     return handle
 
 
-SUPPORTED_VERSIONS: Final = (HttpVersion11, HttpVersion10)
-
-
 class Server(web.Server):
     """Makes a connection's protocol."""
 
-    requests: Requests | None = None
-    """Where they are counted, if they are."""
-    door: Door | None = None
-    """What may refuse them, if anything does."""
-    head_timeout: float
-    """Seconds that the head of a request may take from its first byte to its last."""
+    def __init__(
+        self,
+        handler: RequestHandlerFunction,
+        head_timeout: float,
+        metrics: RequestMetrics | None,
+        admission: AdmissionController | None,
+        **options: Any,
+    ) -> None:
+        """Serve by a handler; the other arguments are those of `Runner`."""
+        super().__init__(handler, **options)
+        self.head_timeout = head_timeout
+        self.metrics = metrics
+        self.admission = admission
 
     def __call__(self) -> RequestHandler:
-        """The protocol of a new connection."""
-        return _Protocol(self, self.requests, self.door, self.head_timeout, loop=self._loop, **self._kwargs)
+        """Make the protocol of a new connection."""
+        return HttpConnection(self, loop=self._loop, **self._kwargs)
 
     def end_connections(self) -> None:
         """Let each connection end with its next answer, which says so."""
@@ -78,27 +84,25 @@ class Server(web.Server):
             connection._request_factory = make_last
 
 
-class _Protocol(RequestHandler):
-    """Watches over how requests come, and refuses them as soon as they have, while no more are taken on.
+class HttpConnection(RequestHandler):
+    """A connection that bounds the time of a request's head, and refuses requests as soon as they have been read.
 
     aiohttp's own way from there to a handler, and from its answer back, takes twice as long as all else that a refusal
     does. Whatever is not as simple as one whole request goes that way nevertheless, and is refused by its handler.
     """
 
-    __slots__ = ("_door", "_head_overdue", "_head_timeout", "_last_body", "_put_off", "_requests")
+    __slots__ = ("_admission", "_deferred", "_head_deadline", "_head_timeout", "_last_body", "_metrics")
 
-    def __init__(
-        self, manager: Server, requests: Requests | None, door: Door | None, head_timeout: float, **options: Any
-    ) -> None:
-        super().__init__(manager, **options)
-        self._requests = requests
-        self._door = door
+    def __init__(self, server: Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._metrics = server.metrics
+        self._admission = server.admission
         self._last_body: StreamReader = EMPTY_PAYLOAD
-        """Of the last request that came."""
-        self._put_off: list[bytes] = []
-        """What has come and not been looked at yet."""
-        self._head_timeout = head_timeout
-        self._head_overdue: asyncio.TimerHandle | None = None
+        """The body of the last request that came."""
+        self._deferred: list[bytes] = []
+        """Bytes that have come and not been read yet."""
+        self._head_timeout = server.head_timeout
+        self._head_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have the system end the connection when what was written is not taken."""
@@ -109,53 +113,59 @@ class _Protocol(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget what was to be done."""
-        self._end_head()
-        if self._door is not None:
-            self._door.left(self)
+        self._cancel_head_deadline()
+        if self._admission is not None:
+            self._admission.disconnected(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what comes, unless it begins a request while there are too many: then it is looked at a little later."""
-        if self._put_off:
-            self._put_off.append(data)
-        elif self._door is not None and self._door.full and self._idle:
-            self._put_off.append(data)
-            self._door.put_off(self._go_on)
+        """Read what comes, or defer it where it begins a request while the process is full."""
+        if self._deferred:
+            self._deferred.append(data)
+        elif self._admission is not None and self._admission.full and self._idle:
+            self._deferred.append(data)
+            self._admission.defer(self._read_deferred)
         else:
             self._read(data)
 
-    def _go_on(self) -> None:
-        """Look at what was put off, unless the connection is gone."""
-        data = b"".join(self._put_off)
-        self._put_off.clear()
+    def _read_deferred(self) -> None:
+        data = b"".join(self._deferred)
+        self._deferred.clear()
         if self.transport is not None:
             self._read(data)
 
     def _read(self, data: bytes) -> None:
+        """Have aiohttp parse some bytes; refuse the request they complete, or wake its handler."""
         waiter, idle, queued = self._waiter, self._idle, len(self._messages)
-        self._waiter = None  # so that nobody is woken yet
+        self._waiter = None  # so that the handler is not woken yet
+        self._parse(data)
+        self._waiter = waiter
+        if len(self._messages) == queued:
+            if idle and not queued and self._head_deadline is None:
+                self._head_deadline = self._loop.call_later(self._head_timeout, self._time_out_head)
+            return
+        if self._head_deadline is not None:
+            self._cancel_head_deadline()
+        self._check_last(data)
+        if self._admission is not None:
+            if idle and self._admission.checks_next and self._refused(self._admission):
+                return
+            self._admission.admitted(self)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _parse(self, data: bytes) -> None:
+        """Have aiohttp parse some bytes, also while the server ends.
+
+        It would drop even the rest of a request that it is waiting for then, and the first request of a connection
+        that has just been accepted.
+        """
         if self._close and (self._request_count == 0 or not self._last_body.is_eof()):
-            # While aiohttp reads: once the server ends, it would drop even what it is waiting for, and what those say
-            # who have just been accepted.
             forced, self._close, self._force_close = self._force_close, False, False
             super().data_received(data)
             self._close, self._force_close = True, forced
         else:
             super().data_received(data)
-        self._waiter = waiter
-        if len(self._messages) == queued:
-            if idle and not queued and self._head_overdue is None:
-                self._head_overdue = self._loop.call_later(self._head_timeout, self._refuse_head)
-            return
-        if self._head_overdue is not None:
-            self._end_head()
-        self._check_last(data)
-        if self._door is not None:
-            if idle and (self._door.full or self._door.looks_at_all) and self._refused(self._door):
-                return
-            self._door.comes(self)
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
 
     def _check_last(self, data: bytes) -> None:
         """End a body of which the rest is no HTTP, instead of waiting for it; and let nothing follow a lost upgrade."""
@@ -169,23 +179,23 @@ class _Protocol(RequestHandler):
 
     @property
     def _idle(self) -> bool:
-        """Whether no request of this connection is being handled, so that what comes begins the next one."""
+        """True if no request of this connection is being handled, so that what comes begins the next one."""
         return self._request_count == 0 if self._waiter is None else not self._waiter.done()
 
-    def _refused(self, door: Door) -> bool:
+    def _refused(self, admission: AdmissionController) -> bool:
         """Answer the one request that has come whole; False if that is not what has come, or if it is to be handled."""
         message, payload = self._messages[0]
         if len(self._messages) > 1 or not isinstance(message, RawRequestMessage) or message.upgrade:
             return False
         if not payload.is_eof() or self._reading_paused or self.transport is None or self._parser is None:
             return False
-        answer = door.refusal(self, message)
-        if answer is None:
+        response = admission.refusal(self, message)
+        if response is None:
             return False
         self._messages.clear()
         self._parser.message_consumed()
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self.transport.write(answer)
+        self.transport.write(response)
         if message.should_close:
             self.close()
             self.transport.close()
@@ -196,47 +206,48 @@ class _Protocol(RequestHandler):
         if request is not None and not request.content.is_eof():
             request.content.set_exception(web.RequestPayloadError("no HTTP"))
 
-    def _end_head(self) -> None:
-        if self._head_overdue is not None:
-            self._head_overdue.cancel()
-            self._head_overdue = None
+    def _cancel_head_deadline(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
 
-    def _refuse_head(self) -> None:
-        self._head_overdue = None
+    def _time_out_head(self) -> None:
+        self._head_deadline = None
         if self._waiter is not None and not self._waiter.done():
-            late = _ErrInfo(errors.RequestTimeout.status, TimeoutError(), "")
+            late = _ErrInfo(status_of(RequestTimeout), TimeoutError(), "")
             self._messages.append((late, EMPTY_PAYLOAD))
             self._waiter.set_result(None)
 
     def log_exception(self, *arguments: Any, **options: Any) -> None:
-        """Log what is a fault of ours, and no body that its client coded wrong."""
+        """Log a fault of the service's own, and no body that its client coded wrong."""
         if not isinstance(options.get("exc_info"), web.RequestPayloadError):
             super().log_exception(*arguments, **options)
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Answer what never became a request, and close: nobody knows where the next one would begin."""
-        error: errors.ServiceError = errors.Internal.unexpected()
-        if status == errors.RequestTimeout.status:
-            error = errors.RequestTimeout("The request did not come in time.")
+        """Answer what never became a request, and close: where the next one would begin can't be known."""
+        error: ServiceError = Internal.unexpected()
+        if status == status_of(RequestTimeout):
+            error = RequestTimeout("The request did not come in time.")
         elif status < 500:
-            error = errors.InvalidArgument("This is not HTTP that this service understands.")
-        if self._requests:
-            self._requests.failures[error.reason or "malformed"] += 1
-        fields: dict[str, Any] = {"status": error.status, "code": error.code, "request_id": new_request_id()}
+            error = InvalidArgument("This is not HTTP that this service understands.", reason="malformed")
+        if self._metrics:
+            self._metrics.failures[error.reason or "malformed"] += 1
+        request_id = new_request_id()
+        fields: dict[str, Any] = {"status": status_of(type(error)), "code": error.code, "request_id": request_id}
         if status < 500:
             log.info("request", method="-", route="malformed", **fields)
         else:
             log.error("request", method="-", route="malformed", **fields, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("Part of an answer has been sent, so no other can be.")
-        answer = failure(error, fields["request_id"])
-        identify(answer, fields["request_id"])
-        answer.force_close()
-        return answer
+        response = failure_response(error, request_id)
+        identify(response, request_id)
+        response.force_close()
+        return response
 
 
 def _is_head(data: bytes, message: RawRequestMessage) -> bool:
-    """Whether some bytes are the head of that request and nothing else."""
+    """Return whether some bytes are the head of that request and nothing else."""
     return data.startswith(message.method.encode()) and data.find(b"\r\n\r\n") == len(data) - 4

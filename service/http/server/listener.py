@@ -1,7 +1,7 @@
-"""How connections are accepted: all that wait at once, and none that would leave no file for probes and the database.
+"""Listening sockets, which accept all connections that wait at once, and none that would leave no file for others.
 
-uvloop accepts one each time that its loop comes around. Under load it comes around rarely, and who connects then waits
-for seconds where they could be refused at once.
+uvloop accepts one connection each time that its loop comes around. Under load it comes around rarely, and a client then
+waits for seconds where it could be refused at once.
 """
 
 import asyncio
@@ -12,34 +12,36 @@ from typing import Final
 
 from aiohttp import web
 
-from service.telemetry.metrics import Requests
+from service.telemetry.metrics import RequestMetrics
 
 BACKLOG: Final = 4096
 """Connections that the kernel keeps until they are accepted; by default, Linux allows no more."""
 ACCEPTS_PER_TURN: Final = 32
 """Connections accepted before the loop goes on with everything else."""
 RESERVED_FILES: Final = 600
-"""Of those the process may open: for connections to the database, of which there may be 500, probes and the rest."""
+"""Open files kept for connections to the database, of which there may be 500, probes and the rest."""
 PAUSE: Final = 0.1
-"""Seconds until it is tried again to accept, when the system has no room for another connection."""
+"""Seconds until accepting is tried again, when the system has no room for another connection."""
 
 
 class ListeningSite(web.BaseSite):
-    """Where one application listens: every address of a host, and a port."""
+    """A site of one application: every address of a host, and a port."""
 
-    __slots__ = ("_host", "_most", "_port", "_requests")
+    __slots__ = ("_host", "_max_connections", "_metrics", "_port")
 
-    def __init__(self, runner: web.BaseRunner, host: str, port: int, requests: Requests | None, most: int) -> None:
-        """More than the most connections are closed at once, and counted if there is where to."""
+    def __init__(
+        self, runner: web.BaseRunner, host: str, port: int, metrics: RequestMetrics | None, max_connections: int
+    ) -> None:
+        """Close connections beyond `max_connections` on accept, and count them if there are metrics."""
         super().__init__(runner)
         self._host = host
         self._port = port
-        self._requests = requests
-        self._most = most
+        self._metrics = metrics
+        self._max_connections = max_connections
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The address, for messages."""
         return f"http://{self._host}:{self._port}"
 
     async def start(self) -> None:
@@ -53,7 +55,7 @@ class ListeningSite(web.BaseSite):
         assert server is not None  # noqa: S101 - the base class requires it
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        listener = Acceptor(server, self._requests, self._most)
+        listener = Acceptor(server, self._metrics, self._max_connections)
         self._server = listener  # type: ignore[assignment] # of a server, the base class wants but these
         try:
             for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
@@ -63,9 +65,9 @@ class ListeningSite(web.BaseSite):
             raise
 
     async def stop(self) -> None:
-        """Listen no more; who waited to be accepted has become a connection.
+        """Stop listening; clients that waited to be accepted have become connections.
 
-        To close the socket alone would reset them, request and all.
+        Closing the socket alone would reset them, request and all.
         """
         listener = self._server
         if isinstance(listener, Acceptor):
@@ -76,14 +78,14 @@ class ListeningSite(web.BaseSite):
 
 
 class Acceptor:
-    """Listening sockets."""
+    """Accepts the connections of some listening sockets."""
 
-    def __init__(self, server: web.Server, requests: Requests | None, most: int) -> None:
+    def __init__(self, server: web.Server, metrics: RequestMetrics | None, max_connections: int) -> None:
         self.sockets: list[socket.socket] = []
         self._loop = asyncio.get_running_loop()
         self._server = server
-        self._requests = requests
-        self._most = most
+        self._metrics = metrics
+        self._max_connections = max_connections
         self._opening: set[asyncio.Task[None]] = set()
 
     def listen(self, family: int, address: tuple[object, ...]) -> None:
@@ -94,7 +96,7 @@ class Acceptor:
         self._loop.add_reader(listening, self._accept, listening)
 
     def accept_all(self) -> None:
-        """Accept whoever waits."""
+        """Accept every connection that waits."""
         for listening in self.sockets:
             while self._accept(listening):
                 pass
@@ -104,14 +106,14 @@ class Acceptor:
         await asyncio.gather(*self._opening)
 
     def close(self) -> None:
-        """Listen no more; what has been accepted goes on."""
+        """Stop listening; accepted connections go on."""
         for listening in self.sockets:
             self._loop.remove_reader(listening)
             listening.close()
         self.sockets.clear()
 
     def _accept(self, listening: socket.socket) -> bool:
-        """Accept some; whether there may be more."""
+        """Accept some connections; False if no more wait."""
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 connection, _ = listening.accept()
@@ -119,12 +121,12 @@ class Acceptor:
                 return False
             except OSError:  # no file or memory is left for another one
                 self._loop.remove_reader(listening)
-                self._loop.call_later(PAUSE, self._go_on, listening)
+                self._loop.call_later(PAUSE, self._resume, listening)
                 return False
-            if len(self._server.connections) + len(self._opening) >= self._most:
+            if len(self._server.connections) + len(self._opening) >= self._max_connections:
                 connection.close()
-                if self._requests is not None:
-                    self._requests.failures["too_many_connections"] += 1
+                if self._metrics is not None:
+                    self._metrics.failures["too_many_connections"] += 1
                 continue
             connection.setblocking(False)
             opening = self._loop.create_task(self._open(connection))
@@ -132,7 +134,7 @@ class Acceptor:
             opening.add_done_callback(self._opening.discard)
         return True
 
-    def _go_on(self, listening: socket.socket) -> None:
+    def _resume(self, listening: socket.socket) -> None:
         if listening in self.sockets:
             self._loop.add_reader(listening, self._accept, listening)
 
@@ -143,8 +145,8 @@ class Acceptor:
             connection.close()
 
 
-def max_connections() -> int:
-    """How many connections this process can have, once it has asked for as many open files as it may have."""
+def connection_limit() -> int:
+    """Return how many connections this process can have, once it has raised its limit of open files as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS names a limit that it does not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -2,9 +2,11 @@ import pytest
 from jsonschema import ValidationError
 
 from service import errors
+from service.http import responses
 from service.http.openapi.document import failures
 from service.http.openapi.examples import EXAMPLES
 from service.http.reader import Reader
+from service.http.responses import status_of
 from service.http.routes import ROUTES, Route
 from tests.conftest import Client
 from tests.contract import DOCUMENT, check
@@ -75,6 +77,7 @@ async def test_page_is_served_and_needs_nothing_from_elsewhere(client: Client) -
 
 
 def test_every_error_has_a_status_that_the_contract_names() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ServiceError)]
+    modules = (*vars(errors).values(), *vars(responses).values())
+    kinds = [kind for kind in modules if isinstance(kind, type) and issubclass(kind, errors.ServiceError)]
 
-    assert {kind.status for kind in kinds} == {400, 401, 403, 404, 405, 408, 409, 412, 413, 429, 500, 503, 504}
+    assert {status_of(kind) for kind in kinds} == {400, 401, 403, 404, 405, 408, 409, 412, 413, 429, 500, 503, 504}

@@ -109,18 +109,18 @@ async def test_who_was_accepted_just_before_the_end_is_answered() -> None:
 
 
 class Full:
-    """A door at which there are too many, and whoever comes is looked at later."""
+    """An admission controller of a full process, which reads every request later."""
 
     full = True
-    looks_at_all = False
+    checks_next = True
 
     def __init__(self) -> None:
         self.later: list[Callable[[], None]] = []
 
-    def put_off(self, look: Callable[[], None]) -> None:
-        self.later.append(look)
+    def defer(self, read: Callable[[], None]) -> None:
+        self.later.append(read)
 
-    def left(self, _: object) -> None:
+    def disconnected(self, _: object) -> None:
         pass
 
 
@@ -129,11 +129,11 @@ async def test_who_left_before_they_were_looked_at_holds_up_nobody() -> None:
     async with connected() as (protocol, _):
         assert isinstance(protocol, RequestHandler)
         await asyncio.sleep(0)
-        door = Full()
-        setattr(protocol, "_door", door)  # noqa: B010 - of what is asked of one
+        admission = Full()
+        setattr(protocol, "_admission", admission)  # noqa: B010 - of what is asked of one
         protocol.data_received(HEAD)
         protocol.close()
         protocol.connection_lost(None)
 
-        assert len(door.later) == 1
-        door.later[0]()
+        assert len(admission.later) == 1
+        admission.later[0]()

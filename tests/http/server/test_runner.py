@@ -16,7 +16,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 Listen = Callable[[web.BaseRunner, str, int], web.BaseSite]
 
-OURS = (partial(Runner, head_timeout=5.0), partial(ListeningSite, requests=None, most=100))
+OURS = (partial(Runner, head_timeout=5.0), partial(ListeningSite, metrics=None, max_connections=100))
 
 
 @asynccontextmanager

@@ -1,0 +1,70 @@
+"""The end of a request: counted, and written as one log line."""
+
+import asyncio
+from collections import deque
+from time import perf_counter
+
+import structlog
+from aiohttp import web
+
+from service.http.responses import route_template
+from service.telemetry.metrics import RequestMetrics
+from service.telemetry.request_record import RequestRecord
+
+
+class RequestLog:
+    """Counts the requests that have ended and writes their lines: those of one turn of the event loop in a row.
+
+    One after the other takes half the time that each takes right after its answer, where this code has first to come
+    back into the processor's caches.
+    """
+
+    def __init__(self, metrics: RequestMetrics) -> None:
+        self._metrics = metrics
+        self._log = structlog.get_logger().bind()  # once: each use of one not bound yet costs as much as a line
+        self._ended: deque[tuple[web.Request, RequestRecord, float]] = deque()
+
+    def end(self, request: web.Request, record: RequestRecord) -> None:
+        """Note that a request ends now."""
+        if not self._ended:
+            asyncio.get_running_loop().call_soon(self._write_all)
+        self._ended.append((request, record, perf_counter()))
+
+    def _write_all(self) -> None:
+        try:
+            while self._ended:
+                request, record, ended = self._ended.popleft()
+                self.write(request, record, ended - record.started)
+        finally:
+            if self._ended:  # one could not be written, which must not keep back the others
+                asyncio.get_running_loop().call_soon(self._write_all)
+
+    def write(self, request: web.Request, record: RequestRecord, seconds: float) -> None:
+        """Count a request that took so many seconds, and write its line."""
+        route = record.route or route_template(request)
+        self._metrics.ended(request.method, route, record, seconds)
+        fields = {
+            "method": request.method,
+            "route": route,
+            "status": record.status,
+            "code": record.code,
+            "duration_ms": round(seconds * 1000, 3),
+            "database_ms": round(record.database_seconds * 1000, 3),
+            "statements": record.statements,
+            "request_id": record.request_id,
+        }
+        if record.trace_id:
+            fields["trace_id"] = record.trace_id
+        if record.span_id:
+            fields["span_id"] = record.span_id
+        if record.organization_id:
+            fields["organization_id"] = str(record.organization_id)
+            fields["user_id"] = str(record.user_id)
+        if record.error:
+            fields["error"] = record.error
+        if record.unexpected_error:
+            self._log.error("request", fields=fields, exc_info=record.unexpected_error)
+        elif record.status >= 500:
+            self._log.warning("request", fields=fields)
+        else:
+            self._log.info("request", fields=fields)

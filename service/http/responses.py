@@ -1,0 +1,134 @@
+"""Responses: JSON bodies, and failures by the canonical map from gRPC codes to HTTP statuses.
+
+The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses where it has one: 405, 408, 412, 413.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+import orjson
+from aiohttp import hdrs, web
+
+from service import errors
+from service.errors import ServiceError
+from service.http.request_id import X_REQUEST_ID
+
+SERVER: Final = "flow-pipelines"
+"""The Server header: neither software nor version of what answers."""
+
+NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+class MethodNotAllowed(ServiceError):
+    """An address that exists, asked by a method that it does not take (405)."""
+
+    code, reason = "UNIMPLEMENTED", "method_not_allowed"
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"This address allows only {allowed}.")
+        self.allowed = allowed
+
+
+class RequestTimeout(ServiceError):
+    """A request that came too slowly (408)."""
+
+    code, reason = "DEADLINE_EXCEEDED", "request_timeout"
+
+
+class BodyTooLarge(ServiceError):
+    """A body over the limit (413): INVALID_ARGUMENT, as sending it again can't help."""
+
+    code, reason = "INVALID_ARGUMENT", "body_too_large"
+
+
+_STATUS_OF_CODE: Final[Mapping[str, int]] = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+
+_STATUS_OF_OWN: Final[Mapping[type[ServiceError], int]] = {
+    MethodNotAllowed: 405,
+    RequestTimeout: 408,
+    errors.PreconditionFailed: 412,
+    BodyTooLarge: 413,
+}
+
+
+def status_of(kind: type[ServiceError]) -> int:
+    """Return the HTTP status of a kind of failure."""
+    return _STATUS_OF_OWN.get(kind) or _STATUS_OF_CODE[kind.code]
+
+
+def failure_body(error: ServiceError, request_id: str) -> dict[str, Any]:
+    """Return the body of a failure, of the same shape for all of them."""
+    body = {"status": "ERROR", "msg": error.message, "code": error.code, "request_id": request_id}
+    return body | {"details": error.details} if error.details else body
+
+
+def failure_headers(error: ServiceError) -> Mapping[str, str]:
+    """Return what a failure's response carries beside its body: challenge, Retry-After or Allow."""
+    if error.retry_after is not None:
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, errors.Unauthenticated) or error.scope is not None:
+        return {"WWW-Authenticate": _challenge(error)}
+    return {"Allow": error.allowed} if isinstance(error, MethodNotAllowed) else NO_HEADERS
+
+
+def _challenge(error: ServiceError) -> str:
+    """Return the challenge of RFC 6750 §3, which has no error code where no credentials came."""
+    if error.scope is not None:
+        return f'Bearer error="insufficient_scope", scope="{error.scope}"'
+    if error.reason == "no_credentials":
+        return "Bearer"
+    return f'Bearer error="invalid_token", error_description="{error.message}"'
+
+
+def failure_response(error: ServiceError, request_id: str, *, as_200: bool = False) -> web.Response:
+    """Make the response to a failure; `as_200` lets only the body speak of it."""
+    response = json_response(failure_body(error, request_id), 200 if as_200 else status_of(type(error)))
+    response.headers.update(failure_headers(error))
+    return response
+
+
+class Failures:
+    """Makes the responses to failures, with status 200 for the routes that an installation asks that for."""
+
+    def __init__(self, as_200: Collection[tuple[str, str]]) -> None:
+        """Take the method and path of each of those routes."""
+        self.as_200 = as_200
+
+    def response(self, request: web.Request, error: ServiceError, request_id: str) -> web.Response:
+        """Make the response to a request that failed."""
+        as_200 = bool(self.as_200) and (request.method, route_template(request)) in self.as_200
+        return failure_response(error, request_id, as_200=as_200)
+
+
+def route_template(request: web.Request) -> str:
+    """Return the route's path with its parameters' names: one of a few texts, whatever clients send."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "unmatched"
+
+
+def identify(response: web.StreamResponse, request_id: str) -> None:
+    """Name the request in its response, and not the software that answers."""
+    response.headers[X_REQUEST_ID] = request_id
+    response.headers[hdrs.SERVER] = SERVER
+
+
+def encode(body: dict[str, Any]) -> bytes:
+    """Encode as JSON; times in UTC, and whatever orjson does not know, such as asyncpg's UUID, as its text."""
+    return orjson.dumps(body, default=str, option=orjson.OPT_UTC_Z)
+
+
+def json_response(body: dict[str, Any], status: int = 200) -> web.Response:
+    """Make a response of a JSON object."""
+    return web.Response(body=encode(body), status=status, content_type="application/json")

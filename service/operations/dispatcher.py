@@ -1,0 +1,174 @@
+"""The dispatcher: from credentials and a request to an answer, for any transport.
+
+A call is authenticated, answered from the cache, or else run, and run again where that is safe and helps.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, Protocol, TypeVar
+
+from prometheus_client.metrics_core import Metric
+
+from service.authentication.bearer import Authentication, RecentCallers
+from service.authentication.last_use import TokenUse
+from service.batching.batcher import Batcher, BatcherMetrics
+from service.batching.batches import Batches
+from service.batching.cache import RevisionCache
+from service.batching.job_updates import JobUpdateBatcher
+from service.batching.pipeline_lists import PipelineListBatcher
+from service.database.pool import Database
+from service.errors import InvalidArgument, PreconditionFailed
+from service.identity import Caller
+from service.operations.call import Call, Precondition
+from service.settings import Settings
+from service.telemetry.request_record import current_request
+
+Operation = Callable[[Call, Any], Awaitable[Any]]
+
+Incoming = TypeVar("Incoming")
+Incoming_contra = TypeVar("Incoming_contra", contravariant=True)
+
+
+class Answer(Protocol):
+    """An answer as a transport sends it."""
+
+    @property
+    def body(self) -> bytes:
+        """The encoded answer."""
+
+
+class Method(Protocol):
+    """A row of the method table, as far as it concerns every transport."""
+
+    @property
+    def operation(self) -> Operation:
+        """The operation that answers."""
+
+    @property
+    def optimistic(self) -> Operation | None:
+        """The operation that is tried first for a recent caller: it proves the caller itself, or answers None."""
+
+    @property
+    def only_reads(self) -> bool:
+        """True if nothing is changed, so that it may be run again at any time."""
+
+    @property
+    def cached(self) -> bool:
+        """True if answers may be cached while nothing changes them; the operation's answer has a `version`."""
+
+
+class Binding(Protocol[Incoming_contra]):
+    """A transport's way of reading the requests of one method, and of encoding its answers."""
+
+    @property
+    def method(self) -> Method:
+        """The method."""
+
+    def credentials(self, incoming: Incoming_contra) -> str | None:
+        """Return the credentials that came, as an Authorization header has them."""
+
+    def cacheable(self, incoming: Incoming_contra) -> bool:
+        """Return whether the request is the plain one that answers are cached for."""
+
+    def wants_fresh(self, incoming: Incoming_contra) -> bool:
+        """Return whether the client asks for an answer that comes from no cache."""
+
+    async def read(self, incoming: Incoming_contra) -> Any:
+        """Return the operation's request.
+
+        Raises:
+            InvalidArgument: it is malformed.
+        """
+
+    def precondition(self, incoming: Incoming_contra) -> Precondition:
+        """Return the condition under which the request may change something.
+
+        Raises:
+            PreconditionFailed: the method has nothing to compare a condition with.
+        """
+
+    def answer(self, incoming: Incoming_contra, result: Any) -> Any:
+        """Return what the operation gave as an `Answer`."""
+
+
+class Dispatcher:
+    """Dispatches the calls of one process; its caches and batchers are there once, whatever the transports."""
+
+    def __init__(
+        self,
+        database: Database,
+        token_use: TokenUse,
+        settings: Settings,
+        batcher_type: Callable[..., Batcher[Any, Any]] = Batcher,
+    ) -> None:
+        self._database = database
+        self._token_use = token_use
+        self.authentication: Final = Authentication(database, settings.statement_timeout, batcher_type)
+        self._recent = RecentCallers()
+        self.responses: RevisionCache[Any] = RevisionCache("response", settings.response_cache_bytes)
+        lists = PipelineListBatcher(database, batcher_type)
+        updates = JobUpdateBatcher(database, lists, settings.permission_cache_bytes, batcher_type)
+        self.batches: Final = Batches(lists, updates)
+
+    async def dispatch(self, binding: Binding[Incoming], incoming: Incoming) -> Any:
+        """Answer one request.
+
+        Raises:
+            ServiceError: the request is refused, or can't be answered.
+        """
+        method, credentials = binding.method, binding.credentials(incoming)
+        if method.optimistic is not None:
+            answer = await self._try(method.optimistic, binding, incoming, self._recent.find(credentials))
+            if answer is not None:
+                return answer
+        caller = await self.authentication.authenticate(credentials)
+        self._note(caller)
+        if method.optimistic is not None:
+            self._recent.note(caller)
+        if not (method.cached and binding.cacheable(incoming)):
+            return binding.answer(incoming, await self._run(method.operation, binding, incoming, caller))
+        cached = None if binding.wants_fresh(incoming) else self.responses.find(caller)
+        return await self._read(binding, incoming, caller) if cached is None else cached
+
+    async def _try(
+        self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller | None
+    ) -> Any:
+        """Try the operation with the caller cached from an earlier request; None: authenticate first.
+
+        What is wrong with a request is only told to an authenticated caller.
+        """
+        if caller is None:
+            return None
+        try:
+            result = await self._run(operation, binding, incoming, caller)
+        except (InvalidArgument, PreconditionFailed):
+            return None
+        if result is None:
+            return None
+        self._note(caller)
+        return binding.answer(incoming, result)
+
+    async def _read(self, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
+        """Answer a read that is in no cache, and cache it."""
+        result = await self._run(binding.method.operation, binding, incoming, caller)
+        answer: Answer = binding.answer(incoming, result)
+        if result.version is not None:
+            self.responses.put(caller, answer, result.version, len(answer.body))
+        return answer
+
+    async def _run(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
+        """Run an operation, and again where another change came between."""
+        call = Call(caller, self._database, binding.precondition(incoming), self.batches, current_request().request_id)
+        request = await binding.read(incoming)
+        return await self._database.run(lambda: operation(call, request), only_reads=binding.method.only_reads)
+
+    def _note(self, caller: Caller) -> None:
+        record = current_request()
+        record.organization_id, record.user_id = caller.organization_id, caller.user_id
+        self._token_use.note(caller)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of batches and caches."""
+        batchers = (self.authentication, self.batches.pipeline_lists, self.batches.job_updates)
+        yield from BatcherMetrics([each.batcher for each in batchers]).collect()
+        yield from self.responses.collect()
+        yield from self.batches.job_updates.executable.collect()
