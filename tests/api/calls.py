@@ -1,4 +1,4 @@
-"""Calls in one short line each, for tests that make many."""
+"""Shorthand for calls, one short line each, for tests that make many."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
-    """By name, regardless of case."""
+    """Values by name, regardless of case."""
     body: dict[str, Any]
 
     @property
@@ -24,7 +24,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class As:
-    """Calls by one user."""
+    """A client that calls as one user."""
 
     client: Client
     token: str

@@ -1,4 +1,4 @@
-"""Addresses of every call, with well-formed names in them that nothing bears."""
+"""Sample addresses of every call, with well-formed names that nothing bears."""
 
 import re
 from uuid import UUID
@@ -13,5 +13,5 @@ SAMPLES = {
 
 
 def sample_path(path: str, **values: object) -> str:
-    """A route's path with these values in it, and samples for the others."""
+    """Return a route's path with these values in it, and samples for the others."""
     return re.sub(r"\{(\w+)\}", lambda parameter: str({**SAMPLES, **values}[parameter[1]]), path)

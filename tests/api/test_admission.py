@@ -1,4 +1,4 @@
-"""What is refused at the door: how it is answered, counted and logged, and that nothing is done for it."""
+"""Admission control: how refusals are answered, counted and logged, and that they cost no work."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -29,7 +29,10 @@ Start = Callable[..., Any]
 
 @pytest.fixture(name="start")
 async def _start(settings: Settings, database: Database) -> AsyncIterator[Start]:
-    """A service with other settings, every answer held against its document (which knows of no failures with 200)."""
+    """Return a function that starts a service with other settings, every answer checked against its document.
+
+    The document knows of no failures with 200, so a service with those is not checked.
+    """
     async with AsyncExitStack() as stack:
 
         async def start(**other: Any) -> Client:
@@ -43,7 +46,7 @@ async def _start(settings: Settings, database: Database) -> AsyncIterator[Start]
 
 
 class Held:
-    """Requests that are under way until they are let go: each lacks the end of its body."""
+    """Requests that stay under way until they are released, as each lacks the end of its body."""
 
     def __init__(self, client: Client, token: str, count: int) -> None:
         self._end = asyncio.Event()
@@ -68,7 +71,7 @@ class Held:
         return [answer.status for answer in await asyncio.gather(*self._calls)]
 
 
-async def test_beyond_the_most_requests_it_refuses_at_once_and_then_serves_again(start: Start, world: World) -> None:
+async def test_admission_beyond_max_requests_refuses_at_once_and_recovers(start: Start, world: World) -> None:
     ada = await world.user()
     client = await start(max_requests=2)
     held = await Held(client, ada.token, 2).under_way()
@@ -99,19 +102,17 @@ async def test_beyond_the_most_requests_it_refuses_at_once_and_then_serves_again
     assert 503 not in {line["fields"]["status"] for line in lines if line["event"] == "request"}
 
 
-async def test_what_is_refused_asks_nothing_of_the_database(
-    start: Start, world: World, records: list[RequestRecord]
-) -> None:
+async def test_refused_request_sends_no_statement(start: Start, world: World, records: list[RequestRecord]) -> None:
     ada = await world.user()
     client = await start(max_requests=1)
-    client.app[METRICS].active = 1  # as if another one were under way
+    client.app[METRICS].active = 1  # as if another request were under way
 
     assert {(await client.get(LIST, headers=ada.headers)).status for _ in range(3)} == {503}
 
     assert records == []
 
 
-async def test_a_refusal_is_200_where_all_failures_of_the_documented_calls_are(start: Start, world: World) -> None:
+async def test_refusal_of_a_documented_call_is_200_with_v1_errors_as_200(start: Start, world: World) -> None:
     ada = await world.user()
     client = await start(max_requests=1, v1_errors_as_200=True)
     held = await Held(client, ada.token, 1).under_way()
@@ -123,13 +124,13 @@ async def test_a_refusal_is_200_where_all_failures_of_the_documented_calls_are(s
     await held.let_go()
 
 
-async def test_without_a_limit_no_answer_speaks_of_one(client: Client, world: World) -> None:
+async def test_rate_limit_headers_are_absent_without_a_limit(client: Client, world: World) -> None:
     answer = await client.get(LIST, headers=(await world.user()).headers)
 
     assert not [name for name in answer.headers if name.lower().startswith("ratelimit")]
 
 
-async def test_a_token_that_is_used_too_often_is_refused_and_no_other(start: Start, world: World) -> None:
+async def test_rate_limit_refuses_only_the_token_beyond_it(start: Start, world: World) -> None:
     ada, bob = await world.user(), await world.user()
     client = await start(rate_limit=0.01, rate_limit_burst=2)
 
@@ -147,7 +148,7 @@ async def test_a_token_that_is_used_too_often_is_refused_and_no_other(start: Sta
     assert client.app[METRICS].failures["rate_limited"] == 1
 
 
-async def test_failures_count_and_say_what_is_left(start: Start) -> None:
+async def test_rate_limit_counts_failed_requests(start: Start) -> None:
     client = await start(rate_limit=0.01, rate_limit_burst=2)
 
     answers = [await client.get(LIST, headers=bearer("fp_unknown")) for _ in range(3)]
@@ -156,12 +157,12 @@ async def test_failures_count_and_say_what_is_left(start: Start) -> None:
     assert [answer.headers["RateLimit"][:11] for answer in answers] == ['"token";r=1', '"token";r=0', '"token";r=0']
 
 
-# ---- as the process itself serves: refused as soon as it is read
+# ---- behind the service's own protocol: refused as soon as the head is read
 
 
 @pytest.fixture(name="listening")
 async def _listening(settings: Settings, database: Database) -> AsyncIterator[Start]:
-    """The same behind the service's own protocol."""
+    """Return a function that starts the same service behind its own protocol."""
     async with AsyncExitStack() as stack:
 
         async def start(**other: Any) -> tuple[web.Application, str, int]:
@@ -183,7 +184,7 @@ HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 async def answers(reader: asyncio.StreamReader, count: int, *, bodies: bool = True) -> list[tuple[bytes, bytes]]:
-    """Status line and body of so many answers."""
+    """Read this many answers, and return the status line and body of each."""
     found = []
     for _ in range(count):
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
@@ -206,15 +207,15 @@ async def answers(reader: asyncio.StreamReader, count: int, *, bodies: bool = Tr
         ([b"nonsense\r\n\r\n"], [400]),
     ],
 )
-async def test_each_request_gets_one_answer_and_the_connection_goes_on(
+async def test_early_refusal_answers_each_request_and_keeps_the_connection(
     listening: Start, sent: list[bytes], statuses: list[int]
 ) -> None:
     app, host, port = await listening(max_requests=1)
-    app[METRICS].active = 1  # as if another one were under way
+    app[METRICS].active = 1  # as if another request were under way
     reader, writer = await asyncio.open_connection(host, port)
     for part in sent:
         writer.write(part)
-        await asyncio.sleep(0.01)  # so that they come apart; if they do not, nothing else is to come of it
+        await asyncio.sleep(0.01)  # so that parts arrive separately; if not, the outcome is the same
 
     got = await answers(reader, len(statuses))
     assert [int(status.split()[1]) for status, _ in got] == statuses
@@ -227,7 +228,7 @@ async def test_each_request_gets_one_answer_and_the_connection_goes_on(
     assert app[METRICS].active == 0
 
 
-async def test_a_refusal_is_the_same_however_early_it_comes(listening: Start) -> None:
+async def test_early_refusal_equals_a_late_refusal(listening: Start) -> None:
     app, host, port = await listening(max_requests=1)
     app[METRICS].active = 1
     async with ClientSession(f"http://{host}:{port}") as session:
@@ -244,7 +245,7 @@ async def test_a_refusal_is_the_same_however_early_it_comes(listening: Start) ->
     assert app[METRICS].durations["GET", "/api/*", 503].counts[0] == 2
 
 
-async def test_a_token_is_refused_as_early_and_told_as_much(listening: Start, world: World) -> None:
+async def test_early_refusal_by_rate_limit_has_its_headers(listening: Start, world: World) -> None:
     ada = await world.user()
     app, host, port = await listening(max_requests=5, rate_limit=0.01, rate_limit_burst=2)
     async with ClientSession(f"http://{host}:{port}") as session:
@@ -260,7 +261,7 @@ async def test_a_token_is_refused_as_early_and_told_as_much(listening: Start, wo
     assert app[METRICS].durations["GET", "/api/*", 429].counts[0] == 1
 
 
-async def test_more_connections_than_there_may_be_are_closed_at_once(listening: Start) -> None:
+async def test_connections_beyond_the_maximum_are_closed_at_once(listening: Start) -> None:
     app, host, port = await listening(max_requests=1)
     kept = [await asyncio.open_connection(host, port) for _ in range(4)]
     for reader, writer in kept:

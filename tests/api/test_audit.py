@@ -13,7 +13,7 @@ async def entries(admin: As, **query: str) -> list[tuple[str, str, Any, Any]]:
     return [(e["action"], e["target"], e["before"], e["after"]) for e in answer.body["audit"]]
 
 
-async def test_one_row_a_change_with_before_and_after(client: Client, world: World) -> None:
+async def test_list_audit_has_a_row_for_each_change_with_before_and_after(client: Client, world: World) -> None:
     await world.user("bob")
     root = await world.user("root", role="admin")
     admin = As.member(client, root)
@@ -64,7 +64,7 @@ async def test_one_row_a_change_with_before_and_after(client: Client, world: Wor
     ]
 
 
-async def test_says_who_by_which_token_and_when(client: Client, world: World) -> None:
+async def test_list_audit_names_actor_token_request_and_time(client: Client, world: World) -> None:
     root = await world.user("root", role="admin")
     admin = As.member(client, root)
     await admin("POST", "/groups", {"name": "g"}, {"X-Request-Id": "r-1"})
@@ -76,7 +76,7 @@ async def test_says_who_by_which_token_and_when(client: Client, world: World) ->
     assert entry["at"].endswith("Z")
 
 
-async def test_a_refused_change_leaves_no_row(client: Client, world: World) -> None:
+async def test_list_audit_has_no_row_for_a_refused_change(client: Client, world: World) -> None:
     admin = As.member(client, await world.user("root", role="admin"))
     await world.pipeline("taken")
 
@@ -85,14 +85,14 @@ async def test_a_refused_change_leaves_no_row(client: Client, world: World) -> N
     assert await entries(admin) == []
 
 
-async def test_secrets_are_not_in_it(client: Client, world: World) -> None:
+async def test_list_audit_contains_no_secret(client: Client, world: World) -> None:
     admin = As.member(client, await world.user(role="admin"))
     made = await admin("POST", "/tokens", {"name": "n"})
 
     assert made.body["secret"] not in str((await admin.get("/audit")).body)
 
 
-async def test_filters(client: Client, world: World) -> None:
+async def test_list_audit_filters(client: Client, world: World) -> None:
     ada, bob = await world.user("ada", role="admin"), await world.user("bob", role="admin")
     await As.member(client, ada)("POST", "/groups", {"name": "a"})
     middle = await world.raw.fetchval("SELECT clock_timestamp()")
@@ -113,11 +113,11 @@ async def test_filters(client: Client, world: World) -> None:
 
 
 @pytest.mark.parametrize("query", [{"since": "x"}, {"until": "2020-01-01"}, {"before": "1"}], ids=str)
-async def test_malformed_filters(client: Client, world: World, query: dict[str, str]) -> None:
+async def test_list_audit_malformed_filter_is_refused(client: Client, world: World, query: dict[str, str]) -> None:
     assert (await As.member(client, await world.user(role="admin")).get("/audit", **query)).code == "INVALID_ARGUMENT"
 
 
-async def test_is_of_one_organization(client: Client, world: World) -> None:
+async def test_list_audit_is_limited_to_the_callers_organization(client: Client, world: World) -> None:
     other = await World.create(world.raw)
     await As.member(client, await other.user(role="admin"))("POST", "/groups", {"name": "theirs"})
 

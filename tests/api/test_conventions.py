@@ -1,4 +1,4 @@
-"""What is true of every call: who is calling, the shape of failures, request ids, and the vendor's 200s."""
+"""Conventions of every call: authentication, the shape of failures, request ids, and the vendor's 200s."""
 
 import re
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ EVERY_ROUTE = [(route.method, sample_path(route.path)) for route in ROUTES]
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
-async def test_no_credentials(client: Client, method: str, path: str) -> None:
+async def test_call_without_credentials_is_unauthenticated(client: Client, method: str, path: str) -> None:
     answer = await client.request(method, path, headers={"X-Request-Id": "mine"})
 
     assert answer.status == 401
@@ -39,14 +39,14 @@ async def test_no_credentials(client: Client, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "fp_123"])
-async def test_no_bearer_token(client: Client, authorization: str) -> None:
+async def test_authorization_without_a_bearer_token_is_unauthenticated(client: Client, authorization: str) -> None:
     answer = await client.get(LIST, headers={"Authorization": authorization})
 
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY_ROUTE)
-async def test_unknown_token(client: Client, method: str, path: str) -> None:
+async def test_call_with_an_unknown_token_is_unauthenticated(client: Client, method: str, path: str) -> None:
     answer = await client.request(method, path, headers=bearer(f"fp_{'0' * 64}"))
 
     assert answer.status == 401
@@ -54,13 +54,13 @@ async def test_unknown_token(client: Client, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "fp_ä", "a b", "\udcff", "x" * 4000])
-async def test_strange_token(client: Client, token: str) -> None:
+async def test_authorization_with_a_strange_token_is_unauthenticated(client: Client, token: str) -> None:
     answer = await client.get(LIST, headers={"Authorization": f"Bearer {token}"})
 
     assert (answer.status, (await answer.json())["code"]) == (401, "UNAUTHENTICATED")
 
 
-async def test_bad_tokens_are_one_answer(client: Client, world: World) -> None:
+async def test_unusable_tokens_get_identical_answers(client: Client, world: World) -> None:
     ada, disabled = await world.user(), await world.user()
     await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", disabled.id)
     expired = await world.token(ada.id, expires_at=PAST)
@@ -75,14 +75,14 @@ async def test_bad_tokens_are_one_answer(client: Client, world: World) -> None:
     assert len({await answer.text() for answer in answers}) == 1
 
 
-async def test_a_token_that_has_not_expired_yet(client: Client, world: World) -> None:
+async def test_token_before_its_expiry_is_accepted(client: Client, world: World) -> None:
     ada = await world.user()
     token = await world.token(ada.id, expires_at=datetime.now(UTC) + SOON)
 
     assert (await client.get(LIST, headers=bearer(token))).status == 200
 
 
-async def test_revocation_holds_from_the_next_request_on(client: Client, world: World) -> None:
+async def test_token_revoked_is_refused_from_the_next_request(client: Client, world: World) -> None:
     ada = await world.user()
     before = (await client.get(LIST, headers=ada.headers)).status
 
@@ -91,19 +91,19 @@ async def test_revocation_holds_from_the_next_request_on(client: Client, world: 
     assert (before, (await client.get(LIST, headers=ada.headers)).status) == (200, 401)
 
 
-async def test_scheme_is_case_insensitive(client: Client, world: World) -> None:
+async def test_authorization_scheme_is_case_insensitive(client: Client, world: World) -> None:
     ada = await world.user()
 
     assert (await client.get(LIST, headers={"Authorization": f"bearer {ada.token}"})).status == 200
 
 
-async def test_who_comes_before_what(client: Client) -> None:
+async def test_authentication_precedes_validation(client: Client) -> None:
     answer = await client.post("/api/v1/jobs/pipelines", data=b"{", headers=bearer("x"))
 
     assert answer.status == 401
 
 
-async def test_well_formed_comes_before_visible(client: Client, world: World) -> None:
+async def test_validation_precedes_visibility(client: Client, world: World) -> None:
     ada = await world.user()
 
     answer = await client.post(
@@ -116,7 +116,7 @@ async def test_well_formed_comes_before_visible(client: Client, world: World) ->
 @pytest.mark.parametrize(
     "path", ["/", "/api/v1", "/api/v1/flow", f"{LIST}/", "/api/v1/nothing", "/%2e%2e/etc", "/ä%ff"]
 )
-async def test_nothing_at_this_address(client: Client, path: str) -> None:
+async def test_unknown_address_is_not_found(client: Client, path: str) -> None:
     answer = await client.get(path, headers={"X-Request-Id": "mine"})
 
     assert answer.status == 404
@@ -136,7 +136,9 @@ async def test_nothing_at_this_address(client: Client, path: str) -> None:
         ("OPTIONS", LIST, "GET, HEAD, POST"),
     ],
 )
-async def test_method_not_allowed(client: Client, method: str, path: str, allowed: str) -> None:
+async def test_method_not_allowed_lists_the_allowed_methods(
+    client: Client, method: str, path: str, allowed: str
+) -> None:
     answer = await client.request(method, path)
 
     body = await answer.json()
@@ -148,7 +150,7 @@ async def test_method_not_allowed(client: Client, method: str, path: str, allowe
     )
 
 
-async def test_body_too_large(client: Client, world: World, settings: Settings) -> None:
+async def test_body_too_large_is_refused(client: Client, world: World, settings: Settings) -> None:
     ada = await world.user()
 
     answer = await client.post(
@@ -160,14 +162,14 @@ async def test_body_too_large(client: Client, world: World, settings: Settings) 
 
 
 @pytest.mark.parametrize("given", ["abc", "A-1.b_c:d=e+f/", "x" * 128])
-async def test_request_id_of_the_caller_is_kept(client: Client, given: str) -> None:
+async def test_request_id_of_the_caller_is_returned(client: Client, given: str) -> None:
     answer = await client.get("/nothing", headers={"X-Request-Id": given})
 
     assert (answer.headers["X-Request-Id"], (await answer.json())["request_id"]) == (given, given)
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "a b", "ä", '"', "a;b"])
-async def test_request_id_that_is_not_well_formed_is_replaced(client: Client, given: str) -> None:
+async def test_request_id_malformed_is_replaced(client: Client, given: str) -> None:
     answer = await client.get("/nothing", headers={"X-Request-Id": given})
 
     made = answer.headers["X-Request-Id"]
@@ -175,7 +177,7 @@ async def test_request_id_that_is_not_well_formed_is_replaced(client: Client, gi
     assert (await answer.json())["request_id"] == made
 
 
-async def test_request_id_stands_on_successes_too(client: Client, world: World) -> None:
+async def test_request_id_is_in_successful_answers(client: Client, world: World) -> None:
     ada = await world.user()
 
     answer = await client.get(LIST, headers={**ada.headers, "X-Request-Id": "mine"})
@@ -183,7 +185,7 @@ async def test_request_id_stands_on_successes_too(client: Client, world: World) 
     assert (answer.status, answer.headers["X-Request-Id"]) == (200, "mine")
 
 
-async def test_two_organizations_never_see_each_other(client: Client, world: World) -> None:
+async def test_organizations_never_see_each_other(client: Client, world: World) -> None:
     theirs = await World.create(world.raw)
     mallory = await world.user(role="admin")
     ada = await theirs.user(role="admin")
@@ -205,7 +207,7 @@ async def test_two_organizations_never_see_each_other(client: Client, world: Wor
     assert await theirs.pipelines_of(job) == [pipeline]
 
 
-async def test_one_job_id_in_two_organizations_is_two_jobs(client: Client, world: World) -> None:
+async def test_job_id_in_two_organizations_names_two_jobs(client: Client, world: World) -> None:
     theirs = await World.create(world.raw)
     ada, mallory = await theirs.user(), await world.user()
     pipeline = await theirs.pipeline()
@@ -244,12 +246,12 @@ async def test_v1_errors_as_200_of_the_documented_calls(v1_client: Client, metho
     }
 
 
-async def test_v1_errors_as_200_leaves_everything_else(v1_client: Client) -> None:
+async def test_v1_errors_as_200_leaves_other_failures_unchanged(v1_client: Client) -> None:
     assert (await v1_client.get("/nothing")).status == 404
     assert (await v1_client.delete(LIST)).status == 405
 
 
-async def test_there_are_three_documented_calls() -> None:
+async def test_documented_calls_are_three() -> None:
     assert [(r.method, r.path) for r in ROUTES if r.vendor_v1] == [
         ("GET", "/api/v1/flow/pipeline"),
         ("GET", "/api/v1/jobs/pipelines"),
@@ -257,7 +259,7 @@ async def test_there_are_three_documented_calls() -> None:
     ]
 
 
-async def test_expiry_of_a_token_is_the_databases_clock(client: Client, world: World) -> None:
+async def test_token_expiry_follows_the_databases_clock(client: Client, world: World) -> None:
     ada = await world.user()
     token = await world.token(ada.id, expires_at=await world.raw.fetchval("SELECT clock_timestamp()") + timedelta(0))
 

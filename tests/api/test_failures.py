@@ -1,4 +1,4 @@
-"""What a caller is told, and what the log says, when the service itself fails."""
+"""Failures of the service itself: the answer to the caller, and the line in the log."""
 
 import asyncio
 import io
@@ -42,7 +42,7 @@ async def hasty_client(settings: Settings, database: Database) -> AsyncIterator[
         yield opened
 
 
-async def test_a_fault_is_a_fixed_sentence_and_its_cause_is_in_the_log(
+async def test_internal_error_has_a_fixed_message_and_its_cause_in_the_log(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch, log: list[structlog.typing.EventDict]
 ) -> None:
     async def fail(*_: object) -> None:
@@ -65,7 +65,7 @@ async def test_a_fault_is_a_fixed_sentence_and_its_cause_is_in_the_log(
     assert isinstance(line["exc_info"], ZeroDivisionError)
 
 
-async def test_an_answer_that_takes_too_long(
+async def test_request_beyond_its_deadline_is_504(
     hasty_client: Client, world: World, monkeypatch: pytest.MonkeyPatch, log: list[structlog.typing.EventDict]
 ) -> None:
     async def sleep(connection: object, *_: object) -> list[object]:
@@ -82,7 +82,7 @@ async def test_an_answer_that_takes_too_long(
     assert (await hasty_client.get("/healthz")).status == 200
 
 
-async def test_a_database_that_is_not_there(settings: Settings, log: list[structlog.typing.EventDict]) -> None:
+async def test_request_without_a_database_is_503(settings: Settings, log: list[structlog.typing.EventDict]) -> None:
     async with open_database("postgresql://me:canary@127.0.0.1:1/x", settings) as database:
         app = create_app(settings, database, Health(database, 1))
         async with TestClient(TestServer(app)) as client:
@@ -95,7 +95,7 @@ async def test_a_database_that_is_not_there(settings: Settings, log: list[struct
             assert "canary" not in str(log)
 
 
-async def test_the_json_line_of_a_fault_is_one_line(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+async def test_json_log_of_an_exception_is_one_line(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     output = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(output, write_through=True))
     try:
@@ -109,7 +109,7 @@ async def test_the_json_line_of_a_fault_is_one_line(monkeypatch: pytest.MonkeyPa
     assert list(orjson.loads(line)) == ["timestamp", "level", "event", "exception"]
 
 
-async def test_what_a_caller_may_execute_is_read_again_when_the_connection_is_lost(
+async def test_update_job_pipelines_reads_permissions_again_after_a_lost_connection(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await world.user()
@@ -131,10 +131,10 @@ async def test_what_a_caller_may_execute_is_read_again_when_the_connection_is_lo
     assert await world.pipelines_of(job_id) == [pipeline_id]
 
 
-async def test_nothing_there_is_said_at_one_time_whatever_it_took(
+async def test_not_found_is_delayed_to_a_fixed_time(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How long the lookup took does not show: the answer comes at a moment that was certain before it began."""
+    """The answer hides the duration of the lookup: its moment was fixed before the lookup began."""
     loop, ada = asyncio.get_running_loop(), await world.user()
     waited: list[float] = []
 
@@ -149,7 +149,7 @@ async def test_nothing_there_is_said_at_one_time_whatever_it_took(
     assert waited[0] <= NOT_FOUND_SECONDS
 
 
-async def test_a_line_that_can_not_be_written_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_log_line_that_fails_leaves_the_other_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[str] = []
     faults: list[object] = []
 

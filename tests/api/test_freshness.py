@@ -1,4 +1,4 @@
-"""Lists from memory are never older than the request, whatever has changed and whoever changed it."""
+"""Cached lists are never older than the request, whatever has changed, and through whichever replica."""
 
 import asyncio
 import random
@@ -26,15 +26,17 @@ async def _stage(world: World) -> Stage:
     return await Stage.create(world)
 
 
-async def kept_and_anew(client: Client, member: Member) -> tuple[Any, Any]:
-    """The list as it is given, perhaps from memory, and as it is when it must be read."""
+async def served_and_read_anew(client: Client, member: Member) -> tuple[Any, Any]:
+    """Return the list as it is served, perhaps from the cache, and as it is read anew."""
     call = As.member(client, member)
-    kept = await call.get(LIST)
+    served = await call.get(LIST)
     anew = await call("GET", LIST, None, {"Cache-Control": "no-cache"})
-    return (kept.status, kept.body.get("pipelines")), (anew.status, anew.body.get("pipelines"))
+    return (served.status, served.body.get("pipelines")), (anew.status, anew.body.get("pipelines"))
 
 
-async def test_a_second_list_is_from_memory(client: Client, world: World, records: list[RequestRecord]) -> None:
+async def test_list_pipelines_second_call_is_a_cache_hit(
+    client: Client, world: World, records: list[RequestRecord]
+) -> None:
     ada = await world.user()
     await world.grant(await world.pipeline(), ada)
     call = As.member(client, ada)
@@ -49,20 +51,20 @@ async def test_a_second_list_is_from_memory(client: Client, world: World, record
 
 
 @pytest.mark.parametrize(("change", "_"), CHANGES.values(), ids=CHANGES.keys())
-async def test_each_change_is_seen_by_the_next_request(
+async def test_list_pipelines_shows_each_change_in_the_next_request(
     client: Client, stage: Stage, change: Change, _: set[str]
 ) -> None:
     admin = await stage.world.user(role="admin")
     everyone = (stage.user, stage.member, admin)
-    before = [await kept_and_anew(client, member) for member in everyone]
+    before = [await served_and_read_anew(client, member) for member in everyone]
 
     await change(stage)
 
-    after = [await kept_and_anew(client, member) for member in everyone]
-    assert all(kept == anew for kept, anew in [*before, *after])
+    after = [await served_and_read_anew(client, member) for member in everyone]
+    assert all(served == anew for served, anew in [*before, *after])
 
 
-async def test_a_change_to_one_group_leaves_what_others_hold(
+async def test_list_pipelines_stays_cached_after_a_change_to_another_group(
     client: Client, stage: Stage, records: list[RequestRecord]
 ) -> None:
     call = As.member(client, stage.user)
@@ -73,7 +75,7 @@ async def test_a_change_to_one_group_leaves_what_others_hold(
     assert records[-1].statements == 1
 
 
-async def test_expiry_needs_no_change(client: Client, world: World) -> None:
+async def test_list_pipelines_cached_answer_ends_with_the_expiry_of_a_grant(client: Client, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
     soon = await world.raw.fetchval("SELECT clock_timestamp()") + timedelta(seconds=0.4)
     await world.grant(pipeline, await world.group(ada), EXECUTE, soon)
@@ -85,7 +87,7 @@ async def test_expiry_needs_no_change(client: Client, world: World) -> None:
     assert len((await call.get(LIST)).body["pipelines"][0]["permissions"]) == 1
 
 
-async def test_each_token_is_kept_by_its_scopes(client: Client, world: World) -> None:
+async def test_list_pipelines_cache_separates_scopes(client: Client, world: World) -> None:
     ada = await world.user()
     await world.grant(await world.pipeline(), ada, MANAGER)
     narrow, wide = As(client, await world.token(ada.id, scopes=READ)), As.member(client, ada)
@@ -96,7 +98,7 @@ async def test_each_token_is_kept_by_its_scopes(client: Client, world: World) ->
 
 
 async def stale_lists(client: Client, replica: Client, world: World, pairs: int) -> int:
-    """How often a list is older than a change that was acknowledged by another replica before it was asked for."""
+    """Count the lists that are older than a change that another replica acknowledged before they were asked for."""
     chance = random.Random(1)  # noqa: S311 - a story, not a secret
     admin = As.member(client, await world.user(role="admin"))
     readers = [await world.user(f"reader{number}") for number in range(5)]
@@ -115,13 +117,13 @@ async def stale_lists(client: Client, replica: Client, world: World, pairs: int)
     return stale
 
 
-async def test_a_list_is_never_older_than_a_change_through_another_replica(
+async def test_list_pipelines_is_never_older_than_a_change_through_another_replica(
     client: Client, replica: Client, world: World
 ) -> None:
     assert await stale_lists(client, replica, world, 300) == 0
 
 
-async def test_without_the_check_of_revisions_lists_are_stale(
+async def test_list_pipelines_without_the_revision_check_is_stale(
     client: Client, replica: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: it shows that the test above can fail."""
@@ -136,10 +138,10 @@ async def test_without_the_check_of_revisions_lists_are_stale(
     assert await stale_lists(client, replica, world, 100) > 0
 
 
-async def test_what_was_read_at_another_state_is_not_kept(
+async def test_list_pipelines_read_at_other_revisions_is_not_cached(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A role that changes between the question who calls and the list: that list is answered once, and not kept."""
+    """The role changes between authentication and the list: that list is answered once, and not cached."""
 
     ada = await world.user(role="admin")
     await world.pipeline()

@@ -22,7 +22,7 @@ async def put(call: As, pipeline: UUID, to: Member | str, *words: str, **more: A
     return await call("PUT", path(pipeline, to), {"permissions": [f"flow_pipeline:{word}" for word in words], **more})
 
 
-async def test_put_whole_answer(client: Client, world: World) -> None:
+async def test_put_user_grant_whole_answer(client: Client, world: World) -> None:
     admin, bob, pipeline = await world.user(role="admin"), await world.user("bob"), await world.pipeline()
     call = As.member(client, admin)
 
@@ -43,7 +43,7 @@ async def test_put_whole_answer(client: Client, world: World) -> None:
     assert again.body["grant"]["expires_at"] is None
 
 
-async def test_put_to_a_group_reaches_its_members_at_once(client: Client, world: World) -> None:
+async def test_put_group_grant_reaches_its_members_at_once(client: Client, world: World) -> None:
     bob, pipeline = await world.user(), await world.pipeline("p")
     await world.group(bob, name="Reviewers")
     admin = As.member(client, await world.user(role="admin"))
@@ -57,7 +57,7 @@ async def test_put_to_a_group_reaches_its_members_at_once(client: Client, world:
     assert (await As.member(client, bob).get("/flow/pipeline")).body["pipelines"] == []
 
 
-async def test_put_needs_manage_pipelines(client: Client, world: World) -> None:
+async def test_grant_operations_need_manage_pipelines(client: Client, world: World) -> None:
     ada, bob, pipeline = await world.user(), await world.user(), await world.pipeline()
     call = As.member(client, ada)
 
@@ -68,7 +68,7 @@ async def test_put_needs_manage_pipelines(client: Client, world: World) -> None:
     assert (await call.get(f"/flow/pipeline/{pipeline}/grants")).code == "PERMISSION_DENIED"
 
 
-async def test_nobody_grants_what_they_do_not_hold(client: Client, world: World) -> None:
+async def test_put_user_grant_of_permissions_not_held_is_denied(client: Client, world: World) -> None:
     ada, bob, pipeline = await world.user(), await world.user(), await world.pipeline()
     await world.grant(pipeline, ada, MANAGES)
     call = As.member(client, ada)
@@ -80,7 +80,7 @@ async def test_nobody_grants_what_they_do_not_hold(client: Client, world: World)
     assert (await put(call, pipeline, ada, "write")).code == "PERMISSION_DENIED", "not even to themselves"
 
 
-async def test_scopes_narrow_what_can_be_granted(client: Client, world: World) -> None:
+async def test_put_user_grant_beyond_the_tokens_scopes_is_denied(client: Client, world: World) -> None:
     admin, bob, pipeline = await world.user(role="admin"), await world.user(), await world.pipeline()
     narrow = As(client, await world.token(admin.id, scopes=READ | MANAGE_PIPELINES))
 
@@ -89,7 +89,7 @@ async def test_scopes_narrow_what_can_be_granted(client: Client, world: World) -
     assert (await put(narrow, pipeline, bob, is_manager=True)).code == "PERMISSION_DENIED"
 
 
-async def test_only_managers_make_and_unmake_managers(client: Client, world: World) -> None:
+async def test_put_and_delete_user_grant_of_a_manager_take_a_manager(client: Client, world: World) -> None:
     ada, boss, bob = [await world.user() for _ in range(3)]
     pipeline = await world.pipeline()
     await world.grant(pipeline, ada, EVERY_PERMISSION)
@@ -104,7 +104,7 @@ async def test_only_managers_make_and_unmake_managers(client: Client, world: Wor
     assert (await manager("DELETE", path(pipeline, bob))).code == "OK"
 
 
-async def test_two_grants_at_once_never_widen(client: Client, world: World, dsn: str) -> None:
+async def test_put_user_grant_during_a_revocation_never_widens(client: Client, world: World, dsn: str) -> None:
     """Ada gives Bob all she holds while hers is taken back: whichever comes first, the other sees it."""
     admin = As.member(client, await world.user(role="admin"))
     for _ in range(10):
@@ -121,7 +121,7 @@ async def test_two_grants_at_once_never_widen(client: Client, world: World, dsn:
             assert trail.body["audit"][0]["id"] < revoked.body["audit"][0]["id"]
 
 
-async def test_taking_back_what_is_not_there(client: Client, world: World) -> None:
+async def test_delete_user_grant_that_is_absent_is_not_found(client: Client, world: World) -> None:
     admin, bob, pipeline = await world.user(role="admin"), await world.user("bob"), await world.pipeline()
     call = As.member(client, admin)
 
@@ -146,13 +146,13 @@ async def test_taking_back_what_is_not_there(client: Client, world: World) -> No
     ],
     ids=str,
 )
-async def test_put_malformed(client: Client, world: World, body: dict[str, Any]) -> None:
+async def test_put_user_grant_malformed(client: Client, world: World, body: dict[str, Any]) -> None:
     admin, bob, pipeline = await world.user(role="admin"), await world.user(), await world.pipeline()
 
     assert (await As.member(client, admin)("PUT", path(pipeline, bob), body)).code == "INVALID_ARGUMENT"
 
 
-async def test_list(client: Client, world: World) -> None:
+async def test_list_grants(client: Client, world: World) -> None:
     admin, bob, pipeline = await world.user(role="admin"), await world.user("bob"), await world.pipeline()
     await world.grant(pipeline, bob, EXECUTE, PAST)
     await world.grant(pipeline, await world.group(name="zoo"), READ)
@@ -169,10 +169,10 @@ async def test_list(client: Client, world: World) -> None:
     assert listed.body["grants"][2]["expires_at"] == "2020-01-01T00:00:00Z"
 
 
-# ---- who can
+# ---- list_access
 
 
-async def test_who_can(client: Client, world: World) -> None:
+async def test_list_access(client: Client, world: World) -> None:
     admin, pipeline = await world.user("Zora", role="admin"), await world.pipeline()
     bob, carol, dan, gone = [await world.user(name) for name in ("bob", "Carol", "dan", "gone")]
     await world.grant(pipeline, bob, READ)
@@ -195,7 +195,9 @@ async def test_who_can(client: Client, world: World) -> None:
     assert [user["username"] for user in execute.body["users"]] == ["Carol", "dan", "Zora"]
 
 
-async def test_who_can_needs_manage_pipelines_and_ones_own_only_read(client: Client, world: World) -> None:
+async def test_list_access_needs_manage_pipelines_but_explain_access_of_the_caller_read(
+    client: Client, world: World
+) -> None:
     ada, bob, pipeline = await world.user("ada"), await world.user("bob"), await world.pipeline()
     await world.grant(pipeline, ada, READ | EXECUTE)
     call, where = As.member(client, ada), f"/flow/pipeline/{pipeline}/access"
@@ -206,10 +208,10 @@ async def test_who_can_needs_manage_pipelines_and_ones_own_only_read(client: Cli
     assert (await As.member(client, bob).get(f"{where}/bob")).code == "NOT_FOUND"
 
 
-# ---- why: each stated path is proved by taking it away
+# ---- explain_access: each stated path is proved by removing it
 
 
-async def test_why_names_every_path(client: Client, world: World) -> None:
+async def test_explain_access_names_every_path(client: Client, world: World) -> None:
     bob, pipeline = await world.user("bob"), await world.pipeline()
     soon = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     await world.grant(pipeline, bob, READ)
@@ -240,7 +242,7 @@ async def test_why_names_every_path(client: Client, world: World) -> None:
     }
 
 
-async def test_why_says_what_is_missing(client: Client, world: World) -> None:
+async def test_explain_access_says_what_is_missing(client: Client, world: World) -> None:
     bob, pipeline = await world.user("bob"), await world.pipeline()
     await world.grant(pipeline, bob, EXECUTE, PAST)
     admin = As.member(client, await world.user(role="admin"))
@@ -259,8 +261,8 @@ async def test_why_says_what_is_missing(client: Client, world: World) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_why_is_proved_by_taking_each_path_away(client: Client, world: World, seed: int) -> None:
-    """With every stated path gone, what it gave is gone; with all but one gone, it is still there."""
+async def test_explain_access_is_proved_by_removing_each_path(client: Client, world: World, seed: int) -> None:
+    """Without any of the stated paths, the permission is gone; with a single path left, it is still held."""
     bob = await world.user("bob", role=["member", "pipeline_admin"][seed % 2])
     pipeline = await world.pipeline()
     groups = [await world.group(bob, name=f"g{n}") for n in range(3)]

@@ -10,7 +10,7 @@ from tests.conftest import Client
 from tests.factories import World
 
 
-async def test_register_whole_answer(client: Client, world: World) -> None:
+async def test_put_job_whole_answer(client: Client, world: World) -> None:
     ada, a, b = await world.user("ada"), await world.pipeline("a"), await world.pipeline("b")
     for pipeline in (a, b):
         await world.grant(pipeline, ada)
@@ -32,7 +32,7 @@ async def test_register_whole_answer(client: Client, world: World) -> None:
     assert await world.raw.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 2
 
 
-async def test_register_into_a_pipeline_one_may_not_registers_nothing(client: Client, world: World) -> None:
+async def test_put_job_into_a_forbidden_pipeline_registers_nothing(client: Client, world: World) -> None:
     ada, hidden, readable = await world.user(), await world.pipeline(), await world.pipeline()
     await world.grant(readable, ada, READ)
     call = As.member(client, ada)
@@ -42,7 +42,7 @@ async def test_register_into_a_pipeline_one_may_not_registers_nothing(client: Cl
     assert (await call.get("/jobs/j")).code == "NOT_FOUND"
 
 
-async def test_register_what_is_left_out_stays(client: Client, world: World) -> None:
+async def test_put_job_leaves_omitted_fields_unchanged(client: Client, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
     await world.grant(pipeline, ada)
     call = As.member(client, ada)
@@ -55,7 +55,7 @@ async def test_register_what_is_left_out_stays(client: Client, world: World) -> 
     assert (emptied.body["job"]["name"], len(emptied.body["job"]["flow_pipeline_infos"])) == ("second", 0)
 
 
-async def test_register_for_another_owner_takes_an_administrator(client: Client, world: World) -> None:
+async def test_put_job_for_another_owner_takes_an_administrator(client: Client, world: World) -> None:
     ada, bob, admin = await world.user(), await world.user("bob"), await world.user(role="admin")
 
     assert (await As.member(client, ada)("PUT", "/jobs/j", {"owner": "bob"})).code == "PERMISSION_DENIED"
@@ -65,7 +65,7 @@ async def test_register_for_another_owner_takes_an_administrator(client: Client,
     assert (await As.member(client, admin)("PUT", "/jobs/j", {"owner": "nobody"})).code == "NOT_FOUND"
 
 
-async def test_change_of_a_job_one_only_sees(client: Client, world: World) -> None:
+async def test_put_and_delete_job_that_is_only_visible_are_denied(client: Client, world: World) -> None:
     owner, ada, pipeline = await world.user(), await world.user(), await world.pipeline()
     await world.grant(pipeline, ada, EXECUTE)
     job = await world.job(owner, pipeline)
@@ -76,7 +76,7 @@ async def test_change_of_a_job_one_only_sees(client: Client, world: World) -> No
     assert (await call("PUT", f"/jobs/{job}", {"pipeline_ids": []})).code == "OK", "its pipelines go by their own rules"
 
 
-async def test_somebody_elses_hidden_job_keeps_its_id(client: Client, world: World) -> None:
+async def test_put_job_with_the_id_of_a_hidden_job_conflicts(client: Client, world: World) -> None:
     job = await world.job(await world.user())
     call = As.member(client, await world.user())
 
@@ -87,7 +87,7 @@ async def test_somebody_elses_hidden_job_keeps_its_id(client: Client, world: Wor
     assert (await call("DELETE", f"/jobs/{job}")).code == "NOT_FOUND"
 
 
-async def test_read_shows_only_readable_pipelines(client: Client, world: World) -> None:
+async def test_get_job_shows_only_readable_pipelines(client: Client, world: World) -> None:
     owner, shown, hidden = await world.user(), await world.pipeline("shown"), await world.pipeline("hidden")
     await world.grant(shown, owner, READ)
     job = await world.job(owner, hidden, shown)
@@ -98,7 +98,7 @@ async def test_read_shows_only_readable_pipelines(client: Client, world: World) 
 
 
 @pytest.mark.parametrize("role", ["member", "admin"])
-async def test_forget(client: Client, world: World, role: str) -> None:
+async def test_delete_job(client: Client, world: World, role: str) -> None:
     owner, pipeline = await world.user(), await world.pipeline()
     job = await world.job(owner, pipeline)
     who = owner if role == "member" else await world.user(role="admin")
@@ -108,7 +108,7 @@ async def test_forget(client: Client, world: World, role: str) -> None:
     assert await world.pipelines_of(job) == []
 
 
-async def test_list_is_what_the_caller_can_see_newest_first(client: Client, world: World) -> None:
+async def test_list_jobs_shows_visible_jobs_newest_first(client: Client, world: World) -> None:
     ada, bob, pipeline = await world.user("ada"), await world.user("bob"), await world.pipeline()
     await world.grant(pipeline, ada, READ)
     mine = await world.job(ada)
@@ -130,20 +130,22 @@ async def test_list_is_what_the_caller_can_see_newest_first(client: Client, worl
 
 
 @pytest.mark.parametrize("job_id", ["a b", "x" * 129, "ä", "a%2Fb", "a%00"])
-async def test_malformed_id(client: Client, world: World, job_id: str) -> None:
+async def test_put_job_malformed_id(client: Client, world: World, job_id: str) -> None:
     call = As.member(client, await world.user())
 
     assert (await call("PUT", f"/jobs/{job_id}", {})).code == "INVALID_ARGUMENT"
 
 
-async def test_pipelines_is_no_job(client: Client, world: World) -> None:
+async def test_put_job_named_pipelines_is_not_allowed(client: Client, world: World) -> None:
     answer = await As.member(client, await world.user())("PUT", "/jobs/pipelines", {})
 
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
-async def test_put_while_somebody_deletes_it(client: Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is deleted after it was found to be there, and before it was locked: so it is registered anew."""
+async def test_put_job_deleted_meanwhile_registers_it_anew(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is deleted after it was found, and before it was locked: so it is registered anew."""
     owner = await world.user()
     job = await world.job(owner)
     insert = jobs.insert

@@ -10,7 +10,7 @@ PATHS = ["/api/v1/flow/pipeline", "/api/v1/jobs/pipelines"]
 
 
 async def listed(client: Client, headers: dict[str, str], path: str = PATHS[0]) -> dict[str, list[str]]:
-    """The permissions by name of pipeline, in the order of the answer."""
+    """Return the permissions by name of pipeline, in the order of the answer."""
     answer = await client.get(path, headers=headers)
     assert answer.status == 200
     return {pipeline["name"]: pipeline["permissions"] for pipeline in (await answer.json())["pipelines"]}
@@ -88,7 +88,7 @@ async def test_list_pipelines_expired_grants_give_nothing(client: Client, world:
 
 
 @pytest.mark.parametrize("role", ["admin", "pipeline_admin"])
-async def test_list_pipelines_administrators_manage_every_one(client: Client, world: World, role: str) -> None:
+async def test_list_pipelines_administrators_manage_every_pipeline(client: Client, world: World, role: str) -> None:
     ada = await world.user(role=role)
     await world.pipeline("b")
     await world.pipeline("a")
@@ -131,7 +131,7 @@ async def test_list_pipelines_scopes_without_read_show_nothing(client: Client, w
     assert await listed(client, bearer(token)) == {}
 
 
-async def test_list_pipelines_a_body_is_ignored(client: Client, world: World) -> None:
+async def test_list_pipelines_ignores_a_body(client: Client, world: World) -> None:
     ada = await world.user()
 
     answer = await client.get(PATHS[1], headers=ada.headers, data=b"{not json")
@@ -156,7 +156,7 @@ async def test_list_pipelines_head_has_no_body(client: Client, world: World) -> 
     assert (answer.status, await answer.read()) == (200, b"")
 
 
-# ---- of one job
+# ---- list_job_pipelines
 
 
 async def of_job(client: Client, who: Member, job_id: str) -> tuple[int, list[str]]:
@@ -165,7 +165,7 @@ async def of_job(client: Client, who: Member, job_id: str) -> tuple[int, list[st
     return answer.status, [pipeline["name"] for pipeline in body.get("pipelines", [])]
 
 
-async def test_list_job_pipelines_only_those_the_caller_reads(client: Client, world: World) -> None:
+async def test_list_job_pipelines_shows_only_readable_pipelines(client: Client, world: World) -> None:
     ada, owner = await world.user(), await world.user()
     b, a, hidden = await world.pipeline("b"), await world.pipeline("a"), await world.pipeline("hidden")
     await world.grant(b, ada)

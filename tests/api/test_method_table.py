@@ -1,4 +1,4 @@
-"""Every row of the method table, walked: what is true of each call, whatever it does."""
+"""Rules that hold for the call of every row of the method table, whatever its operation."""
 
 from typing import Any
 
@@ -40,14 +40,14 @@ OPEN_TO_ALL = {
     ("GET", "/api/v1/tokens"),
     ("POST", "/api/v1/tokens"),
 }
-"""What every member may call, of their own."""
+"""Calls that every member may make, for things of their own."""
 
 
 def body_of(route: Route) -> dict[str, Any] | None:
     return BODIES.get((route.method, route.path))
 
 
-def test_every_call_with_a_body_has_a_sample() -> None:
+def test_sample_bodies_cover_every_call_with_a_body() -> None:
     in_body = {
         (route.method, route.path)
         for route in ROUTES
@@ -58,15 +58,15 @@ def test_every_call_with_a_body_has_a_sample() -> None:
 
 
 @every_route
-async def test_a_stranger_is_refused(client: Client, route: Route) -> None:
+async def test_call_with_an_unknown_token_is_refused(client: Client, route: Route) -> None:
     answer = await As(client, "fp_unknown")(route.method, sample_path(route.path), body_of(route))
 
     assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
 
 
 @every_route
-async def test_one_who_may_not_is_refused(client: Client, world: World, route: Route) -> None:
-    """A member on things of their organization that they have no part in; a token that only reads."""
+async def test_call_without_permission_is_refused(client: Client, world: World, route: Route) -> None:
+    """The caller is a member, and the things are their organization's, without any access for them."""
     member, owner = await world.user(), await world.user("nobody", role="admin")
     pipeline = await world.pipeline()
     await world.group(owner, name="no-such-group")
@@ -90,7 +90,7 @@ async def test_one_who_may_not_is_refused(client: Client, world: World, route: R
 
 
 @every_route
-async def test_a_token_that_only_reads_changes_nothing(client: Client, world: World, route: Route) -> None:
+async def test_call_with_a_read_only_token_changes_nothing(client: Client, world: World, route: Route) -> None:
     owner = await world.user("nobody", role="admin")
     pipeline = await world.pipeline()
     await world.group(owner, name="no-such-group")
@@ -112,7 +112,7 @@ async def test_a_token_that_only_reads_changes_nothing(client: Client, world: Wo
 
 
 @every_route
-async def test_an_unknown_key_is_refused(client: Client, world: World, route: Route) -> None:
+async def test_call_with_an_unknown_key_is_refused(client: Client, world: World, route: Route) -> None:
     admin = As.member(client, await world.user(role="admin"))
     body = body_of(route)
 
@@ -125,7 +125,7 @@ async def test_an_unknown_key_is_refused(client: Client, world: World, route: Ro
 
 
 @every_route
-async def test_a_wrong_method_names_the_right_ones(client: Client, route: Route) -> None:
+async def test_call_by_a_wrong_method_lists_the_allowed_methods(client: Client, route: Route) -> None:
     path = sample_path(route.path)
     right = {r.method for r in ROUTES if sample_path(r.path) == path}
     allowed = sorted(right | ({"HEAD"} if "GET" in right else set()))
@@ -136,8 +136,8 @@ async def test_a_wrong_method_names_the_right_ones(client: Client, route: Route)
 
 
 @every_route
-async def test_a_condition_that_fails_is_412(client: Client, world: World, route: Route) -> None:
-    """Where there is nothing, nothing is as it was seen; where there is something, an old tag is not its tag."""
+async def test_call_with_a_failed_precondition_is_412(client: Client, world: World, route: Route) -> None:
+    """The precondition fails for a thing that is absent, and for a thing whose ETag is another."""
     owner = await world.user("nobody", role="admin")
     await world.user("other-admin", role="admin")
     pipeline = await world.pipeline()
@@ -155,7 +155,7 @@ async def test_a_condition_that_fails_is_412(client: Client, world: World, route
     assert answer.status == (200 if route.only_reads else 412)
 
 
-def test_every_operation_says_what_it_raises_and_does() -> None:
+def test_operation_has_a_docstring() -> None:
     for route in ROUTES:
         assert route.operation.__doc__, route.path
     assert issubclass(ServiceError, Exception)
@@ -202,11 +202,11 @@ STATEMENTS: dict[tuple[str, str], int] = {
     ("DELETE", "/api/v1/tokens/{token_id}"): 6,
     ("GET", "/api/v1/audit"): 2,
 }
-"""How many statements each call sends, authentication, BEGIN and COMMIT included, when it does what it is for."""
+"""Number of statements of each call that succeeds, authentication, BEGIN and COMMIT included."""
 
 
 async def what_it_is_for(world: World, route: Route) -> tuple[Member, str, dict[str, Any] | None]:
-    """A caller, a path and a body with which a call does what it is for."""
+    """Return a caller, a path and a body with which a call succeeds."""
     owner = await world.user(role="admin")
     other = await world.user("nobody")
     pipeline = await world.pipeline()
@@ -228,7 +228,9 @@ async def what_it_is_for(world: World, route: Route) -> tuple[Member, str, dict[
 
 
 @every_route
-async def test_how_many_statements_a_call_takes(client: Client, world: World, route: Route, records: list[Any]) -> None:
+async def test_call_sends_the_stated_number_of_statements(
+    client: Client, world: World, route: Route, records: list[Any]
+) -> None:
     caller, path, body = await what_it_is_for(world, route)
 
     answer = await As.member(client, caller)(route.method, path, body)

@@ -1,4 +1,4 @@
-"""Pages, tags and conditions, on every list and every write that has them."""
+"""Pages, ETags and preconditions of every list and every write that has them."""
 
 import base64
 from typing import Any
@@ -10,7 +10,7 @@ from tests.factories import Member, World
 
 
 async def fill(world: World, admin: Member) -> dict[str, tuple[str, str]]:
-    """Seven of everything; by list: its path and the name of its items."""
+    """Create about seven of everything, and return by path of a list the names of its items and of their key."""
     pipeline = await world.pipeline("p0")
     group = await world.group(admin, name="g0")
     await world.job(admin, pipeline)
@@ -58,7 +58,7 @@ async def walk(call: As, path: str, items: str, key: str, size: int) -> list[Any
         query["page_token"] = answer.body["next_page_token"]
 
 
-async def test_a_walk_equals_the_whole_list(client: Client, world: World) -> None:
+async def test_pages_of_any_size_make_up_the_whole_list(client: Client, world: World) -> None:
     admin = await world.user("root", role="admin")
     call = As.member(client, admin)
     for path, (items, key) in (await fill(world, admin)).items():
@@ -68,15 +68,15 @@ async def test_a_walk_equals_the_whole_list(client: Client, world: World) -> Non
         assert [await walk(call, path, items, key, size) for size in (1, 3, 7)] == [whole] * 3
 
 
-async def test_a_walk_misses_and_repeats_nothing_while_others_come_and_go(client: Client, world: World) -> None:
+async def test_pages_miss_and_repeat_nothing_during_concurrent_changes(client: Client, world: World) -> None:
     ada = await world.user()
     for number in range(0, 20, 2):
         await world.grant(await world.pipeline(f"p{number:02}"), ada)
     call = As.member(client, ada)
 
     first = await call.get("/flow/pipeline", page_size="4")
-    await world.grant(await world.pipeline("p01"), ada)  # behind: not to come
-    await world.grant(await world.pipeline("p09"), ada)  # ahead: to come
+    await world.grant(await world.pipeline("p01"), ada)  # before the next page: left out
+    await world.grant(await world.pipeline("p09"), ada)  # within the next page: included
     await world.raw.execute("DELETE FROM pipelines WHERE organization_id = $1 AND name IN ('p06', 'p10')", world.id)
     rest = await call.get("/flow/pipeline", page_size="1000", page_token=first.body["next_page_token"])
 
@@ -84,7 +84,7 @@ async def test_a_walk_misses_and_repeats_nothing_while_others_come_and_go(client
     assert names == ["p00", "p02", "p04", "p06", "p08", "p09", "p12", "p14", "p16", "p18"]
 
 
-async def test_without_a_page_size_the_documented_list_is_whole(client: Client, world: World) -> None:
+async def test_list_pipelines_without_a_page_size_is_whole(client: Client, world: World) -> None:
     admin = await world.user(role="admin")
     await world.raw.execute(
         """
@@ -99,7 +99,7 @@ async def test_without_a_page_size_the_documented_list_is_whole(client: Client, 
     assert (len(whole.body["pipelines"]), "next_page_token" in whole.body) == (1500, False)
 
 
-async def test_a_changed_page_token_is_refused(client: Client, world: World) -> None:
+async def test_page_token_that_was_altered_is_refused(client: Client, world: World) -> None:
     admin = await world.user("root", role="admin")
     call = As.member(client, admin)
     for path in await fill(world, admin):
@@ -113,7 +113,7 @@ async def test_a_changed_page_token_is_refused(client: Client, world: World) -> 
             assert (answer.status, [*answer.body["details"]]) == (400, ["page_token"])
 
 
-async def test_a_page_token_is_bound_to_filters_call_and_caller(client: Client, world: World) -> None:
+async def test_page_token_is_bound_to_filters_call_and_caller(client: Client, world: World) -> None:
     ada, bob = await world.user(), await world.user()
     for number in range(4):
         pipeline = await world.pipeline(f"p{number}")
@@ -129,10 +129,10 @@ async def test_a_page_token_is_bound_to_filters_call_and_caller(client: Client, 
     assert stolen.code == "INVALID_ARGUMENT"
 
 
-# ---- tags
+# ---- ETags
 
 
-async def test_every_read_has_a_tag_and_answers_304_to_it(client: Client, world: World) -> None:
+async def test_etag_of_every_read_is_answered_by_304(client: Client, world: World) -> None:
     admin = await world.user("root", role="admin")
     call = As.member(client, admin)
     single = ["/users/root", "/users/me", "/groups/g0"]
@@ -148,7 +148,7 @@ async def test_every_read_has_a_tag_and_answers_304_to_it(client: Client, world:
         assert first.headers["Cache-Control"] == "private, no-cache"
 
 
-async def test_a_tag_changes_with_what_it_stands_for(client: Client, world: World) -> None:
+async def test_etag_changes_with_the_list(client: Client, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
     await world.grant(pipeline, ada)
     call = As.member(client, ada)
@@ -159,7 +159,7 @@ async def test_a_tag_changes_with_what_it_stands_for(client: Client, world: Worl
     assert (await call("GET", "/flow/pipeline", None, {"If-None-Match": tag})).status == 200
 
 
-async def test_no_cache_is_read_anew(client: Client, world: World) -> None:
+async def test_cache_control_no_cache_is_read_anew(client: Client, world: World) -> None:
     ada = await world.user()
 
     answer = await As.member(client, ada)("GET", "/flow/pipeline", None, {"Cache-Control": "no-cache"})
@@ -167,10 +167,10 @@ async def test_no_cache_is_read_anew(client: Client, world: World) -> None:
     assert answer.status == 200
 
 
-# ---- conditions
+# ---- preconditions
 
 
-async def test_a_write_goes_on_only_if_it_is_still_so(client: Client, world: World) -> None:
+async def test_if_match_allows_a_write_only_with_the_current_etag(client: Client, world: World) -> None:
     admin = As.member(client, await world.user("root", role="admin"))
     await world.user("bob")
     await world.group(name="g")
@@ -199,7 +199,7 @@ async def test_a_write_goes_on_only_if_it_is_still_so(client: Client, world: Wor
         assert (changed.status, stale.status, stale.code, fresh.status) == (200, 412, "FAILED_PRECONDITION", 200), path
 
 
-async def test_a_grant_is_changed_by_the_tag_that_reading_or_changing_it_gave(client: Client, world: World) -> None:
+async def test_if_match_accepts_the_etag_of_reading_or_changing_a_grant(client: Client, world: World) -> None:
     admin, _, pipeline = (
         As.member(client, await world.user(role="admin")),
         await world.user("bob"),
@@ -222,7 +222,7 @@ async def test_a_grant_is_changed_by_the_tag_that_reading_or_changing_it_gave(cl
     assert (gone.code, gone.body["msg"]) == ("NOT_FOUND", "Nothing is granted to user bob on this pipeline.")
 
 
-async def test_what_failed_its_condition_changed_nothing(client: Client, world: World) -> None:
+async def test_if_match_that_fails_changes_nothing(client: Client, world: World) -> None:
     admin, pipeline = As.member(client, await world.user(role="admin")), await world.pipeline("kept")
 
     assert (await admin("DELETE", f"/flow/pipeline/{pipeline}", None, {"If-Match": '"x"'})).status == 412

@@ -15,7 +15,7 @@ FIVE = [
 
 
 @pytest.mark.parametrize("role", ["admin", "pipeline_admin"])
-async def test_create_whole_answer(client: Client, world: World, role: str) -> None:
+async def test_create_pipeline_whole_answer(client: Client, world: World, role: str) -> None:
     call = As.member(client, await world.user(role=role))
 
     made = await call("POST", "/flow/pipeline", {"name": " Invoices ", "description": "all"})
@@ -36,7 +36,7 @@ async def test_create_whole_answer(client: Client, world: World, role: str) -> N
     assert (await call.get(made.headers["Location"])).body == made.body
 
 
-async def test_create_makes_its_creator_the_manager(client: Client, world: World) -> None:
+async def test_create_pipeline_makes_its_creator_the_manager(client: Client, world: World) -> None:
     grace = await world.user(role="pipeline_admin")
     made = await As.member(client, grace)("POST", "/flow/pipeline", {"name": "x"})
     await world.raw.execute("UPDATE users SET role = 'member' WHERE id = $1", grace.id)
@@ -47,14 +47,14 @@ async def test_create_makes_its_creator_the_manager(client: Client, world: World
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 256, "a\nb", "a\x00b", 1, None, ["a"]])
-async def test_create_malformed_name(client: Client, world: World, name: object) -> None:
+async def test_create_pipeline_malformed_name(client: Client, world: World, name: object) -> None:
     made = await As.member(client, await world.user(role="admin"))("POST", "/flow/pipeline", {"name": name})
 
     assert (made.status, made.code) == (400, "INVALID_ARGUMENT")
 
 
 @pytest.mark.parametrize(("first", "second"), [("Invoices", "iNVOICES"), ("Straße", "STRASSE"), ("Ärger", "ÄRGER")])
-async def test_create_names_are_unique_regardless_of_case(
+async def test_create_pipeline_names_are_unique_regardless_of_case(
     client: Client, world: World, first: str, second: str
 ) -> None:
     call = As.member(client, await world.user(role="admin"))
@@ -67,7 +67,7 @@ async def test_create_names_are_unique_regardless_of_case(
     assert (await other("POST", "/flow/pipeline", {"name": second})).status == 201
 
 
-async def test_read_needs_read(client: Client, world: World) -> None:
+async def test_get_pipeline_needs_read(client: Client, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
 
     assert (await As.member(client, ada).get(f"/flow/pipeline/{pipeline}")).code == "NOT_FOUND"
@@ -76,13 +76,13 @@ async def test_read_needs_read(client: Client, world: World) -> None:
 
 
 @pytest.mark.parametrize("pipeline_id", ["x", "8c400d5515d441f9b306ec2836898d83", "%00"])
-async def test_read_malformed_id(client: Client, world: World, pipeline_id: str) -> None:
+async def test_get_pipeline_malformed_id(client: Client, world: World, pipeline_id: str) -> None:
     call = As.member(client, await world.user())
 
     assert (await call.get(f"/flow/pipeline/{pipeline_id}")).code == "INVALID_ARGUMENT"
 
 
-async def test_change_needs_write(client: Client, world: World) -> None:
+async def test_update_pipeline_needs_write(client: Client, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline("old")
     await world.grant(pipeline, ada, EXECUTE | DELETE)
     call, path = As.member(client, ada), f"/flow/pipeline/{pipeline}"
@@ -96,7 +96,7 @@ async def test_change_needs_write(client: Client, world: World) -> None:
     assert (await call.get(path)).body == renamed.body
 
 
-async def test_change_to_a_name_that_is_taken(client: Client, world: World) -> None:
+async def test_update_pipeline_to_a_name_that_is_taken(client: Client, world: World) -> None:
     pipeline, _ = await world.pipeline("a"), await world.pipeline("b")
 
     changed = await As.member(client, await world.user(role="admin"))(
@@ -106,7 +106,7 @@ async def test_change_to_a_name_that_is_taken(client: Client, world: World) -> N
     assert changed.code == "ALREADY_EXISTS"
 
 
-async def test_delete_needs_delete(client: Client, world: World) -> None:
+async def test_delete_pipeline_needs_delete(client: Client, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
     await world.grant(pipeline, ada, WRITE | EXECUTE)
     call, path = As.member(client, ada), f"/flow/pipeline/{pipeline}"
@@ -118,7 +118,7 @@ async def test_delete_needs_delete(client: Client, world: World) -> None:
     assert (await call("DELETE", path)).code == "NOT_FOUND"
 
 
-async def test_delete_is_refused_while_jobs_are_in_it_unless_forced(client: Client, world: World) -> None:
+async def test_delete_pipeline_with_jobs_is_refused_unless_forced(client: Client, world: World) -> None:
     admin = await world.user(role="admin")
     pipeline = await world.pipeline()
     job = await world.job(admin, pipeline)
@@ -135,7 +135,7 @@ async def test_delete_is_refused_while_jobs_are_in_it_unless_forced(client: Clie
     assert (await call.get(f"/jobs/{job}")).body["job"]["flow_pipeline_infos"] == []
 
 
-async def test_queue_oldest_first(client: Client, world: World) -> None:
+async def test_list_pipeline_jobs_oldest_first(client: Client, world: World) -> None:
     owner, reader, pipeline = await world.user("owner"), await world.user(), await world.pipeline()
     await world.grant(pipeline, reader, READ)
     queued = [await world.job(owner, pipeline) for _ in range(3)]
@@ -157,7 +157,7 @@ async def names(call: As, **query: str) -> list[str]:
 
 
 @pytest.mark.parametrize("role", ["member", "admin"])
-async def test_filters(client: Client, world: World, role: str) -> None:
+async def test_list_pipelines_filters(client: Client, world: World, role: str) -> None:
     ada = await world.user(role=role)
     call = As.member(client, ada)
     for name, access in (("Invoices", READ), ("Old invoices", EXECUTE), ("Orders", MANAGER), ("STRASSE", WRITE)):
@@ -181,7 +181,7 @@ async def test_filters(client: Client, world: World, role: str) -> None:
     )
 
 
-async def test_filters_under_scopes(client: Client, world: World) -> None:
+async def test_list_pipelines_filters_under_scopes(client: Client, world: World) -> None:
     ada = await world.user()
     await world.grant(await world.pipeline("managed"), ada, MANAGER)
     narrow = As(client, await world.token(ada.id, scopes=READ | EXECUTE))
@@ -192,7 +192,7 @@ async def test_filters_under_scopes(client: Client, world: World) -> None:
     assert await names(narrow, is_manager="false") == ["managed"]
 
 
-async def test_filters_of_a_job(client: Client, world: World) -> None:
+async def test_list_job_pipelines_filters(client: Client, world: World) -> None:
     ada = await world.user()
     ids = [await world.pipeline(name) for name in ("a1", "a2", "b")]
     for pipeline, access in zip(ids, (READ, MANAGER, EXECUTE), strict=True):
@@ -227,7 +227,7 @@ async def test_filters_of_a_job(client: Client, world: World) -> None:
     ],
     ids=str,
 )
-async def test_malformed_filters(client: Client, world: World, query: dict[str, str]) -> None:
+async def test_list_pipelines_malformed_filters(client: Client, world: World, query: dict[str, str]) -> None:
     call = As.member(client, await world.user())
 
     assert (await call.get("/flow/pipeline", **query)).code == "INVALID_ARGUMENT"

@@ -1,4 +1,4 @@
-"""Who has called lately is answered by a statement that proves it is still so: never otherwise than who has not."""
+"""Optimistic updates of recent callers: the statement proves the caller, and the outcome equals the ordinary one."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ async def _stage(world: World) -> Stage:
     [*(change for change, _ in CHANGES.values()), *CHANGES_OF_TOKENS.values()],
     ids=[*CHANGES, *CHANGES_OF_TOKENS],
 )
-async def test_each_change_counts_for_who_has_called_lately(
+async def test_update_job_pipelines_by_a_recent_caller_sees_each_change(
     client: Client, replica: Client, stage: Stage, change: Change, records: list[RequestRecord]
 ) -> None:
     asked = [(stage.user, stage.user_pipeline), (stage.member, stage.group_pipeline)]
@@ -56,7 +56,7 @@ async def test_each_change_counts_for_who_has_called_lately(
 
 
 async def verdict(client: Client, world: World, user: Member, pipeline: UUID) -> tuple[int, Any, Any, Any]:
-    """What becomes of an update of a new job: the answer, where the job is, and who is said to have done it."""
+    """Update a new job, and return the answer, the pipelines of the job, and the actor in the audit trail."""
     job = await world.job(user)
     status, body = await update(client, user.headers, job, pipeline)
     actor = await world.raw.fetchval(
@@ -65,7 +65,7 @@ async def verdict(client: Client, world: World, user: Member, pipeline: UUID) ->
     return status, body.get("code") or body["updated_pipelines"], await world.pipelines_of(job), actor
 
 
-async def test_without_the_proof_a_revoked_token_would_do(
+async def test_update_job_pipelines_without_the_proof_accepts_a_revoked_token(
     client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: it shows that the test above can fail."""
@@ -85,7 +85,7 @@ async def _other_bodies(client: Client, user: Member, body: bytes) -> int:
     return answer.status
 
 
-async def test_what_is_wrong_with_a_request_is_said_only_to_who_may_know(client: Client, stage: Stage) -> None:
+async def test_update_job_pipelines_malformed_body_of_a_revoked_token_is_401(client: Client, stage: Stage) -> None:
     user = stage.user
     await verdict(client, stage.world, user, stage.user_pipeline)
     assert await _other_bodies(client, user, b"{") == 400
@@ -95,7 +95,7 @@ async def test_what_is_wrong_with_a_request_is_said_only_to_who_may_know(client:
     assert await _other_bodies(client, user, b"{") == 401
 
 
-async def test_a_condition_is_looked_at_by_who_is_known(client: Client, stage: Stage) -> None:
+async def test_update_job_pipelines_by_a_recent_caller_checks_its_precondition(client: Client, stage: Stage) -> None:
     user, world = stage.user, stage.world
     await verdict(client, world, user, stage.user_pipeline)
     job = await world.job(user)
@@ -107,10 +107,10 @@ async def test_a_condition_is_looked_at_by_who_is_known(client: Client, stage: S
     assert await world.pipelines_of(job) == []
 
 
-async def test_a_failed_statement_is_not_sent_again(
+async def test_update_job_pipelines_never_sends_a_failed_statement_again(
     client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it was done is not known, so nobody else may decide to do it."""
+    """The outcome of the statement is unknown, so the update must not be decided anew."""
     user, world = stage.user, stage.world
     await verdict(client, world, user, stage.user_pipeline)
     sent: list[object] = []

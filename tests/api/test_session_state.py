@@ -1,4 +1,4 @@
-"""No call leaves anything in the session that it used, so that connections can go back to the pool as they are."""
+"""Calls leave nothing in the session that they used, so that connections return to the pool as they are."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,7 +39,7 @@ SESSION = """
            ARRAY(SELECT name FROM pg_prepared_statements WHERE from_sql) AS prepared,
            ARRAY(SELECT name FROM pg_cursors WHERE is_holdable) AS cursors
 """
-"""What a session can hold beyond a transaction.
+"""A query of all that a session can hold beyond a transaction.
 
 Settings are those whose values are not what the session began with: asyncpg itself turns jit off, and on again, when it
 learns of a type, which is no change; and triggers load PL/pgSQL, which brings settings of its own."""
@@ -47,7 +47,7 @@ learns of a type, which is no change; and triggers load PL/pgSQL, which brings s
 
 @dataclass(frozen=True)
 class Single:
-    """The service on a pool of one connection, and somebody else's look at that."""
+    """The service on a pool of one connection, and a second connection that inspects it."""
 
     client: Client
     database: Database
@@ -58,33 +58,36 @@ class Single:
         return await session(self.database)
 
     async def assert_left_as_it_was(self) -> None:
-        """The connection is the same, with nothing in it that was not there when it was new."""
+        """Assert that the connection is the same, with nothing in it that was not there when it was new."""
         assert await self.activity(self.before["pid"]) == ("idle", None)
         assert await self.session() == self.before
 
     async def assert_replaced(self) -> None:
-        """The connection was given up, and another one is like it was when it was new."""
+        """Assert that the connection was given up, and that the next is like the first was when it was new."""
         after = await self.session()
         assert after["pid"] != self.before["pid"]
         assert after == {**self.before, "pid": after["pid"]}
 
     async def activity(self, pid: int) -> tuple[str, object] | None:
-        """What a connection does, and since when in a transaction."""
+        """Return the state of a connection, and the start of its transaction."""
         row = await self.raw.fetchrow("SELECT state, xact_start FROM pg_stat_activity WHERE pid = $1", pid)
         return tuple(row) if row else None
 
     async def is_gone(self) -> bool:
-        """Whether the connection is, with what it had under way: the server sees that once it waits no more."""
+        """Return whether the server has ended the connection, with its transaction.
+
+        The server notices that the client is gone once it no longer waits for a lock.
+        """
         return await self.activity(self.before["pid"]) is None
 
     async def waits(self) -> bool:
-        """Whether the connection waits for somebody's lock."""
+        """Return whether the connection waits for a lock."""
         waiting = "SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'"
         return await self.raw.fetchrow(waiting, self.before["pid"]) is not None
 
 
 async def comes_true(condition: Callable[[], Awaitable[bool]]) -> bool:
-    """Whether it does within four seconds, which is less than a statement may take."""
+    """Return whether a condition holds within four seconds, which is less than a statement may take."""
     for _ in range(200):
         if await condition():
             return True
@@ -116,20 +119,20 @@ async def single(service_dsn: str, settings: Settings, raw: Raw) -> AsyncIterato
 
 @pytest.fixture
 async def impatient(service_dsn: str, settings: Settings, raw: Raw) -> AsyncIterator[Single]:
-    """Requests may take less long than statements."""
+    """Yield a service whose requests may take less long than its statements."""
     async with opened(service_dsn, replace(settings, request_timeout=1.5), raw) as found:
         yield found
 
 
 @pytest.fixture
 async def hasty(service_dsn: str, settings: Settings, raw: Raw) -> AsyncIterator[Single]:
-    """Statements may take less long than requests."""
+    """Yield a service whose statements may take less long than its requests."""
     async with opened(service_dsn, replace(settings, statement_timeout=1), raw) as found:
         yield found
 
 
 @every_route
-async def test_after_a_call(single: Single, world: World, route: Route) -> None:
+async def test_session_after_a_call_is_unchanged(single: Single, world: World, route: Route) -> None:
     caller, path, body = await what_it_is_for(world, route)
 
     answer = await As.member(single.client, caller)(route.method, path, body)
@@ -138,7 +141,7 @@ async def test_after_a_call(single: Single, world: World, route: Route) -> None:
     await single.assert_left_as_it_was()
 
 
-async def test_after_the_use_of_tokens_is_noted(single: Single, world: World) -> None:
+async def test_session_after_token_use_is_written_is_unchanged(single: Single, world: World) -> None:
     member = await world.user()
     await As.member(single.client, member).get("/users/me")
 
@@ -150,7 +153,7 @@ async def test_after_the_use_of_tokens_is_noted(single: Single, world: World) ->
     await single.assert_left_as_it_was()
 
 
-async def test_after_refusals(single: Single, world: World) -> None:
+async def test_session_after_refusals_is_unchanged(single: Single, world: World) -> None:
     owner, member = await world.user(role="admin"), await world.user()
     pipeline = await world.pipeline("Taken")
     job = await world.job(owner, pipeline)
@@ -176,7 +179,7 @@ async def test_after_refusals(single: Single, world: World) -> None:
     await single.assert_left_as_it_was()
 
 
-async def test_after_a_deadline_in_a_transaction(impatient: Single, world: World) -> None:
+async def test_session_after_a_deadline_in_a_transaction_is_replaced(impatient: Single, world: World) -> None:
     caller = await world.user(role="admin")
     job = await world.job(caller)
     async with world.raw.transaction():
@@ -190,7 +193,7 @@ async def test_after_a_deadline_in_a_transaction(impatient: Single, world: World
     assert await world.raw.fetchval("SELECT count(*) FROM jobs WHERE id = $1", job) == 1
 
 
-async def test_after_a_deadline_in_a_statement(impatient: Single, world: World) -> None:
+async def test_session_after_a_deadline_in_a_statement_is_replaced(impatient: Single, world: World) -> None:
     caller = await world.user(role="admin")
     async with world.raw.transaction():
         await world.raw.execute("LOCK TABLE audit IN ACCESS EXCLUSIVE MODE")
@@ -202,8 +205,8 @@ async def test_after_a_deadline_in_a_statement(impatient: Single, world: World) 
     assert await comes_true(impatient.is_gone)
 
 
-async def test_after_a_statement_that_the_database_ended(hasty: Single, world: World) -> None:
-    """In a transaction, and outside of one: the connection stays, without it."""
+async def test_session_after_a_statement_timeout_is_unchanged(hasty: Single, world: World) -> None:
+    """The connection stays, without the statement, in a transaction and outside of one."""
     caller = await world.user(role="admin")
     job = await world.job(caller)
     async with world.raw.transaction():
@@ -217,8 +220,8 @@ async def test_after_a_statement_that_the_database_ended(hasty: Single, world: W
         await hasty.assert_left_as_it_was()
 
 
-async def test_after_a_client_that_leaves(single: Single, world: World) -> None:
-    """In the middle of a transaction; what it asked for may still be done, or not."""
+async def test_session_after_a_client_disconnects_is_unchanged_or_replaced(single: Single, world: World) -> None:
+    """The client leaves in the middle of a transaction; its request may still be done, or not."""
     caller = await world.user(role="admin")
     job = await world.job(caller)
     async with world.raw.transaction():
@@ -251,7 +254,7 @@ async def test_after_a_client_that_leaves(single: Single, world: World) -> None:
         "DECLARE leftover CURSOR WITH HOLD FOR SELECT 1",
     ],
 )
-async def test_what_an_operation_leaves_behind_is_found(
+async def test_session_check_finds_what_an_operation_left_behind(
     single: Single, world: World, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
     """The control: it shows that the tests above can fail."""

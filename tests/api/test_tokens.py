@@ -22,7 +22,7 @@ def rfc(moment: datetime) -> str:
 LATER = datetime.now(UTC).replace(microsecond=0) + timedelta(days=2)
 
 
-async def test_create_shows_the_secret_once(client: Client, world: World) -> None:
+async def test_create_token_shows_the_secret_once(client: Client, world: World) -> None:
     bob = await world.user("bob")
     call = As.member(client, bob)
 
@@ -50,7 +50,7 @@ async def test_create_shows_the_secret_once(client: Client, world: World) -> Non
     assert (await used.get("/users/me")).body["user"]["scopes"] == ["flow_pipeline:read", "tokens"]
 
 
-async def test_revoke_holds_from_the_next_request_on(client: Client, world: World) -> None:
+async def test_revoke_token_holds_from_the_next_request(client: Client, world: World) -> None:
     call = As.member(client, await world.user())
     made = await call("POST", "/tokens", {})
     used, where = As(client, made.body["secret"]), f"/tokens/{made.body['token']['id']}"
@@ -73,7 +73,7 @@ async def test_revoke_holds_from_the_next_request_on(client: Client, world: Worl
         (None, None, "OK"),
     ],
 )
-async def test_scopes_never_widen(
+async def test_create_token_never_widens_scopes(
     client: Client, world: World, mine: int | None, wanted: list[str] | None, code: str
 ) -> None:
     bob = await world.user()
@@ -82,7 +82,7 @@ async def test_scopes_never_widen(
     assert (await call("POST", "/tokens", {"scopes": wanted} if wanted else {})).code == code
 
 
-async def test_a_token_that_expires_makes_none_that_lives_longer(client: Client, world: World) -> None:
+async def test_create_token_never_outlives_the_calling_token(client: Client, world: World) -> None:
     bob = await world.user()
     call = As(client, await world.token(bob.id, expires_at=LATER))
 
@@ -92,7 +92,7 @@ async def test_a_token_that_expires_makes_none_that_lives_longer(client: Client,
     assert (await call("POST", "/tokens", {"expires_at": rfc(LATER + timedelta(days=1))})).code == "PERMISSION_DENIED"
 
 
-async def test_other_peoples_tokens_take_an_administrator(client: Client, world: World) -> None:
+async def test_token_operations_on_another_user_take_an_administrator(client: Client, world: World) -> None:
     bob, ada, admin = await world.user("bob"), await world.user(), await world.user(role="admin")
     token = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", bob.id)
     member, administrator = As.member(client, ada), As.member(client, admin)
@@ -111,11 +111,11 @@ async def test_other_peoples_tokens_take_an_administrator(client: Client, world:
 @pytest.mark.parametrize(
     "body", [{"scopes": []}, {"scopes": ["all"]}, {"name": "x" * 256}, {"expires_at": "x"}], ids=str
 )
-async def test_create_malformed(client: Client, world: World, body: dict[str, object]) -> None:
+async def test_create_token_malformed(client: Client, world: World, body: dict[str, object]) -> None:
     assert (await As.member(client, await world.user())("POST", "/tokens", body)).code == "INVALID_ARGUMENT"
 
 
-async def test_last_used_is_written_at_most_once_a_minute(client: Client, world: World) -> None:
+async def test_token_use_is_written_at_most_once_a_minute(client: Client, world: World) -> None:
     bob = await world.user()
     use = client.server.app[TOKEN_USE]  # type: ignore[attr-defined] # the server is a TestServer with its app
     call = As.member(client, bob)
@@ -135,7 +135,7 @@ async def test_last_used_is_written_at_most_once_a_minute(client: Client, world:
     assert await world.raw.fetchval(used, bob.id) > first - timedelta(seconds=1)
 
 
-async def test_last_used_is_kept_for_later_when_it_can_not_be_written(
+async def test_token_use_is_written_later_after_a_failure(
     database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
@@ -154,7 +154,7 @@ async def test_last_used_is_kept_for_later_when_it_can_not_be_written(
     assert await world.raw.fetchval("SELECT last_used_at FROM tokens WHERE id = $1", token) is not None
 
 
-async def test_unknown_token(client: Client, world: World) -> None:
+async def test_get_and_revoke_token_unknown_are_not_found(client: Client, world: World) -> None:
     admin = As.member(client, await world.user(role="admin"))
 
     assert (await admin.get(f"/tokens/{uuid4()}")).code == "NOT_FOUND"

@@ -30,7 +30,7 @@ async def code(client: Client, who: Member, job_id: str, *pipeline_ids: UUID) ->
     return "OK" if status == 200 else str(body["code"])
 
 
-async def test_update_whole_answer_in_the_order_of_the_request(client: Client, world: World) -> None:
+async def test_update_job_pipelines_whole_answer_in_the_order_of_the_request(client: Client, world: World) -> None:
     ada = await world.user()
     a, b, old = await world.pipeline("a"), await world.pipeline("b"), await world.pipeline("old")
     for pipeline in (a, b, old):
@@ -52,7 +52,7 @@ async def test_update_whole_answer_in_the_order_of_the_request(client: Client, w
     assert await world.pipelines_of(job) == [b, a]
 
 
-async def test_update_to_nothing_keeps_the_pipelines(client: Client, world: World) -> None:
+async def test_update_job_pipelines_to_nothing_deletes_no_pipeline(client: Client, world: World) -> None:
     ada = await world.user()
     a = await world.pipeline()
     await world.grant(a, ada)
@@ -63,7 +63,7 @@ async def test_update_to_nothing_keeps_the_pipelines(client: Client, world: Worl
     assert await world.raw.fetchval("SELECT count(*) FROM pipelines WHERE id = $1", a) == 1
 
 
-async def test_update_ids_in_upper_case_are_the_same_ids(client: Client, world: World) -> None:
+async def test_update_job_pipelines_ids_in_upper_case_are_the_same_ids(client: Client, world: World) -> None:
     ada = await world.user()
     a = await world.pipeline("a")
     await world.grant(a, ada)
@@ -76,7 +76,9 @@ async def test_update_ids_in_upper_case_are_the_same_ids(client: Client, world: 
     assert (await answer.json())["updated_pipelines"] == [{"flowPipelineName": "a", "flowPipelineId": str(a)}]
 
 
-async def test_update_kept_pipelines_keep_their_place_in_the_queue(client: Client, world: World) -> None:
+async def test_update_job_pipelines_retained_pipelines_keep_their_place_in_the_queue(
+    client: Client, world: World
+) -> None:
     ada = await world.user()
     kept, added = await world.pipeline(), await world.pipeline()
     for pipeline in (kept, added):
@@ -91,10 +93,10 @@ async def test_update_kept_pipelines_keep_their_place_in_the_queue(client: Clien
     assert await world.pipelines_of(job) == [added, kept]
 
 
-# ---- who may
+# ---- permissions
 
 
-async def test_update_adding_needs_execute(client: Client, world: World) -> None:
+async def test_update_job_pipelines_adding_needs_execute(client: Client, world: World) -> None:
     ada = await world.user()
     readable, hidden = await world.pipeline(), await world.pipeline()
     await world.grant(readable, ada, READ)
@@ -106,7 +108,9 @@ async def test_update_adding_needs_execute(client: Client, world: World) -> None
     assert await world.pipelines_of(job) == []
 
 
-async def test_update_removing_needs_execute_unless_the_caller_owns_the_job(client: Client, world: World) -> None:
+async def test_update_job_pipelines_removing_needs_execute_unless_the_caller_owns_the_job(
+    client: Client, world: World
+) -> None:
     ada, owner = await world.user(), await world.user()
     readable = await world.pipeline()
     await world.grant(readable, ada, READ)
@@ -118,7 +122,7 @@ async def test_update_removing_needs_execute_unless_the_caller_owns_the_job(clie
     assert await world.pipelines_of(job) == []
 
 
-async def test_update_removing_a_hidden_pipeline_is_not_found(client: Client, world: World) -> None:
+async def test_update_job_pipelines_removing_a_hidden_pipeline_is_not_found(client: Client, world: World) -> None:
     ada, owner = await world.user(), await world.user()
     mine, hidden = await world.pipeline(), await world.pipeline("secret")
     await world.grant(mine, ada)
@@ -131,7 +135,7 @@ async def test_update_removing_a_hidden_pipeline_is_not_found(client: Client, wo
     assert str(hidden) not in str(body)
 
 
-async def test_update_keeping_needs_nothing(client: Client, world: World) -> None:
+async def test_update_job_pipelines_retaining_needs_no_permission(client: Client, world: World) -> None:
     owner = await world.user()
     kept, added = await world.pipeline("kept"), await world.pipeline("added")
     await world.grant(added, owner)
@@ -142,7 +146,7 @@ async def test_update_keeping_needs_nothing(client: Client, world: World) -> Non
     assert (status, [p["flowPipelineName"] for p in body["updated_pipelines"]]) == (200, ["kept", "added"])
 
 
-async def test_update_of_a_job_one_can_only_see_through_a_pipeline(client: Client, world: World) -> None:
+async def test_update_job_pipelines_of_a_job_visible_through_a_pipeline(client: Client, world: World) -> None:
     ada, owner = await world.user(), await world.user()
     mine, other = await world.pipeline(), await world.pipeline()
     for pipeline in (mine, other):
@@ -157,14 +161,16 @@ async def test_update_of_a_job_one_can_only_see_through_a_pipeline(client: Clien
 @pytest.mark.parametrize(
     ("role", "verdict"), [("admin", "OK"), ("pipeline_admin", "NOT_FOUND"), ("member", "NOT_FOUND")]
 )
-async def test_update_administrators_may_always(client: Client, world: World, role: str, verdict: str) -> None:
+async def test_update_job_pipelines_administrators_may_always(
+    client: Client, world: World, role: str, verdict: str
+) -> None:
     ada = await world.user(role=role)
     job = await world.job(await world.user())
 
     assert await code(client, ada, job, await world.pipeline()) == verdict
 
 
-async def test_update_scopes_forbid_with_a_challenge(client: Client, world: World) -> None:
+async def test_update_job_pipelines_missing_scope_is_challenged(client: Client, world: World) -> None:
     ada = await world.user()
     a = await world.pipeline()
     await world.grant(a, ada, MANAGER)
@@ -177,7 +183,7 @@ async def test_update_scopes_forbid_with_a_challenge(client: Client, world: Worl
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="flow_pipeline:execute"'
 
 
-async def test_update_hidden_answers_exactly_like_absent(client: Client, world: World) -> None:
+async def test_update_job_pipelines_hidden_answers_exactly_like_absent(client: Client, world: World) -> None:
     ada = await world.user()
     mine = await world.job(ada)
     hidden_job = await world.job(await world.user())
@@ -194,7 +200,7 @@ async def test_update_hidden_answers_exactly_like_absent(client: Client, world: 
     assert (await told(mine, hidden_pipeline))[0] == 404
 
 
-# ---- what is malformed
+# ---- malformed requests
 
 
 BAD_BODIES = {
@@ -237,7 +243,7 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
-async def test_update_malformed_body_changes_nothing(client: Client, world: World, body: bytes) -> None:
+async def test_update_job_pipelines_malformed_body_changes_nothing(client: Client, world: World, body: bytes) -> None:
     ada = await world.user()
     pipeline = await world.pipeline()
     await world.grant(pipeline, ada)
@@ -252,7 +258,7 @@ async def test_update_malformed_body_changes_nothing(client: Client, world: Worl
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "application/x-www-form-urlencoded", None])
-async def test_update_body_is_json_whatever_its_content_type(
+async def test_update_job_pipelines_ignores_the_content_type(
     client: Client, world: World, content_type: str | None
 ) -> None:
     ada = await world.user()
@@ -269,7 +275,7 @@ async def test_update_body_is_json_whatever_its_content_type(
     assert await answer.json() == {"status": "OK", "updated_pipelines": []}
 
 
-async def test_update_1000_ids_are_allowed(client: Client, world: World) -> None:
+async def test_update_job_pipelines_accepts_1000_ids(client: Client, world: World) -> None:
     ada = await world.user(role="admin")
     ids = [await world.pipeline() for _ in range(3)]
     job = await world.job(ada)
@@ -279,7 +285,7 @@ async def test_update_1000_ids_are_allowed(client: Client, world: World) -> None
     assert (status, len(body["updated_pipelines"])) == (200, 3)
 
 
-async def test_update_names_what_is_wrong_by_field(client: Client, world: World) -> None:
+async def test_update_job_pipelines_names_errors_by_field(client: Client, world: World) -> None:
     ada = await world.user()
 
     answer = await client.post(PATH, json={"pipeline_ids": [str(uuid4()), "x"]}, headers=ada.headers)
@@ -292,7 +298,7 @@ async def test_update_names_what_is_wrong_by_field(client: Client, world: World)
     assert body["msg"].startswith("The request is not valid: ")
 
 
-async def test_update_fields_in_the_query_are_refused(client: Client, world: World) -> None:
+async def test_update_job_pipelines_fields_in_the_query_are_refused(client: Client, world: World) -> None:
     ada = await world.user()
 
     answer = await client.post(f"{PATH}?job_id=x", json={"pipeline_ids": []}, headers=ada.headers)
@@ -300,10 +306,10 @@ async def test_update_fields_in_the_query_are_refused(client: Client, world: Wor
     assert (answer.status, (await answer.json())["details"]) == (400, {"job_id": ["Belongs in the body."]})
 
 
-# ---- the trail it leaves
+# ---- audit trail
 
 
-async def test_update_is_audited_in_one_row(client: Client, world: World) -> None:
+async def test_update_job_pipelines_is_audited_in_one_row(client: Client, world: World) -> None:
     ada = await world.user("ada")
     old, new = await world.pipeline(), await world.pipeline()
     await world.grant(new, ada)
@@ -326,7 +332,7 @@ async def test_update_is_audited_in_one_row(client: Client, world: World) -> Non
     assert row["token_id"] == await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", ada.id)
 
 
-async def test_update_that_changes_nothing_or_is_refused_leaves_no_row(client: Client, world: World) -> None:
+async def test_update_job_pipelines_unchanged_or_refused_leaves_no_audit_row(client: Client, world: World) -> None:
     ada = await world.user()
     a = await world.pipeline()
     await world.grant(a, ada)
@@ -337,10 +343,10 @@ async def test_update_that_changes_nothing_or_is_refused_leaves_no_row(client: C
     assert await world.raw.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 0
 
 
-# ---- decided before the job is seen
+# ---- pre-authorized updates
 
 
-async def test_update_takes_one_statement_by_who_has_called_lately(
+async def test_update_job_pipelines_by_a_recent_caller_takes_one_statement(
     client: Client, world: World, records: list[RequestRecord]
 ) -> None:
     owner, reviewer, outsider = [await world.user() for _ in range(3)]
@@ -351,7 +357,7 @@ async def test_update_takes_one_statement_by_who_has_called_lately(
     await world.grant(b, outsider)
     job = await world.job(owner, a)
     for who in (owner, reviewer, outsider):
-        await code(client, who, str(uuid4()), b)  # their first update reads what they may execute
+        await code(client, who, str(uuid4()), b)  # the first update of each caches their executable pipelines
 
     answers = [await code(client, who, job, b) for who in (owner, reviewer, outsider)]
     answers += [await code(client, owner, job, b, c)]
@@ -362,7 +368,7 @@ async def test_update_takes_one_statement_by_who_has_called_lately(
     assert taken[3] > 2, "what is refused is refused after a look at the job"
 
 
-async def test_update_is_decided_again_when_what_it_was_decided_by_has_changed(
+async def test_update_job_pipelines_is_decided_again_after_a_concurrent_revocation(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
@@ -380,7 +386,7 @@ async def test_update_is_decided_again_when_what_it_was_decided_by_has_changed(
     assert await world.pipelines_of(job) == []
 
 
-async def test_update_by_a_grant_that_has_expired(client: Client, world: World) -> None:
+async def test_update_job_pipelines_by_an_expired_grant_is_not_found(client: Client, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
     soon = await world.raw.fetchval("SELECT clock_timestamp()") + timedelta(seconds=2)
     await world.grant(pipeline, ada, EXECUTE, soon)
@@ -392,7 +398,9 @@ async def test_update_by_a_grant_that_has_expired(client: Client, world: World) 
     assert await code(client, ada, job, pipeline) == "NOT_FOUND"
 
 
-async def test_update_of_a_job_that_another_change_holds_waits_for_it(client: Client, world: World, dsn: str) -> None:
+async def test_update_job_pipelines_of_a_locked_job_waits_without_delaying_others(
+    client: Client, world: World, dsn: str
+) -> None:
     ada, pipeline, other = await world.user(), await world.pipeline(), await world.pipeline()
     for key in (pipeline, other):
         await world.grant(key, ada)
@@ -412,11 +420,11 @@ async def test_update_of_a_job_that_another_change_holds_waits_for_it(client: Cl
     assert await world.pipelines_of(job) == [pipeline]
 
 
-# ---- two at once
+# ---- concurrent updates
 
 
 async def mixes_seen(client: Client, replica: Client, world: World, times: int) -> int:
-    """How often two updates of one job at once, through two replicas, leave a set that neither asked for."""
+    """Count the pairs of concurrent updates, through two replicas, that leave a set that neither asked for."""
     ada = await world.user(role="admin")
     old, first, second = [[await world.pipeline() for _ in range(5)] for _ in range(3)]
     mixes = 0
@@ -432,7 +440,7 @@ async def mixes_seen(client: Client, replica: Client, world: World, times: int) 
 
 @pytest.fixture
 def job_is_seen_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No update is decided before its job is seen."""
+    """Disable pre-authorization, so that every update reads its job before it is decided."""
 
     async def decide_nothing(*_: object) -> None:
         return None
@@ -440,19 +448,19 @@ def job_is_seen_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(JobUpdateBatcher, "update", decide_nothing)
 
 
-async def test_update_two_at_once_never_mix(client: Client, replica: Client, world: World) -> None:
+async def test_update_job_pipelines_twice_at_once_never_mixes(client: Client, replica: Client, world: World) -> None:
     assert await mixes_seen(client, replica, world, 30) == 0
 
 
 @pytest.mark.usefixtures("job_is_seen_first")
-async def test_update_two_at_once_never_mix_when_the_job_is_seen_first(
+async def test_update_job_pipelines_twice_at_once_never_mixes_without_preauthorization(
     client: Client, replica: Client, world: World
 ) -> None:
     assert await mixes_seen(client, replica, world, 30) == 0
 
 
 @pytest.mark.usefixtures("job_is_seen_first")
-async def test_update_two_at_once_mix_without_the_lock(
+async def test_update_job_pipelines_twice_at_once_mixes_without_the_lock(
     client: Client, replica: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: it shows that the tests above can fail."""

@@ -8,7 +8,7 @@ from tests.conftest import Client
 from tests.factories import World
 
 
-async def test_create_and_read_a_user(client: Client, world: World) -> None:
+async def test_create_user_and_get_user(client: Client, world: World) -> None:
     admin = As.member(client, await world.user(role="admin"))
 
     made = await admin("POST", "/users", {"username": "bob", "role": "pipeline_admin"})
@@ -37,12 +37,12 @@ async def test_create_and_read_a_user(client: Client, world: World) -> None:
     ],
     ids=str,
 )
-async def test_create_malformed_user(client: Client, world: World, body: dict[str, str]) -> None:
+async def test_create_user_malformed(client: Client, world: World, body: dict[str, str]) -> None:
     assert (await As.member(client, await world.user(role="admin"))("POST", "/users", body)).code == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize("role", ["member", "pipeline_admin"])
-async def test_members_read_names_and_nothing_else(client: Client, world: World, role: str) -> None:
+async def test_user_and_group_operations_show_members_only_names(client: Client, world: World, role: str) -> None:
     bob = await world.user("bob", role=role)
     await world.group(bob, name="reviewers")
     call = As.member(client, bob)
@@ -58,7 +58,7 @@ async def test_members_read_names_and_nothing_else(client: Client, world: World,
     assert (await call.get("/audit")).code == "PERMISSION_DENIED"
 
 
-async def test_me(client: Client, world: World) -> None:
+async def test_get_me(client: Client, world: World) -> None:
     bob = await world.user("bob")
     await world.group(bob, name="zoo")
     await world.group(bob, name="Ants")
@@ -77,7 +77,7 @@ async def test_me(client: Client, world: World) -> None:
     assert scoped.body["user"]["scopes"] == ["flow_pipeline:read", "admin"]
 
 
-async def test_roles_and_disabling_hold_from_the_next_request_on(client: Client, world: World) -> None:
+async def test_update_user_holds_from_the_next_request(client: Client, world: World) -> None:
     bob = await world.user("bob")
     await world.pipeline()
     admin, call = As.member(client, await world.user(role="admin")), As.member(client, bob)
@@ -96,7 +96,9 @@ async def test_roles_and_disabling_hold_from_the_next_request_on(client: Client,
 
 
 @pytest.mark.parametrize("change", [{"role": "member"}, {"disabled": True}], ids=str)
-async def test_the_last_administrator_stays(client: Client, world: World, change: dict[str, object]) -> None:
+async def test_update_user_never_removes_the_last_administrator(
+    client: Client, world: World, change: dict[str, object]
+) -> None:
     admin = await world.user("root", role="admin")
     gone = await world.user(role="admin")
     await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", gone.id)
@@ -109,7 +111,7 @@ async def test_the_last_administrator_stays(client: Client, world: World, change
     assert (await call("PATCH", "/users/root", change)).code == "OK"
 
 
-async def test_two_administrators_who_demote_each_other_at_once(client: Client, world: World) -> None:
+async def test_update_user_concurrent_demotions_leave_an_administrator(client: Client, world: World) -> None:
     for number in range(8):
         a, b = await world.user(f"a{number}", role="admin"), await world.user(f"b{number}", role="admin")
         await asyncio.gather(
@@ -121,7 +123,7 @@ async def test_two_administrators_who_demote_each_other_at_once(client: Client, 
         await world.raw.execute("UPDATE users SET role = 'member' WHERE organization_id = $1", world.id)
 
 
-async def test_admin_scope(client: Client, world: World) -> None:
+async def test_create_user_needs_the_admin_scope(client: Client, world: World) -> None:
     admin = await world.user(role="admin")
     without = As(client, await world.token(admin.id, scopes=READ))
     with_it = As(client, await world.token(admin.id, scopes=SCOPE_ADMIN))
@@ -131,7 +133,7 @@ async def test_admin_scope(client: Client, world: World) -> None:
     assert (await with_it("POST", "/users", {"username": "x"})).code == "OK"
 
 
-async def test_groups(client: Client, world: World) -> None:
+async def test_group_operations_from_create_to_delete(client: Client, world: World) -> None:
     bob = await world.user("bob")
     admin = As.member(client, await world.user(role="admin"))
 
@@ -152,7 +154,7 @@ async def test_groups(client: Client, world: World) -> None:
     assert (await admin.get("/groups/readers")).code == "NOT_FOUND"
 
 
-async def test_rename_a_group_to_a_name_that_is_taken(client: Client, world: World) -> None:
+async def test_rename_group_to_a_name_that_is_taken(client: Client, world: World) -> None:
     await world.group(name="a")
     await world.group(name="b")
 
@@ -161,7 +163,7 @@ async def test_rename_a_group_to_a_name_that_is_taken(client: Client, world: Wor
     assert renamed.code == "ALREADY_EXISTS"
 
 
-async def test_deleting_a_group_takes_what_was_granted_to_it(client: Client, world: World) -> None:
+async def test_delete_group_revokes_its_grants(client: Client, world: World) -> None:
     bob, pipeline = await world.user(), await world.pipeline()
     await world.grant(pipeline, await world.group(bob, name="g"), READ)
     admin = As.member(client, await world.user(role="admin"))
@@ -171,7 +173,7 @@ async def test_deleting_a_group_takes_what_was_granted_to_it(client: Client, wor
     assert (await As.member(client, bob).get("/flow/pipeline")).body["pipelines"] == []
 
 
-async def test_find_by_a_part_of_the_name(client: Client, world: World) -> None:
+async def test_list_users_and_list_groups_filter_by_a_part_of_the_name(client: Client, world: World) -> None:
     for name in ("ada.lovelace", "Adam", "bob"):
         await world.user(name)
         await world.group(name=name)
