@@ -38,7 +38,7 @@ expect.set_options(timeout=20_000)
 
 
 def find_browser() -> str | None:
-    """The program of the first browser there is."""
+    """Return the path of the first browser that is installed, or None."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -48,7 +48,7 @@ async def launch(playwright: Playwright, program: str) -> Browser:
 
 @dataclass
 class Visit:
-    """Somebody's tab. Whatever goes wrong in it unasked is noted, and fails the test in the end."""
+    """A tab of a user; unexpected problems in it are recorded, and fail the test at its end."""
 
     page: Page
     origin: str
@@ -102,14 +102,14 @@ class Visit:
         return self.page.get_by_role("heading", name=name, level=level, exact=True)
 
     def row(self, name: str) -> Locator:
-        """The row of a list that has this in its first column."""
+        """Return the row of a list that has this in its first column."""
         return self.page.get_by_role("row").filter(has=self.page.get_by_role("rowheader", name=name))
 
     def field(self, label: str) -> Locator:
         return self.page.get_by_label(label, exact=True)
 
     def box(self, name: str) -> Locator:
-        """A combobox."""
+        """Return the combobox of this name."""
         return self.page.get_by_role("combobox", name=name, exact=True)
 
     @property
@@ -129,15 +129,15 @@ class Visit:
         await box.press("Enter")
 
     async def said(self, text: str) -> None:
-        """A word in passing, which screen readers read out."""
+        """Expect a toast with this text, which screen readers read out."""
         await expect(self.page.locator("#toasts")).to_contain_text(text)
 
     async def stored(self) -> Any:
-        """All that the browser keeps for the page."""
+        """Return all that the browser stores for the page."""
         return await self.page.evaluate("[{...sessionStorage}, {...localStorage}, document.cookie]")
 
     async def accessible(self, state: str) -> None:
-        """Whether axe-core finds nothing, in light and in dark."""
+        """Assert that axe-core finds no violation, in the light and in the dark colour scheme."""
         for scheme, options in RULES:
             await self.page.emulate_media(color_scheme=scheme)
             if not await self.page.evaluate("'axe' in window"):
@@ -146,21 +146,21 @@ class Visit:
             assert found.violations_count == 0, f"{state}, {scheme}: {found.generate_report()}"
 
     async def width(self) -> tuple[int, int]:
-        """How wide the page is, and how wide the window."""
+        """Return the width of the page, and that of the window, in pixels."""
         wide: list[int] = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         return wide[0], wide[1]
 
 
 @dataclass(frozen=True)
 class Desk:
-    """A browser, and the service that it looks at."""
+    """A browser, and the origin of the service that it visits."""
 
     browser: Browser
     origin: str
 
     @asynccontextmanager
     async def visit(self, member: Member | None, path: str = "/", *, width: int = 1280) -> AsyncIterator[Visit]:
-        """A tab of somebody's, signed in already, unless nobody's."""
+        """Open a tab that is signed in as this member, or not signed in for None."""
         context = await self.browser.new_context(
             viewport={"width": width, "height": 800},
             reduced_motion="reduce",

@@ -1,4 +1,4 @@
-"""A browser for the tests of the admin page; without one they are skipped, and say so."""
+"""A browser for the tests of the admin page, which are skipped, and say so, without an installed browser."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from tests.conftest import Client
 
 @pytest.fixture(scope="session")
 async def desk(client: Client) -> AsyncIterator[Desk]:
-    """The service of the other tests, its answers held against the document, seen by a browser."""
+    """Open a browser on the service of the other tests, whose answers are checked against the document."""
     program = find_browser()
     if program is None:
         pytest.skip(NONE)

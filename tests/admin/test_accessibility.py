@@ -1,4 +1,4 @@
-"""axe-core on every page and state in both colour schemes; the keyboard alone; where the focus goes; narrow windows."""
+"""Accessibility: axe-core on every page and state in both colour schemes, the keyboard, the focus, narrow windows."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +15,7 @@ PIPELINE = "8c400d55-15d4-41f9-b306-ec2836898d83"
 
 
 async def full(client: Client, world: World) -> Member:
-    """An organization with something on each page."""
+    """Fill an organization with something for each page, and return its administrator."""
     ada, bob = await world.user("ada", role="admin"), await world.user("bob")
     pipeline, other = await world.pipeline("Invoices"), await world.pipeline("Contracts")
     await world.grant(pipeline, await world.group(bob, name="reviewers"))
@@ -119,7 +119,7 @@ STATES: dict[str, list[tuple[str, Callable[[Visit], Awaitable[None]] | None]]] =
 
 
 @pytest.mark.parametrize("path", STATES)
-async def test_every_state_of_each_page(desk: Desk, client: Client, world: World, path: str) -> None:
+async def test_pages_are_accessible_in_every_state(desk: Desk, client: Client, world: World, path: str) -> None:
     ada = await full(client, world)
     pipeline = await world.raw.fetchval(
         "SELECT id FROM pipelines WHERE organization_id = $1 AND name = 'Invoices'", world.id
@@ -137,8 +137,8 @@ async def test_every_state_of_each_page(desk: Desk, client: Client, world: World
             await visit.page.set_viewport_size({"width": 1280, "height": 800})
 
 
-async def test_what_is_not_accessible_is_found(desk: Desk) -> None:
-    """The control: what the other tests rely on can fail, in either scheme."""
+async def test_accessibility_check_finds_a_violation(desk: Desk) -> None:
+    """The control: the check that the other tests rely on can fail, in either scheme."""
     async with desk.visit(None) as visit:
         await visit.page.evaluate("document.querySelector('h1').style.color = 'light-dark(#eee, #000)'")
         await visit.page.emulate_media(color_scheme="dark")
@@ -146,7 +146,7 @@ async def test_what_is_not_accessible_is_found(desk: Desk) -> None:
             await visit.accessible("control")
 
 
-async def test_empty_pages_and_signing_in(desk: Desk, world: World) -> None:
+async def test_empty_pages_and_sign_in_are_accessible(desk: Desk, world: World) -> None:
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Empty")
     await world.group(name="empty")
     async with desk.visit(None) as visit:
@@ -162,7 +162,7 @@ async def test_empty_pages_and_signing_in(desk: Desk, world: World) -> None:
             await visit.accessible(f"{path} empty")
 
 
-async def test_the_menu_of_a_narrow_window(desk: Desk, world: World) -> None:
+async def test_menu_of_a_narrow_window_is_accessible_and_moves_the_focus(desk: Desk, world: World) -> None:
     async with desk.visit(await world.user("ada", role="admin"), width=360) as visit:
         await expect(visit.link("Jobs")).to_have_count(0)
         await visit.button("Menu").click()
@@ -175,7 +175,7 @@ async def test_the_menu_of_a_narrow_window(desk: Desk, world: World) -> None:
         await expect(visit.link("Tokens")).to_have_count(0)
 
 
-async def test_the_keyboard_alone(desk: Desk, client: Client, world: World) -> None:
+async def test_keyboard_alone_suffices(desk: Desk, client: Client, world: World) -> None:
     """Sign in, create a pipeline, copy its ID, and give a group execute, without a pointer."""
     ada = await world.user("ada", role="admin")
     await world.group(name="reviewers")
@@ -223,7 +223,7 @@ async def tab_to(visit: Visit, name: str) -> None:
     raise AssertionError(f"{name} can't be reached by the keyboard")
 
 
-async def test_where_the_focus_goes(desk: Desk, client: Client, world: World) -> None:
+async def test_focus_moves_into_a_new_view_and_back_from_a_dialog(desk: Desk, client: Client, world: World) -> None:
     ada = await full(client, world)
     async with desk.visit(ada) as visit:
         keys = visit.page.keyboard

@@ -1,4 +1,4 @@
-"""Two people at the same thing: the second is told, sees what is there, and overwrites nothing unasked."""
+"""Concurrent edits: the second user is told, sees the current state, and overwrites nothing unasked."""
 
 from typing import Any
 
@@ -12,13 +12,15 @@ from tests.factories import World
 
 
 async def told(visit: Visit, *cells: str) -> None:
-    """The notice, with what is there now beside what was typed."""
+    """Expect the notice, with the current values beside the typed ones."""
     await expect(visit.page.get_by_text("Nothing has been overwritten.")).to_be_visible()
     await expect(visit.page.locator(".conflict tbody td")).to_have_text([*cells])
     await expect(visit.button("Go on with mine")).to_be_focused()
 
 
-async def test_two_administrators_edit_one_pipeline(desk: Desk, client: Client, world: World) -> None:
+async def test_edit_pipeline_shows_the_change_of_another_administrator(
+    desk: Desk, client: Client, world: World
+) -> None:
     ada, eve = await world.user("ada", role="admin"), await world.user("eve", role="admin")
     pipeline = await world.pipeline("Invoices")
     where = f"/pipelines/{pipeline}"
@@ -44,7 +46,9 @@ async def test_two_administrators_edit_one_pipeline(desk: Desk, client: Client, 
         await expect(second.page.get_by_text("by ada")).to_be_visible()
 
 
-async def test_going_on_with_one_s_own_is_possible_once_it_was_seen(desk: Desk, client: Client, world: World) -> None:
+async def test_edit_pipeline_overwrites_only_the_version_that_was_shown(
+    desk: Desk, client: Client, world: World
+) -> None:
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
     call = As.member(client, ada)
     async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
@@ -62,7 +66,7 @@ async def test_going_on_with_one_s_own_is_possible_once_it_was_seen(desk: Desk, 
         await expect(visit.heading("Mine")).to_be_visible()
 
 
-async def test_access_that_was_given_already_is_shown_and_not_replaced(desk: Desk, world: World) -> None:
+async def test_give_access_shows_an_existing_grant_and_does_not_replace_it(desk: Desk, world: World) -> None:
     ada, bob, pipeline = await world.user("ada", role="admin"), await world.user("bob"), await world.pipeline()
     await world.user("carol")
     async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
@@ -86,7 +90,7 @@ async def test_access_that_was_given_already_is_shown_and_not_replaced(desk: Des
         await expect(visit.row("bob")).to_contain_text("Read, Execute")
 
 
-async def test_a_grant_that_somebody_else_changed(desk: Desk, client: Client, world: World) -> None:
+async def test_change_grant_shows_a_concurrent_change(desk: Desk, client: Client, world: World) -> None:
     ada, bob, pipeline = await world.user("ada", role="admin"), await world.user("bob"), await world.pipeline()
     await world.grant(pipeline, bob, READ | EXECUTE)
     call, path = As.member(client, ada), f"/flow/pipeline/{pipeline}/grants/users/bob"
@@ -131,7 +135,7 @@ async def test_a_grant_that_somebody_else_changed(desk: Desk, client: Client, wo
         await expect(visit.dialog).to_contain_text("It is no longer as you have seen it: read it again.")
 
 
-async def test_a_job_that_somebody_else_moved(desk: Desk, client: Client, world: World) -> None:
+async def test_save_job_pipelines_shows_a_concurrent_change(desk: Desk, client: Client, world: World) -> None:
     ada = await world.user("ada", role="admin")
     first, second, third = [await world.pipeline(name) for name in ("First", "Second", "Third")]
     job = await world.job(ada, first, job_id="4711")
@@ -169,10 +173,12 @@ CHANGES: list[tuple[str, str, str, str, Change, tuple[str, str]]] = [
     ("/groups/crew", "Rename", "Name", "team", ("PATCH", "/groups/crew", {"new_name": "Crew"}), ("Crew", "team")),
     ("/jobs/4711", "Rename", "Name", "mine", ("PUT", "/jobs/4711", {"name": "theirs"}), ("theirs", "mine")),
 ]  # fmt: skip
-"""Where, what opens the dialog, which field gets what, what somebody else does meanwhile, and what is then shown."""
+"""The path, the button of the dialog, a field and its text, the concurrent change, and the values then shown."""
 
 
-async def test_users_groups_and_jobs_too(desk: Desk, client: Client, world: World) -> None:
+async def test_edit_of_a_user_a_group_and_a_job_shows_a_concurrent_change(
+    desk: Desk, client: Client, world: World
+) -> None:
     ada = await world.user("ada", role="admin")
     await world.user("bob")
     await world.group(name="crew")

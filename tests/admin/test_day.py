@@ -10,7 +10,7 @@ from tests.conftest import Client
 from tests.factories import World
 
 
-async def test_the_administrators_day(desk: Desk, client: Client, world: World) -> None:
+async def test_admin_page_covers_a_whole_day_of_an_administrator(desk: Desk, client: Client, world: World) -> None:
     ada = await world.user("ada", role="admin")
     call = As.member(client, ada)
     async with desk.visit(None) as visit:

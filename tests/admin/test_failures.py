@@ -1,4 +1,4 @@
-"""When requests fail, nothing typed is lost, and the page says what happened and what to do."""
+"""Failed requests: nothing typed is lost, and the page says what happened and what to do."""
 
 from playwright.async_api import Route, expect
 
@@ -11,7 +11,7 @@ API = "**/api/v1/**"
 
 
 async def break_off(visit: Visit) -> None:
-    """No request reaches the service any more."""
+    """Abort every request, so that none reaches the service any more."""
     await visit.page.route(API, lambda route: route.abort())
 
 
@@ -23,7 +23,7 @@ async def refuse(visit: Visit) -> None:
     await visit.page.route(API, answer)
 
 
-async def test_a_save_that_gets_no_answer(desk: Desk, world: World) -> None:
+async def test_save_without_an_answer_keeps_the_form(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     async with desk.visit(ada) as visit:
         await visit.button("Create pipeline").first.click()
@@ -37,7 +37,7 @@ async def test_a_save_that_gets_no_answer(desk: Desk, world: World) -> None:
         await expect(visit.heading("Invoices")).to_be_visible()
 
 
-async def test_a_save_that_is_never_answered(desk: Desk, world: World) -> None:
+async def test_save_that_times_out_keeps_the_form(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     async with desk.visit(ada) as visit:
         await visit.button("Create pipeline").first.click()
@@ -52,7 +52,7 @@ async def test_a_save_that_is_never_answered(desk: Desk, world: World) -> None:
         await expect(visit.dialog.get_by_role("button", name="Create pipeline")).to_be_enabled()
 
 
-async def test_a_service_that_is_not_available(desk: Desk, world: World) -> None:
+async def test_page_of_an_unavailable_service_says_so_and_can_be_retried(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     await world.pipeline("Invoices")
     async with desk.visit(ada) as visit:
@@ -80,7 +80,7 @@ async def test_a_service_that_is_not_available(desk: Desk, world: World) -> None
         await expect(visit.row("Invoices")).to_be_visible()
 
 
-async def test_a_service_that_is_away_when_the_page_is_opened(desk: Desk, world: World) -> None:
+async def test_page_opened_while_the_service_is_unreachable_can_be_retried(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     async with desk.visit(ada) as visit:
         await break_off(visit)
@@ -91,7 +91,7 @@ async def test_a_service_that_is_away_when_the_page_is_opened(desk: Desk, world:
         await expect(visit.heading("Pipelines")).to_be_visible()
 
 
-async def test_what_was_typed_is_asked_about_before_it_goes(desk: Desk, world: World) -> None:
+async def test_unsaved_form_is_discarded_only_after_a_question(desk: Desk, world: World) -> None:
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
     async with desk.visit(ada) as visit:
         await visit.link("Invoices").click()
@@ -115,7 +115,9 @@ async def test_what_was_typed_is_asked_about_before_it_goes(desk: Desk, world: W
         await expect(visit.button("Edit Invoices")).to_be_focused()
 
 
-async def test_a_job_s_unsaved_pipelines_are_asked_about(desk: Desk, client: Client, world: World) -> None:
+async def test_unsaved_job_pipelines_are_discarded_only_after_a_question(
+    desk: Desk, client: Client, world: World
+) -> None:
     ada = await world.user("ada", role="admin")
     await world.job(ada, await world.pipeline("Invoices"), job_id="4711")
     async with desk.visit(ada, "/jobs/4711") as visit:
@@ -133,8 +135,8 @@ async def test_a_job_s_unsaved_pipelines_are_asked_about(desk: Desk, client: Cli
     assert len((await As.member(client, ada).get("/jobs/4711")).body["job"]["flow_pipeline_infos"]) == 1
 
 
-async def test_copying_where_browsers_have_no_clipboard_for_pages(desk: Desk, world: World) -> None:
-    """As over HTTP without TLS, anywhere but on the machine itself."""
+async def test_copy_button_works_without_the_clipboard_api(desk: Desk, world: World) -> None:
+    """Pages have no clipboard over HTTP without TLS, anywhere but on the machine itself."""
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
     async with desk.visit(ada) as visit:
         await visit.page.add_init_script(

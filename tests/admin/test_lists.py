@@ -10,7 +10,7 @@ from tests.conftest import Client
 from tests.factories import World
 
 
-async def test_ten_thousand_pipelines(desk: Desk, world: World) -> None:
+async def test_pipeline_list_of_ten_thousand_stays_responsive(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     await world.raw.execute(
         """
@@ -51,7 +51,7 @@ async def test_ten_thousand_pipelines(desk: Desk, world: World) -> None:
         await expect(rows.nth(90)).to_be_in_viewport()
 
 
-async def test_filters_are_in_the_address(desk: Desk, world: World) -> None:
+async def test_list_filters_are_in_the_address(desk: Desk, world: World) -> None:
     ada, bob = await world.user("ada", role="admin"), await world.user("bob")
     pipeline = await world.pipeline("Invoices")
     await world.job(bob, pipeline, job_id="4711")
@@ -82,7 +82,7 @@ async def test_filters_are_in_the_address(desk: Desk, world: World) -> None:
         assert await visit.page.title() == "\u2068Jobs\u2069 · Flow Pipelines"
 
 
-async def test_days_of_the_audit_trail_are_those_of_the_calendar_here(desk: Desk, client: Client, world: World) -> None:
+async def test_audit_date_filter_uses_days_of_the_browsers_time_zone(desk: Desk, client: Client, world: World) -> None:
     """The browser is in Berlin, an hour before UTC in winter."""
     ada = await world.user("ada", role="admin")
     for at in (datetime(2026, 1, 14, 22, 59, tzinfo=UTC), datetime(2026, 1, 15, 22, 59, tzinfo=UTC)):

@@ -1,4 +1,4 @@
-"""What those see who are no administrators: just what they may do."""
+"""Pages of users without the role of an administrator, which offer only what these may do."""
 
 import pytest
 from playwright.async_api import expect
@@ -13,7 +13,7 @@ async def sections(visit: Visit) -> list[str]:
     return await visit.page.get_by_role("navigation", name="Sections").get_by_role("link").all_inner_texts()
 
 
-async def test_a_member_who_may_execute(desk: Desk, world: World) -> None:
+async def test_pages_of_a_member_with_execute_offer_only_permitted_actions(desk: Desk, world: World) -> None:
     ada, bob = await world.user("ada", role="admin"), await world.user("bob")
     invoices, hidden = await world.pipeline("Invoices"), await world.pipeline("Hidden")
     readable = await world.pipeline("Readable")
@@ -57,12 +57,12 @@ async def test_a_member_who_may_execute(desk: Desk, world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/users", "/groups", "/groups/reviewers", "/audit"])
-async def test_pages_for_administrators_say_so_to_others(desk: Desk, world: World, path: str) -> None:
+async def test_administrator_pages_refuse_a_member(desk: Desk, world: World, path: str) -> None:
     async with desk.visit(await world.user("bob"), path) as visit:
         await expect(visit.page.get_by_text("This page is not for you")).to_be_visible()
 
 
-async def test_a_member_without_anything_learns_what_comes_next(desk: Desk, world: World) -> None:
+async def test_pages_of_a_member_without_grants_say_what_comes_next(desk: Desk, world: World) -> None:
     async with desk.visit(await world.user("bob")) as visit:
         await expect(visit.page.get_by_text("They appear here as soon as a manager")).to_be_visible()
         await visit.link("Jobs").click()
@@ -74,7 +74,7 @@ async def test_a_member_without_anything_learns_what_comes_next(desk: Desk, worl
         await expect(visit.box("For")).to_have_count(0)
 
 
-async def test_who_manages_access_gives_only_what_they_hold(desk: Desk, world: World) -> None:
+async def test_give_access_offers_only_permissions_that_the_user_holds(desk: Desk, world: World) -> None:
     bob, pipeline = await world.user("bob"), await world.pipeline("Invoices")
     await world.grant(pipeline, bob, READ | EXECUTE | MANAGE_PIPELINES)
     await world.grant(pipeline, await world.user("chief"), FULL_ACCESS)
@@ -91,7 +91,9 @@ async def test_who_manages_access_gives_only_what_they_hold(desk: Desk, world: W
         await expect(visit.dialog).to_contain_text("They also hold Write. You can't grant what you don't hold")
 
 
-async def test_a_pipeline_administrator_creates_and_manages(desk: Desk, client: Client, world: World) -> None:
+async def test_pages_of_a_pipeline_administrator_create_and_manage_pipelines(
+    desk: Desk, client: Client, world: World
+) -> None:
     grace = await world.user("grace", role="pipeline_admin")
     await world.pipeline("Of somebody else")
     async with desk.visit(grace) as visit:
@@ -108,7 +110,7 @@ async def test_a_pipeline_administrator_creates_and_manages(desk: Desk, client: 
         await expect(visit.row("grace")).to_contain_text("Manager")
 
 
-async def test_an_owner_is_told_of_pipelines_they_cannot_see(desk: Desk, world: World) -> None:
+async def test_job_page_tells_its_owner_of_hidden_pipelines(desk: Desk, world: World) -> None:
     bob, seen, hidden = await world.user("bob"), await world.pipeline("Seen"), await world.pipeline("Hidden")
     await world.grant(seen, bob)
     await world.job(bob, hidden, job_id="4711")

@@ -1,4 +1,4 @@
-"""Names are whoever's: whatever they hold, they are text, and turn nothing around them."""
+"""Hostile names and addresses: whatever they contain is shown as text, and affects nothing around it."""
 
 import pytest
 from playwright.async_api import expect
@@ -20,7 +20,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
-async def test_a_hostile_pipeline_name(desk: Desk, client: Client, world: World, name: str) -> None:
+async def test_pages_show_a_hostile_pipeline_name_as_text(desk: Desk, client: Client, world: World, name: str) -> None:
     ada, bob = await world.user("ada", role="admin"), await world.user("bob")
     pipeline = await world.pipeline(name)
     await world.grant(pipeline, bob, FULL_ACCESS)
@@ -48,7 +48,7 @@ async def test_a_hostile_pipeline_name(desk: Desk, client: Client, world: World,
         assert (await visit.width())[0] == 360
 
 
-async def test_hostile_addresses(desk: Desk, world: World) -> None:
+async def test_hostile_addresses_are_answered_by_a_page(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     await world.job(ada, job_id="pipelines:..:-_.")
     async with desk.visit(ada, "/jobs/pipelines:..:-_.") as visit:

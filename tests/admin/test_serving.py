@@ -11,7 +11,7 @@ def assets(shell: str) -> list[str]:
     return re.findall(r'(?:href|src)="([^"]+)"', shell)
 
 
-async def test_every_address_below_answers_the_shell(client: Client) -> None:
+async def test_shell_answers_every_address_below_admin(client: Client) -> None:
     answers = [await client.get(path) for path in ("/admin/", "/admin/pipelines", "/admin/jobs/a%2Fb?owner=c")]
 
     assert {(answer.status, answer.content_type, await answer.text()) for answer in answers} == {
@@ -19,13 +19,13 @@ async def test_every_address_below_answers_the_shell(client: Client) -> None:
     }
 
 
-async def test_the_bare_address_leads_there(client: Client) -> None:
+async def test_bare_admin_address_redirects_to_the_shell(client: Client) -> None:
     answer = await client.get("/admin", allow_redirects=False)
 
     assert (answer.status, answer.headers["Location"]) == (308, "/admin/")
 
 
-async def test_the_shell_is_protected_and_asked_for_each_time(client: Client) -> None:
+async def test_shell_has_security_headers_and_is_revalidated(client: Client) -> None:
     answer = await client.get("/admin/")
     again = await client.get("/admin/", headers={"If-None-Match": answer.headers["ETag"]})
 
@@ -41,7 +41,7 @@ async def test_the_shell_is_protected_and_asked_for_each_time(client: Client) ->
     assert "http" not in POLICY
 
 
-async def test_whatever_the_shell_names_is_kept_for_ever(client: Client) -> None:
+async def test_assets_named_by_the_shell_are_immutable(client: Client) -> None:
     named = assets(read_site(STATIC).shell.decode())
 
     assert len(named) > 30
@@ -53,7 +53,7 @@ async def test_whatever_the_shell_names_is_kept_for_ever(client: Client) -> None
         assert answer.content_type in ("text/css", "text/javascript", "image/svg+xml")
 
 
-async def test_assets_are_sent_compressed_to_who_takes_that(client: Client) -> None:
+async def test_assets_are_compressed_for_clients_that_accept_gzip(client: Client) -> None:
     path = f"/admin/assets/{read_site(STATIC).version}/app.js"
     plain = await client.get(path, headers={"Accept-Encoding": "identity"})
     zipped = await client.get(path, headers={"Accept-Encoding": "gzip"})
@@ -65,15 +65,15 @@ async def test_assets_are_sent_compressed_to_who_takes_that(client: Client) -> N
 
 
 @pytest.mark.parametrize("name", ["index.html", "none.js", "../serving.py", "%2e%2e/serving.py", "pages/"])
-async def test_nothing_else_is_served(client: Client, name: str) -> None:
+async def test_asset_address_of_no_asset_is_not_found(client: Client, name: str) -> None:
     assert (await client.get(f"/admin/assets/{read_site(STATIC).version}/{name}")).status == 404
 
 
-async def test_another_versions_address_answers_nothing(client: Client) -> None:
+async def test_asset_address_of_another_version_is_not_found(client: Client) -> None:
     assert (await client.get("/admin/assets/0123456789abcdef/app.js")).status == 404
 
 
-def test_any_change_of_a_file_changes_every_address(tmp_path: Path) -> None:
+def test_asset_version_changes_with_any_file(tmp_path: Path) -> None:
     def site(name: str, **files: str) -> str:
         directory = tmp_path / name
         directory.mkdir()
@@ -88,7 +88,7 @@ def test_any_change_of_a_file_changes_every_address(tmp_path: Path) -> None:
     assert site("5", a_css="x") == versions[0]
 
 
-def test_the_files_hold_no_way_to_parse_text_as_html_and_no_address_elsewhere() -> None:
+def test_static_files_never_parse_text_as_html_or_name_another_origin() -> None:
     for path in STATIC.rglob("*.*"):
         text = path.read_text()
         for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "localStorage"):

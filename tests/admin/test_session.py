@@ -1,4 +1,4 @@
-"""Signing in, being refused in the middle of something, and signing out."""
+"""Sessions: signing in, the end of a token during an edit, and narrowed tokens."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ async def again(visit: Visit, token: str) -> None:
     await visit.dialog.get_by_role("button", name="Sign in").click()
 
 
-async def test_a_token_that_ends_in_the_middle_of_an_edit(desk: Desk, world: World) -> None:
+async def test_token_revoked_during_an_edit_asks_to_sign_in_again(desk: Desk, world: World) -> None:
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
     async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
         await visit.button("Edit").click()
@@ -41,7 +41,7 @@ async def test_a_token_that_ends_in_the_middle_of_an_edit(desk: Desk, world: Wor
     assert await world.raw.fetchval("SELECT description FROM pipelines WHERE id = $1", pipeline) == "an hour's work"
 
 
-async def test_who_would_rather_not_sign_in_keeps_what_they_typed(desk: Desk, world: World) -> None:
+async def test_sign_in_again_dismissed_keeps_the_form(desk: Desk, world: World) -> None:
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
     async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
         await visit.button("Edit").click()
@@ -58,7 +58,7 @@ async def test_who_would_rather_not_sign_in_keeps_what_they_typed(desk: Desk, wo
         await expect(visit.heading("Bills")).to_be_visible()
 
 
-async def test_nothing_is_changed_in_the_name_of_somebody_else(desk: Desk, world: World) -> None:
+async def test_sign_in_again_as_another_user_saves_nothing_unasked(desk: Desk, world: World) -> None:
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
     eve = await world.user("eve", role="admin")
     async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
@@ -77,8 +77,8 @@ async def test_nothing_is_changed_in_the_name_of_somebody_else(desk: Desk, world
     assert await world.raw.fetchval("SELECT actor FROM audit WHERE organization_id = $1", world.id) == "eve"
 
 
-async def test_a_list_goes_on_after_signing_in_anew(desk: Desk, world: World) -> None:
-    """Its next page belongs to the old token, so it begins again, without an error."""
+async def test_list_continues_after_signing_in_again(desk: Desk, world: World) -> None:
+    """The page token belongs to the old token, so the list begins again, without an error."""
     ada = await world.user("ada", role="admin")
     for number in range(60):
         await world.pipeline(f"pipeline {number:02}")
@@ -90,7 +90,7 @@ async def test_a_list_goes_on_after_signing_in_anew(desk: Desk, world: World) ->
         await expect(visit.page.get_by_role("rowheader")).to_have_count(60)
 
 
-async def test_a_token_that_has_expired_before_the_page_is_opened(desk: Desk, world: World) -> None:
+async def test_reload_with_a_revoked_token_shows_sign_in(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     async with desk.visit(ada) as visit:
         await revoke(world, ada.token)
@@ -101,14 +101,14 @@ async def test_a_token_that_has_expired_before_the_page_is_opened(desk: Desk, wo
         assert await visit.stored() == [{}, {}, ""]
 
 
-async def test_what_is_no_token_is_said_without_asking(desk: Desk) -> None:
+async def test_sign_in_refuses_a_malformed_token(desk: Desk) -> None:
     async with desk.visit(None) as visit:
         for text, said in (("", "Paste your token here."), ("with a space", "This is not a token.")):
             await visit.sign_in(text)
             await expect(visit.page.get_by_text(said)).to_be_visible()
 
 
-async def test_a_reload_keeps_one_signed_in_and_where_one_was(desk: Desk, world: World) -> None:
+async def test_reload_keeps_the_session_and_the_page(desk: Desk, world: World) -> None:
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
     async with desk.visit(ada, f"/pipelines/{pipeline}/queue") as visit:
         await visit.page.reload()
@@ -121,7 +121,7 @@ async def narrowed(world: World, ada: Member, scopes: int) -> Member:
     return Member(ada.id, ada.username, await world.token(ada.id, scopes=scopes, expires_at=expires))
 
 
-async def test_a_narrowed_token_offers_what_it_may(desk: Desk, world: World) -> None:
+async def test_pages_of_a_narrowed_token_offer_only_permitted_actions(desk: Desk, world: World) -> None:
     ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
     reader = await narrowed(world, ada, READ | WRITE)
     async with desk.visit(reader, f"/pipelines/{pipeline}") as visit:
@@ -136,7 +136,9 @@ async def test_a_narrowed_token_offers_what_it_may(desk: Desk, world: World) -> 
         await expect(visit.page.get_by_text("was made without the scope for it")).to_be_visible()
 
 
-async def test_a_token_can_make_only_tokens_like_itself(desk: Desk, client: Client, world: World) -> None:
+async def test_make_token_offers_only_scopes_and_lifetime_of_the_calling_token(
+    desk: Desk, client: Client, world: World
+) -> None:
     ada = await world.user("ada", role="admin")
     maker = await narrowed(world, ada, READ | EXECUTE | MANAGE_PIPELINES | 64)
     async with desk.visit(maker, "/tokens") as visit:
