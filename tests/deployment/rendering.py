@@ -1,4 +1,4 @@
-"""What deploy/ makes, as programs read it."""
+"""The manifests and settings that deploy/ makes, as programs read them."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ Resource = dict[str, Any]
 
 
 def program(name: str) -> str:
-    """One of those that requirements/deployment.txt locks."""
+    """Return the path of a program that requirements/deployment.txt locks."""
     path = Path(sys.executable).parent / name
     assert path.exists(), f"{name} is not installed: `make test` and `make manifests` do that"
     return str(path)
@@ -41,13 +41,13 @@ def resource(overlay: str, kind: str, name: str = "flow-pipelines") -> Resource:
 
 
 def pods(overlay: str) -> list[Resource]:
-    """The templates of all pods."""
+    """Return the templates of all pods."""
     kinds = ("Deployment", "StatefulSet", "Job")
     return [each["spec"]["template"] for kind in kinds for each in resources(overlay, kind)]
 
 
 def settings_of(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """What the service reads from an environment; every name in it must be one that the service knows."""
+    """Return the settings that the service reads from an environment, every name of which it must know."""
     unknown = {name for name in environment if name.lower() not in Settings.__dataclass_fields__}
     assert not unknown
     for name in Settings.__dataclass_fields__:

@@ -1,4 +1,4 @@
-"""The single machine's compose file and its proxy, and how the image is made."""
+"""The compose file of a single machine, the configuration of its proxy, and the Dockerfile."""
 
 import re
 import shutil
@@ -28,14 +28,14 @@ def _compose() -> Any:
     return orjson.loads(read.stdout)
 
 
-def test_passwords_must_be_set() -> None:
+def test_compose_file_requires_passwords() -> None:
     refused = configuration()
 
     assert refused.returncode != 0
     assert all(f"{name} is missing a value: set it in .env" in refused.stderr for name in PASSWORDS)
 
 
-def test_two_of_the_service_are_alike_and_confined(compose: Any) -> None:
+def test_compose_services_are_alike_and_confined(compose: Any) -> None:
     services = compose["services"]
 
     assert services["service-a"] == services["service-b"]
@@ -46,7 +46,7 @@ def test_two_of_the_service_are_alike_and_confined(compose: Any) -> None:
     assert compose["networks"]["inside"]["internal"] is True
 
 
-def test_the_end_fits_into_the_grace(compose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compose_shutdown_fits_into_the_grace_period(compose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     service = compose["services"]["service-a"]
     settings = settings_of(service["environment"], monkeypatch)
     grace = float(service["stop_grace_period"].removesuffix("s"))
@@ -55,7 +55,7 @@ def test_the_end_fits_into_the_grace(compose: Any, monkeypatch: pytest.MonkeyPat
     assert check_connections(SERVER, "none", settings, Deployment(2, grace, 0)).state == "ok"
 
 
-def test_the_service_waits_for_the_migration(compose: Any) -> None:
+def test_compose_service_waits_for_the_migration(compose: Any) -> None:
     needed = compose["services"]["service-a"]["depends_on"]
 
     assert needed["migration"]["condition"] == "service_completed_successfully"
@@ -64,7 +64,7 @@ def test_the_service_waits_for_the_migration(compose: Any) -> None:
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
-def test_the_proxy_understands_its_configuration() -> None:
+def test_proxy_accepts_its_configuration() -> None:
     command = ["haproxy", "-c", "-f", str(ROOT / "deploy/compose/haproxy.cfg")]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -73,7 +73,7 @@ def test_the_proxy_understands_its_configuration() -> None:
     assert all("could not resolve address 'service-" in line for line in said), said
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_dockerfile_passes_hadolint() -> None:
     linted = subprocess.run(
         [program("hadolint"), str(ROOT / "deploy/Dockerfile")], capture_output=True, text=True, check=False
     )

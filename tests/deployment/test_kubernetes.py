@@ -1,4 +1,4 @@
-"""The manifests: valid for each version of Kubernetes, adding up with each other and with the settings."""
+"""The manifests: valid for each version of Kubernetes, and consistent with each other and with the settings."""
 
 import subprocess
 from dataclasses import replace
@@ -34,7 +34,7 @@ API = {"app.kubernetes.io/name": "flow-pipelines", "app.kubernetes.io/component"
 
 @pytest.fixture(name="service_settings")
 def _service_settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """As the pods of production have them."""
+    """Return the settings of the pods of production."""
     return settings_of(resource("production", "ConfigMap")["data"], monkeypatch)
 
 
@@ -45,7 +45,7 @@ def container(overlay: str) -> Resource:
 
 @pytest.mark.parametrize("version", ["1.35", "1.36", "1.37"])
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_valid_strictly(overlay: str, version: str, tmp_path: Path) -> None:
+def test_manifests_are_strictly_valid(overlay: str, version: str, tmp_path: Path) -> None:
     file = tmp_path / "manifests.yaml"
     file.write_bytes(rendered(overlay))
 
@@ -61,7 +61,7 @@ def test_valid_strictly(overlay: str, version: str, tmp_path: Path) -> None:
 # ---- arithmetic
 
 
-def test_the_end_fits_into_the_grace(service_settings: Settings) -> None:
+def test_deployment_shutdown_fits_into_the_grace_period(service_settings: Settings) -> None:
     pod = resource("production", "Deployment")["spec"]["template"]["spec"]
     pre_stop = container("production")["lifecycle"]["preStop"]["sleep"]["seconds"]
     deployment = Deployment(1, pod["terminationGracePeriodSeconds"], pre_stop)
@@ -73,7 +73,7 @@ def test_the_end_fits_into_the_grace(service_settings: Settings) -> None:
     assert check_shutdown(service_settings, much_less).state == "wrong", "some seconds to spare, and no more"
 
 
-def test_all_replicas_fit_into_the_database(service_settings: Settings) -> None:
+def test_replicas_fit_into_the_databases_connections(service_settings: Settings) -> None:
     replicas = resource("production", "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
     deployment = Deployment(replicas, 40, 5)
 
@@ -81,7 +81,9 @@ def test_all_replicas_fit_into_the_database(service_settings: Settings) -> None:
     assert check_connections(by_default, "none", service_settings, deployment).state == "ok"
 
 
-def test_probes_wait_for_what_they_ask(service_settings: Settings, settings: Settings, database: Database) -> None:
+def test_probes_match_the_endpoints_the_port_and_the_timeout(
+    service_settings: Settings, settings: Settings, database: Database
+) -> None:
     health = Health(database, settings.ready_timeout)
     app = probes_app(health, metrics_handler(health, []))
     served = {route.resource.canonical for route in app.router.routes() if route.resource}
@@ -97,13 +99,13 @@ def test_probes_wait_for_what_they_ask(service_settings: Settings, settings: Set
     assert ports == {"http": service_settings.http_port, "operations": service_settings.ops_port}
 
 
-def test_an_update_takes_no_replica_away() -> None:
+def test_rolling_update_takes_no_replica_away() -> None:
     strategy = resource("production", "Deployment")["spec"]["strategy"]
 
     assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
-# ---- what refers to what
+# ---- references between resources
 
 
 @pytest.mark.parametrize("overlay", ["development", "production"])
@@ -129,7 +131,7 @@ def test_selectors_select_the_service_and_nothing_else(overlay: str) -> None:
     assert selected == [deployment["spec"]["template"]]
 
 
-def test_everything_names_what_is_there() -> None:
+def test_references_between_resources_resolve() -> None:
     autoscaler = resource("production", "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
     (rule,) = resource("production", "Ingress")["spec"]["rules"]
     (path,) = rule["http"]["paths"]
@@ -144,7 +146,7 @@ def test_everything_names_what_is_there() -> None:
     assert resource("production", "PodDisruptionBudget")["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
-def test_the_operations_port_is_for_those_who_watch() -> None:
+def test_operations_port_is_open_to_monitoring_only() -> None:
     (policy,) = [
         each for each in resources("production", "NetworkPolicy") if each["metadata"]["name"] == "flow-pipelines"
     ]
@@ -162,7 +164,7 @@ def test_the_operations_port_is_for_those_who_watch() -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_pods_are_restricted(overlay: str) -> None:
-    """As the standard of that name has it, which the namespace enforces; and without a token of the cluster's API."""
+    """Pods meet the "restricted" standard, which the namespace enforces, and have no token of the cluster's API."""
     for pod in (template["spec"] for template in pods(overlay)):
         assert pod["automountServiceAccountToken"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -191,18 +193,18 @@ def test_migration_and_service_are_of_one_release() -> None:
     )
 
 
-def test_the_image_runs_as_the_user_whom_the_manifests_name() -> None:
+def test_image_runs_as_the_user_of_the_manifests() -> None:
     pod = resource("production", "Deployment")["spec"]["template"]["spec"]["securityContext"]
 
     assert f"USER {pod['runAsUser']}:{pod['runAsGroup']}" in (ROOT / "deploy" / "Dockerfile").read_text()
 
 
-def test_development_has_the_roles_of_an_installation() -> None:
-    """A copy, as kustomize reads no file above its own directory."""
+def test_development_overlay_has_the_roles_of_an_installation() -> None:
+    """The file is a copy, as kustomize reads no file above its own directory."""
     assert (KUBERNETES / "overlays/development/roles.sql").read_text() == (ROOT / "deploy/roles.sql").read_text()
 
 
-def test_the_example_of_a_database_has_the_roles_of_an_installation() -> None:
+def test_example_database_has_the_roles_of_an_installation() -> None:
     cluster = yaml.safe_load((KUBERNETES / "overlays/production/cloudnative-pg.yaml").read_text())
     roles = (ROOT / "deploy/roles.sql").read_text()
 

@@ -1,4 +1,4 @@
-"""An update of two processes behind the proxy of deploy/compose.yaml, one after the other, under requests."""
+"""A rolling update of two processes behind the proxy of deploy/compose.yaml, under load."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy
 
 @contextmanager
 def proxy(directory: Path, first: str, second: str) -> Iterator[str]:
-    """The proxy as it is configured, but for its port and where the two processes are."""
+    """Run the proxy as it is configured, but for its port and the addresses of the two processes."""
     port = free_port()
     text = (ROOT / "deploy/compose/haproxy.cfg").read_text()
     for pattern, replacement in (
@@ -51,7 +51,7 @@ def answers(url: str) -> int:
 
 
 class Load:
-    """Requests one after another on each of some connections that are kept, and what they were answered."""
+    """Requests, one after another on each of four persistent connections, and the count of each status."""
 
     def __init__(self, url: str) -> None:
         self.statuses: Counter[object] = Counter()
@@ -78,7 +78,7 @@ class Load:
                     self.statuses[type(error)] += 1
 
 
-def test_an_update_loses_no_request(service_dsn: str, tmp_path: Path) -> None:
+def test_rolling_update_behind_the_proxy_loses_no_request(service_dsn: str, tmp_path: Path) -> None:
     ports = [str(free_port()), str(free_port())]
     with ExitStack() as stack:
 
