@@ -1,4 +1,4 @@
-"""Operations called as they are: without HTTP, with typed requests."""
+"""Operations on jobs, called directly: without HTTP, with typed requests."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ def call_by(database: Database, world: World, member: Member, role: Role = Role.
     return Call(Caller(role, None, world.id, member.id, member.username, uuid4(), b"", (), now), database)
 
 
-async def test_update_job_pipelines(database: Database, world: World) -> None:
+async def test_update_job_pipelines_returns_named_pipelines(database: Database, world: World) -> None:
     ada = await world.user()
     pipeline = await world.pipeline("p")
     await world.grant(pipeline, ada)
@@ -33,7 +33,7 @@ async def test_update_job_pipelines(database: Database, world: World) -> None:
     assert updated == [NamedPipeline(pipeline, "p")]
 
 
-async def test_update_job_pipelines_refused_rolls_back_what_it_locked(database: Database, world: World) -> None:
+async def test_update_job_pipelines_refused_releases_its_locks(database: Database, world: World) -> None:
     ada = await world.user()
     pipeline = await world.pipeline()
     await world.grant(pipeline, ada, READ)

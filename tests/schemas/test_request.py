@@ -1,4 +1,4 @@
-"""Requests are read as marshmallow itself would load them, whatever comes."""
+"""RequestSchema.read loads any request as marshmallow itself would."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def load(schema: RequestSchema, values: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
-def test_reads_what_marshmallow_loads(schema: RequestSchema) -> None:
+def test_request_schema_reads_what_marshmallow_loads(schema: RequestSchema) -> None:
     @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.dictionaries(st.sampled_from([*schema.fields] * 5 + KEYS), st.sampled_from(FITTING), max_size=5))
     def same(values: dict[str, Any]) -> None:
