@@ -14,7 +14,7 @@ pauses = st.lists(st.one_of(st.just(0), st.integers(min_value=0, max_value=5 * S
 
 
 class Bucket:
-    """The same rule, said as what it is: a bucket of tokens that is filled all the time. Exact, and slow."""
+    """A reference implementation: a token bucket that is filled continuously, exact and slow."""
 
     def __init__(self, per_second: float, burst: int) -> None:
         self.rate = Fraction(1, max(1, round(SECOND / per_second)))  # in a nanosecond
@@ -31,8 +31,8 @@ class Bucket:
 
 
 @given(rates, bursts, pauses)
-def test_it_is_a_bucket_of_tokens(rate: float, burst: int, pauses: list[int]) -> None:
-    limit, bucket, now = RateLimiter(rate, burst), Bucket(rate, burst), 0
+def test_rate_limit_equals_a_token_bucket(rate: float, burst: int, pauses: list[int]) -> None:
+    limit, bucket, now = RateLimit(rate, burst), Bucket(rate, burst), 0
 
     for pause in pauses:
         now += pause
@@ -40,8 +40,8 @@ def test_it_is_a_bucket_of_tokens(rate: float, burst: int, pauses: list[int]) ->
 
 
 @given(rates, bursts, pauses)
-def test_in_no_span_of_time_more_is_allowed(rate: float, burst: int, pauses: list[int]) -> None:
-    limit, now, allowed = RateLimiter(rate, burst), 0, []
+def test_rate_limit_holds_in_every_span_of_time(rate: float, burst: int, pauses: list[int]) -> None:
+    limit, now, allowed = RateLimit(rate, burst), 0, []
     for pause in pauses:
         now += pause
         if limit.take("ada", now).allowed:
@@ -54,8 +54,8 @@ def test_in_no_span_of_time_more_is_allowed(rate: float, burst: int, pauses: lis
 
 
 @given(rates, bursts)
-def test_who_waits_as_long_as_told_is_allowed_and_no_sooner(rate: float, burst: int) -> None:
-    limit = RateLimiter(rate, burst)
+def test_rate_limit_allows_a_caller_after_the_stated_wait_and_no_sooner(rate: float, burst: int) -> None:
+    limit = RateLimit(rate, burst)
     for _ in range(burst):
         assert limit.take("ada", 0).allowed
 
@@ -67,15 +67,15 @@ def test_who_waits_as_long_as_told_is_allowed_and_no_sooner(rate: float, burst: 
 
 
 @given(rates, bursts, st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, SECOND)), max_size=100))
-def test_callers_do_not_feel_each_other(rate: float, burst: int, calls: list[tuple[str, int]]) -> None:
-    together, apart, now = RateLimiter(rate, burst), {name: RateLimiter(rate, burst) for name in "abc"}, 0
+def test_rate_limit_counts_callers_separately(rate: float, burst: int, calls: list[tuple[str, int]]) -> None:
+    together, apart, now = RateLimit(rate, burst), {name: RateLimit(rate, burst) for name in "abc"}, 0
 
     for name, pause in calls:
         now += pause
         assert together.take(name, now) == apart[name].take(name, now)
 
 
-def test_it_remembers_only_so_many_and_the_most_recent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rate_limit_remembers_a_bounded_number_of_the_most_recent_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "MAX_CALLERS", 100)
     limit = RateLimiter(1, burst=1)
 
@@ -87,8 +87,8 @@ def test_it_remembers_only_so_many_and_the_most_recent(monkeypatch: pytest.Monke
     assert limit.take(0, 1000).allowed
 
 
-def test_it_forgets_who_may_take_a_whole_burst_again() -> None:
-    limit = RateLimiter(10, burst=5)
+def test_rate_limit_forgets_callers_with_a_whole_burst() -> None:
+    limit = RateLimit(10, burst=5)
     for number in range(1000):
         limit.take(number, 0)
     assert len(limit) == 1000
@@ -98,8 +98,8 @@ def test_it_forgets_who_may_take_a_whole_burst_again() -> None:
     assert len(limit) == 1
 
 
-def test_the_headers_of_the_draft() -> None:
-    limit = RateLimiter(0.5, burst=2)
+def test_limit_headers_are_those_of_the_draft() -> None:
+    limit = RateLimit(0.5, burst=2)
 
     headers = [limit_headers(limit, limit.take("ada", now)) for now in (0, 0, SECOND, 2 * SECOND)]
 

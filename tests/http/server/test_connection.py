@@ -1,4 +1,4 @@
-"""The head of a request may take only so long, and nothing else is taken for one."""
+"""Connections: the timeout of a request's head, which nothing else is taken for, and the end of a server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +14,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written."""
+    """A transport that records the bytes written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ async def connected() -> AsyncIterator[tuple[asyncio.Protocol, Transport]]:
     await runner.cleanup()
 
 
-async def test_a_body_in_a_piece_of_its_own_is_no_head_that_begins() -> None:
+async def test_head_timeout_ignores_a_body_that_arrives_separately() -> None:
     async with connected() as (protocol, transport):
         protocol.data_received(HEAD)
         protocol.data_received(b"body")  # before the handler has begun
@@ -62,7 +62,7 @@ async def test_a_body_in_a_piece_of_its_own_is_no_head_that_begins() -> None:
         assert not transport.closed
 
 
-async def test_a_head_that_does_not_end_is_refused() -> None:
+async def test_head_timeout_refuses_an_incomplete_head() -> None:
     async with connected() as (protocol, transport):
         protocol.data_received(HEAD[:10])
         await asyncio.sleep(2 * HEAD_TIMEOUT)
@@ -71,7 +71,7 @@ async def test_a_head_that_does_not_end_is_refused() -> None:
         assert transport.closed
 
 
-async def test_a_second_head_is_watched_like_the_first() -> None:
+async def test_head_timeout_covers_the_second_request() -> None:
     async with connected() as (protocol, transport):
         protocol.data_received(HEAD + b"body")
         await asyncio.sleep(0.05)
@@ -82,8 +82,8 @@ async def test_a_second_head_is_watched_like_the_first() -> None:
         assert b"HTTP/1.0 408 " in transport.written
 
 
-async def test_a_body_is_read_to_its_end_though_the_server_ends() -> None:
-    """aiohttp alone reads nothing any more once the server ends, not even the rest of what it waits for."""
+async def test_body_is_read_to_its_end_during_shutdown() -> None:
+    """aiohttp alone reads nothing any more once the server ends, not even the rest of a body that it waits for."""
     for moments in (0, 0.05):
         async with connected() as (protocol, transport):
             assert isinstance(protocol, RequestHandler)
@@ -97,7 +97,7 @@ async def test_a_body_is_read_to_its_end_though_the_server_ends() -> None:
             assert transport.written.endswith(b"\r\n\r\nbody")
 
 
-async def test_who_was_accepted_just_before_the_end_is_answered() -> None:
+async def test_connection_accepted_just_before_shutdown_is_answered() -> None:
     async with connected() as (protocol, transport):
         assert isinstance(protocol, RequestHandler)
         protocol.close()  # before anything has run for this connection
@@ -109,7 +109,7 @@ async def test_who_was_accepted_just_before_the_end_is_answered() -> None:
 
 
 class Full:
-    """An admission controller of a full process, which reads every request later."""
+    """Admission control at its limit, which postpones the check of each connection."""
 
     full = True
     checks_next = True
@@ -124,8 +124,8 @@ class Full:
         pass
 
 
-async def test_who_left_before_they_were_looked_at_holds_up_nobody() -> None:
-    """Those behind them wait for the same look."""
+async def test_connection_closed_before_its_admission_delays_no_other() -> None:
+    """Connections behind it in the queue wait for the same check."""
     async with connected() as (protocol, _):
         assert isinstance(protocol, RequestHandler)
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The end of a server: nobody who keeps connections, or has just made one, is cut off."""
+"""Graceful shutdown: neither persistent connections nor those not yet accepted are cut off."""
 
 import asyncio
 import socket
@@ -34,14 +34,14 @@ async def running(kind: Callable[..., web.AppRunner], listen: Listen) -> AsyncIt
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-    """The head of an answer."""
+    """Send a request, and return the head of its answer."""
     writer.write(REQUEST)
     head = await reader.readuntil(b"\r\n\r\n")
     assert await reader.readexactly(4) == b"done"
     return head.decode()
 
 
-async def test_connections_end_with_an_answer_that_says_so() -> None:
+async def test_end_connections_closes_each_with_its_next_answer() -> None:
     async with running(*OURS) as (runner, port):
         kept = await asyncio.open_connection("127.0.0.1", port)
         assert "Connection: close" not in await _ask(*kept)
@@ -57,7 +57,7 @@ async def test_connections_end_with_an_answer_that_says_so() -> None:
 
 
 async def _answer_to_one_who_waits(kind: Callable[..., web.AppRunner], listen: Listen) -> bytes:
-    """What somebody is told who has connected when the server has not yet accepted it, and ends."""
+    """Return the answer to a client whose connection was not yet accepted when the server ends."""
     async with running(kind, listen) as (runner, port):
         with socket.create_connection(("127.0.0.1", port)) as waiting:
             waiting.sendall(REQUEST)
@@ -66,16 +66,16 @@ async def _answer_to_one_who_waits(kind: Callable[..., web.AppRunner], listen: L
             return await asyncio.get_running_loop().sock_recv(waiting, 1024)
 
 
-async def test_who_waits_to_be_accepted_is_answered() -> None:
+async def test_cleanup_answers_a_connection_not_yet_accepted() -> None:
     assert (await _answer_to_one_who_waits(*OURS)).endswith(b"done")
 
 
-async def test_that_these_tests_can_fail() -> None:
+async def test_cleanup_by_aiohttp_alone_resets_a_connection_not_yet_accepted() -> None:
     with pytest.raises(ConnectionResetError):
         await _answer_to_one_who_waits(web.AppRunner, web.TCPSite)
 
 
-async def test_a_connection_without_a_request_does_not_hold_up_the_end() -> None:
+async def test_cleanup_does_not_wait_for_a_connection_without_a_request() -> None:
     async with running(*OURS) as (runner, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         async with asyncio.timeout(5):
