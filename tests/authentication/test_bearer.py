@@ -1,4 +1,4 @@
-"""The question that requests share: never older than they are, and nobody's trouble is another's."""
+"""Batched authentication: never by a statement older than the request, and failures stay within their batch."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +18,7 @@ Find = Callable[[Connection, Sequence[bytes]], Awaitable[list[Caller]]]
 
 
 class Held:
-    """The real statement, held until the test lets it go; it keeps what was asked for in each."""
+    """The real statement, which waits until the test releases it, and records the digests of each execution."""
 
     def __init__(self) -> None:
         self.asked: list[set[bytes]] = []
@@ -51,11 +51,11 @@ def ask(authentication: Authentication, token: str) -> "asyncio.Task[Any]":
 
 
 async def settled(held: Held) -> None:
-    """Until the statement has run, and waits to be let go."""
+    """Wait until the statement has run, and waits for its release."""
     await held.ran.wait()
 
 
-async def test_those_who_wait_at_the_same_moment_share_a_statement(
+async def test_authenticate_batches_concurrent_calls_into_one_statement(
     authentication: Authentication, held: Held, world: World
 ) -> None:
     ada, bob = await world.user("ada"), await world.user("bob")
@@ -67,7 +67,7 @@ async def test_those_who_wait_at_the_same_moment_share_a_statement(
     assert held.asked == [{token_digest(ada.token), token_digest(bob.token)}]
 
 
-async def test_nobody_is_served_by_one_that_began_before_they_came(
+async def test_authenticate_never_joins_a_statement_under_way(
     authentication: Authentication, held: Held, world: World
 ) -> None:
     ada = await world.user()
@@ -88,7 +88,7 @@ async def test_nobody_is_served_by_one_that_began_before_they_came(
     assert len(held.asked) == 2
 
 
-async def test_a_failure_is_only_theirs_who_waited_for_it(
+async def test_authenticate_failure_reaches_only_its_batch(
     authentication: Authentication, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await world.user()
@@ -105,7 +105,7 @@ async def test_a_failure_is_only_theirs_who_waited_for_it(
     assert (await ask(authentication, ada.token)).username == ada.username
 
 
-async def test_an_unforeseen_error_is_a_fault_and_the_next_try_starts_clean(
+async def test_authenticate_unforeseen_error_is_raised_and_the_next_call_works(
     authentication: Authentication, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await world.user()
@@ -121,7 +121,7 @@ async def test_an_unforeseen_error_is_a_fault_and_the_next_try_starts_clean(
     assert (await asyncio.wait_for(ask(authentication, ada.token), 5)).username == ada.username
 
 
-async def test_it_has_a_deadline(database: Database, held: Held, world: World) -> None:
+async def test_authenticate_has_a_deadline(database: Database, held: Held, world: World) -> None:
     ada = await world.user()
     authentication = Authentication(database, 0.1)
 
@@ -132,7 +132,9 @@ async def test_it_has_a_deadline(database: Database, held: Held, world: World) -
     assert (await ask(authentication, ada.token)).username == ada.username
 
 
-async def test_a_client_who_leaves_harms_nobody(authentication: Authentication, held: Held, world: World) -> None:
+async def test_authenticate_cancelled_call_leaves_the_rest_of_its_batch(
+    authentication: Authentication, held: Held, world: World
+) -> None:
     ada = await world.user()
     leaving, staying = ask(authentication, ada.token), ask(authentication, ada.token)
     await settled(held)
@@ -144,7 +146,9 @@ async def test_a_client_who_leaves_harms_nobody(authentication: Authentication, 
         await leaving
 
 
-async def test_all_who_wait_may_leave(authentication: Authentication, held: Held, world: World) -> None:
+async def test_authenticate_works_after_a_whole_batch_was_cancelled(
+    authentication: Authentication, held: Held, world: World
+) -> None:
     ada = await world.user()
     leaving = ask(authentication, ada.token)
     await settled(held)
@@ -155,7 +159,7 @@ async def test_all_who_wait_may_leave(authentication: Authentication, held: Held
     assert (await ask(authentication, ada.token)).username == ada.username
 
 
-async def test_who_has_called_lately_is_known_for_a_while(
+async def test_recent_callers_are_bounded_in_number_and_age(
     database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.authentication.bearer.MAX_RECENT", 2)

@@ -1,4 +1,4 @@
-"""Questions that wait at the same moment, beyond what tests/test_authentication.py shows of them."""
+"""Batches of concurrent items, beyond the cases in tests/authentication/test_bearer.py."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from service.batching.batcher import Batcher
 
 
 class Echo:
-    """Answers each question by itself, in batches that it keeps; one of them it can't answer."""
+    """A batch function that returns each item, records the batches, and raises for the item "fail"."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -23,7 +23,7 @@ class Echo:
         return [*questions]
 
 
-async def test_a_batch_has_a_limit() -> None:
+async def test_batcher_limits_the_batch_size() -> None:
     echo = Echo()
     batcher = Batcher("test", echo, max_size=2)
 
@@ -31,12 +31,12 @@ async def test_a_batch_has_a_limit() -> None:
     assert echo.batches == [["a", "b"], ["c", "d"], ["e"]]
 
 
-async def test_batches_become_equally_large() -> None:
+async def test_batcher_makes_batches_equally_large() -> None:
     echo = Echo()
     batcher = Batcher("test", echo, max_size=500)
     asking = [asyncio.ensure_future(_ask_again_and_again(batcher, times=8))]
     await asyncio.sleep(0)
-    await asyncio.sleep(0)  # the first is being answered: the others will be those who wait
+    await asyncio.sleep(0)  # the first batch is under way: the other items wait for the next
     asking += [asyncio.ensure_future(_ask_again_and_again(batcher, times=8)) for _ in range(99)]
     await asyncio.gather(*asking)
 
@@ -50,7 +50,7 @@ async def _ask_again_and_again(batcher: Batcher[str, str], times: int) -> None:
         await batcher.submit("a")
 
 
-async def test_those_that_must_be_apart_go_in_turn() -> None:
+async def test_batcher_conflicting_items_go_into_separate_batches() -> None:
     echo = Echo()
     batcher = Batcher("test", echo, max_size=3, conflict_key=lambda question: question[0])
 
@@ -59,7 +59,7 @@ async def test_those_that_must_be_apart_go_in_turn() -> None:
     assert echo.batches == [["a1", "b1", "c1"], ["a2", "b2", "d1"], ["a3"]]
 
 
-async def test_a_failure_is_only_its_batchs() -> None:
+async def test_batcher_failure_reaches_only_its_batch() -> None:
     echo = Echo()
     batcher = Batcher("test", echo, max_size=2)
     asked = [batcher.submit(question) for question in ("a", "fail", "b")]
@@ -70,7 +70,7 @@ async def test_a_failure_is_only_its_batchs() -> None:
             await failed
 
 
-async def test_who_has_left_is_not_asked_for() -> None:
+async def test_batcher_leaves_out_a_cancelled_item() -> None:
     echo = Echo()
     batcher = Batcher("test", echo, max_size=5)
     leaving, staying = batcher.submit("leaving"), batcher.submit("staying")

@@ -27,15 +27,15 @@ def find(kept: "RevisionCache[str]", name: str, revisions: tuple[int, ...], now:
     return kept.find(caller(name, revisions, now))
 
 
-def test_is_given_again_at_the_same_revisions() -> None:
-    kept = RevisionCache[str]("test", 10_000)
+def test_revision_cache_find_hits_at_the_same_revisions() -> None:
+    kept = RevisionCache[str](10_000)
     keep(kept, "a", 1, 5)
 
     assert find(kept, "a", (1, 5), NOW) == "made at (1, 5)"
     assert find(kept, "b", (1, 5), NOW) is None
 
 
-def test_is_gone_at_any_other_revisions() -> None:
+def test_revision_cache_find_drops_a_value_of_other_revisions() -> None:
     for other in ((1, 6), (1,), (1, 5, 7), ()):
         kept = RevisionCache[str]("test", 10_000)
         keep(kept, "a", 1, 5)
@@ -44,16 +44,16 @@ def test_is_gone_at_any_other_revisions() -> None:
         assert find(kept, "a", (1, 5), NOW) is None, "it was dropped"
 
 
-def test_is_gone_from_the_moment_a_grant_expires() -> None:
-    kept = RevisionCache[str]("test", 10_000)
+def test_revision_cache_find_misses_once_a_grant_has_expired() -> None:
+    kept = RevisionCache[str](10_000)
     keep(kept, "a", 1, until=NOW)
 
     assert find(kept, "a", (1,), NOW - timedelta(microseconds=1)) is not None
     assert find(kept, "a", (1,), NOW) is None
 
 
-def test_the_least_recently_used_goes_first() -> None:
-    kept = RevisionCache[str]("test", 3 * (100 + OVERHEAD))
+def test_revision_cache_evicts_the_least_recently_used() -> None:
+    kept = RevisionCache[str](3 * (100 + OVERHEAD))
     for key in "abc":
         keep(kept, key, 1)
     find(kept, "a", (1,), NOW)
@@ -62,8 +62,8 @@ def test_the_least_recently_used_goes_first() -> None:
     assert [key for key in "abcd" if find(kept, key, (1,), NOW)] == ["a", "c", "d"]
 
 
-def test_one_in_the_place_of_another_counts_once() -> None:
-    kept = RevisionCache[str]("test", 2 * (100 + OVERHEAD))
+def test_revision_cache_put_counts_a_replaced_value_once() -> None:
+    kept = RevisionCache[str](2 * (100 + OVERHEAD))
     keep(kept, "a", 1)
     for revision in range(10):
         keep(kept, "b", revision)
@@ -71,8 +71,8 @@ def test_one_in_the_place_of_another_counts_once() -> None:
     assert find(kept, "a", (1,), NOW) is not None
 
 
-def test_one_larger_than_the_bound_is_not_kept() -> None:
-    kept = RevisionCache[str]("test", 1000)
+def test_revision_cache_put_ignores_a_value_larger_than_the_bound() -> None:
+    kept = RevisionCache[str](1000)
     keep(kept, "a", 1, size=2000)
     keep(kept, "b", 1)
 
@@ -80,16 +80,16 @@ def test_one_larger_than_the_bound_is_not_kept() -> None:
     assert find(kept, "b", (1,), NOW) is not None
 
 
-def test_another_token_of_the_user_has_the_same_only_with_the_same_scopes() -> None:
-    kept = RevisionCache[str]("test", 10_000)
+def test_revision_cache_find_shares_a_value_among_tokens_with_equal_scopes() -> None:
+    kept = RevisionCache[str](10_000)
     keep(kept, "a", 1)
 
     assert kept.find(caller("a", (1,))) is not None
     assert kept.find(caller("a", (1,), scopes=1)) is None
 
 
-def test_what_was_read_at_another_state_than_its_caller_is_known_at_is_not_kept() -> None:
-    kept = RevisionCache[str]("test", 10_000)
-    kept.put(caller("a", (1,)), "newer", ReadVersion((2,), None), 100)
+def test_revision_cache_put_ignores_a_value_of_other_revisions() -> None:
+    kept = RevisionCache[str](10_000)
+    kept.put(known("a", (1,)), "newer", ReadVersion((2,), None), 100)
 
     assert kept.find(caller("a", (2,))) is None
