@@ -1,4 +1,4 @@
-"""Why a process is not ready, told apart for those who must act on it."""
+"""Reasons why a process is not ready, told apart for the operator who must act on them."""
 
 import asyncio
 from dataclasses import replace
@@ -10,7 +10,7 @@ from service.settings import Settings
 TIMEOUT = 0.2
 
 
-async def test_a_busy_pool_is_no_database_that_is_gone(service_dsn: str, settings: Settings) -> None:
+async def test_health_with_a_busy_pool_is_ready(service_dsn: str, settings: Settings) -> None:
     single = replace(settings, database_pool_size=1)
     async with open_database(service_dsn, single) as database, open_database(service_dsn, single, database) as probed:
         health = Health(probed, TIMEOUT)
@@ -22,7 +22,7 @@ async def test_a_busy_pool_is_no_database_that_is_gone(service_dsn: str, setting
         await busy
 
 
-async def test_a_database_that_answers_nobody(service_dsn: str, settings: Settings) -> None:
+async def test_health_with_a_silent_database_is_not_ready(service_dsn: str, settings: Settings) -> None:
     async with open_database(service_dsn, replace(settings, database_pool_size=1)) as database:
         health = Health(database, TIMEOUT)
         asked_first = asyncio.create_task(_sleep(database, 1))

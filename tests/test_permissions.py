@@ -1,4 +1,4 @@
-"""The permissions module, held against a second, deliberately naive implementation over random worlds."""
+"""The permissions module, compared with a second, deliberately naive implementation over random worlds."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIVE = ["read", "execute", "delete", "manage_pipelines", "write"]
 
 
-# ---- the naive one: sets of words, loops, and every sentence of the rules spelt out
+# ---- the naive implementation: sets of words, loops, and every sentence of the rules spelt out
 
 
 @dataclass
@@ -117,7 +117,7 @@ def test_effective_equals_the_naive_implementation(world: NaiveWorld) -> None:
 
 
 @given(worlds, st.sampled_from([*FIVE, "admin", "tokens"]))
-def test_scopes_never_widen(world: NaiveWorld, scope: str) -> None:
+def test_effective_is_never_widened_by_scopes(world: NaiveWorld, scope: str) -> None:
     unscoped = NaiveWorld(world.role, world.groups, world.grants, None)
     narrower = NaiveWorld(world.role, world.groups, world.grants, (world.scopes or {scope}) - {scope} or {scope})
 
@@ -126,13 +126,13 @@ def test_scopes_never_widen(world: NaiveWorld, scope: str) -> None:
 
 
 @given(worlds)
-def test_a_manager_holds_all_five(world: NaiveWorld) -> None:
+def test_effective_gives_a_manager_all_five(world: NaiveWorld) -> None:
     access = access_in(world)
 
     assert not permissions.is_manager(access) or access == FULL_ACCESS
 
 
-# ---- whether a job's pipelines may be replaced, against sentence after sentence of the contract
+# ---- check_update, against sentence after sentence of the contract
 
 
 @dataclass
@@ -209,7 +209,7 @@ MEMBER = Holder(Role.MEMBER, None)
 A, B = uuid4(), uuid4()
 
 
-def test_check_update_keeping_needs_nothing() -> None:
+def test_check_update_retaining_needs_no_permission() -> None:
     check_update(MEMBER, owns=False, current={A: 0}, wanted={A: 0})
 
 
@@ -218,7 +218,7 @@ def test_check_update_adding_a_missing_pipeline_is_not_found() -> None:
         check_update(Holder(Role.ADMIN, None), owns=True, current={}, wanted={A: None})
 
 
-def test_check_update_adding_a_hidden_pipeline_says_the_same_as_for_a_missing_one() -> None:
+def test_check_update_adding_a_hidden_pipeline_fails_like_a_missing_pipeline() -> None:
     with pytest.raises(NotFound, match=f"Pipeline {A} does not exist, or you may not see it."):
         check_update(MEMBER, owns=True, current={}, wanted={A: 0})
 
@@ -228,19 +228,19 @@ def test_check_update_hidden_comes_before_forbidden() -> None:
         check_update(MEMBER, owns=True, current={}, wanted={A: READ, B: 0})
 
 
-def test_check_update_names_what_is_missing() -> None:
+def test_check_update_names_the_missing_permission() -> None:
     with pytest.raises(PermissionDenied, match=f"put jobs into pipeline {A}: that takes flow_pipeline:execute"):
         check_update(MEMBER, owns=True, current={}, wanted={A: READ})
 
 
-def test_check_update_scopes_that_forbid_are_challenged() -> None:
+def test_check_update_missing_scope_is_challenged() -> None:
     with pytest.raises(PermissionDenied) as caught:
         check_update(Holder(Role.MEMBER, READ), owns=False, current={}, wanted={A: READ | EXECUTE})
 
     assert (caught.value.reason, caught.value.scope) == ("insufficient_scope", "flow_pipeline:execute")
 
 
-def test_check_update_an_owner_with_a_token_that_only_reads_takes_nothing_out() -> None:
+def test_check_update_owner_with_a_read_only_token_removes_nothing() -> None:
     with pytest.raises(PermissionDenied, match=f"take jobs out of pipeline {A}"):
         check_update(Holder(Role.MEMBER, READ), owns=True, current={A: READ | EXECUTE}, wanted={})
 
@@ -261,7 +261,7 @@ def test_may_see_job(holder: Holder, owns: bool, accesses: list[int], visible: b
     assert may_see_job(holder, owns=owns, accesses=accesses) is visible
 
 
-# ---- updates that are decided before the job is seen
+# ---- pre-authorized updates
 
 
 @given(
@@ -272,26 +272,26 @@ def test_may_see_job(holder: Holder, owns: bool, accesses: list[int], visible: b
     wanted=st.sets(st.integers(0, 5)),
     owns=st.booleans(),
 )
-def test_an_update_whose_premise_holds_is_allowed_by_the_rules(
+def test_preauthorize_update_allows_only_what_check_update_allows(
     role: Role, scopes: int | None, granted: dict[int, int], current: set[int], wanted: set[int], *, owns: bool
 ) -> None:
     holder = Holder(role, scopes)
-    known = {UUID(int=key): access for key, access in granted.items()}
-    now, then = ({UUID(int=key): known.get(UUID(int=key), 0) for key in keys} for keys in (current, wanted))
-    executable = permissions.executable_pipelines(holder, known)
+    accesses = {UUID(int=key): access for key, access in granted.items()}
+    now, then = ({UUID(int=key): accesses.get(UUID(int=key), 0) for key in keys} for keys in (current, wanted))
+    executable = permissions.executable_pipelines(holder, accesses)
 
-    premise = permissions.preauthorize_update(holder, executable, then)
+    preauthorization = permissions.preauthorize_update(holder, executable, then)
 
-    if premise is None:
+    if preauthorization is None:
         return
-    if owns or premise.pipelines is None or (now and premise.pipelines.issuperset(now)):
+    if owns or preauthorization.pipelines is None or (now and preauthorization.pipelines.issuperset(now)):
         assert may_see_job(holder, owns=owns, accesses=map(holder.access, now.values()))
         check_update(holder, owns=owns, current=now, wanted={**then})
 
 
 @pytest.mark.parametrize("role", Role)
-def test_what_is_allowed_to_an_owner_is_decided_before_the_job_is_seen(role: Role) -> None:
-    """The other direction, where it matters: the usual update needs no look at the job."""
+def test_preauthorize_update_covers_the_usual_update_of_an_owner(role: Role) -> None:
+    """The other direction, where it matters: the usual update needs no read of its job."""
     pipeline, other = uuid4(), uuid4()
     executable = permissions.executable_pipelines(Holder(role, None), {pipeline: READ | EXECUTE, other: READ})
 

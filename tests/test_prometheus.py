@@ -1,4 +1,4 @@
-"""What `/metrics` says after known calls, and that no client can make it grow."""
+"""The content of `/metrics` after known calls, which no client can make grow."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ Samples = dict[tuple[str, frozenset[str]], float]
 
 @dataclass
 class Running:
-    """A service of its own, whose counters no other test moves."""
+    """A service of the test's own, whose counters no other test changes."""
 
     client: Client
     operations: Client
@@ -57,7 +57,7 @@ class Running:
         return await answer.text()
 
     async def samples(self) -> Samples:
-        """By name and the values of the labels, which all differ."""
+        """Return the samples by name and the values of the labels, which all differ."""
         families = parse_plain(await self.text())
         return {
             (sample.name, frozenset(sample.labels.values())): sample.value
@@ -80,7 +80,7 @@ async def running(settings: Settings, service_dsn: str) -> AsyncIterator[Running
             yield Running(client, other, health, database)
 
 
-def test_a_histogram_counts_a_value_in_the_first_bucket_that_holds_it() -> None:
+def test_histogram_counts_a_value_in_the_first_bucket_that_holds_it() -> None:
     histogram = Histogram((1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 2.0, 7.0):
         histogram.observe(value)
@@ -88,7 +88,7 @@ def test_a_histogram_counts_a_value_in_the_first_bucket_that_holds_it() -> None:
     assert (histogram.counts, histogram.total) == ([2, 2, 1], 12.0)
 
 
-def test_histograms_are_made_when_they_are_asked_for() -> None:
+def test_histograms_are_created_on_first_use() -> None:
     histograms = Histograms((1.0,))
     histograms["a"].observe(0.5)
 
@@ -96,7 +96,7 @@ def test_histograms_are_made_when_they_are_asked_for() -> None:
     assert list(histograms) == ["a"]
 
 
-async def test_both_formats_can_be_read(running: Running) -> None:
+async def test_metrics_can_be_parsed_in_both_formats(running: Running) -> None:
     await running.client.get(LIST)
     plain = await running.operations.get("/metrics")
     accepted = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -109,7 +109,7 @@ async def test_both_formats_can_be_read(running: Running) -> None:
     assert names == {sample.name for family in parse_plain(await plain.text()) for sample in family.samples}
 
 
-async def test_requests_by_method_route_and_status(running: Running, world: World) -> None:
+async def test_request_durations_are_counted_by_method_route_and_status(running: Running, world: World) -> None:
     ada = await world.user()
     for _ in range(3):
         await running.client.get(LIST, headers=ada.headers)
@@ -129,7 +129,9 @@ async def test_requests_by_method_route_and_status(running: Running, world: Worl
     assert samples["http_server_active_requests", frozenset()] == 0
 
 
-async def test_a_request_under_way_is_active(running: Running, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_active_requests_count_a_request_under_way(
+    running: Running, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ada, go = await world.user(), asyncio.Event()
     authenticate = Authentication.authenticate
 
@@ -148,7 +150,7 @@ async def test_a_request_under_way_is_active(running: Running, world: World, mon
     assert (before, await running.value("http_server_active_requests")) == (1, 0)
 
 
-async def test_refusals_by_reason(running: Running, world: World) -> None:
+async def test_refusals_are_counted_by_reason(running: Running, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
     narrow = bearer(await world.token(ada.id, scopes=1))
     await running.client.get(LIST)
@@ -178,7 +180,7 @@ async def test_refusals_by_reason(running: Running, world: World) -> None:
     }
 
 
-async def test_answers_kept_in_memory(running: Running, world: World) -> None:
+async def test_cache_metrics_count_lookups_entries_and_bytes(running: Running, world: World) -> None:
     ada = await world.user()
     for _ in range(3):
         await running.client.get(LIST, headers=ada.headers)
@@ -197,7 +199,7 @@ async def test_answers_kept_in_memory(running: Running, world: World) -> None:
     assert samples["flow_pipelines_response_cache_evictions_total", frozenset()] == 0
 
 
-async def test_requests_that_share_a_question(running: Running, world: World) -> None:
+async def test_batch_metrics_count_requests_that_share_a_statement(running: Running, world: World) -> None:
     ada = await world.user()
     authentication = running.app[DISPATCHER].authentication
 
@@ -211,8 +213,8 @@ async def test_requests_that_share_a_question(running: Running, world: World) ->
     assert samples[name + "size_bucket", labels | {"+Inf"}] == batches
 
 
-async def test_the_pool_and_those_who_wait_for_it(running: Running) -> None:
-    database = running.database
+async def test_pool_metrics_count_connections_and_pending_requests(running: Running) -> None:
+    database = running.app[DATABASE]
 
     async def take_one() -> None:
         async with database.connection() as connection:
@@ -236,8 +238,8 @@ async def test_the_pool_and_those_who_wait_for_it(running: Running) -> None:
     assert samples["db_client_operation_duration_seconds_count", frozenset({"test.one"})] == 1
 
 
-async def test_retries_by_reason(running: Running) -> None:
-    database = running.database
+async def test_retries_are_counted_by_reason(running: Running) -> None:
+    database = running.app[DATABASE]
     await database.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False)
     await database.run(Flaky(CONNECTION_ERRORS), only_reads=True)
     with pytest.raises(Unavailable):
@@ -247,7 +249,7 @@ async def test_retries_by_reason(running: Running) -> None:
     assert await running.value("flow_pipelines_retries_total", "connection_lost") == 1
 
 
-async def test_what_runs_and_whether_it_can_serve(running: Running) -> None:
+async def test_build_info_and_readiness_are_exported(running: Running) -> None:
     samples = await running.samples()
 
     assert samples["flow_pipelines_build_info", frozenset({__version__})] == 1
@@ -259,13 +261,13 @@ async def test_what_runs_and_whether_it_can_serve(running: Running) -> None:
     assert await running.value("flow_pipelines_ready") == 0
 
 
-async def test_two_applications_count_apart(running: Running, client: Client, world: World) -> None:
+async def test_metrics_of_two_applications_are_separate(running: Running, client: Client, world: World) -> None:
     await client.get(LIST, headers=(await world.user()).headers)
 
     assert await running.value(DURATION + "_count", "GET", LIST, "200") is None
 
 
-async def test_thousands_of_odd_requests_find_no_label_of_their_own(running: Running, world: World) -> None:
+async def test_metric_labels_stay_bounded_under_thousands_of_odd_requests(running: Running, world: World) -> None:
     ada, random = await world.user(), Random(7)  # noqa: S311 - odd, not secret
     methods = ("PROPFIND", "MKCOL", "REPORT", "UNLOCK", "GET", "DELETE", "PUT", "OPTIONS")
 
@@ -291,7 +293,10 @@ async def test_thousands_of_odd_requests_find_no_label_of_their_own(running: Run
 
 
 def statement_names() -> set[str]:
-    """Of all statements in the repositories: constants, but for whether a grant is a user's or a group's."""
+    """Return the names of all statements in the repositories.
+
+    These are constants, but for the kind of a grant: a user's or a group's.
+    """
     found: set[str] = set()
     for path in (Path(service.__file__).parent / "repositories").glob("*.py"):
         for name in re.findall(r"connection\.(?:fetch|fetch_row|fetch_one|execute)\(\s*([^,]+),", path.read_text()):

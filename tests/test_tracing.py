@@ -1,4 +1,4 @@
-"""Spans: of what, in whose trace; and that there are none where nobody asked for them."""
+"""Spans: their names, parents and attributes; and that there are none unless tracing is configured."""
 
 import asyncio
 import subprocess
@@ -34,7 +34,7 @@ STATEMENT = "tokens.find_active"
 
 @dataclass
 class Traced:
-    """A service that is traced, and what it has noted."""
+    """A service that is traced, and the exporter of its spans."""
 
     client: Client
     provider: TracerProvider
@@ -43,11 +43,11 @@ class Traced:
 
     @property
     def spans(self) -> list[ReadableSpan]:
-        """In the order in which they began."""
+        """The finished spans, in the order in which they began."""
         return sorted(self.exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
     def tree(self) -> list[tuple[str, str | None]]:
-        """Each span's name, and that of the one it is in."""
+        """Return the name of each span, and that of its parent."""
         names = {span.context.span_id: span.name for span in self.spans if span.context}
         return [(span.name, names.get(span.parent.span_id) if span.parent else None) for span in self.spans]
 
@@ -67,7 +67,7 @@ async def traced(settings: Settings, service_dsn: str) -> AsyncIterator[Traced]:
             yield Traced(client, provider, exporter, database)
 
 
-async def test_a_request_its_shared_read_and_its_statements(traced: Traced, world: World) -> None:
+async def test_request_span_contains_its_batches_and_statements(traced: Traced, world: World) -> None:
     ada = await world.user()
 
     await traced.client.get(LIST, headers={**ada.headers, "X-Request-Id": "traced"})
@@ -96,7 +96,7 @@ async def test_a_request_its_shared_read_and_its_statements(traced: Traced, worl
     }
 
 
-async def test_an_answer_from_memory_takes_no_statement_of_its_own(traced: Traced, world: World) -> None:
+async def test_request_span_of_a_cache_hit_contains_only_authentication(traced: Traced, world: World) -> None:
     ada = await world.user()
     await traced.client.get(LIST, headers=ada.headers)
     traced.exporter.clear()
@@ -106,7 +106,7 @@ async def test_an_answer_from_memory_takes_no_statement_of_its_own(traced: Trace
     assert [name for name, _ in traced.tree()] == [f"GET {LIST}", "batch authentication", STATEMENT]
 
 
-async def test_the_shared_statement_is_in_the_first_trace_and_linked_to_the_others(
+async def test_batched_statement_span_is_in_the_first_trace_and_linked_to_the_others(
     traced: Traced, world: World
 ) -> None:
     assert traced.client.app is not None
@@ -121,7 +121,7 @@ async def test_the_shared_statement_is_in_the_first_trace_and_linked_to_the_othe
     assert [link.context for link in statement.links] == others
 
 
-async def test_an_update_waits_for_the_statement_that_it_shares(traced: Traced, world: World) -> None:
+async def test_update_span_contains_its_batched_statement(traced: Traced, world: World) -> None:
     ada, pipeline = await world.user(), await world.pipeline()
     await world.grant(pipeline, ada)
     job = await world.job(ada)
@@ -139,9 +139,7 @@ async def test_an_update_waits_for_the_statement_that_it_shares(traced: Traced, 
     ]
 
 
-async def test_a_statement_shared_with_one_that_is_not_kept_is_in_the_trace_of_the_other(
-    traced: Traced, world: World
-) -> None:
+async def test_batched_statement_span_is_in_the_trace_that_is_sampled(traced: Traced, world: World) -> None:
     ada, caller = await world.user(), f"00-{TRACE}-{CALLER}"
 
     await asyncio.gather(
@@ -153,7 +151,7 @@ async def test_a_statement_shared_with_one_that_is_not_kept_is_in_the_trace_of_t
     assert [name for name, _ in traced.tree()].count(STATEMENT) == 1
 
 
-async def test_the_callers_trace_goes_on_and_answer_and_log_line_name_the_span(
+async def test_traceparent_is_continued_and_the_span_named_in_answer_and_log_line(
     traced: Traced, world: World, records: list[RequestRecord]
 ) -> None:
     ada = await world.user()
@@ -169,7 +167,7 @@ async def test_the_callers_trace_goes_on_and_answer_and_log_line_name_the_span(
     assert (records[0].trace_id, records[0].span_id) == (TRACE, span_id)
 
 
-async def test_what_the_caller_does_not_keep_is_not_kept_here(traced: Traced, world: World) -> None:
+async def test_traceparent_that_is_not_sampled_makes_no_span(traced: Traced, world: World) -> None:
     ada = await world.user()
 
     answer = await traced.client.get(LIST, headers={**ada.headers, "traceparent": f"00-{TRACE}-{CALLER}-00"})
@@ -179,7 +177,7 @@ async def test_what_the_caller_does_not_keep_is_not_kept_here(traced: Traced, wo
     assert answer.headers["traceresponse"].endswith("-00")
 
 
-async def test_what_the_caller_did_wrong_is_no_error_of_the_services(traced: Traced) -> None:
+async def test_request_span_of_a_client_error_has_no_error_status(traced: Traced) -> None:
     answer = await traced.client.get(LIST)
 
     span = traced.one(f"GET {LIST}")
@@ -189,7 +187,9 @@ async def test_what_the_caller_did_wrong_is_no_error_of_the_services(traced: Tra
     assert "traceresponse" in answer.headers
 
 
-async def test_a_fault_is_an_error(traced: Traced, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_request_span_of_a_fault_has_an_error_status(
+    traced: Traced, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def fail(*_: object) -> None:
         raise RuntimeError("secret")
 
@@ -205,7 +205,7 @@ async def test_a_fault_is_an_error(traced: Traced, world: World, monkeypatch: py
     assert "secret" not in span.to_json()
 
 
-async def test_a_failed_statement_is_an_error_without_the_values_in_its_message(traced: Traced) -> None:
+async def test_statement_span_of_a_failure_has_its_error_without_values(traced: Traced) -> None:
     assert traced.client.app is not None
     request = traced.provider.get_tracer("test").start_span("test")
 
@@ -226,7 +226,7 @@ async def test_a_failed_statement_is_an_error_without_the_values_in_its_message(
     assert "secret" not in span.to_json()
 
 
-async def test_odd_requests_have_plain_names(traced: Traced) -> None:
+async def test_request_span_of_an_odd_request_has_a_plain_name(traced: Traced) -> None:
     await traced.client.request("PROPFIND", "/odd/one")
     await traced.client.get("/odd/two")
 
@@ -234,7 +234,7 @@ async def test_odd_requests_have_plain_names(traced: Traced) -> None:
     assert all("http.route" not in (span.attributes or {}) for span in traced.spans)
 
 
-async def test_what_works_for_no_request_makes_no_spans(traced: Traced, world: World) -> None:
+async def test_background_work_and_probes_make_no_spans(traced: Traced, world: World) -> None:
     assert traced.client.app is not None
     ada = await world.user()
     await traced.client.get(LIST, headers=ada.headers)
@@ -246,7 +246,7 @@ async def test_what_works_for_no_request_makes_no_spans(traced: Traced, world: W
     assert traced.spans == []
 
 
-def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exported_traces_without_the_extra_say_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "service.tracing")
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
 
@@ -256,7 +256,7 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyP
     assert "pip install 'flow-pipelines[tracing]'" in str(refused.value)
 
 
-def test_nothing_of_it_is_loaded_where_nobody_asks_for_it() -> None:
+def test_opentelemetry_is_not_imported_unless_configured() -> None:
     program = "import sys, service.__main__, service.process; print([n for n in sys.modules if 'opentelemetry' in n])"
 
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"

@@ -1,4 +1,4 @@
-"""Lines reach the log in their order, those of one turn of the event loop together, and nobody needs to read them."""
+"""Log lines: in their order, those of one turn of the event loop in one write, and without need of a reader."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ class Gone(io.BytesIO):
         raise BrokenPipeError
 
 
-async def test_nobody_has_to_read() -> None:
+async def test_lines_for_a_closed_pipe_are_dropped() -> None:
     lines = _Lines(Gone())
     for _ in range(3):
         lines.info(b"line")
