@@ -38,29 +38,29 @@ Client = TestClient[web.Request, web.Application]
 
 @pytest.fixture(scope="session")
 def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of this run's own, which loses its data in a crash and is the faster for it."""
+    """Start a PostgreSQL server for this run alone, which loses its data in a crash and is the faster for it."""
     with embedded_postgres(tmp_path_factory.mktemp("postgres"), options=FAST) as dsn:
         yield dsn
 
 
 @pytest.fixture(scope="session")
 async def dsn(server_dsn: str) -> str:
-    """The migrated database that most tests share."""
+    """Migrate the database that most tests share, and return its address."""
     await migrate(server_dsn)
     return server_dsn
 
 
 @pytest.fixture(scope="session")
 async def service_dsn(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The same database by the role that the service has, and its privileges: what the tests call is so restricted.
+    """Yield the address of the same database for the role of the service, so that the tests run with its privileges.
 
-    With PGBOUNCER=<version> in the environment, it leads through that one in transaction mode.
+    With PGBOUNCER=<version> in the environment, it leads through that PgBouncer in transaction mode.
     """
     if not THROUGH:
         yield dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
         return
     await pgbouncer.limit_role(dsn)
-    # Fewer sessions than the service has connections, so that these share them, and another one for each transaction.
+    # Fewer sessions than the service has connections, so that these share them, and each transaction gets another.
     options = [*THROUGH.transaction_mode(), "default_pool_size = 5", "server_round_robin = 1"]
     with pgbouncer.running(THROUGH, tmp_path_factory.mktemp("pgbouncer"), dsn, options) as pooled:
         await pgbouncer.open_sessions(pooled, 5)
@@ -69,7 +69,7 @@ async def service_dsn(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 @pytest.fixture
 async def empty_dsn(server_dsn: str) -> AsyncIterator[str]:
-    """A database without anything in it, for a test that needs one to itself."""
+    """Create an empty database for a test that needs its own, and drop it afterwards."""
     name = f"test_{uuid4().hex}"
     connection = await asyncpg.connect(server_dsn)
     await connection.execute(f"CREATE DATABASE {name}")
@@ -81,7 +81,7 @@ async def empty_dsn(server_dsn: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
-    """The defaults, whatever the environment of the run."""
+    """Return the default settings, whatever the environment of the run."""
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name in _SETTINGS}
     try:
         return replace(read_settings(), data_dir=Path("/nonexistent"))
@@ -106,7 +106,7 @@ _SETTINGS = (
 
 @pytest.fixture(scope="session")
 async def database(service_dsn: str, settings: Settings) -> AsyncIterator[Database]:
-    """The service's own way to the shared database."""
+    """Open the service's own pool on the shared database."""
     async with open_database(service_dsn, settings) as opened:
         yield opened
 
@@ -123,8 +123,8 @@ class RecordingLog(RequestLog):
 
 @pytest.fixture(scope="session")
 async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
-    """The service with its default settings, every answer held against its document, and a client that calls it."""
-    app = create_app(settings, database, Health(database, settings.ready_timeout), request_log=RecordingLog)
+    """Open a client of the service with its default settings, every answer checked against the document."""
+    app = create_app(settings, database, Health(database, settings.ready_timeout))
     app.middlewares.insert(0, contract.hold_answers)
     async with TestClient(TestServer(app)) as opened:
         yield opened
@@ -132,7 +132,7 @@ async def client(settings: Settings, database: Database) -> AsyncIterator[Client
 
 @pytest.fixture
 async def replica(service_dsn: str, settings: Settings) -> AsyncIterator[Client]:
-    """Another process's service on the same database, with a memory of its own."""
+    """Open a client of another replica on the same database, with caches of its own."""
     async with open_database(service_dsn, settings) as database:
         app = create_app(settings, database, Health(database, 1))
         async with TestClient[web.Request, web.Application](TestServer(app)) as opened:
@@ -141,7 +141,7 @@ async def replica(service_dsn: str, settings: Settings) -> AsyncIterator[Client]
 
 @pytest.fixture(scope="session")
 async def raw(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A plain connection to the shared database, beside the service."""
+    """Open a plain connection to the shared database, beside the service."""
     connection = await asyncpg.connect(dsn)
     yield connection
     await connection.close()
@@ -149,12 +149,19 @@ async def raw(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
 
 @pytest.fixture
 async def world(raw: "asyncpg.Connection[asyncpg.Record]") -> World:
-    """A new organization, to be filled by the test."""
+    """Create an organization, to be filled by the test."""
     return await World.create(raw)
 
 
 @pytest.fixture
-def records() -> list[RequestRecord]:
-    """The records of the test's requests, in the order in which they ended."""
-    RecordingLog.records.clear()
-    return RecordingLog.records
+def records(monkeypatch: pytest.MonkeyPatch) -> list[RequestRecord]:
+    """Collect the record of each request of the test, in their order."""
+    noted: list[RequestRecord] = []
+    end = middleware._end
+
+    def keep(request: web.Request, record: RequestRecord, *others: Any) -> None:
+        noted.append(record)
+        end(request, record, *others)
+
+    monkeypatch.setattr(middleware, "_end", keep)
+    return noted

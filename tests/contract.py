@@ -1,4 +1,4 @@
-"""Holds answers against the OpenAPI document: a status that it does not name, or another shape, fails the test."""
+"""Checks of answers against the OpenAPI document: a status that it does not name, or another shape, fails the test."""
 
 from collections.abc import Awaitable, Callable
 from functools import cache
@@ -23,7 +23,7 @@ def validator(path: str, method: str, status: str) -> Draft202012Validator:
 
 
 def check(path: str, method: str, status: int, body: Any) -> None:
-    """Whether the document allows this answer.
+    """Check that the document allows this answer.
 
     Raises:
         AssertionError: it does not.

@@ -1,4 +1,4 @@
-"""Makes the rows that a test is about, in an organization of its own, each in one short line."""
+"""Factories of the rows that a test is about, in an organization of its own, each in one short line."""
 
 import hashlib
 import secrets
@@ -17,7 +17,7 @@ SOON = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Member:
-    """A user of a test's organization, with a token that may all that they may."""
+    """A user of a test's organization, with a token that has all of their permissions."""
 
     id: UUID
     username: str
@@ -34,7 +34,7 @@ def bearer(token: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class World:
-    """One organization."""
+    """An organization, and the connection by which a test fills it."""
 
     raw: "asyncpg.Connection[asyncpg.Record]"
     id: UUID
@@ -118,7 +118,7 @@ class World:
         access: int = READ | EXECUTE,
         expires_at: datetime | None = None,
     ) -> None:
-        """To a user, or to the group of that id."""
+        """Grant access to a user, or to the group of that id."""
         table, column = ("user_grants", "user_id") if isinstance(to, Member) else ("group_grants", "group_id")
         await self.raw.execute(
             f"INSERT INTO {table} (organization_id, {column}, pipeline_id, access, expires_at)"
@@ -146,7 +146,7 @@ class World:
         return job_id
 
     async def pipelines_of(self, job_id: str) -> list[UUID]:
-        """Where a job is, in its own order, as the database has it."""
+        """Return the pipelines of a job in its own order, as the database has them."""
         rows = await self.raw.fetch(
             "SELECT pipeline_id FROM assignments WHERE organization_id = $1 AND job_id = $2 ORDER BY position",
             self.id,

@@ -1,4 +1,4 @@
-"""Prints what the migrations make of an empty database, for reading: `make schema` keeps it in sql/schema.sql."""
+"""Print the schema that the migrations make, for reading: `make schema` keeps it in sql/schema.sql."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ HEADER = "-- What sql/migrations make of an empty database: written by `make sch
 
 
 def dump(dsn: str) -> str:
-    """The schema as pg_dump says it, without what differs from version to version."""
+    """Return the schema as pg_dump writes it, without what differs from version to version."""
     arguments = ("--schema-only", "--no-owner", "--no-privileges", "--schema=public", "--restrict-key=none", dsn)
     dumped = find_programs().run("pg_dump", *arguments)
     if dumped.returncode:

@@ -1,6 +1,6 @@
-"""Runs the API tests of an earlier version, with its own code, on this version's schema and privileges.
+"""Run the API tests of an earlier version, with its own code, on this version's schema and privileges.
 
-That is what happens in the middle of an upgrade: the database is migrated, the version before still serves. `make
+That is the state in the middle of an upgrade: the database is migrated, the version before still serves. `make
 upgrade-check FROM=<tag or commit>` calls this before a release, with the packages that this version is locked to.
 """
 
