@@ -124,7 +124,7 @@ class RecordingLog(RequestLog):
 @pytest.fixture(scope="session")
 async def client(settings: Settings, database: Database) -> AsyncIterator[Client]:
     """Open a client of the service with its default settings, every answer checked against the document."""
-    app = create_app(settings, database, Health(database, settings.ready_timeout))
+    app = create_app(settings, database, Health(database, settings.ready_timeout), request_log=RecordingLog)
     app.middlewares.insert(0, contract.hold_answers)
     async with TestClient(TestServer(app)) as opened:
         yield opened
@@ -154,14 +154,7 @@ async def world(raw: "asyncpg.Connection[asyncpg.Record]") -> World:
 
 
 @pytest.fixture
-def records(monkeypatch: pytest.MonkeyPatch) -> list[RequestRecord]:
-    """Collect the record of each request of the test, in their order."""
-    noted: list[RequestRecord] = []
-    end = middleware._end
-
-    def keep(request: web.Request, record: RequestRecord, *others: Any) -> None:
-        noted.append(record)
-        end(request, record, *others)
-
-    monkeypatch.setattr(middleware, "_end", keep)
-    return noted
+def records() -> list[RequestRecord]:
+    """Collect the records of the test's requests, in the order in which they end."""
+    RecordingLog.records.clear()
+    return RecordingLog.records

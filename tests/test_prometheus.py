@@ -214,7 +214,7 @@ async def test_batch_metrics_count_requests_that_share_a_statement(running: Runn
 
 
 async def test_pool_metrics_count_connections_and_pending_requests(running: Running) -> None:
-    database = running.app[DATABASE]
+    database = running.database
 
     async def take_one() -> None:
         async with database.connection() as connection:
@@ -239,7 +239,7 @@ async def test_pool_metrics_count_connections_and_pending_requests(running: Runn
 
 
 async def test_retries_are_counted_by_reason(running: Running) -> None:
-    database = running.app[DATABASE]
+    database = running.database
     await database.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False)
     await database.run(Flaky(CONNECTION_ERRORS), only_reads=True)
     with pytest.raises(Unavailable):

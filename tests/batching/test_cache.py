@@ -28,7 +28,7 @@ def find(kept: "RevisionCache[str]", name: str, revisions: tuple[int, ...], now:
 
 
 def test_revision_cache_find_hits_at_the_same_revisions() -> None:
-    kept = RevisionCache[str](10_000)
+    kept = RevisionCache[str]("test", 10_000)
     keep(kept, "a", 1, 5)
 
     assert find(kept, "a", (1, 5), NOW) == "made at (1, 5)"
@@ -45,7 +45,7 @@ def test_revision_cache_find_drops_a_value_of_other_revisions() -> None:
 
 
 def test_revision_cache_find_misses_once_a_grant_has_expired() -> None:
-    kept = RevisionCache[str](10_000)
+    kept = RevisionCache[str]("test", 10_000)
     keep(kept, "a", 1, until=NOW)
 
     assert find(kept, "a", (1,), NOW - timedelta(microseconds=1)) is not None
@@ -53,7 +53,7 @@ def test_revision_cache_find_misses_once_a_grant_has_expired() -> None:
 
 
 def test_revision_cache_evicts_the_least_recently_used() -> None:
-    kept = RevisionCache[str](3 * (100 + OVERHEAD))
+    kept = RevisionCache[str]("test", 3 * (100 + OVERHEAD))
     for key in "abc":
         keep(kept, key, 1)
     find(kept, "a", (1,), NOW)
@@ -63,7 +63,7 @@ def test_revision_cache_evicts_the_least_recently_used() -> None:
 
 
 def test_revision_cache_put_counts_a_replaced_value_once() -> None:
-    kept = RevisionCache[str](2 * (100 + OVERHEAD))
+    kept = RevisionCache[str]("test", 2 * (100 + OVERHEAD))
     keep(kept, "a", 1)
     for revision in range(10):
         keep(kept, "b", revision)
@@ -72,7 +72,7 @@ def test_revision_cache_put_counts_a_replaced_value_once() -> None:
 
 
 def test_revision_cache_put_ignores_a_value_larger_than_the_bound() -> None:
-    kept = RevisionCache[str](1000)
+    kept = RevisionCache[str]("test", 1000)
     keep(kept, "a", 1, size=2000)
     keep(kept, "b", 1)
 
@@ -81,7 +81,7 @@ def test_revision_cache_put_ignores_a_value_larger_than_the_bound() -> None:
 
 
 def test_revision_cache_find_shares_a_value_among_tokens_with_equal_scopes() -> None:
-    kept = RevisionCache[str](10_000)
+    kept = RevisionCache[str]("test", 10_000)
     keep(kept, "a", 1)
 
     assert kept.find(caller("a", (1,))) is not None
@@ -89,7 +89,7 @@ def test_revision_cache_find_shares_a_value_among_tokens_with_equal_scopes() -> 
 
 
 def test_revision_cache_put_ignores_a_value_of_other_revisions() -> None:
-    kept = RevisionCache[str](10_000)
-    kept.put(known("a", (1,)), "newer", ReadVersion((2,), None), 100)
+    kept = RevisionCache[str]("test", 10_000)
+    kept.put(caller("a", (1,)), "newer", ReadVersion((2,), None), 100)
 
     assert kept.find(caller("a", (2,))) is None

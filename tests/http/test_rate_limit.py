@@ -32,7 +32,7 @@ class Bucket:
 
 @given(rates, bursts, pauses)
 def test_rate_limit_equals_a_token_bucket(rate: float, burst: int, pauses: list[int]) -> None:
-    limit, bucket, now = RateLimit(rate, burst), Bucket(rate, burst), 0
+    limit, bucket, now = RateLimiter(rate, burst), Bucket(rate, burst), 0
 
     for pause in pauses:
         now += pause
@@ -41,7 +41,7 @@ def test_rate_limit_equals_a_token_bucket(rate: float, burst: int, pauses: list[
 
 @given(rates, bursts, pauses)
 def test_rate_limit_holds_in_every_span_of_time(rate: float, burst: int, pauses: list[int]) -> None:
-    limit, now, allowed = RateLimit(rate, burst), 0, []
+    limit, now, allowed = RateLimiter(rate, burst), 0, []
     for pause in pauses:
         now += pause
         if limit.take("ada", now).allowed:
@@ -55,7 +55,7 @@ def test_rate_limit_holds_in_every_span_of_time(rate: float, burst: int, pauses:
 
 @given(rates, bursts)
 def test_rate_limit_allows_a_caller_after_the_stated_wait_and_no_sooner(rate: float, burst: int) -> None:
-    limit = RateLimit(rate, burst)
+    limit = RateLimiter(rate, burst)
     for _ in range(burst):
         assert limit.take("ada", 0).allowed
 
@@ -68,7 +68,7 @@ def test_rate_limit_allows_a_caller_after_the_stated_wait_and_no_sooner(rate: fl
 
 @given(rates, bursts, st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, SECOND)), max_size=100))
 def test_rate_limit_counts_callers_separately(rate: float, burst: int, calls: list[tuple[str, int]]) -> None:
-    together, apart, now = RateLimit(rate, burst), {name: RateLimit(rate, burst) for name in "abc"}, 0
+    together, apart, now = RateLimiter(rate, burst), {name: RateLimiter(rate, burst) for name in "abc"}, 0
 
     for name, pause in calls:
         now += pause
@@ -88,7 +88,7 @@ def test_rate_limit_remembers_a_bounded_number_of_the_most_recent_callers(monkey
 
 
 def test_rate_limit_forgets_callers_with_a_whole_burst() -> None:
-    limit = RateLimit(10, burst=5)
+    limit = RateLimiter(10, burst=5)
     for number in range(1000):
         limit.take(number, 0)
     assert len(limit) == 1000
@@ -99,7 +99,7 @@ def test_rate_limit_forgets_callers_with_a_whole_burst() -> None:
 
 
 def test_limit_headers_are_those_of_the_draft() -> None:
-    limit = RateLimit(0.5, burst=2)
+    limit = RateLimiter(0.5, burst=2)
 
     headers = [limit_headers(limit, limit.take("ada", now)) for now in (0, 0, SECOND, 2 * SECOND)]
 

@@ -77,6 +77,7 @@ async def test_docs_page_is_served_and_needs_nothing_from_elsewhere(client: Clie
 
 
 def test_errors_have_the_statuses_that_the_contract_names() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.ServiceError)]
+    values = (*vars(errors).values(), *vars(responses).values())
+    kinds = [kind for kind in values if isinstance(kind, type) and issubclass(kind, errors.ServiceError)]
 
     assert {status_of(kind) for kind in kinds} == {400, 401, 403, 404, 405, 408, 409, 412, 413, 429, 500, 503, 504}
