@@ -54,6 +54,10 @@ class ConnectionLost(Unavailable):
     reason = "connection_lost"
 
 
+class NoRow(Exception):
+    """A statement that always returns a row returned none: a fault of the service's own, which no retry mends."""
+
+
 def is_lost(error: BaseException) -> bool:
     """Whether the connection is gone. A bad argument and a deadline are kinds of InterfaceError and OSError too."""
     return isinstance(error, CONNECTION_ERRORS) and not isinstance(

@@ -20,6 +20,7 @@ from service.database.errors import (
     NOT_READY_ERRORS,
     RETRYABLE_ERRORS,
     ConnectionLost,
+    NoRow,
     is_lost,
     leaves_unusable,
     to_service_error,
@@ -79,6 +80,17 @@ class Connection:
         """The first row of a statement, None if it has none."""
         with timed(self._durations[name]):
             return await self._raw.fetchrow(statement, *arguments)
+
+    async def fetch_one(self, name: str, statement: str, *arguments: object) -> asyncpg.Record:
+        """Return the row of a statement that always has one, such as an INSERT ... RETURNING or an aggregate.
+
+        Raises:
+            NoRow: it has none, which is a fault of the service's own.
+        """
+        row = await self.fetch_row(name, statement, *arguments)
+        if row is None:
+            raise NoRow(f"The statement {name} always returns a row, but returned none.")
+        return row
 
     async def execute(self, name: str, statement: str, *arguments: object) -> None:
         """Run a statement that returns nothing."""

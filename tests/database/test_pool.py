@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 import service
-from service.database.errors import ConnectionLost
+from service.database.errors import ConnectionLost, NoRow
 from service.database.pool import PEER_TIMEOUT, Database, ReusedConnection, open_database
 from service.deadlines import Deadlines
 from service.embedded.cluster import DATABASE, SERVICE_ROLE
@@ -35,6 +35,19 @@ async def value(database: Database, statement: str) -> object:
     async with database.connection() as connection:
         row = await connection.fetch_row("test", statement)
         return row[0] if row else None
+
+
+async def test_fetch_one_returns_the_row_of_a_statement_that_has_one(single: Database) -> None:
+    async with single.connection() as connection:
+        row = await connection.fetch_one("test.one", "SELECT $1::integer AS number", 7)
+
+    assert row["number"] == 7
+
+
+async def test_fetch_one_raises_where_there_is_no_row(single: Database) -> None:
+    with pytest.raises(NoRow, match=r"The statement test\.none always returns a row, but returned none"):
+        async with single.connection() as connection:
+            await connection.fetch_one("test.none", "SELECT 1 WHERE false")
 
 
 async def test_a_failed_transaction_leaves_no_trace(single: Database) -> None:
