@@ -6,10 +6,9 @@ from collections.abc import Iterator
 import structlog
 from prometheus_client.metrics_core import Metric
 
-from service.database.migrations import compare, load_migrations
+from service.database.migrations import compare, list_applied, load_migrations
 from service.database.pool import Database
 from service.errors import ServiceError, StartupError
-from service.repositories import migrations
 from service.telemetry.metrics import gauge
 
 log = structlog.get_logger()
@@ -75,7 +74,7 @@ class Health:
     async def _find_reasons(self) -> list[str]:
         try:
             async with asyncio.timeout(self._timeout), self._database.connection() as connection:
-                applied = await migrations.list_applied(connection)
+                applied = await list_applied(connection)
             self.database_up, self.migrations_pending = True, max(0, len(self._migrations) - len(applied))
             missing = compare(applied, self._migrations)
         except TimeoutError:

@@ -8,8 +8,9 @@ import click
 import uvloop
 
 from service.commands.work import fetch_all_pages, operator_call, resolve_organization
-from service.database.migrations import migrate, sql_directory
+from service.database.migrations import migrate
 from service.database.pool import open_database
+from service.database.sql_files import sql_directory
 from service.embedded.cluster import as_service, database_url
 from service.operations.tokens import create_token, list_tokens, revoke_token
 from service.process import Addresses, serve

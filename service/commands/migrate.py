@@ -5,10 +5,10 @@ import asyncio
 import click
 import orjson
 
-from service.database.migrations import Migration, compare, connect, load_migrations, migrate
+from service.database.connector import connect
+from service.database.migrations import Migration, compare, list_applied, load_migrations, migrate
 from service.database.pool import Connection
 from service.embedded.cluster import database_url
-from service.repositories.migrations import list_applied
 from service.settings import read_settings
 
 

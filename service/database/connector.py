@@ -1,4 +1,4 @@
-"""How a connection to PostgreSQL is made: which of several servers takes writes, and how often an attempt is made."""
+"""Connections to PostgreSQL: find the server of several that takes writes, and back off while none can be reached."""
 
 import asyncio
 import random
@@ -12,9 +12,14 @@ import asyncpg
 import structlog
 from asyncpg.connect_utils import SessionAttribute
 
+from service.errors import StartupError
+
 log = structlog.get_logger()
 
 Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+OLDEST_SUPPORTED: Final = 15
+"""The oldest major version of PostgreSQL that this service is written for and tested with."""
 
 INVALID_ADDRESS: Final = (
     "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name,"
@@ -23,13 +28,19 @@ INVALID_ADDRESS: Final = (
 
 HOST_TIMEOUT: Final = 1.0
 """Seconds for each of several hosts: one that hangs must not hide those after it."""
-SHORTEST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 0.5
-"""Seconds from a failed attempt to the next: at first, and when many have failed."""
+MIN_BACKOFF: Final = 0.05
+MAX_BACKOFF: Final = 0.5
+"""Seconds from a failed attempt to the next: after the first failure, and after many."""
+
+_CONNECT_TIMEOUT: Final = 10.0
+"""Seconds for the one connection of a command, which has more time than a request."""
+
+_CONNECT_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Errors by which asyncpg.connect() says that a server can't be reached or used."""
 
 
 class NoServer(ConnectionError):
-    """None of several servers can be used; the message says of each why."""
+    """A failure to connect to any of several hosts; the message gives the reason for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +55,35 @@ class Host:
 
 
 class Connector:
-    """Makes one process's connections to one database.
+    """A factory of one process's connections to one database.
 
     If its address names several hosts, one of which is the primary, each is tried alone, the one that worked last
     first, and only a server that takes writes will do.
 
-    While connecting works, any number of attempts run at once. After one has failed there is one at a time, none
-    before a pause that grows; who asks in between fails at once, as the last attempt did.
+    While connecting works, any number of attempts run at once. After a failure there is one attempt at a time, none
+    before a backoff that grows; a caller in between fails at once, with the error of the last attempt.
     """
 
     def __init__(self, dsn: str) -> None:
-        """Nothing is connected yet.
+        """Read the address, without connecting yet.
 
         Raises:
             ValueError: the address can't be understood.
         """
         self.on_primary_change: list[Callable[[], Awaitable[None]]] = []
-        """Called when another host than before takes writes: connections made earlier lead to a former primary."""
+        """Callbacks for when another host than before takes writes: earlier connections lead to a former primary."""
         self._dsn = dsn
         self._hosts = list_hosts(dsn)
         self._last_good: Host | None = None
         self._turn = asyncio.Lock()
         self._failure: Exception | None = None
-        """Why the last attempt failed; None if it did not."""
+        """The error of the last attempt; None if it succeeded."""
         self._failed_at = 0.0
-        self._pause = 0.0
+        self._backoff = 0.0
         self._next_at = 0.0
 
     async def connect(self, _: str | None = None, **options: Any) -> Raw:
-        """A new connection.
+        """Make a new connection.
 
         Args:
             _: the address once more, as a pool gives it.
@@ -95,13 +106,13 @@ class Connector:
         try:
             made: Raw = await (self._connect_to_any(options) if self._hosts else asyncpg.connect(self._dsn, **options))
         except Exception as error:
-            if begun >= self._failed_at:  # of those that ran at once, the first one counts
-                self._pause = min(LONGEST_PAUSE, max(SHORTEST_PAUSE, 2 * self._pause))
+            if begun >= self._failed_at:  # of attempts that ran at once, only the first to fail lengthens the backoff
+                self._backoff = min(MAX_BACKOFF, max(MIN_BACKOFF, 2 * self._backoff))
                 self._failed_at = monotonic()
-                self._next_at = self._failed_at + self._pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
+                self._next_at = self._failed_at + self._backoff * random.uniform(0.5, 1)  # noqa: S311 - no secret
             self._failure = error
             raise
-        self._failure, self._pause = None, 0.0
+        self._failure, self._backoff = None, 0.0
         return made
 
     async def _connect_to_any(self, options: dict[str, Any]) -> Raw:
@@ -118,10 +129,10 @@ class Connector:
                         "target_session_attrs": SessionAttribute.read_write,
                     },
                 )
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except _CONNECT_ERRORS as error:
                 self._put(host, len(self._hosts))
                 reasons.append(f"{host}: {_reason(error)}")
-            except asyncio.CancelledError:  # by somebody with less time than a host that hangs takes
+            except asyncio.CancelledError:  # by a caller with less time than a host that hangs takes
                 self._put(host, len(self._hosts))
                 raise
             else:
@@ -138,16 +149,51 @@ class Connector:
         former, self._last_good = self._last_good, host
         if former not in {None, host}:
             log.warning("primary_changed", former=str(former), primary=str(host))
-            for told in self.on_primary_change:
-                await told()
+            for callback in self.on_primary_change:
+                await callback()
 
     def _put(self, host: Host, place: int) -> None:
         self._hosts.remove(host)
         self._hosts.insert(place, host)
 
 
+async def connect(dsn: str, **options: Any) -> Raw:
+    """Make one connection outside of any pool, for a command's work.
+
+    Args:
+        dsn: where to.
+        options: more of what asyncpg.connect() takes.
+
+    Raises:
+        StartupError: the database can't be reached, or its address can't be understood.
+    """
+    try:
+        return await Connector(dsn).connect(timeout=_CONNECT_TIMEOUT, **options)
+    except ValueError as error:
+        raise StartupError(INVALID_ADDRESS) from error
+    except TimeoutError as error:
+        raise StartupError(
+            f"The database{_place(dsn)} can't be reached: it did not answer within {_CONNECT_TIMEOUT:g} s."
+        ) from error
+    except _CONNECT_ERRORS as error:
+        raise StartupError(f"The database{_place(dsn)} can't be reached: {type(error).__name__}: {error}") from error
+
+
+def _place(dsn: str) -> str:
+    """Return the host and database of an address, for a message.
+
+    Nothing is returned where a sign in a password may have moved where they begin: no part of a password is ever told.
+    """
+    parts = urlsplit(dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return f" {host}{parts.path}" if host and "@" not in parts.path + parts.query + parts.fragment else ""
+
+
 def list_hosts(dsn: str) -> list[Host]:
-    """The hosts of an address that names more than one, as asyncpg reads it; none if it names one, or leaves that open.
+    """List the hosts of an address that names more than one, read as asyncpg reads it.
+
+    Returns:
+        none for an address that names one host, or leaves that open: asyncpg alone deals with it.
 
     Raises:
         ValueError: it can't be understood.
@@ -170,7 +216,7 @@ def list_hosts(dsn: str) -> list[Host]:
 
 
 def _host(text: str) -> Host:
-    """A host as it stands in a list: name, address or directory of a socket, with or without a port."""
+    """Parse one host of a list: a name, an address or the directory of a socket, with or without a port."""
     if not text:
         raise ValueError("A host is missing in the list of hosts.")
     if text.startswith("/"):
@@ -186,7 +232,7 @@ def _host(text: str) -> Host:
 
 
 def _reason(error: Exception) -> str:
-    """Why a host can't be used, in words for an operator."""
+    """Say in an operator's words why a host can't be used."""
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return "it takes no writes"
     if isinstance(error, TimeoutError):

@@ -1,4 +1,4 @@
-"""Forward-only migrations: sql/migrations/NNNN_verb_thing.sql, each applied once, by whoever comes first."""
+"""Forward-only migrations: the files sql/migrations/NNNN_verb_thing.sql, and the database's record of those applied."""
 
 import asyncio
 import hashlib
@@ -8,37 +8,42 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 import asyncpg
 
-from service.database.connector import INVALID_ADDRESS, Connector
+from service.database.connector import Raw, connect
 from service.database.pool import Connection
+from service.database.sql_files import sql_directory
 from service.errors import StartupError
-from service.repositories.migrations import Applied, list_applied
 
 NO_TRANSACTION: Final = "-- no transaction"
-"""The first line of a file whose one statement can't run in a transaction, such as CREATE INDEX CONCURRENTLY.
+"""First line of a file whose one statement can't run in a transaction, such as CREATE INDEX CONCURRENTLY.
 
 It is written so that it may run twice (IF NOT EXISTS): it can be killed after its work and before that is noted."""
 
-NEEDS: Final = re.compile(r"^-- needs: ([0-9]{4})$", re.MULTILINE)
-"""A line of a file that takes away what earlier versions use: which migration before it a version must know to go on.
+COMPATIBLE_FROM: Final = re.compile(r"^-- (?:compatible-from|needs): ([0-9]{4})$", re.MULTILINE)
+"""A line of a file that takes away what earlier versions use, with the migration from which on versions do without it.
 
-A version that knows less refuses the database; where no file has such a line, all versions may go on."""
+A version of the service that does not know that migration refuses the database. Without any such line, every version
+goes on. (`needs` is the line's former word, and the name of the column in which the database has it.)"""
 
 _FILE_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
 _CONCURRENT_INDEX: Final = re.compile(r"\bINDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z0-9_.]+)", re.IGNORECASE)
 _LOCK: Final = 0x666C6F77  # "flow": any number that nothing else in this database locks
 _POLL: Final = 0.1
-_CONNECT_TIMEOUT: Final = 10.0
-_LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Seconds between attempts to get the lock."""
+_CONNECTION_LOST: Final = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file."""
+    """One migration file."""
 
     version: int
     name: str
@@ -46,24 +51,29 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """SHA-256, in hex: an applied file is never edited."""
+        """The file's SHA-256, in hex, by which an edit of an applied file is noticed."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     @property
-    def needs(self) -> int:
-        """The last migration that a version of the service must know to work with a database that has this one."""
-        match = NEEDS.search(self.sql)
+    def compatible_from(self) -> int:
+        """The migration that a version must know to work with a database that has this one; 0 if any version does."""
+        match = COMPATIBLE_FROM.search(self.sql)
         return int(match[1]) if match else 0
 
 
-def sql_directory() -> Path:
-    """Where the SQL is: inside of the installed package, or beside it in a checkout."""
-    installed = Path(__file__).parents[1] / "sql"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "sql"
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A migration that the database has."""
+
+    version: int
+    name: str
+    checksum: str
+    compatible_from: int
+    """The migration that a version must know to work with this database; 0 if any version does."""
 
 
 def load_migrations(directory: Path | None = None) -> tuple[Migration, ...]:
-    """The migrations of this version of the service, in order.
+    """Load the migrations of this version of the service, in order.
 
     Raises:
         StartupError: a file's name is not of the pattern, or a number is missing or used twice.
@@ -80,7 +90,10 @@ def load_migrations(directory: Path | None = None) -> tuple[Migration, ...]:
 
 
 def compare(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list[Migration]:
-    """What is still to be applied; nothing if the database is newer, but this version can work with it.
+    """Find the migrations that are still to be applied.
+
+    Returns:
+        none for a database that is up to date, or newer, but compatible with this version.
 
     Raises:
         StartupError: the database is too new for this version, or not one that these migrations lead on from.
@@ -97,13 +110,29 @@ def compare(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list
                 " an applied file must never be edited; restore it, and put the change into a new one."
             )
     for newer in applied[len(migrations) :]:
-        if newer.needs > len(migrations):
+        if newer.compatible_from > len(migrations):
             raise StartupError(
                 f"The database is too new for this version of the service: its migration {newer.name} needs one that"
-                f" knows migration {newer.needs:04}. Run a newer version, whose `migrate --check` says that it fits,"
-                " or restore a backup from before that migration."
+                f" knows migration {newer.compatible_from:04}. Run a newer version, whose `migrate --check` says that"
+                " it fits, or restore a backup from before that migration."
             )
     return list(migrations[len(applied) :])
+
+
+async def list_applied(connection: Connection) -> list[Applied]:
+    """List the migrations that a database has, in order; none if it has never been migrated."""
+    table = await connection.fetch_one("migrations.table", "SELECT to_regclass('schema_migrations') AS name")
+    if table["name"] is None:
+        return []
+    # By way of JSON, as a database that was last migrated before there was this column has no needs.
+    rows = await connection.fetch(
+        "migrations.list",
+        """
+        SELECT version, name, checksum, COALESCE((to_jsonb(m) ->> 'needs')::integer, 0) AS compatible_from
+        FROM schema_migrations m ORDER BY version
+        """,
+    )
+    return [Applied(*row) for row in rows]
 
 
 async def migrate(
@@ -113,15 +142,15 @@ async def migrate(
 ) -> list[Migration]:
     """Bring a database up to date, and the service's privileges in it.
 
-    Several at once are safe: one works, the others wait and find nothing left to do.
+    Several processes may do so at once: one works, the others wait and find nothing left to do.
 
     Args:
         dsn: of a role that owns the tables, straight to PostgreSQL: a pooler would share the lock.
-        report: told each migration applied and the seconds it took.
+        report: called with each migration applied and the seconds it took.
         migrations: others than this version's own, without its privileges.
 
     Returns:
-        what was applied.
+        the migrations applied.
 
     Raises:
         StartupError: the database can't be reached or changed, or is not one that these migrations lead on from.
@@ -130,7 +159,7 @@ async def migrate(
     connection = await connect(dsn)
     try:
         # Locks are waited for briefly, so that a migration never queues the service's statements up behind itself; and
-        # a client that was killed is noticed, so that its lock does not outlive it.
+        # the server notices that this process was killed, so that its lock does not outlive it.
         await connection.execute("SET lock_timeout = '5s'; SET client_connection_check_interval = '2s'")
         # Polled: a session waiting in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - another process's
@@ -141,7 +170,7 @@ async def migrate(
             started = perf_counter()
             await _apply(connection, migration)
             report(migration, perf_counter() - started)
-        if migrations is None and len(applied) <= len(known):  # those of a newer version are not this one's to narrow
+        if migrations is None and len(applied) <= len(known):  # a newer version's are not for this one to narrow
             with _explained("privileges.sql"):
                 await connection.execute((sql_directory() / "privileges.sql").read_text(encoding="utf-8"))
         return missing
@@ -149,45 +178,16 @@ async def migrate(
         await connection.close(timeout=5)
 
 
-async def connect(dsn: str, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
-    """One connection of its own, for work that is not a request.
-
-    Args:
-        dsn: where to.
-        options: more of what asyncpg.connect() takes.
-
-    Raises:
-        StartupError: the database can't be reached, or its address can't be understood.
-    """
-    try:
-        return await Connector(dsn).connect(timeout=_CONNECT_TIMEOUT, **options)
-    except ValueError as error:
-        raise StartupError(INVALID_ADDRESS) from error
-    except TimeoutError as error:
-        raise StartupError(
-            f"The database{_place(dsn)} can't be reached: it did not answer within {_CONNECT_TIMEOUT:g} s."
-        ) from error
-    except (*_LOST, asyncpg.PostgresError) as error:
-        raise StartupError(f"The database{_place(dsn)} can't be reached: {type(error).__name__}: {error}") from error
-
-
-def _place(dsn: str) -> str:
-    """Host and database, unless a sign in a password may have moved where they begin: no part of one is ever told."""
-    parts = urlsplit(dsn)
-    host = parts.netloc.rpartition("@")[2]
-    return f" {host}{parts.path}" if host and "@" not in parts.path + parts.query + parts.fragment else ""
-
-
 @contextmanager
 def _explained(name: str, kept: str = "nothing of it was kept") -> Iterator[None]:
-    """Make a failure of the database a sentence about the file it came from."""
+    """Turn a failure of the database into a sentence about the file it came from."""
     try:
         yield
     except asyncpg.LockNotAvailableError as error:
         raise StartupError(
             f"{name} failed, and {kept}: others hold a lock on what it changes; run `migrate` again when they are done."
         ) from error
-    except _LOST as error:
+    except _CONNECTION_LOST as error:
         raise StartupError(
             f"The connection was lost in {name}: run `migrate` again, which finds out what was kept"
             f" ({type(error).__name__}: {error})."
@@ -196,7 +196,7 @@ def _explained(name: str, kept: str = "nothing of it was kept") -> Iterator[None
         raise StartupError(f"{name} failed, and {kept}: {type(error).__name__}: {error}") from error
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+async def _apply(connection: Raw, migration: Migration) -> None:
     if not migration.sql.startswith(NO_TRANSACTION):
         with _explained(f"Migration {migration.name}"):
             async with connection.transaction():
@@ -209,7 +209,7 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
         await _record(connection, migration)
 
 
-async def _record(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
+async def _record(connection: Raw, migration: Migration) -> None:
     await connection.execute(
         """
         CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -226,14 +226,14 @@ async def _record(connection: "asyncpg.Connection[asyncpg.Record]", migration: M
         migration.version,
         migration.name,
         migration.checksum,
-        migration.needs,
+        migration.compatible_from,
     )
 
 
-async def _drop_invalid_indexes(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
-    """An index whose concurrent creation failed stays behind, invalid, and in the way of the next try.
+async def _drop_invalid_indexes(connection: Raw, migration: Migration) -> None:
+    """Drop the invalid indexes that an earlier try of this file left behind, as they are in the way of the next.
 
-    Only one that the file makes: another may be somebody's who is still building it, and looks the same until then.
+    Only those that the file makes: an index that another session is still building looks the same until it is done.
     """
     for name in _CONCURRENT_INDEX.findall(migration.sql):
         statement = "SELECT indexrelid FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid"

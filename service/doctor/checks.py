@@ -15,15 +15,13 @@ from uuid import uuid4
 
 import asyncpg
 
-from service.database.migrations import compare, connect, load_migrations
+from service.database.connector import OLDEST_SUPPORTED, connect
+from service.database.migrations import Applied, compare, list_applied, load_migrations
 from service.database.pool import CONNECT_TIMEOUT, Connection, session_settings
 from service.doctor import facts as installation
 from service.doctor.facts import Server
 from service.doctor.privileges import intended_privileges
-from service.embedded.programs import OLDEST_SUPPORTED
 from service.errors import StartupError
-from service.repositories import migrations
-from service.repositories.migrations import Applied
 from service.settings import Settings
 
 Pooling = Literal["none", "session", "transaction", "unprepared"]
@@ -118,7 +116,7 @@ async def _examine_connection(
 
 async def _find_migrations(connection: Connection, server: Server) -> Finding:
     try:
-        return check_migrations(await migrations.list_applied(connection))
+        return check_migrations(await list_applied(connection))
     except asyncpg.InsufficientPrivilegeError:
         return Finding("migrations", "skipped", f"{server.role} may not read schema_migrations")
 

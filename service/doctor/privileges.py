@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from service.database.migrations import sql_directory
+from service.database.sql_files import sql_directory
 
 _GRANT: Final = re.compile(r"\bGRANT\s+(.+?)\s+ON\s+(?:SEQUENCE\s+)?(.+?)\s+TO\s+flow_service;", re.DOTALL)
 _PRIVILEGE: Final = re.compile(r"[A-Z]+(?: \([a-z_]+\))?")

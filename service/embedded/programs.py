@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from service.database.connector import OLDEST_SUPPORTED
 from service.errors import StartupError
-
-OLDEST_SUPPORTED: Final = 15
 
 _AS_SOMEBODY: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 """In a user namespace in which root is user 1000: the files stay root's, and no account is needed."""

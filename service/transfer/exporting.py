@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from service.database.migrations import connect
+from service.database.connector import connect
 from service.permissions import is_manager, permission_names, scope_names
 
 _OF: Final = "($1::uuid IS NULL OR t.organization_id = $1)"

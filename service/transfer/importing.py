@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from service.database.migrations import connect
+from service.database.connector import connect
 from service.database.pool import Connection
 from service.errors import StartupError
 from service.identity import operator

@@ -1,4 +1,4 @@
-"""How connections are made to one of several servers, on real ones, and on some that only pretend."""
+"""Connections to one of several servers: on real servers, and on some that only pretend."""
 
 import asyncio
 import socket
@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from service.database import connector as connecting
-from service.database.connector import LONGEST_PAUSE, Connector, Host, NoServer, list_hosts
+from service.database import connector as connector_module
+from service.database.connector import MAX_BACKOFF, Connector, Host, NoServer, connect, list_hosts
 from service.database.migrations import migrate
 from service.database.pool import Connection, Database, open_database
 from service.doctor.checks import Deployment, examine
@@ -50,7 +50,7 @@ def _pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node
         ("postgresql://", []),
     ],
 )
-def test_hosts_of_an_address(address: str, hosts: list[Host]) -> None:
+def test_list_hosts_of_an_address_that_names_several(address: str, hosts: list[Host]) -> None:
     assert list_hosts(address) == hosts
 
 
@@ -64,13 +64,13 @@ def test_hosts_of_an_address(address: str, hosts: list[Host]) -> None:
         "postgresql://u@/n?host=[::1,two",
     ],
 )
-async def test_an_address_that_is_none(address: str, settings: Settings) -> None:
+async def test_open_database_refuses_an_invalid_address(address: str, settings: Settings) -> None:
     with pytest.raises(StartupError, match="can't be understood"):
         async with open_database(address, settings):
             pass
 
 
-async def test_only_the_server_that_takes_writes_will_do(pair: tuple[Node, Node]) -> None:
+async def test_connector_takes_only_a_server_that_takes_writes(pair: tuple[Node, Node]) -> None:
     primary, standby = pair
 
     made = await Connector(dsn("postgres", standby, primary)).connect()
@@ -79,7 +79,7 @@ async def test_only_the_server_that_takes_writes_will_do(pair: tuple[Node, Node]
     await made.close()
 
 
-async def test_a_server_that_was_set_to_read_only(pair: tuple[Node, Node]) -> None:
+async def test_connector_refuses_servers_set_to_read_only(pair: tuple[Node, Node]) -> None:
     primary, _ = pair
     primary.run("ALTER ROLE flow_service SET default_transaction_read_only = on")
     try:
@@ -91,7 +91,7 @@ async def test_a_server_that_was_set_to_read_only(pair: tuple[Node, Node]) -> No
 
 @asynccontextmanager
 async def silent() -> AsyncIterator[tuple[str, list[object]]]:
-    """A server that never answers, and who has connected to it."""
+    """Serve nothing on a port, and collect the connections that come to it."""
     came: list[object] = []
 
     async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -108,19 +108,19 @@ async def silent() -> AsyncIterator[tuple[str, list[object]]]:
 
 
 def refusing() -> str:
-    """An address where nobody listens."""
+    """Return an address where nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def address(server_dsn: str, *hosts: str) -> str:
-    """The database of `server_dsn`, with other hosts before its own."""
+    """Return the address of the database of `server_dsn`, with other hosts before its own."""
     return server_dsn.replace("host=", f"host={','.join(hosts)},")
 
 
-async def test_a_host_that_hangs_hides_none_and_is_asked_last(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connecting, "HOST_TIMEOUT", 0.2)
+async def test_connector_tries_a_host_that_hangs_last(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connector_module, "HOST_TIMEOUT", 0.2)
     async with silent() as (hanging, came):
         connector = Connector(address(dsn, hanging, refusing()))
 
@@ -132,8 +132,8 @@ async def test_a_host_that_hangs_hides_none_and_is_asked_last(dsn: str, monkeypa
         assert len(came) == 1
 
 
-async def test_somebody_with_less_time_than_a_hanging_host_takes(dsn: str) -> None:
-    """Such as a readiness check: the next one must not begin with the same host again."""
+async def test_connector_cancelled_by_a_deadline_tries_the_hanging_host_last(dsn: str) -> None:
+    """A readiness check has less time than a host that hangs takes; the next must not begin with that host again."""
     async with silent() as (hanging, _):
         connector = Connector(address(dsn, hanging))
 
@@ -145,8 +145,10 @@ async def test_somebody_with_less_time_than_a_hanging_host_takes(dsn: str) -> No
         await made.close()
 
 
-async def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
-    monkeypatch.setattr(connecting, "HOST_TIMEOUT", 0.2)
+async def test_connector_without_any_usable_host_gives_the_reason_for_each(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(connector_module, "HOST_TIMEOUT", 0.2)
     async with silent() as (hanging, _):
         one, two = hanging, refusing()
 
@@ -162,11 +164,10 @@ async def test_no_server_at_all(monkeypatch: pytest.MonkeyPatch, settings: Setti
 
 async def _ask(database: Database, statement: str = "SELECT 1") -> object:
     async with database.connection() as connection:
-        row = await connection.fetch_row("test", statement)
-        return row and row[0]
+        return (await connection.fetch_one("test", statement))[0]
 
 
-async def test_commands_work_with_several_hosts(dsn: str, settings: Settings) -> None:
+async def test_connect_with_several_hosts_serves_migrate_and_doctor(dsn: str, settings: Settings) -> None:
     there = address(dsn, refusing())
 
     assert await migrate(there) == []
@@ -176,7 +177,7 @@ async def test_commands_work_with_several_hosts(dsn: str, settings: Settings) ->
 
 
 class Clock:
-    """The time as it is set."""
+    """A clock that stands where it is set."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -188,12 +189,12 @@ class Clock:
 @pytest.fixture(name="clock")
 def _clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(connecting, "monotonic", clock)
+    monkeypatch.setattr(connector_module, "monotonic", clock)
     return clock
 
 
 class Servers:
-    """Stands for asyncpg.connect: counts attempts, and refuses them while it is down."""
+    """A stand-in for asyncpg.connect(): counts attempts, and refuses them while it is down."""
 
     def __init__(self) -> None:
         self.attempts = 0
@@ -203,7 +204,7 @@ class Servers:
         self.attempts += 1
         await asyncio.sleep(0)
         if self.down:
-            raise ConnectionRefusedError("nobody there")
+            raise ConnectionRefusedError("nothing there")
         return object()
 
 
@@ -218,40 +219,40 @@ async def _at_once(connector: Connector, number: int = 10) -> list[object]:
     return await asyncio.gather(*(connector.connect() for _ in range(number)), return_exceptions=True)
 
 
-async def test_a_server_that_is_down_is_asked_by_one_at_a_time(clock: Clock, servers: Servers) -> None:
+async def test_connector_makes_one_attempt_at_a_time_while_the_server_is_down(clock: Clock, servers: Servers) -> None:
     connector = Connector("postgresql://one")
     await _at_once(connector)
-    assert servers.attempts == 10  # nobody knew yet
+    assert servers.attempts == 10  # none had failed yet
 
     assert {type(error) for error in await _at_once(connector)} == {ConnectionRefusedError}
     assert servers.attempts == 10  # too soon
 
-    clock.now += LONGEST_PAUSE
+    clock.now += MAX_BACKOFF
     assert {type(error) for error in await _at_once(connector)} == {ConnectionRefusedError}
     assert servers.attempts == 11
 
 
-async def test_attempts_become_fewer_but_never_too_few(clock: Clock, servers: Servers) -> None:
+async def test_connector_backs_off_up_to_a_limit(clock: Clock, servers: Servers) -> None:
     connector = Connector("postgresql://one")
     for _ in range(1000):
         await _at_once(connector, 3)
         clock.now += 0.01
 
-    assert 10 / LONGEST_PAUSE < servers.attempts < 10 / (LONGEST_PAUSE / 2) + 10
+    assert 10 / MAX_BACKOFF < servers.attempts < 10 / (MAX_BACKOFF / 2) + 10
 
 
-async def test_when_it_is_back_all_may_connect_at_once(clock: Clock, servers: Servers) -> None:
+async def test_connector_connects_all_at_once_when_the_server_is_back(clock: Clock, servers: Servers) -> None:
     connector = Connector("postgresql://one")
     await _at_once(connector)
     servers.down = False
-    clock.now += LONGEST_PAUSE
+    clock.now += MAX_BACKOFF
 
     assert {type(made) for made in await _at_once(connector)} == {object}
     assert {type(made) for made in await _at_once(connector)} == {object}
 
 
 class Thawing:
-    """asyncpg.connect() to two servers: the first one hangs, and takes connections again once it has thawed."""
+    """A stand-in for asyncpg.connect() to two servers: the first hangs, and takes connections again once thawed."""
 
     def __init__(self) -> None:
         self.thawed = asyncio.Event()
@@ -266,8 +267,8 @@ class Thawing:
         return SimpleNamespace(host=host, terminate=lambda: self.ended.append(host))
 
 
-async def test_a_server_that_thaws_is_not_taken_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An attempt at it may have begun before another server was found, and succeed after that."""
+async def test_connector_drops_a_connection_to_a_former_primary_that_thaws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt at it may have begun before another server was found, and may succeed after that."""
     servers, connector = Thawing(), Connector("postgresql://one,two/name")
     monkeypatch.setattr(asyncpg, "connect", servers)
 
@@ -284,19 +285,17 @@ THERE = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)"
 
 
 async def _pid(connection: Connection) -> int:
-    row = await connection.fetch_row("test", "SELECT pg_backend_pid()")
-    assert row
-    return int(row[0])
+    return int((await connection.fetch_one("test", "SELECT pg_backend_pid()"))[0])
 
 
 async def _ended(raw: Raw, pids: list[int]) -> None:
-    """Until the server has none of these connections any more."""
+    """Wait until the server has none of these connections any more."""
     async with asyncio.timeout(10):
         while await raw.fetchval(THERE, pids):  # noqa: ASYNC110 - another process's
             await asyncio.sleep(0.01)
 
 
-async def test_connections_to_a_former_primary_are_not_used_again(
+async def test_pool_expires_connections_to_a_former_primary(
     dsn: str, raw: Raw, settings: Settings, tmp_path: Path
 ) -> None:
     """Two names of one server: as the first one goes, it is as if another server had become the primary."""
@@ -313,7 +312,7 @@ async def test_connections_to_a_former_primary_are_not_used_again(
         await _ended(raw, pids)
 
 
-async def test_when_one_connection_is_lost_no_idle_one_is_kept(dsn: str, raw: Raw, settings: Settings) -> None:
+async def test_pool_ends_idle_connections_when_one_is_lost(dsn: str, raw: Raw, settings: Settings) -> None:
     async with open_database(dsn, settings) as database:
         async with database.connection() as one, database.connection() as two:
             pids = [await _pid(one), await _pid(two)]
@@ -324,3 +323,37 @@ async def test_when_one_connection_is_lost_no_idle_one_is_kept(dsn: str, raw: Ra
 
         assert database.pool_size().idle == 0
         await _ended(raw, pids)
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/db", " 127.0.0.1:1/db"),
+        ("postgresql://me:sec@ret@127.0.0.1:1/db?password=secret", " 127.0.0.1:1/db"),
+        ("postgresql://me@127.0.0.1:1/db?password=ret@secret", ""),
+    ],
+)
+async def test_connect_names_the_server_that_it_can_not_reach(address: str, place: str) -> None:
+    with pytest.raises(StartupError) as caught:
+        await connect(address)
+
+    said = str(caught.value)
+    assert said.startswith(f"The database{place} can't be reached: ")
+    assert "secret" not in said
+    assert "ret@" not in said
+
+
+async def test_connect_gives_up_on_a_server_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connector_module, "_CONNECT_TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+
+        with pytest.raises(
+            StartupError, match=rf"127\.0\.0\.1:{port}/db can't be reached: it did not answer within 0\.2 s"
+        ):
+            await connect(f"postgresql://me:secret@127.0.0.1:{port}/db")
+
+
+async def test_connect_refuses_an_invalid_address() -> None:
+    with pytest.raises(StartupError, match="DATABASE_URL can't be understood"):
+        await connect("mysql://x")

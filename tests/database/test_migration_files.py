@@ -1,7 +1,7 @@
 """Each migration leaves the version before at work: while it runs, and until the last of that version's processes ends.
 
 Two kinds of statements do not. What takes away or narrows something that the version before may use must wait until no
-such version is in service, and says so by `-- needs: NNNN`, the migration that a version must know to do without it.
+such version is in service, and says so by `-- compatible-from: NNNN`: versions that know that migration do without it.
 What locks a table for as long as reading all of it takes is never right.
 """
 
@@ -12,7 +12,7 @@ import pytest
 from service.database.migrations import Migration, load_migrations
 
 FIRST_RELEASE = 4
-"""The last migration of release 0.1.0: up to there nothing was in service. To be raised until that release is made."""
+"""The last migration of release 0.1.0; nothing was in service before. To be raised until that release is made."""
 
 BREAKS = {
     r"\bDROP\s+(TABLE|VIEW|COLUMN|FUNCTION|SEQUENCE|TRIGGER|TYPE|SCHEMA)\b": "what is dropped may be in use",
@@ -31,7 +31,7 @@ LOCKS = {
 
 
 def objections(migration: Migration) -> list[str]:
-    """Why a migration must not be released as it is. Tables that it makes itself may be treated as it likes."""
+    """List why a migration must not be released as it is. Tables that it makes itself may be treated as it likes."""
     statements = re.sub(r"\$\$.*?\$\$|--[^\n]*", "", migration.sql, flags=re.DOTALL)
     made = re.findall(r"\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", statements, re.IGNORECASE)
     found = []
@@ -39,14 +39,16 @@ def objections(migration: Migration) -> list[str]:
         on = re.search(r"\b(?:ON|ALTER\s+TABLE)\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(\w+)", statement, re.IGNORECASE)
         if on and on[1] in made:
             continue
-        rules = LOCKS if migration.needs else {**BREAKS, **LOCKS}
+        rules = LOCKS if migration.compatible_from else {**BREAKS, **LOCKS}
         found += [why for pattern, why in rules.items() if re.search(pattern, statement, re.IGNORECASE)]
-    if migration.needs >= migration.version:
-        found.append("it needs itself: the version before it would be refused while it is still in service")
+    if migration.compatible_from >= migration.version:
+        found.append(
+            "it is compatible from itself: the version before it would be refused while it is still in service"
+        )
     return found
 
 
-def test_every_migration_leaves_the_version_before_at_work() -> None:
+def test_migration_files_leave_the_version_before_at_work() -> None:
     found = {each.name: objections(each) for each in load_migrations() if each.version > FIRST_RELEASE}
 
     assert {name: why for name, why in found.items() if why} == {}
@@ -62,7 +64,7 @@ def test_every_migration_leaves_the_version_before_at_work() -> None:
         ("ALTER TABLE jobs ALTER name SET NOT NULL", "NULL may still be written"),
         ("ALTER TABLE jobs ADD COLUMN priority int NOT NULL", "it may be left out"),
         ("ALTER TABLE jobs ADD CONSTRAINT c CHECK (true) NOT VALID", "what it forbids may still be written"),
-        ("-- needs: 0008\nALTER TABLE jobs ADD CONSTRAINT c CHECK (true)", "NOT VALID, then VALIDATE"),
+        ("-- compatible-from: 0008\nALTER TABLE jobs ADD CONSTRAINT c CHECK (true)", "NOT VALID, then VALIDATE"),
         ("CREATE INDEX jobs_by_name ON jobs (name)", "CREATE INDEX CONCURRENTLY, in a file of its own"),
         (
             "-- no transaction\nCREATE UNIQUE INDEX CONCURRENTLY u ON jobs (name)",
@@ -70,12 +72,12 @@ def test_every_migration_leaves_the_version_before_at_work() -> None:
         ),
         ("REVOKE SELECT ON jobs FROM flow_service", "what is revoked may be in use"),
         (
-            "-- needs: 0009\nDROP TABLE jobs",
-            "it needs itself: the version before it would be refused while it is still in service",
+            "-- compatible-from: 0009\nDROP TABLE jobs",
+            "it is compatible from itself: the version before it would be refused while it is still in service",
         ),
     ],
 )
-def test_objections(sql: str, objection: str) -> None:
+def test_objections_name_what_breaks_or_locks(sql: str, objection: str) -> None:
     assert objections(Migration(9, "0009_x.sql", sql)) == [objection]
 
 
@@ -86,11 +88,11 @@ def test_objections(sql: str, objection: str) -> None:
         "ALTER TABLE jobs ADD COLUMN priority int",
         "ALTER TABLE jobs ADD COLUMN priority int NOT NULL DEFAULT 0",
         "-- no transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_by_name ON jobs (name)",
-        "-- No version since 0007 uses it.\n-- needs: 0007\nALTER TABLE jobs DROP COLUMN priority",
+        "-- No version since 0007 uses it.\n-- compatible-from: 0007\nALTER TABLE jobs DROP COLUMN priority",
         "-- It does not DROP TABLE anything.\nCREATE OR REPLACE FUNCTION f() RETURNS int AS $$ DROP TABLE x; $$",
         "DROP INDEX jobs_by_age",
         "ALTER TABLE jobs VALIDATE CONSTRAINT c",
     ],
 )
-def test_no_objections(sql: str) -> None:
+def test_objections_are_none_to_what_only_adds(sql: str) -> None:
     assert objections(Migration(9, "0009_x.sql", sql)) == []

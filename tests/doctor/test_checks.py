@@ -8,14 +8,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from service.database.migrations import load_migrations, migrate
+from service.database.migrations import Applied, load_migrations, migrate
 from service.doctor import checks as doctor
 from service.doctor.checks import Deployment, Finding, examine
 from service.doctor.facts import Server
 from service.doctor.privileges import intended_privileges
 from service.embedded.cluster import SERVICE_ROLE
 from service.errors import StartupError
-from service.repositories.migrations import Applied
 from service.settings import Settings
 from tests import pgbouncer
 
@@ -261,7 +260,7 @@ def test_shutdown(
 
 
 def test_migrations() -> None:
-    known = [Applied(each.version, each.name, each.checksum, each.needs) for each in load_migrations()]
+    known = [Applied(each.version, each.name, each.checksum, each.compatible_from) for each in load_migrations()]
     newer = Applied(len(known) + 1, "later.sql", "", 0)
 
     assert doctor.check_migrations(known).state == "ok"
@@ -269,7 +268,7 @@ def test_migrations() -> None:
     assert (
         doctor.check_migrations([*known, newer]).found == "newer than this version (later.sql), which can work with it"
     )
-    refused = doctor.check_migrations([*known, replace(newer, needs=newer.version)])
+    refused = doctor.check_migrations([*known, replace(newer, compatible_from=newer.version)])
     assert (refused.state, "The database is too new" in refused.found) == ("wrong", True)
 
 

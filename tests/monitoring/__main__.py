@@ -20,7 +20,8 @@ import orjson
 import requests
 import yaml
 
-from service.database.migrations import migrate, sql_directory
+from service.database.migrations import migrate
+from service.database.sql_files import sql_directory
 from service.embedded.cluster import embedded_postgres
 from service.transfer.importing import import_records
 from tests.conftest import FAST

@@ -12,7 +12,8 @@ import pytest
 import requests
 
 from service.commands.demo import JOB
-from service.database.migrations import migrate, sql_directory
+from service.database.migrations import migrate
+from service.database.sql_files import sql_directory
 from service.embedded.cluster import SERVICE_ROLE
 from service.embedded.programs import find_programs
 from tests.commands.test_commands import run

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.database.migrations import migrate, sql_directory
+from service.database.migrations import migrate
+from service.database.sql_files import sql_directory
 from service.errors import StartupError
 from service.transfer.importing import ImportRefused, import_records
 from service.transfer.records import BadRecord, parse_line
