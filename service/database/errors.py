@@ -1,4 +1,4 @@
-"""What PostgreSQL's and asyncpg's errors mean: for the connection, for the operation, and for the caller."""
+"""The meaning of PostgreSQL's and asyncpg's errors: for the connection, for the operation, and for the caller."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ CONNECTION_ERRORS: Final = (
     postgres.InterfaceError,
     OSError,
 )
-"""What asyncpg raises when a connection is gone or leads to the wrong place; all mean the same to a caller."""
+"""Errors of a connection that is gone or leads to the wrong server; all mean the same to a caller."""
 
 NOT_READY_ERRORS: Final = (
     postgres.InsufficientResourcesError,
@@ -30,12 +30,13 @@ NOT_READY_ERRORS: Final = (
     postgres.UndefinedTableError,
     postgres.UndefinedColumnError,
 )
-"""The database answers, but is full, has trouble with its disk, is not the right one, or not migrated: an operator must
-act, and the caller wait."""
+"""Errors of a database that answers, but is full, has trouble with its disk, is not the right one, or is not migrated.
+
+An operator must act; a caller can only try again later."""
 
 
 class ConcurrentDelete(Exception):
-    """What an operation has found is gone before it could be locked."""
+    """A deletion by another transaction of what an operation has found, before it could lock it."""
 
 
 RETRYABLE_ERRORS: Final = (
@@ -44,12 +45,14 @@ RETRYABLE_ERRORS: Final = (
     postgres.ForeignKeyViolationError,
     ConcurrentDelete,
 )
-"""Another change came between reading and writing: the whole operation is decided again. (What an operation writes
-refers only to rows it has just found, so a violated foreign key means that one of them has gone since.)"""
+"""Errors of a concurrent change between reading and writing, after which the whole operation is run again.
+
+An operation writes references only to rows that it has just found, so a violated foreign key means that one of them
+was deleted since."""
 
 
 class ConnectionLost(Unavailable):
-    """The connection went while it was in use: what only reads can be tried again at once on another."""
+    """A connection lost while in use: an operation that only reads can be run again at once on another."""
 
     reason = "connection_lost"
 
@@ -59,19 +62,26 @@ class NoRow(Exception):
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone. A bad argument and a deadline are kinds of InterfaceError and OSError too."""
+    """Return whether an error means that the connection is gone.
+
+    A bad argument and a passed deadline do not, although they are kinds of InterfaceError and OSError too.
+    """
     return isinstance(error, CONNECTION_ERRORS) and not isinstance(
         error, postgres.DataError | asyncpg.DataError | TimeoutError
     )
 
 
 def leaves_unusable(error: BaseException) -> bool:
-    """Whether the connection is in a state that nobody knows: it is gone, or a statement on it was abandoned."""
+    """Return whether an error leaves its connection in an unknown state: gone, or with an abandoned statement."""
     return is_lost(error) or isinstance(error, TimeoutError) or not isinstance(error, Exception)
 
 
 def to_service_error(error: BaseException) -> ServiceError | None:
-    """What an error of the database means to the caller; None if it is none, or is for others to judge."""
+    """Translate an error of the database for the caller.
+
+    Returns:
+        None for an error that is not one of the database, is the caller's already, or leads to a retry.
+    """
     if isinstance(error, (ServiceError, *RETRYABLE_ERRORS)):
         return None
     if is_lost(error):

@@ -1,20 +1,18 @@
-"""The way to PostgreSQL: the pool, deadlines, named statements."""
+"""The pool of connections to PostgreSQL: named statements, deadlines, retries, and what becomes of a failure."""
 
-import asyncio
-import socket
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg import exceptions as postgres
 from prometheus_client.metrics_core import Metric
 
-from service.database.connector import INVALID_ADDRESS, Connector
+from service.database.asyncpg_internals import end_idle_connections
+from service.database.connector import INVALID_ADDRESS, Connector, Raw
 from service.database.errors import (
     CONNECTION_ERRORS,
     NOT_READY_ERRORS,
@@ -25,27 +23,22 @@ from service.database.errors import (
     leaves_unusable,
     to_service_error,
 )
+from service.database.session import notice_dead_peer, reset_nothing, session_settings
 from service.deadlines import Deadlines
 from service.errors import Aborted, StartupError, Unavailable
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histogram, Histograms, counters, gauge, gauges, histogram, histograms
 from service.telemetry.request_record import current_record
 
+PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Result = TypeVar("Result")
 
 CONNECT_TIMEOUT: Final = 2.0
 """Seconds for one connection to be made."""
 ACQUIRE_TIMEOUT: Final = 3.0
 """Seconds for a connection to become free, the making of one included."""
-CHECK_INTERVAL: Final = 1.0
-"""Seconds after which the server ends a statement of a client that is gone: those who leave early, one after the other,
-would otherwise have it work for all of them, on more connections than there are in the pool."""
-PEER_TIMEOUT: Final = 2.0
-"""Seconds for a packet to be acknowledged by the other end of a connection."""
-KEEPALIVE: Final = 5
-"""Seconds after which the other end of an idle connection is asked whether it is there."""
 STATEMENT_CACHE_SIZE: Final = 100
-"""Statements that a connection keeps prepared."""
+"""Prepared statements that a connection keeps."""
 RELEASE_FAILURES: Final = (
     postgres.PostgresError,
     postgres.InterfaceError,
@@ -53,31 +46,31 @@ RELEASE_FAILURES: Final = (
     OSError,
     TimeoutError,
 )
-"""What asyncpg may raise of a connection that is given back to the pool."""
+"""Errors that asyncpg may raise when a connection is released to the pool."""
 ATTEMPTS: Final = 3
-"""How often an operation is tried when another change, or a lost connection, came between."""
+"""Attempts at an operation that fails by a concurrent change or a lost connection, the first one included."""
 
 
 class Connection:
-    """One connection, for one unit of work. Each statement has a name, its label in logs and metrics."""
+    """A connection, checked out for one unit of work. Each statement has a name, its label in metrics and traces."""
 
     __slots__ = ("_durations", "_raw")
 
     def __init__(
         self,
-        raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]",
+        raw: "PooledConnection | Raw",
         durations: Histograms | None = None,
     ) -> None:
         self._raw = raw
         self._durations = Histograms(SECONDS) if durations is None else durations
 
     async def fetch(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
-        """All rows of a statement."""
+        """Return all rows of a statement."""
         with timed(self._durations[name]):
             return await self._raw.fetch(statement, *arguments)
 
     async def fetch_row(self, name: str, statement: str, *arguments: object) -> asyncpg.Record | None:
-        """The first row of a statement, None if it has none."""
+        """Return the first row of a statement; None if it has none."""
         with timed(self._durations[name]):
             return await self._raw.fetchrow(statement, *arguments)
 
@@ -98,8 +91,12 @@ class Connection:
             await self._raw.execute(statement, *arguments)
 
 
+ConnectionType: TypeAlias = Callable[[PooledConnection, Histograms], Connection]
+"""A wrapper of connections: Connection itself, or one that does more about each statement."""
+
+
 class timed:  # noqa: N801 - a context manager is called like a function
-    """Adds a statement, and the time it was waited for, to what is noted about the request, and to a histogram."""
+    """A timer around a statement: adds it, and the seconds waited for it, to the request's record and a histogram."""
 
     __slots__ = ("_durations", "_started", "_statements")
 
@@ -122,40 +119,47 @@ class timed:  # noqa: N801 - a context manager is called like a function
 
 @dataclass(frozen=True, slots=True)
 class PoolSize:
-    """How many connections there are."""
+    """The connections of a pool, counted."""
 
     used: int
     idle: int
     most: int
+    """The connections that the pool may open."""
 
 
 class Database:
-    """The pool of connections to one PostgreSQL, and the rules for using it."""
+    """A pool of connections to one PostgreSQL, and the rules for using it."""
 
     def __init__(
         self,
         pool: "asyncpg.Pool[asyncpg.Record]",
         connector: Connector,
-        connection_type: Callable[..., Connection] = Connection,
+        connection_type: ConnectionType = Connection,
     ) -> None:
+        """Wrap a pool.
+
+        Args:
+            pool: open already.
+            connector: makes the pool's connections.
+            connection_type: wraps each connection that is checked out, such as in spans.
+        """
         self.connector = connector
-        """Makes the pool's connections."""
-        self._pool = pool
         self.connection_type = connection_type
+        self._pool = pool
         self._acquiring = Deadlines(ACQUIRE_TIMEOUT)
         self.waiting = 0
-        """How many wait for a connection."""
+        """Units of work that wait for a connection."""
         self.waits = Histogram(SECONDS)
-        """How long they waited."""
+        """Seconds that they waited."""
         self.durations = Histograms(SECONDS)
-        """Of statements, by name."""
+        """Seconds of statements, by name."""
         self.retries = Counter(conflict=0, connection_lost=0)
         """Operations run again, by reason."""
         self.expired = 0
-        """How often all connections of the time were no longer to be used."""
+        """Calls of expire()."""
 
     def pool_size(self) -> PoolSize:
-        """The pool's connections now."""
+        """Count the pool's connections as they are now."""
         idle = self._pool.get_idle_size()
         return PoolSize(self._pool.get_size() - idle, idle, self._pool.get_max_size())
 
@@ -172,17 +176,13 @@ class Database:
         yield counters("flow_pipelines_retries", "Operations that were run again, by why.", "reason", self.retries)
 
     async def expire(self) -> None:
-        """Use none of the present connections again: those in use end with what they are used for, the others now."""
+        """Use none of the present connections again: those in use end with their unit of work, idle ones at once."""
         self.expired += 1
         await self._pool.expire_connections()
-        # asyncpg has no public way to end idle ones, and keeps them until they are next asked for.
-        holders: Any = self._pool._holders  # type: ignore[attr-defined]
-        for holder in holders:
-            if holder.is_idle():
-                holder.terminate()
+        end_idle_connections(self._pool)
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
-        """A connection for one unit of work.
+        """Check out a connection for one unit of work.
 
         Raises:
             Unavailable: none could be had, or it was lost.
@@ -192,7 +192,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection with a READ COMMITTED transaction around the unit of work; an error rolls it back.
+        """Check out a connection, with a READ COMMITTED transaction around the unit of work; an error rolls it back.
 
         Raises:
             Unavailable: no connection could be had, or it was lost; if at the commit, the change may have been made.
@@ -208,8 +208,8 @@ class Database:
                 raise
             await connection.execute("commit", "COMMIT")
 
-    async def acquire(self) -> "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]":
-        """A connection that has to be given back.
+    async def acquire(self) -> PooledConnection:
+        """Acquire a connection, which has to be released.
 
         Raises:
             Unavailable: none could be had.
@@ -232,37 +232,35 @@ class Database:
         finally:
             self.waiting -= 1
 
-    async def release(
-        self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", error: BaseException | None
-    ) -> None:
-        """Give back a connection, with the error that its unit of work ended in, if it did.
+    async def release(self, raw: PooledConnection, error: BaseException | None) -> None:
+        """Release a connection, with the error that its unit of work ended in, if any.
 
         Raises:
-            ServiceError: what the error means to the caller, if it is one of the database.
+            ServiceError: the error's meaning to the caller, if it is one of the database.
         """
         try:
             if error is None:
                 return
             if leaves_unusable(error):
-                with suppress(postgres.InterfaceError):  # asyncpg took it back itself when it saw that it is gone
-                    # Before the release, which would wait for a server that may be gone. It drops asyncpg's request to
-                    # cancel the statement too; the server notices within CHECK_INTERVAL that nobody wants its answer.
+                with suppress(postgres.InterfaceError):  # asyncpg released it itself when it saw that it is gone
+                    # Before the release, which would wait for a server that may be gone. This drops asyncpg's request
+                    # to cancel the statement too; the server ends it within CHECK_INTERVAL, as the client is gone.
                     raw.terminate()
             if is_lost(error) or isinstance(error, TimeoutError):  # the server's own limit is shorter: it is gone too
                 await self.expire()
-            told = to_service_error(error)
-            if told is not None:
-                raise told from error
+            service_error = to_service_error(error)
+            if service_error is not None:
+                raise service_error from error
         finally:
             await self._pool.release(raw, timeout=ACQUIRE_TIMEOUT)
 
     async def run(self, operation: Callable[[], Awaitable[Result]], *, only_reads: bool) -> Result:
-        """Run an operation, and again when another change came between, or a lost connection in one that only reads.
+        """Run an operation, and retry it after a concurrent change, or a lost connection if it only reads.
 
         An operation is one transaction and does nothing outside of it, so it can be run again from its start.
 
         Raises:
-            Aborted: other changes kept coming between.
+            Aborted: concurrent changes kept coming between.
         """
         for _ in range(ATTEMPTS - 1):
             try:
@@ -280,7 +278,7 @@ class Database:
 
 
 class _Checkout:
-    """A connection of the pool, from its being acquired to its being given back."""
+    """A connection of the pool, from its checkout to its release."""
 
     __slots__ = ("_database", "_raw")
 
@@ -296,14 +294,14 @@ class _Checkout:
 
 
 class ReusedConnection:
-    """A connection for units of work that follow one another, until `release` or somebody else waits for one.
+    """A connection kept over units of work that follow one another, until `release` or while others wait for one.
 
-    To take one from the pool and to give it back costs as much as a small statement, and turns of the event loop.
+    A checkout and a release for each would cost as much as a small statement, and turns of the event loop.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._raw: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
+        self._raw: PooledConnection | None = None
         self._expired = 0
 
     async def __aenter__(self) -> Connection:
@@ -317,14 +315,14 @@ class ReusedConnection:
         if error is not None or self._database.waiting:
             await self._release(error)
 
-    def _usable(self, raw: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
+    def _usable(self, raw: PooledConnection) -> bool:
         try:
             return self._expired == self._database.expired and not raw.is_closed()
-        except postgres.InterfaceError:  # asyncpg has taken it back when it saw that it is gone
+        except postgres.InterfaceError:  # asyncpg released it when it saw that it is gone
             return False
 
     async def release(self) -> None:
-        """Nobody has anything to do with it now."""
+        """Release the connection to the pool, as no unit of work is to come for now."""
         # If that fails, asyncpg ends the connection, or the pool has ended meanwhile, and nothing is lost.
         with suppress(*RELEASE_FAILURES):
             await self._release(None)
@@ -335,53 +333,20 @@ class ReusedConnection:
             await self._database.release(raw, error)
 
 
-async def _keep_as_it_is(_: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Reset nothing, where asyncpg's default is one more round trip for every request.
-
-    No statement of this service changes the session (a test proves it), and asyncpg itself rolls back a transaction
-    left open.
-    """
-
-
-def session_settings(settings: Settings) -> dict[str, str]:
-    """What each connection asks of the server from its start, by the names of PostgreSQL's parameters."""
-    return {
-        "application_name": "flow-pipelines",
-        "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
-        "idle_in_transaction_session_timeout": f"{settings.request_timeout * 1000:.0f}",
-        "client_connection_check_interval": f"{CHECK_INTERVAL * 1000:.0f}",
-    }
-
-
-async def _notice_a_dead_peer(raw: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Have the kernel end a connection whose packets nobody acknowledges any more.
-
-    A server that is merely slow acknowledges them. Without this, a statement sent into a cut network fails at its
-    deadline only, and after a short cut goes on as late as TCP, which doubles its pauses, sends it again.
-    """
-    transport: asyncio.Transport = getattr(raw, "_transport")  # noqa: B009 - asyncpg has no public way to it
-    found = transport.get_extra_info("socket")
-    if found is None or found.family not in {socket.AF_INET, socket.AF_INET6} or not sys.platform.startswith("linux"):
-        return
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(PEER_TIMEOUT * 1000))
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE)
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
-
-
 @asynccontextmanager
 async def open_database(
     dsn: str,
     settings: Settings,
     beside: Database | None = None,
-    connection_type: Callable[..., Connection] = Connection,
+    connection_type: ConnectionType = Connection,
 ) -> AsyncIterator[Database]:
-    """The database behind a pool that connects when it is first needed, so that it may be down at the start.
+    """Open a pool that connects when it is first needed, so that the database may be down at the start.
 
     Args:
         dsn: of one server or several.
         settings: the pool's size, and deadlines.
-        beside: another pool on the same database: which server takes writes is found out for both.
+        beside: another pool on the same database, whose connector is shared: the primary is found out for both.
+        connection_type: wraps each connection that is checked out, such as in spans.
 
     Raises:
         StartupError: the address can't be understood.
@@ -398,8 +363,8 @@ async def open_database(
         max_size=settings.database_pool_size,
         timeout=CONNECT_TIMEOUT,
         command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
-        init=_notice_a_dead_peer,
-        reset=_keep_as_it_is,
+        init=notice_dead_peer,
+        reset=reset_nothing,
         statement_cache_size=STATEMENT_CACHE_SIZE if settings.database_prepared_statements else 0,
         server_settings=session_settings(settings),
     )

@@ -17,7 +17,8 @@ import asyncpg
 
 from service.database.connector import OLDEST_SUPPORTED, connect
 from service.database.migrations import Applied, compare, list_applied, load_migrations
-from service.database.pool import CONNECT_TIMEOUT, Connection, session_settings
+from service.database.pool import CONNECT_TIMEOUT, Connection
+from service.database.session import session_settings
 from service.doctor import facts as installation
 from service.doctor.facts import Server
 from service.doctor.privileges import intended_privileges

@@ -1,32 +1,28 @@
-"""The rules for using the database, on the real one."""
+"""The rules of the connection pool, on a real database."""
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
 
 import service
 from service.database.errors import ConnectionLost, NoRow
-from service.database.pool import PEER_TIMEOUT, Database, ReusedConnection, open_database
+from service.database.pool import Connection, Database, ReusedConnection, open_database
 from service.deadlines import Deadlines
-from service.embedded.cluster import DATABASE, SERVICE_ROLE
 from service.errors import Aborted, DeadlineExceeded, Unavailable
 from service.settings import Settings
-from tests.faults.proxy import Proxy
 
 Raw = Any
 
 
 @pytest.fixture
 async def single(dsn: str, settings: Settings) -> AsyncIterator[Database]:
-    """A pool of one connection: what one unit of work leaves behind, the next one finds."""
+    """A pool of one connection: the next unit of work finds what one leaves behind."""
     async with open_database(dsn, replace(settings, database_pool_size=1, statement_timeout=0.3)) as database:
         yield database
 
@@ -50,7 +46,7 @@ async def test_fetch_one_raises_where_there_is_no_row(single: Database) -> None:
             await connection.fetch_one("test.none", "SELECT 1 WHERE false")
 
 
-async def test_a_failed_transaction_leaves_no_trace(single: Database) -> None:
+async def test_transaction_that_fails_is_rolled_back(single: Database) -> None:
     await value(single, "CREATE TABLE IF NOT EXISTS traces (id int)")
 
     async def insert_and_stop() -> None:
@@ -65,8 +61,8 @@ async def test_a_failed_transaction_leaves_no_trace(single: Database) -> None:
     assert await value(single, "SELECT pg_current_xact_id_if_assigned()::text") is None
 
 
-async def test_nothing_in_the_service_changes_the_session() -> None:
-    """Connections go back to the pool as they are: no statement may leave anything in the session."""
+async def test_statements_of_repositories_leave_the_session_as_it_is() -> None:
+    """Connections are released as they are: no statement may leave anything in the session."""
     forbidden = re.compile(r'"\s*(?:SET|LISTEN|LOCK|PREPARE|DECLARE|CREATE)\b|pg_advisory_lock|set_config')
     repositories = Path(service.__file__).parent / "repositories"
 
@@ -76,14 +72,14 @@ async def test_nothing_in_the_service_changes_the_session() -> None:
     assert {name: hits for name, hits in found.items() if hits} == {}
 
 
-async def test_a_statement_that_takes_too_long(single: Database) -> None:
+async def test_connection_ends_a_statement_that_takes_too_long(single: Database) -> None:
     with pytest.raises(DeadlineExceeded):
         await value(single, "SELECT pg_sleep(5)")
 
     assert await value(single, "SELECT 1") == 1
 
 
-async def test_a_cancelled_unit_of_work_leaves_a_connection_that_works(single: Database) -> None:
+async def test_connection_works_again_after_a_cancelled_unit_of_work(single: Database) -> None:
     working = asyncio.create_task(value(single, "SELECT pg_sleep(5)"))
     await asyncio.sleep(0.05)
     working.cancel()
@@ -93,7 +89,7 @@ async def test_a_cancelled_unit_of_work_leaves_a_connection_that_works(single: D
     assert await value(single, "SELECT 1") == 1
 
 
-async def test_a_lost_connection_is_unavailable_and_the_next_works(single: Database, raw: Raw) -> None:
+async def test_connection_that_is_lost_is_unavailable_and_the_next_works(single: Database, raw: Raw) -> None:
     async def lose_it() -> None:
         async with single.connection() as connection:
             row = await connection.fetch_row("test", "SELECT pg_backend_pid()")
@@ -108,7 +104,7 @@ async def test_a_lost_connection_is_unavailable_and_the_next_works(single: Datab
     assert await value(single, "SELECT 1") == 1
 
 
-async def test_a_demoted_primary_is_a_lost_connection(single: Database) -> None:
+async def test_transaction_on_a_demoted_primary_is_a_lost_connection(single: Database) -> None:
     async def write_there() -> None:
         async with single.transaction() as connection:
             await connection.execute("test", "SET TRANSACTION READ ONLY")
@@ -120,7 +116,24 @@ async def test_a_demoted_primary_is_a_lost_connection(single: Database) -> None:
     assert await value(single, "SELECT 1") == 1
 
 
-async def test_no_connection_free_in_time(single: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connection_is_of_the_type_that_the_database_was_given(dsn: str, settings: Settings) -> None:
+    class Noting(Connection):
+        """A connection that notes the names of its statements."""
+
+        async def execute(self, name: str, statement: str, *arguments: object) -> None:
+            noted.append(name)
+            await super().execute(name, statement, *arguments)
+
+    noted: list[str] = []
+    async with open_database(dsn, settings, connection_type=Noting) as database, database.transaction():
+        pass
+
+    assert noted == ["begin", "commit"]
+
+
+async def test_connection_is_unavailable_when_none_is_free_in_time(
+    single: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(single, "_acquiring", Deadlines(0.1))
     async with single.connection():
         with pytest.raises(Unavailable, match="No connection to the database could be had in time"):
@@ -143,22 +156,22 @@ RETRYABLE_ERRORS = asyncpg.DeadlockDetectedError("deadlock detected")
 CONNECTION_ERRORS = ConnectionLost("gone")
 
 
-async def test_a_held_connection_stays_until_it_is_given_back(single: Database) -> None:
-    held = ReusedConnection(single)
+async def test_reused_connection_stays_checked_out_until_its_release(single: Database) -> None:
+    reused = ReusedConnection(single)
     for _ in range(2):
-        async with held as connection:
+        async with reused as connection:
             await connection.execute("test", "SELECT 1")
         assert single.pool_size().used == 1
 
-    await held.release()
-    await held.release()  # of nothing
+    await reused.release()
+    await reused.release()  # of nothing
 
     assert single.pool_size().used == 0
 
 
-async def test_a_held_connection_is_let_go_for_those_who_wait(single: Database) -> None:
-    held = ReusedConnection(single)
-    async with held:
+async def test_reused_connection_is_released_while_others_wait(single: Database) -> None:
+    reused = ReusedConnection(single)
+    async with reused:
         waiting = asyncio.create_task(value(single, "SELECT 1"))
         await asyncio.sleep(0.05)
         assert not waiting.done()
@@ -166,45 +179,45 @@ async def test_a_held_connection_is_let_go_for_those_who_wait(single: Database) 
     assert await waiting == 1
 
 
-async def test_a_held_connection_does_not_outlast_those_that_expire(database: Database) -> None:
-    held = ReusedConnection(database)
-    async with held as connection:
+async def test_reused_connection_expires_with_the_others(database: Database) -> None:
+    reused = ReusedConnection(database)
+    async with reused as connection:
         before = await connection.fetch_row("test", "SELECT pg_backend_pid()")
     await database.expire()
-    async with held as connection:
+    async with reused as connection:
         after = await connection.fetch_row("test", "SELECT pg_backend_pid()")
-    await held.release()
+    await reused.release()
 
     assert before != after
 
 
-async def test_a_held_connection_that_the_server_ended_is_followed_by_another(single: Database, raw: Raw) -> None:
-    held = ReusedConnection(single)
-    async with held as connection:
+async def test_reused_connection_that_the_server_ended_is_replaced(single: Database, raw: Raw) -> None:
+    reused = ReusedConnection(single)
+    async with reused as connection:
         row = await connection.fetch_row("test", "SELECT pg_backend_pid()")
     assert row is not None
     await raw.execute("SELECT pg_terminate_backend($1)", row[0])
     await asyncio.sleep(0.1)
 
-    async with held as connection:
+    async with reused as connection:
         assert await connection.fetch_row("test", "SELECT 1")
-    await held.release()
+    await reused.release()
 
 
-async def test_a_held_connection_that_fails_is_followed_by_another(single: Database) -> None:
-    held = ReusedConnection(single)
+async def test_reused_connection_that_fails_is_replaced(single: Database) -> None:
+    reused = ReusedConnection(single)
     with pytest.raises(DeadlineExceeded):
-        async with held as connection:
+        async with reused as connection:
             await connection.execute("test", "SELECT pg_sleep(5)")
 
-    async with held as connection:
+    async with reused as connection:
         row = await connection.fetch_row("test", "SELECT 1")
-    await held.release()
+    await reused.release()
     assert row is not None
     assert row[0] == 1
 
 
-async def test_run_decides_again_after_a_conflict(single: Database) -> None:
+async def test_run_retries_after_a_conflict(single: Database) -> None:
     assert await single.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False) == "done"
 
 
@@ -213,11 +226,11 @@ async def test_run_gives_up_when_conflicts_keep_coming(single: Database) -> None
         await single.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False)
 
 
-async def test_run_reads_again_over_another_connection(single: Database) -> None:
+async def test_run_retries_a_read_over_another_connection(single: Database) -> None:
     assert await single.run(Flaky(CONNECTION_ERRORS, CONNECTION_ERRORS), only_reads=True) == "done"
 
 
-async def test_run_never_writes_twice(single: Database) -> None:
+async def test_run_never_retries_a_write_whose_connection_was_lost(single: Database) -> None:
     operation = Flaky(CONNECTION_ERRORS)
     with pytest.raises(Unavailable):
         await single.run(operation, only_reads=False)
@@ -225,7 +238,7 @@ async def test_run_never_writes_twice(single: Database) -> None:
     assert operation.failures == []
 
 
-async def test_a_real_deadlock_is_decided_again(database: Database, raw: Raw) -> None:
+async def test_run_retries_after_a_real_deadlock(database: Database, raw: Raw) -> None:
     await raw.execute("CREATE TABLE IF NOT EXISTS rows_to_lock AS SELECT generate_series(1, 2) AS id")
     await raw.execute("GRANT ALL ON rows_to_lock TO PUBLIC")
     first_locks = asyncio.Barrier(2)
@@ -249,39 +262,3 @@ async def test_a_real_deadlock_is_decided_again(database: Database, raw: Raw) ->
     done = await asyncio.gather(lock_both(1, 2), lock_both(2, 1))
 
     assert [*done] == ["done", "done"]
-
-
-async def test_the_server_ends_a_statement_that_nobody_waits_for(
-    service_dsn: str, settings: Settings, raw: Raw
-) -> None:
-    async with open_database(service_dsn, replace(settings, statement_timeout=3600)) as database:
-        working = asyncio.create_task(value(database, "SELECT pg_sleep(3600) AS abandoned"))
-        await until(raw, 1)
-        working.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await working
-
-        await until(raw, 0)
-
-
-async def until(raw: Raw, count: int) -> None:
-    """Until so many of the server's sessions run the abandoned statement."""
-    running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%abandoned' AND state = 'active'"
-    for _ in range(600):
-        if await raw.fetchval(running) == count:
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"it is not run by {count}")
-
-
-async def test_a_peer_that_acknowledges_nothing_is_noticed(service_dsn: str, settings: Settings) -> None:
-    socket_directory = parse_qs(urlsplit(service_dsn).query)["host"][0]
-    async with (
-        Proxy(Path(socket_directory) / ".s.PGSQL.5432") as proxy,
-        open_database(f"postgresql://{SERVICE_ROLE}@127.0.0.1:{proxy.port}/{DATABASE}", settings) as database,
-        database._pool.acquire() as connection,
-    ):
-        found = connection._con._transport.get_extra_info("socket")  # type: ignore[attr-defined] # not in the stubs
-        limit = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-
-    assert limit == PEER_TIMEOUT * 1000
