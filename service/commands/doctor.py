@@ -6,7 +6,8 @@ import click
 import orjson
 
 from service.commands.work import json_option
-from service.doctor.checks import Deployment, Finding, examine
+from service.doctor.checks import Deployment, Finding
+from service.doctor.examine import examine
 from service.embedded.cluster import as_service, database_url
 from service.settings import read_settings
 

@@ -1,46 +1,39 @@
-"""The checks of `doctor`: one function each, which says what it found and, where something is wrong, what to do.
+"""The checks of `doctor`, one function each: a judgement of facts and, where something is wrong, the remedy.
 
-Those that judge are plain functions of facts; `examine` collects the facts from the database.
+All are pure; examine.py collects the facts.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from statistics import median
-from time import perf_counter
 from typing import Final, Literal
-from uuid import uuid4
 
 import asyncpg
 
-from service.database.connector import OLDEST_SUPPORTED, connect
-from service.database.migrations import Applied, compare, list_applied, load_migrations
-from service.database.pool import CONNECT_TIMEOUT, Connection
-from service.database.session import session_settings
-from service.doctor import facts as installation
-from service.doctor.facts import Server
-from service.doctor.privileges import intended_privileges
+from service.database.connector import OLDEST_SUPPORTED
+from service.database.migrations import Applied, Migration, compare
+from service.database.pool import CONNECT_TIMEOUT
+from service.doctor.facts import ServerFacts
 from service.errors import StartupError
 from service.settings import Settings
 
 Pooling = Literal["none", "session", "transaction", "unprepared"]
-"""What is in between: nothing, a pooler in session or transaction mode, or one that confuses prepared statements."""
+"""Nothing in between, a pooler in session or transaction mode, or one that mixes up prepared statements."""
 
 SLOW_CONNECT: Final = 0.1
-"""Seconds to connect from which on it is worth a look: some request waits for each new connection."""
+"""Seconds to connect from which on it is worth a look: a request waits for each new connection."""
 CLOCK_TOLERANCE: Final = 1.0
-"""Seconds between the clocks of process and server that nobody notices."""
+"""Seconds that the clocks of process and server may differ by without consequence."""
 RESERVED_CONNECTIONS: Final = 3
-"""Connections that `migrate`, a command and a person at psql take beside the service."""
+"""Connections for `migrate`, a command and a person at psql, beside the service."""
 
 _ROLES: Final = "Let DATABASE_URL of `serve` name the role flow_service, which deploy/roles.sql makes"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found."""
+    """The outcome of one check."""
 
     check: str
     state: Literal["ok", "warning", "wrong", "skipped"]
@@ -50,101 +43,26 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the process can't know of how it is deployed. Times are seconds."""
+    """Facts of a deployment that the process itself can't know. Times are seconds."""
 
     replicas: int
-    """At most, as an autoscaler may have it."""
+    """The most that an autoscaler may have."""
     grace: float
-    """From the order to end until the process is killed, such as terminationGracePeriodSeconds."""
+    """Time from the order to end until the process is killed, such as terminationGracePeriodSeconds."""
     pre_stop: float
-    """How much of that passes before SIGTERM comes."""
+    """Time of that grace that passes before SIGTERM comes."""
 
 
 def shutdown_seconds(settings: Settings) -> float:
-    """How long a process may take from SIGTERM to its end.
+    """Return the seconds that a process may take from SIGTERM to its end.
 
     aiohttp waits for a handler as long as may be drained, cancels it, and waits once more for one that does not end.
     """
     return settings.shutdown_delay + 2 * settings.drain_timeout
 
 
-async def examine(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:
-    """All findings, those of the database first."""
-    return [*await _examine_database(dsn, settings, deployment), check_shutdown(settings, deployment)]
-
-
-async def _examine_database(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:
-    async with AsyncExitStack() as stack:
-        opened: list[asyncpg.Connection[asyncpg.Record]] = []
-        seconds: list[float] = []
-        try:
-            for _ in range(3):
-                begun = perf_counter()
-                # As the service connects, but without named statements, which some poolers can't do.
-                raw = await connect(dsn, server_settings=session_settings(settings), statement_cache_size=0)
-                stack.callback(raw.terminate)
-                seconds.append(perf_counter() - begun)
-                opened.append(raw)
-            return await _examine_connection(opened[0], opened[1], seconds, settings, deployment)
-        except StartupError as error:
-            return [check_reached(error)]
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            return [check_answers(error)]
-
-
-async def _examine_connection(
-    first: "asyncpg.Connection[asyncpg.Record]",
-    second: "asyncpg.Connection[asyncpg.Record]",
-    seconds: Sequence[float],
-    settings: Settings,
-    deployment: Deployment,
-) -> list[Finding]:
-    connection = Connection(first)
-    server = await installation.server(connection)
-    pooling = await _find_pooling(first, second)
-    return [
-        check_server(server),
-        check_connecting(seconds),
-        check_role(server),
-        check_privileges(server, await installation.privileges(connection)),
-        await _find_migrations(connection, server),
-        check_pooler(pooling, prepares=settings.database_prepared_statements),
-        check_timeout(server, settings),
-        check_connections(server, pooling, settings, deployment),
-        check_clock(await _measure_skew(connection)),
-    ]
-
-
-async def _find_migrations(connection: Connection, server: Server) -> Finding:
-    try:
-        return check_migrations(await list_applied(connection))
-    except asyncpg.InsufficientPrivilegeError:
-        return Finding("migrations", "skipped", f"{server.role} may not read schema_migrations")
-
-
-async def _find_pooling(
-    first: "asyncpg.Connection[asyncpg.Record]", second: "asyncpg.Connection[asyncpg.Record]"
-) -> Pooling:
-    """What stands between, told by which processes of the server answer two connections."""
-    if first.get_server_pid() == await installation.backend(Connection(first)):
-        return "none"
-    for _ in range(3):  # another client may come between
-        statement = await first.prepare("SELECT 1", name=f"doctor_{uuid4().hex}")
-        if await installation.backend(Connection(first)) == await installation.backend(Connection(second)):
-            confused = statement.get_name() in await installation.prepared_statements(Connection(second))
-            return "unprepared" if confused else "transaction"
-    return "session"
-
-
-async def _measure_skew(connection: Connection) -> float:
-    """How many seconds the server's clock is ahead of this process's, to within the time that asking takes."""
-    sent = datetime.now(UTC)
-    there = await installation.clock(connection)
-    return (there - (sent + (datetime.now(UTC) - sent) / 2)).total_seconds()
-
-
 def check_reached(error: StartupError) -> Finding:
-    """A connection that could not be made."""
+    """Explain a connection that could not be made."""
     cause = error.__cause__
     if isinstance(cause, asyncpg.ProtocolViolationError):
         remedy = (
@@ -166,13 +84,13 @@ def check_reached(error: StartupError) -> Finding:
 
 
 def check_answers(error: Exception) -> Finding:
-    """A server that was reached, but does not answer what every PostgreSQL does."""
+    """Report a server that was reached, but does not answer what every PostgreSQL does."""
     said = f"The server was reached, but did not answer: {type(error).__name__}: {error}"
     return Finding("server", "wrong", said, "Look into the server's log, and try again.")
 
 
-def check_server(server: Server) -> Finding:
-    """A PostgreSQL that is new enough and can be written to."""
+def check_server(server: ServerFacts) -> Finding:
+    """Check that the server is a PostgreSQL that is new enough and can be written to."""
     found = f"PostgreSQL {server.version}, as role {server.role}"
     if server.version < OLDEST_SUPPORTED:
         return Finding("server", "wrong", found, f"Upgrade to PostgreSQL {OLDEST_SUPPORTED} or newer.")
@@ -185,7 +103,7 @@ def check_server(server: Server) -> Finding:
 
 
 def check_connecting(seconds: Sequence[float]) -> Finding:
-    """How long it takes to connect, by the median."""
+    """Check that connecting is fast enough, by the median."""
     typical = median(seconds)
     found = f"{typical * 1000:.0f} ms for a new connection"
     if typical > CONNECT_TIMEOUT:
@@ -198,8 +116,8 @@ def check_connecting(seconds: Sequence[float]) -> Finding:
     return Finding("connect", "ok", found)
 
 
-def check_role(server: Server) -> Finding:
-    """A role that is nobody but the service."""
+def check_role(server: ServerFacts) -> Finding:
+    """Check that the role is the service's own, with no power over the tables as such."""
     if server.superuser:
         return Finding("role", "wrong", f"{server.role} is a superuser", f"{_ROLES}.")
     if server.can_become_owner:
@@ -208,13 +126,12 @@ def check_role(server: Server) -> Finding:
     return Finding("role", "ok", f"{server.role} is neither a superuser nor the owner")
 
 
-def check_privileges(server: Server, held: set[tuple[str, str]]) -> Finding:
-    """What the role may do, beside what sql/privileges.sql intends."""
+def check_privileges(server: ServerFacts, held: set[tuple[str, str]], intended: set[tuple[str, str]]) -> Finding:
+    """Check the privileges that the role holds against those that sql/privileges.sql intends."""
     if server.superuser or server.can_become_owner:
         return Finding("privileges", "skipped", f"{server.role} may do everything")
     if not server.migrated:
         return Finding("privileges", "skipped", "nothing was ever migrated here")
-    intended = intended_privileges()
     missing, excess = intended - held, held - intended
     if missing:
         found = f"{server.role} lacks {_listed(missing)}"
@@ -229,16 +146,15 @@ def check_privileges(server: Server, held: set[tuple[str, str]]) -> Finding:
 
 
 def _listed(privileges: set[tuple[str, str]]) -> str:
-    """Such as "INSERT, SELECT on audit; UPDATE on jobs"."""
+    """Format privileges by relation, such as "INSERT, SELECT on audit; UPDATE on jobs"."""
     by_relation = defaultdict(list)
     for relation, privilege in sorted(privileges):
         by_relation[relation].append(privilege)
     return "; ".join(f"{', '.join(each)} on {relation}" for relation, each in by_relation.items())
 
 
-def check_migrations(applied: Sequence[Applied]) -> Finding:
-    """A database that is neither too old nor too new."""
-    known = load_migrations()
+def check_migrations(applied: Sequence[Applied], known: Sequence[Migration]) -> Finding:
+    """Check that the database is neither too old nor too new for this version."""
     try:
         missing = compare(applied, known)
     except StartupError as error:
@@ -252,7 +168,7 @@ def check_migrations(applied: Sequence[Applied]) -> Finding:
 
 
 def check_pooler(pooling: Pooling, *, prepares: bool) -> Finding:
-    """A pooler, if there is one, that fits to whether the service prepares statements."""
+    """Check that a pooler, if there is one, fits to whether the service prepares statements."""
     if pooling == "unprepared" and prepares:
         found = "a pooler in transaction mode, which mixes up the prepared statements of its clients"
         remedy = (
@@ -275,8 +191,8 @@ def check_pooler(pooling: Pooling, *, prepares: bool) -> Finding:
     return Finding("pooler", "ok", f"{found}; `migrate` needs an address that leads past it")
 
 
-def check_timeout(server: Server, settings: Settings) -> Finding:
-    """A server that ends statements when the service gives them up."""
+def check_timeout(server: ServerFacts, settings: Settings) -> Finding:
+    """Check that the server ends statements when the service gives them up."""
     wanted = round(settings.statement_timeout * 1000)
     found = f"{server.statement_timeout} ms, and STATEMENT_TIMEOUT is {wanted} ms"
     if server.statement_timeout != wanted:
@@ -285,8 +201,8 @@ def check_timeout(server: Server, settings: Settings) -> Finding:
     return Finding("statement timeout", "ok", found)
 
 
-def check_connections(server: Server, pooling: Pooling, settings: Settings, deployment: Deployment) -> Finding:
-    """Connections for all replicas, one more during a rolling update, and commands."""
+def check_connections(server: ServerFacts, pooling: Pooling, settings: Settings, deployment: Deployment) -> Finding:
+    """Check that there are connections for all replicas, one more during a rolling update, and commands."""
     needed = (settings.database_pool_size + 1) * (deployment.replicas + 1) + RESERVED_CONNECTIONS
     found = (
         f"{needed} at most, as (DATABASE_POOL_SIZE {settings.database_pool_size} + 1 for probes) x"
@@ -304,7 +220,7 @@ def check_connections(server: Server, pooling: Pooling, settings: Settings, depl
 
 
 def check_clock(skew: float) -> Finding:
-    """Two clocks that agree: what expires, expires by both."""
+    """Check that the two clocks agree: tokens and grants expire by both."""
     if abs(skew) > CLOCK_TOLERANCE:
         found = f"the server's is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} this process's"
         return Finding(
@@ -314,7 +230,7 @@ def check_clock(skew: float) -> Finding:
 
 
 def check_shutdown(settings: Settings, deployment: Deployment) -> Finding:
-    """An end that is over before the process is killed, and that cuts nothing off."""
+    """Check that a graceful shutdown is over before the process is killed, and cuts no request off."""
     needed = deployment.pre_stop + shutdown_seconds(settings)
     found = (
         f"{needed:g} s at most, as pre-stop {deployment.pre_stop:g} + SHUTDOWN_DELAY {settings.shutdown_delay:g}"

@@ -1,4 +1,4 @@
-"""Statements on what a database server says of itself, of the role that asks, and of what stands between."""
+"""Statements on the facts that `doctor` judges: the server, the role that asks, and what stands between."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,36 +7,38 @@ from service.database.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerFacts:
     """A server, as the role that asks meets it."""
 
     version: int
-    """15 or newer is what this service is written for."""
+    """The major version."""
     role: str
     superuser: bool
     migrated: bool
-    """Whether there are tables at all."""
+    """True if there are tables at all."""
     can_become_owner: bool
-    """Whether the role is, or may act as, whom the tables belong to."""
+    """True if the role is, or may act as, the owner of the tables."""
     read_only: bool
-    """A standby, or a server that was made to only read."""
+    """True for a standby, and for a server that was made to only read."""
     statement_timeout: int
-    """Of the session, in milliseconds; 0 is none."""
+    """The session's, in milliseconds; 0 is none."""
     connections: int
-    """As many as the role can have, by the narrowest of the limits of server, database and role."""
+    """The most that the role can have, by the narrowest of the limits of server, database and role."""
 
 
-async def server(connection: Connection) -> Server:
-    """What the server is to the role."""
-    row = await connection.fetch_row(
-        "installation.server",
+async def read_server(connection: Connection) -> ServerFacts:
+    """Read what the server is to the role."""
+    row = await connection.fetch_one(
+        "doctor.server",
         """
         SELECT current_setting('server_version_num')::integer / 10000 AS version,
             current_user::text AS role, r.rolsuper,
             t.oid IS NOT NULL AS migrated,
             COALESCE(pg_has_role(t.relowner, 'MEMBER'), false) AS can_become_owner,
             pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS read_only,
+            -- pg_settings has the bare number, current_setting() one with a unit.
             (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'statement_timeout') AS statement_timeout,
+            -- LEAST passes over NULL, which stands for "no limit"; reserved_connections is new in PostgreSQL 16.
             LEAST(
                 current_setting('max_connections')::integer
                     - current_setting('superuser_reserved_connections')::integer
@@ -46,34 +48,42 @@ async def server(connection: Connection) -> Server:
             ) AS connections
         FROM pg_roles r
         JOIN pg_database d ON d.datname = current_database()
+        -- Whoever owns this table owns all of them; without it nothing was ever migrated.
         LEFT JOIN pg_class t ON t.oid = to_regclass('schema_migrations')
         WHERE r.rolname = current_user
         """,
     )
-    assert row is not None  # noqa: S101 - a role that is logged in is in pg_roles
-    return Server(*row)
+    return ServerFacts(*row)
 
 
-async def privileges(connection: Connection) -> set[tuple[str, str]]:
-    """What the role may do, on each relation of the tables' owner: (name, "SELECT") or (name, "UPDATE (column)")."""
+async def read_privileges(connection: Connection) -> set[tuple[str, str]]:
+    """Read what the role may do on each relation of the tables' owner.
+
+    Returns:
+        pairs such as ("jobs", "SELECT"), or ("audit", "UPDATE (actor)") for a privilege on one column alone.
+    """
     rows = await connection.fetch(
-        "installation.privileges",
+        "doctor.privileges",
         """
+        -- The relations of the tables' owner, in their schema.
         WITH ours AS (
             SELECT c.oid, c.relname::text AS name, c.relkind FROM pg_class c
             JOIN pg_class t ON t.oid = to_regclass('schema_migrations')
             WHERE c.relnamespace = t.relnamespace AND c.relowner = t.relowner
         )
+        -- Privileges on whole tables, partitioned ones included, and views.
         SELECT o.name, p.name FROM ours o
         CROSS JOIN unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p (name)
         WHERE o.relkind IN ('r', 'p', 'v') AND has_table_privilege(o.oid, p.name)
         UNION ALL
+        -- Privileges on single columns, where the whole table is not granted.
         SELECT o.name, format('%s (%s)', p.name, a.attname) FROM ours o
         JOIN pg_attribute a ON a.attrelid = o.oid AND a.attnum > 0 AND NOT a.attisdropped
         CROSS JOIN unnest('{SELECT,INSERT,UPDATE,REFERENCES}'::text[]) AS p (name)
         WHERE o.relkind IN ('r', 'p', 'v')
           AND has_column_privilege(o.oid, a.attnum, p.name) AND NOT has_table_privilege(o.oid, p.name)
         UNION ALL
+        -- Privileges on sequences.
         SELECT o.name, p.name FROM ours o CROSS JOIN unnest('{USAGE,SELECT,UPDATE}'::text[]) AS p (name)
         WHERE o.relkind = 'S' AND has_sequence_privilege(o.oid, p.name)
         """,
@@ -81,22 +91,20 @@ async def privileges(connection: Connection) -> set[tuple[str, str]]:
     return {(row[0], row[1]) for row in rows}
 
 
-async def clock(connection: Connection) -> datetime:
-    """What time it is for the server."""
-    row = await connection.fetch_row("installation.clock", "SELECT clock_timestamp() AS at")
-    assert row is not None  # noqa: S101 - it is one row
+async def read_clock(connection: Connection) -> datetime:
+    """Read the server's clock."""
+    row = await connection.fetch_one("doctor.clock", "SELECT clock_timestamp() AS at")
     at: datetime = row["at"]
     return at
 
 
-async def backend(connection: Connection) -> int:
-    """The process of the server that answers: behind a pooler not the one that the connection was told of."""
-    row = await connection.fetch_row("installation.backend", "SELECT pg_backend_pid() AS process")
-    assert row is not None  # noqa: S101 - it is one row
-    return int(row["process"])
+async def read_backend_pid(connection: Connection) -> int:
+    """Read which process of the server answers: behind a pooler not the one that the connection was told of."""
+    row = await connection.fetch_one("doctor.backend_pid", "SELECT pg_backend_pid() AS pid")
+    return int(row["pid"])
 
 
-async def prepared_statements(connection: Connection) -> set[str]:
-    """The names of the statements that the process of the server holds prepared."""
-    rows = await connection.fetch("installation.prepared", "SELECT name FROM pg_prepared_statements")
+async def read_prepared_statements(connection: Connection) -> set[str]:
+    """Read the names of the statements that the process of the server holds prepared."""
+    rows = await connection.fetch("doctor.prepared_statements", "SELECT name FROM pg_prepared_statements")
     return {row["name"] for row in rows}

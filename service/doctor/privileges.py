@@ -1,4 +1,4 @@
-"""What the service's role is to be allowed, read from the file by which `migrate` sets it."""
+"""The privileges that the service's role is meant to have, read from the file by which `migrate` sets them."""
 
 import re
 from typing import Final
@@ -10,7 +10,7 @@ _PRIVILEGE: Final = re.compile(r"[A-Z]+(?: \([a-z_]+\))?")
 
 
 def intended_privileges() -> set[tuple[str, str]]:
-    """Every (relation, privilege) of sql/privileges.sql, as repositories.installation.privileges() tells what is."""
+    """Return every (relation, privilege) of sql/privileges.sql, in the form of facts.read_privileges()."""
     statements = (sql_directory() / "privileges.sql").read_text(encoding="utf-8")
     return {
         (relation.strip(), privilege)

@@ -17,7 +17,8 @@ from service.database import connector as connector_module
 from service.database.connector import MAX_BACKOFF, Connector, Host, NoServer, connect, list_hosts
 from service.database.migrations import migrate
 from service.database.pool import Connection, Database, open_database
-from service.doctor.checks import Deployment, examine
+from service.doctor.checks import Deployment
+from service.doctor.examine import examine
 from service.errors import StartupError, Unavailable
 from service.settings import Settings
 from tests.faults.pair import Node, dsn, primary_and_standby

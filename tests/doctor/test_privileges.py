@@ -1,9 +1,10 @@
-"""The role that the service has: enough for every call (the API tests run as it), and no more."""
+"""The privileges of the service's role: enough for every call (the API tests run as it), and no more."""
 
 import asyncpg
 import pytest
 
 from service.database.migrations import migrate
+from service.doctor.privileges import intended_privileges
 from service.embedded.cluster import SERVICE_ROLE
 from tests.factories import World
 from tests.process.running import ROOT
@@ -12,7 +13,7 @@ from tests.process.running import ROOT
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE audit SET actor = 'nobody'",
+        "UPDATE audit SET actor = 'other'",
         "DELETE FROM audit",
         "TRUNCATE audit",
         "DELETE FROM users",
@@ -25,7 +26,7 @@ from tests.process.running import ROOT
         "ALTER TABLE audit DISABLE TRIGGER ALL",
     ],
 )
-async def test_the_service_may_not(service_dsn: str, statement: str) -> None:
+async def test_service_role_may_not(service_dsn: str, statement: str) -> None:
     connection = await asyncpg.connect(service_dsn)
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -33,7 +34,7 @@ async def test_the_service_may_not(service_dsn: str, statement: str) -> None:
     await connection.close()
 
 
-async def test_the_service_adds_to_the_trail_and_reads_it(service_dsn: str, world: World) -> None:
+async def test_service_role_adds_to_the_audit_trail_and_reads_it(service_dsn: str, world: World) -> None:
     connection = await asyncpg.connect(service_dsn)
 
     await connection.execute(
@@ -43,8 +44,8 @@ async def test_the_service_adds_to_the_trail_and_reads_it(service_dsn: str, worl
     await connection.close()
 
 
-async def test_roles_of_an_installation(empty_dsn: str) -> None:
-    """deploy/roles.sql as it stands, then `migrate` by its migrator, and what it made is the owner's."""
+async def test_roles_file_and_migrate_make_the_owner_own_the_tables(empty_dsn: str) -> None:
+    """deploy/roles.sql as it stands, then `migrate` by the role flow_migrator: what that made is flow_owner's."""
     admin = await asyncpg.connect(empty_dsn)
     script = (ROOT / "deploy" / "roles.sql").read_text()
     existing = await admin.fetchval("SELECT count(*) FROM pg_roles WHERE rolname = $1", SERVICE_ROLE)
@@ -64,3 +65,10 @@ async def test_roles_of_an_installation(empty_dsn: str) -> None:
             "DROP OWNED BY flow_owner, flow_migrator CASCADE; DROP ROLE flow_migrator; DROP ROLE flow_owner"
         )
         await admin.close()
+
+
+def test_intended_privileges_are_read_from_the_file() -> None:
+    intended = intended_privileges()
+
+    assert {("revisions", "USAGE"), ("organizations", "UPDATE (revision)"), ("assignments", "DELETE")} <= intended
+    assert {privilege for relation, privilege in intended if relation == "audit"} == {"SELECT", "INSERT"}

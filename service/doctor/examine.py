@@ -1,0 +1,89 @@
+"""The examination of `doctor`: collect the facts of an installation, and hand each to the check that judges it."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from time import perf_counter
+from uuid import uuid4
+
+import asyncpg
+
+from service.database.connector import Raw, connect
+from service.database.migrations import list_applied, load_migrations
+from service.database.pool import Connection
+from service.database.session import session_settings
+from service.doctor import checks, facts
+from service.doctor.checks import Deployment, Finding, Pooling
+from service.doctor.facts import ServerFacts
+from service.doctor.privileges import intended_privileges
+from service.errors import StartupError
+from service.settings import Settings
+
+
+async def examine(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:
+    """Examine an installation, and return all findings, those on the database first."""
+    return [*await _examine_database(dsn, settings, deployment), checks.check_shutdown(settings, deployment)]
+
+
+async def _examine_database(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:
+    async with AsyncExitStack() as stack:
+        opened: list[Raw] = []
+        seconds: list[float] = []
+        try:
+            for _ in range(3):
+                begun = perf_counter()
+                # As the service connects, but without named statements, which some poolers can't do.
+                raw = await connect(dsn, server_settings=session_settings(settings), statement_cache_size=0)
+                stack.callback(raw.terminate)
+                seconds.append(perf_counter() - begun)
+                opened.append(raw)
+            return await _examine_connection(opened[0], opened[1], seconds, settings, deployment)
+        except StartupError as error:
+            return [checks.check_reached(error)]
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            return [checks.check_answers(error)]
+
+
+async def _examine_connection(
+    first: Raw, second: Raw, seconds: Sequence[float], settings: Settings, deployment: Deployment
+) -> list[Finding]:
+    connection = Connection(first)
+    server = await facts.read_server(connection)
+    pooling = await _find_pooling(first, second)
+    return [
+        checks.check_server(server),
+        checks.check_connecting(seconds),
+        checks.check_role(server),
+        checks.check_privileges(server, await facts.read_privileges(connection), intended_privileges()),
+        await _examine_migrations(connection, server),
+        checks.check_pooler(pooling, prepares=settings.database_prepared_statements),
+        checks.check_timeout(server, settings),
+        checks.check_connections(server, pooling, settings, deployment),
+        checks.check_clock(await _measure_skew(connection)),
+    ]
+
+
+async def _examine_migrations(connection: Connection, server: ServerFacts) -> Finding:
+    try:
+        return checks.check_migrations(await list_applied(connection), load_migrations())
+    except asyncpg.InsufficientPrivilegeError:
+        return Finding("migrations", "skipped", f"{server.role} may not read schema_migrations")
+
+
+async def _find_pooling(first: Raw, second: Raw) -> Pooling:
+    """Find what stands between, by which processes of the server answer two connections."""
+    if first.get_server_pid() == await facts.read_backend_pid(Connection(first)):
+        return "none"
+    for _ in range(3):  # another client may come between
+        statement = await first.prepare("SELECT 1", name=f"doctor_{uuid4().hex}")
+        if await facts.read_backend_pid(Connection(first)) == await facts.read_backend_pid(Connection(second)):
+            confused = statement.get_name() in await facts.read_prepared_statements(Connection(second))
+            return "unprepared" if confused else "transaction"
+    return "session"
+
+
+async def _measure_skew(connection: Connection) -> float:
+    """Measure by how many seconds the server's clock is ahead of this process's, to within half a round trip."""
+    sent = datetime.now(UTC)
+    there = await facts.read_clock(connection)
+    return (there - (sent + (datetime.now(UTC) - sent) / 2)).total_seconds()

@@ -1,0 +1,152 @@
+"""The findings of `doctor` on real installations, in order and not."""
+
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from service.database.migrations import load_migrations, migrate
+from service.doctor.checks import Deployment, Finding
+from service.doctor.examine import examine
+from service.embedded.cluster import SERVICE_ROLE
+from service.settings import Settings
+from tests import pgbouncer
+
+DEPLOYMENT = Deployment(replicas=2, grace=40, pre_stop=5)
+
+
+async def found(dsn: str, settings: Settings, deployment: Deployment = DEPLOYMENT) -> dict[str, Finding]:
+    return {finding.check: finding for finding in await examine(dsn, settings, deployment)}
+
+
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+def as_service(dsn: str) -> str:
+    return dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
+
+
+async def test_examine_finds_an_installation_in_order(empty_dsn: str, settings: Settings) -> None:
+    await migrate(empty_dsn)
+
+    findings = await found(as_service(empty_dsn), settings)
+
+    assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
+        [
+            *("server", "connect", "role", "privileges", "migrations", "pooler"),
+            *("statement timeout", "connections", "clock", "shutdown"),
+        ],
+        "ok",
+    )
+    assert all(finding.remedy is None for finding in findings.values())
+
+
+async def test_examine_finds_that_the_role_is_a_superuser(dsn: str, settings: Settings) -> None:
+    findings = await found(dsn, settings)
+
+    assert findings["role"].found == "postgres is a superuser"
+    assert findings["privileges"].state == "skipped"
+
+
+async def test_examine_finds_that_the_role_owns_the_tables(empty_dsn: str, settings: Settings) -> None:
+    await migrate(empty_dsn)
+    role = f"owner_{empty_dsn.split('/test_')[1][:8]}"
+    await execute(empty_dsn, f"CREATE ROLE {role} LOGIN; ALTER TABLE schema_migrations OWNER TO {role}")
+    try:
+        findings = await found(empty_dsn.replace("//postgres@", f"//{role}@"), settings)
+    finally:
+        await execute(empty_dsn, f"REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}")
+
+    assert findings["role"].state == "wrong"
+    assert "could change the audit trail" in findings["role"].found
+
+
+async def test_examine_finds_a_database_that_was_never_migrated(empty_dsn: str, settings: Settings) -> None:
+    findings = await found(as_service(empty_dsn), settings)
+
+    assert findings["migrations"].found == f"{len(load_migrations())} are missing, from 0001_create_tables.sql on"
+    assert findings["migrations"].remedy == "Run `migrate`, by the role flow_migrator."
+    assert findings["privileges"].state == "skipped"
+
+
+async def test_examine_finds_privileges_that_are_missing_and_in_excess(empty_dsn: str, settings: Settings) -> None:
+    await migrate(empty_dsn)
+    await execute(empty_dsn, f"REVOKE INSERT ON audit FROM {SERVICE_ROLE}; REVOKE UPDATE ON jobs FROM {SERVICE_ROLE}")
+    missing = await found(as_service(empty_dsn), settings)
+    await migrate(empty_dsn)
+    await execute(
+        empty_dsn, f"GRANT DELETE, UPDATE (actor) ON audit TO {SERVICE_ROLE}; GRANT SELECT ON users TO PUBLIC"
+    )
+    excess = await found(as_service(empty_dsn), settings)
+
+    assert missing["privileges"].found == "flow_service lacks INSERT on audit; UPDATE on jobs"
+    assert str(missing["privileges"].remedy).startswith("Run `migrate`")
+    assert excess["privileges"].found == "flow_service may, beside what it needs, DELETE, UPDATE (actor) on audit"
+    assert excess["privileges"].state == "wrong"
+
+
+async def test_examine_of_a_role_without_privileges_skips_migrations(empty_dsn: str, settings: Settings) -> None:
+    await migrate(empty_dsn)
+    await execute(empty_dsn, f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {SERVICE_ROLE}")
+
+    findings = await found(as_service(empty_dsn), settings)
+
+    assert (findings["privileges"].state, findings["migrations"].state) == ("wrong", "skipped")
+
+
+async def test_examine_finds_a_server_that_only_reads(empty_dsn: str, settings: Settings) -> None:
+    name = urlsplit(empty_dsn).path[1:]
+    await execute(empty_dsn, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+
+    findings = await found(as_service(empty_dsn), settings)
+
+    assert findings["server"].found.endswith(": it only reads")
+    assert "target_session_attrs=read-write" in str(findings["server"].remedy)
+
+
+async def test_examine_counts_the_limits_of_database_and_role(empty_dsn: str, settings: Settings) -> None:
+    name = urlsplit(empty_dsn).path[1:]
+    await execute(empty_dsn, f"ALTER DATABASE {name} CONNECTION LIMIT 20")
+
+    findings = await found(as_service(empty_dsn), settings)
+
+    assert findings["connections"].state == "wrong"
+    assert findings["connections"].found.endswith(", of 20")
+
+
+async def test_examine_without_the_database_says_so_alone(server_dsn: str, settings: Settings) -> None:
+    findings = await found(server_dsn.replace("/flow_pipelines?", "/nothing?"), settings)
+
+    assert set(findings) == {"server", "shutdown"}
+    assert findings["server"].remedy == "Create the database, or let DATABASE_URL name the one that there is."
+
+
+@pytest.mark.skipif(not pgbouncer.programs(), reason=pgbouncer.NONE_HERE)
+async def test_examine_tells_poolers_and_their_modes(empty_dsn: str, settings: Settings, tmp_path: Path) -> None:
+    await migrate(empty_dsn)
+    database = urlsplit(empty_dsn).path[1:]
+    await execute(empty_dsn, f"ALTER ROLE {SERVICE_ROLE} IN DATABASE {database} SET statement_timeout = 0")
+    oldest, newest = pgbouncer.programs()[0], pgbouncer.programs()[-1]
+    mixing = [pgbouncer.IGNORING, *(["max_prepared_statements = 0"] if oldest.prepares else [])]
+    unprepared = replace(settings, database_prepared_statements=False)
+    with pgbouncer.running(oldest, tmp_path, empty_dsn, [pgbouncer.IGNORING], "session") as pooled:
+        session = await found(pooled, settings)
+    with pgbouncer.running(oldest, tmp_path, empty_dsn, mixing) as pooled:
+        transaction = await found(pooled, settings)
+        without = await found(pooled, unprepared)
+    with pgbouncer.running(oldest, tmp_path, empty_dsn, []) as pooled:
+        strict = await found(pooled, settings)
+    with pgbouncer.running(newest, tmp_path, empty_dsn, newest.transaction_mode()) as pooled:
+        prepared = await found(pooled, settings)
+
+    assert session["pooler"].state == "warning"
+    assert transaction["pooler"].found.endswith("which mixes up the prepared statements of its clients")
+    assert transaction["statement timeout"].state == "wrong"
+    assert (without["pooler"].state, "without prepared" in without["pooler"].found) == ("ok", True)
+    assert "ignore_startup_parameters" in str(strict["server"].remedy)
+    assert prepared["pooler"].state == ("ok" if newest.prepares else "wrong")
