@@ -1,9 +1,8 @@
-"""Foreign keys and indexes, set aside while an empty database is filled: kept up row by row, they are most of the time.
+"""Bulk loads: foreign keys and indexes are deferred while an empty database is filled, as they take most of the time.
 
-They are dropped and made again in the import's own transaction, so that nobody ever sees the tables without them; made
-again, each is checked, or built, for all rows at once. Dropping takes the tables away from everybody else until the
-import ends, which is why it is done only where there is nothing yet that anybody could ask for. What makes rows unique
-stays.
+They are dropped and made again in the import's own transaction, so that no other session ever sees the tables without
+them; made again, each is checked, or built, for all rows at once. Dropping locks the tables against every other session
+until the import ends, so it is done only where there are no rows yet that one could ask for. Unique indexes stay.
 """
 
 from collections.abc import Sequence
@@ -11,9 +10,11 @@ from typing import Final, NamedTuple
 
 import asyncpg
 
+from service.database.connector import Raw
 
-class SetAside(NamedTuple):
-    """A constraint or an index: the statements that drop it and make it again."""
+
+class Deferred(NamedTuple):
+    """A constraint or an index that is deferred: the statements that drop it and make it again."""
 
     drop: str
     make: str
@@ -27,7 +28,7 @@ _TABLES: Final = """
     JOIN pg_class of ON of.oid = f.conrelid
     JOIN pg_class organizations ON organizations.oid = 'organizations'::regclass
     WHERE f.contype = 'f' AND of.relnamespace = organizations.relnamespace
-      AND pg_has_role(of.relowner, 'USAGE') -- who may write the tables need not own them
+      AND pg_has_role(of.relowner, 'USAGE') -- a role that may write the tables need not own them
     ORDER BY 1
 """
 
@@ -47,30 +48,36 @@ _INDEXES: Final = """
 """
 
 
-async def nothing_there(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    """Whether there is no organization yet. Outside of a transaction: even a look locks a table until the end."""
+async def is_empty(connection: Raw) -> bool:
+    """Return whether there is no organization yet.
+
+    To be called outside of a transaction, which would hold the lock of even a SELECT until its end.
+    """
     return bool(await connection.fetchval(_EMPTY))
 
 
 class _NotEmpty(Exception):
-    """There are organizations."""
+    """A database that has organizations after all."""
 
 
-async def defer_indexes(connection: "asyncpg.Connection[asyncpg.Record]") -> Sequence[SetAside]:
-    """Drop foreign keys and indexes, if there is no organization yet; returns those dropped, in the order to make them.
+async def defer_indexes(connection: Raw) -> Sequence[Deferred]:
+    """Drop foreign keys and indexes, if there is no organization yet.
 
-    To be called first in a transaction: who holds no lock yet waits for others without being in their way. Tables that
-    can't be had soon, or are not one's own, keep theirs.
+    To be called first in a transaction: a session that holds no lock yet waits for others without blocking them. Tables
+    whose locks can't be had soon, or that this role does not own, keep theirs.
+
+    Returns:
+        those dropped, in the order to make them again.
     """
     tables = [row[0] for row in await connection.fetch(_TABLES)]
     try:
-        async with connection.transaction():  # whose locks are given back if it fails
+        async with connection.transaction():  # whose locks are released if it fails
             await connection.execute("SET LOCAL lock_timeout = '2s'")
             await connection.execute(f"LOCK TABLE {', '.join({*tables, 'organizations'})} IN ACCESS EXCLUSIVE MODE")
             if not await connection.fetchval(_EMPTY):
                 raise _NotEmpty
-            keys = [SetAside(*row) for row in await connection.fetch(_FOREIGN_KEYS, tables)]
-            indexes = [SetAside(*row) for row in await connection.fetch(_INDEXES, tables)]
+            keys = [Deferred(*row) for row in await connection.fetch(_FOREIGN_KEYS, tables)]
+            indexes = [Deferred(*row) for row in await connection.fetch(_INDEXES, tables)]
             for each in (*keys, *indexes):
                 await connection.execute(each.drop)
             await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
@@ -84,11 +91,11 @@ async def defer_indexes(connection: "asyncpg.Connection[asyncpg.Record]") -> Seq
     return (*indexes, *keys)
 
 
-async def restore(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequence[SetAside]) -> None:
-    """Make them again.
+async def restore_indexes(connection: Raw, dropped: Sequence[Deferred]) -> None:
+    """Make the dropped foreign keys and indexes again.
 
     Raises:
-        asyncpg.ForeignKeyViolationError: a row refers to what is not there.
+        asyncpg.ForeignKeyViolationError: a row refers to a parent that does not exist.
     """
     for each in dropped:
         await connection.execute(each.make)

@@ -1,41 +1,46 @@
-"""Why the database refused a file: the first line at fault, and the reason, found only when it is needed."""
+"""The diagnosis of a file that the database refused: the first line at fault, and the reason."""
 
 from typing import Final
 
-import asyncpg
+from service.database.connector import Raw
 
 
 def _unknown(kind: str, column: str, parent: str) -> tuple[str, str]:
+    """Diagnose a column that refers to no parent before its line."""
     return (
         f"{column}: there is no such {parent} before this line, in the file or in the database",
         f"""
         SELECT s.line FROM staged_{kind} s
         WHERE s.{column} IS NOT NULL
-          AND NOT EXISTS (SELECT FROM known_{parent} k WHERE k.id = s.{column} AND k.line < s.line)
+          AND NOT EXISTS (SELECT FROM parent_{parent} k WHERE k.id = s.{column} AND k.line < s.line)
         """,
     )
 
 
 def _elsewhere(kind: str, column: str, parent: str, other_column: str, other: str) -> tuple[str, str]:
+    """Diagnose two columns that refer to parents of different organizations."""
     return (
         f"{column} and {other_column} belong to different organizations",
         f"""
         SELECT s.line FROM staged_{kind} s
-        JOIN known_{parent} k ON k.id = s.{column}
-        JOIN known_{other} o ON o.id = s.{other_column} AND o.organization_id <> k.organization_id
+        JOIN parent_{parent} k ON k.id = s.{column}
+        JOIN parent_{other} o ON o.id = s.{other_column} AND o.organization_id <> k.organization_id
         """,
     )
 
 
 def _taken(kind: str, name: str, compared: str, table: str) -> tuple[str, str]:
+    """Diagnose a name that another record, in the file or in the table, has already."""
     return (
         f"{name} is taken by another {kind} of the organization, regardless of case",
         f"""
+        -- taken by an earlier line of the file
         SELECT s.line FROM (
             SELECT line, id, first_value(id) OVER (PARTITION BY organization_id, {compared} ORDER BY line) AS first_id
             FROM staged_{kind}
         ) s WHERE s.id <> s.first_id
         UNION ALL
+        -- taken by a row of the table
         SELECT s.line FROM (SELECT line, id, organization_id, {compared} AS compared FROM staged_{kind}) s
         JOIN (SELECT id, organization_id, {compared} AS compared FROM {table}) t
           ON t.organization_id = s.organization_id AND t.compared = s.compared AND t.id <> s.id
@@ -44,17 +49,20 @@ def _taken(kind: str, name: str, compared: str, table: str) -> tuple[str, str]:
 
 
 def _ambiguous(kind: str) -> tuple[str, str]:
+    """Diagnose an id that a record of another organization has already."""
     return (
         f"id: another organization has a {kind} of the same id",
         f"""
         SELECT s.line FROM staged_{kind} s
-        JOIN known_{kind} k ON k.id = s.id AND k.organization_id <> s.organization_id AND k.line < s.line
+        JOIN parent_{kind} k ON k.id = s.id AND k.organization_id <> s.organization_id AND k.line < s.line
         """,
     )
 
 
 _AMBIGUITIES: Final = (_ambiguous("user"), _ambiguous("group"), _ambiguous("pipeline"))
-"""Asked first: an id of two organizations makes all that refers to it look wrong too."""
+"""Diagnoses made first: an id of two organizations makes all that refers to it look wrong too.
+
+Each is a reason, and a statement that selects the lines at fault."""
 
 _FAULTS: Final = (
     _unknown("user", "organization_id", "organization"),
@@ -73,7 +81,8 @@ _FAULTS: Final = (
         "job_id: the pipeline's organization has no such job before this line, in the file or in the database",
         """
         SELECT s.line FROM staged_assignment s
-        JOIN known_pipeline p ON p.id = s.pipeline_id
+        JOIN parent_pipeline p ON p.id = s.pipeline_id
+        -- no such job before the line; and the file has it later, or neither file nor database has it
         WHERE NOT EXISTS (
             SELECT FROM staged_job j WHERE j.organization_id = p.organization_id AND j.id = s.job_id AND j.line < s.line
         ) AND (
@@ -86,7 +95,7 @@ _FAULTS: Final = (
         "owner_id and organization_id belong to different organizations",
         """
         SELECT s.line FROM staged_job s
-        JOIN known_user u ON u.id = s.owner_id AND u.organization_id <> s.organization_id
+        JOIN parent_user u ON u.id = s.owner_id AND u.organization_id <> s.organization_id
         """,
     ),
     _elsewhere("membership", "user_id", "user", "group_id", "group"),
@@ -119,10 +128,11 @@ _FAULTS: Final = (
         """,
     ),
 )
+"""Diagnoses of records that refer to missing parents, mix organizations, or take names and tokens that are taken."""
 
 
-async def first_fault(connection: "asyncpg.Connection[asyncpg.Record]") -> tuple[int, str] | None:
-    """The lowest line at fault and what is wrong with it; None if the records as such are right."""
+async def find_first_fault(connection: Raw) -> tuple[int, str] | None:
+    """Find the lowest line at fault and the reason; None if the records as such are right."""
     for diagnoses in (_AMBIGUITIES, _FAULTS):
         faults = []
         for reason, lines in diagnoses:

@@ -1,7 +1,7 @@
-"""The export: everything of one or all organizations in the import format, as it was at one moment.
+"""The export: everything of one or all organizations in the import format, from one snapshot.
 
-Imported into an empty database it gives the same answers: what is shown or decides an order is in it. The audit trail
-is not, as what happened elsewhere did not happen there; secrets are not, as nobody has them.
+Imported into an empty database it gives the same answers: whatever is shown or decides an order is in it. The audit
+trail is not, as what happened elsewhere did not happen there; secrets are not, as the service has only their digests.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,12 +55,12 @@ _STATEMENTS: Final[Mapping[str, str]] = {
         FROM assignments t WHERE {_OF} ORDER BY t.organization_id, t.job_id, t.position
         """,
 }
-"""By type of record, parents before children."""
+"""Statements by type of record, parents before children."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was exported: the records, by type."""
+    """The outcome of an export: the records written, by type."""
 
     records: Mapping[str, int]
     seconds: float
@@ -72,8 +72,10 @@ async def export_records(
     """Write records, one JSON object a line.
 
     Args:
-        organization_id: whose; None for all.
-        progress: told how many more records have been written, now and then.
+        dsn: of a role that may read every table.
+        output: where to.
+        organization_id: the organization whose records are written; None for all.
+        progress: called now and then with the number of records written since.
 
     Raises:
         StartupError: the database can't be reached.
@@ -96,7 +98,7 @@ async def export_records(
 
 
 def _record(kind: str, row: dict[str, Any]) -> dict[str, Any]:
-    """A row as the format has it: sets of bits by their names, and nothing that is not there."""
+    """Convert a row to a record of the format: bit sets become lists of names, and NULL is left out."""
     if kind == "grant":
         access = row.pop("access")
         row |= {"permissions": permission_names(access), "is_manager": is_manager(access)}

@@ -1,4 +1,4 @@
-"""The import of newline-delimited JSON: parse, COPY into staging tables, merge set by set; all in one transaction."""
+"""The import of newline-delimited JSON: parse, COPY into staging tables, merge table by table; in one transaction."""
 
 import asyncio
 from collections import defaultdict
@@ -11,29 +11,28 @@ from uuid import UUID
 
 import asyncpg
 
-from service.database.connector import connect
+from service.database.connector import Raw, connect
 from service.database.pool import Connection
 from service.errors import StartupError
 from service.identity import operator
 from service.repositories import audit
-from service.transfer import bulk_load as defer_indexes
-from service.transfer.bulk_load import SetAside
-from service.transfer.diagnosis import first_fault
-from service.transfer.merge import CREATE_PARENTS, MERGES, UNIQUE
+from service.transfer.bulk_load import Deferred, defer_indexes, is_empty, restore_indexes
+from service.transfer.diagnosis import find_first_fault
+from service.transfer.merge import CREATE_PARENTS, MERGES, REQUIRE_UNIQUE_IDS
 from service.transfer.records import BadRecord, parse_line
 from service.transfer.staging import analyze_staging, copy_rows, create_staging
 
 _CHUNK: Final = 10_000
-"""Lines parsed while those before are on their way to the database; a few megabytes."""
+"""Lines parsed while the database takes those before; a few megabytes."""
 
 
 class ImportRefused(StartupError):
-    """The file can't be imported; nothing was changed."""
+    """A file that can't be imported; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What was imported: the records read, by type, and the rows that this wrote, by table."""
+    """The outcome of an import: the records read, by type, and the rows written, by table."""
 
     records: Mapping[str, int]
     written: Mapping[str, int]
@@ -41,12 +40,12 @@ class ImportResult:
 
 
 async def import_records(dsn: str, lines: IO[bytes], progress: Callable[[int], None] = lambda _: None) -> ImportResult:
-    """Bring records into the database, all of them or none.
+    """Import records into the database, all of them or none.
 
     Args:
         dsn: of a role that may write every table.
         lines: newline-delimited JSON, parents before children.
-        progress: told how many more bytes have been read, now and then.
+        progress: called now and then with the number of bytes read since.
 
     Raises:
         ImportRefused: a line is bad; the sentence gives its number, from 1, and the reason.
@@ -55,9 +54,9 @@ async def import_records(dsn: str, lines: IO[bytes], progress: Callable[[int], N
     started = perf_counter()
     connection = await connect(dsn)
     try:
-        empty = await defer_indexes.nothing_there(connection)
+        empty = await is_empty(connection)
         async with connection.transaction():
-            dropped = await defer_indexes.defer_indexes(connection) if empty else ()
+            dropped = await defer_indexes(connection) if empty else ()
             await connection.execute(
                 "SET LOCAL temp_buffers = '64MB'; SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '128MB'"
             )
@@ -73,10 +72,11 @@ async def import_records(dsn: str, lines: IO[bytes], progress: Callable[[int], N
     return ImportResult(records, written, perf_counter() - started)
 
 
-async def _stage(
-    connection: "asyncpg.Connection[asyncpg.Record]", lines: IO[bytes], progress: Callable[[int], None]
-) -> dict[str, int]:
-    """Fill the staging tables; the next lines are parsed while the database takes the ones before."""
+async def _stage(connection: Raw, lines: IO[bytes], progress: Callable[[int], None]) -> dict[str, int]:
+    """Fill the staging tables, and count the records by type.
+
+    A thread parses the next lines while the database takes the ones before.
+    """
     counts: dict[str, int] = defaultdict(int)
     number, rows = 0, dict[str, list[str]]()
     while True:
@@ -92,7 +92,7 @@ async def _stage(
 
 
 def _parse(lines: IO[bytes], before: int) -> tuple[int, int, dict[str, list[str]]]:
-    """The next lines: how many they were, how many bytes, and their rows by type."""
+    """Parse the next lines: return their number, their bytes, and their rows by type."""
     rows: dict[str, list[str]] = defaultdict(list)
     number, size = before, 0
     for number, line in enumerate(islice(lines, _CHUNK), before + 1):
@@ -106,7 +106,7 @@ def _parse(lines: IO[bytes], before: int) -> tuple[int, int, dict[str, list[str]
     return number - before, size, rows
 
 
-async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequence[SetAside]) -> dict[str, int]:
+async def _merge(connection: Raw, dropped: Sequence[Deferred]) -> dict[str, int]:
     """Merge the staging tables into the real ones, with an audit row for each organization that this changed."""
     await analyze_staging(connection)
     for statement in CREATE_PARENTS:
@@ -114,16 +114,16 @@ async def _merge(connection: "asyncpg.Connection[asyncpg.Record]", dropped: Sequ
     written: dict[UUID, dict[str, int]] = defaultdict(dict)
     try:
         async with connection.transaction():
-            for statement in UNIQUE:
+            for statement in REQUIRE_UNIQUE_IDS:
                 await connection.execute(statement)
             for table, merge in MERGES.items():
-                statement = merge.statement(empty=bool(dropped))  # nobody else has the tables then
+                statement = merge.statement(empty=bool(dropped))  # no other session has the tables then
                 counted = f"WITH merged AS ({statement}) SELECT organization_id, count(*) FROM merged GROUP BY 1"
                 for organization_id, count in await connection.fetch(counted):
                     written[organization_id][table] = count
-            await defer_indexes.restore(connection, dropped)
+            await restore_indexes(connection, dropped)
     except asyncpg.IntegrityConstraintViolationError as error:
-        fault = await first_fault(connection)
+        fault = await find_first_fault(connection)
         if fault is None:
             raise ImportRefused(f"The records break a rule of the database, {error.constraint_name}.") from error
         raise ImportRefused(f"line {fault[0]}: {fault[1]}") from error

@@ -1,67 +1,80 @@
-"""From the staging tables into the real ones: one statement a table, parents first.
+"""The merge of the staging tables into the real ones: one statement a table, parents first.
 
-Where a record repeats, its last line counts; a row that already is as the file has it is not touched, so that nothing
-is bumped needlessly. A parent that is not known before its child's line leaves NULL in the child's key, and the
-database refuses the statement: the happy path pays for no further check, and diagnosis.py finds the line afterwards.
+Where a record repeats, its last line counts; a row that already is as the file has it is not touched, so that no
+revision is bumped needlessly. A parent that does not exist before its child's line leaves NULL in the child's key, and
+the database refuses the statement: a file without faults pays for no further check, and diagnosis.py finds the line.
+
+The statements have common forms:
+- DISTINCT ON a record's key, ordered by `line DESC`, takes the last line of each.
+- LEFT JOIN parent_x ON ... AND x.line < s.line finds a parent before the line, else NULL.
+- WHERE after DO UPDATE leaves a row as it is that would not change.
 """
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-_KNOWN: Final[Mapping[str, tuple[str, str, str]]] = {
-    "known_organization": (
+from service.permissions import MANAGER
+
+_PARENTS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "parent_organization": (
         "SELECT id, NULL::uuid AS organization_id, line FROM staged_organization",
         "SELECT id, NULL::uuid, 0 FROM organizations",
         "SELECT organization_id FROM staged_user UNION SELECT organization_id FROM staged_group"
         " UNION SELECT organization_id FROM staged_pipeline UNION SELECT organization_id FROM staged_job",
     ),
-    "known_user": (
+    "parent_user": (
         "SELECT id, organization_id, line FROM staged_user",
         "SELECT id, organization_id, 0 FROM users",
         "SELECT user_id FROM staged_membership UNION SELECT user_id FROM staged_grant"
         " UNION SELECT user_id FROM staged_token UNION SELECT owner_id FROM staged_job",
     ),
-    "known_group": (
+    "parent_group": (
         "SELECT id, organization_id, line FROM staged_group",
         "SELECT id, organization_id, 0 FROM groups",
         "SELECT group_id FROM staged_membership UNION SELECT group_id FROM staged_grant",
     ),
-    "known_pipeline": (
+    "parent_pipeline": (
         "SELECT id, organization_id, line FROM staged_pipeline",
         "SELECT id, organization_id, 0 FROM pipelines",
         "SELECT pipeline_id FROM staged_grant UNION SELECT pipeline_id FROM staged_assignment",
     ),
 }
+"""By temporary table: the parents in the file, those in the database, and the ids that the file's records refer to."""
 
 CREATE_PARENTS: Final = tuple(
     statement
-    for table, (in_file, in_database, named) in _KNOWN.items()
+    for table, (in_file, in_database, named) in _PARENTS.items()
     for statement in (
         f"""
         CREATE TEMP TABLE {table} ON COMMIT DROP AS
         SELECT id, organization_id, min(line) AS line
-        FROM ({in_file} UNION ALL {in_database} WHERE id IN ({named})) known
+        FROM ({in_file} UNION ALL {in_database} WHERE id IN ({named})) parents
         GROUP BY id, organization_id
         """,
         f"ANALYZE {table}",
     )
 )
-"""What the file's records may refer to: the parents in the file, from their line on, and the database's (line 0)."""
+"""Statements that create the tables of parents: the file's, with their first line, and the database's (line 0)."""
 
-# An id must tell the organization.
-UNIQUE: Final = tuple(f"ALTER TABLE {table} ADD CONSTRAINT {table}_one_organization UNIQUE (id)" for table in _KNOWN)
+REQUIRE_UNIQUE_IDS: Final = tuple(
+    f"ALTER TABLE {table} ADD CONSTRAINT {table}_one_organization UNIQUE (id)" for table in _PARENTS
+)
+"""Statements that refuse an id of two organizations: in the import format an id alone tells the organization."""
 
 
 class Merge(NamedTuple):
-    """How a table takes rows, each key once, and what becomes of those whose key is there."""
+    """The statement that fills one table: the rows to insert, each key once, and what a key that exists is set to."""
 
     insert: str
     on_conflict: str
     organization_id: str = "t.organization_id"
-    """Of a row t that was written."""
+    """The column of a written row `t` that has its organization."""
 
     def statement(self, *, empty: bool) -> str:
-        """Returns the organization of every row written. In an empty table there is nothing to look for first."""
+        """Compose the statement, which returns the organization of every row written.
+
+        In an empty table no key can exist, and looking for it would take time.
+        """
         return f"{self.insert} {'' if empty else self.on_conflict} RETURNING {self.organization_id} AS organization_id"
 
 
@@ -84,7 +97,7 @@ MERGES: Final[Mapping[str, Merge]] = {
         SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, s.role,
                coalesce(s.disabled, false), coalesce(s.created_at, now())
         FROM staged_user s
-        LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
+        LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
         """,
         """
@@ -98,7 +111,7 @@ MERGES: Final[Mapping[str, Merge]] = {
         INSERT INTO groups AS t (organization_id, id, name, created_at)
         SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name, coalesce(s.created_at, now())
         FROM staged_group s
-        LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
+        LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
         """,
         """
@@ -111,7 +124,7 @@ MERGES: Final[Mapping[str, Merge]] = {
         SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.name, s.name_key, coalesce(s.description, ''),
                coalesce(s.created_at, now()), coalesce(s.updated_at, now())
         FROM staged_pipeline s
-        LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
+        LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
         """,
         """
@@ -129,10 +142,11 @@ MERGES: Final[Mapping[str, Merge]] = {
                u.organization_id, coalesce(s.id, gen_random_uuid()), s.user_id, coalesce(s.name, ''), s.digest,
                s.scopes, s.expires_at, s.revoked_at, coalesce(s.created_at, now()), s.last_used_at
         FROM staged_token s
-        LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
+        LEFT JOIN parent_user u ON u.id = s.user_id AND u.line < s.line
         ORDER BY s.digest, s.line DESC
         """,
         """
+        -- A token of another user is left NULL in user_id, so that the statement is refused.
         ON CONFLICT (digest) DO UPDATE
         SET user_id = CASE WHEN t.user_id = excluded.user_id THEN t.user_id END,
             name = excluded.name, scopes = excluded.scopes,
@@ -145,11 +159,12 @@ MERGES: Final[Mapping[str, Merge]] = {
         """
         INSERT INTO jobs AS t (organization_id, id, owner_id, name, created_at)
         SELECT DISTINCT ON (s.organization_id, s.id)
+               -- Both parents must exist before the line: the owner, and the organization.
                CASE WHEN u.id IS NOT NULL THEN o.id END, s.id, s.owner_id, coalesce(s.name, ''),
                coalesce(s.created_at, now())
         FROM staged_job s
-        LEFT JOIN known_organization o ON o.id = s.organization_id AND o.line < s.line
-        LEFT JOIN known_user u ON u.id = s.owner_id AND u.line < s.line
+        LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
+        LEFT JOIN parent_user u ON u.id = s.owner_id AND u.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
         """,
         """
@@ -159,11 +174,15 @@ MERGES: Final[Mapping[str, Merge]] = {
     ),
     "assignments": Merge(
         """
-        WITH resolved AS (
+        WITH
+        -- The file's assignments, with the organization of the pipeline.
+        resolved AS (
             SELECT p.organization_id, s.job_id, s.pipeline_id, s.position, s.assigned_at, s.line
             FROM staged_assignment s
-            LEFT JOIN known_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
-        ), present AS (
+            LEFT JOIN parent_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
+        ),
+        -- The last position of each of these jobs in the database, after which new assignments are put.
+        present AS (
             SELECT a.organization_id, a.job_id, max(a.position) AS position
             FROM assignments a
             JOIN (SELECT DISTINCT organization_id, job_id FROM resolved) r USING (organization_id, job_id)
@@ -173,10 +192,12 @@ MERGES: Final[Mapping[str, Merge]] = {
         SELECT DISTINCT ON (r.organization_id, r.job_id, r.pipeline_id)
                CASE WHEN later.id IS NULL THEN r.organization_id END, r.job_id, r.pipeline_id,
                coalesce(r.position, coalesce(p.position, 0) + r.place), coalesce(r.assigned_at, now())
+        -- The file's assignments once more, counted within their job.
         FROM (
             SELECT *, row_number() OVER (PARTITION BY organization_id, job_id ORDER BY line) AS place FROM resolved
         ) r
         LEFT JOIN present p ON p.organization_id = r.organization_id AND p.job_id = r.job_id
+        -- A job that is in the file, but after this line: its assignment is refused like one without a parent.
         LEFT JOIN staged_job later
                ON later.organization_id = r.organization_id AND later.id = r.job_id AND later.line > r.line
         ORDER BY r.organization_id, r.job_id, r.pipeline_id, r.line DESC
@@ -189,11 +210,12 @@ MERGES: Final[Mapping[str, Merge]] = {
         """
         INSERT INTO memberships AS t (organization_id, user_id, group_id, created_at)
         SELECT DISTINCT ON (s.user_id, s.group_id)
+               -- Both parents must exist before the line: the group, and the user who gives the organization.
                CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id,
                coalesce(s.created_at, now())
         FROM staged_membership s
-        LEFT JOIN known_user u ON u.id = s.user_id AND u.line < s.line
-        LEFT JOIN known_group g ON g.id = s.group_id AND g.line < s.line
+        LEFT JOIN parent_user u ON u.id = s.user_id AND u.line < s.line
+        LEFT JOIN parent_group g ON g.id = s.group_id AND g.line < s.line
         ORDER BY s.user_id, s.group_id, s.line DESC
         """,
         """
@@ -205,12 +227,13 @@ MERGES: Final[Mapping[str, Merge]] = {
             f"""
         INSERT INTO {kind}_grants AS t (organization_id, {kind}_id, pipeline_id, access, expires_at, updated_at)
         SELECT DISTINCT ON (s.{kind}_id, s.pipeline_id)
+               -- Both parents must exist before the line: the {kind}, and the pipeline, which gives the organization.
                CASE WHEN k.id IS NOT NULL THEN p.organization_id END, s.{kind}_id, s.pipeline_id,
-               s.access | CASE WHEN s.is_manager THEN 32 ELSE 0 END, s.expires_at,
+               s.access | CASE WHEN s.is_manager THEN {MANAGER} ELSE 0 END, s.expires_at,
                coalesce(s.updated_at, now())
         FROM staged_grant s
-        LEFT JOIN known_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
-        LEFT JOIN known_{kind} k ON k.id = s.{kind}_id AND k.line < s.line
+        LEFT JOIN parent_pipeline p ON p.id = s.pipeline_id AND p.line < s.line
+        LEFT JOIN parent_{kind} k ON k.id = s.{kind}_id AND k.line < s.line
         WHERE s.{kind}_id IS NOT NULL
         ORDER BY s.{kind}_id, s.pipeline_id, s.line DESC
         """,
@@ -223,6 +246,7 @@ MERGES: Final[Mapping[str, Merge]] = {
         for kind in ("user", "group")
     },
 }
-"""By table, parents before children.
+"""Statements by table, parents before children.
 
-What bumps users comes last: the foreign keys of other rows are then checked against users not yet changed."""
+Memberships and grants come last, as they bump the revisions of users: the foreign keys of other rows are then checked
+against users not yet changed."""

@@ -1,6 +1,6 @@
-"""One line of the import format → one row for COPY, or the reason why not.
+"""The records of the import format: parse a line into a row for COPY, or refuse it with the reason.
 
-Hand-written, because it runs for millions of lines: a converter takes a JSON value and returns one column's text.
+Hand-written, as it runs for millions of lines: a converter takes a JSON value and returns one column's text.
 """
 
 import re
@@ -28,7 +28,7 @@ class BadRecord(Exception):
 
 
 def parse_line(line: bytes) -> tuple[str, str] | None:
-    """The type of a record and its columns, tab-separated; None for a blank line.
+    """Parse a line into the type of its record and the columns, tab-separated; None for a blank line.
 
     Raises:
         BadRecord: the line is not a record.
@@ -50,18 +50,18 @@ def parse_line(line: bytes) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class RecordType:
-    """What a record of one type holds: its keys in the order of its staging table's columns."""
+    """The keys of a record of one type, in the order of its staging table's columns."""
 
     required: Mapping[str, Converter]
     optional: Mapping[str, Converter]
     prepare: Callable[[dict[str, Any]], None] = lambda _: None
-    """Brings other spellings of a record to the one form that has columns."""
+    """A function that brings other spellings of a record to the one form that has columns."""
 
     def columns_of(self, record: dict[str, Any]) -> str:
-        """The columns of a record's row.
+        """Convert a record to the columns of its row.
 
         Raises:
-            BadRecord: a key is missing, unknown, or holds what it must not.
+            BadRecord: a key is missing, unknown, or has an invalid value.
         """
         self.prepare(record)
         columns = []
@@ -86,11 +86,11 @@ def _uuid(value: Any) -> str:
     raise ValueError("a UUID")
 
 
-def _text(most: int) -> Converter:
+def _text(max_length: int) -> Converter:
     def convert(value: Any) -> str:
-        if isinstance(value, str) and len(value) <= most and "\0" not in value:
+        if isinstance(value, str) and len(value) <= max_length and "\0" not in value:
             return value.translate(_ESCAPED)
-        raise ValueError(f"a text of at most {most} characters without NUL")
+        raise ValueError(f"a text of at most {max_length} characters without NUL")
 
     return convert
 
@@ -105,7 +105,7 @@ def _matching(pattern: re.Pattern[str], description: str) -> Converter:
 
 
 def _pipeline_name(value: Any) -> str:
-    """Two columns: the name, and what it is compared by."""
+    """Convert to two columns: the name, and the key by which names are compared."""
     name = value.strip() if isinstance(value, str) else ""
     if is_pipeline_name(name):
         return f"{name.translate(_ESCAPED)}\t{name_key(name).translate(_ESCAPED)}"
@@ -216,4 +216,4 @@ RECORD_TYPES: Final[Mapping[str, RecordType]] = {
     ),
     "assignment": RecordType({"job_id": _job_id, "pipeline_id": _uuid}, {"position": _whole, "assigned_at": _instant}),
 }
-"""By type, in the order in which parents come before children."""
+"""Record types by name, parents before children."""

@@ -1,10 +1,10 @@
-"""The staging tables: where the records of a file lie, by type and with their line numbers, before they are merged."""
+"""The staging tables: the records of a file, by type and with their line numbers, before they are merged."""
 
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Final
 
-import asyncpg
+from service.database.connector import Raw
 
 STAGING: Final[Mapping[str, str]] = {
     "organization": "line bigint, id uuid, name text, created_at timestamptz",
@@ -32,20 +32,20 @@ STAGING: Final[Mapping[str, str]] = {
 """The columns of each type's table: those of records.py, behind the line number."""
 
 
-async def create_staging(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Make the empty tables; they go with the transaction."""
+async def create_staging(connection: Raw) -> None:
+    """Create the staging tables, which are dropped with the transaction."""
     for kind, columns in STAGING.items():
         ordered = columns.replace(" text", ' text COLLATE "C"')
         await connection.execute(f"CREATE TEMP TABLE staged_{kind} ({ordered}) ON COMMIT DROP")
 
 
-async def copy_rows(connection: "asyncpg.Connection[asyncpg.Record]", rows: Mapping[str, list[str]]) -> None:
+async def copy_rows(connection: Raw, rows: Mapping[str, list[str]]) -> None:
     """Append rows by type, in COPY's text form."""
     for kind, lines in rows.items():
         await connection.copy_to_table(f"staged_{kind}", source=BytesIO("".join(lines).encode()), format="text")
 
 
-async def analyze_staging(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Let the planner know what came: autovacuum never sees temporary tables."""
+async def analyze_staging(connection: Raw) -> None:
+    """Gather statistics for the planner, as autovacuum never sees temporary tables."""
     for kind in STAGING:
         await connection.execute(f"ANALYZE staged_{kind}")

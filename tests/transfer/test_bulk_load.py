@@ -1,4 +1,4 @@
-"""Into an empty database foreign keys and indexes are set aside: afterwards they are there, and hold for all rows."""
+"""Foreign keys and indexes deferred while an empty database is filled: afterwards they exist, and hold for all rows."""
 
 import asyncio
 from typing import Any
@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from service.database.migrations import migrate
-from service.transfer import bulk_load as set_aside
+from service.transfer import bulk_load, importing
 from service.transfer.importing import ImportRefused, import_records
-from tests.transfer.test_importing import Record, lines, whole
+from tests.transfer.files import Record, lines, whole
 
 KEYS = """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated
@@ -33,15 +33,15 @@ async def keys(dsn: str) -> list[Any]:
         await connection.close()
 
 
-async def test_they_are_there_again_after_an_import(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deferred_indexes_are_restored_after_an_import(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     dropped: list[Any] = []
-    restore = set_aside.restore
+    restore = bulk_load.restore_indexes
 
     async def noted(connection: Any, those: Any) -> None:
         dropped.append(len(those))
         await restore(connection, those)
 
-    monkeypatch.setattr(set_aside, "restore", noted)
+    monkeypatch.setattr(importing, "restore_indexes", noted)
     await migrate(empty_dsn)
     before = await keys(empty_dsn)
     await import_records(empty_dsn, lines(*whole().values()))
@@ -53,7 +53,7 @@ async def test_they_are_there_again_after_an_import(empty_dsn: str, monkeypatch:
     assert dropped == [len([definition for definition in definitions if not definition.startswith(UNIQUE)])]
 
     await import_records(empty_dsn, lines(*whole().values()))
-    assert dropped[1:] == [0], "where something is, they stay"
+    assert dropped[1:] == [0], "in a database with rows they stay"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ async def test_they_are_there_again_after_an_import(empty_dsn: str, monkeypatch:
         lambda found: {**found["membership"], "group_id": found["user"]["id"]},
     ],
 )
-async def test_what_they_forbid_is_refused_by_its_line_and_nothing_is_changed(empty_dsn: str, last: Any) -> None:
+async def test_deferred_foreign_keys_refuse_an_orphan_by_its_line(empty_dsn: str, last: Any) -> None:
     await migrate(empty_dsn)
     before, found = await keys(empty_dsn), whole()
     bad: Record = last(found)
@@ -77,7 +77,7 @@ async def test_what_they_forbid_is_refused_by_its_line_and_nothing_is_changed(em
     await connection.close()
 
 
-async def test_of_two_imports_at_once_into_an_empty_database_both_are_done(empty_dsn: str) -> None:
+async def test_deferred_indexes_of_two_imports_at_once_are_restored(empty_dsn: str) -> None:
     await migrate(empty_dsn)
     before = await keys(empty_dsn)
 

@@ -5,56 +5,17 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from service.database.migrations import migrate
 from service.database.sql_files import sql_directory
 from service.errors import StartupError
 from service.transfer.importing import ImportRefused, import_records
-from service.transfer.records import BadRecord, parse_line
-from tests.factories import World
+from tests.transfer.files import READ, Record, lines, one_of_each, whole
 
 Raw = Any
-Record = dict[str, Any]
-READ, EXECUTE = "flow_pipeline:read", "flow_pipeline:execute"
 
 
-def records() -> dict[str, Record]:
-    """One of each, by type, in an order in which parents come first."""
-    organization, user, group, pipeline = (str(uuid4()) for _ in range(4))
-    of = {"organization_id": organization}
-    return {
-        "organization": {"type": "organization", "id": organization, "name": "Acme"},
-        "user": {"type": "user", "id": user, **of, "username": "ada", "is_admin": True},
-        "group": {"type": "group", "id": group, **of, "name": "reviewers"},
-        "pipeline": {"type": "pipeline", "id": pipeline, **of, "name": " Invoices "},
-        "membership": {"type": "membership", "group_id": group, "user_id": user},
-        "grant": {
-            "type": "grant",
-            "pipeline_id": pipeline,
-            "group_id": group,
-            "permissions": [READ, EXECUTE],
-            "is_manager": True,
-            "expires_at": "2030-01-01T00:00:00Z",
-        },
-        "token": {"type": "token", "user_id": user, "sha256": uuid4().hex * 2, "scopes": [READ, "admin"]},
-        "job": {"type": "job", "id": f"job-{uuid4()}", **of, "owner_id": user},
-        "assignment": {"type": "assignment", "pipeline_id": pipeline},
-    }
-
-
-def whole() -> dict[str, Record]:
-    found = records()
-    found["assignment"]["job_id"] = found["job"]["id"]
-    return found
-
-
-def lines(*found: Record) -> BytesIO:
-    return BytesIO(b"".join(json.dumps(record).encode() + b"\n" for record in found))
-
-
-async def test_import_one_of_each(dsn: str, raw: Raw) -> None:
+async def test_import_records_writes_one_of_each_type(dsn: str, raw: Raw) -> None:
     found = whole()
 
     result = await import_records(dsn, lines(*found.values()))
@@ -80,8 +41,8 @@ async def test_import_one_of_each(dsn: str, raw: Raw) -> None:
     assert await row("assignments", "job_id, pipeline_id, position") == [(found["job"]["id"], pipeline, 1)]
 
 
-async def test_import_is_audited_by_organization(dsn: str, raw: Raw) -> None:
-    found, other = whole(), records()["organization"]
+async def test_import_records_is_audited_by_organization(dsn: str, raw: Raw) -> None:
+    found, other = whole(), one_of_each()["organization"]
 
     await import_records(dsn, lines(*found.values(), other))
 
@@ -94,66 +55,7 @@ async def test_import_is_audited_by_organization(dsn: str, raw: Raw) -> None:
     }
 
 
-async def test_import_again_changes_nothing(dsn: str, raw: Raw) -> None:
-    found = whole()
-    await import_records(dsn, lines(*found.values()))
-    revisions = "SELECT id, revision FROM users WHERE organization_id = $1 UNION ALL SELECT id, revision FROM groups"
-    before = {*map(tuple, await raw.fetch(revisions, UUID(found["organization"]["id"])))}
-
-    result = await import_records(dsn, lines(*found.values()))
-
-    assert result.written == {}
-    assert {*map(tuple, await raw.fetch(revisions, UUID(found["organization"]["id"])))} == before
-
-
-async def test_import_updates_what_is_there(dsn: str, raw: Raw) -> None:
-    found = whole()
-    await import_records(dsn, lines(*found.values()))
-
-    result = await import_records(
-        dsn,
-        lines(
-            {**found["user"], "username": "lovelace"},
-            {**found["pipeline"], "name": "Bills", "description": "all of them"},
-            {**found["grant"], "permissions": [], "is_manager": False, "expires_at": None},
-        ),
-    )
-
-    assert result.written == {"users": 1, "pipelines": 1, "group_grants": 1}
-    pipeline = await raw.fetchrow(
-        "SELECT name, description FROM pipelines WHERE id = $1", UUID(found["pipeline"]["id"])
-    )
-    assert tuple(pipeline) == ("Bills", "all of them")
-    access = "SELECT access, expires_at FROM group_grants WHERE pipeline_id = $1"
-    assert tuple(await raw.fetchrow(access, UUID(found["pipeline"]["id"]))) == (1, None)
-
-
-async def test_import_the_last_of_a_repeated_record_counts(dsn: str, raw: Raw) -> None:
-    found = whole()
-
-    await import_records(dsn, lines(*found.values(), {**found["pipeline"], "name": "Last"}, found["membership"]))
-
-    name = await raw.fetchval("SELECT name FROM pipelines WHERE id = $1", UUID(found["pipeline"]["id"]))
-    assert name == "Last"
-
-
-async def test_import_assignments_follow_those_there(dsn: str, raw: Raw) -> None:
-    found = whole()
-    await import_records(dsn, lines(*found.values()))
-    second = {**found["pipeline"], "id": str(uuid4()), "name": "Second"}
-    third = {**found["pipeline"], "id": str(uuid4()), "name": "Third"}
-
-    await import_records(
-        dsn, lines(third, second, *({**found["assignment"], "pipeline_id": each["id"]} for each in (second, third)))
-    )
-
-    placed = await raw.fetch(
-        "SELECT pipeline_id::text FROM assignments WHERE job_id = $1 ORDER BY position", found["job"]["id"]
-    )
-    assert [row[0] for row in placed] == [found["pipeline"]["id"], second["id"], third["id"]]
-
-
-async def test_import_demo(empty_dsn: str) -> None:
+async def test_import_records_of_the_demo(empty_dsn: str) -> None:
     await migrate(empty_dsn)
     with (sql_directory() / "demo.ndjson").open("rb") as demo:
         result = await import_records(empty_dsn, demo)
@@ -161,24 +63,24 @@ async def test_import_demo(empty_dsn: str) -> None:
     assert (result.records["user"], result.records["pipeline"]) == (6, 8)
 
 
-async def test_import_without_a_last_line_break_and_with_blank_lines(dsn: str) -> None:
-    organization = records()["organization"]
+async def test_import_records_of_blank_lines_and_without_a_last_line_break(dsn: str) -> None:
+    organization = one_of_each()["organization"]
 
     result = await import_records(dsn, BytesIO(b"\n  \n" + json.dumps(organization).encode()))
 
     assert result.records == {"organization": 1}
 
 
-async def test_import_nothing(dsn: str) -> None:
+async def test_import_records_of_an_empty_file(dsn: str) -> None:
     assert (await import_records(dsn, BytesIO())).records == {}
 
 
-async def test_import_into_a_database_without_tables(empty_dsn: str) -> None:
+async def test_import_records_into_a_database_without_tables(empty_dsn: str) -> None:
     with pytest.raises(StartupError, match="run `migrate` first"):
         await import_records(empty_dsn, lines(*whole().values()))
 
 
-# ---- what is refused
+# ---- files that are refused
 
 
 def change(kind: str, **changes: Any) -> Callable[[dict[str, Record]], Record]:
@@ -214,7 +116,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
         "permissions must be a list of flow_pipeline:read",
     ),
     "permissions no list": (change("grant", permissions=READ), "permissions must be a list of"),
-    "a grant to nobody": (change("grant", group_id=None), "either user_id or group_id must be given"),
+    "a grant without a grantee": (change("grant", group_id=None), "either user_id or group_id must be given"),
     "a grant to two": (
         lambda f: {**f["grant"], "user_id": f["user"]["id"]},
         "either user_id or group_id must be given",
@@ -244,7 +146,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
 
 
 @pytest.mark.parametrize(("bad", "reason"), BAD.values(), ids=BAD.keys())
-async def test_import_bad_line_by_number_and_nothing_is_changed(
+async def test_import_records_refuses_a_bad_line_by_number_and_changes_nothing(
     dsn: str, raw: Raw, bad: Callable[[dict[str, Record]], Record | bytes], reason: str
 ) -> None:
     found = whole()
@@ -260,95 +162,8 @@ async def test_import_bad_line_by_number_and_nothing_is_changed(
     assert await raw.fetchval(organization, UUID(found["organization"]["id"])) == 0
 
 
-async def test_import_the_first_of_several_bad_lines_is_named(dsn: str) -> None:
-    found = whole()
-
-    with pytest.raises(ImportRefused, match=r"^line 2: group_id: there is no such group"):
-        await import_records(dsn, lines(found["organization"], found["membership"], found["assignment"]))
-
-
-@pytest.mark.parametrize(("child", "parent"), [("user", "organization"), ("grant", "pipeline"), ("assignment", "job")])
-async def test_import_child_before_its_parent_is_refused(dsn: str, child: str, parent: str) -> None:
-    found = whole()
-    order = [kind for kind in found if kind not in (child, parent)]
-
-    with pytest.raises(ImportRefused, match=rf": there is no such {parent}|organization has no such {parent}"):
-        await import_records(dsn, lines(*(found[kind] for kind in order if kind != "x"), found[child], found[parent]))
-
-
-async def test_import_bad_line_far_in_is_named_by_its_number(dsn: str) -> None:
-    organization = json.dumps(records()["organization"]).encode() + b"\n"
+async def test_import_records_counts_lines_over_chunks(dsn: str) -> None:
+    organization = json.dumps(one_of_each()["organization"]).encode() + b"\n"
 
     with pytest.raises(ImportRefused, match=r"^line 25001: not JSON"):
         await import_records(dsn, BytesIO(organization * 25_000 + b"x\n"))
-
-
-async def test_import_never_mixes_organizations(dsn: str) -> None:
-    ours, theirs = whole(), whole()
-
-    for record, reason in (
-        (
-            {**ours["grant"], "group_id": theirs["group"]["id"]},
-            "group_id and pipeline_id belong to different organizations",
-        ),
-        (
-            {**ours["membership"], "user_id": theirs["user"]["id"]},
-            "user_id and group_id belong to different organizations",
-        ),
-        ({**ours["job"], "owner_id": theirs["user"]["id"]}, "owner_id and organization_id belong to different"),
-        ({**ours["assignment"], "job_id": theirs["job"]["id"]}, "the pipeline's organization has no such job"),
-        (
-            {**ours["user"], "organization_id": theirs["organization"]["id"]},
-            "another organization has a user of the same id",
-        ),
-    ):
-        with pytest.raises(ImportRefused, match=f"^line 19: .*{reason}"):
-            await import_records(dsn, lines(*ours.values(), *theirs.values(), record))
-
-
-async def test_import_a_token_stays_its_users(dsn: str, world: World) -> None:
-    ada, grace = await world.user(), await world.user()
-    token = {"type": "token", "sha256": uuid4().hex * 2}
-    await import_records(dsn, lines({**token, "user_id": str(ada.id)}))
-
-    with pytest.raises(ImportRefused, match=r"^line 1: sha256 is the token of another user"):
-        await import_records(dsn, lines({**token, "user_id": str(grace.id)}))
-
-
-# ---- whatever comes, a line is parsed or refused
-
-values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | st.text(max_size=5)
-    | st.sampled_from([READ]),
-    lambda children: st.lists(children, max_size=2) | st.dictionaries(st.text(max_size=3), children, max_size=2),
-    max_leaves=4,
-)
-
-
-@settings(suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from([*whole()]), st.data())
-def test_parse_line_mutated(kind: str, data: st.DataObject) -> None:
-    record = whole()[kind]
-    for key in data.draw(st.sets(st.sampled_from([*record, "expires_at", "scopes", "x"]), max_size=3)):
-        record[key] = data.draw(values)
-    line = json.dumps(record).encode()
-
-    try:
-        parsed = parse_line(line)
-    except BadRecord:
-        return
-    assert parsed is not None
-    assert "\n" not in parsed[1]
-
-
-@given(st.binary(max_size=60))
-def test_parse_line_of_noise(line: bytes) -> None:
-    try:
-        parsed = parse_line(line)
-    except BadRecord:
-        return
-    assert parsed is None

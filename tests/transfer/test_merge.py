@@ -1,0 +1,68 @@
+"""The merge of a file into a database that has rows already."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from service.transfer.importing import import_records
+from tests.transfer.files import lines, whole
+
+Raw = Any
+
+
+async def test_merge_of_the_same_file_again_changes_nothing(dsn: str, raw: Raw) -> None:
+    found = whole()
+    await import_records(dsn, lines(*found.values()))
+    revisions = "SELECT id, revision FROM users WHERE organization_id = $1 UNION ALL SELECT id, revision FROM groups"
+    before = {*map(tuple, await raw.fetch(revisions, UUID(found["organization"]["id"])))}
+
+    result = await import_records(dsn, lines(*found.values()))
+
+    assert result.written == {}
+    assert {*map(tuple, await raw.fetch(revisions, UUID(found["organization"]["id"])))} == before
+
+
+async def test_merge_updates_rows_that_differ(dsn: str, raw: Raw) -> None:
+    found = whole()
+    await import_records(dsn, lines(*found.values()))
+
+    result = await import_records(
+        dsn,
+        lines(
+            {**found["user"], "username": "lovelace"},
+            {**found["pipeline"], "name": "Bills", "description": "all of them"},
+            {**found["grant"], "permissions": [], "is_manager": False, "expires_at": None},
+        ),
+    )
+
+    assert result.written == {"users": 1, "pipelines": 1, "group_grants": 1}
+    pipeline = await raw.fetchrow(
+        "SELECT name, description FROM pipelines WHERE id = $1", UUID(found["pipeline"]["id"])
+    )
+    assert tuple(pipeline) == ("Bills", "all of them")
+    access = "SELECT access, expires_at FROM group_grants WHERE pipeline_id = $1"
+    assert tuple(await raw.fetchrow(access, UUID(found["pipeline"]["id"]))) == (1, None)
+
+
+async def test_merge_takes_the_last_line_of_a_repeated_record(dsn: str, raw: Raw) -> None:
+    found = whole()
+
+    await import_records(dsn, lines(*found.values(), {**found["pipeline"], "name": "Last"}, found["membership"]))
+
+    name = await raw.fetchval("SELECT name FROM pipelines WHERE id = $1", UUID(found["pipeline"]["id"]))
+    assert name == "Last"
+
+
+async def test_merge_puts_new_assignments_after_those_there(dsn: str, raw: Raw) -> None:
+    found = whole()
+    await import_records(dsn, lines(*found.values()))
+    second = {**found["pipeline"], "id": str(uuid4()), "name": "Second"}
+    third = {**found["pipeline"], "id": str(uuid4()), "name": "Third"}
+
+    await import_records(
+        dsn, lines(third, second, *({**found["assignment"], "pipeline_id": each["id"]} for each in (second, third)))
+    )
+
+    placed = await raw.fetch(
+        "SELECT pipeline_id::text FROM assignments WHERE job_id = $1 ORDER BY position", found["job"]["id"]
+    )
+    assert [row[0] for row in placed] == [found["pipeline"]["id"], second["id"], third["id"]]

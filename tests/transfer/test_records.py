@@ -1,0 +1,45 @@
+"""Any line is parsed or refused."""
+
+import json
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.transfer.records import BadRecord, parse_line
+from tests.transfer.files import READ, whole
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.sampled_from([READ]),
+    lambda children: st.lists(children, max_size=2) | st.dictionaries(st.text(max_size=3), children, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from([*whole()]), st.data())
+def test_parse_line_accepts_or_refuses_any_mutated_record(kind: str, data: st.DataObject) -> None:
+    record = whole()[kind]
+    for key in data.draw(st.sets(st.sampled_from([*record, "expires_at", "scopes", "x"]), max_size=3)):
+        record[key] = data.draw(values)
+    line = json.dumps(record).encode()
+
+    try:
+        parsed = parse_line(line)
+    except BadRecord:
+        return
+    assert parsed is not None
+    assert "\n" not in parsed[1]
+
+
+@given(st.binary(max_size=60))
+def test_parse_line_refuses_noise(line: bytes) -> None:
+    try:
+        parsed = parse_line(line)
+    except BadRecord:
+        return
+    assert parsed is None
