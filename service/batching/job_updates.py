@@ -1,6 +1,6 @@
 """Updates of jobs that are pre-authorized before the job is read, made in batches."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -11,8 +11,8 @@ from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Database, ReusedConnection, timed
 from service.identity import Caller
 from service.permissions import Role, executable_pipelines, preauthorize_update
-from service.repositories import jobs
-from service.repositories.jobs import Update
+from service.repositories import job_updates
+from service.repositories.job_updates import ArrayLiteral, Update, array_literal
 from service.repositories.revisions import ReadVersion
 
 BYTES_PER_PIPELINE: Final = 400
@@ -28,8 +28,8 @@ class Executable:
     """The pipelines that a caller sees and may execute, and the version at which that is so."""
 
     pipelines: frozenset[UUID]
-    allowed: str
-    """The same as an array of PostgreSQL; empty if they are too many to be sent with every update."""
+    allowed_pipelines: ArrayLiteral
+    """The same for the statement; empty if they are too many to be sent with every update."""
     version: ReadVersion
 
 
@@ -71,18 +71,18 @@ class JobUpdateBatcher:
         if allowed is None:
             return None
         update = Update(
-            caller.organization_id,
-            job_id,
-            caller.user_id,
-            caller.digest,
-            caller.scopes,
-            _array(caller.revisions),
-            executable.version.expires_at,
-            _array(wanted),
-            None if allowed.pipelines is None else executable.allowed,
-            caller.username,
-            caller.token_id,
-            request_id,
+            organization_id=caller.organization_id,
+            job_id=job_id,
+            caller_id=caller.user_id,
+            digest=caller.digest,
+            scopes=caller.scopes,
+            revisions=caller.revisions,
+            expires_at=executable.version.expires_at,
+            wanted=wanted,
+            allowed_pipelines=None if allowed.pipelines is None else executable.allowed_pipelines,
+            actor=caller.username,
+            token_id=caller.token_id,
+            request_id=request_id,
         )
         with timed():
             return await self.batcher.submit(update)
@@ -93,7 +93,7 @@ class JobUpdateBatcher:
             return cached
         granted = await self._database.run(lambda: self._pipeline_lists.granted_to(caller), only_reads=True)
         found = executable_pipelines(caller, {pipeline.id: pipeline.granted for pipeline in granted.pipelines})
-        allowed = _array(found if len(found) <= MAX_ALLOWED_PIPELINES else ())
+        allowed = array_literal(found if len(found) <= MAX_ALLOWED_PIPELINES else ())
         executable = Executable(found, allowed, granted.version)
         self.executable.put(caller, executable, granted.version, len(found) * BYTES_PER_PIPELINE)
         return executable
@@ -101,14 +101,9 @@ class JobUpdateBatcher:
     async def _update(self, updates: Sequence[Update]) -> Sequence[list[str] | None]:
         async def update() -> Sequence[list[str] | None]:
             async with self._connection as connection:
-                return await jobs.update_each(connection, updates)
+                return await job_updates.update_each(connection, updates)
 
         return await self._database.run(update, only_reads=False)
 
 
-_NOTHING: Final = Executable(frozenset(), "{}", ReadVersion((), None))
-
-
-def _array(values: Iterable[object]) -> str:
-    """Return an array of PostgreSQL of values that need no quotes."""
-    return f"{{{','.join(map(str, values))}}}"
+_NOTHING: Final = Executable(frozenset(), array_literal(()), ReadVersion((), None))

@@ -1,4 +1,4 @@
-"""Statements on pipelines."""
+"""Statements on pipelines, on what is granted on them, and on their queues."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ import asyncpg
 from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.identifiers import name_key
+from service.permissions import FULL_ACCESS, MANAGER
 from service.repositories import revisions
+from service.repositories.granted import GRANTED, GRANTED_FIRST, GRANTS, grants_of
 
 
 class GrantedPipeline(NamedTuple):
@@ -26,7 +28,7 @@ class GrantedPipeline(NamedTuple):
 
 
 class Pipeline(NamedTuple):
-    """A whole pipeline, likewise."""
+    """A pipeline with all of its fields, and what is granted on it, likewise."""
 
     id: UUID
     name: str
@@ -37,7 +39,10 @@ class Pipeline(NamedTuple):
 
 
 class PlacedPipeline(NamedTuple):
-    """A pipeline beside one job, likewise: its place in the job's own order, None if the job is not in it."""
+    """A pipeline and what is granted on it, likewise, with its place in one job's order.
+
+    The place is None if the job is not in it.
+    """
 
     id: UUID
     name: str
@@ -46,12 +51,12 @@ class PlacedPipeline(NamedTuple):
 
 
 Granted: TypeAlias = GrantedPipeline | PlacedPipeline
-"""Any pipeline of which it is known what is granted."""
+"""A pipeline with what is granted on it, in any form that rules are applied to."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
-    """A job in a pipeline's queue."""
+    """A job in the queue of a pipeline."""
 
     id: str
     name: str
@@ -61,14 +66,14 @@ class QueuedJob:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which pipelines of a list are wanted, and from where on."""
+    """The conditions and the page of a list of pipelines."""
 
     name: str | None = None
     """A part of the name, regardless of case."""
     holding: int = 0
-    """What the user must have been granted at least, managers everything."""
+    """Permissions that the user must have been granted at least; a manager has all of them."""
     lacking: int = 0
-    """What the user must not have been granted."""
+    """Permissions that the user must not have been granted."""
     after: Sequence[Any] | None = None
     """The name and id of the last pipeline of the page before."""
     limit: int | None = None
@@ -77,44 +82,9 @@ class Filters:
 NO_FILTERS: Final = Filters()
 
 
-def _grants(organization_id: str, user_id: str) -> str:
-    """The grants to a user and to their groups that have not expired; who it is, as SQL says it."""
-    return f"""
-        SELECT ug.pipeline_id, ug.access, ug.expires_at
-        FROM user_grants ug
-        WHERE ug.organization_id = {organization_id} AND ug.user_id = {user_id}
-          AND (ug.expires_at IS NULL OR ug.expires_at > now())
-        UNION ALL
-        SELECT gg.pipeline_id, gg.access, gg.expires_at
-        FROM memberships m
-        JOIN group_grants gg ON gg.organization_id = m.organization_id AND gg.group_id = m.group_id
-        WHERE m.organization_id = {organization_id} AND m.user_id = {user_id}
-          AND (gg.expires_at IS NULL OR gg.expires_at > now())
-    """
-
-
-GRANTS: Final = _grants("$1", "$2")
-"""The same of user $2 of organization $1."""
-
-GRANTED: Final = f"""
-    SELECT g.pipeline_id, bit_or(g.access) AS access, min(g.expires_at) AS expires_at
-    FROM ({GRANTS}) g
-    GROUP BY g.pipeline_id
-"""
-"""What is granted to user $2 of organization $1, by pipeline, and when the first of it expires."""
-
-GRANTED_FIRST: Final = f"""
-    WITH granted AS MATERIALIZED ({GRANTED}), looked AS (SELECT count(*) AS up FROM granted)
-"""
-"""The same, to be looked up in any case: `FROM looked LEFT JOIN (...) ON looked.up >= 0`.
-
-Where it is only read for what there is, the time tells that there is something, also to who may not see it.
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class PipelineList:
-    """Pipelines, and the state they were read at, in one snapshot."""
+    """A list of pipelines, and the version that it was read at, in one snapshot."""
 
     pipelines: list[GrantedPipeline]
     version: revisions.ReadVersion
@@ -123,24 +93,26 @@ class PipelineList:
 async def list_granted(
     connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = NO_FILTERS
 ) -> PipelineList:
-    """The pipelines on which anything is granted to a user, by name, then id."""
+    """Return the pipelines on which anything is granted to a user, by name, then id."""
     rows = await connection.fetch(
         "pipelines.list_granted",
         f"""
+        -- The revisions are in the first row alone, and not sent with each of thousands.
         SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, listed.expires_at, listed.id,
                listed.name, listed.access
         FROM (
             SELECT {revisions.OF_USER} AS revisions
             FROM users u
             WHERE u.organization_id = $1 AND u.id = $2
-            OFFSET 0 -- once, and not for each row
+            OFFSET 0 -- keeps the planner from merging this query with the outer one: it runs once, not for each row
         ) state
+        -- LEFT, as an empty list has a version too.
         LEFT JOIN (
             SELECT p.id, p.name, granted.access, granted.expires_at
             FROM ({GRANTED}) granted
             JOIN pipelines p ON p.organization_id = $1 AND p.id = granted.pipeline_id
             WHERE ($3::text IS NULL OR position($3 IN p.name_key) > 0)
-              AND (CASE WHEN granted.access & 32 = 32 THEN 63 ELSE granted.access END) & $4 = $4
+              AND CASE WHEN granted.access & {MANAGER} = {MANAGER} THEN {FULL_ACCESS} ELSE granted.access END & $4 = $4
               AND granted.access & $5 = 0
               AND ($6::text IS NULL OR (p.name, p.id) > ($6, $7::uuid))
             ORDER BY p.name, p.id
@@ -161,21 +133,24 @@ async def list_granted(
 
 
 MAX_BATCHED_GRANTS: Final = 500
-"""Grants of one user beyond which they are not read together with others, who would have to wait for them."""
+"""Grants of one user beyond which their list is not read in a batch, where the others would have to wait for it."""
 
 LIST_GRANTED_EACH: Final = f"""
-    SELECT asked.number, {revisions.OF_USER} AS revisions, listed.*
-    FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) -- in a SELECT, so that it is not planned anew for each length
-         WITH ORDINALITY AS asked (organization_id, user_id, number)
-    JOIN users u ON u.organization_id = asked.organization_id AND u.id = asked.user_id
+    SELECT requested.number, {revisions.OF_USER} AS revisions, listed.*
+    -- Each array in a SELECT, which hides its length from the planner: else each length would be planned anew.
+    FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]))
+         WITH ORDINALITY AS requested (organization_id, user_id, number)
+    JOIN users u ON u.organization_id = requested.organization_id AND u.id = requested.user_id
+    -- LATERAL: user by user, by the indexes. One row of arrays for each, so the revisions are sent once.
     CROSS JOIN LATERAL (
+        -- Whole, or cut: the limit below is one more than is allowed, which tells more from exactly as many.
         SELECT coalesce(sum(row.grants), 0) <= {MAX_BATCHED_GRANTS} AS whole, min(row.expires_at) AS expires_at,
                array_agg(row.id) AS ids, array_agg(row.name) AS names, array_agg(row.access) AS accesses
         FROM (
             SELECT p.id, p.name, granted.access, granted.expires_at, granted.grants
             FROM (
                 SELECT g.pipeline_id, bit_or(g.access) AS access, min(g.expires_at) AS expires_at, count(*) AS grants
-                FROM ({_grants("u.organization_id", "u.id")} LIMIT {MAX_BATCHED_GRANTS + 1}) g
+                FROM ({grants_of("u.organization_id", "u.id")} LIMIT {MAX_BATCHED_GRANTS + 1}) g
                 GROUP BY g.pipeline_id
             ) granted
             JOIN pipelines p ON p.organization_id = u.organization_id AND p.id = granted.pipeline_id
@@ -186,21 +161,23 @@ LIST_GRANTED_EACH: Final = f"""
 
 
 async def list_granted_each(connection: Connection, users: Sequence[tuple[UUID, UUID]]) -> list[PipelineList | None]:
-    """The same for each of some users, given by organization and id, in one statement; None for who has too many."""
+    """Return the same list for each of some users, given by organization and id, in one statement.
+
+    Returns:
+        For each the list, empty for a user who does not exist any more; None where the user has too many grants.
+    """
     rows = await connection.fetch("pipelines.list_granted_each", LIST_GRANTED_EACH, *zip(*users, strict=True))
-    found: list[PipelineList | None] = [PipelineList([], revisions.ReadVersion((), None))] * len(
-        users
-    )  # of users who are gone
-    for number, state, whole, until, ids, names, accesses in rows:
+    found: list[PipelineList | None] = [PipelineList([], revisions.ReadVersion((), None))] * len(users)
+    for number, state, whole, expires_at, ids, names, accesses in rows:
         granted = [*map(GrantedPipeline, ids or (), names or (), accesses or ())]
-        found[number - 1] = PipelineList(granted, revisions.ReadVersion(tuple(state), until)) if whole else None
+        found[number - 1] = PipelineList(granted, revisions.ReadVersion(tuple(state), expires_at)) if whole else None
     return found
 
 
 async def list_all(
     connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = NO_FILTERS
 ) -> PipelineList:
-    """Every pipeline of an organization, by name, then id, whatever is granted: for those whose role gives all."""
+    """Return the pipelines of an organization, by name, then id: the list of users whose role gives access to all."""
     rows = await connection.fetch(
         "pipelines.list_all",
         f"""
@@ -208,9 +185,9 @@ async def list_all(
                listed.name, 0
         FROM (
             SELECT {revisions.OF_USER} AS revisions
-            FROM (VALUES (true)) always -- an operator at the command line is no user, and sees all
+            FROM (VALUES (true)) always -- a row in any case: an operator is no user, and sees all
             LEFT JOIN users u ON u.organization_id = $1 AND u.id = $2
-            OFFSET 0 -- once, and not for each row
+            OFFSET 0 -- runs once, as in list_granted
         ) state
         LEFT JOIN (
             SELECT p.id, p.name
@@ -234,11 +211,11 @@ async def list_all(
 
 
 def _listing(rows: Sequence[asyncpg.Record]) -> PipelineList:
-    """Rows of which the first has the state; it has no pipeline if there is none."""
+    """Return rows as a list: the first has the revisions, and no pipeline if there is none; no row: no such user."""
     state = tuple(rows[0][0]) if rows else ()
-    until = min((row[1] for row in rows if row[1] is not None), default=None)
+    expires_at = min((row[1] for row in rows if row[1] is not None), default=None)
     return PipelineList(
-        [GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], revisions.ReadVersion(state, until)
+        [GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], revisions.ReadVersion(state, expires_at)
     )
 
 
@@ -249,7 +226,7 @@ def _key(name: str | None) -> str | None:
 async def list_of_job(
     connection: Connection, organization_id: UUID, user_id: UUID, job_id: str
 ) -> list[GrantedPipeline]:
-    """The pipelines that a job is in, by name, then id, with what is granted on each to a user (0: nothing)."""
+    """Return the pipelines of a job, by name, then id, with what is granted on each to a user (0: nothing)."""
     rows = await connection.fetch(
         "pipelines.list_of_job",
         f"""
@@ -273,7 +250,7 @@ async def list_of_job(
 async def list_for_update_of_job(
     connection: Connection, organization_id: UUID, user_id: UUID, job_id: str, pipeline_ids: Sequence[UUID]
 ) -> list[PlacedPipeline]:
-    """The pipelines that a job is in, in its own order, and those others of the ids that exist, at one moment."""
+    """Return the pipelines of a job, in its own order, and the others of some ids that exist, in one snapshot."""
     rows = await connection.fetch(
         "pipelines.list_for_update_of_job",
         f"""
@@ -282,6 +259,7 @@ async def list_for_update_of_job(
         FROM looked
         LEFT JOIN (
             (
+                -- Where the job is, and where it is to be.
                 SELECT pipeline_id AS id FROM assignments WHERE organization_id = $1 AND job_id = $3
                 UNION
                 SELECT unnest($4::uuid[])
@@ -303,17 +281,18 @@ async def list_for_update_of_job(
 FIND: Final = f"""
     SELECT p.id, p.name, coalesce(granted.access, 0), p.description, p.created_at, p.updated_at
     FROM (
+        -- An aggregate: always one row, so grants are read before the pipeline, and in any case.
         SELECT bit_or(g.access) AS access
         FROM ({GRANTS}) g
         WHERE g.pipeline_id = $3
     ) granted
     LEFT JOIN pipelines p ON p.organization_id = $1 AND p.id = $3
 """
-"""What is granted comes first, whether there is such a pipeline or not: else the time would tell that there is none."""
+"""A pipeline after what is granted on it: were grants read only if it exists, the time would tell whether it does."""
 
 
 async def find(connection: Connection, organization_id: UUID, user_id: UUID, pipeline_id: UUID) -> Pipeline | None:
-    """A pipeline, with what is granted on it to a user."""
+    """Return a pipeline, with what is granted on it to a user; None if there is none."""
     row = await connection.fetch_row("pipelines.find", FIND, organization_id, user_id, pipeline_id)
     return Pipeline(*row) if row and row["id"] else None
 
@@ -321,10 +300,10 @@ async def find(connection: Connection, organization_id: UUID, user_id: UUID, pip
 async def find_for_update(
     connection: Connection, organization_id: UUID, user_id: UUID, pipeline_id: UUID
 ) -> Pipeline | None:
-    """The same, locked against every other change of it, of its grants and of its queue.
+    """Return the same pipeline, locked against every other change of it, of its grants and of its queue.
 
-    The lock comes first, in a statement of its own: one that waits for a lock does not see what others did meanwhile in
-    other tables.
+    The lock comes first, in a statement of its own: the snapshot of a statement that waits for a lock lacks what was
+    committed meanwhile in other tables.
     """
     await connection.execute(
         "pipelines.lock",
@@ -338,13 +317,13 @@ async def find_for_update(
 async def insert(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, name: str, description: str
 ) -> tuple[datetime, datetime]:
-    """Add a pipeline; returns when it was created and last changed.
+    """Insert a pipeline; return the times of its creation and its last change.
 
     Raises:
         AlreadyExists: the organization has one of that name, regardless of case.
     """
     try:
-        row = await connection.fetch_row(
+        row = await connection.fetch_one(
             "pipelines.insert",
             """
             INSERT INTO pipelines (organization_id, id, name, name_key, description)
@@ -359,20 +338,19 @@ async def insert(
         )
     except asyncpg.UniqueViolationError as error:
         raise _taken(error, name) from error
-    assert row is not None  # noqa: S101 - an INSERT returns its row or fails
     return row["created_at"], row["updated_at"]
 
 
 async def update(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, name: str, description: str
 ) -> datetime:
-    """Rename and describe a locked pipeline; returns when that was.
+    """Update the name and description of a locked pipeline; return the time of that.
 
     Raises:
         AlreadyExists: the organization has another one of that name, regardless of case.
     """
     try:
-        row = await connection.fetch_row(
+        row = await connection.fetch_one(
             "pipelines.update",
             """
             UPDATE pipelines SET name = $3, name_key = $4, description = $5, updated_at = now()
@@ -387,7 +365,6 @@ async def update(
         )
     except asyncpg.UniqueViolationError as error:
         raise _taken(error, name) from error
-    assert row is not None  # noqa: S101 - the row is locked
     updated_at: datetime = row["updated_at"]
     return updated_at
 
@@ -399,7 +376,7 @@ def _taken(error: asyncpg.UniqueViolationError, name: str) -> Exception:
 
 
 async def delete(connection: Connection, organization_id: UUID, pipeline_id: UUID) -> None:
-    """Delete a pipeline, its grants, and the places that jobs have in it."""
+    """Delete a pipeline, its grants, and the places of jobs in it."""
     await connection.execute(
         "pipelines.delete",
         "DELETE FROM pipelines WHERE organization_id = $1 AND id = $2",
@@ -409,20 +386,20 @@ async def delete(connection: Connection, organization_id: UUID, pipeline_id: UUI
 
 
 async def count_jobs(connection: Connection, organization_id: UUID, pipeline_id: UUID) -> int:
-    """How many jobs are in a pipeline."""
-    row = await connection.fetch_row(
+    """Count the jobs in a pipeline."""
+    row = await connection.fetch_one(
         "pipelines.count_jobs",
         "SELECT count(*) FROM assignments WHERE organization_id = $1 AND pipeline_id = $2",
         organization_id,
         pipeline_id,
     )
-    return int(row[0]) if row else 0
+    return int(row[0])
 
 
 async def list_jobs(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, after: Sequence[Any] | None, limit: int
 ) -> list[QueuedJob]:
-    """The jobs in a pipeline, oldest first, from behind a time and an id on."""
+    """Return a page of the jobs in a pipeline's queue, oldest first, of those after a time and an id."""
     rows = await connection.fetch(
         "pipelines.list_jobs",
         """

@@ -1,4 +1,4 @@
-"""The revisions that decide what a user may see, for statements that read them in one snapshot with what they do."""
+"""The revisions of what a user may see, for statements to read or compare in the same snapshot as the rest."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,12 +7,12 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ReadVersion:
-    """The state that something was read at."""
+    """The state that something was read at: as long as it holds, reading it again gives the same."""
 
     revisions: tuple[int, ...]
-    """Of the user, of each of their groups and, for administrators, of the organization; in ascending order."""
+    """Revisions of the user, of each of their groups and, for administrators, the organization; in ascending order."""
     expires_at: datetime | None
-    """When the first of the grants that count expires; None if none of them does."""
+    """The first expiry among the grants that count; None if none of them expires."""
 
 
 OF_USER: Final = """
@@ -28,4 +28,4 @@ OF_USER: Final = """
         ORDER BY 1
     )
 """
-"""Of the row u of users: in ascending order, as they count as a set. No value is ever used twice."""
+"""The revisions of the row u of users, in ascending order, as they count as a set. No value is ever used twice."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from service.repositories import jobs, tokens
+from service.repositories import job_updates, tokens
 from service.telemetry.request_record import RequestRecord
 from tests.api.test_update_job_pipelines import PATH, update
 from tests.conftest import Client
@@ -72,9 +72,9 @@ async def test_update_job_pipelines_without_the_proof_accepts_a_revoked_token(
     user, pipeline = stage.user, stage.user_pipeline
     await verdict(client, stage.world, user, pipeline)
     await CHANGES_OF_TOKENS["tokens revoked"](stage)
-    unproved = jobs.UPDATE_EACH.replace(tokens.ACTIVE, "true")
-    assert unproved != jobs.UPDATE_EACH
-    monkeypatch.setattr(jobs, "UPDATE_EACH", unproved)
+    unproved = job_updates.UPDATE_EACH.replace(tokens.ACTIVE, "true")
+    assert unproved != job_updates.UPDATE_EACH
+    monkeypatch.setattr(job_updates, "UPDATE_EACH", unproved)
 
     assert (await verdict(client, stage.world, user, pipeline))[0] == 200
 
@@ -119,7 +119,7 @@ async def test_update_job_pipelines_never_sends_a_failed_statement_again(
         sent.append(arguments)
         raise ConnectionResetError
 
-    monkeypatch.setattr(jobs, "update_each", lose)
+    monkeypatch.setattr(job_updates, "update_each", lose)
     status, body = await update(client, user.headers, await world.job(user), stage.user_pipeline)
 
     assert (status, body["code"], len(sent)) == (503, "UNAVAILABLE", 1)

@@ -9,7 +9,7 @@ import pytest
 
 from service.batching.job_updates import JobUpdateBatcher
 from service.permissions import EXECUTE, MANAGER, READ
-from service.repositories import jobs
+from service.repositories import job_updates, jobs
 from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
 from tests.factories import Member, World, bearer
@@ -374,13 +374,13 @@ async def test_update_job_pipelines_is_decided_again_after_a_concurrent_revocati
     ada, pipeline = await world.user(), await world.pipeline()
     await world.grant(pipeline, ada)
     job = await world.job(ada)
-    update_each = jobs.update_each
+    update_each = job_updates.update_each
 
     async def revoked_meanwhile(*arguments: Any) -> Any:
         await world.raw.execute("DELETE FROM user_grants WHERE user_id = $1", ada.id)
         return await update_each(*arguments)
 
-    monkeypatch.setattr(jobs, "update_each", revoked_meanwhile)
+    monkeypatch.setattr(job_updates, "update_each", revoked_meanwhile)
 
     assert await code(client, ada, job, pipeline) == "NOT_FOUND"
     assert await world.pipelines_of(job) == []

@@ -5,7 +5,7 @@ from typing import Any, Final
 from service.__main__ import main
 from service.batching.cache import RevisionCache, _key
 from service.identity import Caller
-from service.repositories import jobs, tokens
+from service.repositories import job_updates, tokens
 
 MODULE: Final = "tests.freshness.unchecked"
 """To be run in the place of `service`."""
@@ -21,9 +21,11 @@ def find_unchecked(self: RevisionCache[Any], caller: Caller) -> Any:
     return entry.value
 
 
-UNPROVED: Final = jobs.UPDATE_EACH.replace(tokens.ACTIVE, "true").replace("f.revisions = f.actual_revisions", "true")
+UNPROVED: Final = job_updates.UPDATE_EACH.replace(tokens.ACTIVE, "true").replace(
+    "f.revisions = f.actual_revisions", "true"
+)
 
 if __name__ == "__main__":
-    jobs.UPDATE_EACH = UNPROVED  # type: ignore[misc]
+    job_updates.UPDATE_EACH = UNPROVED  # type: ignore[misc]
     setattr(RevisionCache, "find", find_unchecked)  # noqa: B010 - of the type that it really has
     main()

@@ -1,4 +1,4 @@
-"""The one statement that makes many updates: each proved and made for itself, and none on a state that has passed."""
+"""A batch of updates in one statement: each is proved and made by itself, and none on an outdated state."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ import pytest
 
 from service.authentication.bearer import token_digest
 from service.database.pool import Database
-from service.repositories import jobs
-from service.repositories.jobs import Update
+from service.repositories import job_updates, jobs
+from service.repositories.job_updates import Update, array_literal
 from tests.factories import PAST, Member, World
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A user who may execute a, b and c, and how their updates are asked for."""
+    """A user who may execute a, b and c, and the updates that they ask for."""
 
     world: World
     database: Database
@@ -26,7 +26,7 @@ class Stage:
     pipelines: Sequence[UUID]
 
     async def update(self, job_id: str, *wanted: UUID, **other: Any) -> Update:
-        revisions = await self.world.raw.fetchval("SELECT array[revision]::text FROM users WHERE id = $1", self.user.id)
+        revision = await self.world.raw.fetchval("SELECT revision FROM users WHERE id = $1", self.user.id)
         token_id = await self.world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", self.user.id)
         update = Update(
             organization_id=self.world.id,
@@ -34,10 +34,10 @@ class Stage:
             caller_id=self.user.id,
             digest=token_digest(self.user.token),
             scopes=None,
-            revisions=revisions,
-            until=None,
-            wanted=array(wanted),
-            within="{}",
+            revisions=[revision],
+            expires_at=None,
+            wanted=wanted,
+            allowed_pipelines=array_literal(()),
             actor="ada",
             token_id=token_id,
             request_id="request-1",
@@ -46,7 +46,7 @@ class Stage:
 
     async def make(self, *updates: Update) -> list[list[str] | None]:
         async with self.database.connection() as connection:
-            return await jobs.update_each(connection, updates)
+            return await job_updates.update_each(connection, updates)
 
     async def rows_of_audit(self) -> int:
         count: int = await self.world.raw.fetchval(
@@ -61,11 +61,13 @@ async def _stage(world: World, database: Database) -> Stage:
     return Stage(world, database, user, [await world.pipeline(name) for name in "abc"])
 
 
-def array(ids: Sequence[UUID]) -> str:
-    return "{" + ",".join(map(str, ids)) + "}"
+def test_array_literal() -> None:
+    assert array_literal([3, 1]) == "{3,1}"
+    assert array_literal([UUID(int=1)]) == "{00000000-0000-0000-0000-000000000001}"
+    assert array_literal(()) == "{}"
 
 
-async def test_each_is_made_in_its_order_and_audited(stage: Stage) -> None:
+async def test_update_each_replaces_sets_in_their_order_and_audits(stage: Stage) -> None:
     a, b, c = stage.pipelines
     one, other = await stage.world.job(stage.user, a, b), await stage.world.job(stage.user)
 
@@ -77,15 +79,15 @@ async def test_each_is_made_in_its_order_and_audited(stage: Stage) -> None:
     assert await stage.rows_of_audit() == 2
 
 
-async def test_what_can_not_be_made_leaves_the_others_alone(stage: Stage) -> None:
+async def test_update_each_with_some_that_are_not_allowed(stage: Stage) -> None:
     a, b, _ = stage.pipelines
     stranger = await stage.world.user()
     good, outdated, expired, unknown, strange = [await stage.world.job(stage.user, a) for _ in range(5)]
     await stage.world.raw.execute("UPDATE jobs SET owner_id = $1 WHERE id = $2", stranger.id, strange)
 
     made = await stage.make(
-        await stage.update(outdated, b, revisions="{1}"),
-        await stage.update(expired, b, until=PAST),
+        await stage.update(outdated, b, revisions=[1]),
+        await stage.update(expired, b, expires_at=PAST),
         await stage.update("no-such-job", b),
         await stage.update(unknown, b, uuid4()),
         await stage.update(strange, b),
@@ -99,31 +101,31 @@ async def test_what_can_not_be_made_leaves_the_others_alone(stage: Stage) -> Non
     assert await stage.rows_of_audit() == 1
 
 
-async def test_the_job_of_another_must_be_where_the_caller_may_execute_and_somewhere(stage: Stage) -> None:
+async def test_update_each_of_jobs_of_another_owner(stage: Stage) -> None:
     a, b, c = stage.pipelines
     owner = await stage.world.user()
     within, beyond, nowhere = [await stage.world.job(owner, *where) for where in ([a], [a, c], [])]
-    executable = array([a, b])
+    executable = array_literal([a, b])
 
     made = await stage.make(
-        *[await stage.update(job, b, within=executable) for job in (within, beyond, nowhere)],
+        *[await stage.update(job, b, allowed_pipelines=executable) for job in (within, beyond, nowhere)],
     )
-    anywhere = await stage.make(*[await stage.update(job, b, within=None) for job in (beyond, nowhere)])
+    anywhere = await stage.make(*[await stage.update(job, b, allowed_pipelines=None) for job in (beyond, nowhere)])
 
     assert made == [["b"], None, None]
     assert anywhere == [["b"], ["b"]]
 
 
-async def test_another_organization_is_out_of_reach(stage: Stage) -> None:
+async def test_update_each_across_organizations(stage: Stage) -> None:
     other = await World.create(stage.world.raw)
     job = await other.job(await other.user())
 
-    assert await stage.make(await stage.update(job, stage.pipelines[0], within=None)) == [None]
+    assert await stage.make(await stage.update(job, stage.pipelines[0], allowed_pipelines=None)) == [None]
     mine = await stage.world.job(stage.user)
-    assert await stage.make(await stage.update(mine, await other.pipeline(), within=None)) == [None]
+    assert await stage.make(await stage.update(mine, await other.pipeline(), allowed_pipelines=None)) == [None]
 
 
-async def test_what_is_so_already_is_left_as_it_is(stage: Stage) -> None:
+async def test_update_each_of_a_job_that_is_there_already(stage: Stage) -> None:
     a, b, _ = stage.pipelines
     job = await stage.world.job(stage.user, a, b)
 
@@ -132,7 +134,7 @@ async def test_what_is_so_already_is_left_as_it_is(stage: Stage) -> None:
     assert await stage.world.raw.fetchval("SELECT revision FROM jobs WHERE id = $1", job) == 0
 
 
-async def test_a_pipeline_that_stays_keeps_its_place_in_the_queue(stage: Stage) -> None:
+async def test_update_each_keeps_the_place_in_a_queue(stage: Stage) -> None:
     a, b, _ = stage.pipelines
     job = await stage.world.job(stage.user, a)
     assigned = "SELECT assigned_at FROM assignments WHERE job_id = $1 AND pipeline_id = $2"
@@ -144,7 +146,7 @@ async def test_a_pipeline_that_stays_keeps_its_place_in_the_queue(stage: Stage) 
     assert await stage.world.raw.fetchval(assigned, job, b) > PAST + timedelta(days=1)
 
 
-async def test_a_job_that_is_locked_is_left_alone(stage: Stage) -> None:
+async def test_update_each_skips_a_locked_job(stage: Stage) -> None:
     a, b, _ = stage.pipelines
     locked, free = await stage.world.job(stage.user, a), await stage.world.job(stage.user, a)
     async with stage.database.transaction() as connection:
@@ -157,12 +159,12 @@ async def test_a_job_that_is_locked_is_left_alone(stage: Stage) -> None:
 
 
 async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, statement: str) -> list[UUID]:
-    """Where a job is after an update that was held between its snapshot and its lock while another was committed."""
+    """Return the pipelines of a job whose update was held between snapshot and lock while another was committed."""
     a, b, c = stage.pipelines
     job = await stage.world.job(stage.user, a)
     late, early = await stage.update(job, b), await stage.update(job, a, c)
     with monkeypatch.context() as patch:
-        patch.setattr(jobs, "UPDATE_EACH", statement.replace("IS NULL\n    ), locked", HELD))
+        patch.setattr(job_updates, "UPDATE_EACH", statement.replace("IS NULL\n    ), locked", HELD))
         held = asyncio.create_task(stage.make(late))
         await asyncio.sleep(0.1)
     assert await stage.make(early) == [["a", "c"]]
@@ -173,16 +175,18 @@ async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, stateme
 HELD = "IS NULL AND pg_sleep(0.5)::text = ''\n    ), locked"
 
 
-async def test_it_goes_on_only_from_the_state_that_it_has_seen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_update_each_of_a_job_that_changed_since_the_snapshot(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a, _, c = stage.pipelines
 
-    assert await made_while_held(stage, monkeypatch, jobs.UPDATE_EACH) == [a, c]
+    assert await made_while_held(stage, monkeypatch, job_updates.UPDATE_EACH) == [a, c]
 
 
-async def test_without_the_revision_of_the_job_sets_mix(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_update_each_without_the_job_revision_mixes_sets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: it shows that the test above can fail."""
     _, b, c = stage.pipelines
-    unchecked = jobs.UPDATE_EACH.replace("AND j.revision = a.revision", "")
-    assert unchecked != jobs.UPDATE_EACH
+    unchecked = job_updates.UPDATE_EACH.replace("AND j.revision = a.revision", "")
+    assert unchecked != job_updates.UPDATE_EACH
 
     assert {*await made_while_held(stage, monkeypatch, unchecked)} == {b, c}, "neither asked for that"

@@ -1,0 +1,154 @@
+"""Pre-authorized updates of jobs: one statement for a batch, in which each update is proved and made by itself."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple, NewType
+from uuid import UUID
+
+from service.database.pool import Connection
+from service.repositories import revisions, tokens
+
+ArrayLiteral = NewType("ArrayLiteral", str)
+"""An array in PostgreSQL's text form, such as {1,2}."""
+
+
+def array_literal(values: Iterable[int | UUID]) -> ArrayLiteral:
+    """Return values that need no quotes as an array literal."""
+    return ArrayLiteral(f"{{{','.join(map(str, values))}}}")
+
+
+class Update(NamedTuple):
+    """The whole set of pipelines that a job is to be in, and the state of caller and job at which that is allowed.
+
+    A tuple: every update makes one, and a column of each field goes to the database.
+    """
+
+    organization_id: UUID
+    job_id: str
+    caller_id: UUID
+    digest: bytes
+    """SHA-256 of the caller's token."""
+    scopes: int | None
+    """The token's scopes, as the decision was made with them."""
+    revisions: Sequence[int]
+    """The caller's revisions, as the decision was made at them; see revisions.py."""
+    expires_at: datetime | None
+    """The first expiry among the grants that the decision rests on; None if none of them expires."""
+    wanted: Sequence[UUID]
+    """The pipelines' ids, in the job's own order."""
+    allowed_pipelines: ArrayLiteral | None
+    """The caller owns the job, or it is in some pipelines and only in these; None: any job may be updated.
+
+    A literal, as it is made once and cached with the caller's permissions: it may have hundreds of ids.
+    """
+    actor: str
+    token_id: UUID | None
+    request_id: str | None
+
+
+async def update_each(connection: Connection, updates: Sequence[Update]) -> list[list[str] | None]:
+    """Make those of a batch of updates that are still allowed, each of another job and independent of the others.
+
+    The statement verifies the caller's token and each decision in the snapshot in which it reads the job's set; then it
+    locks the job, and goes on only if no other update of it was committed since: its revision would be another. It
+    never waits for a lock of a job: one that is locked is left alone.
+
+    Returns:
+        The names of each job's pipelines; None if nothing was done, as the update must be decided again.
+    """
+    columns: dict[str, Sequence[Any]] = dict(zip(Update._fields, zip(*updates, strict=True), strict=True))
+    # PostgreSQL's arrays of arrays are rectangular, so those of different lengths go as literals.
+    columns["revisions"] = [*map(array_literal, columns["revisions"])]
+    columns["wanted"] = [*map(array_literal, columns["wanted"])]
+    rows = await connection.fetch("jobs.update_each", UPDATE_EACH, [*range(len(updates))], *columns.values())
+    done = {row["number"]: row["names"] for row in rows}
+    return [done.get(number) for number in range(len(updates))]
+
+
+UPDATE_EACH: Final = f"""
+    -- MATERIALIZED: each step is evaluated once, and what is compared under the lock is what the snapshot had.
+    WITH requested AS MATERIALIZED (
+        -- The batch: a row for each update.
+        SELECT r.number, r.organization_id, r.job_id, r.caller_id, r.digest, r.scopes, r.revisions::bigint[],
+               r.expires_at, r.wanted::uuid[], r.allowed_pipelines::uuid[], r.actor, r.token_id, r.request_id
+        FROM unnest(
+            $1::integer[], $2::uuid[], $3::text[], $4::uuid[], $5::bytea[], $6::integer[], $7::text[],
+            $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::text[]
+        ) AS r (
+            number, organization_id, job_id, caller_id, digest, scopes, revisions, expires_at, wanted,
+            allowed_pipelines, actor, token_id, request_id
+        )
+    ), found AS MATERIALIZED (
+        -- What the decisions rest on, as it is now. No row: the job is unknown, or the token can no longer be used.
+        SELECT r.*, j.owner_id, j.revision, {revisions.OF_USER} AS actual_revisions,
+               (t.organization_id, t.user_id, t.id, coalesce(t.scopes, 0), u.username)
+               = (r.organization_id, r.caller_id, r.token_id, coalesce(r.scopes, 0), r.actor) AS authenticated,
+               ARRAY(
+                   SELECT s.pipeline_id FROM assignments s
+                   WHERE s.organization_id = r.organization_id AND s.job_id = r.job_id
+                   ORDER BY s.position
+               ) AS current,
+               -- Each pipeline is looked up by itself, in the wanted order: NULL is one that does not exist.
+               ARRAY(
+                   SELECT (SELECT p.name FROM pipelines p WHERE p.organization_id = r.organization_id AND p.id = w.id)
+                   FROM unnest(r.wanted) WITH ORDINALITY w (id, position)
+                   ORDER BY w.position
+               ) AS names
+        FROM requested r
+        JOIN jobs j ON j.organization_id = r.organization_id AND j.id = r.job_id
+        JOIN users u ON u.organization_id = r.organization_id AND u.id = r.caller_id
+        JOIN tokens t ON t.digest = r.digest
+        WHERE {tokens.ACTIVE}
+    ), allowed AS MATERIALIZED (
+        -- The updates still allowed: they were decided before the job was read, by the permissions of that moment.
+        SELECT f.*
+        FROM found f
+        WHERE f.authenticated
+          AND f.revisions = f.actual_revisions
+          AND (f.expires_at IS NULL OR f.expires_at > now())
+          AND (
+              f.owner_id = f.caller_id
+              OR f.allowed_pipelines IS NULL
+              OR (f.current <> '{{}}' AND f.current <@ f.allowed_pipelines)
+          )
+          AND array_position(f.names, NULL) IS NULL
+    ), locked AS MATERIALIZED (
+        -- The updates that change something, with their jobs locked. A job that changed since the snapshot drops out,
+        -- as PostgreSQL compares the revision once more with the row that it locks. A job that is locked already is
+        -- skipped, as it would hold up the batch.
+        SELECT a.*
+        FROM allowed a
+        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
+        WHERE a.current <> a.wanted AND j.revision = a.revision
+        ORDER BY j.organization_id, j.id
+        FOR NO KEY UPDATE OF j SKIP LOCKED
+    ), revised AS (
+        -- The new revision makes updates with an older snapshot drop out: they have seen another set.
+        UPDATE jobs j SET revision = j.revision + 1
+        FROM locked l
+        WHERE j.organization_id = l.organization_id AND j.id = l.job_id
+    ), removed AS (
+        -- Apart from the next step, as both see the snapshot: no row is touched by both.
+        DELETE FROM assignments s
+        USING locked l
+        WHERE s.organization_id = l.organization_id AND s.job_id = l.job_id AND s.pipeline_id <> ALL (l.wanted)
+    ), placed AS (
+        -- Where the job stays, its row stays, and with it its place in the queue; only its own order may change.
+        INSERT INTO assignments AS s (organization_id, job_id, pipeline_id, position)
+        SELECT l.organization_id, l.job_id, w.id, w.position
+        FROM locked l CROSS JOIN unnest(l.wanted) WITH ORDINALITY w (id, position)
+        ON CONFLICT (organization_id, job_id, pipeline_id) DO UPDATE SET position = excluded.position
+        WHERE s.position <> excluded.position
+    ), audited AS (
+        -- In the same statement, so a change and its audit row are committed together.
+        INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
+        SELECT l.organization_id, l.caller_id, l.actor, l.token_id, 'job.update_pipelines', 'job:' || l.job_id,
+               jsonb_build_object('pipeline_ids', l.current), jsonb_build_object('pipeline_ids', l.wanted), l.request_id
+        FROM locked l
+    )
+    -- Done: the updates that changed something, and those of jobs that were in that set already, which take no lock
+    -- and leave no audit row.
+    SELECT l.number, l.names FROM locked l
+    UNION ALL
+    SELECT a.number, a.names FROM allowed a WHERE a.current = a.wanted
+"""
