@@ -1,4 +1,4 @@
-"""Statements on the audit trail: it is only ever added to and read."""
+"""Statements on the audit trail, which is append-only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ async def insert(
     after: Mapping[str, Any] | None,
     request_id: str | None = None,
 ) -> None:
-    """Add the row of one change, in the change's own transaction.
+    """Insert the row of one change, in the change's own transaction.
 
     Args:
         caller: by whom; an operator has no user and no token.
-        action: what was done, such as "job.update_pipelines".
-        target: to what, as kind:key.
+        action: the kind of change, such as "job.update_pipelines".
+        target: the thing that was changed, as kind:key.
         before: the state that the change replaced, None if it created.
         after: the state that it left, None if it deleted.
     """
@@ -55,7 +55,7 @@ def _json(state: Mapping[str, Any] | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of the trail."""
+    """A row of the audit trail."""
 
     id: int
     at: datetime
@@ -80,7 +80,7 @@ async def page(
     after: int | None,
     limit: int,
 ) -> list[Entry]:
-    """The trail, newest first, from behind an entry on."""
+    """Return a page of the trail, newest first, of the entries older than `after`, the id of one."""
     rows = await connection.fetch(
         "audit.page",
         """

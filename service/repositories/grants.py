@@ -1,4 +1,4 @@
-"""Statements on grants. They stand in two tables of the same shape, to users and to groups; a view reads both."""
+"""Statements on grants. Those to users and those to groups are in two tables of one shape; a view reads both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from service.database.pool import Connection
-from service.permissions import Role, is_manager, permission_names
+from service.permissions import MANAGER, Role, is_manager, permission_names
 
 Kind = Literal["user", "group"]
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant on a pipeline, and the name of the user or group that it is to."""
+    """A grant on a pipeline, with the name of the user or group that it is to."""
 
     kind: Kind
     name: str
@@ -25,7 +25,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class GrantedUser:
-    """A user, and what is granted to them and their groups on one pipeline."""
+    """A user, with the union of what is granted to them and their groups on one pipeline."""
 
     username: str
     role: Role
@@ -33,7 +33,7 @@ class GrantedUser:
 
 
 def state(access: int, expires_at: datetime | None) -> dict[str, Any]:
-    """A grant as the audit trail shows it."""
+    """Return a grant as the audit trail shows it."""
     return {"permissions": permission_names(access), "is_manager": is_manager(access), "expires_at": expires_at}
 
 
@@ -54,7 +54,7 @@ async def list_of_pipeline(
     after: Sequence[Any] | None = None,
     limit: int | None = None,
 ) -> list[Grant]:
-    """Who was granted what on a pipeline, also what has expired: groups first, then by name."""
+    """Return a page of the grants on a pipeline, also those that have expired: groups first, then by name."""
     rows = await connection.fetch(
         "grants.list_of_pipeline",
         f"""
@@ -74,7 +74,7 @@ async def list_of_pipeline(
 async def find(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, grantee_id: UUID
 ) -> Grant | None:
-    """The grant to one user or group."""
+    """Return the grant to one user or group, None if there is none."""
     row = await connection.fetch_row(
         f"grants.find_{kind}",
         f"{_OF_PIPELINE} AND g.{kind}_id = $3",
@@ -94,7 +94,7 @@ async def put(
     access: int,
     expires_at: datetime | None,
 ) -> None:
-    """Grant an access, in the place of what was granted before."""
+    """Insert a grant, or replace the one that there is."""
     await connection.execute(
         f"grants.put_{kind}",
         f"""
@@ -114,7 +114,7 @@ async def put(
 async def delete(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, grantee_id: UUID
 ) -> None:
-    """Take a grant back."""
+    """Delete a grant."""
     await connection.execute(
         f"grants.delete_{kind}",
         f"DELETE FROM {kind}_grants WHERE organization_id = $1 AND pipeline_id = $2 AND {kind}_id = $3",
@@ -127,7 +127,7 @@ async def delete(
 async def list_concerning(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, user_id: UUID
 ) -> list[Grant]:
-    """The grants to a user and to each of their groups on one pipeline, also what has expired."""
+    """Return the grants to a user and to each of their groups on a pipeline, also those that have expired."""
     rows = await connection.fetch(
         "grants.list_concerning",
         f"""
@@ -147,13 +147,20 @@ async def list_concerning(
 async def list_holders(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, holding: int, after: str | None, limit: int
 ) -> list[GrantedUser]:
-    """The users who are not disabled and may do at least that much on a pipeline, by name."""
+    """Return a page of the users that hold an access on a pipeline by grants or role, by name.
+
+    Disabled users hold nothing.
+
+    Args:
+        holding: the permissions that they hold at least.
+    """
     rows = await connection.fetch(
         "grants.list_holders",
-        """
+        f"""
         SELECT u.username, u.role, coalesce(granted.access, 0)
         FROM users u
         LEFT JOIN (
+            -- By user, the union of their own grants on the pipeline and of those to their groups.
             SELECT g.user_id, bit_or(g.access) AS access
             FROM (
                 SELECT ug.user_id, ug.access, ug.expires_at
@@ -170,7 +177,7 @@ async def list_holders(
         ) granted ON granted.user_id = u.id
         WHERE u.organization_id = $1
           AND NOT u.disabled
-          AND (u.role <> 'member' OR granted.access & 32 = 32 OR granted.access & $3 = $3)
+          AND (u.role <> 'member' OR granted.access & {MANAGER} = {MANAGER} OR granted.access & $3 = $3)
           AND ($4::text IS NULL OR lower(u.username) > $4)
         ORDER BY lower(u.username)
         LIMIT $5

@@ -1,4 +1,4 @@
-"""Statements on groups and their members."""
+"""Statements on groups and memberships."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A user in a group."""
+    """A user as a member of a group, and since when."""
 
     username: str
     created_at: datetime
@@ -32,7 +32,7 @@ class Member:
 async def find_by_name(
     connection: Connection, organization_id: UUID, name: str, *, for_update: bool = False
 ) -> Group | None:
-    """A group by name, regardless of case; locked if it is to be changed."""
+    """Return a group by name, regardless of case; lock it if it is to be changed."""
     row = await connection.fetch_row(
         "groups.find_by_name",
         f"""
@@ -49,7 +49,7 @@ async def find_by_name(
 async def page(
     connection: Connection, organization_id: UUID, name: str | None, after: Sequence[Any] | None, limit: int | None
 ) -> list[Group]:
-    """Groups by name, those with a part of it if one is given."""
+    """Return a page of groups by name; if a name is given, of those that have it in theirs."""
     rows = await connection.fetch(
         "groups.page",
         """
@@ -70,7 +70,7 @@ async def page(
 
 
 async def names_of_user(connection: Connection, organization_id: UUID, user_id: UUID) -> list[str]:
-    """The groups that a user is in, by name."""
+    """Return the names of the groups that a user is in, in order."""
     rows = await connection.fetch(
         "groups.names_of_user",
         """
@@ -87,13 +87,13 @@ async def names_of_user(connection: Connection, organization_id: UUID, user_id: 
 
 
 async def insert(connection: Connection, organization_id: UUID, group_id: UUID, name: str) -> Group:
-    """Add a group.
+    """Insert a group.
 
     Raises:
         AlreadyExists: there is one of that name, regardless of case.
     """
     try:
-        row = await connection.fetch_row(
+        row = await connection.fetch_one(
             "groups.insert",
             "INSERT INTO groups (organization_id, id, name) VALUES ($1, $2, $3) RETURNING id, name, created_at",
             organization_id,
@@ -102,12 +102,11 @@ async def insert(connection: Connection, organization_id: UUID, group_id: UUID, 
         )
     except asyncpg.UniqueViolationError as error:
         raise _taken(error, name) from error
-    assert row is not None  # noqa: S101 - an INSERT returns its row or fails
     return Group(*row)
 
 
 async def rename(connection: Connection, organization_id: UUID, group_id: UUID, name: str) -> None:
-    """Give a group another name.
+    """Rename a group.
 
     Raises:
         AlreadyExists: there is another one of that name, regardless of case.
@@ -131,7 +130,7 @@ def _taken(error: asyncpg.UniqueViolationError, name: str) -> Exception:
 
 
 async def delete(connection: Connection, organization_id: UUID, group_id: UUID) -> None:
-    """Delete a group, its memberships, and what was granted to it."""
+    """Delete a group, its memberships and its grants."""
     await connection.execute(
         "groups.delete", "DELETE FROM groups WHERE organization_id = $1 AND id = $2", organization_id, group_id
     )
@@ -140,7 +139,7 @@ async def delete(connection: Connection, organization_id: UUID, group_id: UUID) 
 async def page_members(
     connection: Connection, organization_id: UUID, group_id: UUID, after: Sequence[Any] | None, limit: int | None
 ) -> list[Member]:
-    """The members of a group, by name."""
+    """Return a page of the members of a group, by name."""
     rows = await connection.fetch(
         "groups.page_members",
         """
@@ -161,7 +160,7 @@ async def page_members(
 
 
 async def add_member(connection: Connection, organization_id: UUID, group_id: UUID, user_id: UUID) -> bool:
-    """Put a user into a group; False if they are in it already."""
+    """Insert a membership; return False if the user is in the group already."""
     row = await connection.fetch_row(
         "groups.add_member",
         """
@@ -177,7 +176,7 @@ async def add_member(connection: Connection, organization_id: UUID, group_id: UU
 
 
 async def remove_member(connection: Connection, organization_id: UUID, group_id: UUID, user_id: UUID) -> bool:
-    """Take a user out of a group; False if they are not in it."""
+    """Delete a membership; return False if the user is not in the group."""
     row = await connection.fetch_row(
         "groups.remove_member",
         """

@@ -8,21 +8,21 @@ from service.database.pool import Connection
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization. Its name is for people, and need not be the only one of its kind."""
+    """An organization. Its name is for people, and need not be unique."""
 
     id: UUID
     name: str
 
 
 async def insert(connection: Connection, organization_id: UUID, name: str) -> None:
-    """Add an organization."""
+    """Insert an organization."""
     await connection.execute(
         "organizations.insert", "INSERT INTO organizations (id, name) VALUES ($1, $2)", organization_id, name
     )
 
 
-async def find(connection: Connection, name_or_id: str | None, most: int | None = None) -> list[Organization]:
-    """The organizations of that name or id, or all if None is given; at most so many if a number is given, by name."""
+async def find(connection: Connection, name_or_id: str | None, limit: int | None = None) -> list[Organization]:
+    """Return the organizations of a name or id, or all if it is None, by name; no more than `limit` if it is given."""
     rows = await connection.fetch(
         "organizations.find",
         """
@@ -32,6 +32,6 @@ async def find(connection: Connection, name_or_id: str | None, most: int | None 
         LIMIT $2
         """,
         name_or_id,
-        most,
+        limit,
     )
     return [Organization(*row) for row in rows]

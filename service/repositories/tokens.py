@@ -12,7 +12,7 @@ from service.permissions import Role
 from service.repositories import revisions
 
 ACTIVE: Final = "t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AND NOT u.disabled"
-"""Whether the token t of the user u may be used."""
+"""The condition that the token t of the user u may be used."""
 
 
 async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[Caller]:
@@ -39,7 +39,7 @@ _ROLES: Final = {role.value: role for role in Role}
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token that has not been revoked, without its secret, which nobody has but who got it."""
+    """A token that has not been revoked, without its secret, of which only a digest is stored."""
 
     id: UUID
     user_id: UUID
@@ -60,7 +60,7 @@ _TOKENS: Final = """
 
 
 async def find(connection: Connection, organization_id: UUID, token_id: UUID) -> Token | None:
-    """A token by its id."""
+    """Return a token by its id, None if there is none or it was revoked."""
     row = await connection.fetch_row("tokens.find", f"{_TOKENS} AND t.id = $2", organization_id, token_id)
     return Token(*row) if row else None
 
@@ -68,7 +68,7 @@ async def find(connection: Connection, organization_id: UUID, token_id: UUID) ->
 async def page_of_user(
     connection: Connection, organization_id: UUID, user_id: UUID, after: Sequence[Any] | None, limit: int | None
 ) -> list[Token]:
-    """A user's tokens, newest first."""
+    """Return a page of a user's tokens, newest first."""
     rows = await connection.fetch(
         "tokens.page_of_user",
         f"""
@@ -95,8 +95,8 @@ async def insert(
     scopes: int | None,
     expires_at: datetime | None,
 ) -> datetime:
-    """Keep a new token's digest; returns when that was."""
-    row = await connection.fetch_row(
+    """Insert a token by its digest; return the time of that."""
+    row = await connection.fetch_one(
         "tokens.insert",
         """
         INSERT INTO tokens (organization_id, id, user_id, name, digest, scopes, expires_at)
@@ -111,13 +111,12 @@ async def insert(
         scopes,
         expires_at,
     )
-    assert row is not None  # noqa: S101 - an INSERT returns its row or fails
     created_at: datetime = row["created_at"]
     return created_at
 
 
 async def revoke(connection: Connection, organization_id: UUID, token_id: UUID) -> bool:
-    """Revoke a token; False if that was done before."""
+    """Revoke a token; return False if that was done before."""
     row = await connection.fetch_row(
         "tokens.revoke",
         """
@@ -132,10 +131,11 @@ async def revoke(connection: Connection, organization_id: UUID, token_id: UUID) 
 
 
 async def note_use(connection: Connection, used: Sequence[tuple[UUID, UUID, datetime]]) -> None:
-    """Note when tokens, by organization and id, were last used; what is noted for the last minute stays."""
+    """Update the last use of tokens, each by organization, id and time, unless it is known to within a minute."""
     await connection.execute(
         "tokens.note_use",
         """
+        -- A minute's precision saves a write, and a version of the row, for most requests.
         UPDATE tokens t SET last_used_at = used.at
         FROM (
             SELECT organization_id, id, at

@@ -32,7 +32,7 @@ def _user(row: asyncpg.Record) -> User:
 
 
 async def find_by_name(connection: Connection, organization_id: UUID, username: str) -> User | None:
-    """A user by name, regardless of case."""
+    """Return a user by name, regardless of case."""
     row = await connection.fetch_row(
         "users.find_by_name",
         f"SELECT {_COLUMNS} FROM users u WHERE u.organization_id = $1 AND lower(u.username) = lower($2)",
@@ -45,7 +45,7 @@ async def find_by_name(connection: Connection, organization_id: UUID, username: 
 async def page(
     connection: Connection, organization_id: UUID, name: str | None, after: Sequence[Any] | None, limit: int | None
 ) -> list[User]:
-    """Users by name, those with a part of it if one is given."""
+    """Return a page of users by name; if a name is given, of those that have it in theirs."""
     rows = await connection.fetch(
         "users.page",
         f"""
@@ -66,13 +66,13 @@ async def page(
 
 
 async def insert(connection: Connection, organization_id: UUID, user_id: UUID, username: str, role: Role) -> User:
-    """Add a user.
+    """Insert a user.
 
     Raises:
         AlreadyExists: there is one of that name, regardless of case.
     """
     try:
-        row = await connection.fetch_row(
+        row = await connection.fetch_one(
             "users.insert",
             f"""
             INSERT INTO users AS u (organization_id, id, username, role) VALUES ($1, $2, $3, $4)
@@ -87,12 +87,11 @@ async def insert(connection: Connection, organization_id: UUID, user_id: UUID, u
         if error.constraint_name != "users_username_unique":
             raise
         raise AlreadyExists(f"There is a user called {username}, regardless of case.") from error
-    assert row is not None  # noqa: S101 - an INSERT returns its row or fails
     return _user(row)
 
 
 async def lock_administrators(connection: Connection, organization_id: UUID) -> list[UUID]:
-    """The administrators who are not disabled; none can be demoted or disabled until this transaction ends."""
+    """Lock the administrators who are not disabled: none is demoted or disabled until this transaction ends."""
     rows = await connection.fetch(
         "users.lock_administrators",
         """
@@ -106,7 +105,7 @@ async def lock_administrators(connection: Connection, organization_id: UUID) -> 
 
 
 async def update(connection: Connection, organization_id: UUID, user_id: UUID, role: Role, disabled: bool) -> None:
-    """Change a user's role and whether they are disabled."""
+    """Update a user's role, and whether they are disabled."""
     await connection.execute(
         "users.update",
         "UPDATE users SET role = $3, disabled = $4 WHERE organization_id = $1 AND id = $2",
@@ -118,8 +117,7 @@ async def update(connection: Connection, organization_id: UUID, user_id: UUID, r
 
 
 async def now(connection: Connection) -> datetime:
-    """The database's clock, by which grants and tokens expire."""
-    row = await connection.fetch_row("users.now", "SELECT now()")
-    assert row is not None  # noqa: S101 - it always has one
+    """Return the time by the database's clock, by which grants and tokens expire."""
+    row = await connection.fetch_one("users.now", "SELECT now()")
     moment: datetime = row[0]
     return moment

@@ -31,7 +31,7 @@ async def test_replace_assignments_adds_removes_and_reorders(database: Database,
     assert await world.pipelines_of(other) == [a]
 
 
-async def test_replace_assignments_by_nothing(database: Database, world: World) -> None:
+async def test_replace_assignments_by_an_empty_set(database: Database, world: World) -> None:
     job = await world.job(await world.user(), await world.pipeline())
 
     async with database.transaction() as connection:
@@ -40,9 +40,9 @@ async def test_replace_assignments_by_nothing(database: Database, world: World) 
     assert await world.pipelines_of(job) == []
 
 
-@pytest.mark.parametrize("few", [0, 3, 5000])
-async def test_a_page_is_the_same_whether_it_is_looked_up_or_walked_to(
-    database: Database, world: World, monkeypatch: pytest.MonkeyPatch, few: int
+@pytest.mark.parametrize("sort_limit", [0, 3, 5000])
+async def test_page_found_by_lookup_or_by_age(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch, sort_limit: int
 ) -> None:
     user, other = await world.user(), await world.user()
     seen, hidden = await world.pipeline(), await world.pipeline()
@@ -56,7 +56,7 @@ async def test_a_page_is_the_same_whether_it_is_looked_up_or_walked_to(
     ]
     ids = [await world.job(owner, *where) for owner, where in made]
     visible = [ids[5], ids[3], ids[1], ids[0]]
-    monkeypatch.setattr(jobs, "SORT_LIMIT", few)
+    monkeypatch.setattr(jobs, "SORT_LIMIT", sort_limit)
 
     async def page(**other: Any) -> list[str]:
         options = {"everything": False, "pipeline_id": None, "owner_id": None, "after": None, "limit": 10, **other}

@@ -1,4 +1,4 @@
-"""What the statements say is granted, against a naive reading of the same rows in random worlds."""
+"""Statements on what is granted, held against a naive reading of the same rows in random worlds."""
 
 import random
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from tests.factories import Member, World
 
 @dataclass
 class Truth:
-    """Every grant that was made, as plain tuples: to whom, on which pipeline, what, whether it has expired."""
+    """Every grant that was made, as plain tuples: grantee, pipeline, access, and True if it has expired."""
 
     grants: list[tuple[UUID, UUID, int, bool]] = field(default_factory=list)
     groups: dict[UUID, set[UUID]] = field(default_factory=dict)
@@ -49,13 +49,13 @@ async def random_world(world: World, seed: int) -> tuple[Truth, list[Member], li
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_granted_equals_a_naive_reading(database: Database, world: World, seed: int) -> None:
+async def test_lists_equal_a_naive_reading(database: Database, world: World, seed: int) -> None:
     truth, users, ids = await random_world(world, seed)
     job = await world.job(users[0], *ids[:2])
 
     async with database.connection() as connection:
         of_each = await pipelines.list_granted_each(connection, [(world.id, user.id) for user in users])
-    for user, together in zip(users, of_each, strict=True):
+    for user, batched in zip(users, of_each, strict=True):
         expected = truth.granted(user)
         async with database.connection() as connection:
             listed = await pipelines.list_granted(connection, world.id, user.id)
@@ -63,13 +63,13 @@ async def test_granted_equals_a_naive_reading(database: Database, world: World, 
             for_update = await pipelines.list_for_update_of_job(connection, world.id, user.id, job, ids[1:])
 
         assert {row.id: row.granted for row in listed.pipelines} == expected
-        assert together == listed
+        assert batched == listed
         assert {row.id: row.granted for row in of_job} == {key: expected.get(key, 0) for key in ids[:2]}
         assert {row.id: row.granted for row in for_update} == {key: expected.get(key, 0) for key in ids}
         assert [row.id for row in for_update if row.position] == ids[:2]
 
 
-async def test_who_is_gone_is_granted_nothing(database: Database, world: World) -> None:
+async def test_list_granted_to_a_user_who_is_gone(database: Database, world: World) -> None:
     user, pipeline = await world.user(), await world.pipeline()
     await world.grant(pipeline, user)
 
@@ -82,7 +82,7 @@ async def test_who_is_gone_is_granted_nothing(database: Database, world: World) 
     assert [row.id for row in there.pipelines] == [pipeline]
 
 
-async def test_who_was_granted_too_much_is_not_read_together_with_others(
+async def test_list_granted_each_leaves_out_a_user_with_too_many_grants(
     database: Database, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few, many = await world.user(), await world.user()
@@ -107,7 +107,7 @@ async def test_who_was_granted_too_much_is_not_read_together_with_others(
     assert {row.id for row in alone.pipelines} == {*ids}
 
 
-async def test_list_for_update_of_job_leaves_out_what_does_not_exist(database: Database, world: World) -> None:
+async def test_list_for_update_of_job_leaves_out_unknown_pipelines(database: Database, world: World) -> None:
     user, known, unknown = await world.user(), await world.pipeline(), UUID(int=1)
     job = await world.job(user)
 
@@ -117,7 +117,7 @@ async def test_list_for_update_of_job_leaves_out_what_does_not_exist(database: D
     assert [row.id for row in found] == [known]
 
 
-async def test_list_all_is_of_one_organization(database: Database, world: World) -> None:
+async def test_list_all_stays_in_its_organization(database: Database, world: World) -> None:
     other = await World.create(world.raw)
     await other.pipeline()
     mine = [await world.pipeline(name) for name in ("b", "a")]

@@ -1,4 +1,4 @@
-"""What a user may see carries revisions, and the database bumps them, whoever writes."""
+"""Revisions of what a user may see, which the database bumps by triggers, whatever writes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -117,7 +117,7 @@ async def _ignore(result: Awaitable[object]) -> None:
 
 
 @pytest.mark.parametrize(("change", "bumped"), CHANGES.values(), ids=CHANGES.keys())
-async def test_change_bumps_whom_it_concerns_and_nobody_else(stage: Stage, change: Change, bumped: set[str]) -> None:
+async def test_revisions_bumped_by_a_change(stage: Stage, change: Change, bumped: set[str]) -> None:
     before = await stage.revisions()
 
     await change(stage)
@@ -126,7 +126,7 @@ async def test_change_bumps_whom_it_concerns_and_nobody_else(stage: Stage, chang
     assert {name for name in after if after[name] != before[name]} == bumped
 
 
-async def test_no_value_is_used_twice(stage: Stage) -> None:
+async def test_revisions_never_repeat(stage: Stage) -> None:
     seen = {*(await stage.revisions()).values()}
     for access in (READ, EXECUTE | READ, READ):
         await stage.run("UPDATE user_grants SET access = $2 WHERE user_id = $1", stage.user.id, access)
@@ -135,8 +135,8 @@ async def test_no_value_is_used_twice(stage: Stage) -> None:
         seen.add(value)
 
 
-async def test_a_rename_bumps_who_was_granted_meanwhile(stage: Stage, dsn: str) -> None:
-    """The rename must wait for the grant that is under way, or the new holder keeps the old name."""
+async def test_revisions_bumped_by_a_rename_during_a_grant(stage: Stage, dsn: str) -> None:
+    """The rename must wait for the grant that is under way, or the new grantee keeps the old name."""
     other = await asyncpg.connect(dsn)
     granting = other.transaction()
     await granting.start()
@@ -156,7 +156,7 @@ async def test_a_rename_bumps_who_was_granted_meanwhile(stage: Stage, dsn: str) 
     assert (await stage.revisions())["member"] > granted
 
 
-async def test_a_grant_waits_for_a_rename_under_way(stage: Stage, dsn: str) -> None:
+async def test_grant_waits_for_a_rename_under_way(stage: Stage, dsn: str) -> None:
     other = await asyncpg.connect(dsn)
     renaming = other.transaction()
     await renaming.start()
