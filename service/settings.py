@@ -1,4 +1,4 @@
-"""Every setting: an environment variable, a default that works, and a sentence for each value that does not."""
+"""Settings: for each an environment variable, a default that works, and a sentence for values that do not."""
 
 import os
 from collections.abc import Callable
@@ -18,51 +18,51 @@ LOG_FORMATS = ("auto", "json", "console")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one process. Times are seconds, sizes bytes."""
+    """The settings of one process: times in seconds, sizes in bytes."""
 
     database_url: str | None
-    """None: an embedded PostgreSQL under data_dir."""
+    """Address of the database; None: an embedded PostgreSQL under data_dir."""
     data_dir: Path
     http_host: str
     http_port: int
     ops_port: int
-    """0: any free one; the start line says which."""
+    """Port of probes and metrics; 0: any free one, which the start line names."""
     log_level: str
     log_format: str
-    """"auto" is console on a terminal and json elsewhere."""
+    """Format of log lines: json, console, or auto, which is console on a terminal and json elsewhere."""
     database_pool_size: int
     database_prepared_statements: bool
-    """False where a pooler stands between that mixes up those of its clients."""
+    """False for a pooler in between that can't keep the prepared statements of its clients apart."""
     statement_timeout: float
     request_timeout: float
     shutdown_delay: float
-    """How long a terminated process goes on accepting requests, so that load balancers see it become unready first."""
+    """Seconds for which a terminated process accepts requests, so that load balancers first see it become unready."""
     drain_timeout: float
-    """How long requests under way may take to end once the process accepts no more."""
+    """Seconds for requests under way to end, once the process accepts no more."""
     max_body_bytes: int
     max_requests: int
-    """How many may be under way at once; more are refused."""
-    response_cache_bytes: int
-    """How much of the answers to lists is cached; 0: none."""
-    permission_cache_bytes: int
-    """How much of the pipelines that callers may execute is cached, for pre-authorized updates; 0: none."""
+    """Requests that may be under way at once; more are refused."""
     rate_limit: float
-    """Requests a second that one token may make; 0: as many as it likes."""
+    """Requests a second that one token may make; 0: no limit."""
     rate_limit_burst: int
-    """How many of them at once."""
+    """Requests that one token may make at once."""
+    response_cache_bytes: int
+    """Bound of the cache of responses; 0: no cache."""
+    permission_cache_bytes: int
+    """Bound of the cache of pipelines that callers may execute, by which updates are pre-authorized; 0: no cache."""
     v1_errors_as_200: bool
     tracing: bool
-    """Whether OpenTelemetry's own variables ask for traces."""
+    """True if OpenTelemetry's own variables ask for traces."""
 
     @property
     def ready_timeout(self) -> float:
-        """How long a readiness check may ask the database: less than the 1 s that probes usually wait."""
+        """Seconds for the database to answer a readiness check: less than the 1 s that probes usually wait."""
         return min(0.8, self.statement_timeout)
 
 
 @dataclass(frozen=True, slots=True)
 class _Allowed:
-    """A range of numbers, and how to say it."""
+    """A range of allowed numbers, and its wording in messages."""
 
     low: float
     high: float
@@ -77,15 +77,15 @@ class _Allowed:
 
 
 _TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_CACHE = _Allowed(0, 17_179_869_184, " (bytes)")
 _PORT = _Allowed(1, 65535)
 _PORT_OR_ANY = _Allowed(0, 65535)
 _SECONDS = _Allowed(0.05, 3600, " (seconds)")
 _SECONDS_OR_NONE = _Allowed(0, 3600, " (seconds)")
+_CACHE_BYTES = _Allowed(0, 16 * 2**30, " (bytes; 0: no cache)")
 
 
 def read_settings() -> Settings:
-    """The settings in the process's environment.
+    """Read the settings from the process's environment.
 
     Raises:
         StartupError: a value is not allowed; the sentence names the variable, the value and what is allowed.
@@ -108,17 +108,20 @@ def read_settings() -> Settings:
         drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
         max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
         max_requests=env.whole("MAX_REQUESTS", 400, _Allowed(1, 1_000_000)),
-        response_cache_bytes=env.whole("RESPONSE_CACHE_BYTES", 16_777_216, _CACHE),
-        permission_cache_bytes=env.whole("PERMISSION_CACHE_BYTES", 8_388_608, _CACHE),
         rate_limit=rate_limit,
         rate_limit_burst=env.whole("RATE_LIMIT_BURST", max(1, ceil(10 * rate_limit)), _Allowed(1, 10_000_000)),
+        response_cache_bytes=env.whole("RESPONSE_CACHE_BYTES", 16 * 2**20, _CACHE_BYTES),
+        permission_cache_bytes=env.whole("PERMISSION_CACHE_BYTES", 8 * 2**20, _CACHE_BYTES),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
         tracing=env.tracing(),
     )
 
 
 class _Environment:
-    """Reads by environs; an empty value counts as unset, as deployment templates often leave one behind."""
+    """A reader of environment variables, by environs.
+
+    An empty value counts as unset, as deployment templates often leave one behind.
+    """
 
     def __init__(self) -> None:
         self._env = Env(eager=True)
@@ -149,7 +152,11 @@ class _Environment:
         return value
 
     def tracing(self) -> bool:
-        """Traces are sent where OpenTelemetry's variables say so; unlike its SDK, not where they say nothing."""
+        """Return whether to send traces: where OpenTelemetry's variables say so; unlike its SDK, not by default.
+
+        Raises:
+            StartupError: they ask for what this service can't do.
+        """
         endpoint = next(filter(None, map(self.text, _TRACE_ENDPOINTS)), "")
         exporter = self.one_of("OTEL_TRACES_EXPORTER", "otlp" if endpoint else "none", ("otlp", "none"), str.lower)
         if exporter == "none" or self.flag("OTEL_SDK_DISABLED", default=False):

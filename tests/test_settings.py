@@ -15,7 +15,7 @@ NAMES = [
         "SHUTDOWN_DELAY",
         "DRAIN_TIMEOUT",
     ),
-    *("MAX_REQUESTS", "RATE_LIMIT", "RATE_LIMIT_BURST"),
+    *("MAX_REQUESTS", "RATE_LIMIT", "RATE_LIMIT_BURST", "RESPONSE_CACHE_BYTES", "PERMISSION_CACHE_BYTES"),
     *("MAX_BODY_BYTES", "V1_ERRORS_AS_200", "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"),
 ]
@@ -27,7 +27,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_defaults() -> None:
+def test_read_settings_by_default() -> None:
     assert read_settings() == Settings(
         database_url=None,
         data_dir=Path(".data"),
@@ -44,10 +44,10 @@ def test_defaults() -> None:
         drain_timeout=10.0,
         max_body_bytes=1_048_576,
         max_requests=400,
-        response_cache_bytes=16_777_216,
-        permission_cache_bytes=8_388_608,
         rate_limit=0.0,
         rate_limit_burst=1,
+        response_cache_bytes=16_777_216,
+        permission_cache_bytes=8_388_608,
         v1_errors_as_200=False,
         tracing=False,
     )
@@ -66,13 +66,17 @@ def test_defaults() -> None:
         ("RATE_LIMIT", "0.5", "rate_limit", 0.5),
         ("RATE_LIMIT", "2.55", "rate_limit_burst", 26),
         ("RATE_LIMIT_BURST", "7", "rate_limit_burst", 7),
+        ("RESPONSE_CACHE_BYTES", "0", "response_cache_bytes", 0),
+        ("PERMISSION_CACHE_BYTES", "17179869184", "permission_cache_bytes", 16 * 2**30),
         ("V1_ERRORS_AS_200", "true", "v1_errors_as_200", True),
         ("DATABASE_PREPARED_STATEMENTS", "false", "database_prepared_statements", False),
         ("DATABASE_URL", "postgresql://x/y", "database_url", "postgresql://x/y"),
         ("HTTP_PORT", " ", "http_port", 8080),
     ],
 )
-def test_values(monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, read: object) -> None:
+def test_read_settings_of_a_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, read: object
+) -> None:
     monkeypatch.setenv(name, value)
 
     assert getattr(read_settings(), field) == read
@@ -96,12 +100,21 @@ def test_values(monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: s
             "RATE_LIMIT is '-1', but must be a number from 0 to 1000000 (requests a second; 0: no limit).",
         ),
         ("RATE_LIMIT_BURST", "0", "RATE_LIMIT_BURST is '0', but must be a whole number from 1 to 10000000."),
+        (
+            "RESPONSE_CACHE_BYTES",
+            "-1",
+            "RESPONSE_CACHE_BYTES is '-1', but must be a whole number from 0 to 17179869184 (bytes; 0: no cache).",
+        ),
+        (
+            "PERMISSION_CACHE_BYTES",
+            "17179869185",
+            "PERMISSION_CACHE_BYTES is '17179869185', but must be a whole number from 0 to 17179869184"
+            " (bytes; 0: no cache).",
+        ),
         ("MAX_BODY_BYTES", "1", "MAX_BODY_BYTES is '1', but must be a whole number from 1024 to 1073741824 (bytes)."),
     ],
 )
-def test_bad_values_name_variable_value_and_what_is_allowed(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
-) -> None:
+def test_read_settings_of_a_bad_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
     monkeypatch.setenv(name, value)
 
     with pytest.raises(StartupError) as caught:
@@ -125,7 +138,7 @@ COLLECTOR = "http://collector:4318"
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False),
     ],
 )
-def test_traces_are_made_where_opentelemetrys_variables_ask_for_them(
+def test_tracing_by_variables_of_opentelemetry(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], *, traced: bool
 ) -> None:
     for name, value in environment.items():
@@ -150,7 +163,7 @@ def test_traces_are_made_where_opentelemetrys_variables_ask_for_them(
         ),
     ],
 )
-def test_traces_that_cant_be_sent(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
+def test_tracing_that_is_not_supported(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", COLLECTOR)
     monkeypatch.setenv(name, value)
 
