@@ -5,8 +5,8 @@ import signal
 import sys
 
 if os.getpid() == 1:
-    # The kernel keeps from process 1, as in a container, every signal that it handles not; this one is handled from
-    # the start, before all the rest is loaded. What can end better, as `serve` does, handles it anew.
+    # The kernel drops signals to process 1, as in a container, that it has no handler for. This one is handled from the
+    # start, before the imports, which take half a second; `serve` replaces the handler by a graceful shutdown.
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 import click
@@ -32,7 +32,7 @@ from service.errors import StartupError
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="flow-pipelines")
 def commands() -> None:
-    """The Flow Pipeline service and what an operator needs beside it.
+    """Run the Flow Pipeline service, and what an operator needs beside it.
 
     All settings are environment variables; the README lists them. Without DATABASE_URL, every command uses an embedded
     PostgreSQL under DATA_DIR (.data), starting it if it does not run.
@@ -48,7 +48,7 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; what keeps it from starting is one sentence on standard error, and exit code 2."""
+    """Run the command; if it can't start, print one sentence to standard error and exit with code 2."""
     try:
         commands(prog_name="flow-pipelines")
     except StartupError as error:

@@ -1,11 +1,12 @@
-"""`audit`: the trail of changes."""
+"""The command `audit`: the trail of changes."""
 
 import asyncio
 from typing import Any
 
 import click
 
-from service.commands.work import json_option, organization_option, run_as_operator
+from service.commands.context import run_as_operator
+from service.commands.options import json_option, organization_option
 from service.http.responses import encode
 from service.operations.audit import list_audit
 from service.operations.call import Call
@@ -15,7 +16,7 @@ from service.schemas.audit import ListAudit
 
 @click.group("audit")
 def audit_commands() -> None:
-    """Read who did what when."""
+    """Read the audit trail."""
 
 
 @audit_commands.command("tail")

@@ -1,4 +1,4 @@
-"""`demo`: everything that `make run` does, for a first look."""
+"""The command `demo`: the service with data to try, for a first look; `make run` runs it."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Final
 import click
 import uvloop
 
-from service.commands.work import fetch_all_pages, operator_call, resolve_organization
+from service.commands.context import fetch_all_pages, operator_call, resolve_organization
 from service.database.migrations import migrate
 from service.database.pool import open_database
 from service.database.sql_files import sql_directory
@@ -24,7 +24,7 @@ ORGANIZATION: Final = "0a0c6b1e-8d1f-4f5e-9d3b-6f6d1f0e2a10"
 USER: Final = "ada"
 JOB: Final = "f403399d-7ac7-4285-bb06-f7ad82ddbea2"
 PIPELINES: Final = ("e05cc5f7-b199-49a6-b1bc-f17dc5247e0c", "03f4dc97-1245-452d-9d7b-17f8b86473b8")
-"""Of sql/demo.ndjson: who is to try what."""
+"""The organization, the user, the job and the pipelines to try, of sql/demo.ndjson."""
 
 TOKEN: Final = "make run"  # noqa: S105 - the name of the token, by which the one of the last start is revoked
 

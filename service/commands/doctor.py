@@ -1,11 +1,11 @@
-"""`doctor`: check an installation from inside."""
+"""The command `doctor`: checks of an installation from inside."""
 
 import asyncio
 
 import click
 import orjson
 
-from service.commands.work import json_option
+from service.commands.options import json_option
 from service.doctor.checks import Deployment, Finding
 from service.doctor.examine import examine
 from service.embedded.cluster import as_service, database_url

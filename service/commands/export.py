@@ -1,4 +1,4 @@
-"""`export`: records out of the database, in the format that `import` reads."""
+"""The command `export`: records out of the database, in the format that `import` reads."""
 
 import asyncio
 import os
@@ -10,7 +10,8 @@ from uuid import UUID
 
 import click
 
-from service.commands.work import organization_option, resolve_organization, run_with_database
+from service.commands.context import resolve_organization, run_with_database
+from service.commands.options import organization_option
 from service.embedded.cluster import database_url
 from service.settings import read_settings
 from service.transfer.exporting import export_records
@@ -25,17 +26,17 @@ def export_command(file: Path, organization: str | None) -> None:
     What is written is as it was at one moment, and stands under its name only when all of it is there. It holds digests
     of tokens, not tokens; keep it as safe as a backup.
     """
-    whose = (
+    organization_id = (
         None
         if organization is None
         else run_with_database(lambda database: resolve_organization(database, organization)).id
     )
     if str(file) == "-":
-        _export(Path("/dev/stdout"), whose)
+        _export(Path("/dev/stdout"), organization_id)
         return
     unfinished = file.with_name(f"{file.name}.unfinished")
     try:
-        _export(unfinished, whose)
+        _export(unfinished, organization_id)
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -51,16 +52,16 @@ def _export(file: Path, organization_id: UUID | None) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int], None]]:
-    """For a person at a terminal: how much there was so far."""
+    """Yield a function that shows a person at a terminal how many records there were so far."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     total = 0
 
-    def say(count: int) -> None:
+    def show(count: int) -> None:
         nonlocal total
         total += count
         click.echo(f"\rExporting  {total:,} records", err=True, nl=False)
 
-    yield say
+    yield show
     click.echo(err=True)

@@ -1,23 +1,22 @@
-"""`grant`: who may do what on a pipeline."""
+"""The command `grant`: grants on a pipeline to users and groups."""
 
 from datetime import datetime
 from uuid import UUID
 
 import click
 
-from service.commands.naming import resolve_pipeline
-from service.commands.options import NAME_TYPE, PERMISSION, Duration, permission_set
-from service.commands.work import (
+from service.commands.context import fetch_all_pages, resolve_pipeline, run_as_operator
+from service.commands.options import (
+    NAME_TYPE,
+    PERMISSION,
+    Duration,
     confirm,
-    fetch_all_pages,
     json_option,
     organization_option,
-    run_as_operator,
-    short_permission_names,
-    show_json,
-    show_table,
+    permission_set,
     yes_option,
 )
+from service.commands.output import short_permission_names, show_json, show_table
 from service.operations import grants
 from service.operations.call import Call, Outcome
 from service.permissions import is_manager, permission_names
@@ -62,7 +61,7 @@ def set_grant(
     organization: str | None,
     as_json: bool,
 ) -> None:
-    """Grant something on PIPELINE to --user or --group, in the place of what was granted to them before."""
+    """Grant permissions on PIPELINE to --user or --group, in the place of what was granted to them before."""
     _either(user, group)
     bits = permission_set(permissions)
 
@@ -90,7 +89,7 @@ def _either(user: str | None, group: str | None) -> None:
 @organization_option
 @json_option
 def list_all(pipeline: str, organization: str | None, as_json: bool) -> None:
-    """List what is granted on PIPELINE, also what has expired."""
+    """List the grants on PIPELINE, also those that have expired."""
 
     async def work(call: Call) -> Page[Grant]:
         return await fetch_all_pages(grants.list_grants, call, ListGrants(await resolve_pipeline(call, pipeline)))
@@ -121,7 +120,7 @@ def list_all(pipeline: str, organization: str | None, as_json: bool) -> None:
 def revoke(
     pipeline: str, user: str | None, group: str | None, organization: str | None, yes: bool, as_json: bool
 ) -> None:
-    """Take back what was granted on PIPELINE to --user or --group."""
+    """Revoke what was granted on PIPELINE to --user or --group."""
     _either(user, group)
     whom = f"user {user}" if user else f"group {group}"
     confirm(yes, f"Take back what was granted to {whom} on {pipeline}?")

@@ -1,18 +1,10 @@
-"""`group`: groups and who is in them."""
+"""The command `group`: groups and their members."""
 
 import click
 
-from service.commands.options import NAME_TYPE
-from service.commands.work import (
-    confirm,
-    fetch_all_pages,
-    json_option,
-    organization_option,
-    run_as_operator,
-    show_json,
-    show_table,
-    yes_option,
-)
+from service.commands.context import fetch_all_pages, run_as_operator
+from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
+from service.commands.output import show_json, show_table
 from service.operations import groups
 from service.schemas.answers import dump_nothing
 from service.schemas.groups import (
@@ -29,7 +21,7 @@ from service.schemas.groups import (
 
 @click.group("group")
 def group_commands() -> None:
-    """Make, list and delete groups, and change who is in them."""
+    """Make, list and delete groups, and change their members."""
 
 
 @group_commands.command("create")
@@ -72,7 +64,7 @@ def delete(name: str, organization: str | None, yes: bool, as_json: bool) -> Non
 @organization_option
 @json_option
 def members(name: str, organization: str | None, as_json: bool) -> None:
-    """List who is in group NAME."""
+    """List the members of group NAME."""
     page = run_as_operator(organization, lambda call: fetch_all_pages(groups.list_members, call, ListMembers(name)))
     if as_json:
         show_json(dump_member_list(page))

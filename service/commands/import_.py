@@ -1,4 +1,4 @@
-"""`import`: bring records from a file into the database."""
+"""The command `import`: records from a file into the database."""
 
 import asyncio
 import os
@@ -35,7 +35,10 @@ def import_command(file: IO[bytes], as_json: bool) -> None:
 
 @contextmanager
 def _progress(file: IO[bytes]) -> Iterator[Callable[[int], None]]:
-    """For a person at a terminal: a bar over bytes where the file's size is known, else how much there was so far."""
+    """Yield a function that shows a person at a terminal how far the import is.
+
+    A bar over bytes where the file's size is known, else how much there was so far.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
     elif file.seekable():
@@ -45,12 +48,12 @@ def _progress(file: IO[bytes]) -> Iterator[Callable[[int], None]]:
     else:
         total = 0
 
-        def say(size: int) -> None:
+        def show(size: int) -> None:
             nonlocal total
             total += size
             click.echo(f"\rImporting  {total / 1e6:,.0f} MB", err=True, nl=False)
 
-        yield say
+        yield show
         click.echo(err=True)
 
 

@@ -1,17 +1,10 @@
-"""`job`: jobs, and the pipelines they are in."""
+"""The command `job`: jobs and their pipelines."""
 
 import click
 
-from service.commands.naming import resolve_pipeline
-from service.commands.options import NAME_TYPE
-from service.commands.work import (
-    confirm,
-    json_option,
-    organization_option,
-    run_as_operator,
-    show_json,
-    yes_option,
-)
+from service.commands.context import resolve_pipeline, run_as_operator
+from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
+from service.commands.output import show_json
 from service.errors import InvalidArgument
 from service.identifiers import JOB_ID
 from service.operations import jobs

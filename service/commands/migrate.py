@@ -1,4 +1,4 @@
-"""`migrate`: bring the database up to date."""
+"""The command `migrate`: migrations that the database lacks."""
 
 import asyncio
 

@@ -1,13 +1,41 @@
-"""Kinds of values that several commands take."""
+"""The options of several commands, and the types of their values."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+from uuid import UUID
 
 import click
 
 from service.identifiers import NAME
 from service.permissions import PERMISSION_BITS
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def organization_option(command: Command) -> Command:
+    """Add --organization, which is needed where there is more than one."""
+    text = "The organization; not needed where there is just one."
+    return click.option("--organization", metavar="NAME|ID", help=text)(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add --json, to print what the API would answer."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as the API answers it.")(
+        command
+    )
+
+
+def yes_option(command: Command) -> Command:
+    """Add --yes to a command that asks first."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def confirm(yes: bool, question: str) -> None:
+    """Ask, unless --yes has answered; a no ends the command with exit code 1."""
+    if not yes:
+        click.confirm(question, abort=True, err=True)
 
 
 class Duration(click.ParamType[datetime]):
@@ -16,7 +44,7 @@ class Duration(click.ParamType[datetime]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Minutes, hours or days."""
+        """Parse a number of minutes, hours or days."""
         if isinstance(value, datetime):
             return value
         match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", value)
@@ -27,12 +55,12 @@ class Duration(click.ParamType[datetime]):
 
 
 class NameType(click.ParamType[str]):
-    """A user's or group's name."""
+    """The name of a user or a group."""
 
     name = "name"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """1 to 100 characters of a few kinds."""
+        """Validate a name: 1 to 100 characters of a few kinds."""
         if not NAME.fullmatch(value):
             self.fail("a name is 1 to 100 characters of A-Z a-z 0-9 _ . @ -.", param, ctx)
         return str(value)
@@ -45,5 +73,13 @@ PERMISSION = click.Choice([name.removeprefix("flow_pipeline:") for name in PERMI
 
 
 def permission_set(short_names: tuple[str, ...]) -> int:
-    """The bit set of permissions by their short names."""
+    """Return the bit set of permissions by their short names."""
     return sum({PERMISSION_BITS[f"flow_pipeline:{name}"] for name in short_names})
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Parse a UUID; return None if the text is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,10 +1,12 @@
-"""`organization`: the tenants of an installation."""
+"""The command `organization`: the tenants of an installation."""
 
 from uuid import uuid4
 
 import click
 
-from service.commands.work import json_option, run_with_database, show_json, show_table
+from service.commands.context import run_with_database
+from service.commands.options import json_option
+from service.commands.output import show_json, show_table
 from service.database.pool import Database
 from service.errors import InvalidArgument
 from service.identity import operator
@@ -21,7 +23,7 @@ def organization_commands() -> None:
 @click.argument("name")
 @json_option
 def create(name: str, as_json: bool) -> None:
-    """Make an organization called NAME, with nobody in it yet."""
+    """Make an organization called NAME, without any users yet."""
 
     async def work(database: Database) -> Organization:
         if not 1 <= len(name.strip()) <= 255 or "\0" in name:

@@ -1,20 +1,10 @@
-"""`pipeline`: pipelines, their queues, and who can what on them."""
+"""The command `pipeline`: pipelines, their queues, and the access of users to them."""
 
 import click
 
-from service.commands.naming import resolve_pipeline
-from service.commands.options import NAME_TYPE, PERMISSION
-from service.commands.work import (
-    confirm,
-    fetch_all_pages,
-    json_option,
-    organization_option,
-    run_as_operator,
-    short_permission_names,
-    show_json,
-    show_table,
-    yes_option,
-)
+from service.commands.context import fetch_all_pages, resolve_pipeline, run_as_operator
+from service.commands.options import NAME_TYPE, PERMISSION, confirm, json_option, organization_option, yes_option
+from service.commands.output import short_permission_names, show_json, show_table
 from service.operations import grants, pipelines
 from service.operations.call import Call
 from service.permissions import PERMISSION_NAMES, is_manager, permission_names
@@ -45,7 +35,7 @@ from service.schemas.pipelines import (
 
 @click.group("pipeline")
 def pipeline_commands() -> None:
-    """Make, list and delete pipelines, see their queues, and ask who can what and why.
+    """Make, list and delete pipelines, list their queues and the users with access, and explain it.
 
     PIPELINE is an id, or a name regardless of case.
     """
@@ -72,7 +62,7 @@ def create(name: str, description: str, manager: str | None, organization: str |
 
 
 def _checked(name: str, description: str) -> dict[str, str]:
-    """The name and description by the API's own rules."""
+    """Return the name and description, validated by the API's own rules."""
     values = {"name": name, "description": description}
     errors = CreatePipelineSchema().validate(values)
     if errors:
@@ -139,7 +129,7 @@ def jobs(pipeline: str, organization: str | None, as_json: bool) -> None:
 @organization_option
 @json_option
 def access(pipeline: str, permission: str | None, organization: str | None, as_json: bool) -> None:
-    """List who can what on PIPELINE."""
+    """List the users with access to PIPELINE, and their permissions."""
 
     async def work(call: Call) -> Page[UserAccess]:
         held = f"flow_pipeline:{permission}" if permission else None
@@ -162,7 +152,7 @@ def access(pipeline: str, permission: str | None, organization: str | None, as_j
 @organization_option
 @json_option
 def why(pipeline: str, username: str, organization: str | None, as_json: bool) -> None:
-    """Say why USERNAME can what they can on PIPELINE, and what is missing for the rest."""
+    """Explain by what USERNAME has each permission on PIPELINE, or what is missing for it."""
 
     async def work(call: Call) -> AccessExplained:
         return await grants.explain_access(call, ExplainAccess(await resolve_pipeline(call, pipeline), username))

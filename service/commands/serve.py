@@ -1,4 +1,4 @@
-"""`serve`: answer calls until told to end."""
+"""The command `serve`: the service itself, until it is told to end."""
 
 import click
 import uvloop

@@ -1,22 +1,13 @@
-"""`token`: bearer tokens."""
+"""The command `token`: bearer tokens."""
 
 from datetime import datetime
 from uuid import UUID
 
 import click
 
-from service.commands.options import NAME_TYPE, Duration
-from service.commands.work import (
-    confirm,
-    fetch_all_pages,
-    json_option,
-    organization_option,
-    run_as_operator,
-    short_permission_names,
-    show_json,
-    show_table,
-    yes_option,
-)
+from service.commands.context import fetch_all_pages, run_as_operator
+from service.commands.options import NAME_TYPE, Duration, confirm, json_option, organization_option, yes_option
+from service.commands.output import short_permission_names, show_json, show_table
 from service.operations import tokens
 from service.permissions import SCOPE_BITS, scope_names, scope_set
 from service.schemas.answers import dump_nothing

@@ -1,18 +1,10 @@
-"""`user`: who may call, and what they are."""
+"""The command `user`: users and their roles."""
 
 import click
 
-from service.commands.options import NAME_TYPE
-from service.commands.work import (
-    confirm,
-    fetch_all_pages,
-    json_option,
-    organization_option,
-    run_as_operator,
-    show_json,
-    show_table,
-    yes_option,
-)
+from service.commands.context import fetch_all_pages, run_as_operator
+from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
+from service.commands.output import show_json, show_table
 from service.operations import users
 from service.permissions import Role
 from service.schemas.users import CreateUser, ListUsers, UpdateUser, UserView, dump_user, dump_user_list

@@ -1,8 +1,7 @@
-"""The README's story at the command line, and what each command says and answers."""
+"""Administration at the command line: the README's story, and the output of each command."""
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from service.database.migrations import migrate
 from tests.commands.test_commands import run
 from tests.factories import World
-from tests.process.running import ROOT
 
 
 class Shell:
@@ -29,7 +27,7 @@ class Shell:
         return json.loads(self(*arguments, "--json"))
 
 
-async def test_a_day_at_the_command_line(empty_dsn: str) -> None:
+async def test_commands_of_a_day(empty_dsn: str) -> None:
     await migrate(empty_dsn)
     shell = Shell(empty_dsn)
 
@@ -72,7 +70,7 @@ async def test_a_day_at_the_command_line(empty_dsn: str) -> None:
     ]
 
 
-async def test_json_is_what_the_api_answers(dsn: str, world: World) -> None:
+async def test_commands_with_json_answer_like_the_api(dsn: str, world: World) -> None:
     shell = Shell(dsn, "--organization", str(world.id))
     await world.user("bob")
 
@@ -106,7 +104,7 @@ async def test_json_is_what_the_api_answers(dsn: str, world: World) -> None:
     assert shell.json("group", "delete", "g", "--yes") == {"status": "OK"}
 
 
-async def test_people_read_tables_and_sentences(dsn: str, world: World) -> None:
+async def test_commands_without_json_print_tables_and_sentences(dsn: str, world: World) -> None:
     shell = Shell(dsn, "--organization", str(world.id))
     for command in (["user", "list"], ["group", "list"], ["pipeline", "list"]):
         assert shell(*command).startswith("There is none: `")
@@ -145,9 +143,7 @@ async def test_people_read_tables_and_sentences(dsn: str, world: World) -> None:
         (["token", "revoke", "x", "--yes"], 2, "'x' is not a valid UUID"),
     ],
 )
-async def test_refusals_are_a_sentence_and_an_exit_code(
-    dsn: str, world: World, command: list[str], code: int, sentence: str
-) -> None:
+async def test_commands_refused(dsn: str, world: World, command: list[str], code: int, sentence: str) -> None:
     await world.user("bob")
     await world.user("root", role="admin")
     await world.pipeline("p")
@@ -155,70 +151,10 @@ async def test_refusals_are_a_sentence_and_an_exit_code(
     assert sentence in Shell(dsn, "--organization", str(world.id))(*command, code=code)
 
 
-async def test_destructive_commands_ask(dsn: str, world: World) -> None:
+async def test_commands_that_delete_ask_first(dsn: str, world: World) -> None:
     await world.group(name="g")
     shell = Shell(dsn, "--organization", str(world.id))
 
     assert "Delete group g, and take from its members" in shell("group", "delete", "g", code=1, given="n\n")
     assert "Aborted!" in shell("group", "delete", "g", code=1)
     assert shell("group", "delete", "g", given="y\n") == "Deleted group g.\n"
-
-
-# ---- export
-
-
-def dumped(dsn: str, directory: Path, *options: str) -> bytes:
-    file = directory / "export.ndjson"
-    done = run("export", str(file), *options, DATABASE_URL=dsn)
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"Exported [\d,]+ records in \d+\.\d s\.\n", done.stderr)
-    assert [path.name for path in directory.iterdir()] == ["export.ndjson"]
-    assert file.stat().st_mode & 0o077 == 0
-    content = file.read_bytes()
-    file.unlink()
-    return content
-
-
-async def test_export_then_import_gives_the_same(dsn: str, empty_dsn: str, world: World, tmp_path: Path) -> None:
-    ada, bob = await world.user("ada", role="admin"), await world.user("bob")
-    group = await world.group(bob, name="g")
-    pipelines = [await world.pipeline(name) for name in ("Ärger", "b")]
-    await world.grant(pipelines[0], group, 32)
-    await world.grant(pipelines[1], bob, 5)
-    await world.token(ada.id, scopes=1 | 64)
-    await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", ada.id)
-    await world.job(bob, pipelines[1], pipelines[0])
-    first = dumped(dsn, tmp_path, "--organization", str(world.id))
-    await migrate(empty_dsn)
-
-    imported = run("import", "-", given=first.decode(), DATABASE_URL=empty_dsn)
-
-    assert imported.returncode == 0, imported.stderr
-    assert dumped(empty_dsn, tmp_path) == first
-    assert first.count(b"\n") == 15
-    assert ada.token.encode() not in first
-
-
-async def test_export_of_one_organization_has_nothing_of_another(dsn: str, world: World, tmp_path: Path) -> None:
-    other = await World.create(world.raw)
-    stranger = await other.user()
-    await other.job(stranger)
-
-    content = dumped(dsn, tmp_path, "--organization", str(world.id))
-
-    assert content.count(b"\n") == 1
-    assert str(stranger.id).encode() not in content
-
-
-def test_export_to_standard_output(dsn: str) -> None:
-    done = run("export", "-", DATABASE_URL=dsn)
-
-    assert (done.returncode, done.stdout == "" or done.stdout.startswith('{"type":"organization"')) == (0, True)
-
-
-def test_every_command_is_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
-    listed = re.findall(r"^  (\w+)  ", run("--help").stdout, re.MULTILINE)
-
-    assert len(listed) == 14
-    assert [name for name in listed if f"`{name}" not in readme] == []

@@ -17,7 +17,7 @@ async def test_doctor_of_an_installation_in_order(empty_dsn: str) -> None:
     assert re.search(r"^ok +migrations +all \d+ are in place", done.stdout, re.MULTILINE)
 
 
-def test_doctor_says_what_to_do(service_dsn: str) -> None:
+def test_doctor_of_an_installation_with_a_mistake(service_dsn: str) -> None:
     done = run("doctor", "--grace", "10", DATABASE_URL=service_dsn)
 
     assert done.returncode == 1

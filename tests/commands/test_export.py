@@ -1,0 +1,57 @@
+"""The command `export`."""
+
+import re
+from pathlib import Path
+
+from service.database.migrations import migrate
+from tests.commands.test_commands import run
+from tests.factories import World
+
+
+def dumped(dsn: str, directory: Path, *options: str) -> bytes:
+    file = directory / "export.ndjson"
+    done = run("export", str(file), *options, DATABASE_URL=dsn)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"Exported [\d,]+ records in \d+\.\d s\.\n", done.stderr)
+    assert [path.name for path in directory.iterdir()] == ["export.ndjson"]
+    assert file.stat().st_mode & 0o077 == 0
+    content = file.read_bytes()
+    file.unlink()
+    return content
+
+
+async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World, tmp_path: Path) -> None:
+    ada, bob = await world.user("ada", role="admin"), await world.user("bob")
+    group = await world.group(bob, name="g")
+    pipelines = [await world.pipeline(name) for name in ("Ärger", "b")]
+    await world.grant(pipelines[0], group, 32)
+    await world.grant(pipelines[1], bob, 5)
+    await world.token(ada.id, scopes=1 | 64)
+    await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", ada.id)
+    await world.job(bob, pipelines[1], pipelines[0])
+    first = dumped(dsn, tmp_path, "--organization", str(world.id))
+    await migrate(empty_dsn)
+
+    imported = run("import", "-", given=first.decode(), DATABASE_URL=empty_dsn)
+
+    assert imported.returncode == 0, imported.stderr
+    assert dumped(empty_dsn, tmp_path) == first
+    assert first.count(b"\n") == 15
+    assert ada.token.encode() not in first
+
+
+async def test_export_of_one_organization(dsn: str, world: World, tmp_path: Path) -> None:
+    other = await World.create(world.raw)
+    stranger = await other.user()
+    await other.job(stranger)
+
+    content = dumped(dsn, tmp_path, "--organization", str(world.id))
+
+    assert content.count(b"\n") == 1
+    assert str(stranger.id).encode() not in content
+
+
+def test_export_to_standard_output(dsn: str) -> None:
+    done = run("export", "-", DATABASE_URL=dsn)
+
+    assert (done.returncode, done.stdout == "" or done.stdout.startswith('{"type":"organization"')) == (0, True)

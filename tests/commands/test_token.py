@@ -1,0 +1,69 @@
+"""The command `token`."""
+
+import json
+
+import pytest
+
+from tests.commands.test_commands import run
+from tests.factories import World
+
+
+async def test_token_create(dsn: str, world: World) -> None:
+    ada = await world.user("ada")
+
+    made = run("token", "create", "ADA", "--organization", str(world.id), DATABASE_URL=dsn)
+
+    assert made.stdout.startswith("fp_")
+    assert made.stderr == "This token of ada is shown here and nowhere again.\n"
+    row = await world.raw.fetchrow(
+        "SELECT scopes, expires_at FROM tokens WHERE user_id = $1 AND digest = sha256($2::bytea)",
+        ada.id,
+        made.stdout.strip().encode(),
+    )
+    assert row is not None
+    assert tuple(row) == (None, None)
+    audited = await world.raw.fetchrow("SELECT actor, action FROM audit WHERE organization_id = $1", world.id)
+    assert audited is not None
+    assert tuple(audited) == ("command line", "token.create")
+
+
+async def test_token_create_narrowed(dsn: str, world: World) -> None:
+    ada = await world.user("ada")
+    options = ["--scope", "flow_pipeline:read", "--scope", "admin", "--expires-in", "2h", "--json"]
+
+    made = run("token", "create", "ada", "--organization", str(world.id), *options, DATABASE_URL=dsn)
+
+    token = json.loads(made.stdout)
+    assert (token["token"]["username"], token["secret"][:3]) == ("ada", "fp_")
+    row = await world.raw.fetchrow(
+        "SELECT scopes, expires_at - created_at > interval '1 hour' FROM tokens WHERE user_id = $1 AND id = $2",
+        ada.id,
+        token["token"]["id"],
+    )
+    assert row is not None
+    assert tuple(row) == (1 | 32, True)
+
+
+async def test_token_create_for_an_unknown_user(dsn: str, world: World) -> None:
+    refused = run("token", "create", "nobody", "--organization", str(world.id), DATABASE_URL=dsn)
+
+    assert (refused.returncode, refused.stderr) == (1, "flow-pipelines: User nobody does not exist.\n")
+
+
+@pytest.mark.parametrize("duration", ["1", "0d", "h", "-1d", "1w"])
+def test_token_create_with_a_bad_duration(duration: str) -> None:
+    refused = run("token", "create", "ada", f"--expires-in={duration}")
+
+    assert (refused.returncode, "give a number of minutes, hours or days" in refused.stderr) == (2, True)
+
+
+async def test_token_create_without_the_organization_it_takes(dsn: str, world: World) -> None:
+    await World.create(world.raw)
+
+    refused = run("token", "create", "ada", DATABASE_URL=dsn)
+    named = run("token", "create", "ada", "--organization", "Acme", DATABASE_URL=dsn)
+    unknown = run("token", "create", "ada", "--organization", "nothing", DATABASE_URL=dsn)
+
+    assert refused.stderr == "flow-pipelines: There is more than one organization: say which by --organization.\n"
+    assert named.stderr == "flow-pipelines: There is more than one organization called Acme: say which by its id.\n"
+    assert unknown.stderr == "flow-pipelines: There is no organization nothing.\n"
