@@ -81,7 +81,7 @@ class Server(web.Server):
 
         self.request_factory = make_last
         for connection in self.connections:
-            connection._request_factory = make_last
+            connection._request_factory = make_last  # noqa: SLF001 - of a subclass of ours
 
 
 class HttpConnection(RequestHandler):

@@ -47,7 +47,7 @@ class Runner(web.AppRunner):
             self._metrics,
             self._admission,
             request_factory=made.request_factory,
-            **made._kwargs,
+            **made._kwargs,  # noqa: SLF001 - the options that aiohttp has made of its own
         )
 
     def end_connections(self) -> None:
@@ -71,6 +71,6 @@ class Runner(web.AppRunner):
         loop = asyncio.get_running_loop()
         begun = loop.time()
         until = begun + min(FIRST_REQUEST_SECONDS, self._shutdown_timeout)
-        while loop.time() < until and any(not connection._request_count for connection in server.connections):  # noqa: ASYNC110 - aiohttp has no public way
+        while loop.time() < until and any(not connection._request_count for connection in server.connections):  # noqa: ASYNC110, SLF001 - aiohttp has no public way
             await asyncio.sleep(0.01)
         self._shutdown_timeout -= loop.time() - begun
