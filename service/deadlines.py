@@ -1,4 +1,4 @@
-"""The time that a request may take, kept by one timer for all: a timer each would be the dearest part of most."""
+"""Deadlines of requests, kept by one timer for all: a timer each would be the most expensive part of most requests."""
 
 import asyncio
 from types import TracebackType
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class Deadlines:
-    """Ends tasks that take longer than they all may, as `asyncio.timeout` would.
+    """Deadlines of equal length for many tasks, each ended like by `asyncio.timeout`.
 
-    As all may take equally long, who began first must end first: the timer is only ever set for the oldest.
+    As all may take equally long, the first to begin is the first to expire: the timer is only ever set for the oldest.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -17,7 +17,7 @@ class Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> "Deadline":
-        """A context that the running task must leave in time.
+        """Begin a context that the running task must leave in time.
 
         Raises:
             TimeoutError: on leaving it, when it did not.
@@ -42,14 +42,15 @@ class Deadlines:
 
 
 class Deadline:
-    """One task's."""
+    """The deadline of one task, as a context."""
 
     __slots__ = ("_cancelling", "_expired", "_running", "_task", "at", "begun")
 
     def __init__(self, running: "dict[Deadline, None]", task: "asyncio.Task[Any]", begun: float, at: float) -> None:
         self.begun = begun
-        """By the loop's clock."""
+        """The time of the beginning, by the loop's clock."""
         self.at = at
+        """The time of the end, by the loop's clock."""
         self._running = running
         self._task = task
         self._cancelling = task.cancelling()

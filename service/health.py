@@ -15,28 +15,28 @@ log = structlog.get_logger()
 
 
 class Health:
-    """Whether this process can serve, asked of the database each time, but only once at any one time."""
+    """The readiness of this process: a check of the database for each probe, shared by probes at the same time."""
 
     def __init__(self, database: Database, timeout: float) -> None:
-        """A check that takes longer than the timeout, in seconds, has failed."""
+        """Take the timeout in seconds, after which a check has failed."""
         self.stopping = False
-        """From the signal to end on: a process that ends is not ready, whatever the database says."""
+        """True from the signal to end on: a process that ends is not ready, whatever the database says."""
         self.ready = False
-        """What the last check came to."""
+        """The result of the last check."""
         self.database_up = False
-        """Whether the database answered it."""
+        """True if the database answered the last check."""
         self.migrations_pending: int | None = None
-        """How many migrations the database lacked when it last said; None if it never has."""
+        """Migrations that the database lacked when it last answered; None if it never has."""
         self._database = database
         self._timeout = timeout
         self._migrations = load_migrations()
         self._check: asyncio.Task[list[str]] | None = None
         self._started = False
         self._told: list[str] = []
-        """The reasons that the log was last told."""
+        """The reasons that were last logged."""
 
     async def reasons(self) -> list[str]:
-        """Why this process can't serve; none if it can."""
+        """Check, and return the reasons why this process can't serve; none if it can."""
         if self.stopping:
             self.ready = False
             return ["The process is about to end."]
@@ -55,7 +55,7 @@ class Health:
             yield gauge("flow_pipelines_migrations_pending", help_, self.migrations_pending)
 
     async def has_started(self) -> list[str]:
-        """Why this process could not serve yet; none from the first time on that it could."""
+        """Return the reasons why this process could not serve yet; none from its first readiness on."""
         if self._started:
             return []
         reasons = await self.reasons()

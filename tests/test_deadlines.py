@@ -14,7 +14,7 @@ async def ends_by(deadlines: Deadlines, seconds: float) -> str:
     return "in time"
 
 
-async def test_only_what_takes_too_long_is_ended() -> None:
+async def test_deadlines_end_only_tasks_that_take_too_long() -> None:
     deadlines = Deadlines(0.2)
 
     assert await asyncio.gather(*(ends_by(deadlines, seconds) for seconds in (0, 5, 0.01, 5))) == [
@@ -25,7 +25,7 @@ async def test_only_what_takes_too_long_is_ended() -> None:
     ]
 
 
-async def test_each_has_its_own_end() -> None:
+async def test_deadlines_end_each_task_at_its_own_time() -> None:
     deadlines = Deadlines(0.3)
     first = asyncio.create_task(ends_by(deadlines, 5))
     await asyncio.sleep(0.2)
@@ -37,12 +37,12 @@ async def test_each_has_its_own_end() -> None:
     assert await ends_by(deadlines, 5) == "late", "the timer is set again after a pause"
 
 
-async def test_an_error_stays_what_it_is() -> None:
+async def test_deadline_passes_other_errors_on() -> None:
     with pytest.raises(ZeroDivisionError), Deadlines(5).begin():
         raise ZeroDivisionError
 
 
-async def test_who_is_cancelled_by_somebody_else_is_not_late() -> None:
+async def test_deadline_passes_a_cancellation_by_another_task_on() -> None:
     task = asyncio.create_task(ends_by(Deadlines(5), 5))
     await asyncio.sleep(0)
     task.cancel()
@@ -51,7 +51,7 @@ async def test_who_is_cancelled_by_somebody_else_is_not_late() -> None:
         await task
 
 
-async def test_a_cancellation_that_comes_with_the_deadline_is_not_lost() -> None:
+async def test_deadline_keeps_a_cancellation_that_comes_with_it() -> None:
     deadlines = Deadlines(0.1)
 
     async def cancelled_on_the_way_out() -> str:
@@ -71,7 +71,7 @@ async def test_a_cancellation_that_comes_with_the_deadline_is_not_lost() -> None
         await task
 
 
-async def test_the_task_goes_on_after_it_was_late() -> None:
+async def test_deadline_leaves_a_task_that_goes_on_uncancelled() -> None:
     assert await ends_by(Deadlines(0.05), 5) == "late"
     task = asyncio.current_task()
     assert task is not None

@@ -56,11 +56,7 @@ class Connection:
 
     __slots__ = ("_durations", "_raw")
 
-    def __init__(
-        self,
-        raw: "PooledConnection | Raw",
-        durations: Histograms | None = None,
-    ) -> None:
+    def __init__(self, raw: "PooledConnection | Raw", durations: Histograms | None = None) -> None:
         self._raw = raw
         self._durations = Histograms(SECONDS) if durations is None else durations
 
@@ -294,7 +290,7 @@ class _Checkout:
 
 
 class ReusedConnection:
-    """A connection kept over units of work that follow one another, until `release` or while others wait for one.
+    """A connection kept over units of work that follow one another, until `release`, an error, or others wait for one.
 
     A checkout and a release for each would cost as much as a small statement, and turns of the event loop.
     """
@@ -355,14 +351,14 @@ async def open_database(
         connector = beside.connector if beside else Connector(dsn)
     except ValueError as error:
         raise StartupError(INVALID_ADDRESS) from error
-    connect: Any = connector.connect  # whose keywords asyncpg's stubs name one by one
+    connect: Any = connector.connect  # asyncpg's stubs name its keywords one by one
     pool = asyncpg.create_pool(
         dsn,
         connect=connect,
         min_size=0,
         max_size=settings.database_pool_size,
         timeout=CONNECT_TIMEOUT,
-        command_timeout=settings.statement_timeout + 1,  # for when the server, whose own limit is below, is gone
+        command_timeout=settings.statement_timeout + 1,  # for a server that is gone; its own limit is shorter
         init=notice_dead_peer,
         reset=reset_nothing,
         statement_cache_size=STATEMENT_CACHE_SIZE if settings.database_prepared_statements else 0,

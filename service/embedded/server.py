@@ -1,4 +1,4 @@
-"""One PostgreSQL server on one directory: its cluster, its start and its end."""
+"""A PostgreSQL server on a directory: its cluster, its start and its end."""
 
 import ctypes
 import os
@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
 
-from service.embedded.files import listening_in, make_private, make_socket_directory, server_named_in
+from service.embedded.files import make_private, make_socket_directory, read_server_pid, read_socket_directory
 from service.embedded.programs import Programs
 from service.errors import StartupError
 
 _WAIT: Final = 60.0
-"""Seconds for the server to start, or for one that is ending to end."""
+"""Seconds for a server to start, or to end."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One data directory, and the server on it."""
+    """A data directory, and the server on it."""
 
     programs: Programs
     directory: Path
@@ -33,12 +33,12 @@ class Server:
     """More arguments for `postgres`."""
     database: str
     role: str
-    """Of which there is one each, beside what every cluster has."""
+    """The one database and the one role beside those that every cluster has."""
 
     @property
     def dsn(self) -> str:
-        """Where the running server is reached, by the superuser."""
-        return f"postgresql://postgres@/{self.database}?host={quote(listening_in(self._pid_file))}"
+        """The address of the running server, by the superuser."""
+        return f"postgresql://postgres@/{self.database}?host={quote(read_socket_directory(self._pid_file))}"
 
     @property
     def _cluster(self) -> Path:
@@ -52,9 +52,9 @@ class Server:
         """Start the server, with its database, as a child of this process that ends when the calling thread does.
 
         Raises:
-            StartupError: it does not start; the sentence quotes what it said.
+            StartupError: it does not start; the sentence quotes its log.
         """
-        self._wait_for_a_former_one()
+        self._wait_for_former_server()
         self._make_cluster()
         sockets = make_socket_directory(self.directory, self.programs.owner)
         log = self.directory / "postgres.log"
@@ -76,12 +76,12 @@ class Server:
         return process
 
     def answers(self) -> bool:
-        """Whether a server runs here and takes connections."""
-        sockets = listening_in(self._pid_file)
+        """Return whether a server runs here and takes connections."""
+        sockets = read_socket_directory(self._pid_file)
         return bool(sockets) and not self.programs.run("pg_isready", "-q", "-h", sockets, "-U", "postgres").returncode
 
     def end(self, process: "subprocess.Popen[bytes]") -> None:
-        """A fast shutdown; if it takes too long, an immediate one, which loses nothing either."""
+        """End it by a fast shutdown; if that takes too long, by an immediate one, which loses nothing either."""
         process.send_signal(signal.SIGINT)
         try:
             process.wait(_WAIT)
@@ -89,10 +89,10 @@ class Server:
             process.send_signal(signal.SIGQUIT)
             process.wait(_WAIT)
 
-    def _wait_for_a_former_one(self) -> None:
-        """Until a server whose owner was killed has ended; a postmaster.pid may also name some other process by now."""
+    def _wait_for_former_server(self) -> None:
+        """Wait until a server whose owner was killed has ended; postmaster.pid may name an unrelated process by now."""
         deadline = time.monotonic() + _WAIT
-        while pid := server_named_in(self._pid_file):
+        while pid := read_server_pid(self._pid_file):
             if time.monotonic() > deadline:
                 raise StartupError(
                     f"Another PostgreSQL, process {pid}, runs on {self._cluster}:"
@@ -102,7 +102,7 @@ class Server:
         self._pid_file.unlink(missing_ok=True)
 
     def _make_cluster(self) -> None:
-        """Run initdb under another name first: one that was killed in the middle is no cluster."""
+        """Run initdb, under another name first: a directory whose initdb was killed in the middle is no cluster."""
         version = self._cluster / "PG_VERSION"
         if version.exists():
             found = version.read_text().strip()
@@ -129,7 +129,7 @@ class Server:
             """Let the kernel send SIGINT, a fast shutdown, when the parent dies in whatever way."""
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
             if os.getppid() != parent:
-                os._exit(1)  # it died before
+                os._exit(1)  # the parent died before
 
         return subprocess.Popen(
             [*self.programs.command("postgres"), "-D", str(self._cluster), *settings, *self.options],
@@ -141,8 +141,8 @@ class Server:
         )
 
     def _make_database(self) -> None:
-        """The role and the database, each if it is missing: the start before may have been killed between them."""
-        connect = ("-X", "-h", listening_in(self._pid_file), "-U", "postgres")
+        """Create the role and the database where missing: the start before may have been killed between the two."""
+        connect = ("-X", "-h", read_socket_directory(self._pid_file), "-U", "postgres")
         role = f"""
             DO $$ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{self.role}') THEN
@@ -158,7 +158,7 @@ class Server:
 
 
 def _reason(output: bytes) -> str:
-    """The line that says what went wrong: PostgreSQL's last words are often only that it ends."""
+    """Find the line that says what went wrong: PostgreSQL's last line is often only that it shuts down."""
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
     told = [line for line in lines if re.search(r"\b(FATAL|PANIC|ERROR|error):", line)]
     return (told or lines or ["it said nothing"])[-1]

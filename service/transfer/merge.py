@@ -210,7 +210,7 @@ MERGES: Final[Mapping[str, Merge]] = {
         """
         INSERT INTO memberships AS t (organization_id, user_id, group_id, created_at)
         SELECT DISTINCT ON (s.user_id, s.group_id)
-               -- Both parents must exist before the line: the group, and the user who gives the organization.
+               -- Both parents must exist before the line: the group, and the user, which gives the organization.
                CASE WHEN g.id IS NOT NULL THEN u.organization_id END, s.user_id, s.group_id,
                coalesce(s.created_at, now())
         FROM staged_membership s

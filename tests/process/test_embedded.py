@@ -31,7 +31,7 @@ with embedded_postgres(Path(sys.argv[1])) as dsn:
 
 @contextmanager
 def holding(directory: Path, *prefix: str) -> Iterator[Callable[[], None]]:
-    """Another process that uses the server and has said so; yields how to kill it, by kill -9."""
+    """Start another process that uses the server, and yield a function that kills it by kill -9."""
     command = [*prefix, sys.executable, "-c", HOLD, str(directory)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
 
@@ -48,8 +48,8 @@ def holding(directory: Path, *prefix: str) -> Iterator[Callable[[], None]]:
 LOOK = """
 import sys
 from pathlib import Path
-from service.embedded.files import server_named_in
-print(server_named_in(Path(sys.argv[1])))
+from service.embedded.files import read_server_pid
+print(read_server_pid(Path(sys.argv[1])))
 """
 
 CTRL_C = """
@@ -72,7 +72,7 @@ with embedded_postgres(Path(sys.argv[1])) as dsn:
 
 
 def let_others_through(path: Path) -> None:
-    """Somebody else must be able to reach a test's directory."""
+    """Let other users reach a test's directory."""
     for parent in (path, *path.parents):
         if parent.stat().st_uid == os.getuid() and parent != Path("/"):
             parent.chmod(parent.stat().st_mode | 0o011)
@@ -102,7 +102,7 @@ def reached_in(dsn: str) -> Path:
     return Path(parse_qs(urlsplit(dsn).query)["host"][0])
 
 
-async def test_data_outlive_the_server(tmp_path: Path) -> None:
+async def test_embedded_postgres_keeps_its_data_over_restarts(tmp_path: Path) -> None:
     with embedded_postgres(tmp_path) as dsn:
         await value(dsn, "CREATE TABLE kept AS SELECT 1 AS one")
     assert servers(tmp_path) == []
@@ -111,7 +111,7 @@ async def test_data_outlive_the_server(tmp_path: Path) -> None:
         assert await value(dsn, "SELECT one FROM kept") == 1
 
 
-async def test_one_that_runs_is_used_and_left_running(tmp_path: Path) -> None:
+async def test_embedded_postgres_that_runs_is_shared_and_left_running(tmp_path: Path) -> None:
     with embedded_postgres(tmp_path) as dsn:
         with holding(tmp_path):
             pass
@@ -119,7 +119,7 @@ async def test_one_that_runs_is_used_and_left_running(tmp_path: Path) -> None:
         assert await value(dsn, "SELECT 1") == 1
 
 
-async def test_two_that_start_at_once_share_one(tmp_path: Path) -> None:
+async def test_embedded_postgres_started_twice_at_once_is_one_server(tmp_path: Path) -> None:
     command = (sys.executable, "-c", HOLD, str(tmp_path))
     both = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE) for _ in range(2)]
     try:
@@ -134,7 +134,7 @@ async def test_two_that_start_at_once_share_one(tmp_path: Path) -> None:
             await process.wait()
 
 
-async def test_one_that_begins_while_another_ends(tmp_path: Path) -> None:
+async def test_embedded_postgres_begun_while_another_use_ends(tmp_path: Path) -> None:
     for _ in range(3):
         first = embedded_postgres(tmp_path)
         first.__enter__()
@@ -150,7 +150,7 @@ async def test_one_that_begins_while_another_ends(tmp_path: Path) -> None:
             second.__exit__(None, None, None)
 
 
-def test_ctrl_c_reaches_whoever_started_it_alone(tmp_path: Path) -> None:
+def test_ctrl_c_reaches_only_the_process_that_started_the_server(tmp_path: Path) -> None:
     command = (sys.executable, "-c", CTRL_C, str(tmp_path))
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout
@@ -162,7 +162,7 @@ def test_ctrl_c_reaches_whoever_started_it_alone(tmp_path: Path) -> None:
     assert servers(tmp_path) == []
 
 
-def test_one_that_died_while_its_owner_lives_is_said_to_have(tmp_path: Path) -> None:
+def test_embedded_postgres_reports_a_server_that_died_while_its_owner_lives(tmp_path: Path) -> None:
     with holding(tmp_path):
         for server in servers(tmp_path):
             server.kill()
@@ -172,7 +172,9 @@ def test_one_that_died_while_its_owner_lives_is_said_to_have(tmp_path: Path) -> 
             pass
 
 
-def test_one_that_somebody_else_started_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embedded_postgres_leaves_a_server_of_another_program_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with embedded_postgres(tmp_path):
         pass
     cluster = tmp_path / "postgres"
@@ -192,7 +194,7 @@ def test_one_that_somebody_else_started_is_left_alone(tmp_path: Path, monkeypatc
             process.send_signal(signal.SIGINT)
 
 
-def test_nothing_is_left_after_kill_9(tmp_path: Path) -> None:
+def test_server_ends_after_kill_9_of_its_owner(tmp_path: Path) -> None:
     with holding(tmp_path) as kill:
         assert servers(tmp_path)
 
@@ -201,7 +203,7 @@ def test_nothing_is_left_after_kill_9(tmp_path: Path) -> None:
         wait_for(lambda: servers(tmp_path) == [])
 
 
-async def test_it_starts_again_right_after_kill_9(tmp_path: Path) -> None:
+async def test_embedded_postgres_starts_again_right_after_kill_9(tmp_path: Path) -> None:
     with holding(tmp_path) as kill:
         kill()
 
@@ -209,7 +211,7 @@ async def test_it_starts_again_right_after_kill_9(tmp_path: Path) -> None:
             assert await value(dsn, "SELECT 1") == 1
 
 
-async def test_a_stale_pid_file_that_names_another_process_is_no_hindrance(tmp_path: Path) -> None:
+async def test_embedded_postgres_ignores_a_stale_pid_file_that_names_another_process(tmp_path: Path) -> None:
     with embedded_postgres(tmp_path):
         pass
     sleeper = await asyncio.create_subprocess_exec("sleep", "60")
@@ -224,12 +226,12 @@ async def test_a_stale_pid_file_that_names_another_process_is_no_hindrance(tmp_p
 
 
 @pytest.mark.parametrize("name", ["x" * 60 + "/" + "y" * 60, "ü" * 45, "a,b", 'a"b', "a b"])
-async def test_a_path_unfit_for_a_socket(tmp_path: Path, name: str) -> None:
+async def test_embedded_postgres_in_a_path_unfit_for_a_socket(tmp_path: Path, name: str) -> None:
     with embedded_postgres(tmp_path / name) as dsn:
         assert await value(dsn, "SELECT 1") == 1
 
 
-def test_a_socket_directory_that_leads_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_make_socket_directory_refuses_a_symbolic_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o755)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -243,7 +245,7 @@ def test_a_socket_directory_that_leads_elsewhere(tmp_path: Path, monkeypatch: py
     assert elsewhere.stat().st_mode & 0o777 == 0o755
 
 
-async def test_an_initdb_killed_in_the_middle(tmp_path: Path) -> None:
+async def test_embedded_postgres_after_an_initdb_killed_in_the_middle(tmp_path: Path) -> None:
     unfinished = tmp_path / "postgres.unfinished"
     unfinished.mkdir()
     (unfinished / "PG_VERSION").write_text("18")
@@ -252,7 +254,7 @@ async def test_an_initdb_killed_in_the_middle(tmp_path: Path) -> None:
         assert await value(dsn, "SELECT 1") == 1
 
 
-def test_data_of_another_version(tmp_path: Path) -> None:
+def test_embedded_postgres_refuses_data_of_another_version(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "PG_VERSION").write_text("9\n")
 
@@ -260,7 +262,7 @@ def test_data_of_another_version(tmp_path: Path) -> None:
         pass
 
 
-def test_a_server_that_does_not_start_is_quoted(tmp_path: Path) -> None:
+def test_embedded_postgres_quotes_a_server_that_does_not_start(tmp_path: Path) -> None:
     with (
         pytest.raises(StartupError, match=r"PostgreSQL did not start: .*no_such_setting.* \(more in .*postgres.log\)"),
         embedded_postgres(tmp_path, ("-c", "no_such_setting=1")),
@@ -268,19 +270,19 @@ def test_a_server_that_does_not_start_is_quoted(tmp_path: Path) -> None:
         pass
 
 
-def test_no_postgresql_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_programs_without_any_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.embedded.programs._candidates", lambda: iter([Path("/nonexistent")]))
 
     with pytest.raises(StartupError, match=r"There is no PostgreSQL 15 or newer to start: .*DATABASE_URL"):
         find_programs()
 
 
-def test_only_this_user_reaches_it(tmp_path: Path) -> None:
+def test_embedded_postgres_is_reached_by_this_user_alone(tmp_path: Path) -> None:
     with embedded_postgres(tmp_path / "data") as dsn:
         assert [path.stat().st_mode & 0o077 for path in (tmp_path / "data", reached_in(dsn))] == [0, 0]
 
 
-def test_a_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
+def test_data_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
 
     with embedded_postgres(tmp_path) as dsn:
@@ -288,7 +290,7 @@ def test_a_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
         assert reached_in(dsn).stat().st_mode & 0o077 == 0
 
 
-def test_a_directory_that_can_not_be(tmp_path: Path) -> None:
+def test_data_directory_that_can_not_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
@@ -296,7 +298,7 @@ def test_a_directory_that_can_not_be(tmp_path: Path) -> None:
             pass
 
 
-async def test_the_role_of_the_service_is_made_where_it_is_missing(tmp_path: Path) -> None:
+async def test_embedded_postgres_makes_the_service_role_where_it_is_missing(tmp_path: Path) -> None:
     with embedded_postgres(tmp_path) as dsn:
         await value(dsn, f"DROP ROLE {SERVICE_ROLE}")
 
@@ -304,11 +306,11 @@ async def test_the_role_of_the_service_is_made_where_it_is_missing(tmp_path: Pat
         assert await value(dsn.replace("//postgres@", f"//{SERVICE_ROLE}@"), "SELECT current_user") == SERVICE_ROLE
 
 
-needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 
 
 @needs_root
-def test_as_a_normal_user(tmp_path: Path) -> None:
+def test_server_of_a_normal_user_runs_as_that_user(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     os.chown(data, 65534, 65534)
@@ -333,7 +335,7 @@ def namespaces_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_root
 @pytest.mark.usefixtures("namespaces_refused")
-def test_one_is_known_where_root_may_not_look_into_the_processes_of_others(tmp_path: Path) -> None:
+def test_read_server_pid_where_root_may_not_look_into_other_processes(tmp_path: Path) -> None:
     pid_file = tmp_path / "data" / "postgres" / "postmaster.pid"
     weakened = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-all", sys.executable, "-c", LOOK, str(pid_file))
     with holding(tmp_path / "data"):
@@ -344,7 +346,7 @@ def test_one_is_known_where_root_may_not_look_into_the_processes_of_others(tmp_p
 
 @needs_root
 @pytest.mark.usefixtures("namespaces_refused")
-def test_as_root_where_user_namespaces_are_refused(tmp_path: Path) -> None:
+def test_server_of_root_runs_as_nobody_where_user_namespaces_are_refused(tmp_path: Path) -> None:
     with holding(tmp_path / "data") as kill:
         assert {server.uids().real for server in servers(tmp_path / "data")} == {65534}
 
