@@ -11,7 +11,7 @@ Details = Mapping[str, Sequence[str]]
 
 
 class StartupError(Exception):
-    """What keeps a process from starting or going on: one sentence for an operator, with the way out."""
+    """A reason for which a process can't start or go on: one sentence for an operator, with the way out."""
 
 
 class ServiceError(Exception):

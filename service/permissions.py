@@ -1,4 +1,4 @@
-"""Who may do what on a pipeline: the five permissions, the manager's standing, roles, scopes, and every rule on them.
+"""The rules of access: five permissions on a pipeline, the manager's standing, roles, scopes.
 
 Pure: no I/O, no clock. The same functions fill the list and enforce every call, and the property tests hold them
 against a second, deliberately naive implementation.
@@ -33,30 +33,30 @@ PERMISSION_BITS: Final[Mapping[str, int]] = {
     "flow_pipeline:manage_pipelines": MANAGE_PIPELINES,
     "flow_pipeline:write": WRITE,
 }
-"""In the order in which answers show them."""
+"""Bits by name, in the order in which answers show them."""
 
 PERMISSION_NAMES: Final[Mapping[int, str]] = {bit: name for name, bit in PERMISSION_BITS.items()}
 
 SCOPE_ADMIN: Final = 32
-"""In a token's scopes: what only administrators may do."""
+"""The scope of what only administrators may do."""
 SCOPE_TOKENS: Final = 64
-"""In a token's scopes: making tokens."""
+"""The scope of making tokens."""
 
 SCOPE_BITS: Final[Mapping[str, int]] = {**PERMISSION_BITS, "admin": SCOPE_ADMIN, "tokens": SCOPE_TOKENS}
 
 
 def scope_set(names: Iterable[str]) -> int:
-    """The bit set of scopes by name."""
+    """Return the bit set of scopes by name."""
     return sum({SCOPE_BITS[name] for name in names})
 
 
 def scope_names(scopes: int | None) -> list[str] | None:
-    """The names of a token's scopes; None for a token that has none, and so may all that its user may."""
+    """Return the names of a token's scopes; None for a token without any, which may all that its user may."""
     return None if scopes is None else [name for name, bit in SCOPE_BITS.items() if scopes & bit]
 
 
 class Role(StrEnum):
-    """What a user is in their organization."""
+    """A user's role in their organization."""
 
     MEMBER = "member"
     PIPELINE_ADMIN = "pipeline_admin"
@@ -65,14 +65,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GrantedAccess:
-    """One grant, to a user or to one of their groups."""
+    """The access that one grant gives, to a user or to one of their groups, and until when."""
 
     access: int
     expires_at: datetime | None = None
 
 
 def union(grants: Iterable[GrantedAccess], now: datetime) -> int:
-    """The access that grants give together at a moment; those that expired by then give nothing."""
+    """Return the access that grants give together at a moment; those that expired by then give nothing."""
     access = 0
     for grant in grants:
         if grant.expires_at is None or grant.expires_at > now:
@@ -81,7 +81,7 @@ def union(grants: Iterable[GrantedAccess], now: datetime) -> int:
 
 
 def effective(role: Role, scopes: int | None, granted: int) -> int:
-    """What a caller may do on a pipeline.
+    """Return a caller's access to a pipeline.
 
     Args:
         role: the user's; everyone but a member acts as a manager of every pipeline.
@@ -100,43 +100,44 @@ _NAMES: Final = [[name for name, bit in PERMISSION_BITS.items() if access & bit]
 
 
 def permission_names(access: int) -> list[str]:
-    """The names of the permissions in an access, in the order in which answers show them. Not to be changed."""
+    """Return the names of the permissions in an access, in the order of answers; a shared list, not to be changed."""
     return _NAMES[access]
 
 
 def is_manager(access: int) -> bool:
-    """Whether an access is a manager's."""
+    """Return whether an access is a manager's."""
     return access & MANAGER != 0
 
 
 @dataclass(slots=True)
 class Holder:
-    """Who acts: a role in the organization, cut down by a token's scopes (None: not at all).
+    """A role in the organization, cut down by a token's scopes (None: not at all), that access is asked for.
 
-    Never changed; but not frozen, as every request makes one, and to make a frozen one takes three times as long.
+    Never changed; but not frozen, as every request makes one, and making a frozen one takes three times as long.
     """
 
     role: Role
     scopes: int | None
 
     def access(self, granted: int) -> int:
-        """What this holder may do on a pipeline on which they were granted that much."""
+        """Return this holder's access to a pipeline on which they were granted that much."""
         return effective(self.role, self.scopes, granted)
 
     @property
     def sees_every_job(self) -> bool:
-        """An administrator sees the jobs of the organization, pipelines or not."""
+        """True for an administrator, who sees the jobs of the organization, pipelines or not."""
         return self.role is Role.ADMIN and self.allows(READ)
 
     def allows(self, permission: int) -> bool:
-        """Whether the token's scopes leave room for a permission, whoever grants it."""
+        """Return whether the token's scopes leave room for a permission, however it is granted."""
         return self.scopes is None or self.scopes & permission == permission
 
 
 def may_see_job(holder: Holder, *, owns: bool, accesses: Iterable[int]) -> bool:
-    """Whether a job is visible: to its owner, to administrators, and to who may read one of its pipelines.
+    """Return whether a job is visible: to its owner, to administrators, and to readers of one of its pipelines.
 
     Args:
+        holder: of the call.
         owns: whether the holder is the job's owner.
         accesses: the holder's effective access to each of the job's pipelines.
     """
@@ -144,13 +145,13 @@ def may_see_job(holder: Holder, *, owns: bool, accesses: Iterable[int]) -> bool:
 
 
 def check_update(holder: Holder, *, owns: bool, current: Mapping[UUID, int], wanted: Mapping[UUID, int | None]) -> None:
-    """Whether a job's whole set of pipelines may be replaced, given that the job is visible.
+    """Check that the whole set of pipelines of a visible job may be replaced.
 
     Each pipeline added needs execute. Each removed needs it too, unless the holder owns the job, for whom it is enough
     that the token's scopes allow it. One kept needs nothing.
 
     Args:
-        holder: who asks.
+        holder: of the call.
         owns: whether they own the job.
         current: what was granted to them on each pipeline the job is in.
         wanted: the same for each it is to be in; None for one that does not exist.
@@ -174,14 +175,14 @@ def check_update(holder: Holder, *, owns: bool, current: Mapping[UUID, int], wan
 
 @dataclass(frozen=True, slots=True)
 class Preauthorization:
-    """What makes an update of a job allowed whatever else the job is like: that is decided before the job is seen."""
+    """The conditions under which an update of a job is allowed, decided before the job is read."""
 
     pipelines: frozenset[UUID] | None
-    """The caller owns the job, or it is in some pipelines and only in these. None: it is anybody's, and anywhere."""
+    """The job is the caller's, or is in some pipelines and only in these. None: any job of the organization."""
 
 
 def executable_pipelines(holder: Holder, granted: Mapping[UUID, int]) -> frozenset[UUID]:
-    """The pipelines that a holder sees and may execute, given what was granted to them on each."""
+    """Return the pipelines that a holder sees and may execute, given what was granted to them on each."""
     both = READ | EXECUTE
     return frozenset(key for key, access in granted.items() if holder.access(access) & both == both)
 
@@ -189,10 +190,13 @@ def executable_pipelines(holder: Holder, granted: Mapping[UUID, int]) -> frozens
 def preauthorize_update(
     holder: Holder, executable: frozenset[UUID], wanted: Collection[UUID]
 ) -> Preauthorization | None:
-    """By what check_update() and may_see_job() are sure to let an update pass; None if only seeing the job can tell.
+    """Return the conditions under which an update is allowed whatever the job; None if the job must be read.
+
+    Where they hold, check_update() and may_see_job() let the update pass; a property test holds them to that.
 
     Args:
-        executable: what executable_pipelines() says of a member; who acts as a manager of every pipeline needs none.
+        holder: of the call.
+        executable: what executable_pipelines() gives for a member; other roles, managers of every pipeline, need none.
         wanted: the pipelines that the job is to be in.
     """
     if not holder.allows(READ | EXECUTE):
@@ -205,7 +209,7 @@ def preauthorize_update(
 
 
 def require(holder: Holder, permission: int, granted: int, what: str) -> None:
-    """Let only those pass who hold a permission on a pipeline.
+    """Require a permission on a pipeline.
 
     Args:
         granted: what was granted to the holder on that pipeline.
@@ -223,7 +227,7 @@ def require(holder: Holder, permission: int, granted: int, what: str) -> None:
 
 
 def require_visible(holder: Holder, granted: int | None, pipeline_id: UUID) -> int:
-    """The holder's access to a pipeline on which they were granted that much (None: it does not exist).
+    """Return the holder's access to a pipeline on which they were granted that much (None: it does not exist).
 
     Raises:
         NotFound: it does not exist, or they may not read it.
@@ -235,7 +239,7 @@ def require_visible(holder: Holder, granted: int | None, pipeline_id: UUID) -> i
 
 
 def require_administrator(holder: Holder, what: str) -> None:
-    """Let only administrators pass, by a token whose scopes, if it has any, include "admin".
+    """Require an administrator, by a token whose scopes, if it has any, include "admin".
 
     Raises:
         PermissionDenied: it is somebody else; what they may not do is the rest of the sentence.
@@ -246,7 +250,7 @@ def require_administrator(holder: Holder, what: str) -> None:
 
 
 def require_scope(holder: Holder, scope: int, name: str, what: str) -> None:
-    """Let only those pass whose token's scopes, if it has any, include one.
+    """Require a scope of tokens that have scopes.
 
     Raises:
         PermissionDenied: they do not.
@@ -256,9 +260,9 @@ def require_scope(holder: Holder, scope: int, name: str, what: str) -> None:
 
 
 def require_pipeline_creator(holder: Holder) -> None:
-    """Let only administrators and pipeline administrators create pipelines.
+    """Require an administrator or pipeline administrator, who may create pipelines.
 
-    Who creates one becomes its manager, so a token that may not manage pipelines does not either.
+    The creator becomes the manager, so it takes a token that may manage pipelines.
 
     Raises:
         PermissionDenied: it is a member, or the token's scopes forbid it.
@@ -269,7 +273,7 @@ def require_pipeline_creator(holder: Holder) -> None:
 
 
 def require_job_changer(holder: Holder, *, owns: bool, what: str) -> None:
-    """Let only a job's owner and administrators change or forget it, by a token that may put jobs into pipelines.
+    """Require a job's owner or an administrator, by a token that may put jobs into pipelines.
 
     Raises:
         PermissionDenied: it is somebody else, or the token's scopes forbid it.
@@ -280,12 +284,12 @@ def require_job_changer(holder: Holder, *, owns: bool, what: str) -> None:
 
 
 def check_grant(access: int, *, before: int | None, after: int | None) -> None:
-    """Whether somebody may put one grant in the place of another on a pipeline that they may manage the grants of.
+    """Check that one grant may be put in the place of another, by a holder of manage_pipelines there.
 
-    Nobody grants what they do not hold, and only managers make, change or unmake managers.
+    A caller grants nothing that they do not hold, and only managers make, change or unmake managers.
 
     Args:
-        access: what they may do on the pipeline.
+        access: the caller's, to the pipeline.
         before: the access that the grant gives now; None if there is none.
         after: the access that it is to give; None to take it back.
 
@@ -301,7 +305,7 @@ def check_grant(access: int, *, before: int | None, after: int | None) -> None:
 
 
 def check_token_scopes(holder: Holder, scopes: int | None) -> None:
-    """Whether a token may make another with those scopes: they never widen.
+    """Check that a token may make another with those scopes: they never widen.
 
     Raises:
         PermissionDenied: the new one could do what this one can't.
@@ -311,7 +315,7 @@ def check_token_scopes(holder: Holder, scopes: int | None) -> None:
 
 
 class Path(StrEnum):
-    """By what a user comes to a permission."""
+    """A kind of path by which a user comes to a permission."""
 
     USER = "user"
     GROUP = "group"
@@ -325,13 +329,13 @@ class Reason:
     through: Path
     name: str
     as_manager: bool
-    """Whether it gives the permission by making a manager, and not by naming it."""
+    """True if it gives the permission by making a manager, and not by naming it."""
     expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NamedGrant:
-    """A grant that concerns a user, and by which path."""
+    """A grant that concerns a user, and its path."""
 
     through: Path
     name: str
@@ -340,7 +344,7 @@ class NamedGrant:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a user holds a permission, or what stops them."""
+    """The reasons for which a user holds a permission, or what stops them."""
 
     permission: int
     reasons: list[Reason]
@@ -348,7 +352,7 @@ class Explanation:
 
 
 def explain(role: Role, grants: Iterable[NamedGrant], now: datetime, *, disabled: bool) -> list[Explanation]:
-    """For each of the five permissions, every path that gives it, or what is missing.
+    """Explain each of the five permissions: every path that gives it, or what is missing.
 
     Args:
         grants: to the user and to their groups, also those that have expired.
@@ -381,5 +385,5 @@ def _explain(permission: int, role: Role, grants: list[NamedGrant], now: datetim
 
 
 def may_administer(holder: Holder) -> bool:
-    """Whether somebody may do what only administrators may."""
+    """Return whether a holder may do what only administrators may."""
     return holder.role is Role.ADMIN and holder.allows(SCOPE_ADMIN)

@@ -56,9 +56,9 @@ class Batcher(Generic[Item, Result]):
         self._conflict_key = conflict_key
         self._on_idle = on_idle
         self.sizes = Histogram(BATCH_SIZES)
-        """How many items each batch had."""
+        """Items in each batch."""
         self.durations = Histogram(SECONDS)
-        """How long each batch took."""
+        """Seconds that each batch took."""
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._last_size = 0
         self._running: asyncio.Task[None] | None = None

@@ -127,7 +127,7 @@ class AdmissionController:
         self._admitted: set[RequestHandler] = set()
         """Connections whose request has been read, and whose handler has not begun yet."""
         self._taken: dict[RequestHandler, Taken] = {}
-        """What requests on their way to their handler have taken of their token's rate already."""
+        """Taken of their token's rate already, by requests on their way to their handler."""
         self._deferred: deque[Callable[[], None]] = deque()
 
     @property

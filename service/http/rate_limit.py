@@ -35,7 +35,7 @@ class RateLimiter:
         self._interval = max(1, round(SECOND / per_second))
         self._depth = burst * self._interval
         self._regained: OrderedDict[Hashable, int] = OrderedDict()
-        """By caller, the time from which a whole burst is allowed again; a caller who is not in it is allowed one now."""
+        """By caller, the time from which a whole burst is allowed again; callers not in it are allowed one now."""
         self.policy = f'"token";q={burst};w={ceil(self._depth / SECOND)}'
         """For the header RateLimit-Policy: the burst, and the seconds in which it is regained."""
 

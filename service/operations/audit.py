@@ -9,7 +9,7 @@ from service.schemas.pages import Page
 
 
 async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
-    """Who did what when, before and after, newest first.
+    """List the rows of the audit trail, newest first, each with the state before and after.
 
     Raises:
         PermissionDenied: the caller is no administrator.

@@ -1,4 +1,4 @@
-"""Operations on grants on a pipeline, and the two questions: who can, and why."""
+"""Operations on grants on a pipeline, on the users who have access to it, and on the reasons for that."""
 
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,7 @@ from service.schemas.pages import Page
 
 
 async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
-    """Who was granted what on a pipeline, expired grants too.
+    """List the grants on a pipeline, expired ones too.
 
     Raises:
         NotFound: there is no such pipeline, or the caller may not see it.
@@ -57,14 +57,14 @@ async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
 
 
 async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID, *, for_update: bool) -> int:
-    """The caller's access to a pipeline whose grants they may manage."""
+    """Return the caller's access to a pipeline whose grants they may manage."""
     pipeline, granted = await find_visible(connection, call, pipeline_id, for_update=for_update)
     require(call.caller, MANAGE_PIPELINES, granted, "manage who may do what on this pipeline")
     return pipeline.access
 
 
 async def get_user_grant(call: Call, request: UserGrantRef) -> Grant:
-    """What was granted to a user, with the tag that changing it can be bound to.
+    """Return the grant to a user, with the tag that changing it can be bound to.
 
     Raises:
         NotFound: there is no such pipeline, user or grant, or the caller may not see it.
@@ -74,7 +74,7 @@ async def get_user_grant(call: Call, request: UserGrantRef) -> Grant:
 
 
 async def get_group_grant(call: Call, request: GroupGrantRef) -> Grant:
-    """The same for a group.
+    """Return the grant to a group, with the tag that changing it can be bound to.
 
     Raises:
         NotFound: there is no such pipeline, group or grant, or the caller may not see it.
@@ -92,7 +92,7 @@ async def _get(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> Grant:
 async def _find_granted(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, name: str
 ) -> tuple[UUID, Grant]:
-    """Whom a grant is to, and the grant."""
+    """Return the id of a grantee, and their grant."""
     grantee_id = await _grantee_id(connection, organization_id, kind, name)
     found = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
     if found is None:
@@ -101,7 +101,7 @@ async def _find_granted(
 
 
 async def put_user_grant(call: Call, request: PutUserGrant) -> Outcome[Grant]:
-    """Grant something to a user, in the place of what was granted to them before.
+    """Set the grant to a user, in the place of a former one.
 
     Raises:
         NotFound: there is no such pipeline or user, or the caller may not see it.
@@ -113,7 +113,7 @@ async def put_user_grant(call: Call, request: PutUserGrant) -> Outcome[Grant]:
 
 
 async def put_group_grant(call: Call, request: PutGroupGrant) -> Outcome[Grant]:
-    """The same for a group.
+    """Set the grant to a group, in the place of a former one.
 
     Raises:
         NotFound: there is no such pipeline or group, or the caller may not see it.
@@ -125,7 +125,7 @@ async def put_group_grant(call: Call, request: PutGroupGrant) -> Outcome[Grant]:
 
 
 async def delete_user_grant(call: Call, request: UserGrantRef) -> None:
-    """Take back what was granted to a user.
+    """Revoke the grant to a user.
 
     Raises:
         NotFound: there is no such pipeline, user or grant, or the caller may not see it.
@@ -136,7 +136,7 @@ async def delete_user_grant(call: Call, request: UserGrantRef) -> None:
 
 
 async def delete_group_grant(call: Call, request: GroupGrantRef) -> None:
-    """The same for a group.
+    """Revoke the grant to a group.
 
     Raises:
         NotFound: there is no such pipeline, group or grant, or the caller may not see it.
@@ -197,7 +197,7 @@ def _state(grant: Grant | None) -> dict[str, Any] | None:
 
 
 async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
-    """Who can: every user who may read a pipeline, or do what is named there, by name.
+    """List the users who have access to a pipeline, or hold one permission on it, by name.
 
     Raises:
         NotFound: there is no such pipeline, or the caller may not see it.
@@ -220,9 +220,9 @@ async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
 
 
 async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:
-    """Why: for each of the five permissions, every path that gives it to a user, or what is missing.
+    """Explain a user's access: for each of the five permissions, every path that gives it, or what is missing.
 
-    Of the user, not of a token: scopes are no part of it. One's own takes only read.
+    It is the user's, not a token's: scopes are no part of it. One's own takes only read.
 
     Raises:
         NotFound: there is no such pipeline or user, or the caller may not see it.

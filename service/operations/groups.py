@@ -14,7 +14,7 @@ from service.schemas.pages import Page
 
 
 async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
-    """The groups of the organization, by name."""
+    """List the groups of the organization, by name."""
     after, size = call.page_start(request)
     async with call.database.connection() as connection:
         found = await groups.page(connection, call.caller.organization_id, request.contains, after, size + 1)
@@ -36,7 +36,7 @@ async def find_group(connection: Connection, organization_id: UUID, name: str) -
 
 
 async def get_group(call: Call, request: GroupRef) -> GroupView:
-    """One group.
+    """Return a group.
 
     Raises:
         NotFound: there is none of that name.
@@ -61,7 +61,7 @@ async def create_group(call: Call, request: CreateGroup) -> GroupView:
 
 
 async def rename_group(call: Call, request: RenameGroup) -> GroupView:
-    """Give a group another name.
+    """Rename a group.
 
     Raises:
         PermissionDenied: the caller is no administrator.
@@ -90,7 +90,7 @@ async def _find_for_update(connection: Connection, call: Call, name: str) -> Gro
 
 
 async def delete_group(call: Call, request: GroupRef) -> None:
-    """Delete a group; what was granted to it, nobody holds by it any more.
+    """Delete a group, its memberships and the grants to it.
 
     Raises:
         PermissionDenied: the caller is no administrator.
@@ -107,7 +107,7 @@ async def delete_group(call: Call, request: GroupRef) -> None:
 
 
 async def list_members(call: Call, request: ListMembers) -> Page[Member]:
-    """Who is in a group, by name.
+    """List the members of a group, by name.
 
     Raises:
         PermissionDenied: the caller is no administrator.
@@ -122,7 +122,7 @@ async def list_members(call: Call, request: ListMembers) -> Page[Member]:
 
 
 async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
-    """Put a user into a group; nothing happens if they are in it.
+    """Add a user to a group; nothing happens if they are a member.
 
     Raises:
         PermissionDenied: the caller is no administrator.
@@ -140,7 +140,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
 
 
 async def remove_member(call: Call, request: MemberRef) -> None:
-    """Take a user out of a group.
+    """Remove a user from a group.
 
     Raises:
         PermissionDenied: the caller is no administrator.

@@ -42,7 +42,7 @@ from service.schemas.pipelines import AccessiblePipeline
 
 
 async def list_job_pipelines(call: Call, request: ListJobPipelines) -> Page[AccessiblePipeline]:
-    """The pipelines that a job is in and the caller may read, by name, then id; without a job, all they may read.
+    """List the pipelines that a job is in and the caller may read, by name, then id; without a job, all they may read.
 
     Raises:
         NotFound: there is no such job, or the caller may not see it.
@@ -71,7 +71,7 @@ def _fits(pipeline: AccessiblePipeline, request: ListJobPipelines) -> bool:
 
 
 def _visible(call: Call, job_id: str, job: Job | None, found: Sequence[Granted]) -> Job:
-    """The job, if the caller may see it, given the pipelines that it is in."""
+    """Return a job if the caller may see it, given the pipelines that it is in."""
     caller = call.caller
     accesses = (caller.access(pipeline.granted) for pipeline in found)
     if job is None or not may_see_job(caller, owns=job.owner_id == caller.user_id, accesses=accesses):
@@ -94,10 +94,10 @@ async def try_update_job_pipelines(call: Call, request: UpdateJobPipelines) -> l
 
 
 async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[NamedPipeline]:
-    """Replace the whole set of pipelines that a job is in, all or nothing; answers it in the order of the request.
+    """Replace the whole set of pipelines that a job is in, all or nothing.
 
-    Mostly the update is pre-authorized before the job is read. Else, and where that no longer holds, the job is locked
-    and read first.
+    The answer is in the order of the request. Mostly the update is pre-authorized before the job is read. Else, and
+    where that no longer holds, the job is locked and read first.
 
     Raises:
         NotFound: there is no such job or pipeline, or the caller may not see it.
@@ -147,7 +147,7 @@ async def _replace(
 
 
 async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
-    """Register a job, or change it: asked for twice, it is done once.
+    """Register a job, or change it; asking twice does it once.
 
     Raises:
         PermissionDenied: the caller neither owns the job nor is an administrator, or may not put it into a pipeline.
@@ -180,7 +180,7 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
 
 
 async def _change(connection: Connection, call: Call, request: PutJob, job: Job, current: Sequence[Granted]) -> Job:
-    """Change the name or owner of a job that is there and locked, if that is asked for."""
+    """Change the name or owner of a locked job, if the request asks for that."""
     caller = call.caller
     owns = job.owner_id == caller.user_id
     if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
@@ -202,7 +202,7 @@ def _state(job: Job) -> dict[str, Any]:
 
 
 async def get_job(call: Call, request: JobRef) -> JobView:
-    """One job.
+    """Return a job.
 
     Raises:
         NotFound: there is none, or the caller may not see it.
@@ -214,7 +214,7 @@ async def get_job(call: Call, request: JobRef) -> JobView:
 async def _find(
     connection: Connection, call: Call, job_id: str, find: Callable[[Connection, UUID, str], Awaitable[Job | None]]
 ) -> tuple[Job, list[GrantedPipeline]]:
-    """A visible job, and all the pipelines that it is in, in its own order."""
+    """Return a visible job, and all the pipelines that it is in, in its own order."""
     caller = call.caller
     job = await find(connection, caller.organization_id, job_id)
     of_each = await jobs.pipelines_of_each(connection, caller.organization_id, caller.user_id, [job_id])
@@ -240,7 +240,7 @@ async def delete_job(call: Call, request: JobRef) -> None:
 
 
 async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
-    """The jobs that the caller can see, newest first.
+    """List the jobs that the caller can see, newest first.
 
     Raises:
         NotFound: there is no such pipeline or owner, or the caller may not see it.
@@ -268,7 +268,7 @@ async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
 
 
 async def _readable_ids(connection: Connection, call: Call) -> list[UUID]:
-    """The pipelines whose jobs the caller sees; none are needed for those who see every job."""
+    """Return the pipelines whose jobs the caller sees; none are needed where they see every job."""
     caller = call.caller
     if caller.sees_every_job:
         return []

@@ -36,11 +36,11 @@ from service.schemas.pipelines import (
 )
 
 READABLE: Final = Filters(holding=READ)
-"""All that may be read."""
+"""The filters of all pipelines that may be read."""
 
 
 async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessiblePipeline]:
-    """Every pipeline that the caller may read and that fits the filters, by name, then id."""
+    """List the pipelines that the caller may read and that fit the filters, by name, then id."""
     caller = call.caller
     filters = _filters(call, request)
     if filters is None:
@@ -55,7 +55,7 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
 
 
 def _filters(call: Call, request: ListPipelines) -> Filters | None:
-    """What the statement is to look for; None if nothing can fit, whatever is granted."""
+    """Return the filters of the statement; None if nothing can fit, whatever is granted."""
     caller, after = call.caller, call.pages.start(request)
     holding = READ | (PERMISSION_BITS[request.permission] if request.permission else 0)
     limit = request.page_size + 1 if request.page_size else None
@@ -70,18 +70,18 @@ def _filters(call: Call, request: ListPipelines) -> Filters | None:
 
 
 def readable(caller: Caller, found: Iterable[Granted]) -> list[AccessiblePipeline]:
-    """Those pipelines that the caller may read, with what they may do on each."""
+    """Return those pipelines that the caller may read, with their access to each."""
     accessible = ((row, caller.access(row.granted)) for row in found)
     return [AccessiblePipeline(row.id, row.name, access) for row, access in accessible if access & READ]
 
 
 def sort_key(pipeline: AccessiblePipeline) -> tuple[str, UUID]:
-    """The order of lists of pipelines."""
+    """Return the key that lists of pipelines are sorted by."""
     return pipeline.name, pipeline.id
 
 
 async def create_pipeline(call: Call, request: CreatePipeline) -> PipelineView:
-    """Create a pipeline; who creates it becomes its manager.
+    """Create a pipeline, with the caller as its manager.
 
     Raises:
         PermissionDenied: the caller is no pipeline administrator or administrator, or their token is too narrow.
@@ -102,7 +102,7 @@ async def create_pipeline(call: Call, request: CreatePipeline) -> PipelineView:
 
 
 async def get_pipeline(call: Call, request: GetPipeline) -> PipelineView:
-    """One pipeline.
+    """Return a pipeline.
 
     Raises:
         NotFound: there is none, or the caller may not see it.
@@ -114,7 +114,7 @@ async def get_pipeline(call: Call, request: GetPipeline) -> PipelineView:
 async def find_visible(
     connection: Connection, call: Call, pipeline_id: UUID, *, for_update: bool = False
 ) -> tuple[PipelineView, int]:
-    """A pipeline that the caller may read, locked if it is to be changed, and what was granted to them on it.
+    """Find a pipeline that the caller may read, locked if it is to be changed, and what was granted to them on it.
 
     Raises:
         NotFound: there is none, or the caller may not see it.
@@ -183,7 +183,7 @@ def _grant_state(grant: grants.Grant) -> dict[str, Any]:
 
 
 async def list_pipeline_jobs(call: Call, request: ListPipelineJobs) -> Page[QueuedJob]:
-    """The queue of a pipeline, oldest first.
+    """List the jobs in a pipeline, oldest first.
 
     Raises:
         NotFound: there is no such pipeline, or the caller may not see it.

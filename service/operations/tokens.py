@@ -26,11 +26,11 @@ from service.schemas.pages import Page
 from service.schemas.tokens import CreateToken, ListTokens, NewToken, TokenRef
 
 TOKEN_PREFIX: Final = "fp_"  # noqa: S105 - not a secret, but what all of them begin with
-"""What every token begins with, so that scanners for leaked secrets can tell one."""
+"""The prefix of every token, by which scanners for leaked secrets can tell one."""
 
 
 async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
-    """The caller's tokens, or another user's, newest first, without those revoked.
+    """List the caller's tokens, or another user's, newest first, without those revoked.
 
     Raises:
         PermissionDenied: they are another user's, and the caller is no administrator; or the token is too narrow.
@@ -44,7 +44,7 @@ async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
 
 
 async def _whose(connection: Connection, call: Call, username: str | None, what: str) -> User:
-    """The user whose tokens a call is about: the caller, or for administrators anyone."""
+    """Return the user whose tokens a call is about: the caller, or for administrators any user."""
     caller = call.caller
     require_scope(caller, SCOPE_TOKENS, "tokens", f"{what} tokens")
     if username is None or username.lower() == caller.username.lower():
@@ -54,7 +54,7 @@ async def _whose(connection: Connection, call: Call, username: str | None, what:
 
 
 async def create_token(call: Call, request: CreateToken) -> NewToken:
-    """Make a token. It can do no more, and live no longer, than the one that it is made with.
+    """Make a token, which can do no more, and live no longer, than the one it is made with.
 
     Raises:
         PermissionDenied: it is for somebody else, and the caller is no administrator; or it would widen.
@@ -69,7 +69,7 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
 
 
 def _within(mine: Token | None, expires_at: datetime | None) -> datetime | None:
-    """When a new token expires: with the one that makes it, if nothing else is said."""
+    """Return the expiry of a new token: that of the token that makes it, if nothing else is asked for."""
     limit = mine.expires_at if mine else None
     if limit is None or (expires_at is not None and expires_at <= limit):
         return expires_at
@@ -106,7 +106,7 @@ def _state(token: Token) -> dict[str, Any]:
 
 
 async def get_token(call: Call, request: TokenRef) -> Token:
-    """One token.
+    """Return a token.
 
     Raises:
         NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.

@@ -15,7 +15,7 @@ from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, Upd
 
 
 async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
-    """The users of the organization, by name."""
+    """List the users of the organization, by name."""
     after, size = call.page_start(request)
     async with call.database.connection() as connection:
         found = await users.page(connection, call.caller.organization_id, request.name, after, size + 1)
@@ -37,7 +37,7 @@ async def find_user(connection: Connection, organization_id: UUID, username: str
 
 
 async def get_me(call: Call, _: GetMe) -> Me:
-    """The caller, with their role, their groups, and the scopes of their token."""
+    """Return the caller, with their role, their groups, and the scopes of their token."""
     caller = call.caller
     async with call.database.connection() as connection:
         user = await find_user(connection, caller.organization_id, caller.username)
@@ -46,7 +46,7 @@ async def get_me(call: Call, _: GetMe) -> Me:
 
 
 async def get_user(call: Call, request: GetUser) -> UserView:
-    """One user.
+    """Return a user.
 
     Raises:
         NotFound: there is none of that name.
@@ -72,7 +72,7 @@ async def create_user(call: Call, request: CreateUser) -> UserView:
 
 
 async def update_user(call: Call, request: UpdateUser) -> UserView:
-    """Change a user's role, or disable them, or let them in again.
+    """Change a user's role, or disable or enable them.
 
     Raises:
         PermissionDenied: the caller is no administrator.

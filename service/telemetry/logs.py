@@ -1,4 +1,4 @@
-"""How log lines look: one JSON object a line for machines, coloured text for a person at a terminal.
+"""The form of log lines: one JSON object a line for machines, coloured text for a person at a terminal.
 
 An event's name is a constant and its values are keywords: identifiers, never objects, and never a token. A line with
 many of them gives them as one mapping, `fields`: structlog copies keywords four times on their way.
@@ -32,7 +32,10 @@ def configure_logs(settings: Settings) -> None:
 
 
 def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
-    """One line, which begins with when, how grave and what. The only processor: each costs every request a call."""
+    """Encode one line, beginning with time, level and event.
+
+    It is the only processor, as each costs every request a call.
+    """
     name, fields = event.pop("event"), event.pop("fields", _NO_FIELDS)
     line: structlog.typing.EventDict = {
         "timestamp": datetime.now(UTC),
@@ -49,7 +52,7 @@ def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
 class _Lines:
     """Writes lines to a file; those of one turn of the event loop together, so that a busy one makes few system calls.
 
-    What is not written yet when the process is killed is what that turn had to say. When nobody reads any more, the
+    Lines that are not written yet when the process is killed are those of that turn. Where the output is closed, the
     service goes on without a log.
     """
 
@@ -81,7 +84,7 @@ class _Lines:
 
 
 def flat(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """The same event with its `fields` as values of its own."""
+    """Return the event with its `fields` as values of its own."""
     return {**event.pop("fields", _NO_FIELDS), **event}
 
 
@@ -96,7 +99,7 @@ _CONSOLE: Final[list[Any]] = [
 
 
 class _Forward(logging.Handler):
-    """Lines of libraries, in the same form as our own."""
+    """A handler that writes the lines of libraries in the same form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger()

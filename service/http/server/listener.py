@@ -146,7 +146,7 @@ class Acceptor:
 
 
 def connection_limit() -> int:
-    """Return how many connections this process can have, once it has raised its limit of open files as far as it may."""
+    """Return how many connections this process can have, having raised its limit of open files as far as it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS names a limit that it does not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
