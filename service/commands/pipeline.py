@@ -22,7 +22,6 @@ from service.schemas.grants import (
 from service.schemas.pages import Page
 from service.schemas.pipelines import (
     CreatePipeline,
-    CreatePipelineSchema,
     DeletePipeline,
     ListPipelineJobs,
     ListPipelines,
@@ -31,6 +30,7 @@ from service.schemas.pipelines import (
     dump_pipeline_jobs,
     dump_pipeline_list,
 )
+from service.schemas.request import schema_of
 
 
 @click.group("pipeline")
@@ -64,7 +64,7 @@ def create(name: str, description: str, manager: str | None, organization: str |
 def _checked(name: str, description: str) -> dict[str, str]:
     """Return the name and description, validated by the API's own rules."""
     values = {"name": name, "description": description}
-    errors = CreatePipelineSchema().validate(values)
+    errors = schema_of(CreatePipeline).validate(values)
     if errors:
         raise click.BadParameter("; ".join(f"{field}: {' '.join(said)}" for field, said in errors.items()))
     return {"name": name.strip(), "description": description}

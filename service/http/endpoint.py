@@ -30,7 +30,7 @@ class Endpoint:
     def __init__(self, route: Route, dispatcher: Dispatcher) -> None:
         self.method: Final = route
         self._dispatcher = dispatcher
-        self._reader = Reader(route.request())
+        self._reader = Reader(route)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""

@@ -9,27 +9,29 @@ from aiohttp import web
 from marshmallow import ValidationError
 
 from service.errors import InvalidArgument
-from service.schemas.request import RequestSchema
+from service.http.routes import Place, Route
+from service.schemas.fields import WrittenAsText
+from service.schemas.request import schema_of
 from service.telemetry.request_record import current_request
 
 
 class Reader:
     """Reads the requests of one operation."""
 
-    def __init__(self, schema: RequestSchema) -> None:
-        """A field says by its metadata whether it stands in the path or the query; the others are in the body."""
-        self._schema = schema
-        self._places = {
-            field.data_key or name: field.metadata.get("in", "body") for name, field in schema.fields.items()
+    def __init__(self, route: Route) -> None:
+        self._schema = schema_of(route.request)
+        self._places = route.places
+        self._has_body = route.has_body
+        self._from_text = {
+            key: field.from_text for key, field in self._schema.by_key.items() if isinstance(field, WrittenAsText)
         }
-        self._has_body = "body" in self._places.values()
-        self._whole: Any = None
-        """What is asked for when nothing is given, as mostly by lists; None where something must be."""
+        self._empty: Any = None
+        """The request that gives nothing, as most requests of lists do; None if the operation needs something."""
         with suppress(ValidationError):
-            self._whole = schema.read({})
+            self._empty = self._schema.read({})
 
     async def read(self, request: web.Request) -> Any:
-        """What a request asks for, as the schema's dataclass.
+        """Return the operation's request, as the dataclass that its schema loads into.
 
         The body is JSON whatever its Content-Type says, and is read only if fields are in it.
 
@@ -39,28 +41,37 @@ class Reader:
             web.HTTPRequestEntityTooLarge: the body is over the limit.
             web.RequestPayloadError: the body is not coded as the headers say.
         """
-        query = _query(request)
-        self._refuse_misplaced(query, "query")
-        values = query | dict(request.match_info)
+        values = self._query(request) if request.query_string else {}
+        values |= request.match_info
         if self._has_body:
-            body = parse_object(await _received(request))
+            body = parse_object(await _receive(request))
             self._refuse_misplaced(body, "body")
             values |= body
-        if not values and self._whole is not None:
-            return self._whole
+        if not values and self._empty is not None:
+            return self._empty
         try:
             return self._schema.read(values)
         except ValidationError as error:
-            raise _invalid(_flat(error.messages)) from error
+            raise _invalid(_flatten(error.messages)) from error
 
-    def _refuse_misplaced(self, values: Mapping[str, Any], place: str) -> None:
+    def _query(self, request: web.Request) -> dict[str, Any]:
+        """Return the fields in the query. Its texts stand for values of the types that JSON has and a query lacks."""
+        query = request.query
+        repeated = [name for name in query if len(query.getall(name)) > 1]
+        if repeated:
+            raise _invalid({name: ["Given more than once."] for name in dict.fromkeys(repeated)})
+        _refuse_unstorable(query)
+        self._refuse_misplaced(query, "query")
+        return {key: self._from_text[key](text) if key in self._from_text else text for key, text in query.items()}
+
+    def _refuse_misplaced(self, values: Mapping[str, Any], place: Place) -> None:
         misplaced = [name for name in values if self._places.get(name, place) != place]
         if misplaced:
             raise _invalid({name: [f"Belongs in the {self._places[name]}."] for name in misplaced})
 
 
-async def _received(request: web.Request) -> bytes:
-    """The whole body, noting that it is waited for: if the deadline comes meanwhile, it is the caller who is late."""
+async def _receive(request: web.Request) -> bytes:
+    """Receive the whole body, noting that it is waited for: if the deadline comes meanwhile, the caller is late."""
     record = current_request()
     record.reading_body = True
     body = await request.read()
@@ -68,19 +79,8 @@ async def _received(request: web.Request) -> bytes:
     return body
 
 
-def _query(request: web.Request) -> dict[str, Any]:
-    if not request.query_string:
-        return {}
-    query = request.query
-    twice = [name for name in query if len(query.getall(name)) > 1]
-    if twice:
-        raise _invalid({name: ["Given more than once."] for name in dict.fromkeys(twice)})
-    _refuse_unstorable(query)
-    return dict(query)
-
-
 def parse_object(body: bytes) -> dict[str, Any]:
-    """A body as a JSON object.
+    """Parse a body as a JSON object.
 
     Raises:
         InvalidArgument: it is not JSON in UTF-8, not an object, or holds what some parsers allow but nothing can keep:
@@ -97,12 +97,12 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise InvalidArgument("The body can't be read: it is nested too deeply, or a number is too long.") from error
     if not isinstance(value, dict):
         raise InvalidArgument("The body must be a JSON object.")
-    if "\\u" in text:  # raw ones can't come: UTF-8 has no surrogates, and JSON no raw control characters
+    if "\\u" in text:  # only escaped ones get here: UTF-8 has no surrogates, and JSON no raw control characters
         _refuse_unstorable(value)
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
@@ -114,7 +114,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise InvalidArgument(f"The body is not JSON: {name} is no number there.")
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
 
 
 def _refuse_unstorable(value: Any) -> None:
@@ -131,12 +131,12 @@ def _refuse_unstorable(value: Any) -> None:
             _refuse_unstorable(item)
 
 
-def _flat(messages: Any, path: str = "") -> dict[str, list[str]]:
-    """Marshmallow's nested messages by one dotted name each."""
+def _flatten(messages: Any, path: str = "") -> dict[str, list[str]]:
+    """Return marshmallow's nested messages by one dotted name each."""
     if isinstance(messages, Mapping):
         flat: dict[str, list[str]] = {}
         for key, nested in messages.items():
-            flat |= _flat(nested, f"{path}.{key}" if path else str(key))
+            flat |= _flatten(nested, f"{path}.{key}" if path else str(key))
         return flat
     return {path: [str(message) for message in messages]}
 

@@ -1,24 +1,38 @@
-"""The method table: one row per operation. Whatever is true of every call is in endpoint.py; what differs is here."""
+"""The method table: one row per operation. What is true of every call is in endpoint.py; what differs is here.
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final
+An operation's signature is its contract: the annotations name the request, whose schema reads it, and what it returns,
+whose registered dump function answers it. A name in the path's template is read from the path; the other fields of a
+request are in the query of GET and DELETE, and in the body of the other methods, which is gRPC-gateway's rule too.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from marshmallow import Schema
 
 from service.operations import audit, grants, groups, jobs, pipelines, tokens, users
-from service.operations.call import Call
-from service.schemas import answers
-from service.schemas import audit as audit_schemas
-from service.schemas import grants as grant_schemas
-from service.schemas import groups as group_schemas
-from service.schemas import jobs as job_schemas
-from service.schemas import pipelines as pipeline_schemas
-from service.schemas import tokens as token_schemas
-from service.schemas import users as user_schemas
-from service.schemas.request import RequestSchema
+from service.operations.call import Call, Outcome
+from service.permissions import DELETE, EXECUTE, MANAGE_PIPELINES, PERMISSION_NAMES, READ, WRITE
+from service.schemas.answers import Dump, answer_of
+from service.schemas.request import schema_of
 
-Dump = Callable[[Any], dict[str, Any]]
+Place = Literal["path", "query", "body"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A demand on a caller other than one of the five permissions, as the document says it."""
+
+    sentence: str
+
+
+ADMINISTRATOR: Final = Standing("administrator")
+PIPELINE_ADMINISTRATOR: Final = Standing("pipeline administrator")
+OWNER: Final = Standing("to own the job, or administrator")
+TOKENS: Final = Standing("scope tokens; others': administrator")
+MANAGER_OR_SELF: Final = Standing(f"{PERMISSION_NAMES[MANAGE_PIPELINES]}; one's own: {PERMISSION_NAMES[READ]}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,87 +41,135 @@ class Route:
 
     method: str
     path: str
-    request: type[RequestSchema]
     operation: Callable[[Call, Any], Awaitable[Any]]
-    response: type[Schema]
-    dump: Dump
-    needs: str = ""
-    """What the caller must hold beside a token, for the document."""
-    etag_of: Dump | None = None
-    """How reading shows what this is about to change: what If-Match is compared with."""
-    location: str | None = None
-    """Where what a POST created is found, with names of its answer's fields in braces."""
+    needs: int | Standing | None = None
+    """One of the five permissions on the pipeline, or another standing; None: every caller may call it."""
+    conditional: bool = False
+    """It takes If-Match, which is compared with the tag of what GET answers at the same address."""
+    creates: str | None = None
+    """The name, in its answer, of what a POST created: the last segment of its address."""
     cached: bool = False
-    """Whether its answers, to requests without a query, may be kept in memory for as long as nothing changes them."""
+    """Its answers to requests without a query may be cached for as long as nothing changes them."""
     optimistic: Callable[[Call, Any], Awaitable[Any]] | None = None
     """Tried first for a recent caller: it proves the caller itself, or does nothing and answers None."""
     vendor_v1: bool = False
     """One of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
+    etag_of: Dump[Any] | None = None
+    """How what is about to be changed is shown to be compared with If-Match; derived where it is `conditional`."""
+
+    request: type = field(init=False, compare=False)
+    """The type of its request."""
+    places: Mapping[str, Place] = field(init=False, compare=False)
+    """Where a request has each of its fields."""
+    answer: type[Schema] = field(init=False, compare=False)
+    """The schema of its answer."""
+    dump: Dump[Any] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive the rest from the operation's annotations.
+
+        Raises:
+            TypeError: the request or the answer is of a type that has no schema, or lacks a field that the path names.
+        """
+        _, request, returned = get_type_hints(self.operation).values()
+        if get_origin(returned) is Outcome:
+            (returned,) = get_args(returned)
+        schema, dump = answer_of(returned)
+        derived = {"request": request, "places": self._places(request), "answer": schema, "dump": dump}
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    def _places(self, request: type) -> Mapping[str, Place]:
+        elsewhere: Place = "query" if self.method in ("GET", "DELETE") else "body"
+        in_path = re.findall(r"\{(\w+)\}", self.path)
+        keys = schema_of(request).by_key
+        if lacking := [name for name in in_path if name not in keys]:
+            raise TypeError(f"{self.path} names {', '.join(lacking)}, which {request.__name__} has no field for.")
+        return {key: "path" if key in in_path else elsewhere for key in keys}
+
+    @property
+    def has_body(self) -> bool:
+        """True if fields of its request are in a body."""
+        return "body" in self.places.values()
+
+    @property
+    def location(self) -> str | None:
+        """The address of what a POST created, with names of its answer's fields in braces."""
+        return None if self.creates is None else f"{self.path}/{{{self.creates}}}"
 
     @property
     def only_reads(self) -> bool:
-        """Whether it changes nothing, so that it may be tried again at any time."""
+        """True if it changes nothing, so that it may be tried again at any time."""
         return self.method == "GET"
 
 
-def _rows() -> tuple[Route, ...]:
-    """The table. Short names, so that each row is read at a glance."""
-    p, g, j, u, r, t, a = (
-        pipeline_schemas, grant_schemas, job_schemas, user_schemas, group_schemas, token_schemas, audit_schemas,
-    )  # fmt: skip
-    ok, no_body = answers.AnswerSchema, answers.dump_nothing
-    pipeline, job = "/api/v1/flow/pipeline", "/api/v1/jobs"
-    admin, manages = "administrator", "flow_pipeline:manage_pipelines"
-    # fmt: off
-    return (
-        Route("GET", pipeline, p.ListPipelinesSchema, pipelines.list_pipelines, p.PipelineListSchema, p.dump_pipeline_list, cached=True, vendor_v1=True),
-        Route("GET", f"{job}/pipelines", j.ListJobPipelinesSchema, jobs.list_job_pipelines, p.PipelineListSchema, p.dump_pipeline_list, cached=True, vendor_v1=True),
-        Route("POST", f"{job}/pipelines", j.UpdateJobPipelinesSchema, jobs.update_job_pipelines, j.UpdatedPipelinesSchema, j.dump_updated_pipelines, "flow_pipeline:execute", etag_of=p.dump_pipeline_list, optimistic=jobs.try_update_job_pipelines, vendor_v1=True),
-
-        Route("POST", pipeline, p.CreatePipelineSchema, pipelines.create_pipeline, p.PipelineAnswerSchema, p.dump_pipeline, "pipeline administrator", location=f"{pipeline}/{{pipeline[id]}}"),
-        Route("GET", f"{pipeline}/{{pipeline_id}}", p.GetPipelineSchema, pipelines.get_pipeline, p.PipelineAnswerSchema, p.dump_pipeline, "flow_pipeline:read"),
-        Route("PATCH", f"{pipeline}/{{pipeline_id}}", p.UpdatePipelineSchema, pipelines.update_pipeline, p.PipelineAnswerSchema, p.dump_pipeline, "flow_pipeline:write", p.dump_pipeline),
-        Route("DELETE", f"{pipeline}/{{pipeline_id}}", p.DeletePipelineSchema, pipelines.delete_pipeline, ok, no_body, "flow_pipeline:delete", p.dump_pipeline),
-        Route("GET", f"{pipeline}/{{pipeline_id}}/jobs", p.ListPipelineJobsSchema, pipelines.list_pipeline_jobs, p.PipelineJobsSchema, p.dump_pipeline_jobs, "flow_pipeline:read"),
-
-        Route("GET", f"{pipeline}/{{pipeline_id}}/grants", g.ListGrantsSchema, grants.list_grants, g.GrantListSchema, g.dump_grant_list, manages),
-        Route("GET", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.UserGrantRefSchema, grants.get_user_grant, g.GrantAnswerSchema, g.dump_grant, manages),
-        Route("PUT", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.PutUserGrantSchema, grants.put_user_grant, g.GrantAnswerSchema, g.dump_grant, manages, g.dump_grant),
-        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/users/{{username}}", g.UserGrantRefSchema, grants.delete_user_grant, ok, no_body, manages, g.dump_grant),
-        Route("GET", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.GroupGrantRefSchema, grants.get_group_grant, g.GrantAnswerSchema, g.dump_grant, manages),
-        Route("PUT", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.PutGroupGrantSchema, grants.put_group_grant, g.GrantAnswerSchema, g.dump_grant, manages, g.dump_grant),
-        Route("DELETE", f"{pipeline}/{{pipeline_id}}/grants/groups/{{name}}", g.GroupGrantRefSchema, grants.delete_group_grant, ok, no_body, manages, g.dump_grant),
-        Route("GET", f"{pipeline}/{{pipeline_id}}/access", g.ListAccessSchema, grants.list_access, g.AccessListSchema, g.dump_access_list, manages),
-        Route("GET", f"{pipeline}/{{pipeline_id}}/access/{{username}}", g.ExplainAccessSchema, grants.explain_access, g.AccessAnswerSchema, g.dump_access, f"{manages}; one's own: flow_pipeline:read"),
-
-        Route("GET", job, j.ListJobsSchema, jobs.list_jobs, j.JobListSchema, j.dump_job_list),
-        Route("PUT", f"{job}/{{job_id}}", j.PutJobSchema, jobs.put_job, j.JobAnswerSchema, j.dump_job, "to own the job, or administrator", j.dump_job),
-        Route("GET", f"{job}/{{job_id}}", j.JobRefSchema, jobs.get_job, j.JobAnswerSchema, j.dump_job),
-        Route("DELETE", f"{job}/{{job_id}}", j.JobRefSchema, jobs.delete_job, ok, no_body, "to own the job, or administrator", j.dump_job),
-
-        Route("GET", "/api/v1/users", u.ListUsersSchema, users.list_users, u.UserListSchema, u.dump_user_list),
-        Route("POST", "/api/v1/users", u.CreateUserSchema, users.create_user, u.UserAnswerSchema, u.dump_user, admin, location="/api/v1/users/{user[username]}"),
-        Route("GET", "/api/v1/users/me", u.GetMeSchema, users.get_me, u.MeAnswerSchema, u.dump_me),
-        Route("GET", "/api/v1/users/{username}", u.GetUserSchema, users.get_user, u.UserAnswerSchema, u.dump_user),
-        Route("PATCH", "/api/v1/users/{username}", u.UpdateUserSchema, users.update_user, u.UserAnswerSchema, u.dump_user, admin, u.dump_user),
-
-        Route("GET", "/api/v1/groups", r.ListGroupsSchema, groups.list_groups, r.GroupListSchema, r.dump_group_list),
-        Route("POST", "/api/v1/groups", r.CreateGroupSchema, groups.create_group, r.GroupAnswerSchema, r.dump_group, admin, location="/api/v1/groups/{group[name]}"),
-        Route("GET", "/api/v1/groups/{name}", r.GroupRefSchema, groups.get_group, r.GroupAnswerSchema, r.dump_group),
-        Route("PATCH", "/api/v1/groups/{name}", r.RenameGroupSchema, groups.rename_group, r.GroupAnswerSchema, r.dump_group, admin, r.dump_group),
-        Route("DELETE", "/api/v1/groups/{name}", r.GroupRefSchema, groups.delete_group, ok, no_body, admin, r.dump_group),
-        Route("GET", "/api/v1/groups/{name}/members", r.ListMembersSchema, groups.list_members, r.MemberListSchema, r.dump_member_list, admin),
-        Route("PUT", "/api/v1/groups/{name}/members/{username}", r.MemberRefSchema, groups.add_member, ok, no_body, admin),
-        Route("DELETE", "/api/v1/groups/{name}/members/{username}", r.MemberRefSchema, groups.remove_member, ok, no_body, admin),
-
-        Route("GET", "/api/v1/tokens", t.ListTokensSchema, tokens.list_tokens, t.TokenListSchema, t.dump_token_list, "scope tokens; others': administrator"),
-        Route("POST", "/api/v1/tokens", t.CreateTokenSchema, tokens.create_token, t.NewTokenSchema, t.dump_new_token, "scope tokens; others': administrator", location="/api/v1/tokens/{token[id]}"),
-        Route("GET", "/api/v1/tokens/{token_id}", t.TokenRefSchema, tokens.get_token, t.TokenAnswerSchema, t.dump_token, "scope tokens; others': administrator"),
-        Route("DELETE", "/api/v1/tokens/{token_id}", t.TokenRefSchema, tokens.revoke_token, ok, no_body, "scope tokens; others': administrator", t.dump_token),
-
-        Route("GET", "/api/v1/audit", a.ListAuditSchema, audit.list_audit, a.AuditSchema, a.dump_audit, admin),
+def _table(*rows: Route) -> tuple[Route, ...]:
+    """Complete the conditional rows: If-Match is compared with what GET answers at the same address."""
+    shown = {row.path: row.dump for row in rows if row.only_reads}
+    return tuple(
+        replace(row, etag_of=shown[row.path]) if row.conditional and row.etag_of is None else row for row in rows
     )
-    # fmt: on
 
 
-ROUTES: Final = _rows()
+PIPELINES: Final = "/api/v1/flow/pipeline"
+PIPELINE: Final = PIPELINES + "/{pipeline_id}"
+GRANTS: Final = PIPELINE + "/grants"
+MEMBERS: Final = "/api/v1/groups/{name}/members"
+
+ROUTES: Final = _table(
+    # The vendor's three calls
+    Route("GET", PIPELINES, pipelines.list_pipelines, cached=True, vendor_v1=True),
+    Route("GET", "/api/v1/jobs/pipelines", jobs.list_job_pipelines, cached=True, vendor_v1=True),
+    Route(
+        "POST",
+        "/api/v1/jobs/pipelines",
+        jobs.update_job_pipelines,
+        needs=EXECUTE,
+        conditional=True,
+        optimistic=jobs.try_update_job_pipelines,
+        vendor_v1=True,
+    ),
+    # Pipelines
+    Route("POST", PIPELINES, pipelines.create_pipeline, needs=PIPELINE_ADMINISTRATOR, creates="pipeline[id]"),
+    Route("GET", PIPELINE, pipelines.get_pipeline, needs=READ),
+    Route("PATCH", PIPELINE, pipelines.update_pipeline, needs=WRITE, conditional=True),
+    Route("DELETE", PIPELINE, pipelines.delete_pipeline, needs=DELETE, conditional=True),
+    Route("GET", PIPELINE + "/jobs", pipelines.list_pipeline_jobs, needs=READ),
+    # Grants and access
+    Route("GET", GRANTS, grants.list_grants, needs=MANAGE_PIPELINES),
+    Route("GET", GRANTS + "/users/{username}", grants.get_user_grant, needs=MANAGE_PIPELINES),
+    Route("PUT", GRANTS + "/users/{username}", grants.put_user_grant, needs=MANAGE_PIPELINES, conditional=True),
+    Route("DELETE", GRANTS + "/users/{username}", grants.delete_user_grant, needs=MANAGE_PIPELINES, conditional=True),
+    Route("GET", GRANTS + "/groups/{name}", grants.get_group_grant, needs=MANAGE_PIPELINES),
+    Route("PUT", GRANTS + "/groups/{name}", grants.put_group_grant, needs=MANAGE_PIPELINES, conditional=True),
+    Route("DELETE", GRANTS + "/groups/{name}", grants.delete_group_grant, needs=MANAGE_PIPELINES, conditional=True),
+    Route("GET", PIPELINE + "/access", grants.list_access, needs=MANAGE_PIPELINES),
+    Route("GET", PIPELINE + "/access/{username}", grants.explain_access, needs=MANAGER_OR_SELF),
+    # Jobs
+    Route("GET", "/api/v1/jobs", jobs.list_jobs),
+    Route("PUT", "/api/v1/jobs/{job_id}", jobs.put_job, needs=OWNER, conditional=True),
+    Route("GET", "/api/v1/jobs/{job_id}", jobs.get_job),
+    Route("DELETE", "/api/v1/jobs/{job_id}", jobs.delete_job, needs=OWNER, conditional=True),
+    # Users
+    Route("GET", "/api/v1/users", users.list_users),
+    Route("POST", "/api/v1/users", users.create_user, needs=ADMINISTRATOR, creates="user[username]"),
+    Route("GET", "/api/v1/users/me", users.get_me),
+    Route("GET", "/api/v1/users/{username}", users.get_user),
+    Route("PATCH", "/api/v1/users/{username}", users.update_user, needs=ADMINISTRATOR, conditional=True),
+    # Groups
+    Route("GET", "/api/v1/groups", groups.list_groups),
+    Route("POST", "/api/v1/groups", groups.create_group, needs=ADMINISTRATOR, creates="group[name]"),
+    Route("GET", "/api/v1/groups/{name}", groups.get_group),
+    Route("PATCH", "/api/v1/groups/{name}", groups.rename_group, needs=ADMINISTRATOR, conditional=True),
+    Route("DELETE", "/api/v1/groups/{name}", groups.delete_group, needs=ADMINISTRATOR, conditional=True),
+    Route("GET", MEMBERS, groups.list_members, needs=ADMINISTRATOR),
+    Route("PUT", MEMBERS + "/{username}", groups.add_member, needs=ADMINISTRATOR),
+    Route("DELETE", MEMBERS + "/{username}", groups.remove_member, needs=ADMINISTRATOR),
+    # Tokens
+    Route("GET", "/api/v1/tokens", tokens.list_tokens, needs=TOKENS),
+    Route("POST", "/api/v1/tokens", tokens.create_token, needs=TOKENS, creates="token[id]"),
+    Route("GET", "/api/v1/tokens/{token_id}", tokens.get_token, needs=TOKENS),
+    Route("DELETE", "/api/v1/tokens/{token_id}", tokens.revoke_token, needs=TOKENS, conditional=True),
+    # The audit trail
+    Route("GET", "/api/v1/audit", audit.list_audit, needs=ADMINISTRATOR),
+)

@@ -1,6 +1,7 @@
-"""Marshmallow schemas, by resource: what a request must look like, and what an answer looks like.
+"""Requests and answers, by resource: what an operation takes and gives, and how both look outside.
 
-A request schema loads into the frozen dataclass that its operation takes, and the dataclasses that operations answer
-with stand beside the schemas of their answers. An answer is dumped by a plain function, some fifty times faster than by
-marshmallow; its schema is the contract that documents it and that tests hold it against.
+A request is declared once, by `@request`: a frozen dataclass, and the marshmallow schema that reads it. An answer is
+dumped by a plain function, some fifty times faster than by marshmallow; `@answers` names the schema that it follows,
+which is the contract that documents it and that tests hold it against. The dataclasses that operations answer with
+stand beside them. Nothing here knows the transport, or where in a message of it a field stands.
 """

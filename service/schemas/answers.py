@@ -1,13 +1,50 @@
-"""What all answers share."""
+"""What all answers share, and which function and schema the type of an answer has."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 from marshmallow import Schema, fields
 
 from service.schemas.pages import Page
 
 Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+Dump = Callable[[Value], dict[str, Any]]
+
+
+class Answer(NamedTuple):
+    """How values of one type are answered."""
+
+    schema: type[Schema]
+    dump: Dump[Any]
+
+
+_ANSWERS: Final[dict[Any, Answer]] = {}
+
+
+def answers(schema: type[Schema]) -> Callable[[Dump[Value]], Dump[Value]]:
+    """Register a dump function for the type of its parameter, with the schema that its answers follow."""
+
+    def register(dump: Dump[Value]) -> Dump[Value]:
+        kind, _ = get_type_hints(dump).values()
+        if kind in _ANSWERS:
+            raise TypeError(f"{kind} is answered by {_ANSWERS[kind].dump.__name__} already.")
+        _ANSWERS[kind] = Answer(schema, dump)
+        return dump
+
+    return register
+
+
+def answer_of(kind: Any) -> Answer:
+    """Return how values of a type are answered.
+
+    Raises:
+        TypeError: no dump function is registered for it.
+    """
+    if kind not in _ANSWERS:
+        raise TypeError(f"Nothing dumps {kind}: write a function of it, and decorate that with @answers(its schema).")
+    return _ANSWERS[kind]
 
 
 class AnswerSchema(Schema):
@@ -37,13 +74,14 @@ class FailureSchema(Schema):
 
 
 def dump_page(name: str, page: Page[Item], dump: Callable[[Item], dict[str, Any]]) -> dict[str, Any]:
-    """A ListSchema, its items under their name."""
+    """Dump a page as a ListSchema, its items under their name."""
     body: dict[str, Any] = {"status": "OK", name: [dump(item) for item in page.items]}
     if page.next_page_token:
         body["next_page_token"] = page.next_page_token
     return body
 
 
-def dump_nothing(_: object) -> dict[str, Any]:
-    """An AnswerSchema, of what has nothing to say."""
+@answers(AnswerSchema)
+def dump_nothing(_: None) -> dict[str, Any]:
+    """Dump the answer of an operation that has nothing to say but that it is done."""
     return {"status": "OK"}

@@ -1,42 +1,31 @@
 """Requests and answers about the audit trail."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from marshmallow import Schema, fields
 
 from service.repositories.audit import Entry
-from service.schemas.answers import ListSchema, dump_page
-from service.schemas.fields import IN_QUERY, Instant, PageSize, page_token
+from service.schemas.answers import ListSchema, answers, dump_page
+from service.schemas.fields import Instant, PageSize
 from service.schemas.pages import Page
-from service.schemas.request import RequestSchema
+from service.schemas.request import field, request
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListAudit:
-    """Who did what when."""
+    """The changes in the audit trail that fit the filters.
 
-    actor: str | None = None
-    action: str | None = None
-    target: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    page_size: int | None = None
-    page_token: str | None = None
+    Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to.
+    """
 
-
-class ListAuditSchema(RequestSchema):
-    """Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to."""
-
-    loads_into = ListAudit
-    actor = fields.String(metadata=IN_QUERY, load_default=None)
-    action = fields.String(metadata=IN_QUERY, load_default=None)
-    target = fields.String(metadata=IN_QUERY, load_default=None)
-    since = Instant(metadata=IN_QUERY, load_default=None)
-    until = Instant(metadata=IN_QUERY, load_default=None)
-    page_size = PageSize()
-    page_token = page_token()
+    actor: str | None = field(fields.String(), default=None)
+    action: str | None = field(fields.String(), default=None)
+    target: str | None = field(fields.String(), default=None)
+    since: datetime | None = field(Instant(), default=None)
+    until: datetime | None = field(Instant(), default=None)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
 class EntrySchema(Schema):
@@ -59,8 +48,9 @@ class AuditSchema(ListSchema):
     audit = fields.List(fields.Nested(EntrySchema), required=True)
 
 
+@answers(AuditSchema)
 def dump_audit(page: Page[Entry]) -> dict[str, Any]:
-    """An AuditSchema; entries are dataclasses of the schema's own names."""
+    """Dump a page of changes; entries are dataclasses of the schema's own names."""
     return dump_page("audit", page, _as_it_is)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -12,13 +12,18 @@ from marshmallow import ValidationError, fields, validate
 from service.identifiers import JOB_ID, NAME, PIPELINE_NAME_LENGTH, is_pipeline_name
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
 
-IN_QUERY: Final = {"in": "query"}
-IN_PATH: Final = {"in": "path"}
-
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _RFC_3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+
+
+@runtime_checkable
+class WrittenAsText(Protocol):
+    """A field whose values are no text in JSON, but can be written as one where there is nothing else."""
+
+    def from_text(self, text: str, /) -> object:
+        """Return the value that a text stands for; the text itself, which the field refuses, if it is none."""
 
 
 class StrictUUID(fields.UUID):
@@ -30,16 +35,18 @@ class StrictUUID(fields.UUID):
         return pgproto.UUID(value)  # which is one, and is made and written in a tenth of the time
 
 
-class UUIDs(fields.List[UUID]):
-    """A list of them. Where all are right, and so for nearly every update, each is looked at but once."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(StrictUUID(), **arguments)
+class _UUIDs(fields.List[UUID]):
+    """A list of UUIDs. Where all are right, and so for nearly every update, each is looked at but once."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[UUID | None]:
         if isinstance(value, list) and all(isinstance(item, str) and _UUID.fullmatch(item) for item in value):
             return [*map(pgproto.UUID, value)]
         return super()._deserialize(value, attr, data, **kwargs)  # says what is wrong with which
+
+
+def uuids(max_length: int) -> fields.Field[list[UUID]]:
+    """Return a field of a list of UUIDs."""
+    return _UUIDs(StrictUUID(), validate=validate.Length(max=max_length))  # type: ignore[return-value] # none is null
 
 
 class Matching(fields.String):
@@ -79,33 +86,38 @@ class PipelineName(fields.String):
         return text
 
 
-def text(most: int, **arguments: Any) -> fields.String:
-    """A text of at most so many characters."""
-    return fields.String(validate=validate.Length(max=most), **arguments)
+def text(max_length: int) -> fields.String:
+    """Return a field of a text of bounded length."""
+    return fields.String(validate=validate.Length(max=max_length))
 
 
 class Flag(fields.Boolean):
-    """JSON's true or false; in a query, these words."""
+    """True or false, and none of the other words that marshmallow takes for them."""
+
+    def from_text(self, text: str) -> bool | str:
+        """Return what "true" and "false" stand for."""
+        return {"true": True, "false": False}.get(text, text)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        spelt = {"true": True, "false": False} if self.metadata.get("in") == "query" else {}
-        if isinstance(value, bool):
-            return value
-        if isinstance(value, str) and value in spelt:
-            return spelt[value]
-        raise ValidationError("Must be true or false.")
+        if not isinstance(value, bool):
+            raise ValidationError("Must be true or false.")
+        return value
 
 
 class PageSize(fields.Integer):
-    """How many rows a page has, in a query."""
+    """The number of rows on a page."""
 
     def __init__(self) -> None:
-        super().__init__(metadata=IN_QUERY, load_default=None, validate=validate.Range(1, 1000))
+        super().__init__(validate=validate.Range(1, 1000))
+
+    def from_text(self, text: str) -> int | str:
+        """Return the number that decimal digits stand for; not those of other scripts, signs, or thousands of them."""
+        return int(text) if re.fullmatch("[0-9]{1,9}", text) else text
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if not isinstance(value, str) or not re.fullmatch("[0-9]{1,9}", value):
+        if not isinstance(value, int) or isinstance(value, bool):
             raise ValidationError("Must be a whole number.")
-        return int(value)
+        return value
 
 
 class Instant(fields.DateTime):
@@ -120,7 +132,7 @@ class Instant(fields.DateTime):
             raise ValidationError("Must be a time as in 2030-01-31T12:00:00Z.") from error
 
 
-class BitSet(fields.List[str]):
+class _BitSet(fields.List[str]):
     """A list of names that loads into the bit set of permissions.py."""
 
     def __init__(self, names: Mapping[str, int], **arguments: Any) -> None:
@@ -131,14 +143,17 @@ class BitSet(fields.List[str]):
         return scope_set(name for name in names if name is not None)
 
 
-def permissions(**arguments: Any) -> BitSet:
-    """Names of the five permissions."""
-    return BitSet(PERMISSION_BITS, **arguments)
+def permissions() -> fields.Field[int]:
+    """Return a field of a bit set, given as a list of names of the five permissions."""
+    return _BitSet(PERMISSION_BITS)  # type: ignore[return-value] # it loads into a set, not the list
 
 
-def scopes(**arguments: Any) -> BitSet:
-    """Names of scopes; none given means all that the user may, so an empty list is refused as ambiguous."""
-    return BitSet(SCOPE_BITS, validate=_not_empty, **arguments)
+def scopes() -> fields.Field[int]:
+    """Return a field of a bit set, given as a list of names of scopes.
+
+    None given, or null, means all that the user may; an empty list is refused as ambiguous.
+    """
+    return _BitSet(SCOPE_BITS, validate=_not_empty, allow_none=True)  # type: ignore[return-value] # as above
 
 
 def _not_empty(bits: int) -> None:
@@ -146,11 +161,6 @@ def _not_empty(bits: int) -> None:
         raise ValidationError("Must not be empty; leave it out for all that the user may.")
 
 
-def permission_in_query() -> fields.String:
-    """One of the five permissions, in a query."""
-    return fields.String(metadata=IN_QUERY, load_default=None, validate=validate.OneOf([*PERMISSION_BITS]))
-
-
-def page_token() -> fields.String:
-    """Where a page begins, in a query."""
-    return fields.String(metadata=IN_QUERY, load_default=None)
+def permission() -> fields.String:
+    """Return a field of the name of one of the five permissions."""
+    return fields.String(validate=validate.OneOf([*PERMISSION_BITS]))

@@ -1,4 +1,4 @@
-"""Requests and answers about grants on a pipeline, and about who can and why."""
+"""Requests and answers about grants on a pipeline, and about which user can do what and why."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,149 +9,89 @@ from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
 from service.repositories.grants import Grant
-from service.schemas.answers import AnswerSchema, ListSchema, dump_page
-from service.schemas.fields import (
-    IN_PATH,
-    Flag,
-    Instant,
-    Name,
-    PageSize,
-    StrictUUID,
-    page_token,
-    permission_in_query,
-    permissions,
-)
+from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.schemas.fields import Flag, Instant, Name, PageSize, StrictUUID, permission, permissions
 from service.schemas.pages import Page
-from service.schemas.request import RequestSchema
+from service.schemas.request import field, request
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListGrants:
-    """Who was granted what on a pipeline."""
+    """The grants on a pipeline.
 
-    pipeline_id: UUID
-    page_size: int | None = None
-    page_token: str | None = None
+    Groups first, then by name.
+    """
 
-
-class ListGrantsSchema(RequestSchema):
-    """Groups first, then by name."""
-
-    loads_into = ListGrants
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    page_size = PageSize()
-    page_token = page_token()
+    pipeline_id: UUID = field(StrictUUID())
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class PutUserGrant:
-    """A grant to a user, in the place of what was granted before. The permissions are a bit set, read included."""
+    """A grant to a user, in the place of an earlier one.
 
-    pipeline_id: UUID
-    username: str
-    permissions: int
-    is_manager: bool = False
-    expires_at: datetime | None = None
+    Any grant includes read.
+    """
+
+    pipeline_id: UUID = field(StrictUUID())
+    username: str = field(Name())
+    permissions: int = field(permissions())
+    """A bit set of permissions.py."""
+    is_manager: bool = field(Flag(), default=False)
+    expires_at: datetime | None = field(Instant(allow_none=True), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class PutGroupGrant:
-    """The same to a group."""
+    """A grant to a group, in the place of an earlier one.
 
-    pipeline_id: UUID
-    name: str
-    permissions: int
-    is_manager: bool = False
-    expires_at: datetime | None = None
+    Any grant includes read.
+    """
 
-
-class _PutGrantSchema(RequestSchema):
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    permissions = permissions(required=True)
-    is_manager = Flag()
-    expires_at = Instant(allow_none=True)
+    pipeline_id: UUID = field(StrictUUID())
+    name: str = field(Name())
+    permissions: int = field(permissions())
+    """A bit set of permissions.py."""
+    is_manager: bool = field(Flag(), default=False)
+    expires_at: datetime | None = field(Instant(allow_none=True), default=None)
 
 
-class PutUserGrantSchema(_PutGrantSchema):
-    """Any grant includes read."""
-
-    loads_into = PutUserGrant
-    username = Name(required=True, metadata=IN_PATH)
-
-
-class PutGroupGrantSchema(_PutGrantSchema):
-    """Any grant includes read."""
-
-    loads_into = PutGroupGrant
-    name = Name(required=True, metadata=IN_PATH)
-
-
-@dataclass(frozen=True, slots=True)
+@request
 class UserGrantRef:
-    """What was granted to a user, to be read or taken back."""
+    """The grant to a user on a pipeline, to be read or revoked."""
 
-    pipeline_id: UUID
-    username: str
-
-
-class UserGrantRefSchema(RequestSchema):
-    """Names the user."""
-
-    loads_into = UserGrantRef
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    username = Name(required=True, metadata=IN_PATH)
+    pipeline_id: UUID = field(StrictUUID())
+    username: str = field(Name())
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class GroupGrantRef:
-    """What was granted to a group, to be read or taken back."""
+    """The grant to a group on a pipeline, to be read or revoked."""
 
-    pipeline_id: UUID
-    name: str
-
-
-class GroupGrantRefSchema(RequestSchema):
-    """Names the group."""
-
-    loads_into = GroupGrantRef
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    name = Name(required=True, metadata=IN_PATH)
+    pipeline_id: UUID = field(StrictUUID())
+    name: str = field(Name())
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListAccess:
-    """Who can, on a pipeline: everyone who may read it, or do what is named."""
+    """The users that may read a pipeline, or have the named permission on it.
 
-    pipeline_id: UUID
-    permission: str | None = None
-    page_size: int | None = None
-    page_token: str | None = None
+    By username; disabled users can nothing.
+    """
 
-
-class ListAccessSchema(RequestSchema):
-    """By username; disabled users can nothing."""
-
-    loads_into = ListAccess
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    permission = permission_in_query()
-    page_size = PageSize()
-    page_token = page_token()
+    pipeline_id: UUID = field(StrictUUID())
+    permission: str | None = field(permission(), default=None)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ExplainAccess:
-    """Why a user can what they can."""
+    """A user's access to a pipeline, to be explained."""
 
-    pipeline_id: UUID
-    username: str
-
-
-class ExplainAccessSchema(RequestSchema):
-    """Names the user."""
-
-    loads_into = ExplainAccess
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    username = Name(required=True, metadata=IN_PATH)
+    pipeline_id: UUID = field(StrictUUID())
+    username: str = field(Name())
 
 
 def _permission_list() -> fields.List[Any]:
@@ -240,23 +180,27 @@ class AccessExplained(UserAccess):
     explanations: list[Explanation]
 
 
+@answers(GrantAnswerSchema)
 def dump_grant(grant: Grant) -> dict[str, Any]:
-    """A GrantAnswerSchema."""
+    """Dump one grant."""
     return {"status": "OK", "grant": _dump_grant(grant)}
 
 
+@answers(GrantListSchema)
 def dump_grant_list(page: Page[Grant]) -> dict[str, Any]:
-    """A GrantListSchema."""
+    """Dump a page of grants."""
     return dump_page("grants", page, _dump_grant)
 
 
+@answers(AccessListSchema)
 def dump_access_list(page: Page[UserAccess]) -> dict[str, Any]:
-    """An AccessListSchema."""
+    """Dump a page of users, and what each may do."""
     return dump_page("users", page, _dump_user_access)
 
 
+@answers(AccessAnswerSchema)
 def dump_access(access: AccessExplained) -> dict[str, Any]:
-    """A AccessAnswerSchema."""
+    """Dump one user's access, and why."""
     explanations = [_dump_explanation(explanation) for explanation in access.explanations]
     return {"status": "OK", "access": {**_dump_user_access(access), "explanations": explanations}}
 

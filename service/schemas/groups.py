@@ -6,106 +6,73 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from service.repositories.groups import Group, Member
-from service.schemas.answers import AnswerSchema, ListSchema, dump_page
-from service.schemas.fields import IN_PATH, IN_QUERY, Name, PageSize, page_token
+from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.schemas.fields import Name, PageSize
 from service.schemas.pages import Page
-from service.schemas.request import RequestSchema
+from service.schemas.request import field, request
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListGroups:
-    """The groups of the organization."""
+    """The groups of the organization, or those of them that fit the filter.
 
-    contains: str | None = None
-    page_size: int | None = None
-    page_token: str | None = None
+    Filter: a part of the name regardless of case.
+    """
 
-
-class ListGroupsSchema(RequestSchema):
-    """Filter: a part of the name regardless of case."""
-
-    loads_into = ListGroups
-    contains = fields.String(metadata=IN_QUERY, load_default=None, data_key="name")
-    page_size = PageSize()
-    page_token = page_token()
+    contains: str | None = field(fields.String(data_key="name"), default=None)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class CreateGroup:
-    """A new group."""
+    """A new group.
 
-    name: str
+    Its name is unique in the organization, regardless of case.
+    """
 
-
-class CreateGroupSchema(RequestSchema):
-    """Its name is unique in the organization, regardless of case."""
-
-    loads_into = CreateGroup
-    name = Name(required=True)
+    name: str = field(Name())
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class GroupRef:
-    """One group, to be read or deleted."""
+    """One group, to be read or deleted.
 
-    name: str
+    Names one group, regardless of case.
+    """
 
-
-class GroupRefSchema(RequestSchema):
-    """Names one group, regardless of case."""
-
-    loads_into = GroupRef
-    name = Name(required=True, metadata=IN_PATH)
+    name: str = field(Name())
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class RenameGroup:
-    """A group, and the name it is to have."""
+    """A group and its new name.
 
-    name: str
-    new_name: str
+    The name it is to have from now on.
+    """
 
-
-class RenameGroupSchema(RequestSchema):
-    """The name it is to have from now on."""
-
-    loads_into = RenameGroup
-    name = Name(required=True, metadata=IN_PATH)
-    new_name = Name(required=True)
+    name: str = field(Name())
+    new_name: str = field(Name())
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListMembers:
-    """Who is in a group."""
+    """The members of a group.
 
-    name: str
-    page_size: int | None = None
-    page_token: str | None = None
+    By username.
+    """
 
-
-class ListMembersSchema(RequestSchema):
-    """By username."""
-
-    loads_into = ListMembers
-    name = Name(required=True, metadata=IN_PATH)
-    page_size = PageSize()
-    page_token = page_token()
+    name: str = field(Name())
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class MemberRef:
     """A user, to be put into a group or taken out."""
 
-    name: str
-    username: str
-
-
-class MemberRefSchema(RequestSchema):
-    """Names the group and the user."""
-
-    loads_into = MemberRef
-    name = Name(required=True, metadata=IN_PATH)
-    username = Name(required=True, metadata=IN_PATH)
+    name: str = field(Name())
+    username: str = field(Name())
 
 
 class GroupSchema(Schema):
@@ -148,18 +115,21 @@ class GroupView:
     whole: bool
 
 
+@answers(GroupAnswerSchema)
 def dump_group(seen: GroupView) -> dict[str, Any]:
-    """A GroupAnswerSchema."""
+    """Dump one group."""
     return {"status": "OK", "group": _dump_group(seen)}
 
 
+@answers(GroupListSchema)
 def dump_group_list(page: Page[GroupView]) -> dict[str, Any]:
-    """A GroupListSchema."""
+    """Dump a page of groups."""
     return dump_page("groups", page, _dump_group)
 
 
+@answers(MemberListSchema)
 def dump_member_list(page: Page[Member]) -> dict[str, Any]:
-    """A MemberListSchema."""
+    """Dump a page of a group's members."""
     return dump_page("members", page, lambda member: {"username": member.username, "created_at": member.created_at})
 
 

@@ -1,119 +1,75 @@
 """Requests and answers about jobs and the pipelines they are in."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
-from service.schemas.answers import AnswerSchema, ListSchema, dump_page
-from service.schemas.fields import (
-    IN_PATH,
-    IN_QUERY,
-    JobId,
-    Name,
-    PageSize,
-    StrictUUID,
-    UUIDs,
-    page_token,
-    text,
-)
+from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.schemas.fields import JobId, Name, PageSize, StrictUUID, text, uuids
 from service.schemas.pages import Page
-from service.schemas.pipelines import ListPipelines, ListPipelinesSchema
-from service.schemas.request import RequestSchema
+from service.schemas.pipelines import ListPipelines
+from service.schemas.request import field, request
 
 MAX_PIPELINES: Final = 1000
-"""How many pipelines one update may name."""
+"""The number of pipelines that one update may name."""
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListJobPipelines(ListPipelines):
-    """The pipelines of a job; without one, all that the caller may read."""
+    """The pipelines of a job; without one, all that the caller may read.
 
-    job_id: str | None = None
+    Filters: a job, a part of the name regardless of case, a permission held, being a manager.
+    """
 
-
-class ListJobPipelinesSchema(ListPipelinesSchema):
-    """May ask for one job's."""
-
-    loads_into = ListJobPipelines
-    job_id = JobId(metadata=IN_QUERY, load_default=None)
+    job_id: str | None = field(JobId(), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class UpdateJobPipelines:
-    """The pipelines that a job is to be in from now on, in this order."""
+    """The pipelines that a job is to be in from now on, in this order.
 
-    job_id: str
-    pipeline_ids: list[UUID]
+    Names a job and its whole new set of pipelines.
+    """
 
-
-def _pipeline_ids(**arguments: Any) -> UUIDs:
-    return UUIDs(validate=validate.Length(max=MAX_PIPELINES), **arguments)
-
-
-class UpdateJobPipelinesSchema(RequestSchema):
-    """Names a job and its whole new set of pipelines."""
-
-    loads_into = UpdateJobPipelines
-    job_id = JobId(required=True)
-    pipeline_ids = _pipeline_ids(required=True)
+    job_id: str = field(JobId())
+    pipeline_ids: list[UUID] = field(uuids(MAX_PIPELINES))
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class PutJob:
-    """A job to register, or what is to change of it; None is to stay. The owner is a username."""
+    """A job to register, or its changes; None leaves a value as it is.
 
-    job_id: str
-    name: str | None = None
-    owner: str | None = None
-    pipeline_ids: list[UUID] | None = None
+    What is left out stays; of a new job, it is empty, and the owner who calls.
+    """
 
-
-class PutJobSchema(RequestSchema):
-    """What is left out stays; of a new job, it is empty, and the owner who calls."""
-
-    loads_into = PutJob
-    job_id = JobId(required=True, metadata=IN_PATH)
-    name = text(255)
-    owner = Name()
-    pipeline_ids = _pipeline_ids()
+    job_id: str = field(JobId())
+    name: str | None = field(text(255), default=None)
+    owner: str | None = field(Name(), default=None)
+    """A username."""
+    pipeline_ids: list[UUID] | None = field(uuids(MAX_PIPELINES), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class JobRef:
     """One job, to be read or forgotten."""
 
-    job_id: str
+    job_id: str = field(JobId())
 
 
-class JobRefSchema(RequestSchema):
-    """Names one job."""
-
-    loads_into = JobRef
-    job_id = JobId(required=True, metadata=IN_PATH)
-
-
-@dataclass(frozen=True, slots=True)
+@request
 class ListJobs:
-    """The jobs that the caller can see, or those of them in a pipeline or of an owner."""
+    """The jobs that the caller can see, or those of them that fit the filters.
 
-    pipeline_id: UUID | None = None
-    owner: str | None = None
-    page_size: int | None = None
-    page_token: str | None = None
+    Newest first. Filters: a pipeline, an owner's username.
+    """
 
-
-class ListJobsSchema(RequestSchema):
-    """Newest first. Filters: a pipeline, an owner's username."""
-
-    loads_into = ListJobs
-    pipeline_id = StrictUUID(metadata=IN_QUERY, load_default=None)
-    owner = Name(metadata=IN_QUERY, load_default=None)
-    page_size = PageSize()
-    page_token = page_token()
+    pipeline_id: UUID | None = field(StrictUUID(), default=None)
+    owner: str | None = field(Name(), default=None)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
 class UpdatedPipelineSchema(Schema):
@@ -176,19 +132,22 @@ class JobView:
     pipelines: list[NamedPipeline]
 
 
-def dump_updated_pipelines(pipelines: Iterable[NamedPipeline]) -> dict[str, Any]:
-    """An UpdatedPipelinesSchema."""
+@answers(UpdatedPipelinesSchema)
+def dump_updated_pipelines(pipelines: list[NamedPipeline]) -> dict[str, Any]:
+    """Dump the pipelines of an updated job."""
     items = [{"flowPipelineName": pipeline.name, "flowPipelineId": str(pipeline.id)} for pipeline in pipelines]
     return {"status": "OK", "updated_pipelines": items}
 
 
+@answers(JobAnswerSchema)
 def dump_job(job: JobView) -> dict[str, Any]:
-    """A JobAnswerSchema."""
+    """Dump one job."""
     return {"status": "OK", "job": _dump_job(job)}
 
 
+@answers(JobListSchema)
 def dump_job_list(page: Page[JobView]) -> dict[str, Any]:
-    """A JobListSchema."""
+    """Dump a page of jobs."""
     return dump_page("jobs", page, _dump_job)
 
 

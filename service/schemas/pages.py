@@ -2,7 +2,7 @@
 
 A token names the last row's sort key, so that rows that come or go meanwhile neither repeat nor hide others. It is
 signed with the digest of the caller's own bearer token, together with the call and its filters: every replica can check
-it, nobody can make one up, and one made for other filters does not fit.
+it, no client can make one up, and one made for other filters does not fit.
 """
 
 import base64
@@ -35,7 +35,7 @@ class Page(Generic[Item]):
     items: list[Item]
     next_page_token: str | None = None
     version: ReadVersion | None = None
-    """The state that the list was read at, of one that may be kept."""
+    """The state that the list was read at, if the page may be cached."""
 
 
 class PagedRequest(Protocol):
@@ -43,11 +43,11 @@ class PagedRequest(Protocol):
 
     @property
     def page_size(self) -> int | None:
-        """How many rows are wanted."""
+        """The number of rows that are wanted."""
 
     @property
     def page_token(self) -> str | None:
-        """Where they begin."""
+        """The token of the page before, which says where this one begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Pages:
     secret: bytes
 
     def start(self, request: PagedRequest) -> list[Any] | None:
-        """The sort key behind which the asked-for page begins; None for the first.
+        """Return the sort key behind which the page begins; None for the first page.
 
         Raises:
             InvalidArgument: the token was not made for this caller, call and filters, or was changed since.
@@ -85,12 +85,12 @@ class Pages:
         size: int | None = None,
         version: ReadVersion | None = None,
     ) -> Page[Item]:
-        """A page out of rows of which one more than a page was asked for, if there were as many.
+        """Cut a page out of rows, of which one more than a page was asked for if there were as many.
 
         Args:
             key: a row's sort key, of what JSON can hold.
             size: of the page; the request's own if None, and all rows where that is None too.
-            version: the state that the rows were read at, if the page may be kept.
+            version: the state that the rows were read at, if the page may be cached.
         """
         size = request.page_size if size is None else size
         if size is None or len(rows) <= size:

@@ -1,134 +1,87 @@
 """Requests and answers about pipelines."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
-from service.schemas.answers import AnswerSchema, ListSchema, dump_page
-from service.schemas.fields import (
-    IN_PATH,
-    IN_QUERY,
-    Flag,
-    PageSize,
-    PipelineName,
-    StrictUUID,
-    page_token,
-    permission_in_query,
-    text,
-)
+from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.schemas.fields import Flag, PageSize, PipelineName, StrictUUID, permission, text
 from service.schemas.pages import Page
-from service.schemas.request import RequestSchema
+from service.schemas.request import field, request
 
-DESCRIPTION_LENGTH = 10_000
+DESCRIPTION_LENGTH: Final = 10_000
+"""The characters that a pipeline's description may have."""
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListPipelines:
-    """All that the caller may read, or those of them that fit the filters."""
+    """The pipelines that the caller may read, or those of them that fit the filters.
 
-    name: str | None = None
-    permission: str | None = None
-    is_manager: bool | None = None
-    page_size: int | None = None
-    page_token: str | None = None
+    Filters: a part of the name regardless of case, a permission held, being a manager.
+    """
 
-
-class ListPipelinesSchema(RequestSchema):
-    """Filters: a part of the name regardless of case, a permission held, being a manager."""
-
-    loads_into = ListPipelines
-    name = fields.String(metadata=IN_QUERY, load_default=None)
-    permission = permission_in_query()
-    is_manager = Flag(metadata=IN_QUERY, load_default=None)
-    page_size = PageSize()
-    page_token = page_token()
+    name: str | None = field(fields.String(), default=None)
+    permission: str | None = field(permission(), default=None)
+    is_manager: bool | None = field(Flag(), default=None)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class CreatePipeline:
-    """A new pipeline."""
+    """A new pipeline.
 
-    name: str
-    description: str = ""
+    Its name is unique in the organization, regardless of case.
+    """
 
-
-class CreatePipelineSchema(RequestSchema):
-    """Its name is unique in the organization, regardless of case."""
-
-    loads_into = CreatePipeline
-    name = PipelineName(required=True)
-    description = text(DESCRIPTION_LENGTH)
+    name: str = field(PipelineName())
+    description: str = field(text(DESCRIPTION_LENGTH), default="")
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class GetPipeline:
-    """One pipeline."""
+    """One pipeline, to be read."""
 
-    pipeline_id: UUID
-
-
-class GetPipelineSchema(RequestSchema):
-    """Names one pipeline."""
-
-    loads_into = GetPipeline
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
+    pipeline_id: UUID = field(StrictUUID())
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class UpdatePipeline:
-    """What is to change of a pipeline; None is to stay."""
+    """Changes of a pipeline; None leaves a value as it is.
 
-    pipeline_id: UUID
-    name: str | None = None
-    description: str | None = None
+    What is left out stays.
+    """
 
-
-class UpdatePipelineSchema(RequestSchema):
-    """What is left out stays."""
-
-    loads_into = UpdatePipeline
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    name = PipelineName()
-    description = text(DESCRIPTION_LENGTH)
+    pipeline_id: UUID = field(StrictUUID())
+    name: str | None = field(PipelineName(), default=None)
+    description: str | None = field(text(DESCRIPTION_LENGTH), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class DeletePipeline:
-    """A pipeline to delete, with force also while jobs are in it."""
+    """A pipeline to delete, with force also while jobs are in it.
 
-    pipeline_id: UUID
-    force: bool = False
+    Refused while jobs are in it, unless forced.
+    """
 
-
-class DeletePipelineSchema(RequestSchema):
-    """Refused while jobs are in it, unless forced."""
-
-    loads_into = DeletePipeline
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    force = Flag(metadata=IN_QUERY)
+    pipeline_id: UUID = field(StrictUUID())
+    force: bool = field(Flag(), default=False)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListPipelineJobs:
-    """The queue of a pipeline."""
+    """The queue of a pipeline.
 
-    pipeline_id: UUID
-    page_size: int | None = None
-    page_token: str | None = None
+    Oldest first.
+    """
 
-
-class ListPipelineJobsSchema(RequestSchema):
-    """Oldest first."""
-
-    loads_into = ListPipelineJobs
-    pipeline_id = StrictUUID(required=True, metadata=IN_PATH)
-    page_size = PageSize()
-    page_token = page_token()
+    pipeline_id: UUID = field(StrictUUID())
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
 class PipelineItemSchema(Schema):
@@ -197,13 +150,15 @@ class PipelineView(NamedTuple):
     updated_at: datetime
 
 
+@answers(PipelineListSchema)
 def dump_pipeline_list(page: Page[AccessiblePipeline]) -> dict[str, Any]:
-    """A PipelineListSchema."""
+    """Dump a page of pipelines."""
     return dump_page("pipelines", page, _dump_item)
 
 
+@answers(PipelineAnswerSchema)
 def dump_pipeline(pipeline: PipelineView) -> dict[str, Any]:
-    """A PipelineAnswerSchema."""
+    """Dump one pipeline."""
     whole = _dump_item(pipeline) | {
         "description": pipeline.description,
         "created_at": pipeline.created_at,
@@ -212,8 +167,9 @@ def dump_pipeline(pipeline: PipelineView) -> dict[str, Any]:
     return {"status": "OK", "pipeline": whole}
 
 
+@answers(PipelineJobsSchema)
 def dump_pipeline_jobs(page: Page[QueuedJob]) -> dict[str, Any]:
-    """A PipelineJobsSchema."""
+    """Dump a page of a pipeline's queue."""
     return dump_page("jobs", page, _dump_queued)
 
 

@@ -1,28 +1,39 @@
-"""What all request schemas share."""
+"""Requests, declared once: `@request` makes a frozen dataclass and its schema from one list of fields."""
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeVar, dataclass_transform, overload
 
-from marshmallow import RAISE, Schema, ValidationError, missing
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
+
+Value = TypeVar("Value")
+Default = TypeVar("Default")
+Request = TypeVar("Request")
 
 
 class RequestSchema(Schema):
-    """A request: keys outside of it are refused, and it loads into a frozen dataclass.
-
-    A field says by its metadata where a request carries it: {"in": "path"}, {"in": "query"}, else in the body.
-    """
+    """A schema that refuses unknown keys, and reads a request into its dataclass."""
 
     class Meta:
-        """Refuse what is not asked for: a misspelt filter must not answer everything."""
+        """Refuse unknown keys: a misspelt filter must not answer everything."""
 
         unknown = RAISE
 
     loads_into: ClassVar[type]
 
-    def read(self, values: Mapping[str, Any]) -> Any:
-        """What `load` would give, as the dataclass, in a third of its time.
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.by_key: Final = {field.data_key or name: field for name, field in self.load_fields.items()}
+        """The fields by the names that they have in a request."""
+        self._steps: Final = [
+            (key, name, field.required, field.deserialize)
+            for (name, field), key in zip(self.load_fields.items(), self.by_key, strict=True)
+        ]
 
-        These schemas are flat and have no hooks; what `load` does around the fields is for those that are not.
+    def read(self, values: Mapping[str, Any]) -> Any:
+        """Return what `load` would give, as the dataclass, in less than half of its time.
+
+        These schemas are flat and have no hooks; the rest of what `load` does is for schemas that are not.
 
         Raises:
             ValidationError: something is missing, unknown, or not what its field takes.
@@ -30,20 +41,69 @@ class RequestSchema(Schema):
         found: dict[str, Any] = {}
         errors: dict[str, Any] = {}
         known = 0
-        for name, field in self.load_fields.items():
-            key = field.data_key or name
+        for key, name, required, deserialize in self._steps:
             raw = values.get(key, missing)
-            known += raw is not missing
+            if raw is not missing:
+                known += 1
+            elif not required:
+                continue
             try:
-                value = field.deserialize(raw, key, values)
+                found[name] = deserialize(raw, key, values)
             except ValidationError as error:
                 errors[key] = error.messages
-            else:
-                if value is not missing:
-                    found[field.attribute or name] = value
         if known < len(values):
-            keys = {field.data_key or name for name, field in self.load_fields.items()}
-            errors |= {key: [self.error_messages["unknown"]] for key in values if key not in keys}
+            errors |= {key: [self.error_messages["unknown"]] for key in values if key not in self.by_key}
         if errors:
             raise ValidationError(errors)
         return self.loads_into(**found)
+
+
+_SCHEMAS: Final[dict[type, RequestSchema]] = {}
+
+
+@overload
+def field(kind: fields.Field[Value]) -> Value: ...
+
+
+@overload
+def field(kind: fields.Field[Value], *, default: Default) -> Value | Default: ...
+
+
+def field(kind: fields.Field[Any], *, default: Any = dataclasses.MISSING) -> Any:
+    """Declare one field of a request; it is required unless it has a default.
+
+    Args:
+        kind: the marshmallow field that reads it, whose type is checked against the annotation.
+        default: the value if a request leaves it out. It need not be one that a request may give: None is such a one,
+            unless `kind` allows it.
+    """
+    kind.required = default is dataclasses.MISSING
+    return dataclasses.field(default=default, metadata={_KIND: kind})
+
+
+_KIND: Final = "marshmallow"
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def request(cls: type[Request]) -> type[Request]:
+    """Make a frozen, slotted dataclass of a class, and the schema that reads it: schema_of().
+
+    The first paragraph of its docstring says what it is to those who call the operation; the others are what the
+    OpenAPI document says of it.
+    """
+    made = dataclasses.dataclass(frozen=True, slots=True)(cls)
+    members = {each.name: each.metadata[_KIND] for each in dataclasses.fields(made)}  # type: ignore[arg-type] # it is one
+    schema = type(f"{cls.__name__}Schema", (RequestSchema,), {**members, "loads_into": made})
+    _SCHEMAS[made] = schema()
+    return made
+
+
+def schema_of(kind: type) -> RequestSchema:
+    """Return the schema that reads a request of this type.
+
+    Raises:
+        TypeError: the type is not made by @request.
+    """
+    if kind not in _SCHEMAS:
+        raise TypeError(f"{kind.__name__} has no schema: declare it by @request.")
+    return _SCHEMAS[kind]

@@ -9,72 +9,46 @@ from marshmallow import Schema, fields, validate
 
 from service.permissions import SCOPE_BITS, scope_names
 from service.repositories.tokens import Token
-from service.schemas.answers import AnswerSchema, ListSchema, dump_page
-from service.schemas.fields import (
-    IN_PATH,
-    IN_QUERY,
-    Instant,
-    Name,
-    PageSize,
-    StrictUUID,
-    page_token,
-    scopes,
-    text,
-)
+from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.schemas.fields import Instant, Name, PageSize, StrictUUID, scopes, text
 from service.schemas.pages import Page
-from service.schemas.request import RequestSchema
+from service.schemas.request import field, request
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListTokens:
-    """The caller's tokens, or those of the user who is named."""
+    """The tokens of the caller, or of the named user.
 
-    username: str | None = None
-    page_size: int | None = None
-    page_token: str | None = None
+    Newest first; another user's only for administrators.
+    """
 
-
-class ListTokensSchema(RequestSchema):
-    """Newest first; somebody else's only for administrators."""
-
-    loads_into = ListTokens
-    username = Name(metadata=IN_QUERY, load_default=None)
-    page_size = PageSize()
-    page_token = page_token()
+    username: str | None = field(Name(), default=None)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class CreateToken:
-    """A new token of the caller, or of the user who is named. Scopes are a bit set; None: all that the user may."""
+    """A new token of the caller, or of the named user.
 
-    username: str | None = None
-    name: str = ""
-    scopes: int | None = None
-    expires_at: datetime | None = None
+    Another user's only for administrators.
+    """
 
-
-class CreateTokenSchema(RequestSchema):
-    """Somebody else's only for administrators."""
-
-    loads_into = CreateToken
-    username = Name()
-    name = text(255)
-    scopes = scopes(allow_none=True)
-    expires_at = Instant(allow_none=True)
+    username: str | None = field(Name(), default=None)
+    name: str = field(text(255), default="")
+    scopes: int | None = field(scopes(), default=None)
+    """A bit set of permissions.py; None: all that the user may."""
+    expires_at: datetime | None = field(Instant(allow_none=True), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class TokenRef:
-    """One token, to be read or revoked."""
+    """One token, to be read or revoked.
 
-    token_id: UUID
+    Names one token by its id, which is no secret.
+    """
 
-
-class TokenRefSchema(RequestSchema):
-    """Names one token by its id, which is no secret."""
-
-    loads_into = TokenRef
-    token_id = StrictUUID(required=True, metadata=IN_PATH)
+    token_id: UUID = field(StrictUUID())
 
 
 class TokenSchema(Schema):
@@ -115,18 +89,21 @@ class NewToken:
     secret: str
 
 
+@answers(TokenAnswerSchema)
 def dump_token(token: Token) -> dict[str, Any]:
-    """A TokenAnswerSchema."""
+    """Dump one token."""
     return {"status": "OK", "token": _dump_token(token)}
 
 
+@answers(NewTokenSchema)
 def dump_new_token(new: NewToken) -> dict[str, Any]:
-    """A NewTokenSchema."""
+    """Dump a new token and its secret."""
     return {**dump_token(new.token), "secret": new.secret}
 
 
+@answers(TokenListSchema)
 def dump_token_list(page: Page[Token]) -> dict[str, Any]:
-    """A TokenListSchema."""
+    """Dump a page of tokens."""
     return dump_page("tokens", page, _dump_token)
 
 

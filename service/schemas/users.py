@@ -7,41 +7,22 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from service.permissions import SCOPE_BITS, Role, scope_names
 from service.repositories.users import User
-from service.schemas.answers import AnswerSchema, ListSchema, dump_page
-from service.schemas.fields import IN_PATH, IN_QUERY, Flag, Name, PageSize, page_token
+from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.schemas.fields import Flag, Name, PageSize
 from service.schemas.pages import Page
-from service.schemas.request import RequestSchema
+from service.schemas.request import field, request
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class ListUsers:
-    """The users of the organization."""
+    """The users of the organization, or those of them that fit the filter.
 
-    name: str | None = None
-    page_size: int | None = None
-    page_token: str | None = None
+    Filter: a part of the username regardless of case.
+    """
 
-
-class ListUsersSchema(RequestSchema):
-    """Filter: a part of the username regardless of case."""
-
-    loads_into = ListUsers
-    name = fields.String(metadata=IN_QUERY, load_default=None)
-    page_size = PageSize()
-    page_token = page_token()
-
-
-@dataclass(frozen=True, slots=True)
-class CreateUser:
-    """A new user."""
-
-    username: str
-    role: Role = Role.MEMBER
-
-
-class _RoleField(fields.Enum[Role]):
-    def __init__(self) -> None:
-        super().__init__(Role, by_value=True)
+    name: str | None = field(fields.String(), default=None)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(fields.String(), default=None)
 
 
 def _not_an_address(username: str) -> None:
@@ -49,55 +30,42 @@ def _not_an_address(username: str) -> None:
         raise ValidationError('Must not be "me", which is whoever calls.')
 
 
-class CreateUserSchema(RequestSchema):
-    """The username is unique in the organization, regardless of case."""
+@request
+class CreateUser:
+    """A new user.
 
-    loads_into = CreateUser
-    username = Name(required=True, validate=_not_an_address)
-    role = _RoleField()
+    The username is unique in the organization, regardless of case.
+    """
+
+    username: str = field(Name(validate=_not_an_address))
+    role: Role = field(fields.Enum(Role, by_value=True), default=Role.MEMBER)
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class GetMe:
-    """Whoever calls."""
+    """The caller, to be read."""
 
 
-class GetMeSchema(RequestSchema):
-    """Asks for nothing."""
-
-    loads_into = GetMe
-
-
-@dataclass(frozen=True, slots=True)
+@request
 class GetUser:
-    """One user."""
+    """One user, to be read.
 
-    username: str
+    Names one user, regardless of case.
+    """
 
-
-class GetUserSchema(RequestSchema):
-    """Names one user, regardless of case."""
-
-    loads_into = GetUser
-    username = Name(required=True, metadata=IN_PATH)
+    username: str = field(Name())
 
 
-@dataclass(frozen=True, slots=True)
+@request
 class UpdateUser:
-    """What is to change of a user; None is to stay."""
+    """Changes of a user; None leaves a value as it is.
 
-    username: str
-    role: Role | None = None
-    disabled: bool | None = None
+    What is left out stays.
+    """
 
-
-class UpdateUserSchema(RequestSchema):
-    """What is left out stays."""
-
-    loads_into = UpdateUser
-    username = Name(required=True, metadata=IN_PATH)
-    role = _RoleField()
-    disabled = Flag()
+    username: str = field(Name())
+    role: Role | None = field(fields.Enum(Role, by_value=True), default=None)
+    disabled: bool | None = field(Flag(), default=None)
 
 
 class UserSchema(Schema):
@@ -150,18 +118,21 @@ class Me(UserView):
     scopes: int | None
 
 
+@answers(UserAnswerSchema)
 def dump_user(seen: UserView) -> dict[str, Any]:
-    """A UserAnswerSchema."""
+    """Dump one user."""
     return {"status": "OK", "user": _dump_user(seen)}
 
 
+@answers(UserListSchema)
 def dump_user_list(page: Page[UserView]) -> dict[str, Any]:
-    """A UserListSchema."""
+    """Dump a page of users."""
     return dump_page("users", page, _dump_user)
 
 
+@answers(MeAnswerSchema)
 def dump_me(me: Me) -> dict[str, Any]:
-    """A MeAnswerSchema."""
+    """Dump the caller."""
     return {"status": "OK", "user": {**_dump_user(me), "groups": me.groups, "scopes": scope_names(me.scopes)}}
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: the method table and the marshmallow schemas, said once more for machines.
+"""The OpenAPI document: the method table and the marshmallow schemas, for machines.
 
 What an operation may fail with is read from the "Raises" of its docstring, which is where it is written for people.
 """
@@ -9,21 +9,23 @@ from typing import Any, Final
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from service import __version__, errors
 from service.http.openapi.examples import EXAMPLES
 from service.http.responses import BodyTooLarge, RequestTimeout, status_of
-from service.http.routes import ROUTES, Route
+from service.http.routes import ROUTES, Route, Standing
+from service.permissions import PERMISSION_NAMES
 from service.schemas.answers import FailureSchema
 from service.schemas.fields import Matching
+from service.schemas.request import RequestSchema, schema_of
 
 _RETRIED: Final = (status_of(errors.ResourceExhausted), status_of(errors.Unavailable))
 _RAISES: Final = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
 
 
 def openapi_document() -> dict[str, Any]:
-    """The whole document, OpenAPI 3.1."""
+    """Return the whole document, OpenAPI 3.1."""
     plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
     spec = APISpec(
         title="Flow Pipeline API",
@@ -54,12 +56,12 @@ def _component_name(schema: Any) -> str:
 
 
 def _pattern(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
-    """The pattern of fields that have one, in the dialect of JSON Schema."""
+    """Return the pattern of a field that has one, in the dialect of JSON Schema."""
     return {"pattern": f"^(?:{field.pattern.pattern})$".replace(r"\Z", "$")} if isinstance(field, Matching) else {}
 
 
 def _operation(route: Route, plugin: MarshmallowPlugin) -> dict[str, Any]:
-    summary, description = _said(route)
+    summary, description = _describe(route)
     operation: dict[str, Any] = {
         "operationId": route.operation.__name__,
         "tags": [route.operation.__module__.rsplit(".", 1)[-1]],
@@ -68,7 +70,7 @@ def _operation(route: Route, plugin: MarshmallowPlugin) -> dict[str, Any]:
         "parameters": _parameters(route, plugin),
         "responses": _responses(route),
     }
-    if body := _body(route.request):
+    if body := _body(route):
         schema = plugin.converter.schema2jsonschema(body)  # type: ignore[union-attr] # made with the specification
         example = EXAMPLES[route.operation.__name__].request
         content = {"schema": schema, **({"example": example} if example is not None else {})}
@@ -76,29 +78,31 @@ def _operation(route: Route, plugin: MarshmallowPlugin) -> dict[str, Any]:
     return operation
 
 
-def _said(route: Route) -> tuple[str, str]:
-    """What the operation's docstring says of it, without what it raises."""
-    text = inspect.getdoc(route.operation) or ""
-    summary, _, rest = text.split("Raises:")[0].strip().partition("\n\n")
-    needs = f"Needs: {route.needs}." if route.needs else ""
-    more = inspect.getdoc(route.request) or ""
-    return " ".join(summary.split()), "\n\n".join(part for part in (" ".join(rest.split()), more, needs) if part)
+def _describe(route: Route) -> tuple[str, str]:
+    """Return the summary and description of a call, by the docstrings of its operation and its request."""
+    summary, rest = _paragraphs((inspect.getdoc(route.operation) or "").split("Raises:")[0])
+    _, of_request = _paragraphs(inspect.getdoc(route.request) or "")
+    needs = f"Needs: {_sentence(route.needs)}." if route.needs else ""
+    return summary, "\n\n".join(part for part in (rest, of_request, needs) if part)
+
+
+def _paragraphs(docstring: str) -> tuple[str, str]:
+    """Return the first paragraph of a docstring and the others, each on one line."""
+    summary, _, rest = docstring.strip().partition("\n\n")
+    return " ".join(summary.split()), " ".join(rest.split())
+
+
+def _sentence(needs: int | Standing) -> str:
+    return needs.sentence if isinstance(needs, Standing) else PERMISSION_NAMES[needs]
 
 
 def _parameters(route: Route, plugin: MarshmallowPlugin) -> list[dict[str, Any]]:
     found = []
-    for name, field in route.request().fields.items():
-        place = field.metadata.get("in")
-        if place is None:
-            continue
-        schema: dict[str, Any] = plugin.converter.field2property(field)  # type: ignore[union-attr] # as above
-        if schema.get("default", 0) is None:
-            del schema["default"]
-        if isinstance(schema.get("type"), list):  # a query can't say null
-            schema["type"] = next(kind for kind in schema["type"] if kind != "null")
-        if "enum" in schema:
-            schema["enum"] = [value for value in schema["enum"] if value is not None]
-        found.append({"name": field.data_key or name, "in": place, "required": place == "path", "schema": schema})
+    for name, field in schema_of(route.request).by_key.items():
+        place = route.places[name]
+        if place != "body":
+            schema: dict[str, Any] = plugin.converter.field2property(field)  # type: ignore[union-attr] # made with the specification
+            found.append({"name": name, "in": place, "required": place == "path", "schema": schema})
     if route.only_reads:
         found.append(_header("If-None-Match", "A tag: 304 if the answer is still that."))
     elif route.etag_of:
@@ -110,10 +114,11 @@ def _header(name: str, description: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
 
 
-def _body(request: type[Schema]) -> Schema | None:
-    """The schema of a request's body alone; None if it has none."""
-    elsewhere = [name for name, field in request().fields.items() if field.metadata.get("in")]
-    return request(exclude=elsewhere) if len(elsewhere) < len(request().fields) else None
+def _body(route: Route) -> RequestSchema | None:
+    """Return the schema of a request's body alone; None if it has none."""
+    schema = schema_of(route.request)
+    elsewhere = [field.name for key, field in schema.by_key.items() if route.places[key] != "body"]
+    return type(schema)(exclude=elsewhere) if route.has_body else None
 
 
 def _responses(route: Route) -> dict[str, Any]:
@@ -121,7 +126,7 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.only_reads:
         headers["ETag"] = _text_header("Of this answer.")
     example = EXAMPLES[route.operation.__name__].response
-    content = {"application/json": {"schema": route.response, "example": example}}
+    content = {"application/json": {"schema": route.answer, "example": example}}
     success = {"description": "Done.", "content": content, "headers": headers}
     located = {**success, "headers": {**headers, "Location": _text_header("Where it is now.")}}
     responses: dict[str, Any] = {}
@@ -146,11 +151,11 @@ def _text_header(description: str) -> dict[str, Any]:
 
 
 def failures(route: Route) -> dict[int, list[str]]:
-    """The statuses that a call may fail with, and when."""
+    """Return the statuses that a call may fail with, and the reasons for each."""
     raised = (inspect.getdoc(route.operation) or "").partition("Raises:")[2]
     found = {status_of(errors.InvalidArgument): ["The request is malformed."]}
     found[status_of(errors.Unauthenticated)] = ["The bearer token is missing or not good."]
-    if _body(route.request):
+    if route.has_body:
         found[status_of(RequestTimeout)] = ["The body came too slowly."]
         found[status_of(BodyTooLarge)] = ["The body is too large."]
     if not route.only_reads:
