@@ -1,8 +1,8 @@
-"""The method table: one row per operation. What is true of every call is in endpoint.py; what differs is here.
+"""The method table: one row per operation. It holds what differs between calls; endpoint.py does what they share.
 
-An operation's signature is its contract: the annotations name the request, whose schema reads it, and what it returns,
-whose registered dump function answers it. A name in the path's template is read from the path; the other fields of a
-request are in the query of GET and DELETE, and in the body of the other methods, which is gRPC-gateway's rule too.
+An operation's signature is its contract: its annotations name the type of the request, which has a schema, and the type
+that it returns, for which a dump function is registered. Fields that the path's template names are in the path; the
+others are in the query of GET and DELETE, and in the body of other methods, by the rule of gRPC-gateway.
 """
 
 import re
@@ -23,7 +23,7 @@ Place = Literal["path", "query", "body"]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A demand on a caller other than one of the five permissions, as the document says it."""
+    """A demand on a caller other than one of the five permissions, as the OpenAPI document states it."""
 
     sentence: str
 
@@ -47,7 +47,7 @@ class Route:
     conditional: bool = False
     """It takes If-Match, which is compared with the tag of what GET answers at the same address."""
     creates: str | None = None
-    """The name, in its answer, of what a POST created: the last segment of its address."""
+    """The name of what a POST created, as in its answer: the last segment of its address, behind this path."""
     cached: bool = False
     """Its answers to requests without a query may be cached for as long as nothing changes them."""
     optimistic: Callable[[Call, Any], Awaitable[Any]] | None = None
@@ -55,18 +55,20 @@ class Route:
     vendor_v1: bool = False
     """One of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
     etag_of: Dump[Any] | None = None
-    """How what is about to be changed is shown to be compared with If-Match; derived where it is `conditional`."""
+    """The dump function of what If-Match is compared with; derived of a conditional row that does not say it."""
 
     request: type = field(init=False, compare=False)
     """The type of its request."""
     places: Mapping[str, Place] = field(init=False, compare=False)
-    """Where a request has each of its fields."""
+    """The place of each field of a request, by the field's name there."""
     answer: type[Schema] = field(init=False, compare=False)
     """The schema of its answer."""
     dump: Dump[Any] = field(init=False, compare=False)
+    location: str | None = field(init=False, compare=False)
+    """The address of what a POST created, with names of its answer's fields in braces."""
 
     def __post_init__(self) -> None:
-        """Derive the rest from the operation's annotations.
+        """Derive the rest from the operation's annotations, the method and the path.
 
         Raises:
             TypeError: the request or the answer is of a type that has no schema, or lacks a field that the path names.
@@ -75,7 +77,9 @@ class Route:
         if get_origin(returned) is Outcome:
             (returned,) = get_args(returned)
         schema, dump = answer_of(returned)
-        derived = {"request": request, "places": self._places(request), "answer": schema, "dump": dump}
+        location = f"{self.path}/{{{self.creates}}}" if self.creates else None
+        places = self._places(request)
+        derived = {"request": request, "places": places, "answer": schema, "dump": dump, "location": location}
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
@@ -91,11 +95,6 @@ class Route:
     def has_body(self) -> bool:
         """True if fields of its request are in a body."""
         return "body" in self.places.values()
-
-    @property
-    def location(self) -> str | None:
-        """The address of what a POST created, with names of its answer's fields in braces."""
-        return None if self.creates is None else f"{self.path}/{{{self.creates}}}"
 
     @property
     def only_reads(self) -> bool:

@@ -1,4 +1,4 @@
-"""What all answers share, and which function and schema the type of an answer has."""
+"""Parts that all answers share, and the register of how each type of answer is dumped."""
 
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
@@ -14,7 +14,7 @@ Dump = Callable[[Value], dict[str, Any]]
 
 
 class Answer(NamedTuple):
-    """How values of one type are answered."""
+    """The schema and the dump function of one type."""
 
     schema: type[Schema]
     dump: Dump[Any]
@@ -24,7 +24,11 @@ _ANSWERS: Final[dict[Any, Answer]] = {}
 
 
 def answers(schema: type[Schema]) -> Callable[[Dump[Value]], Dump[Value]]:
-    """Register a dump function for the type of its parameter, with the schema that its answers follow."""
+    """Register a dump function for the type of its parameter, with the schema that its answers follow.
+
+    Raises:
+        TypeError: another one is registered for that type.
+    """
 
     def register(dump: Dump[Value]) -> Dump[Value]:
         kind, _ = get_type_hints(dump).values()
@@ -37,7 +41,7 @@ def answers(schema: type[Schema]) -> Callable[[Dump[Value]], Dump[Value]]:
 
 
 def answer_of(kind: Any) -> Answer:
-    """Return how values of a type are answered.
+    """Return the schema and the dump function of a type.
 
     Raises:
         TypeError: no dump function is registered for it.

@@ -20,10 +20,10 @@ _RFC_3339: Final = re.compile(
 
 @runtime_checkable
 class WrittenAsText(Protocol):
-    """A field whose values are no text in JSON, but can be written as one where there is nothing else."""
+    """A field of another JSON type than text, whose values are written as text where there is no other type."""
 
     def from_text(self, text: str, /) -> object:
-        """Return the value that a text stands for; the text itself, which the field refuses, if it is none."""
+        """Return the value that a text stands for; the text itself, which the field refuses, if it is none of these."""
 
 
 class StrictUUID(fields.UUID):

@@ -1,4 +1,4 @@
-"""Requests and answers about grants on a pipeline, and about which user can do what and why."""
+"""Requests and answers about grants on a pipeline, and about the access that users have and why."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -122,7 +122,7 @@ class GrantListSchema(ListSchema):
 
 
 class UserAccessSchema(Schema):
-    """A user who can, and what."""
+    """A user with access to a pipeline, and their permissions."""
 
     username = fields.String(required=True)
     permissions = _permission_list()
@@ -130,7 +130,7 @@ class UserAccessSchema(Schema):
 
 
 class AccessListSchema(ListSchema):
-    """Who can."""
+    """Users with access to a pipeline, by name."""
 
     users = fields.List(fields.Nested(UserAccessSchema), required=True)
 
@@ -145,7 +145,7 @@ class ReasonSchema(Schema):
 
 
 class ExplanationSchema(Schema):
-    """Why one permission is held, or what stops it."""
+    """The reasons by which one permission is held, or what is missing."""
 
     permission = fields.String(required=True, validate=validate.OneOf([*PERMISSION_BITS]))
     held = fields.Boolean(required=True)
@@ -154,7 +154,7 @@ class ExplanationSchema(Schema):
 
 
 class AccessSchema(UserAccessSchema):
-    """What a user can, and why, each of the five permissions."""
+    """A user's access to a pipeline, and the reasons for each of the five permissions."""
 
     explanations = fields.List(fields.Nested(ExplanationSchema), required=True)
 
@@ -175,7 +175,7 @@ class UserAccess:
 
 @dataclass(frozen=True, slots=True)
 class AccessExplained(UserAccess):
-    """The same, and why, for each of the five permissions."""
+    """A user's access to a pipeline, and the reasons for each of the five permissions."""
 
     explanations: list[Explanation]
 

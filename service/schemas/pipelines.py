@@ -94,7 +94,7 @@ class PipelineItemSchema(Schema):
 
 
 class PipelineListSchema(ListSchema):
-    """The answer of both documented lists."""
+    """The answer of both of the vendor's lists."""
 
     pipelines = fields.List(fields.Nested(PipelineItemSchema), required=True)
 
@@ -140,7 +140,7 @@ class AccessiblePipeline(NamedTuple):
 
 
 class PipelineView(NamedTuple):
-    """All that is said of a pipeline."""
+    """A pipeline with all of its properties, and what the caller may do on it."""
 
     id: UUID
     name: str

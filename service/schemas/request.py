@@ -58,6 +58,7 @@ class RequestSchema(Schema):
         return self.loads_into(**found)
 
 
+_KIND: Final = "marshmallow"
 _SCHEMAS: Final[dict[type, RequestSchema]] = {}
 
 
@@ -74,22 +75,19 @@ def field(kind: fields.Field[Any], *, default: Any = dataclasses.MISSING) -> Any
 
     Args:
         kind: the marshmallow field that reads it, whose type is checked against the annotation.
-        default: the value if a request leaves it out. It need not be one that a request may give: None is such a one,
-            unless `kind` allows it.
+        default: the value if a request leaves it out; not one that a request may give if it is None, which takes a
+            `kind` of allow_none.
     """
     kind.required = default is dataclasses.MISSING
     return dataclasses.field(default=default, metadata={_KIND: kind})
-
-
-_KIND: Final = "marshmallow"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def request(cls: type[Request]) -> type[Request]:
     """Make a frozen, slotted dataclass of a class, and the schema that reads it: schema_of().
 
-    The first paragraph of its docstring says what it is to those who call the operation; the others are what the
-    OpenAPI document says of it.
+    The first paragraph of its docstring is for readers of the code; the others describe the call in the OpenAPI
+    document.
     """
     made = dataclasses.dataclass(frozen=True, slots=True)(cls)
     members = {each.name: each.metadata[_KIND] for each in dataclasses.fields(made)}  # type: ignore[arg-type] # it is one

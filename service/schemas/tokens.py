@@ -70,7 +70,7 @@ class TokenAnswerSchema(AnswerSchema):
 
 
 class NewTokenSchema(TokenAnswerSchema):
-    """A token just made, and its secret: nothing else ever holds it."""
+    """A token just made, and its secret, which is stored nowhere."""
 
     secret = fields.String(required=True, metadata={"description": "Shown here and nowhere again."})
 
@@ -83,7 +83,7 @@ class TokenListSchema(ListSchema):
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """A token just made, and its secret, which nothing else ever holds."""
+    """A token just made, and its secret, which is stored nowhere."""
 
     token: Token
     secret: str

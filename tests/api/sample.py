@@ -1,7 +1,11 @@
-"""Sample addresses of every call, with well-formed names that nothing bears."""
+"""Addresses and bodies of every call, well-formed, with names in them that nothing bears."""
 
 import re
+from typing import Any
 from uuid import UUID
+
+from service.http.openapi.examples import EXAMPLES
+from service.http.routes import Route
 
 SAMPLES = {
     "pipeline_id": str(UUID(int=4711, version=4)),
@@ -11,7 +15,24 @@ SAMPLES = {
     "name": "no-such-group",
 }
 
+IN_BODIES: dict[str, Any] = {
+    "job_id": SAMPLES["job_id"],
+    "pipeline_ids": [],
+    "permissions": [],
+    "scopes": ["tokens"],
+    "role": "pipeline_admin",
+}
+"""By field, in the place of what the document's examples have: it takes no pipeline, no permission and no user."""
+
 
 def sample_path(path: str, **values: object) -> str:
     """Return a route's path with these values in it, and samples for the others."""
     return re.sub(r"\{(\w+)\}", lambda parameter: str({**SAMPLES, **values}[parameter[1]]), path)
+
+
+def sample_body(route: Route, **values: object) -> dict[str, Any] | None:
+    """Return the body of the document's example with these values in it, of the fields that it has; None if it has none."""
+    example = EXAMPLES[route.operation.__name__].request
+    if example is None:
+        return None
+    return {name: {**IN_BODIES, **values}.get(name, value) for name, value in example.items()}

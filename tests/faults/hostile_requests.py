@@ -10,8 +10,7 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from service.http.routes import ROUTES, Route
-from tests.api.sample import sample_path
-from tests.api.test_method_table import BODIES
+from tests.api.sample import sample_body, sample_path
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ def _segments(target: Target, name: str) -> st.SearchStrategy[str]:
 
 
 def _queries(target: Target, route: Route) -> st.SearchStrategy[bytes]:
-    known = [key for key, field in route.request().fields.items() if field.metadata.get("in") == "query"]
+    known = [key for key, place in route.places.items() if place == "query"]
     names = st.sampled_from((*known, *known, *known, "page_token", "page_size", "unknown", "", "a[b]", "\ud800"))
     values = st.one_of(
         st.sampled_from((*TEXTS, "1", "2", "1000", "true", "flow_pipeline:execute", "9" * 400)),
@@ -277,10 +276,10 @@ def _changed(text: str, change: str, place: int) -> str:
 
 
 def _bodies(target: Target, route: Route) -> st.SearchStrategy[bytes]:
-    sample = BODIES.get((route.method, route.path))
+    sample = sample_body(route)
     if sample is None:
         return st.sampled_from((*[b""] * len(BODIES_OF_BYTES), *BODIES_OF_BYTES))
-    names = sorted({key for key, field in route.request().fields.items() if not field.metadata.get("in")})
+    names = sorted(key for key, place in route.places.items() if place == "body")
     known = [name for values in target.names.values() for name in values]
     plain = st.sampled_from((*TEXTS, *known, None, True, False, 0, -1, 2**63, 2**70, 0.5, 1e300, -1e-300))
     values = st.one_of(

@@ -191,7 +191,7 @@ class _Calls:
 def _query(route: Route, names: Mapping[str, str], chance: random.Random) -> dict[str, str]:
     """A filter or two by names."""
     known = {"owner": "username", "actor": "username", "username": "username"}
-    fields = [key for key, each in route.request().fields.items() if each.metadata.get("in") == "query"]
+    fields = [key for key, place in route.places.items() if place == "query"]
     values = {
         **{key: names[known.get(key, key)] for key in fields if known.get(key, key) in names},
         "permission": chance.choice(PERMISSIONS),
@@ -206,7 +206,7 @@ def _query(route: Route, names: Mapping[str, str], chance: random.Random) -> dic
 
 
 def _body(route: Route, own: Side, names: Mapping[str, str], chance: random.Random) -> dict[str, Any] | None:
-    fields = {key for key, each in route.request().fields.items() if not each.metadata.get("in")}
+    fields = {key for key, place in route.places.items() if place == "body"}
     if not fields:
         return None
     new = f"{own.mark}-{chance.randrange(30)}"

@@ -1,4 +1,4 @@
-"""One example of each call, by operation: what the document shows. A test holds each against its schema."""
+"""One example of each call, by operation, which the document shows. A test holds each against its schema."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ HEADERS: Final = {
 
 
 def add_documentation(app: web.Application) -> None:
-    """Serve both, as they are: they say nothing of any organization, and take no token."""
+    """Serve both, to every caller: they say nothing of any organization, and take no token."""
     document = openapi_document()
     as_json, as_page = encode(document), page(document).encode()
 
@@ -48,7 +48,7 @@ def add_documentation(app: web.Application) -> None:
 
 
 def page(document: dict[str, Any]) -> str:
-    """The document as a page."""
+    """Render the document as a page."""
     by_tag: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -86,7 +86,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _body_fields(operation: dict[str, Any]) -> list[dict[str, Any]]:
-    """The fields of a body, in the form of parameters."""
+    """Return the fields of a body, in the form of parameters."""
     if "requestBody" not in operation:
         return []
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
@@ -105,7 +105,7 @@ def _parameter(parameter: dict[str, Any]) -> str:
 
 
 def _schema(schema: dict[str, Any]) -> str:
-    """A schema in words: what it is, and how far it may go."""
+    """Describe a schema in words: its type and its limits."""
     if "enum" in schema:
         return f"one of {', '.join(str(value) for value in schema['enum'] if value is not None)}"
     kind = schema.get("format") or schema.get("type", "")
@@ -125,6 +125,6 @@ def _example(has_content: dict[str, Any]) -> str:
 
 
 def _text(text: str) -> str:
-    """Backticks are code."""
+    """Escape a text, in which backticks enclose code."""
     parts = escape(text, quote=False).split("`")
     return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
