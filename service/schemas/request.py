@@ -31,7 +31,7 @@ class RequestSchema(Schema):
         ]
 
     def read(self, values: Mapping[str, Any]) -> Any:
-        """Return what `load` would give, as the dataclass, in less than half of its time.
+        """Return what `load` would give, as the dataclass, in half to two thirds of its time.
 
         These schemas are flat and have no hooks; the rest of what `load` does is for schemas that are not.
 
