@@ -31,7 +31,7 @@ def sample_path(path: str, **values: object) -> str:
 
 
 def sample_body(route: Route, **values: object) -> dict[str, Any] | None:
-    """Return the body of the document's example with these values in it, of the fields that it has; None if it has none."""
+    """Return the body of the document's example with these values in its fields; None if it has no body."""
     example = EXAMPLES[route.operation.__name__].request
     if example is None:
         return None

@@ -3,9 +3,9 @@ from jsonschema import ValidationError
 
 from service import errors
 from service.http import responses
-from service.http.responses import status_of
 from service.http.openapi.document import failures
 from service.http.openapi.examples import EXAMPLES
+from service.http.responses import status_of
 from service.http.routes import ROUTES, Route
 from service.schemas.request import schema_of
 from tests.conftest import Client
