@@ -227,7 +227,7 @@ async def test_pool_metrics_count_connections_and_pending_requests(running: Runn
         size, pending = database.pool_size(), database.waiting
     await waiting
 
-    assert (size.used, size.idle, size.most, pending) == (2, 0, 2, 1)
+    assert (size.used, size.idle, size.max, pending) == (2, 0, 2, 1)
     samples = await running.samples()
     name = "db_client_connection_"
     assert samples[name + "count", frozenset({"used"})] == 0
@@ -298,7 +298,8 @@ def statement_names() -> set[str]:
     These are constants, but for the kind of a grant: a user's or a group's.
     """
     found: set[str] = set()
-    for path in (Path(service.__file__).parent / "repositories").glob("*.py"):
+    package = Path(service.__file__).parent
+    for path in (*package.glob("repositories/*.py"), package / "database" / "migrations.py"):
         for name in re.findall(r"connection\.(?:fetch|fetch_row|fetch_one|execute)\(\s*([^,]+),", path.read_text()):
             assert re.fullmatch(r'"[a-z_.]+"|f"[a-z_.]+_\{kind\}"', name), f"{path.name}: {name} may be anything"
             found |= {name.removeprefix("f").strip('"').replace("{kind}", kind) for kind in get_args(Kind)}

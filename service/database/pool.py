@@ -119,7 +119,7 @@ class PoolSize:
 
     used: int
     idle: int
-    most: int
+    max: int
     """The connections that the pool may open."""
 
 
@@ -164,7 +164,7 @@ class Database:
         name, size = "db_client_connection_", self.pool_size()
         states = {"used": size.used, "idle": size.idle}
         yield gauges(name + "count", "Open connections of the pool.", "db_client_connection_state", states)
-        yield gauge(name + "max", "Connections that the pool may open.", size.most)
+        yield gauge(name + "max", "Connections that the pool may open.", size.max)
         yield gauge(name + "pending_requests", "Units of work that wait for a connection.", self.waiting)
         yield histogram(name + "wait_time_seconds", "From asking for a connection to having it.", self.waits)
         name, help_ = "db_client_operation_duration_seconds", "One statement, by its name."
@@ -216,7 +216,7 @@ class Database:
                 return await self._pool.acquire()
         except TimeoutError as error:
             size = self.pool_size()
-            if size.used == size.most:
+            if size.used == size.max:
                 raise Unavailable(
                     "No connection to the database could be had in time; try again.", reason="pool_exhausted"
                 ) from error
