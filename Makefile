@@ -91,7 +91,7 @@ faults: venv $(PATRONI) .tools/debian/.complete .tools/pgbouncer-trixie ## Make 
 	@$(BIN)/python -m tests.faults $(FAULTS)
 
 .tools/pgbouncer-trixie:
-	@tests/faults/pgbouncer.sh
+	@tests/faults/harness/unpack_pgbouncer.sh
 
 manifests: venv $(TOOLS) $(CHECKOV) ## Render, validate and judge everything in deploy/ (its first run installs checkov)
 	$(BIN)/python -m pytest tests/deployment
@@ -130,7 +130,7 @@ scrape: venv $(PROMETHEUS)/promtool ## Have a real Prometheus scrape a running s
 	@cd .tools/download && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; }
 	@dpkg-deb -x .tools/download/prometheus_*.deb .tools/prometheus
 
-.tools/debian/.complete: tests/faults/programs.sh
+.tools/debian/.complete: tests/faults/harness/unpack_programs.sh
 	@$<
 
 lock: venv ## Choose dependency versions anew and lock them with their hashes (UPGRADE=1: the newest)

@@ -1,6 +1,6 @@
 """PgBouncers that there are here, and how to run one before a database.
 
-tests/faults/pgbouncer.sh                                 # unpacks 1.18 and 1.24 into .tools
+tests/faults/harness/unpack_pgbouncer.sh                  # unpacks 1.18 and 1.24 into .tools
 PGBOUNCER=1.24 .venv/bin/python -m pytest tests/api       # runs the tests of the API through one
 PGBOUNCER=1.18 DATABASE_PREPARED_STATEMENTS=false .venv/bin/python -m pytest tests/api
 """
@@ -22,7 +22,7 @@ from service.embedded.programs import find_programs
 from tests.process.running import free_port, wait_for
 
 TOOLS: Final = Path(__file__).parents[1] / ".tools"
-NONE_HERE: Final = "there is no PgBouncer: tests/faults/pgbouncer.sh unpacks Debian's"
+NONE_HERE: Final = "there is no PgBouncer: tests/faults/harness/unpack_pgbouncer.sh unpacks Debian's"
 
 IGNORING: Final = (
     "ignore_startup_parameters ="

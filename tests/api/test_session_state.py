@@ -23,7 +23,7 @@ from tests.factories import World, bearer
 
 pytestmark = pytest.mark.skipif(
     THROUGH is not None,
-    reason="a pooler gives each transaction another session; tests/faults/pgbouncer.py is about those",
+    reason="a pooler gives each transaction another session; tests/faults/scenarios/pgbouncer.py is about those",
 )
 Raw = Any
 

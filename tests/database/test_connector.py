@@ -21,7 +21,7 @@ from service.doctor.checks import Deployment
 from service.doctor.examine import examine
 from service.errors import StartupError, Unavailable
 from service.settings import Settings
-from tests.faults.pair import Node, dsn, primary_and_standby
+from tests.faults.harness.replication import Node, dsn, primary_and_standby
 
 Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 

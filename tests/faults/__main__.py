@@ -8,8 +8,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.faults.all import FAULTS
-from tests.faults.fault import Fault, Run, Seen
+from tests.faults.harness.fault import Fault, Run, Seen
+from tests.faults.registry import FAULTS
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE
-from tests.faults.cancelled import LEAKING, QUIET_WITHIN, SETTINGS, cut
-from tests.faults.fault import Seen
-from tests.faults.watched import MODULE
+from tests.faults.harness.fault import Seen
+from tests.faults.harness.introspection import MODULE
+from tests.faults.scenarios.cancelled import LEAKING, QUIET_WITHIN, SETTINGS, cut
 from tests.process.running import running_service
 
 

@@ -15,11 +15,11 @@ from service.database.pool import Database, open_database
 from service.embedded.cluster import SERVICE_ROLE
 from service.errors import DeadlineExceeded
 from service.settings import Settings
-from tests.faults import plain
-from tests.faults.failover import acknowledged
-from tests.faults.ledger import Ledger
-from tests.faults.pair import Node, dsn, primary_and_standby
-from tests.faults.writers import Writers
+from tests.faults.controls import plain_asyncpg
+from tests.faults.harness.replication import Node, dsn, primary_and_standby
+from tests.faults.harness.write_history import Ledger
+from tests.faults.harness.writers import Writers
+from tests.faults.scenarios.failover import acknowledged
 from tests.process.running import Service, running_service
 
 
@@ -134,7 +134,7 @@ async def _nobody_left(node: Node) -> None:
 
 
 async def test_a_frozen_primary_hides_the_new_one_from_asyncpg_alone(tmp_path: Path) -> None:
-    async with load(tmp_path, module=plain.MODULE) as made:
+    async with load(tmp_path, module=plain_asyncpg.MODULE) as made:
         await _fail_over_from_frozen(made)
 
         with pytest.raises(TimeoutError):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import unguarded
-from tests.faults.hostile import LEAST_WITHOUT, attack, without
+from tests.faults.controls import without_input_guard
+from tests.faults.scenarios.hostile.attack import LEAST_WITHOUT, attack, without
 
 
 def test_no_hostile_input_gets_through(tmp_path: Path) -> None:
@@ -15,6 +15,6 @@ def test_no_hostile_input_gets_through(tmp_path: Path) -> None:
     assert seen.times >= 800
 
 
-@pytest.mark.parametrize("guard", unguarded.GUARDS)
+@pytest.mark.parametrize("guard", without_input_guard.GUARDS)
 def test_a_service_without_a_guard_is_found_out(tmp_path: Path, guard: str) -> None:
     assert without(tmp_path, guard, LEAST_WITHOUT)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.faults import unseparated
-from tests.faults.isolation import between
+from tests.faults.controls import without_tenant_filter
+from tests.faults.scenarios.isolation import between
 
 
 def test_nothing_of_the_other_organization_s_appears_or_changes(tmp_path: Path) -> None:
@@ -14,4 +14,4 @@ def test_nothing_of_the_other_organization_s_appears_or_changes(tmp_path: Path) 
 
 
 def test_a_statement_that_forgets_the_organization_is_found_out(tmp_path: Path) -> None:
-    assert between(tmp_path, 100, unseparated.MODULE).broken
+    assert between(tmp_path, 100, without_tenant_filter.MODULE).broken

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.faults import killed
+from tests.faults.scenarios import killed
 
 
 def test_what_was_acknowledged_is_kept(tmp_path: Path) -> None:

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.overload import LIMITED, NO_MOST, SETTINGS, UNLIMITED, Found, Scenario, one_for_all, overload
+from tests.faults.scenarios.overload import (
+    LIMITED,
+    NO_MOST,
+    SETTINGS,
+    UNLIMITED,
+    Found,
+    Scenario,
+    one_for_all,
+    overload,
+)
 from tests.process.running import running_service
 
 

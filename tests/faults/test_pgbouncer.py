@@ -12,8 +12,8 @@ from service.errors import DeadlineExceeded
 from service.http.routes import ROUTES
 from service.settings import Settings
 from tests import pgbouncer
-from tests.faults import setting_sessions
-from tests.faults.pgbouncer import api_tests, sessions_kept
+from tests.faults.controls import session_setting_leak
+from tests.faults.scenarios.pgbouncer import api_tests, sessions_kept
 
 pytestmark = pytest.mark.skipif(not pgbouncer.programs(), reason=pgbouncer.NONE_HERE)
 SOME_TESTS = ("-n", "0", "tests/api/test_tokens.py")
@@ -27,7 +27,7 @@ def test_no_call_leaves_anything_in_a_session(tmp_path: Path) -> None:
 
 
 def test_what_a_call_leaves_in_a_session_is_seen(tmp_path: Path) -> None:
-    seen = sessions_kept(tmp_path, 1, setting_sessions.MODULE, pgbouncer.programs()[-1:])
+    seen = sessions_kept(tmp_path, 1, session_setting_leak.MODULE, pgbouncer.programs()[-1:])
 
     assert any("lock_timeout=1000" in breach for breach in seen.broken)
 

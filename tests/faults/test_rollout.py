@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from tests.faults import abrupt, rollout
-from tests.faults.balancer import balancer
-from tests.faults.rollout import How
+from tests.faults.controls import abrupt_shutdown
+from tests.faults.harness.minimal_balancer import balancer
+from tests.faults.scenarios import rollout
+from tests.faults.scenarios.rollout import How
 
 
 def test_no_request_fails_while_replicas_are_replaced(tmp_path: Path) -> None:
@@ -12,6 +13,6 @@ def test_no_request_fails_while_replicas_are_replaced(tmp_path: Path) -> None:
 
 
 def test_without_the_shutdown_delay_some_do(tmp_path: Path) -> None:
-    seen = rollout.run(balancer, tmp_path, 3, How(delay="0", module=abrupt.MODULE, writers=8))
+    seen = rollout.run(balancer, tmp_path, 3, How(delay="0", module=abrupt_shutdown.MODULE, writers=8))
 
     assert {"answered 502", "not answered"} & {*seen.broken}

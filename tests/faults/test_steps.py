@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from service.http.routes import ROUTES
-from tests.faults import half_done, steps
-from tests.faults.kinds import KINDS
+from tests.faults.controls import without_transactions
+from tests.faults.harness.write_kinds import KINDS
+from tests.faults.scenarios import steps
 
 FORGOTTEN_JOB = tuple(kind for kind in KINDS if kind.method == "DELETE" and "jobs" in kind.path)
 
@@ -23,6 +24,6 @@ def test_a_write_is_wholly_there_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_write_that_is_half_done_is_found(tmp_path: Path) -> None:
-    seen = steps.run_kinds(half_done.MODULE, (steps.CUT,), tmp_path, FORGOTTEN_JOB)
+    seen = steps.run_kinds(without_transactions.MODULE, (steps.CUT,), tmp_path, FORGOTTEN_JOB)
 
     assert any("half done" in breach for breach in seen.broken)

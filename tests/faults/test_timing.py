@@ -3,9 +3,9 @@
 import random
 from pathlib import Path
 
-from tests.faults import talkative
-from tests.faults.statistics import compare
-from tests.faults.timing import told_apart
+from tests.faults.controls import timing_leak
+from tests.faults.harness.wilcoxon import compare
+from tests.faults.scenarios.timing import told_apart
 
 
 def test_what_is_hidden_takes_no_longer(tmp_path: Path) -> None:
@@ -13,7 +13,7 @@ def test_what_is_hidden_takes_no_longer(tmp_path: Path) -> None:
 
 
 def test_one_more_statement_is_told(tmp_path: Path) -> None:
-    broken = told_apart(tmp_path, 2, talkative.MODULE, MORE="statement").broken
+    broken = told_apart(tmp_path, 2, timing_leak.MODULE, MORE="statement").broken
 
     assert "a pipeline: 3 statements if it is hidden, 2 if it is not there" in broken
 

@@ -1,0 +1,43 @@
+"""A control: a service that answers before it commits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from service.__main__ import main
+from service.database.pool import Connection, Database
+
+MODULE: Final = __name__
+"""To be run in the place of `service`."""
+BEHIND: Final = 0.1
+"""Seconds by which the commit comes after the answer."""
+
+_committing: set[asyncio.Task[None]] = set()
+
+
+@asynccontextmanager
+async def transaction(self: Database) -> AsyncIterator[Connection]:
+    """Database.transaction, but the commit is left to a task."""
+    context = self.connection()
+    connection = await context.__aenter__()
+    await connection.execute("begin", "BEGIN")
+    try:
+        yield connection
+    except BaseException as error:
+        await connection.execute("rollback", "ROLLBACK")
+        await context.__aexit__(type(error), error, None)
+        raise
+    task = asyncio.create_task(_commit_later(connection))
+    task.add_done_callback(lambda _: asyncio.ensure_future(context.__aexit__(None, None, None)))
+    _committing.add(task)
+
+
+async def _commit_later(connection: Connection) -> None:
+    await asyncio.sleep(BEHIND)
+    await connection.execute("commit", "COMMIT")
+
+
+if __name__ == "__main__":
+    setattr(Database, "transaction", transaction)  # noqa: B010 - of the type that it really has
+    main()

@@ -1,0 +1,14 @@
+"""A control: a service without transactions, in which each statement commits by itself."""
+
+from typing import Final
+
+from service import __main__ as service
+from service.database.pool import Database
+
+MODULE: Final = __name__
+"""To be run in the place of `service.__main__`."""
+
+
+def main() -> None:
+    setattr(Database, "transaction", Database.connection)  # noqa: B010 - of the type that it really has
+    service.main()

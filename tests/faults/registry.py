@@ -1,0 +1,32 @@
+"""Every fault that `make faults` makes, in its order: one line a file."""
+
+from typing import Final
+
+from tests.faults.harness.fault import Fault
+from tests.faults.scenarios import (
+    cancelled,
+    database_outage,
+    failover,
+    isolation,
+    killed,
+    overload,
+    pgbouncer,
+    rollout,
+    steps,
+    timing,
+)
+from tests.faults.scenarios.hostile import attack
+
+FAULTS: Final[tuple[Fault, ...]] = (
+    *killed.FAULTS,
+    *steps.FAULTS,
+    *failover.FAULTS,
+    *rollout.FAULTS,
+    *database_outage.FAULTS,
+    *pgbouncer.FAULTS,
+    *overload.FAULTS,
+    *attack.FAULTS,
+    *isolation.FAULTS,
+    *timing.FAULTS,
+    *cancelled.FAULTS,
+)
