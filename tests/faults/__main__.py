@@ -1,4 +1,4 @@
-"""`make faults`: makes faults, first against builds without what protects from them, and says what was seen."""
+"""`make faults`: inject faults, first into builds without the protection, and tabulate what was seen."""
 
 import argparse
 import json
@@ -8,17 +8,17 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.faults.harness.fault import Fault, Run, Seen
+from tests.faults.harness.fault import Fault, Outcome, Run
 from tests.faults.registry import FAULTS
 
 
 @dataclass(frozen=True)
 class Row:
-    """One fault's part of the table."""
+    """A row of the table: one fault."""
 
     name: str
-    protected: Seen
-    control: Seen
+    protected: Outcome
+    control: Outcome
     seconds: float
 
 
@@ -32,48 +32,48 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     named = [fault for fault in FAULTS if not arguments.names or fault.name in arguments.names]
-    chosen = [fault for fault in named if _possible(fault)]
-    rows = [_made(fault, arguments.share) for fault in chosen]
-    _print(chosen, rows)
+    chosen = [fault for fault in named if _is_available(fault)]
+    rows = [_run_with_control(fault, arguments.share) for fault in chosen]
+    _print_table(chosen, rows)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    sys.exit(any(row.protected.broken or not row.control.broken for row in rows))
+    sys.exit(any(row.protected.violations or not row.control.violations for row in rows))
 
 
-def _possible(fault: Fault) -> bool:
-    reason = fault.impossible()
+def _is_available(fault: Fault) -> bool:
+    reason = fault.why_unavailable()
     if reason:
         print(f"{fault.name}: NOT MADE: {reason}.")
     return not reason
 
 
-def _made(fault: Fault, share: float) -> Row:
+def _run_with_control(fault: Fault, share: float) -> Row:
     started = time.monotonic()
     control = _run(f"{fault.name}, without {fault.without}", fault.control, fault.control_times, share)
-    if not control.broken:
+    if not control.violations:
         print("  THE CONTROL BROKE NOTHING: this harness can't see that promise broken.")
     protected = _run(fault.name, fault.run, fault.times, share)
-    for breach in protected.broken[:10]:
-        print(f"  BROKEN: {breach}")
+    for violation in protected.violations[:10]:
+        print(f"  BROKEN: {violation}")
     return Row(fault.name, protected, control, time.monotonic() - started)
 
 
-def _run(name: str, run: Run, times: int, share: float) -> Seen:
+def _run(name: str, run: Run, times: int, share: float) -> Outcome:
     times = max(1, round(times * share))
     print(f"{name}: {times} x ...", flush=True)
     with tempfile.TemporaryDirectory(prefix="faults-") as directory:
-        seen = run(Path(directory), times)
-    print(f"  {seen.times:,} made, promise broken {len(seen.broken):,} times; {seen.figures}", flush=True)
-    return seen
+        outcome = run(Path(directory), times)
+    print(f"  {outcome.times:,} made, promise broken {len(outcome.violations):,} times; {outcome.summary}", flush=True)
+    return outcome
 
 
-def _print(faults: list[Fault], rows: list[Row]) -> None:
+def _print_table(faults: list[Fault], rows: list[Row]) -> None:
     print("\n| fault | times | promised | seen | without |\n|---|---|---|---|---|")
     for fault, row in zip(faults, rows, strict=True):
         protected = row.protected
-        seen = f"broken {len(protected.broken):,} times" if protected.broken else "kept"
-        control = f"{fault.without}: broken {len(row.control.broken):,} times in {row.control.times:,}"
-        cells = (fault.what, f"{protected.times:,}", fault.promise, f"{seen}; {protected.figures}", control)
+        outcome = f"broken {len(protected.violations):,} times" if protected.violations else "kept"
+        control = f"{fault.without}: broken {len(row.control.violations):,} times in {row.control.times:,}"
+        cells = (fault.description, f"{protected.times:,}", fault.guarantee, f"{outcome}; {protected.summary}", control)
         print(f"| {' | '.join(cells)} |")
     print(f"\n{sum(row.seconds for row in rows):,.0f} s")
 

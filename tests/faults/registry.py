@@ -1,4 +1,4 @@
-"""Every fault that `make faults` makes, in its order: one line a file."""
+"""The registry of all faults, in the order in which `make faults` injects them: one line a file."""
 
 from typing import Final
 

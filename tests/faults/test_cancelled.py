@@ -4,29 +4,29 @@ from pathlib import Path
 
 from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE
-from tests.faults.harness.fault import Seen
-from tests.faults.harness.introspection import MODULE
-from tests.faults.scenarios.cancelled import LEAKING, QUIET_WITHIN, SETTINGS, cut
+from tests.faults.controls import leak_on_disconnect
+from tests.faults.harness import introspection
+from tests.faults.harness.fault import Outcome
+from tests.faults.scenarios.cancelled import QUIET_TIMEOUT, SETTINGS, run_disconnects
 from tests.process.running import running_service
 
 
-async def left(times: int, settings: dict[str, str], patience: float, directory: Path, dsn: str) -> Seen:
-    """On a database to itself, as its connections are counted."""
+async def disconnect(times: int, module: str, quiet_timeout: float, directory: Path, dsn: str) -> Outcome:
+    """Run disconnects on a database of their own, as its connections are counted."""
     await migrate(dsn)
     as_service = dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
-    with running_service(directory, as_service, module=MODULE, **settings) as service:
-        return await cut(service, dsn, times, patience)
+    with running_service(directory, as_service, module=module, **SETTINGS) as service:
+        return await run_disconnects(service, dsn, times, quiet_timeout)
 
 
-async def test_nothing_is_left_over_of_clients_that_leave(empty_dsn: str, tmp_path: Path) -> None:
-    seen = await left(400, SETTINGS, QUIET_WITHIN, tmp_path, empty_dsn)
+async def test_disconnects_leak_no_resources(empty_dsn: str, tmp_path: Path) -> None:
+    outcome = await disconnect(400, introspection.MODULE, QUIET_TIMEOUT, tmp_path, empty_dsn)
 
-    assert seen.broken == ()
-    assert seen.times >= 400
+    assert outcome.violations == ()
+    assert outcome.times >= 400
 
 
-async def test_a_service_that_leaks_is_found_out(empty_dsn: str, tmp_path: Path) -> None:
-    """The control: it shows that the test above can fail."""
-    seen = await left(60, LEAKING, 3, tmp_path, empty_dsn)
+async def test_a_control_that_leaks_connections_is_detected(empty_dsn: str, tmp_path: Path) -> None:
+    outcome = await disconnect(60, leak_on_disconnect.MODULE, 3, tmp_path, empty_dsn)
 
-    assert any("connections in use" in breach for breach in seen.broken)
+    assert any("connections in use" in violation for violation in outcome.violations)

@@ -1,23 +1,23 @@
-"""A database that stands still, for a moment; and the service without deadlines is caught waiting for it."""
+"""The short form of the database outages, with a frozen server, and two of their controls."""
 
 from pathlib import Path
 
-from tests.faults.controls.without_outage_protection import DEADLINES, MEANING
+from tests.faults.controls.without_outage_protection import DEADLINES, ERROR_MAPPING
 from tests.faults.harness import outage
 from tests.faults.scenarios import database_outage
 
 
-def test_the_database_goes_away_and_comes_back(tmp_path: Path) -> None:
-    assert outage.run(database_outage.Frozen, "", tmp_path, 1).broken == ()
+def test_service_survives_a_frozen_database(tmp_path: Path) -> None:
+    assert outage.run(database_outage.ServerFrozen, "", tmp_path, 1).violations == ()
 
 
-def test_requests_that_do_not_end_are_found(tmp_path: Path) -> None:
-    broken = outage.run(database_outage.Frozen, DEADLINES, tmp_path, 1).broken
+def test_a_control_without_deadlines_is_detected(tmp_path: Path) -> None:
+    violations = outage.run(database_outage.ServerFrozen, DEADLINES, tmp_path, 1).violations
 
-    assert any("a request took" in breach for breach in broken)
+    assert any("a request took" in violation for violation in violations)
 
 
-def test_wrong_answers_are_found(tmp_path: Path) -> None:
-    broken = outage.run(database_outage.Terminated, MEANING, tmp_path, 1).broken
+def test_a_control_without_error_mapping_is_detected(tmp_path: Path) -> None:
+    violations = outage.run(database_outage.Terminated, ERROR_MAPPING, tmp_path, 1).violations
 
-    assert any("a request ended with 500" in breach for breach in broken)
+    assert any("a request ended with 500" in violation for violation in violations)

@@ -1,4 +1,4 @@
-"""The short form: a primary and its standby without Patroni, and this test in its place."""
+"""The short form of `make faults FAULTS=failover`: a primary and its standby without Patroni, promoted by the test."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ from service.errors import DeadlineExceeded
 from service.settings import Settings
 from tests.faults.controls import plain_asyncpg
 from tests.faults.harness.replication import Node, dsn, primary_and_standby
-from tests.faults.harness.write_history import Ledger
+from tests.faults.harness.write_history import WriteHistory
 from tests.faults.harness.writers import Writers
-from tests.faults.scenarios.failover import acknowledged
+from tests.faults.scenarios.failover import wait_for_acknowledgement
 from tests.process.running import Service, running_service
 
 
 class Load:
-    """Writers at work, on a service that knows both nodes."""
+    """A load of writes on a service that is configured with both nodes."""
 
     def __init__(self, primary: Node, standby: Node, writers: Writers, service: Service) -> None:
         self.primary = primary
@@ -34,117 +34,115 @@ class Load:
         self._writing = asyncio.create_task(writers.write(lambda: service.api, self._until, 0.01))
 
     @property
-    def ledger(self) -> Ledger:
-        return self.writers.ledger
+    def history(self) -> WriteHistory:
+        return self.writers.history
 
-    async def some(self, within: float = 30) -> None:
-        """Until a write is acknowledged that was so after now."""
-        await acknowledged(self.ledger, time.monotonic(), within)
+    async def wait_for_write(self, within: float = 30) -> None:
+        """Wait until a write is acknowledged from now on."""
+        await wait_for_acknowledgement(self.history, time.monotonic(), within)
 
-    async def refused(self) -> None:
-        """Until a write fails."""
-        seen = len(self.ledger.writes)
+    async def wait_for_failure(self) -> None:
+        """Wait until a write fails."""
+        checked = len(self.history.writes)
         async with asyncio.timeout(30):
-            while all(write.acknowledged for write in self.ledger.writes[seen:]):  # noqa: ASYNC110 - the service's
+            while all(write.acknowledged for write in self.history.writes[checked:]):  # noqa: ASYNC110 - the service's
                 await asyncio.sleep(0.01)
 
     async def end(self) -> None:
         self._until.set()
         await self._writing
 
-    async def breaches(self) -> list[str]:
-        """What the standby lacks once all have ended."""
+    async def violations(self) -> list[str]:
+        """End the load; return what the standby lacks."""
         await self.end()
         raw = await asyncpg.connect(self.standby.dsn)
         try:
-            return await self.ledger.breaches(raw, self.writers.world)
+            return await self.history.violations(raw, self.writers.world)
         finally:
             await raw.close()
 
 
 @asynccontextmanager
-async def load(directory: Path, *, synchronous: bool = True, module: str = "service") -> AsyncIterator[Load]:
+async def running_load(directory: Path, *, synchronous: bool = True, module: str = "service") -> AsyncIterator[Load]:
     with primary_and_standby(directory, synchronous=synchronous) as (primary, standby):
         await migrate(primary.dsn)
         raw = await asyncpg.connect(primary.dsn)
         writers = await Writers.create(raw, writers=2)
         raw.terminate()
-        hasty = {"STATEMENT_TIMEOUT": "0.2", "REQUEST_TIMEOUT": "1.5"}
-        with running_service(directory, dsn(SERVICE_ROLE, primary, standby), module=module, **hasty) as service:
-            made = Load(primary, standby, writers, service)
+        timeouts = {"STATEMENT_TIMEOUT": "0.2", "REQUEST_TIMEOUT": "1.5"}
+        with running_service(directory, dsn(SERVICE_ROLE, primary, standby), module=module, **timeouts) as service:
+            load = Load(primary, standby, writers, service)
             try:
-                await made.some()
-                yield made
+                await load.wait_for_write()
+                yield load
                 assert service.process.poll() is None
             finally:
-                await made.end()
+                await load.end()
 
 
-async def _fail_over_behind(made: Load) -> None:
-    """Kill the primary when it has worked on while the standby did not."""
-    made.standby.stop()
+async def _fail_over_behind(load: Load) -> None:
+    """Kill the primary after it has served while the standby was stopped."""
+    load.standby.stop()
     await asyncio.sleep(0.3)
-    made.primary.kill()
-    made.standby.start()
-    made.standby.promote()
-    await made.some()
+    load.primary.kill()
+    load.standby.start()
+    load.standby.promote()
+    await load.wait_for_write()
 
 
-async def test_no_acknowledged_write_is_lost(tmp_path: Path) -> None:
-    async with load(tmp_path) as made:
-        await _fail_over_behind(made)
+async def test_failover_loses_no_acknowledged_write(tmp_path: Path) -> None:
+    async with running_load(tmp_path) as load:
+        await _fail_over_behind(load)
 
-        assert await made.breaches() == []
-
-
-async def test_without_synchronous_replication_the_ledger_finds_what_was_lost(tmp_path: Path) -> None:
-    async with load(tmp_path, synchronous=False) as made:
-        await _fail_over_behind(made)
-
-        assert any("0 audit rows" in breach for breach in await made.breaches())
+        assert await load.violations() == []
 
 
-async def _fail_over_from_frozen(made: Load) -> None:
-    made.primary.freeze()
-    await made.refused()
-    made.standby.promote()
+async def test_a_control_without_synchronous_replication_is_detected(tmp_path: Path) -> None:
+    async with running_load(tmp_path, synchronous=False) as load:
+        await _fail_over_behind(load)
+
+        assert any("0 audit rows" in violation for violation in await load.violations())
 
 
-async def test_a_frozen_primary_hides_no_new_one_and_gets_nothing_when_it_thaws(tmp_path: Path) -> None:
-    async with load(tmp_path) as made:
-        await _fail_over_from_frozen(made)
-        await made.some()
-        made.primary.thaw()
-        await made.some()
-
-        assert await made.breaches() == []
-        await _nobody_left(made.primary)
+async def _fail_over_from_frozen(load: Load) -> None:
+    load.primary.freeze()
+    await load.wait_for_failure()
+    load.standby.promote()
 
 
-async def _nobody_left(node: Node) -> None:
-    """Until a node has no connection of the service, but for those that wait for its standby and for nothing else."""
+async def test_service_abandons_a_frozen_primary_for_the_new_one(tmp_path: Path) -> None:
+    async with running_load(tmp_path) as load:
+        await _fail_over_from_frozen(load)
+        await load.wait_for_write()
+        load.primary.thaw()
+        await load.wait_for_write()
+
+        assert await load.violations() == []
+        await _wait_until_disconnected(load.primary)
+
+
+async def _wait_until_disconnected(node: Node) -> None:
+    """Wait until the service has no connections to a node, but for those that only wait for its standby."""
     raw = await asyncpg.connect(node.dsn)
-    left = """
+    remaining = """
         SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND wait_event IS DISTINCT FROM 'SyncRep'
     """
     async with asyncio.timeout(10):
-        while await raw.fetchval(left, SERVICE_ROLE):  # noqa: ASYNC110 - another process's
+        while await raw.fetchval(remaining, SERVICE_ROLE):  # noqa: ASYNC110 - another process's
             await asyncio.sleep(0.01)
     await raw.close()
 
 
-async def test_a_frozen_primary_hides_the_new_one_from_asyncpg_alone(tmp_path: Path) -> None:
-    async with load(tmp_path, module=plain_asyncpg.MODULE) as made:
-        await _fail_over_from_frozen(made)
+async def test_a_control_with_plain_asyncpg_misses_the_new_primary(tmp_path: Path) -> None:
+    async with running_load(tmp_path, module=plain_asyncpg.MODULE) as load:
+        await _fail_over_from_frozen(load)
 
         with pytest.raises(TimeoutError):
-            await made.some(within=2)
+            await load.wait_for_write(within=2)
 
 
-async def test_a_write_that_was_given_up_stays_unseen_until_the_standby_has_it(
-    tmp_path: Path, settings: Settings
-) -> None:
-    """Were its wait for the standby cancelled, it would be seen, relied upon, and then lost with the primary."""
+async def test_an_abandoned_write_stays_invisible_until_the_standby_has_it(tmp_path: Path, settings: Settings) -> None:
+    """If its wait for the standby were cancelled, it would be visible, relied upon, and then lost with the primary."""
     with primary_and_standby(tmp_path) as (primary, standby):
         raw = await asyncpg.connect(primary.dsn)
         await raw.execute("CREATE TABLE made (id int)")
@@ -172,7 +170,7 @@ async def _write(database: Database) -> None:
 
 
 async def _wait_for_commits(raw: "asyncpg.Connection[asyncpg.Record]", number: int) -> None:
-    """Until so many wait for the standby."""
+    """Wait until so many commits wait for the standby."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     async with asyncio.timeout(10):
         while await raw.fetchval(waiting) != number:  # noqa: ASYNC110 - another process's

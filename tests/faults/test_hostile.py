@@ -1,20 +1,20 @@
-"""The short form of tests/faults/hostile.py: some of all, every shape, and each of the controls."""
+"""The short form of `make faults FAULTS=hostile`: some of its requests, every case of framing, and each control."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.faults.controls import without_input_guard
-from tests.faults.scenarios.hostile.attack import LEAST_WITHOUT, attack, without
+from tests.faults.scenarios.hostile.attack import MIN_CONTROL_CASES, attack, without
 
 
-def test_no_hostile_input_gets_through(tmp_path: Path) -> None:
-    seen = attack(tmp_path, 900)
+def test_hostile_input_violates_no_guarantee(tmp_path: Path) -> None:
+    outcome = attack(tmp_path, 900)
 
-    assert seen.broken == ()
-    assert seen.times >= 800
+    assert outcome.violations == ()
+    assert outcome.times >= 800
 
 
 @pytest.mark.parametrize("guard", without_input_guard.GUARDS)
-def test_a_service_without_a_guard_is_found_out(tmp_path: Path, guard: str) -> None:
-    assert without(tmp_path, guard, LEAST_WITHOUT)
+def test_a_control_without_a_guard_is_detected(tmp_path: Path, guard: str) -> None:
+    assert without(tmp_path, guard, MIN_CONTROL_CASES)

@@ -1,17 +1,17 @@
-"""The short form of tests/faults/isolation.py, and its control."""
+"""The short form of `make faults FAULTS=isolation`, and its control."""
 
 from pathlib import Path
 
 from tests.faults.controls import without_tenant_filter
-from tests.faults.scenarios.isolation import between
+from tests.faults.scenarios.isolation import call_across_tenants
 
 
-def test_nothing_of_the_other_organization_s_appears_or_changes(tmp_path: Path) -> None:
-    seen = between(tmp_path, 300)
+def test_organizations_neither_see_nor_change_each_other(tmp_path: Path) -> None:
+    outcome = call_across_tenants(tmp_path, 300)
 
-    assert seen.broken == ()
-    assert seen.times >= 600
+    assert outcome.violations == ()
+    assert outcome.times >= 600
 
 
-def test_a_statement_that_forgets_the_organization_is_found_out(tmp_path: Path) -> None:
-    assert between(tmp_path, 100, without_tenant_filter.MODULE).broken
+def test_a_control_without_the_tenant_filter_in_one_statement_is_detected(tmp_path: Path) -> None:
+    assert call_across_tenants(tmp_path, 100, without_tenant_filter.MODULE).violations

@@ -1,15 +1,15 @@
-"""Acknowledged means kept, in a few kills; and a build that does not keep its word is caught."""
+"""The short form of the kills, and one of their controls."""
 
 from pathlib import Path
 
 from tests.faults.scenarios import killed
 
 
-def test_what_was_acknowledged_is_kept(tmp_path: Path) -> None:
-    seen = killed.run(killed.Build((killed.SERVICE, killed.POSTGRES)), tmp_path, 2)
+def test_acknowledged_writes_survive_kills(tmp_path: Path) -> None:
+    outcome = killed.run(killed.Build((killed.SERVICE, killed.POSTGRES)), tmp_path, 2)
 
-    assert seen.broken == ()
+    assert outcome.violations == ()
 
 
-def test_what_is_not_kept_is_found(tmp_path: Path) -> None:
-    assert killed.FAULTS[0].control(tmp_path, 1).broken
+def test_a_control_that_answers_before_it_commits_is_detected(tmp_path: Path) -> None:
+    assert killed.FAULTS[0].control(tmp_path, 1).violations

@@ -5,36 +5,35 @@ from pathlib import Path
 import pytest
 
 from tests.faults.scenarios.overload import (
-    LIMITED,
-    NO_MOST,
+    NO_ADMISSION_CONTROL,
+    NO_RATE_LIMIT,
+    RATE_LIMITED,
     SETTINGS,
-    UNLIMITED,
-    Found,
+    Findings,
     Scenario,
-    one_for_all,
+    greedy_caller,
     overload,
 )
 from tests.process.running import running_service
 
 
-async def found(scenario: Scenario, settings: dict[str, str], directory: Path, dsn: str, service_dsn: str) -> Found:
+async def run_once(
+    scenario: Scenario, settings: dict[str, str], directory: Path, dsn: str, service_dsn: str
+) -> Findings:
     with running_service(directory, service_dsn, **settings) as service:
         return await scenario(service, dsn, 1, 1.5)
 
 
-async def test_in_overload_what_is_taken_on_is_answered_and_the_rest_refused(
-    dsn: str, service_dsn: str, tmp_path: Path
-) -> None:
-    assert (await found(overload, SETTINGS, tmp_path, dsn, service_dsn)).broken == []
+async def test_overload_is_answered_or_refused_in_time(dsn: str, service_dsn: str, tmp_path: Path) -> None:
+    assert (await run_once(overload, SETTINGS, tmp_path, dsn, service_dsn)).violations == []
 
 
-async def test_one_caller_does_not_starve_the_others(dsn: str, service_dsn: str, tmp_path: Path) -> None:
-    assert (await found(one_for_all, LIMITED, tmp_path, dsn, service_dsn)).broken == []
+async def test_a_greedy_caller_does_not_starve_others(dsn: str, service_dsn: str, tmp_path: Path) -> None:
+    assert (await run_once(greedy_caller, RATE_LIMITED, tmp_path, dsn, service_dsn)).violations == []
 
 
-@pytest.mark.parametrize(("scenario", "settings"), [(overload, NO_MOST), (one_for_all, UNLIMITED)])
-async def test_a_service_without_limits_is_found_out(
+@pytest.mark.parametrize(("scenario", "settings"), [(overload, NO_ADMISSION_CONTROL), (greedy_caller, NO_RATE_LIMIT)])
+async def test_a_control_without_limits_is_detected(
     scenario: Scenario, settings: dict[str, str], dsn: str, service_dsn: str, tmp_path: Path
 ) -> None:
-    """The control: it shows that the tests above can fail."""
-    assert (await found(scenario, settings, tmp_path, dsn, service_dsn)).broken != []
+    assert (await run_once(scenario, settings, tmp_path, dsn, service_dsn)).violations != []

@@ -1,4 +1,4 @@
-"""The short form of tests/faults/pgbouncer.py, with the control of each half; and the limit that a pooler leaves."""
+"""The short form of `make faults FAULTS="pgbouncer sessions"`, their controls, and the time limit of a role."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,40 +13,40 @@ from service.http.routes import ROUTES
 from service.settings import Settings
 from tests import pgbouncer
 from tests.faults.controls import session_setting_leak
-from tests.faults.scenarios.pgbouncer import api_tests, sessions_kept
+from tests.faults.scenarios.pgbouncer import check_sessions, run_api_tests
 
 pytestmark = pytest.mark.skipif(not pgbouncer.programs(), reason=pgbouncer.NONE_HERE)
 SOME_TESTS = ("-n", "0", "tests/api/test_tokens.py")
 
 
-def test_no_call_leaves_anything_in_a_session(tmp_path: Path) -> None:
-    seen = sessions_kept(tmp_path, len(ROUTES), programs=pgbouncer.programs()[-1:])
+def test_calls_leave_sessions_unchanged(tmp_path: Path) -> None:
+    outcome = check_sessions(tmp_path, len(ROUTES), programs=pgbouncer.programs()[-1:])
 
-    assert seen.broken == ()
-    assert seen.times == len(ROUTES)
-
-
-def test_what_a_call_leaves_in_a_session_is_seen(tmp_path: Path) -> None:
-    seen = sessions_kept(tmp_path, 1, session_setting_leak.MODULE, pgbouncer.programs()[-1:])
-
-    assert any("lock_timeout=1000" in breach for breach in seen.broken)
+    assert outcome.violations == ()
+    assert outcome.times == len(ROUTES)
 
 
-def test_some_tests_of_the_api() -> None:
-    seen = api_tests(SOME_TESTS, pgbouncer.programs()[:1])
+def test_a_control_that_leaves_a_session_setting_is_detected(tmp_path: Path) -> None:
+    outcome = check_sessions(tmp_path, 1, session_setting_leak.MODULE, pgbouncer.programs()[-1:])
 
-    assert seen.broken == ()
-    assert seen.times > 10
-
-
-@pytest.mark.skipif(all(each.prepares for each in pgbouncer.programs()), reason="it keeps prepared statements apart")
-def test_statements_prepared_before_one_that_mixes_them_up_fail() -> None:
-    seen = api_tests((*SOME_TESTS, "--maxfail", "1"), pgbouncer.programs()[:1], prepares=True)
-
-    assert seen.broken
+    assert any("lock_timeout=1000" in violation for violation in outcome.violations)
 
 
-async def test_a_role_s_limit_ends_a_statement_through_a_pooler(
+def test_api_tests_pass_through_a_pooler() -> None:
+    outcome = run_api_tests(SOME_TESTS, pgbouncer.programs()[:1])
+
+    assert outcome.violations == ()
+    assert outcome.times > 10
+
+
+@pytest.mark.skipif(all(each.prepares for each in pgbouncer.programs()), reason="no PgBouncer before 1.21 is here")
+def test_prepared_statements_through_a_pooler_without_support_fail() -> None:
+    outcome = run_api_tests((*SOME_TESTS, "--maxfail", "1"), pgbouncer.programs()[:1], prepares=True)
+
+    assert outcome.violations
+
+
+async def test_statement_timeout_of_a_role_holds_through_a_pooler(
     empty_dsn: str, settings: Settings, tmp_path: Path
 ) -> None:
     await migrate(empty_dsn)

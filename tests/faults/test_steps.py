@@ -1,29 +1,29 @@
-"""One kind of write, with a fault at each of its steps; and the build without transactions is caught half done."""
+"""The short form of `make faults FAULTS=steps` with one kind of write, and its control."""
 
 from pathlib import Path
 
 from service.http.routes import ROUTES
 from tests.faults.controls import without_transactions
-from tests.faults.harness.write_kinds import KINDS
+from tests.faults.harness.write_kinds import WRITE_KINDS
 from tests.faults.scenarios import steps
 
-FORGOTTEN_JOB = tuple(kind for kind in KINDS if kind.method == "DELETE" and "jobs" in kind.path)
+DELETE_JOB = tuple(kind for kind in WRITE_KINDS if kind.method == "DELETE" and "jobs" in kind.path)
 
 
-def test_there_is_a_kind_for_each_call_that_changes_something() -> None:
-    kinds = {(kind.method, kind.path) for kind in KINDS}
+def test_write_kinds_cover_each_route_that_writes() -> None:
+    kinds = {(kind.method, kind.path) for kind in WRITE_KINDS}
 
     assert kinds == {(route.method, route.path) for route in ROUTES if not route.only_reads}
 
 
-def test_a_write_is_wholly_there_or_not_at_all(tmp_path: Path) -> None:
-    seen = steps.run_kinds(steps.SERVICE, (steps.CUT, steps.KILLED), tmp_path, FORGOTTEN_JOB)
+def test_a_write_with_a_fault_at_any_round_trip_is_atomic(tmp_path: Path) -> None:
+    outcome = steps.run_kinds(steps.SERVICE, (steps.CUT, steps.KILLED), tmp_path, DELETE_JOB)
 
-    assert seen.broken == ()
-    assert seen.times > 20
+    assert outcome.violations == ()
+    assert outcome.times > 20
 
 
-def test_a_write_that_is_half_done_is_found(tmp_path: Path) -> None:
-    seen = steps.run_kinds(without_transactions.MODULE, (steps.CUT,), tmp_path, FORGOTTEN_JOB)
+def test_a_control_without_transactions_is_detected(tmp_path: Path) -> None:
+    outcome = steps.run_kinds(without_transactions.MODULE, (steps.CUT,), tmp_path, DELETE_JOB)
 
-    assert any("half done" in breach for breach in seen.broken)
+    assert any("half done" in violation for violation in outcome.violations)

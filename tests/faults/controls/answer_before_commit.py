@@ -1,4 +1,4 @@
-"""A control: a service that answers before it commits."""
+"""A control: a service that acknowledges a write before it is committed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,16 +9,16 @@ from service.__main__ import main
 from service.database.pool import Connection, Database
 
 MODULE: Final = __name__
-"""To be run in the place of `service`."""
-BEHIND: Final = 0.1
-"""Seconds by which the commit comes after the answer."""
+"""The module to run in the place of `service`."""
+COMMIT_DELAY: Final = 0.1
+"""Seconds from the answer to the commit."""
 
 _committing: set[asyncio.Task[None]] = set()
 
 
 @asynccontextmanager
 async def transaction(self: Database) -> AsyncIterator[Connection]:
-    """Database.transaction, but the commit is left to a task."""
+    """Replace Database.transaction; a background task commits."""
     context = self.connection()
     connection = await context.__aenter__()
     await connection.execute("begin", "BEGIN")
@@ -34,7 +34,7 @@ async def transaction(self: Database) -> AsyncIterator[Connection]:
 
 
 async def _commit_later(connection: Connection) -> None:
-    await asyncio.sleep(BEHIND)
+    await asyncio.sleep(COMMIT_DELAY)
     await connection.execute("commit", "COMMIT")
 
 

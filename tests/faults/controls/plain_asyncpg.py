@@ -1,4 +1,4 @@
-"""The control: a service that leaves it to asyncpg to find the primary among several hosts."""
+"""A control: a service that leaves the choice of the primary among several hosts to asyncpg."""
 
 from typing import Any, Final
 
@@ -8,14 +8,14 @@ from service.__main__ import main
 from service.database.connector import Connector
 
 MODULE: Final = __name__
-"""To be run in the place of `service`."""
+"""The module to run in the place of `service`."""
 
 
-async def connect_plainly(self: Connector, _: str | None = None, **options: Any) -> Any:
-    """Connector.connect without its own rules."""
+async def connect(self: Connector, _: str | None = None, **options: Any) -> Any:
+    """Replace Connector.connect, without its search for the primary and its pacing."""
     return await asyncpg.connect(self._dsn, **options)
 
 
 if __name__ == "__main__":
-    setattr(Connector, "connect", connect_plainly)  # noqa: B010 - of the type that it really has
+    setattr(Connector, "connect", connect)  # noqa: B010 - of the type that it really has
     main()

@@ -1,4 +1,4 @@
-"""The controls: a service with one of its guards against hostile input taken out, which WITHOUT names."""
+"""Controls: a service without one of its guards against hostile input, which the environment's WITHOUT names."""
 
 import os
 from typing import Any, Final
@@ -14,36 +14,36 @@ from service.http.server import connection as protocol
 from service.telemetry.request_record import RequestRecord
 
 MODULE: Final = __name__
-"""To be run in the place of `service`."""
+"""The module to run in the place of `service`."""
 
 log = structlog.get_logger()
 as_service_error = middleware.as_service_error
 write = RequestLog.write
 
 
-def _told(exception: Exception, record: RequestRecord) -> ServiceError:
-    """as_service_error, which takes a body that is no JSON for a fault of the service's own, and tells of it."""
+def _disclose_error(exception: Exception, record: RequestRecord) -> ServiceError:
+    """Replace as_service_error; a body that is no JSON becomes an internal error whose message discloses it."""
     if isinstance(exception.__cause__, ValueError):
         return Internal(f"Traceback (most recent call last): {exception.__cause__!r}")
     return as_service_error(exception, record)
 
 
-def _logged(self: RequestLog, request: web.Request, *others: Any) -> None:
-    """RequestLog.write, which also logs the credentials as they came."""
+def _log_credentials(self: RequestLog, request: web.Request, *others: Any) -> None:
+    """Replace RequestLog.write, and log the header Authorization as it was sent."""
     log.info("credentials", authorization=request.headers.get("Authorization"))
     write(self, request, *others)
 
 
-def _never(_: object) -> None:
-    """A head is waited for as long as it takes."""
+def _ignore_head_timeout(_: object) -> None:
+    """Replace HttpConnection._time_out_head, so that a head may take any time."""
 
 
 GUARDS: Final[dict[str, tuple[object, str, object]]] = {
-    "one shape of failures": (middleware, "as_service_error", _told),
-    "logs without secrets": (RequestLog, "write", _logged),
-    "a time for heads": (protocol.HttpConnection, "_time_out_head", _never),
+    "uniform error bodies": (middleware, "as_service_error", _disclose_error),
+    "no credentials in logs": (RequestLog, "write", _log_credentials),
+    "a header timeout": (protocol.HttpConnection, "_time_out_head", _ignore_head_timeout),
 }
-"""What is put in the place of what, by what it takes out."""
+"""The replacements (owner, attribute, new value), by the guard that each of them removes."""
 
 
 if __name__ == "__main__":

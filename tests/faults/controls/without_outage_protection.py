@@ -1,7 +1,4 @@
-"""Controls: a service without one of the things that protect it when its database goes away.
-
-Run in the place of `service`; the environment's WITHOUT says without what.
-"""
+"""Controls: a service without one of its protections against database outages; the environment's WITHOUT names it."""
 
 import asyncio
 import os
@@ -18,10 +15,11 @@ from service.database.connector import Connector
 from service.deadlines import Deadlines
 
 MODULE: Final = __name__
+"""The module to run in the place of `service`."""
 
 DEADLINES: Final = "deadlines"
 PACING: Final = "pacing of attempts to connect"
-MEANING: Final = "knowing errors of the database from faults of its own"
+ERROR_MAPPING: Final = "the mapping of database errors to statuses"
 
 
 def _without_deadlines() -> None:
@@ -42,7 +40,7 @@ def _without_pacing() -> None:
     _replace(Connector, "connect", connect)
 
 
-def _without_meaning() -> None:
+def _without_error_mapping() -> None:
     for module in (database, database_errors):
         _replace(module, "CONNECTION_ERRORS", (asyncio.InvalidStateError,))
         _replace(module, "NOT_READY_ERRORS", ())
@@ -55,7 +53,7 @@ def _replace(owner: object, name: str, value: object) -> None:
 _WITHOUT: Final[Mapping[str, Callable[[], None]]] = {
     DEADLINES: _without_deadlines,
     PACING: _without_pacing,
-    MEANING: _without_meaning,
+    ERROR_MAPPING: _without_error_mapping,
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A control: a service without transactions, in which each statement commits by itself."""
+"""A control: a service without transactions, in which each statement commits on its own."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from service import __main__ as service
 from service.database.pool import Database
 
 MODULE: Final = __name__
-"""To be run in the place of `service.__main__`."""
+"""The module to run in the place of `service.__main__`."""
 
 
 def main() -> None:

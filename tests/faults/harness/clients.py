@@ -1,10 +1,10 @@
-"""Clients that read and write without end, and a probe; they note how they were answered, and when."""
+"""Clients that read and write in a loop, and a readiness probe; all record their responses and the times of these."""
 
 import asyncio
 import itertools
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 import aiohttp
 import asyncpg
@@ -12,28 +12,28 @@ import orjson
 
 from tests.factories import Member, World
 
-CALLERS: Final = 12
+CLIENTS: Final = 12
 PAUSE: Final = 0.02
-"""Seconds between one caller's requests."""
-PROBE_EVERY: Final = 0.1
-PATIENCE: Final = aiohttp.ClientTimeout(total=30)
+"""Seconds between the requests of one client."""
+PROBE_INTERVAL: Final = 0.1
+"""Seconds."""
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 
 
 @dataclass(frozen=True)
-class Answered:
-    """One request."""
+class Response:
+    """The response to one request, with times by time.monotonic()."""
 
     sent: float
-    """By time.monotonic()."""
     ended: float
     status: int
-    """0: no answer."""
+    """0 if there was no response."""
     retry_after: bool
 
 
 @dataclass(frozen=True)
-class Probed:
-    """One question whether the service is ready."""
+class Probe:
+    """One readiness probe, with times by time.monotonic()."""
 
     sent: float
     ended: float
@@ -42,17 +42,17 @@ class Probed:
 
 
 @dataclass
-class Callers:
-    """An organization's clients."""
+class Clients:
+    """The clients of one organization."""
 
     owner: Member
     pipeline: str
     job: str
-    answered: list[Answered] = field(default_factory=list)
-    probed: list[Probed] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
 
     @classmethod
-    async def create(cls, dsn: str) -> "Callers":
+    async def create(cls, dsn: str) -> Self:
         raw = await asyncpg.connect(dsn)
         try:
             world = await World.create(raw)
@@ -63,14 +63,14 @@ class Callers:
             await raw.close()
 
     async def call(self, api: str, operations: str, until: asyncio.Event) -> None:
-        """Call, and probe, until the event."""
+        """Call and probe until the event is set."""
         connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=PATIENCE) as session, asyncio.TaskGroup() as all_:
-            all_.create_task(self._probe(session, f"{operations}/readyz", until))
-            for number in range(CALLERS):
-                all_.create_task(self._caller(session, f"{api}/api/v1", number, until))
+        async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._probe(session, f"{operations}/readyz", until))
+            for number in range(CLIENTS):
+                tasks.create_task(self._client(session, f"{api}/api/v1", number, until))
 
-    async def _caller(self, session: aiohttp.ClientSession, api: str, number: int, until: asyncio.Event) -> None:
+    async def _client(self, session: aiohttp.ClientSession, api: str, number: int, until: asyncio.Event) -> None:
         grant = f"{api}/flow/pipeline/{self.pipeline}/grants/users/{self.owner.username}"
         for count in itertools.count(number):
             if until.is_set():
@@ -95,7 +95,7 @@ class Callers:
                 status, retry_after = response.status, "Retry-After" in response.headers
         except (aiohttp.ClientError, TimeoutError):
             status, retry_after = 0, False
-        self.answered.append(Answered(sent, time.monotonic(), status, retry_after))
+        self.responses.append(Response(sent, time.monotonic(), status, retry_after))
 
     async def _probe(self, session: aiohttp.ClientSession, address: str, until: asyncio.Event) -> None:
         while not until.is_set():
@@ -106,5 +106,5 @@ class Callers:
                     status, reasons = response.status, tuple(body.get("reasons", ()))
             except (aiohttp.ClientError, TimeoutError):
                 status, reasons = 0, ()
-            self.probed.append(Probed(sent, time.monotonic(), status, reasons))
-            await asyncio.sleep(PROBE_EVERY)
+            self.probes.append(Probe(sent, time.monotonic(), status, reasons))
+            await asyncio.sleep(PROBE_INTERVAL)

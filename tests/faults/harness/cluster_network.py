@@ -1,4 +1,4 @@
-"""Hosts of a network that can be cut: a network namespace each, all on one bridge with this machine."""
+"""A network of hosts that can be partitioned: a network namespace each, all on one bridge with this machine."""
 
 import os
 import subprocess
@@ -12,47 +12,47 @@ from tests.faults.harness.programs import environment, program
 
 BRIDGE: Final = "flow-faults"
 PREFIX: Final = "10.213.47"
-"""Of all addresses; there are 254."""
-OURS: Final = f"{PREFIX}.1"
-"""This machine's, from which clients come."""
-THEIRS: Final = f"{PREFIX}.2"
-"""This machine's too, for what only the hosts ask: so that they can be cut from that and not from clients."""
+"""The prefix of all addresses, of which there are 254."""
+CLIENT_ADDRESS: Final = f"{PREFIX}.1"
+"""This machine's address for clients."""
+ETCD_ADDRESS: Final = f"{PREFIX}.2"
+"""This machine's address for etcd, which only the hosts use: so they can be cut from etcd and not from clients."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """One namespace."""
+    """A host: one network namespace."""
 
     name: str
     address: str
 
-    def command(self) -> list[str]:
-        """What to run a program by, so that it runs there."""
+    def command_prefix(self) -> list[str]:
+        """Return the command that runs another command on this host."""
         return ["nsenter", f"--net=/run/netns/{self.name}", "--"]
 
     def processes(self) -> list[int]:
-        """All that run there."""
-        there = os.stat(f"/run/netns/{self.name}").st_ino  # noqa: PTH116 - Path.stat() follows the same way
+        """Return the ids of all processes on this host."""
+        namespace = os.stat(f"/run/netns/{self.name}").st_ino  # noqa: PTH116 - Path.stat() follows the same way
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                if (process / "ns/net").stat().st_ino == there:
+                if (process / "ns/net").stat().st_ino == namespace:
                     found.append(int(process.name))
-            except OSError:  # it has just ended
+            except OSError:  # the process has just ended
                 continue
         return found
 
     def cut_off(self) -> None:
-        """No packet comes to it or from it any more."""
+        """Drop every packet to and from this host."""
         _ip("link", "set", self.name, "down")
 
     def cut_from(self, addresses: Sequence[str]) -> None:
-        """No packet of its goes there any more, so that nothing can be agreed upon with it."""
+        """Drop this host's packets to some addresses, so that these can agree upon nothing with it."""
         for address in addresses:
             self._ip("route", "replace", "blackhole", f"{address}/32")
 
-    def heal(self) -> None:
-        """Undo either."""
+    def restore(self) -> None:
+        """Undo `cut_off` and `cut_from`."""
         _ip("link", "set", self.name, "up")
         self._ip("route", "flush", "type", "blackhole")
 
@@ -61,19 +61,19 @@ class Host:
 
 
 @contextmanager
-def network(hosts: int) -> Iterator[list[Host]]:
-    """So many hosts; one network at a time on a machine.
+def network(count: int) -> Iterator[list[Host]]:
+    """Create a network of so many hosts; there is one at a time on a machine.
 
-    What an earlier one left behind, because its process was killed, is removed first.
+    The remains of an earlier one whose process was killed are removed first.
     """
-    made = [Host(f"{BRIDGE}-{number}", f"{PREFIX}.{10 + number}") for number in range(hosts)]
-    _remove(made)
+    hosts = [Host(f"{BRIDGE}-{number}", f"{PREFIX}.{10 + number}") for number in range(count)]
+    _remove(hosts)
     try:
         _ip("link", "add", BRIDGE, "type", "bridge")
         _ip("link", "set", BRIDGE, "up")
-        for address in (OURS, THEIRS):
+        for address in (CLIENT_ADDRESS, ETCD_ADDRESS):
             _ip("address", "add", f"{address}/24", "dev", BRIDGE)
-        for host in made:
+        for host in hosts:
             _ip("netns", "add", host.name)
             _ip("link", "add", host.name, "type", "veth", "peer", "name", "eth0", "netns", host.name)
             _ip("link", "set", host.name, "master", BRIDGE, "up")
@@ -83,9 +83,9 @@ def network(hosts: int) -> Iterator[list[Host]]:
                 ("link", "set", "lo", "up"),
             ):
                 _ip("-n", host.name, *arguments)
-        yield made
+        yield hosts
     finally:
-        _remove(made)
+        _remove(hosts)
 
 
 def _remove(hosts: Sequence[Host]) -> None:

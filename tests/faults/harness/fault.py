@@ -1,4 +1,4 @@
-"""What a harness here is: a promise, a fault that is made many times, and a build without what keeps the promise."""
+"""A fault: a guarantee, a failure that is injected many times, and a control build without the protection."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What came of making a fault."""
+class Outcome:
+    """The outcome of injecting a fault."""
 
     times: int
-    """How often it was made."""
-    broken: tuple[str, ...]
-    """Each time that the promise was not kept, as a sentence; none if it always was."""
-    figures: str
-    """What was counted and measured, for the table: such as "12,041 acknowledged, recovery 0.3 s (worst 1.1 s)"."""
+    """How often it was injected."""
+    violations: tuple[str, ...]
+    """Each violation of the guarantee, as a sentence; empty if it always held."""
+    summary: str
+    """Counts and measurements for the table, such as "12,041 acknowledged, recovery 0.3 s (worst 1.1 s)"."""
 
 
-Run = Callable[[Path, int], Seen]
-"""Makes a fault so many times, with an empty directory for all that it writes."""
+Run = Callable[[Path, int], Outcome]
+"""A function that injects a fault so many times; the empty directory is for all files that it writes."""
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class Fault:
     """A row of the README's reliability table."""
 
     name: str
-    """For the command line."""
-    what: str
-    """The fault."""
-    promise: str
+    """The name on the command line."""
+    description: str
+    """The fault in words, for the table."""
+    guarantee: str
     run: Run
     times: int
     without: str
-    """What is taken out of the build that the control runs."""
+    """The protection that is taken out of the control build."""
     control: Run
-    """The same against that build: it must break the promise, or the harness could not see it broken."""
+    """The same against that build: it must violate the guarantee, or the harness could not detect a violation."""
     control_times: int
-    impossible: Callable[[], str] = lambda: ""
-    """Why it can't be made on this machine, or by this user; "" if it can."""
+    why_unavailable: Callable[[], str] = lambda: ""
+    """Returns why this machine or this user can't inject it; "" if it can be injected."""

@@ -1,7 +1,9 @@
-"""Serves in a child, and in the next one when that was killed: forked from what has everything loaded, as starting a
-Python a thousand times would take minutes. A child is what `python -m service serve` is in all else.
+"""A fork server: it serves in a child process, and forks the next one when that was killed.
 
-`python -m tests.faults.harness.fork_server MODULE`; prints the process id of each child.
+A child is forked from a process that has imported everything, as starting Python a thousand times would take minutes.
+In all else it is `python -m service serve`.
+
+`python -m tests.faults.harness.fork_server MODULE` prints the process id of each child.
 """
 
 import importlib
@@ -12,16 +14,18 @@ from typing import Final
 from service.authentication import last_use as token_use
 
 MODULE: Final = __name__
+"""The module to run with the module of a service as its argument."""
 NEVER: Final = 86400.0
+"""Seconds: longer than any test."""
 
 
 def main() -> None:
     module = importlib.import_module(sys.argv[1])
-    token_use.INTERVAL = NEVER  # type: ignore[misc] # nothing but the requests themselves asks the database
+    token_use.INTERVAL = NEVER  # type: ignore[misc] # no background task may send statements
     while True:
         child = os.fork()
         if not child:
-            os.dup2(2, 1)  # its log
+            os.dup2(2, 1)  # the log goes to stderr, ids of children to stdout
             sys.argv = ["service", "serve"]
             module.main()
             os._exit(0)

@@ -1,4 +1,4 @@
-"""Proxies before two replicas, configured as their manuals have it; each keeps connections to clients and replicas."""
+"""nginx and HAProxy in front of two replicas, configured as in their manuals, with keep-alive on both sides."""
 
 import signal
 import socket
@@ -40,42 +40,43 @@ http {
     }
 }
 """
-"""nginx can't ask whether a replica is ready: it finds out by requests, and tries the other one with those that it may
-(never with a change that has been sent)."""
+"""The configuration of nginx, which has no health checks: it finds out by failed requests, and retries those that it
+may (never a change that has been sent) on the other replica."""
 
 
 @contextmanager
 def nginx(directory: Path, ports: Sequence[int]) -> Iterator[str]:
-    """nginx before the replicas on these ports: its address."""
+    """Run nginx in front of the replicas on these ports; yield its address."""
     servers = "\n        ".join(f"server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;" for port in ports)
     port = free_port()
     configuration = directory / "nginx.conf"
     configuration.write_text(NGINX % (servers, port))
-    with running([program("nginx"), "-p", f"{directory}/", "-c", str(configuration), "-e", "stderr"], directory, port):
+    command = [program("nginx"), "-p", f"{directory}/", "-c", str(configuration), "-e", "stderr"]
+    with running_proxy(command, directory, port):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
 def haproxy(directory: Path, ports: Sequence[int]) -> Iterator[str]:
-    """HAProxy with the configuration in deploy/, other addresses apart."""
+    """Run HAProxy with the configuration in deploy/, but for addresses; yield its address."""
     port = free_port()
     lines = (ROOT / "deploy/compose/haproxy.cfg").read_text()
-    for found, made in (
+    for original, replacement in (
         ("bind :8080", f"bind 127.0.0.1:{port}"),
         ("service-a:8080", f"127.0.0.1:{ports[0]}"),
         ("service-b:8080", f"127.0.0.1:{ports[1]}"),
     ):
-        assert lines.count(found) == 1, found
-        lines = lines.replace(found, made)
+        assert lines.count(original) == 1, original
+        lines = lines.replace(original, replacement)
     configuration = directory / "haproxy.cfg"
     configuration.write_text(lines)
-    with running([program("haproxy"), "-db", "-f", str(configuration)], directory, port):
+    with running_proxy([program("haproxy"), "-db", "-f", str(configuration)], directory, port):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def running(command: Sequence[str], directory: Path, port: int) -> Iterator[None]:
-    """A proxy that listens on that port, ended in the end."""
+def running_proxy(command: Sequence[str], directory: Path, port: int) -> Iterator[None]:
+    """Run a proxy that listens on a port; end it in the end."""
     log = directory / f"{Path(command[0]).name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=output, stderr=output)

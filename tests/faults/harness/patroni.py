@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster as operators have it: three nodes under Patroni, each a host of its own, and etcd."""
+"""A PostgreSQL cluster as in production: three nodes under Patroni, each on a host of its own, and etcd."""
 
 import ctypes
 import json
@@ -14,21 +14,22 @@ from typing import Any, Final
 import requests
 
 from service.embedded.cluster import DATABASE, SERVICE_ROLE
-from tests.faults.harness.cluster_network import PREFIX, THEIRS, Host, network
+from tests.faults.harness.cluster_network import ETCD_ADDRESS, PREFIX, Host, network
 from tests.faults.harness.programs import PATRONI, POSTGRESQL, environment, program
 from tests.process.running import wait_for
 
 NODES: Final = 3
 TTL: Final = 20
-"""Seconds that a leader who says nothing stays the leader: the least that Patroni takes."""
-STARTING: Final = 60.0
-_AS_SOMEBODY: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--pid", "--fork", "--mount-proc")
-"""PostgreSQL refuses to run as root. And a process namespace: the node ends with its first process, Patroni."""
+"""Seconds for which a silent leader keeps its lock: the minimum that Patroni accepts."""
+HEALTHY_TIMEOUT: Final = 60.0
+"""Seconds."""
+_UNPRIVILEGED: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--pid", "--fork", "--mount-proc")
+"""A user namespace, as PostgreSQL refuses to run as root, and a process namespace, which ends with Patroni in it."""
 
 
 @dataclass
 class Node:
-    """One host with Patroni and PostgreSQL on it."""
+    """A host with Patroni and PostgreSQL on it."""
 
     host: Host
     directory: Path
@@ -39,27 +40,27 @@ class Node:
         return f"postgresql://postgres@{self.host.address}:5432/{DATABASE}"
 
     def start(self) -> None:
-        # Nothing of an earlier start is left, but its number may be some other process's by now.
+        # No process of an earlier start is left, but its id may belong to another process by now.
         (self.directory / "postmaster.pid").unlink(missing_ok=True)
         command = [
-            *self.host.command(),
-            *_AS_SOMEBODY,
+            *self.host.command_prefix(),
+            *_UNPRIVILEGED,
             "--kill-child=KILL",
             "--",
             str(PATRONI),
             f"{self.directory}.yaml",
         ]
         with Path(f"{self.directory}.log").open("ab") as log:
-            self.process = _child(command, log)
+            self.process = _start_child(command, log)
 
     def kill(self) -> None:
-        """kill -9 of everything."""
+        """Kill everything on the node by kill -9."""
         assert self.process
         self.process.kill()
         self.process.wait()
 
     def kill_postgres(self) -> None:
-        """kill -9 of PostgreSQL alone."""
+        """Kill PostgreSQL alone by kill -9."""
         self._signal(signal.SIGKILL, postgres_only=True)
 
     def freeze(self) -> None:
@@ -76,41 +77,41 @@ class Node:
 
 
 class Cluster:
-    """The nodes, and what Patroni says of them."""
+    """The nodes, and their state as Patroni reports it."""
 
     def __init__(self, nodes: list[Node]) -> None:
         self.nodes = nodes
 
     def dsn(self, role: str = SERVICE_ROLE) -> str:
-        """The address with every node in it."""
+        """Return the address that names every node."""
         return f"postgresql://{role}@{','.join(f'{node.host.address}:5432' for node in self.nodes)}/{DATABASE}"
 
-    def wait_for_all(self) -> Node:
-        """Until there is a leader and all others stream from it, one of them synchronously; the leader."""
-        wait_for(self._is_whole, STARTING, "a cluster in which every node follows the leader")
+    def wait_until_healthy(self) -> Node:
+        """Wait until all other nodes stream from a leader, one of them synchronously; return the leader."""
+        wait_for(self._is_healthy, HEALTHY_TIMEOUT, "a cluster in which every node follows the leader")
         leader = self.leader()
         assert leader
         return leader
 
     def leader(self) -> Node | None:
-        """Who Patroni says it is."""
+        """Return the leader as Patroni reports it; None if there is none."""
         return next((self._node(member) for member in self._members() if member["role"] == "leader"), None)
 
     def switch_over(self) -> None:
-        """Let the synchronous standby take over, in order."""
+        """Switch over to the synchronous standby, in order."""
         leader = self.leader()
         assert leader
         names = {self._node(member).host.name: member["name"] for member in self._members()}
-        said = requests.post(
+        response = requests.post(
             f"http://{leader.host.address}:8008/switchover", json={"leader": names[leader.host.name]}, timeout=30
         )
-        assert said.status_code == 200, said.text
+        assert response.status_code == 200, response.text
 
     def log(self) -> str:
-        """The last words of each node."""
+        """Return the end of each node's log."""
         return "\n".join(Path(f"{node.directory}.log").read_text()[-3000:] for node in self.nodes)
 
-    def _is_whole(self) -> bool:
+    def _is_healthy(self) -> bool:
         members = self._members()
         roles = sorted(member["role"] for member in members)
         following = [member["state"] for member in members if member["role"] != "leader"]
@@ -138,16 +139,16 @@ class Cluster:
 
 
 @contextmanager
-def cluster(directory: Path, *, synchronous: bool = True) -> Iterator[Cluster]:
-    """A running cluster with an empty database; synchronous: nothing is acknowledged that only one node has."""
+def running_cluster(directory: Path, *, synchronous: bool = True) -> Iterator[Cluster]:
+    """Run a cluster with an empty database; synchronous: no write is acknowledged that only one node has."""
     with network(NODES) as hosts, ExitStack() as stack:
-        etcd = _child(
+        etcd = _start_child(
             [
                 program("etcd"),
                 f"--data-dir={directory / 'etcd'}",
-                f"--listen-client-urls=http://{THEIRS}:2379",
-                f"--advertise-client-urls=http://{THEIRS}:2379",
-                f"--listen-peer-urls=http://{THEIRS}:2380",
+                f"--listen-client-urls=http://{ETCD_ADDRESS}:2379",
+                f"--advertise-client-urls=http://{ETCD_ADDRESS}:2379",
+                f"--listen-peer-urls=http://{ETCD_ADDRESS}:2380",
                 "--unsafe-no-fsync",
             ],
             stack.enter_context((directory / "etcd.log").open("wb")),
@@ -155,28 +156,28 @@ def cluster(directory: Path, *, synchronous: bool = True) -> Iterator[Cluster]:
         stack.callback(etcd.wait)
         stack.callback(etcd.kill)
         nodes = [Node(host, directory / host.name) for host in hosts]
-        made = Cluster(nodes)
-        made._synchronous = synchronous
+        cluster = Cluster(nodes)
+        cluster._synchronous = synchronous
         for node in nodes:
-            Path(f"{node.directory}.yaml").write_text(json.dumps(_settings(node, synchronous)))
+            Path(f"{node.directory}.yaml").write_text(json.dumps(_configuration(node, synchronous)))
             stack.callback(node.kill)
             node.start()
         try:
-            leader = made.wait_for_all()
-            _run(leader, "postgres", f"CREATE DATABASE {DATABASE}", f"CREATE ROLE {SERVICE_ROLE} LOGIN")
+            leader = cluster.wait_until_healthy()
+            _run_sql(leader, "postgres", f"CREATE DATABASE {DATABASE}", f"CREATE ROLE {SERVICE_ROLE} LOGIN")
         except AssertionError as error:
-            raise AssertionError(made.log()) from error
-        yield made
+            raise AssertionError(cluster.log()) from error
+        yield cluster
 
 
-def _settings(node: Node, synchronous: bool) -> dict[str, Any]:
-    """Patroni's, which JSON does as well as YAML."""
+def _configuration(node: Node, synchronous: bool) -> dict[str, Any]:
+    """Return Patroni's configuration, which may be JSON as well as YAML."""
     address = node.host.address
     return {
         "scope": "flow",
         "name": node.host.name,
         "restapi": {"listen": f"{address}:8008", "connect_address": f"{address}:8008"},
-        "etcd3": {"host": f"{THEIRS}:2379"},
+        "etcd3": {"host": f"{ETCD_ADDRESS}:2379"},
         "bootstrap": {
             "dcs": {
                 "ttl": TTL,
@@ -189,7 +190,7 @@ def _settings(node: Node, synchronous: bool) -> dict[str, Any]:
                 "postgresql": {
                     "use_pg_rewind": True,
                     "use_slots": True,
-                    # No crash here is the machine's: processes that are killed lose nothing that they have written.
+                    # No crash here is the machine's: killed processes lose nothing that they have written.
                     "parameters": {"fsync": "off", "max_connections": 50},
                 },
             },
@@ -208,7 +209,7 @@ def _settings(node: Node, synchronous: bool) -> dict[str, Any]:
     }
 
 
-def _run(node: Node, database: str, *statements: str) -> None:
+def _run_sql(node: Node, database: str, *statements: str) -> None:
     commands = [argument for statement in statements for argument in ("-c", statement)]
     connect = ("-X", "-h", node.host.address, "-U", "postgres", "-d", database)
     done = subprocess.run(
@@ -217,8 +218,8 @@ def _run(node: Node, database: str, *statements: str) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
-def _child(command: list[str], log: Any) -> "subprocess.Popen[bytes]":
-    """A process that ends with this one, in whatever way this one does."""
+def _start_child(command: list[str], log: Any) -> "subprocess.Popen[bytes]":
+    """Start a process that ends with this one, however this one ends."""
 
     def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)

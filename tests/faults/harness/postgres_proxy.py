@@ -1,4 +1,4 @@
-"""A proxy between a service and its PostgreSQL that knows where in their protocol it is, and makes a fault there."""
+"""A protocol-aware proxy between a service and its PostgreSQL, which injects a fault at a planned round trip."""
 
 import asyncio
 import time
@@ -10,45 +10,45 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-EXECUTES: Final = b"EQ"
-"""The messages that have a statement run: Execute, and Query. (What only prepares one changes nothing.)"""
-READY: Final = b"Z"
-"""The last message of the server's answer to it."""
+EXECUTE_MESSAGES: Final = b"EQ"
+"""The types of the messages that execute a statement: Execute and Query. (Preparing one changes nothing.)"""
+READY_FOR_QUERY: Final = b"Z"
+"""The type of the last message in the server's response to a statement."""
 CHUNK: Final = 65536
 
 
 class Moment(StrEnum):
-    """Of a round trip, where a fault is made."""
+    """The moment in a round trip at which a fault is injected."""
 
-    UNSENT = "before it"
-    UNANSWERED = "after it, its answer withheld"
-    ANSWERED = "after its answer"
+    BEFORE_SENT = "before it"
+    BEFORE_ANSWERED = "after it, its answer withheld"
+    AFTER_ANSWERED = "after its answer"
 
 
 @dataclass
-class Plan:
-    """At which round trip a fault is made."""
+class FaultPlan:
+    """A fault to be injected at one round trip."""
 
     step: int
-    """Counted from 1."""
+    """The number of the round trip, counted from 1."""
     moment: Moment
-    act: Callable[[], None]
-    """Makes the fault; every connection is cut after it."""
-    seen: int = 0
-    """Round trips begun since the plan was made."""
-    made: bool = False
+    inject: Callable[[], None]
+    """Injects the fault; every connection is cut after it."""
+    round_trips: int = 0
+    """Round trips begun since the plan was set."""
+    triggered: bool = False
 
 
 class Proxy:
-    """Listens on a port, and passes everything on to a server's socket but for what a plan forbids."""
+    """A proxy that listens on a port and relays everything to a server's socket, but for what a plan withholds."""
 
     def __init__(self, server: Path, host: str = "127.0.0.1") -> None:
         self.host, self.port = host, 0
         self.attempts: list[float] = []
-        """When connections were asked for, whether the server took them or not, by time.monotonic()."""
+        """Times of connection attempts, accepted by the server or not, by time.monotonic()."""
         self._server = server
-        self._plan: Plan | None = None
-        self._open: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
+        self._plan: FaultPlan | None = None
+        self._connections: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
         self._listening: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -60,15 +60,15 @@ class Proxy:
         assert self._listening is not None
         self._listening.close()
         self.cut()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def plan(self, plan: Plan | None) -> None:
-        """What to do from now on."""
+    def set_plan(self, plan: FaultPlan | None) -> None:
+        """Set the fault to inject from now on; None for none."""
         self._plan = plan
 
     def cut(self) -> None:
         """Cut every connection on both sides."""
-        for writers in self._open.values():
+        for writers in self._connections.values():
             for writer in writers:
                 writer.transport.abort()
 
@@ -76,110 +76,114 @@ class Proxy:
         self.attempts.append(time.monotonic())
         task = asyncio.current_task()
         assert task is not None
-        self._open[task] = (writer,)
+        self._connections[task] = (writer,)
         try:
             server_reader, server_writer = await asyncio.open_unix_connection(str(self._server))
-            self._open[task] = (writer, server_writer)
-            await self._relay(_Conversation(self), (reader, writer), (server_reader, server_writer))
+            self._connections[task] = (writer, server_writer)
+            await self._relay(_Session(self), (reader, writer), (server_reader, server_writer))
         except OSError:
-            pass  # the server is not there, or one of them is gone: so is the other one now
+            pass  # the server is not there, or one side has closed: the other side is closed too
         finally:
-            for each in self._open.pop(task):
+            for each in self._connections.pop(task):
                 each.transport.abort()
 
     async def _relay(
         self,
-        conversation: "_Conversation",
+        session: "_Session",
         client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
-        asking = asyncio.create_task(_pass_on(client[0], server[1], conversation.asked))
-        answering = asyncio.create_task(_pass_on(server[0], client[1], conversation.answered))
-        done, left = await asyncio.wait({asking, answering}, return_when=asyncio.FIRST_COMPLETED)
-        for task in left:
+        upstream = asyncio.create_task(_relay_stream(client[0], server[1], session.on_request))
+        downstream = asyncio.create_task(_relay_stream(server[0], client[1], session.on_response))
+        done, remaining = await asyncio.wait({upstream, downstream}, return_when=asyncio.FIRST_COMPLETED)
+        for task in remaining:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*remaining, return_exceptions=True)
         for task in done:
             task.result()
 
-    def make(self, plan: Plan) -> None:
-        """Make the planned fault."""
-        plan.made, self._plan = True, None
-        plan.act()
+    def trigger(self, plan: FaultPlan) -> None:
+        """Inject the planned fault, and cut every connection."""
+        plan.triggered, self._plan = True, None
+        plan.inject()
         self.cut()
 
     @property
-    def planned(self) -> Plan | None:
+    def pending(self) -> FaultPlan | None:
+        """The plan that is not yet carried out."""
         return self._plan
 
 
-class _Conversation:
-    """One connection's messages, and the round trip that it is in."""
+class _Session:
+    """The messages of one connection, and its current round trip."""
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
-        self._asked, self._answered = _Messages(headed=False), _Messages(headed=True)
+        self._requests, self._responses = _Messages(headed=False), _Messages(headed=True)
         self._step: int | None = None
-        """The number of the round trip under way, if it is one that counts."""
+        """The number of the current round trip, if it is counted."""
 
-    def asked(self, chunk: bytes) -> bytes | None:
-        """What of the client's chunk goes on to the server; None if the connection is cut there."""
-        for kind in self._asked.kinds(chunk):
-            plan = self._proxy.planned
-            if kind not in EXECUTES or plan is None:
+    def on_request(self, chunk: bytes) -> bytes | None:
+        """Return the part of the client's chunk that is relayed to the server; None if the connection is cut there."""
+        for message_type in self._requests.types(chunk):
+            plan = self._proxy.pending
+            if message_type not in EXECUTE_MESSAGES or plan is None:
                 continue
-            plan.seen += 1
-            self._step = plan.seen
-            if self._step == plan.step and plan.moment is Moment.UNSENT:
-                self._proxy.make(plan)
+            plan.round_trips += 1
+            self._step = plan.round_trips
+            if self._step == plan.step and plan.moment is Moment.BEFORE_SENT:
+                self._proxy.trigger(plan)
                 return None
         return chunk
 
-    def answered(self, chunk: bytes) -> bytes | None:
-        """The same of the server's. An answer may come in several chunks: what is withheld is its end, READY."""
-        plan = self._proxy.planned
-        ready = READY in [*self._answered.kinds(chunk)]
-        if plan is None or self._step != plan.step or plan.moment is Moment.UNSENT:
+    def on_response(self, chunk: bytes) -> bytes | None:
+        """Return the part of the server's chunk that is relayed to the client.
+
+        A response may come in several chunks: its end, READY_FOR_QUERY, is what is withheld.
+        """
+        plan = self._proxy.pending
+        ready = READY_FOR_QUERY in [*self._responses.types(chunk)]
+        if plan is None or self._step != plan.step or plan.moment is Moment.BEFORE_SENT:
             return chunk
-        if plan.moment is Moment.UNANSWERED:
+        if plan.moment is Moment.BEFORE_ANSWERED:
             if ready:
-                self._proxy.make(plan)
+                self._proxy.trigger(plan)
             return b""
         if ready:
-            asyncio.get_running_loop().call_soon(self._proxy.make, plan)  # once this chunk has been written
+            asyncio.get_running_loop().call_soon(self._proxy.trigger, plan)  # after this chunk is written
         return chunk
 
 
 class _Messages:
-    """Finds the kinds of messages in a stream that is cut into chunks anywhere."""
+    """A parser for the message types in a stream that arrives in arbitrary chunks."""
 
     def __init__(self, *, headed: bool) -> None:
-        """A client's first message has a length, but no kind."""
+        """Start at the beginning of a stream; not headed: its first message, a client's, has a length but no type."""
         self._headed = headed
-        self._left = b""
+        self._buffer = b""
 
-    def kinds(self, chunk: bytes) -> Iterator[bytes]:
-        self._left += chunk
+    def types(self, chunk: bytes) -> Iterator[bytes]:
+        self._buffer += chunk
         while True:
             head = int(self._headed)
-            if len(self._left) < head + 4:
+            if len(self._buffer) < head + 4:
                 return
-            length = head + int.from_bytes(self._left[head : head + 4])
-            if len(self._left) < length:
+            length = head + int.from_bytes(self._buffer[head : head + 4])
+            if len(self._buffer) < length:
                 return
-            kind, self._left = self._left[:head], self._left[length:]
+            message_type, self._buffer = self._buffer[:head], self._buffer[length:]
             self._headed = True
-            if kind:
-                yield kind
+            if message_type:
+                yield message_type
 
 
-async def _pass_on(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, judge: Callable[[bytes], bytes | None]
+async def _relay_stream(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, filter_chunk: Callable[[bytes], bytes | None]
 ) -> None:
     with suppress(ConnectionError):
         while chunk := await reader.read(CHUNK):
-            passed = judge(chunk)
-            if passed is None:
+            filtered = filter_chunk(chunk)
+            if filtered is None:
                 return
-            writer.write(passed)
+            writer.write(filtered)
             await writer.drain()

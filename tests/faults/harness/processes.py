@@ -1,4 +1,4 @@
-"""What the harnesses kill and start again: a PostgreSQL server, and a service in front of it."""
+"""The processes under test, which scenarios kill and start again: a PostgreSQL server, and a service in front of it."""
 
 import signal
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from service.embedded.programs import find_programs
 from service.embedded.server import Server
 from tests.process.running import Service, free_port, running_service
 
-TERMINATED: Final = 30.0
+TERMINATION_TIMEOUT: Final = 30.0
 """Seconds for killed processes to be gone."""
 
 
 class Postgres:
-    """A PostgreSQL server that keeps what it commits: nothing of its safety is switched off, as other tests do.
+    """A PostgreSQL server with full durability, which other tests switch off for speed.
 
     It ends with the thread that starts it.
     """
@@ -33,7 +33,7 @@ class Postgres:
         self._server = Server(self.programs, self.directory, options, DATABASE, SERVICE_ROLE)
         self._process: Popen[bytes] | None = None
         self.dsn = ""
-        """For the superuser; the same after each start."""
+        """The superuser's address; the same after each start."""
 
     @property
     def service_dsn(self) -> str:
@@ -52,11 +52,11 @@ class Postgres:
         return Path(parse_qs(urlsplit(self.dsn).query)["host"][0]) / ".s.PGSQL.5432"
 
     def kill(self) -> None:
-        """kill -9 of the postmaster and everything it started."""
+        """Kill the postmaster and everything that it started, by kill -9."""
         assert self._process is not None
         processes = self.signal(signal.SIGKILL)
-        self._process.wait(TERMINATED)
-        psutil.wait_procs(processes, TERMINATED)  # one that is left would keep the next server from the data
+        self._process.wait(TERMINATION_TIMEOUT)
+        psutil.wait_procs(processes, TERMINATION_TIMEOUT)  # a survivor would lock the data directory
 
     def signal(self, number: signal.Signals) -> list[psutil.Process]:
         """Send a signal to the postmaster and everything it started."""
@@ -74,19 +74,19 @@ class Postgres:
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)
 
-    def ended(self) -> bool:
-        """Whether it has ended, by itself or not."""
+    def has_ended(self) -> bool:
+        """Return whether the postmaster has ended, by itself or not."""
         return self._process is None or self._process.poll() is not None
 
     def stop(self) -> None:
-        """A fast shutdown, if it runs, frozen or not."""
-        if self._process is not None and not self.ended():
+        """Shut down fast if the server runs, frozen or not."""
+        if self._process is not None and not self.has_ended():
             self.thaw()
             self._server.end(self._process)
 
 
 class Replica:
-    """A service process on the same address each time that it is started."""
+    """A service process that has the same address after each start."""
 
     def __init__(
         self, directory: Path, dsn: str, *, module: str = "service", prefix: Sequence[str] = (), **settings: str
@@ -111,13 +111,13 @@ class Replica:
         self.service = self._running.__enter__()
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill the process by kill -9."""
         assert self.service is not None
         self.service.process.kill()
         self.stop()
 
     def stop(self) -> None:
-        """SIGTERM, if it runs."""
+        """Terminate the process by SIGTERM, if it runs."""
         if self._running is not None:
             self._running.__exit__(None, None, None)
             self._running = None

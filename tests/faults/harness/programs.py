@@ -1,4 +1,4 @@
-"""Debian's programs, as programs.sh has unpacked them."""
+"""Debian's programs, as unpack_programs.sh has unpacked them."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,11 @@ PATRONI: Final = ROOT / ".venv/patroni/bin/patroni"
 
 
 def program(name: str) -> str:
-    """Where a program is."""
+    """Return the path of a program.
+
+    Raises:
+        FileNotFoundError: it was not unpacked.
+    """
     for directory in ("usr/bin", "usr/sbin", "sbin"):
         path = DEBIAN / directory / name
         if path.exists():
@@ -21,6 +25,6 @@ def program(name: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """With the libraries that these programs need and the system has not."""
+    """Return this process's environment with the libraries that these programs need and the system lacks."""
     libraries: list[Path] = sorted((DEBIAN / "usr/lib").glob("*-linux-gnu"))
     return os.environ | {"LD_LIBRARY_PATH": ":".join(map(str, libraries))}

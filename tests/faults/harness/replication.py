@@ -1,4 +1,4 @@
-"""A primary and its standby, which have only sockets: by PostgreSQL's own programs, without a cluster manager."""
+"""A primary and its standby on Unix sockets, by PostgreSQL's own programs, without a cluster manager."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,29 +11,29 @@ from service.embedded.files import make_socket_directory
 from tests.faults.harness.processes import Postgres
 
 FAST: Final = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "wal_retrieve_retry_interval=50ms")
-"""No crash here is the machine's, and processes that are killed lose nothing that they have written."""
+"""Options for speed: no crash here is the machine's, and killed processes lose nothing that they have written."""
 
 
 class Node(Postgres):
-    """One of the two."""
+    """The primary or the standby."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, *FAST)
         self.host = str(make_socket_directory(self.directory, self.programs.owner))
-        """Where it listens, also while it does not run."""
+        """The directory of its socket, also while it does not run."""
 
     def copy_to(self, standby: "Node") -> None:
-        """Make a standby of this one; it still has to be started."""
+        """Make another node a standby of this one; it still has to be started."""
         target = str(standby.directory / "postgres")
         source = ("-h", self.host, "-U", "postgres", "--create-slot", "--slot", "standby")
         self._done("pg_basebackup", "-D", target, *source, "--write-recovery-conf", "--checkpoint", "fast")
 
     def promote(self) -> None:
-        """Make it the primary; it takes writes when this returns."""
+        """Promote this node to the primary; it takes writes when this returns."""
         self.run("SELECT pg_promote()")
 
     def run(self, *statements: str) -> None:
-        """Run statements as the superuser."""
+        """Execute statements as the superuser."""
         commands = [argument for statement in statements for argument in ("-c", statement)]
         self._done("psql", "-X", "-h", self.host, "-U", "postgres", "-d", DATABASE, *commands)
 
@@ -43,13 +43,13 @@ class Node(Postgres):
 
 
 def dsn(role: str, *nodes: Node) -> str:
-    """The address of several nodes."""
+    """Return the address that names several nodes."""
     return f"postgresql://{role}@/{DATABASE}?host={quote(','.join(node.host for node in nodes), safe=',')}"
 
 
 @contextmanager
 def primary_and_standby(directory: Path, *, synchronous: bool = True) -> Iterator[tuple[Node, Node]]:
-    """Two running nodes; synchronous: the primary acknowledges nothing that the standby has not."""
+    """Run two nodes; synchronous: the primary acknowledges no write that the standby lacks."""
     primary, standby = Node(directory / "primary"), Node(directory / "standby")
     with ExitStack() as stack:
         for node in (primary, standby):

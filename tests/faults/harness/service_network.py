@@ -1,6 +1,6 @@
 """A network namespace for a service, with one link to its clients and one to its database, which can be cut.
 
-What is cut loses every packet and tells nobody, as when a switch fails.
+A cut link loses every packet without an error on either side, as when a switch fails.
 """
 
 import os
@@ -13,13 +13,13 @@ from typing import Final
 
 CLIENTS: Final = ("10.231.7.1", "10.231.7.2")
 DATABASE: Final = ("10.231.7.5", "10.231.7.6")
-"""The addresses outside of the namespace, and in it."""
-HARDWARE: Final = "02:00:00:0a:e7:07"
-"""The address of a link's outer end: each link is a network of its own."""
+"""The addresses of each link: outside of the namespace, and in it."""
+MAC_ADDRESS: Final = "02:00:00:0a:e7:07"
+"""The hardware address of each link's outer end: one is enough, as each link is a network of its own."""
 
 
-def why_impossible() -> str:
-    """Why there can't be one here; "" if there can."""
+def why_unavailable() -> str:
+    """Return why no namespace can be created here; "" if one can."""
     if os.geteuid() != 0:
         return "cutting a network takes root, for a network namespace of its own"
     if shutil.which("ip") is None:
@@ -30,18 +30,19 @@ def why_impossible() -> str:
 
 @contextmanager
 def namespace() -> Iterator["Namespace"]:
+    """Create the namespace and its links; delete them in the end."""
     name = f"faults{os.getpid()}"
     _ip("netns", "add", name)
     try:
         for end, (outside, inside) in (("c", CLIENTS), ("d", DATABASE)):
             link, peer = f"{name}{end}0", f"{name}{end}1"
-            _ip("link", "add", link, "address", HARDWARE, "type", "veth", "peer", "name", peer, "netns", name)
+            _ip("link", "add", link, "address", MAC_ADDRESS, "type", "veth", "peer", "name", peer, "netns", name)
             _ip("addr", "add", f"{outside}/30", "dev", link)
             _ip("link", "set", link, "up")
             _ip("-n", name, "addr", "add", f"{inside}/30", "dev", peer)
             _ip("-n", name, "link", "set", peer, "up")
-            # Behind a router nobody is told either that the other end can't be found.
-            _ip("-n", name, "neigh", "add", outside, "lladdr", HARDWARE, "dev", peer, "nud", "permanent")
+            # As behind a router, there is no error either for a peer that can't be found.
+            _ip("-n", name, "neigh", "add", outside, "lladdr", MAC_ADDRESS, "dev", peer, "nud", "permanent")
         _ip("-n", name, "link", "set", "lo", "up")
         yield Namespace(name)
     finally:
@@ -49,20 +50,22 @@ def namespace() -> Iterator["Namespace"]:
 
 
 class Namespace:
+    """A namespace whose link to the database can be cut."""
+
     def __init__(self, name: str) -> None:
-        self.prefix = ("ip", "netns", "exec", name)
-        """Of a command that is to run in it."""
+        self.command_prefix = ("ip", "netns", "exec", name)
+        """The command that runs another command in the namespace."""
         self._link = f"{name}d0"
 
     def cut(self) -> None:
         _ip("link", "set", self._link, "down")
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         _ip("link", "set", self._link, "up")
 
 
-def attempts(process: int) -> int:
-    """How many connections were ever begun in a process's namespace: in this one all lead to the database."""
+def connection_attempts(process: int) -> int:
+    """Return how many connections were ever begun in a process's namespace: here, all of them lead to the database."""
     names, values = (
         line.split() for line in Path(f"/proc/{process}/net/snmp").read_text().splitlines() if line.startswith("Tcp:")
     )

@@ -1,4 +1,4 @@
-"""The ledger finds nothing where nothing happened, and each kind of loss where it did."""
+"""The history reports no violation of an intact database, and each kind of lost write."""
 
 import asyncio
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ from tests.faults.harness.writers import Writers
 Client = TestClient[web.Request, web.Application]
 Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
-TWICE = """
+DUPLICATE_ROWS = """
     INSERT INTO audit (organization_id, actor, action, target, before, after, request_id)
     SELECT organization_id, actor, action, target, before, after, request_id FROM audit WHERE organization_id = $1
 """
@@ -21,7 +21,7 @@ TWICE = """
 
 @pytest.fixture(name="writers")
 async def _writers(raw: Raw, client: Client) -> Writers:
-    """Who have written for a moment."""
+    """Return writers that have written for half a second."""
     writers, until = await Writers.create(raw, writers=3), asyncio.Event()
     writing = asyncio.create_task(writers.write(lambda: str(client.make_url("")).rstrip("/"), until))
     await asyncio.sleep(0.5)
@@ -30,25 +30,25 @@ async def _writers(raw: Raw, client: Client) -> Writers:
     return writers
 
 
-async def test_where_nothing_happened_nothing_is_found(raw: Raw, writers: Writers) -> None:
-    assert await writers.ledger.breaches(raw, writers.world) == []
-    assert set(writers.ledger.statuses()) <= {200, 201}
-    assert writers.ledger.acknowledged > 20
+async def test_history_of_an_intact_database_has_no_violations(raw: Raw, writers: Writers) -> None:
+    assert await writers.history.violations(raw, writers.world) == []
+    assert set(writers.history.statuses()) <= {200, 201}
+    assert writers.history.acknowledged > 20
 
 
 @pytest.mark.parametrize(
-    ("loss", "sign"),
+    ("loss", "expected"),
     [
         ("DELETE FROM audit WHERE id = (SELECT max(id) FROM audit WHERE organization_id = $1)", "0 audit rows"),
         ("DELETE FROM assignments WHERE organization_id = $1", "audited last"),
         ("UPDATE user_grants SET access = 63 WHERE organization_id = $1", "audited last"),
         ("UPDATE audit SET before = after WHERE organization_id = $1 AND action = 'job.update_pipelines'", "was there"),
-        (TWICE, "2 audit rows"),
+        (DUPLICATE_ROWS, "2 audit rows"),
     ],
 )
-async def test_every_kind_of_loss_is_found(raw: Raw, writers: Writers, loss: str, sign: str) -> None:
+async def test_history_reports_each_kind_of_lost_write(raw: Raw, writers: Writers, loss: str, expected: str) -> None:
     await raw.execute(loss, writers.world.id)
 
-    found: list[Any] = await writers.ledger.breaches(raw, writers.world)
+    violations: list[Any] = await writers.history.violations(raw, writers.world)
 
-    assert any(sign in breach for breach in found), found
+    assert any(expected in violation for violation in violations), violations

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Unpacks Debian's programs that make faults or suffer them into .tools/debian. Nothing is installed or started; libraries
-# that the system has are used from there.
+# Unpacks Debian's programs that inject faults, or are under test, into .tools/debian. Nothing is installed or started;
+# libraries that the system has are used from there.
 set -eu
 cd "$(dirname "$0")/../../.."
 packages="etcd-server haproxy iproute2 nftables nginx-light postgresql-15 postgresql-client-15"

@@ -1,9 +1,10 @@
-"""What clients were told of their writes, held against what the database has in the end.
+"""The history of writes and their answers, checked against the final state of the database.
 
-Each writer has a job and a grant that nobody else changes, and waits for each answer before its next write. So for each
-of the two there is one order of writes, and the audit trail must tell one story with it: every acknowledged write has
-one row, every other write one or none, each row begins where the one before it ended, and the last one is there. A
-write that nobody answered may take effect late, even after the next one: the rows then say so, and nothing is lost.
+Each writer has a job and a grant that no other client changes, and waits for each answer before its next write. So the
+writes of either are totally ordered, and the audit trail must be consistent with that order: every acknowledged write
+has one row, every other write one or none, each row begins with the state in which the one before it ended, and the
+last one is the actual state. A write without an answer may take effect late, even after the next one: the rows then
+show that, and no write is lost.
 """
 
 from collections import Counter
@@ -21,16 +22,15 @@ from tests.factories import World
 
 @dataclass(frozen=True)
 class Write:
-    """One write, as its client knows it."""
+    """One write, as its client has seen it; times are by time.monotonic()."""
 
     request_id: str
     target: str
     after: Any
-    """The state that it asks for."""
+    """The requested state."""
     status: int
-    """Of its answer; 0 if none came."""
+    """The status of its answer; 0 if there was none."""
     sent: float
-    """By time.monotonic()."""
     ended: float
 
     @property
@@ -38,67 +38,68 @@ class Write:
         return 200 <= self.status < 300
 
     @property
-    def refused(self) -> bool:
-        """An answer that says that nothing was done."""
+    def rejected(self) -> bool:
+        """True if the answer says that nothing was done."""
         return 400 <= self.status < 500
 
 
 @dataclass
-class Ledger:
+class WriteHistory:
     """All writes, in the order of their answers."""
 
     writes: list[Write] = field(default_factory=list)
 
     @property
     def acknowledged(self) -> int:
+        """The number of acknowledged writes."""
         return sum(write.acknowledged for write in self.writes)
 
     def statuses(self) -> Counter[int]:
         return Counter(write.status for write in self.writes)
 
-    async def breaches(self, raw: "asyncpg.Connection[asyncpg.Record]", world: World) -> list[str]:
-        """Where ledger and database contradict each other; `raw` reads the database that is there in the end."""
+    async def violations(self, raw: "asyncpg.Connection[asyncpg.Record]", world: World) -> list[str]:
+        """Return each contradiction between history and database; `raw` reads the database as it is in the end."""
         rows = await raw.fetch(
             "SELECT target, before, after, request_id FROM audit WHERE organization_id = $1"
             " AND target LIKE ANY ('{job:%,grant:%}') ORDER BY id",
             world.id,
         )
         return [
-            *self._miscounted(Counter(row["request_id"] for row in rows)),
-            *self._changed_otherwise(rows),
-            *_contradictions(rows, await _states(raw, world)),
+            *self._audit_row_violations(Counter(row["request_id"] for row in rows)),
+            *self._wrong_effects(rows),
+            *_contradictions(rows, await _actual_states(raw, world)),
         ]
 
-    def _miscounted(self, made: Counter[str]) -> Iterator[str]:
+    def _audit_row_violations(self, rows_by_request: Counter[str]) -> Iterator[str]:
         for write in self.writes:
-            count = made[write.request_id]
-            least, most = int(write.acknowledged), int(not write.refused)
-            if not least <= count <= most:
+            count = rows_by_request[write.request_id]
+            fewest, highest = int(write.acknowledged), int(not write.rejected)
+            if not fewest <= count <= highest:
                 yield f"{write.target}: {count} audit rows for {write.request_id}, answered {write.status}"
 
-    def _changed_otherwise(self, rows: Sequence[asyncpg.Record]) -> Iterator[str]:
-        wanted = {write.request_id: write.after for write in self.writes}
+    def _wrong_effects(self, rows: Sequence[asyncpg.Record]) -> Iterator[str]:
+        requested = {write.request_id: write.after for write in self.writes}
         for row in rows:
             request_id, after = row["request_id"], _state(row["target"], row["after"])
-            if request_id in wanted and after != wanted[request_id]:
-                yield f"{row['target']}: {request_id} made it {after}, and asked for {wanted[request_id]}"
+            if request_id in requested and after != requested[request_id]:
+                yield f"{row['target']}: {request_id} made it {after}, and asked for {requested[request_id]}"
 
 
-def _contradictions(rows: Sequence[asyncpg.Record], there: Mapping[str, Any]) -> Iterator[str]:
-    """Where the audit trail contradicts itself, or what is there."""
-    told: dict[str, Any] = {}
+def _contradictions(rows: Sequence[asyncpg.Record], actual: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each contradiction within the audit trail, and between it and the actual state."""
+    audited: dict[str, Any] = {}
     for row in rows:
         target, before = row["target"], _state(row["target"], row["before"])
-        if before != told.get(target):
-            yield f"{target}: {row['request_id']} changed {before}, but {told.get(target)} was there"
-        told[target] = _state(target, row["after"])
-    for target in sorted(told.keys() | there.keys()):
-        if told.get(target) != there.get(target):
-            yield f"{target}: {there.get(target)} is there, but {told.get(target)} was audited last"
+        if before != audited.get(target):
+            yield f"{target}: {row['request_id']} changed {before}, but {audited.get(target)} was there"
+        audited[target] = _state(target, row["after"])
+    for target in sorted(audited.keys() | actual.keys()):
+        if audited.get(target) != actual.get(target):
+            yield f"{target}: {actual.get(target)} is there, but {audited.get(target)} was audited last"
 
 
 def _state(target: str, document: str | None) -> Any:
-    """What an audit row says of a job's pipelines, or of a grant; None if there is none."""
+    """Return the state of a job's pipelines or of a grant in an audit row; None if it is absent."""
     if document is None:
         return None
     state = orjson.loads(document)
@@ -108,12 +109,12 @@ def _state(target: str, document: str | None) -> Any:
 
 
 def grant_state(permissions: Iterable[str], expires_at: datetime) -> list[str]:
-    """A grant, as the ledger compares it."""
+    """Return a grant in the form in which the history compares it."""
     return [*sorted(permissions), expires_at.astimezone(UTC).isoformat()]
 
 
-async def _states(raw: "asyncpg.Connection[asyncpg.Record]", world: World) -> dict[str, Any]:
-    """The state of every job and of every user's grant."""
+async def _actual_states(raw: "asyncpg.Connection[asyncpg.Record]", world: World) -> dict[str, Any]:
+    """Return the state of every job and of every user's grant."""
     jobs = await raw.fetch(
         """
         SELECT j.id, array_agg(a.pipeline_id::text ORDER BY a.position) FILTER (WHERE a.pipeline_id IS NOT NULL) AS ids

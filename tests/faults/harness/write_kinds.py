@@ -1,4 +1,4 @@
-"""Every kind of write there is, and an organization in which each of them can be made."""
+"""Every kind of write of the API, and a fixture organization in which each of them can be made."""
 
 import secrets
 from collections import Counter
@@ -12,22 +12,22 @@ from tests.factories import Member, World
 
 Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Rows = Counter[tuple[str, str]]
-"""Rows of tables, as text: how often each is there."""
+"""Counts of rows, each as its table's name and its text."""
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A row of the method table that changes something, with what it takes to do so in a scene."""
+class WriteKind:
+    """A row of the method table that changes something, with the body and names for such a change in a fixture."""
 
     method: str
     path: str
-    """As in the method table; its parameters, and those of a body, are a scene's names."""
+    """The path as in the method table; its parameters, and those of a body, are names of a fixture."""
     body: Any = None
     by_member: bool = False
-    """Else by an administrator."""
+    """True if the caller is a member, else it is an administrator."""
     headers: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
-    """In the place of a scene's own."""
+    """Names that override a fixture's own."""
     query: str = ""
 
     def __str__(self) -> str:
@@ -35,15 +35,15 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """An organization of its own for one write."""
+class WriteFixture:
+    """An organization for one write."""
 
     world: World
     admin: Member
     member: Member
-    """Who owns the job, and may put it anywhere."""
+    """The owner of the job, with access to every pipeline."""
     names: Mapping[str, str]
-    """Of what there is, by the parameters of paths."""
+    """The names of its resources, by the parameters of paths."""
 
     @classmethod
     async def create(cls, raw: Raw) -> Self:
@@ -62,30 +62,30 @@ class Scene:
         names |= {"pipeline_id": str(pipelines[0]), "other_pipeline_id": str(pipelines[2])}
         return cls(world, admin, mary, {**names, "new": f"new-{secrets.token_hex(4)}"})
 
-    def request(self, kind: Kind) -> tuple[str, Any, dict[str, str]]:
-        """A write's address below the server's, its body, and its headers."""
+    def request(self, kind: WriteKind) -> tuple[str, Any, dict[str, str]]:
+        """Return the path, the body and the headers of a write."""
         names = {**self.names, **kind.names}
         caller = self.member if kind.by_member else self.admin
-        return kind.path.format(**names) + kind.query, _named(kind.body, names), {**caller.headers, **kind.headers}
+        return kind.path.format(**names) + kind.query, _fill_in(kind.body, names), {**caller.headers, **kind.headers}
 
     async def rows(self, raw: Raw) -> Rows:
-        """Everything that there is in the organization but its audit trail, at one moment."""
+        """Return all rows of the organization but its audit trail, in one snapshot."""
         return Counter((row["of"], row["row"]) for row in await raw.fetch(_ROWS, self.world.id))
 
-    async def audited(self, raw: Raw, request_id: str) -> Counter[str]:
-        """The audit trail's actions, and as "?" those that are of another request."""
+    async def audited_actions(self, raw: Raw, request_id: str) -> Counter[str]:
+        """Return the actions in the audit trail; an action of another request counts as "?"."""
         rows = await raw.fetch("SELECT action, request_id FROM audit WHERE organization_id = $1", self.world.id)
         return Counter(row["action"] if row["request_id"] == request_id else "?" for row in rows)
 
 
-def _named(body: Any, names: Mapping[str, str]) -> Any:
+def _fill_in(body: Any, names: Mapping[str, str]) -> Any:
     match body:
         case str():
             return body.format(**names)
         case list():
-            return [_named(each, names) for each in body]
+            return [_fill_in(each, names) for each in body]
         case dict():
-            return {key: _named(value, names) for key, value in body.items()}
+            return {key: _fill_in(value, names) for key, value in body.items()}
     return body
 
 
@@ -104,32 +104,32 @@ _USER_GRANT: Final = f"{_ONE}/grants/users/{{username}}"
 _GROUP_GRANT: Final = f"{_ONE}/grants/groups/{{name}}"
 _JOB: Final = "/api/v1/jobs/{job_id}"
 _UPDATE: Final = {"job_id": "{job_id}", "pipeline_ids": ["{other_pipeline_id}", "{pipeline_id}"]}
-_OTHERS: Final = {"permissions": ["flow_pipeline:read", "flow_pipeline:write"]}
-"""Than what a scene grants: so to ask for them is a change."""
+_OTHER_PERMISSIONS: Final = {"permissions": ["flow_pipeline:read", "flow_pipeline:write"]}
+"""Permissions other than a fixture grants, so that to set them is a change."""
 
 
-KINDS: Final = (
-    Kind("POST", "/api/v1/jobs/pipelines", _UPDATE, by_member=True),
-    Kind("POST", "/api/v1/jobs/pipelines", _UPDATE),
-    Kind("POST", "/api/v1/jobs/pipelines", _UPDATE, headers={"If-Match": "*"}),  # which locks the job and looks at it
-    Kind("PUT", _JOB, {"name": "x", "pipeline_ids": ["{pipeline_id}"]}, names={"job_id": "new-job"}),
-    Kind("PUT", _JOB, {"name": "renamed", "pipeline_ids": ["{other_pipeline_id}"]}, by_member=True),
-    Kind("DELETE", _JOB, by_member=True),
-    Kind("POST", _PIPELINE, {"name": "{new}"}),
-    Kind("PATCH", _ONE, {"name": "{new}", "description": "changed"}),
-    Kind("DELETE", _ONE, query="?force=true"),
-    Kind("PUT", _USER_GRANT, _OTHERS),
-    Kind("PUT", _USER_GRANT, _OTHERS, names={"username": "ann"}),
-    Kind("DELETE", _USER_GRANT),
-    Kind("PUT", _GROUP_GRANT, _OTHERS),
-    Kind("DELETE", _GROUP_GRANT),
-    Kind("POST", "/api/v1/users", {"username": "{new}", "role": "member"}),
-    Kind("PATCH", "/api/v1/users/{username}", {"role": "pipeline_admin", "disabled": True}),
-    Kind("POST", "/api/v1/groups", {"name": "{new}"}),
-    Kind("PATCH", "/api/v1/groups/{name}", {"new_name": "{new}"}),
-    Kind("DELETE", "/api/v1/groups/{name}"),
-    Kind("PUT", "/api/v1/groups/{name}/members/{username}"),
-    Kind("DELETE", "/api/v1/groups/{name}/members/{username}", names={"username": "ann"}),
-    Kind("POST", "/api/v1/tokens", {"username": "{username}", "name": "{new}"}),
-    Kind("DELETE", "/api/v1/tokens/{token_id}"),
+WRITE_KINDS: Final = (
+    WriteKind("POST", "/api/v1/jobs/pipelines", _UPDATE, by_member=True),
+    WriteKind("POST", "/api/v1/jobs/pipelines", _UPDATE),
+    WriteKind("POST", "/api/v1/jobs/pipelines", _UPDATE, headers={"If-Match": "*"}),  # locks and reads the job
+    WriteKind("PUT", _JOB, {"name": "x", "pipeline_ids": ["{pipeline_id}"]}, names={"job_id": "new-job"}),
+    WriteKind("PUT", _JOB, {"name": "renamed", "pipeline_ids": ["{other_pipeline_id}"]}, by_member=True),
+    WriteKind("DELETE", _JOB, by_member=True),
+    WriteKind("POST", _PIPELINE, {"name": "{new}"}),
+    WriteKind("PATCH", _ONE, {"name": "{new}", "description": "changed"}),
+    WriteKind("DELETE", _ONE, query="?force=true"),
+    WriteKind("PUT", _USER_GRANT, _OTHER_PERMISSIONS),
+    WriteKind("PUT", _USER_GRANT, _OTHER_PERMISSIONS, names={"username": "ann"}),
+    WriteKind("DELETE", _USER_GRANT),
+    WriteKind("PUT", _GROUP_GRANT, _OTHER_PERMISSIONS),
+    WriteKind("DELETE", _GROUP_GRANT),
+    WriteKind("POST", "/api/v1/users", {"username": "{new}", "role": "member"}),
+    WriteKind("PATCH", "/api/v1/users/{username}", {"role": "pipeline_admin", "disabled": True}),
+    WriteKind("POST", "/api/v1/groups", {"name": "{new}"}),
+    WriteKind("PATCH", "/api/v1/groups/{name}", {"new_name": "{new}"}),
+    WriteKind("DELETE", "/api/v1/groups/{name}"),
+    WriteKind("PUT", "/api/v1/groups/{name}/members/{username}"),
+    WriteKind("DELETE", "/api/v1/groups/{name}/members/{username}", names={"username": "ann"}),
+    WriteKind("POST", "/api/v1/tokens", {"username": "{username}", "name": "{new}"}),
+    WriteKind("DELETE", "/api/v1/tokens/{token_id}"),
 )

@@ -1,4 +1,4 @@
-"""The database goes away and comes back, in each way that operators know."""
+"""Database outages: the database becomes unavailable and returns, in each way that operators know."""
 
 import asyncio
 import os
@@ -13,10 +13,10 @@ from typing import Final
 import asyncpg
 
 from service.embedded.cluster import SERVICE_ROLE
-from tests.faults.controls.without_outage_protection import DEADLINES, MEANING, PACING
+from tests.faults.controls.without_outage_protection import DEADLINES, ERROR_MAPPING, PACING
 from tests.faults.harness import service_network
 from tests.faults.harness.fault import Fault
-from tests.faults.harness.outage import PASSWORD, Scenario, Stage, run
+from tests.faults.harness.outage import PASSWORD, Outage, Testbed, run
 
 TERMINATE: Final = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -24,58 +24,59 @@ TERMINATE: Final = (
 )
 
 
-class Stopped(Scenario):
-    """A shutdown, and a start after a while."""
+class Stopped(Outage):
+    """The server is shut down, and started after a while."""
 
-    says = "can't be reached"
+    readiness_reason = "can't be reached"
 
-    async def make(self, stage: Stage) -> None:
-        await asyncio.to_thread(stage.postgres.stop)
+    async def inject(self, testbed: Testbed) -> None:
+        await asyncio.to_thread(testbed.postgres.stop)
 
-    async def mend(self, stage: Stage) -> None:
-        await asyncio.to_thread(stage.postgres.start)
+    async def repair(self, testbed: Testbed) -> None:
+        await asyncio.to_thread(testbed.postgres.start)
 
 
 class Restarted(Stopped):
-    """A shutdown, and a start at once."""
+    """The server is shut down, and started at once."""
 
-    holds, says = (0,), ""
+    durations, readiness_reason = (0,), ""
 
 
-class Terminated(Scenario):
-    """Every session is ended; the server takes new ones all the time."""
+class Terminated(Outage):
+    """Every session is terminated; the server accepts new ones all the time."""
 
-    holds = (0,)
+    durations = (0,)
 
-    async def make(self, stage: Stage) -> None:
-        await stage.run(TERMINATE)
+    async def inject(self, testbed: Testbed) -> None:
+        await testbed.run(TERMINATE)
 
-    async def mend(self, stage: Stage) -> None:
+    async def repair(self, testbed: Testbed) -> None:
         pass
 
 
-class Full(Scenario):
-    """Others have all the connections."""
+class ConnectionsExhausted(Outage):
+    """Other clients hold all connections."""
 
-    says = "too many clients|remaining connection slots"
-    options = ("-c", "max_connections=20")
+    readiness_reason = "too many clients|remaining connection slots"
+    postgres_options = ("-c", "max_connections=20")
 
-    async def make(self, stage: Stage) -> None:
+    async def inject(self, testbed: Testbed) -> None:
         full = asyncio.Event()
-        self._taking = asyncio.create_task(self._take(stage, full))
+        self._taking = asyncio.create_task(self._take(testbed, full))
         await full.wait()
-        stage.proxy.attempts.clear()  # those until now were answers to what was done to it here
+        testbed.proxy.attempts.clear()  # the attempts so far were reactions to the injection itself
 
-    async def _take(self, stage: Stage, full: asyncio.Event) -> None:
-        """Take each connection that is free, and end the service's; full: it has had none for a moment."""
-        theirs = f"{TERMINATE} AND usename = '{SERVICE_ROLE}' AND pid <> ALL ($1::int[])"
-        raw, quiet = await asyncpg.connect(stage.postgres.dsn), 0
+    async def _take(self, testbed: Testbed, full: asyncio.Event) -> None:
+        """Take each free connection, and terminate the service's; set `full` once it has had none for a moment."""
+        terminate = f"{TERMINATE} AND usename = '{SERVICE_ROLE}' AND pid <> ALL ($1::int[])"
+        held = testbed.held_connections
+        raw, quiet = await asyncpg.connect(testbed.postgres.dsn), 0
         try:
             while True:
                 with suppress(asyncpg.TooManyConnectionsError):
                     while True:
-                        stage.kept.append(await asyncpg.connect(stage.postgres.service_dsn))
-                ended = await raw.fetch(theirs, [connection.get_server_pid() for connection in stage.kept])
+                        held.append(await asyncpg.connect(testbed.postgres.service_dsn))
+                ended = await raw.fetch(terminate, [connection.get_server_pid() for connection in held])
                 quiet = 0 if ended else quiet + 1
                 if quiet == 3:
                     full.set()
@@ -83,60 +84,60 @@ class Full(Scenario):
         finally:
             await raw.close()
 
-    async def mend(self, stage: Stage) -> None:
+    async def repair(self, testbed: Testbed) -> None:
         self._taking.cancel()
         await asyncio.gather(self._taking, return_exceptions=True)
-        for connection in stage.kept:
+        for connection in testbed.held_connections:
             await connection.close()
-        stage.kept.clear()
+        testbed.held_connections.clear()
 
 
-class Limited(Scenario):
-    """The role may have no connections."""
+class RoleConnectionLimit(Outage):
+    """The service's role is limited to no connections."""
 
-    says = "too many connections for role"
+    readiness_reason = "too many connections for role"
 
-    async def make(self, stage: Stage) -> None:
-        await stage.run(f"ALTER ROLE {SERVICE_ROLE} CONNECTION LIMIT 0", TERMINATE)
+    async def inject(self, testbed: Testbed) -> None:
+        await testbed.run(f"ALTER ROLE {SERVICE_ROLE} CONNECTION LIMIT 0", TERMINATE)
 
-    async def mend(self, stage: Stage) -> None:
-        await stage.run(f"ALTER ROLE {SERVICE_ROLE} CONNECTION LIMIT -1")
+    async def repair(self, testbed: Testbed) -> None:
+        await testbed.run(f"ALTER ROLE {SERVICE_ROLE} CONNECTION LIMIT -1")
 
 
-class PasswordChanged(Scenario):
-    """The role has another password than the service was given, and then that one again."""
+class PasswordChanged(Outage):
+    """The role's password is changed, and then changed back to the one that the service was given."""
 
-    says = "password authentication failed"
+    readiness_reason = "password authentication failed"
 
-    async def ready(self, stage: Stage) -> None:
-        rules = stage.directory / "postgres" / "postgres" / "pg_hba.conf"
+    async def set_up(self, testbed: Testbed) -> None:
+        rules = testbed.directory / "postgres" / "postgres" / "pg_hba.conf"
         rules.write_text(f"local all {SERVICE_ROLE} scram-sha-256\nlocal all all trust\n")
-        await stage.run(f"ALTER ROLE {SERVICE_ROLE} PASSWORD '{PASSWORD}'", "SELECT pg_reload_conf()")
+        await testbed.run(f"ALTER ROLE {SERVICE_ROLE} PASSWORD '{PASSWORD}'", "SELECT pg_reload_conf()")
 
-    async def make(self, stage: Stage) -> None:
-        await stage.run(f"ALTER ROLE {SERVICE_ROLE} PASSWORD 'another'", TERMINATE)
+    async def inject(self, testbed: Testbed) -> None:
+        await testbed.run(f"ALTER ROLE {SERVICE_ROLE} PASSWORD 'another'", TERMINATE)
 
-    async def mend(self, stage: Stage) -> None:
-        await stage.run(f"ALTER ROLE {SERVICE_ROLE} PASSWORD '{PASSWORD}'")
-
-
-class Frozen(Scenario):
-    """All of its processes stand still: the kernel goes on taking connections, and nobody answers."""
-
-    says = "did not answer"
-    holds = (4,)
-
-    async def make(self, stage: Stage) -> None:
-        stage.postgres.freeze()
-
-    async def mend(self, stage: Stage) -> None:
-        stage.postgres.thaw()
+    async def repair(self, testbed: Testbed) -> None:
+        await testbed.run(f"ALTER ROLE {SERVICE_ROLE} PASSWORD '{PASSWORD}'")
 
 
-class DiskFull(Scenario):
-    """Its disk, a small tmpfs, is full: it fails, and does not start again until there is room."""
+class ServerFrozen(Outage):
+    """All processes of the server are frozen: the kernel goes on accepting connections that are never answered."""
 
-    says = "can't be reached"
+    readiness_reason = "did not answer"
+    durations = (4,)
+
+    async def inject(self, testbed: Testbed) -> None:
+        testbed.postgres.freeze()
+
+    async def repair(self, testbed: Testbed) -> None:
+        testbed.postgres.thaw()
+
+
+class DiskFull(Outage):
+    """The server's disk, a small tmpfs, is full: it crashes, and does not start again until there is room."""
+
+    readiness_reason = "can't be reached"
     size: Final = 160 * 2**20
 
     @contextmanager
@@ -148,23 +149,23 @@ class DiskFull(Scenario):
         finally:
             subprocess.run(["umount", "--lazy", str(directory)], check=True)
 
-    async def make(self, stage: Stage) -> None:
-        await asyncio.to_thread(_fill, stage.directory / "postgres" / "filler")
+    async def inject(self, testbed: Testbed) -> None:
+        await asyncio.to_thread(_fill, testbed.directory / "postgres" / "filler")
         deadline = time.monotonic() + 30
-        while not stage.postgres.ended():
+        while not testbed.postgres.has_ended():
             assert time.monotonic() < deadline, "PostgreSQL lives on without room"
             try:
-                await stage.run("SELECT pg_logical_emit_message(false, '', repeat('x', 8000000))")
+                await testbed.run("SELECT pg_logical_emit_message(false, '', repeat('x', 8000000))")
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(0.05)
 
-    async def mend(self, stage: Stage) -> None:
-        (stage.directory / "postgres" / "filler").unlink()
-        await asyncio.to_thread(stage.postgres.start)
+    async def repair(self, testbed: Testbed) -> None:
+        (testbed.directory / "postgres" / "filler").unlink()
+        await asyncio.to_thread(testbed.postgres.start)
 
 
 def _fill(file: Path) -> None:
-    """Leave no room beside a file."""
+    """Write to a file until its file system is full."""
     with file.open("wb", buffering=0) as filler:
         for size in (2**20, 4096):
             with suppress(OSError):
@@ -172,68 +173,68 @@ def _fill(file: Path) -> None:
                     filler.write(bytes(size))
 
 
-class NetworkCut(Scenario):
-    """Every packet is lost, and nobody is told."""
+class NetworkCut(Outage):
+    """Every packet is lost, without an error on either side."""
 
-    says = "did not answer"
-    holds = (13, 3.5, 6)
+    readiness_reason = "did not answer"
+    durations = (13, 3.5, 6)
     statement_timeout, request_timeout = 5, 10
     host, http_host = service_network.DATABASE[0], service_network.CLIENTS[1]
 
     @contextmanager
     def prepare(self, directory: Path) -> Iterator[None]:
         with service_network.namespace() as self._namespace:
-            self.prefix = self._namespace.prefix
+            self.command_prefix = self._namespace.command_prefix
             yield
 
-    async def ready(self, stage: Stage) -> None:
+    async def set_up(self, testbed: Testbed) -> None:
         self._counted: list[float] = []
-        self._counting = asyncio.create_task(self._count(stage))
+        self._counting = asyncio.create_task(self._count(testbed))
 
-    async def _count(self, stage: Stage) -> None:
-        """Note each connection that the service begins: its packets may never arrive."""
+    async def _count(self, testbed: Testbed) -> None:
+        """Record each connection attempt in the service's namespace, as its packets may never reach the proxy."""
         known = 0
         while True:
             await asyncio.sleep(0.02)
-            if stage.replica.service is not None:
-                begun = service_network.attempts(stage.replica.service.process.pid)
+            if testbed.replica.service is not None:
+                begun = service_network.connection_attempts(testbed.replica.service.process.pid)
                 self._counted += [time.monotonic()] * (begun - known)
                 known = begun
 
-    async def make(self, stage: Stage) -> None:
+    async def inject(self, testbed: Testbed) -> None:
         self._namespace.cut()
 
-    async def mend(self, stage: Stage) -> None:
-        self._namespace.mend()
+    async def repair(self, testbed: Testbed) -> None:
+        self._namespace.restore()
 
-    def attempts(self, _: Stage) -> list[float]:
+    def attempts(self, _: Testbed) -> list[float]:
         self._counting.cancel()
         return self._counted
 
 
-_WORDS: Final = "every request ends by its deadline with 503 and Retry-After or 504, readiness says why"
-_BACK: Final = "success and readiness within 2 s of its return, no reconnect storm, memory flat"
+_WHILE_AWAY: Final = "every request ends by its deadline with 503 and Retry-After or 504, readiness says why"
+_AFTERWARDS: Final = "success and readiness within 2 s of its return, no reconnect storm, memory flat"
 
 
 def _fault(
-    name: str, scenario: type[Scenario], times: int, without: str, impossible: Callable[[], str] = lambda: ""
+    name: str, outage_type: type[Outage], times: int, without: str, why_unavailable: Callable[[], str] = lambda: ""
 ) -> Fault:
-    what = " ".join((scenario.__doc__ or "").split())
+    description = " ".join((outage_type.__doc__ or "").split())
     return Fault(
         name=f"database-{name}",
-        what=f"the database is away: {what[0].lower()}{what[1:].rstrip('.')}",
-        promise=f"{_WORDS}; {_BACK}",
-        run=partial(run, scenario, ""),
+        description=f"the database is away: {description[0].lower()}{description[1:].rstrip('.')}",
+        guarantee=f"{_WHILE_AWAY}; {_AFTERWARDS}",
+        run=partial(run, outage_type, ""),
         times=times,
         without=without,
-        control=partial(run, scenario, without),
+        control=partial(run, outage_type, without),
         control_times=1,
-        impossible=impossible,
+        why_unavailable=why_unavailable,
     )
 
 
-def _no_disk() -> str:
-    """Why there can't be a small disk here; "" if there can."""
+def _why_no_small_disk() -> str:
+    """Return why no small disk can be mounted here; "" if one can."""
     if os.geteuid() != 0:
         return "filling a disk takes root, to mount a small tmpfs"
     tried = subprocess.run(
@@ -244,12 +245,12 @@ def _no_disk() -> str:
 
 FAULTS: Final = (
     _fault("stopped", Stopped, 3, PACING),
-    _fault("restarted", Restarted, 5, MEANING),
-    _fault("terminated", Terminated, 5, MEANING),
-    _fault("full", Full, 2, MEANING),
-    _fault("limited", Limited, 2, PACING),
-    _fault("password", PasswordChanged, 2, MEANING),
-    _fault("frozen", Frozen, 3, DEADLINES),
-    _fault("disk-full", DiskFull, 2, PACING, _no_disk),
-    _fault("network-cut", NetworkCut, 3, DEADLINES, service_network.why_impossible),
+    _fault("restarted", Restarted, 5, ERROR_MAPPING),
+    _fault("terminated", Terminated, 5, ERROR_MAPPING),
+    _fault("full", ConnectionsExhausted, 2, ERROR_MAPPING),
+    _fault("limited", RoleConnectionLimit, 2, PACING),
+    _fault("password", PasswordChanged, 2, ERROR_MAPPING),
+    _fault("frozen", ServerFrozen, 3, DEADLINES),
+    _fault("disk-full", DiskFull, 2, PACING, _why_no_small_disk),
+    _fault("network-cut", NetworkCut, 3, DEADLINES, service_network.why_unavailable),
 )

@@ -1,4 +1,4 @@
-"""The primary of a PostgreSQL cluster is lost in every way, under load, and another takes over."""
+"""Failover: the primary of a PostgreSQL cluster is lost in several ways, under load, and another node takes over."""
 
 import asyncio
 import statistics
@@ -13,19 +13,19 @@ import asyncpg
 import psutil
 
 from service.database.migrations import migrate
-from tests.faults.harness.cluster_network import THEIRS
-from tests.faults.harness.fault import Fault, Seen
-from tests.faults.harness.patroni import Cluster, Node, cluster
-from tests.faults.harness.write_history import Ledger
+from tests.faults.harness.cluster_network import ETCD_ADDRESS
+from tests.faults.harness.fault import Fault, Outcome
+from tests.faults.harness.patroni import Cluster, Node, running_cluster
+from tests.faults.harness.write_history import WriteHistory
 from tests.faults.harness.writers import Writers
 from tests.process.running import Service, running_service
 
 WRITERS: Final = 4
 PAUSE: Final = 0.02
-WITHIN: Final = 2.0
-"""Seconds from when the new primary takes writes to the first that the service acknowledges."""
-PATIENCE: Final = 60.0
-"""Seconds after which nothing is waited for any more."""
+MAX_DELAY: Final = 2.0
+"""Seconds from the first write that the new primary takes to the first that the service acknowledges, at most."""
+TIMEOUT: Final = 60.0
+"""Seconds after which a failover counts as failed."""
 
 
 def _nothing(_: Node) -> None:
@@ -33,116 +33,118 @@ def _nothing(_: Node) -> None:
 
 
 @dataclass(frozen=True)
-class Kind:
+class FailoverKind:
     """A way to lose the primary."""
 
-    what: str
-    make: Callable[[Cluster, Node], None]
+    description: str
+    trigger: Callable[[Cluster, Node], None]
     undo: Callable[[Node], None] = _nothing
-    """Once another node has taken over."""
+    """Repairs the former primary once another node has taken over."""
 
 
-def _cut_from_others(whole: Cluster, leader: Node) -> None:
-    """Clients still reach it: nothing but the cluster's own rules keeps it from taking writes."""
-    leader.host.cut_from([THEIRS, *(node.host.address for node in whole.nodes if node is not leader)])
+def _cut_from_others(cluster: Cluster, leader: Node) -> None:
+    """Cut the leader from the cluster but not from clients: only the cluster's own rules keep it from taking writes."""
+    leader.host.cut_from([ETCD_ADDRESS, *(node.host.address for node in cluster.nodes if node is not leader)])
 
 
-KILL: Final = Kind("kill -9 of PostgreSQL", lambda _, leader: leader.kill_postgres())
-LOSE: Final = Kind("kill -9 of the whole node", lambda _, leader: leader.kill(), lambda node: node.start())
-SWITCH: Final = Kind("switch-over", lambda whole, _: whole.switch_over())
-FREEZE: Final = Kind("SIGSTOP of the whole node", lambda _, leader: leader.freeze(), lambda node: node.thaw())
-CUT_OFF: Final = Kind("network cut", lambda _, leader: leader.host.cut_off(), lambda node: node.host.heal())
-CUT_FROM_OTHERS: Final = Kind("cut from the cluster alone", _cut_from_others, lambda node: node.host.heal())
+KILL_POSTGRES: Final = FailoverKind("kill -9 of PostgreSQL", lambda _, leader: leader.kill_postgres())
+KILL_NODE: Final = FailoverKind("kill -9 of the whole node", lambda _, leader: leader.kill(), lambda node: node.start())
+SWITCH: Final = FailoverKind("switch-over", lambda cluster, _: cluster.switch_over())
+FREEZE: Final = FailoverKind("SIGSTOP of the whole node", lambda _, leader: leader.freeze(), lambda node: node.thaw())
+CUT_OFF: Final = FailoverKind("network cut", lambda _, leader: leader.host.cut_off(), lambda node: node.host.restore())
+CUT_FROM_OTHERS: Final = FailoverKind("cut from the cluster alone", _cut_from_others, lambda node: node.host.restore())
 
-KINDS: Final = (
-    *(KILL, SWITCH, CUT_FROM_OTHERS, KILL, SWITCH, FREEZE, KILL, SWITCH),
-    *(LOSE, KILL, SWITCH, CUT_OFF, KILL, SWITCH, FREEZE),
+FAILOVER_KINDS: Final = (
+    *(KILL_POSTGRES, SWITCH, CUT_FROM_OTHERS, KILL_POSTGRES, SWITCH, FREEZE, KILL_POSTGRES, SWITCH),
+    *(KILL_NODE, KILL_POSTGRES, SWITCH, CUT_OFF, KILL_POSTGRES, SWITCH, FREEZE),
 )
-"""In this order, again and again: those that take half a minute are the rarer ones."""
+"""The repeated order of failovers: those that take half a minute are the rarer ones."""
 
 
 @dataclass(frozen=True)
 class Failover:
-    """What was measured of one; in seconds."""
+    """The measurements of one failover, in seconds to the first acknowledged write."""
 
-    kind: Kind
+    kind: FailoverKind
     from_fault: float
     from_new_primary: float
 
 
-def run(directory: Path, times: int) -> Seen:
-    kinds = [*islice(cycle(KINDS), times)]
+def run(directory: Path, times: int) -> Outcome:
+    kinds = [*islice(cycle(FAILOVER_KINDS), times)]
     return asyncio.run(_run(directory, kinds, synchronous=True))
 
 
-def run_asynchronous(directory: Path, times: int) -> Seen:
-    """The control: a primary that acknowledges what no other node has."""
+def run_asynchronous(directory: Path, times: int) -> Outcome:
+    """Run the control: a primary that acknowledges writes that no other node has."""
     return asyncio.run(_run(directory, [CUT_FROM_OTHERS] * times, synchronous=False))
 
 
-async def _run(directory: Path, kinds: Sequence[Kind], *, synchronous: bool) -> Seen:
-    with cluster(directory, synchronous=synchronous) as whole:
+async def _run(directory: Path, kinds: Sequence[FailoverKind], *, synchronous: bool) -> Outcome:
+    with running_cluster(directory, synchronous=synchronous) as cluster:
         try:
-            await migrate(whole.dsn("postgres"))
-            with running_service(directory, whole.dsn()) as service:
-                return await _fail_over(whole, service, kinds)
+            await migrate(cluster.dsn("postgres"))
+            with running_service(directory, cluster.dsn()) as service:
+                return await _fail_over_repeatedly(cluster, service, kinds)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{whole.log()}") from error
+            raise AssertionError(f"{error}\n{cluster.log()}") from error
 
 
-async def _fail_over(whole: Cluster, service: Service, kinds: Sequence[Kind]) -> Seen:
-    leader = await asyncio.to_thread(whole.wait_for_all)
+async def _fail_over_repeatedly(cluster: Cluster, service: Service, kinds: Sequence[FailoverKind]) -> Outcome:
+    leader = await asyncio.to_thread(cluster.wait_until_healthy)
     raw = await asyncpg.connect(leader.dsn)
     await raw.execute("CREATE TABLE probe (id int)")
     writers, until = await Writers.create(raw, WRITERS), asyncio.Event()
     raw.terminate()
     writing = asyncio.create_task(writers.write(lambda: service.api, until, PAUSE))
-    made, broken = [], []
+    failovers, violations = list[Failover](), list[str]()
     try:
         for kind in kinds:
-            failover, breaches = await _one(kind, whole, service, writers.ledger)
-            made.append(failover)
-            broken += breaches
+            failover, found = await _fail_over_once(kind, cluster, service, writers.history)
+            failovers.append(failover)
+            violations += found
     finally:
         until.set()
         await writing
-    leader = await asyncio.to_thread(whole.wait_for_all)
+    leader = await asyncio.to_thread(cluster.wait_until_healthy)
     raw = await asyncpg.connect(leader.dsn)
-    broken += await writers.ledger.breaches(raw, writers.world)
+    violations += await writers.history.violations(raw, writers.world)
     raw.terminate()
-    return Seen(len(made), tuple(broken), _figures(made, writers.ledger))
+    return Outcome(len(failovers), tuple(violations), _summary(failovers, writers.history))
 
 
-async def _one(kind: Kind, whole: Cluster, service: Service, ledger: Ledger) -> tuple[Failover, list[str]]:
-    former = await asyncio.to_thread(whole.wait_for_all)
-    others = [node for node in whole.nodes if node is not former]
-    await acknowledged(ledger, time.monotonic())
+async def _fail_over_once(
+    kind: FailoverKind, cluster: Cluster, service: Service, history: WriteHistory
+) -> tuple[Failover, list[str]]:
+    former = await asyncio.to_thread(cluster.wait_until_healthy)
+    others = [node for node in cluster.nodes if node is not former]
+    await wait_for_acknowledgement(history, time.monotonic())
     fault_at = time.monotonic()
-    taking_over = asyncio.create_task(_takes_writes(others))
+    taking_over = asyncio.create_task(_wait_for_new_primary(others))
     try:
-        await asyncio.to_thread(kind.make, whole, former)
+        await asyncio.to_thread(kind.trigger, cluster, former)
         taken_over_at = await taking_over
-        answered_at = await acknowledged(ledger, taken_over_at)
-        left = await _connections_left(service, former)
+        answered_at = await wait_for_acknowledgement(history, taken_over_at)
+        remaining = await _remaining_connections(service, former)
     finally:
         taking_over.cancel()
-        kind.undo(former)  # by this thread: a process that it starts ends with the thread
+        kind.undo(former)  # in this thread: a process that it starts ends with its thread
     failover = Failover(kind, answered_at - fault_at, answered_at - taken_over_at)
-    broken = []
-    if failover.from_new_primary > WITHIN:
-        broken.append(f"{kind.what}: answered {failover.from_new_primary:.1f} s after the new primary took writes")
-    if left:
-        broken.append(f"{kind.what}: {left} connections are left on the former primary")
+    violations = []
+    if (delay := failover.from_new_primary) > MAX_DELAY:
+        violations.append(f"{kind.description}: answered {delay:.1f} s after the new primary took writes")
+    if remaining:
+        violations.append(f"{kind.description}: {remaining} connections are left on the former primary")
     if service.process.poll() is not None:
-        broken.append(f"{kind.what}: the service has ended")
-    return failover, broken
+        violations.append(f"{kind.description}: the service has ended")
+    return failover, violations
 
 
-async def _takes_writes(nodes: Sequence[Node]) -> float:
-    """When the first of these nodes has committed a write."""
+async def _wait_for_new_primary(nodes: Sequence[Node]) -> float:
+    """Wait until one of these nodes has committed a write; return the time."""
     trying = [asyncio.create_task(_write_to(node)) for node in nodes]
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
             return time.monotonic()
     finally:
@@ -168,46 +170,48 @@ async def _write_to(node: Node) -> None:
             await asyncio.sleep(0.02)
 
 
-async def acknowledged(ledger: Ledger, since: float, within: float = PATIENCE) -> float:
-    """When the first write from then on was acknowledged.
+async def wait_for_acknowledgement(history: WriteHistory, since: float, within: float = TIMEOUT) -> float:
+    """Wait until a write is acknowledged after a point in time; return when it was.
 
     Raises:
-        TimeoutError: none was.
+        TimeoutError: no write was acknowledged.
     """
-    seen = 0
+    checked = 0
     async with asyncio.timeout(within):
         while True:
-            for write in ledger.writes[seen:]:
+            for write in history.writes[checked:]:
                 if write.acknowledged and write.ended >= since:
                     return write.ended
-            seen = len(ledger.writes)
+            checked = len(history.writes)
             await asyncio.sleep(0.01)
 
 
-async def _connections_left(service: Service, node: Node) -> int:
-    """How many connections the service has to a node, when it has had time to end them."""
+async def _remaining_connections(service: Service, node: Node) -> int:
+    """Return how many connections to a node the service has left after the time that it has to close them."""
     process = psutil.Process(service.process.pid)
-    deadline = time.monotonic() + WITHIN
+    deadline = time.monotonic() + MAX_DELAY
     while True:
-        left = sum(
+        remaining = sum(
             bool(found.raddr) and found.raddr.ip == node.host.address and found.status == psutil.CONN_ESTABLISHED
             for found in process.net_connections("tcp")
         )
-        if not left or time.monotonic() > deadline:
-            return left
+        if not remaining or time.monotonic() > deadline:
+            return remaining
         await asyncio.sleep(0.05)
 
 
-def _figures(made: Sequence[Failover], ledger: Ledger) -> str:
-    kinds = {failover.kind.what: [other for other in made if other.kind is failover.kind] for failover in made}
-    parts = [f"{ledger.acknowledged:,} writes acknowledged; first one, from the fault on and from the new primary on"]
-    for what, several in kinds.items():
+def _summary(failovers: Sequence[Failover], history: WriteHistory) -> str:
+    kinds = {
+        failover.kind.description: [each for each in failovers if each.kind is failover.kind] for failover in failovers
+    }
+    parts = [f"{history.acknowledged:,} writes acknowledged; first one, from the fault on and from the new primary on"]
+    for description, of_kind in kinds.items():
         from_fault, from_new = (
-            [failover.from_fault for failover in several],
-            [failover.from_new_primary for failover in several],
+            [failover.from_fault for failover in of_kind],
+            [failover.from_new_primary for failover in of_kind],
         )
         parts.append(
-            f"{what} {len(several)} x: {statistics.median(from_fault):.1f} s (worst {max(from_fault):.1f}),"
+            f"{description} {len(of_kind)} x: {statistics.median(from_fault):.1f} s (worst {max(from_fault):.1f}),"
             f" {statistics.median(from_new):.2f} s (worst {max(from_new):.2f})"
         )
     return "; ".join(parts)
@@ -216,8 +220,8 @@ def _figures(made: Sequence[Failover], ledger: Ledger) -> str:
 FAULTS: Final = (
     Fault(
         name="failover",
-        what="The primary of three PostgreSQL nodes under Patroni is killed, frozen, cut off or replaced",
-        promise="no acknowledged write is lost; answers again within 2 s of the new primary, by itself; no connection"
+        description="The primary of three PostgreSQL nodes under Patroni is killed, frozen, cut off or replaced",
+        guarantee="no acknowledged write is lost; answers again within 2 s of the new primary, by itself; no connection"
         " is left on the former one",
         run=run,
         times=30,

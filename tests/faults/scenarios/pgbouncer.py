@@ -1,6 +1,6 @@
-"""PgBouncer in transaction mode between service and database: all tests of the API, and what a session keeps.
+"""PgBouncer in transaction mode between service and database: all tests of the API, and the state of sessions.
 
-Each transaction may meet another session of the server, and each session another client after each transaction.
+Each transaction may run in another session of the server, and each session may serve another client afterwards.
 """
 
 import asyncio
@@ -25,16 +25,22 @@ from tests.api.test_method_table import what_it_is_for
 from tests.api.test_session_state import SESSION
 from tests.factories import World
 from tests.faults.controls import session_setting_leak
-from tests.faults.harness.fault import Fault, Seen
+from tests.faults.harness.fault import Fault, Outcome
 from tests.pgbouncer import Program
 from tests.process.running import ROOT, running_service
 
 THE_API: Final = ("-n", "2", "tests/api")
 
 
-def api_tests(arguments: Sequence[str], programs: Sequence[Program], *, prepares: bool | None = None) -> Seen:
-    """Tests, as pytest's arguments choose, through each program, with prepared statements where it has them or told."""
-    figures, broken, times = [], [], 0
+def run_api_tests(arguments: Sequence[str], programs: Sequence[Program], *, prepares: bool | None = None) -> Outcome:
+    """Run the tests that pytest's arguments choose through each program.
+
+    Args:
+        arguments: pytest's.
+        programs: the PgBouncers.
+        prepares: whether to use prepared statements; None: where the program supports them.
+    """
+    summary, violations, times = [], [], 0
     for program in programs:
         prepared = program.prepares if prepares is None else prepares
         environment = {
@@ -50,31 +56,31 @@ def api_tests(arguments: Sequence[str], programs: Sequence[Program], *, prepares
             text=True,
             check=False,
         )
-        counted = {what: int(count) for count, what in re.findall(r"(\d+) (passed|failed|error)", ran.stdout[-300:])}
+        counted = {kind: int(count) for count, kind in re.findall(r"(\d+) (passed|failed|error)", ran.stdout[-300:])}
         failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", ran.stdout, re.MULTILINE)
         if ran.returncode and not failed:
             failed = [ran.stdout[-500:] + ran.stderr[-500:]]
-        broken += [f"through {program.name}: {test}" for test in failed]
+        violations += [f"through {program.name}: {test}" for test in failed]
         times += sum(counted.values())
-        figures.append(f"{program.name} {'with' if prepared else 'without'} prepared statements: {counted}")
-    return Seen(times, tuple(broken), "; ".join(figures) or pgbouncer.NONE_HERE)
+        summary.append(f"{program.name} {'with' if prepared else 'without'} prepared statements: {counted}")
+    return Outcome(times, tuple(violations), "; ".join(summary) or pgbouncer.NONE_HERE)
 
 
-def _all_tests(_: Path, __: int) -> Seen:
-    return api_tests(THE_API, pgbouncer.programs())
+def _run_all_tests(_: Path, __: int) -> Outcome:
+    return run_api_tests(THE_API, pgbouncer.programs())
 
 
-def _all_tests_prepared(_: Path, __: int) -> Seen:
+def _run_all_tests_prepared(_: Path, __: int) -> Outcome:
     mixing = [each for each in pgbouncer.programs() if not each.prepares]
-    return api_tests((*THE_API, "--maxfail", "10"), mixing, prepares=True)
+    return run_api_tests((*THE_API, "--maxfail", "10"), mixing, prepares=True)
 
 
-def sessions_kept(
+def check_sessions(
     directory: Path, times: int, module: str = "service", programs: Sequence[Program] | None = None
-) -> Seen:
-    """So many calls, each followed by a look into the one session that all clients of the pooler share in turn."""
+) -> Outcome:
+    """Make so many calls, and after each one compare the state of the one session that all clients share in turn."""
     programs = pgbouncer.programs() if programs is None else programs
-    broken: list[str] = []
+    violations: list[str] = []
     made = 0
     with embedded_postgres(directory / "postgres", ("-c", "fsync=off")) as dsn:
         asyncio.run(_prepare(dsn))
@@ -85,10 +91,10 @@ def sessions_kept(
                 pgbouncer.running(program, directory, dsn, options) as pooled,
                 running_service(directory, pooled, module=module, **prepares) as service,
             ):
-                found, calls = asyncio.run(_look(dsn, pooled, service.api, times // len(programs)))
-                broken += [f"through {program.name}: {each}" for each in found]
+                found, calls = asyncio.run(_compare_sessions(dsn, pooled, service.api, times // len(programs)))
+                violations += [f"through {program.name}: {each}" for each in found]
                 made += calls
-    return Seen(made, tuple(broken), f"through {', '.join(program.name for program in programs)}")
+    return Outcome(made, tuple(violations), f"through {', '.join(program.name for program in programs)}")
 
 
 async def _prepare(dsn: str) -> None:
@@ -96,14 +102,14 @@ async def _prepare(dsn: str) -> None:
     await pgbouncer.limit_role(dsn)
 
 
-async def _look(dsn: str, pooled: str, api: str, times: int) -> tuple[list[str], int]:
-    """What another client found in its session that was not there before; and how many calls were made."""
+async def _compare_sessions(dsn: str, pooled: str, api: str, times: int) -> tuple[list[str], int]:
+    """Return each change that another client found in its session, and the number of calls that were made."""
     raw = await asyncpg.connect(dsn)
     other = await asyncpg.connect(pooled, statement_cache_size=0)
-    broken = []
+    violations = []
     calls = 0
     try:
-        before = await _session(other)
+        before = await _read_session(other)
         async with aiohttp.ClientSession() as client:
             while calls < times:
                 for route in ROUTES:
@@ -111,19 +117,19 @@ async def _look(dsn: str, pooled: str, api: str, times: int) -> tuple[list[str],
                     data = None if body is None else orjson.dumps(body)
                     async with client.request(route.method, api + path, headers=caller.headers, data=data) as answer:
                         if answer.status >= 400:
-                            broken.append(f"{route.method} {route.path}: {answer.status} {await answer.text()}")
+                            violations.append(f"{route.method} {route.path}: {answer.status} {await answer.text()}")
                     calls += 1
-                    after = await _session(other)
+                    after = await _read_session(other)
                     if after != before:
                         changed = {name: after[name] for name in after if after[name] != before[name]}
-                        broken.append(f"{route.method} {route.path} left {changed} to another client")
+                        violations.append(f"{route.method} {route.path} left {changed} to another client")
     finally:
         other.terminate()
         await raw.close()
-    return broken, calls
+    return violations, calls
 
 
-async def _session(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, Any]:
+async def _read_session(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, Any]:
     row = await connection.fetchrow(SESSION)
     assert row is not None
     return dict(row)
@@ -132,22 +138,22 @@ async def _session(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str
 FAULTS: Final = (
     Fault(
         name="pgbouncer",
-        what="PgBouncer in transaction mode stands between",
-        promise="every test of the API passes",
-        run=_all_tests,
+        description="PgBouncer in transaction mode stands between",
+        guarantee="every test of the API passes",
+        run=_run_all_tests,
         times=1,
         without="DATABASE_PREPARED_STATEMENTS=false before 1.18",
-        control=_all_tests_prepared,
+        control=_run_all_tests_prepared,
         control_times=1,
     ),
     Fault(
         name="sessions",
-        what="a session of the database goes from client to client",
-        promise="no call leaves anything in it",
-        run=sessions_kept,
+        description="a session of the database goes from client to client",
+        guarantee="no call leaves anything in it",
+        run=check_sessions,
         times=len(ROUTES) * 4,
         without="settings that end with their transaction",
-        control=partial(sessions_kept, module=session_setting_leak.MODULE),
+        control=partial(check_sessions, module=session_setting_leak.MODULE),
         control_times=len(ROUTES),
     ),
 )

@@ -1,8 +1,8 @@
-"""Acknowledged means kept, step by step: a fault at each round trip of each kind of write.
+"""Atomicity and durability, step by step: a fault at each round trip of each kind of write.
 
-A proxy between the service and PostgreSQL makes it, before a statement reaches the server, after it was run but before
-its answer comes, and after its answer: it cuts every connection, or kills the service. Then the write must be wholly
-there, with its audit rows, or not at all; and if it was acknowledged, it must be there.
+A proxy between the service and PostgreSQL injects it: before a statement reaches the server, after it was executed but
+before its answer is relayed, and after its answer. It cuts every connection, or kills the service. Then the write must
+be applied wholly, with its audit rows, or not at all; and if it was acknowledged, it must be applied.
 """
 
 import asyncio
@@ -31,14 +31,15 @@ from service.embedded.cluster import DATABASE, SERVICE_ROLE, embedded_postgres
 from tests.conftest import FAST
 from tests.faults.controls import without_transactions
 from tests.faults.harness import fork_server
-from tests.faults.harness.fault import Fault, Seen
-from tests.faults.harness.postgres_proxy import Moment, Plan, Proxy
-from tests.faults.harness.write_kinds import KINDS, Kind, Raw, Rows, Scene
+from tests.faults.harness.fault import Fault, Outcome
+from tests.faults.harness.postgres_proxy import FaultPlan, Moment, Proxy
+from tests.faults.harness.write_kinds import WRITE_KINDS, Raw, Rows, WriteFixture, WriteKind
 from tests.process.running import ROOT, environment, free_port
 
 LANES: Final = 3
-"""As many kinds of write are tried at the same time, each through a service and a proxy of its own."""
-READY: Final = 30.0
+"""The number of kinds of write that are tried at the same time, each through a service and a proxy of its own."""
+READY_TIMEOUT: Final = 30.0
+"""Seconds."""
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20)
 
 SERVICE: Final = "service.__main__"
@@ -47,23 +48,24 @@ KILLED: Final = "killed"
 
 
 @dataclass(frozen=True)
-class Done:
-    """What came of one write."""
+class WriteEffect:
+    """The effect of one write."""
 
     status: int
-    """0: no answer."""
-    lost: Counter[str]
-    """Rows that went or were changed, by table."""
-    gained: Counter[str]
-    """Rows that came or were changed."""
+    """0 if there was no answer."""
+    removed: Counter[str]
+    """Counts of rows that were deleted or changed, by table."""
+    added: Counter[str]
+    """Counts of rows that were inserted or changed, by table."""
     audited: Counter[str]
+    """Counts of audit rows, by action."""
 
     @property
-    def effect(self) -> tuple[Counter[str], Counter[str], Counter[str]]:
-        return self.lost, self.gained, self.audited
+    def changes(self) -> tuple[Counter[str], Counter[str], Counter[str]]:
+        return self.removed, self.added, self.audited
 
 
-NOTHING: Final = (Counter[str](), Counter[str](), Counter[str]())
+NO_EFFECT: Final = (Counter[str](), Counter[str](), Counter[str]())
 
 
 @dataclass
@@ -75,13 +77,13 @@ class Lane:
     session: aiohttp.ClientSession
     api: str
     children: asyncio.StreamReader
-    """The ids of the service's processes, each in a line."""
+    """The ids of the service's processes, each on a line."""
     process: int = 0
 
     async def next_process(self) -> None:
-        """Wait for the first or next process to serve."""
+        """Wait until the first or next process serves."""
         self.process = int(await self.children.readline())
-        deadline = time.monotonic() + READY
+        deadline = time.monotonic() + READY_TIMEOUT
         while not await self._serves():
             assert time.monotonic() < deadline, "the service does not become ready"
             await asyncio.sleep(0.005)
@@ -93,12 +95,12 @@ class Lane:
         except aiohttp.ClientError:
             return False
 
-    async def write(self, kind: Kind, plan: Plan | None) -> Done:
-        """Make one write in an organization of its own, with a fault in it."""
-        scene, request_id = await Scene.create(self.raw), uuid4().hex
-        before = await scene.rows(self.raw)
-        path, body, headers = scene.request(kind)
-        self.proxy.plan(plan)
+    async def write(self, kind: WriteKind, plan: FaultPlan | None) -> WriteEffect:
+        """Send one write in an organization of its own, with the planned fault in it."""
+        fixture, request_id = await WriteFixture.create(self.raw), uuid4().hex
+        before = await fixture.rows(self.raw)
+        path, body, headers = fixture.request(kind)
+        self.proxy.set_plan(plan)
         try:
             async with self.session.request(
                 kind.method,
@@ -110,44 +112,46 @@ class Lane:
                 status = response.status
         except (aiohttp.ClientError, TimeoutError):
             status = 0
-        self.proxy.plan(None)
-        after = await scene.rows(self.raw)
-        return Done(status, _tables(before - after), _tables(after - before), await scene.audited(self.raw, request_id))
+        self.proxy.set_plan(None)
+        after = await fixture.rows(self.raw)
+        audited = await fixture.audited_actions(self.raw, request_id)
+        return WriteEffect(status, _tables(before - after), _tables(after - before), audited)
 
 
 def _tables(rows: Rows) -> Counter[str]:
     return Counter(table for table, _ in rows.elements())
 
 
-def run(module: str, ways: tuple[str, ...], directory: Path, times: int) -> Seen:
-    """Try so many of the kinds of write, from the first on."""
-    return run_kinds(module, ways, directory, KINDS[:times])
+def run(module: str, fault_kinds: tuple[str, ...], directory: Path, times: int) -> Outcome:
+    """Try the first so many kinds of write."""
+    return run_kinds(module, fault_kinds, directory, WRITE_KINDS[:times])
 
 
-def run_kinds(module: str, ways: tuple[str, ...], directory: Path, kinds: tuple[Kind, ...]) -> Seen:
-    """Try kinds of write at each of their round trips, in these ways."""
+def run_kinds(module: str, fault_kinds: tuple[str, ...], directory: Path, kinds: tuple[WriteKind, ...]) -> Outcome:
+    """Try kinds of write with each kind of fault at each of their round trips."""
     with embedded_postgres(directory / "postgres", FAST) as dsn:
-        return asyncio.run(_run(module, ways, directory, dsn, kinds))
+        return asyncio.run(_run(module, fault_kinds, directory, dsn, kinds))
 
 
-async def _run(module: str, ways: tuple[str, ...], directory: Path, dsn: str, kinds: tuple[Kind, ...]) -> Seen:
+async def _run(
+    module: str, fault_kinds: tuple[str, ...], directory: Path, dsn: str, kinds: tuple[WriteKind, ...]
+) -> Outcome:
     await migrate(dsn)
-    waiting, found = [*reversed(kinds)], list[tuple[bool, str]]()
+    waiting, attempts = [*reversed(kinds)], list[tuple[bool, str]]()
 
     async def work(number: int) -> None:
         async with _lane(module, directory / f"service-{number}.log", dsn) as lane:
             while waiting:
-                found.extend([each async for each in _try_kind(lane, waiting.pop(), ways)])
+                attempts.extend([each async for each in _try_kind(lane, waiting.pop(), fault_kinds)])
 
     async with asyncio.TaskGroup() as lanes:
         for number in range(min(LANES, len(kinds))):
             lanes.create_task(work(number))
-    there = sum(wholly for wholly, _ in found)
-    broken = tuple(breach for _, breach in found if breach)
-    figures = (
-        f"{len(kinds)} kinds of write; {there:,} times wholly there, {len(found) - there - len(broken):,} not at all"
-    )
-    return Seen(len(found), broken, figures)
+    applied = sum(was_applied for was_applied, _ in attempts)
+    violations = tuple(violation for _, violation in attempts if violation)
+    unapplied = len(attempts) - applied - len(violations)
+    summary = f"{len(kinds)} kinds of write; {applied:,} times wholly there, {unapplied:,} not at all"
+    return Outcome(len(attempts), violations, summary)
 
 
 @asynccontextmanager
@@ -178,49 +182,49 @@ async def _start(module: str, output: IO[bytes], **settings: str) -> asyncio.sub
     )
 
 
-async def _try_kind(lane: Lane, kind: Kind, ways: tuple[str, ...]) -> AsyncIterator[tuple[bool, str]]:
-    """For each fault whether the write is wholly there, and the breach of the promise, or ""."""
+async def _try_kind(lane: Lane, kind: WriteKind, fault_kinds: tuple[str, ...]) -> AsyncIterator[tuple[bool, str]]:
+    """Yield for each fault whether the write was applied, and the violation of the guarantee, or ""."""
     undisturbed = await lane.write(kind, None)
     assert undisturbed.audited, f"{kind}: {undisturbed}"
-    for way, moment in ((way, moment) for way in ways for moment in Moment):
+    for fault_kind, moment in ((fault_kind, moment) for fault_kind in fault_kinds for moment in Moment):
         for step in count(1):
-            plan = Plan(step, moment, _act(lane, way))
-            done = await lane.write(kind, plan)
-            if plan.made and way == KILLED:
+            plan = FaultPlan(step, moment, _injection(lane, fault_kind))
+            effect = await lane.write(kind, plan)
+            if plan.triggered and fault_kind == KILLED:
                 await lane.next_process()
-            if not plan.made:
+            if not plan.triggered:
                 break
-            breach = "; ".join(_breaches(done, undisturbed, way))
+            violation = "; ".join(_violations(effect, undisturbed, fault_kind))
             yield (
-                done.effect == undisturbed.effect,
-                breach and f"{kind}, {way} at round trip {step}, {moment}: {breach}",
+                effect.changes == undisturbed.changes,
+                violation and f"{kind}, {fault_kind} at round trip {step}, {moment}: {violation}",
             )
 
 
-def _act(lane: Lane, way: str) -> Callable[[], None]:
-    return partial(os.kill, lane.process, signal.SIGKILL) if way == KILLED else lambda: None
+def _injection(lane: Lane, fault_kind: str) -> Callable[[], None]:
+    return partial(os.kill, lane.process, signal.SIGKILL) if fault_kind == KILLED else lambda: None
 
 
-def _breaches(done: Done, undisturbed: Done, way: str) -> Iterator[str]:
-    acknowledged = 200 <= done.status < 300
-    if done.effect not in (NOTHING, undisturbed.effect):
-        yield f"half done: {done}, not {undisturbed}"
-    if acknowledged and done.effect != undisturbed.effect:
-        yield f"acknowledged by {done.status}, and not there"
-    if way == CUT and not acknowledged and done.status not in {503, 504}:
-        yield f"answered {done.status or 'nothing'}"
+def _violations(effect: WriteEffect, undisturbed: WriteEffect, fault_kind: str) -> Iterator[str]:
+    acknowledged = 200 <= effect.status < 300
+    if effect.changes not in (NO_EFFECT, undisturbed.changes):
+        yield f"half done: {effect}, not {undisturbed}"
+    if acknowledged and effect.changes != undisturbed.changes:
+        yield f"acknowledged by {effect.status}, and not there"
+    if fault_kind == CUT and not acknowledged and effect.status not in {503, 504}:
+        yield f"answered {effect.status or 'nothing'}"
 
 
 FAULTS: Final = (
     Fault(
         name="steps",
-        what=(
+        description=(
             "the database's connections cut, or the service killed, before and after each round trip of each kind"
             " of write"
         ),
-        promise="a write is wholly there, with its audit rows, or not at all; an acknowledged one is there",
+        guarantee="a write is wholly there, with its audit rows, or not at all; an acknowledged one is there",
         run=partial(run, SERVICE, (CUT, KILLED)),
-        times=len(KINDS),
+        times=len(WRITE_KINDS),
         without="transactions",
         control=partial(run, without_transactions.MODULE, (CUT, KILLED)),
         control_times=6,

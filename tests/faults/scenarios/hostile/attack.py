@@ -1,4 +1,4 @@
-"""Hostile input, over HTTP to a real process: by schemathesis, by hypothesis, by hand, and too slowly."""
+"""Hostile input over HTTP to a real process: by schemathesis, by hypothesis, by ambiguous framing, and by slowness."""
 
 import asyncio
 import multiprocessing
@@ -23,79 +23,83 @@ from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.permissions import READ
 from tests.factories import World, bearer
 from tests.faults.controls import without_input_guard
-from tests.faults.harness.fault import Fault, Seen
-from tests.faults.scenarios.hostile.clients import Found, generated, shaped, slow
-from tests.faults.scenarios.hostile.framing import shapes
-from tests.faults.scenarios.hostile.judge import TOKEN
+from tests.faults.harness.fault import Fault, Outcome
+from tests.faults.scenarios.hostile.clients import Findings, send_ambiguous_framing, send_generated, send_slowly
+from tests.faults.scenarios.hostile.framing import framing_cases
 from tests.faults.scenarios.hostile.requests import Target
+from tests.faults.scenarios.hostile.response_checker import TOKEN
 from tests.process.running import Service, running_service
 
 PASSWORD: Final = "canary-password-8c1f"
-"""Of the service's role, which must never be told."""
+"""The password of the service's role, which must never be disclosed."""
 CLIENTS: Final = 3
 """Processes that send generated requests at the same time."""
 SHARE_BY_SCHEMATHESIS: Final = 0.05
-LEAST_BY_SCHEMATHESIS: Final = 200
-"""For fewer it is not started."""
-SHARE_OF_SHAPES: Final = 0.1
+MIN_BY_SCHEMATHESIS: Final = 200
+"""Cases below which schemathesis is not started."""
+SHARE_OF_FRAMING: Final = 0.1
 REQUEST_TIMEOUT: Final = 3.0
-"""Seconds: shorter than the default, so that what is slow is ended sooner."""
-WITHIN: Final = 2 * REQUEST_TIMEOUT + 4
-"""Seconds in which what comes too slowly must be ended: as long is waited for the rest of a body after its answer."""
-GROWTH: Final = 12 * 2**20
+"""Seconds: shorter than the default, so that slow connections are closed sooner."""
+SLOW_TIMEOUT: Final = 2 * REQUEST_TIMEOUT + 4
+"""Seconds within which a slow connection must be closed; the rest of a body is awaited once more after its answer."""
+MAX_GROWTH: Final = 12 * 2**20
 """Bytes by which the process may grow in the second half."""
-LEAST_WITHOUT: Final = 300
-"""Cases that it takes to meet with what a missing guard lets through."""
+MIN_CONTROL_CASES: Final = 300
+"""Cases that it takes to detect a missing guard."""
 LOG_LINES: Final = {"started", "stopping", "stopped", "request"}
+"""The only events that may be logged."""
 
 
-def attack(directory: Path, times: int) -> Seen:
-    """So many cases against the service as it is."""
+def attack(directory: Path, times: int) -> Outcome:
+    """Run so many cases against the service."""
     with _target(directory) as (service, target):
-        return _attacked(service, target, times)
+        return _attack(service, target, times)
 
 
-def _attacked(service: Service, target: Target, times: int) -> Seen:
+def _attack(service: Service, target: Target, times: int) -> Outcome:
     process = psutil.Process(service.process.pid)
-    dripped, found = Found(), dict[str, Found]()
-    drips = threading.Thread(target=lambda: dripped.add(slow(target, WITHIN, idle=times >= 10_000)))
-    drips.start()
+    slow_findings, findings = Findings(), dict[str, Findings]()
+    idle = times >= 10_000
+    slow_thread = threading.Thread(target=lambda: slow_findings.add(send_slowly(target, SLOW_TIMEOUT, idle=idle)))
+    slow_thread.start()
     by_schemathesis = round(times * SHARE_BY_SCHEMATHESIS)
-    by_hand = max(round(times * SHARE_OF_SHAPES), CLIENTS * len(shapes("")))
-    if by_schemathesis >= LEAST_BY_SCHEMATHESIS:
-        found["by schemathesis"] = _schemathesis(service, target, by_schemathesis)
-    found["on the wire"] = _in_processes(shaped, target, by_hand)
-    left = max(CLIENTS, times - sum(part.cases for part in found.values()))
-    found["by hypothesis"] = _in_processes(generated, target, left // 2)
+    by_framing = max(round(times * SHARE_OF_FRAMING), CLIENTS * len(framing_cases("")))
+    if by_schemathesis >= MIN_BY_SCHEMATHESIS:
+        findings["by schemathesis"] = _schemathesis(service, target, by_schemathesis)
+    findings["on the wire"] = _run_in_processes(send_ambiguous_framing, target, by_framing)
+    left = max(CLIENTS, times - sum(part.cases for part in findings.values()))
+    findings["by hypothesis"] = _run_in_processes(send_generated, target, left // 2)
     half = process.memory_info().rss
-    found["by hypothesis"].add(_in_processes(generated, target, left - left // 2, first=1))
-    grown = process.memory_info().rss - half
-    drips.join()
-    found["too slow"] = dripped
-    broken = [each for part in found.values() for each in part.broken] + list(_told(service, target))
-    if grown > GROWTH:
-        broken.append(f"the process grew by {grown / 2**20:.1f} MiB in the second half")
-    cases = sum(part.cases for part in found.values())
-    counts = ", ".join(f"{part.cases:,} {name}" for name, part in found.items())
-    statuses = sum((part.statuses for part in found.values()), start=Counter[int]())
+    findings["by hypothesis"].add(_run_in_processes(send_generated, target, left - left // 2, first=1))
+    growth = process.memory_info().rss - half
+    slow_thread.join()
+    findings["too slow"] = slow_findings
+    violations = [each for part in findings.values() for each in part.violations] + list(_disclosures(service, target))
+    if growth > MAX_GROWTH:
+        violations.append(f"the process grew by {growth / 2**20:.1f} MiB in the second half")
+    cases = sum(part.cases for part in findings.values())
+    counts = ", ".join(f"{part.cases:,} {name}" for name, part in findings.items())
+    statuses = sum((part.statuses for part in findings.values()), start=Counter[int]())
     answered = ", ".join(f"{count:,} x {status}" for status, count in sorted(statuses.items()))
-    return Seen(
-        cases, tuple(broken), f"{counts}; {answered}; {half / 2**20:.0f} MiB, {grown / 2**20:+.1f} in the second half"
+    return Outcome(
+        cases,
+        tuple(violations),
+        f"{counts}; {answered}; {half / 2**20:.0f} MiB, {growth / 2**20:+.1f} in the second half",
     )
 
 
-def _in_processes(clients: Any, target: Target, count: int, first: int = 0) -> Found:
-    """Cases by several clients at once."""
-    found = Found()
+def _run_in_processes(clients: Any, target: Target, count: int, first: int = 0) -> Findings:
+    """Run cases by several clients at once."""
+    findings = Findings()
     with ProcessPoolExecutor(CLIENTS, mp_context=multiprocessing.get_context("spawn")) as pool:
         seeds = range(first * CLIENTS, (first + 1) * CLIENTS)
         for each in pool.map(clients, [target] * CLIENTS, seeds, [-(-count // CLIENTS)] * CLIENTS):
-            found.add(each)
-    return found
+            findings.add(each)
+    return findings
 
 
-def _schemathesis(service: Service, target: Target, count: int) -> Found:
-    """About so many cases of what the service says of itself."""
+def _schemathesis(service: Service, target: Target, count: int) -> Findings:
+    """Run about so many cases generated from the service's OpenAPI document."""
     operations = 40
     examples = str(max(1, count // operations))
     ran = subprocess.run(
@@ -110,12 +114,12 @@ def _schemathesis(service: Service, target: Target, count: int) -> Found:
         check=False,
     )
     cases = re.search(r"(\d+) generated", ran.stdout)
-    broken = [] if ran.returncode == 0 and cases else [f"schemathesis: {ran.stdout[-3000:]} {ran.stderr[-500:]}"]
-    return Found(int(cases[1]) if cases else 0, broken)
+    violations = [] if ran.returncode == 0 and cases else [f"schemathesis: {ran.stdout[-3000:]} {ran.stderr[-500:]}"]
+    return Findings(int(cases[1]) if cases else 0, violations)
 
 
-def _told(service: Service, target: Target) -> Iterator[str]:
-    """Secrets, tracebacks and faults in the log, and secrets in the metrics."""
+def _disclosures(service: Service, target: Target) -> Iterator[str]:
+    """Yield secrets, tracebacks and unexpected lines in the log, and secrets in the metrics."""
     log, metrics = service.log.read_bytes(), requests.get(f"{service.operations}/metrics", timeout=10).content
     for place, text in (("log", log), ("metrics", metrics)):
         for secret in target.secrets:
@@ -130,9 +134,9 @@ def _told(service: Service, target: Target) -> Iterator[str]:
 
 @contextmanager
 def _target(directory: Path, module: str = "service", **settings: str) -> Iterator[tuple[Service, Target]]:
-    """A service with something in it, and what those who attack know of it."""
+    """Run a service with some data; yield it with what hostile clients know of it."""
     with embedded_postgres(directory / "postgres", ("-c", "fsync=off")) as dsn:
-        names, tokens, throwaway = asyncio.run(_filled(dsn))
+        names, tokens, throwaway = asyncio.run(_fill(dsn))
         by_role = dsn.replace("//postgres@", f"//{SERVICE_ROLE}:{PASSWORD}@")
         settings = {"REQUEST_TIMEOUT": f"{REQUEST_TIMEOUT:g}", **settings}
         with running_service(directory, by_role, module=module, **settings) as service:
@@ -144,8 +148,12 @@ def _target(directory: Path, module: str = "service", **settings: str) -> Iterat
             yield service, Target((address.hostname, address.port), tokens, throwaway, names, pages, secrets)
 
 
-async def _filled(dsn: str) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], str]:
-    """What there is, by the parameter that names it; tokens of users who are none of that; and a throwaway one."""
+async def _fill(dsn: str) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...], str]:
+    """Fill the database.
+
+    Returns:
+        Names of resources, by the parameter of paths; tokens of users that are not among these; and a throwaway token.
+    """
     await migrate(dsn)
     raw = await asyncpg.connect(dsn)
     world = await World.create(raw)
@@ -181,40 +189,37 @@ def _page_tokens(service: Service, tokens: tuple[str, ...]) -> Iterator[str]:
 
 
 def without(directory: Path, guard: str, times: int) -> list[str]:
-    """What is found against a build that lacks one guard."""
+    """Return the violations of a build that lacks one guard."""
     with _target(directory, without_input_guard.MODULE, WITHOUT=guard) as (service, target):
-        if guard == "a time for heads":
-            return slow(target, WITHIN, idle=False).broken
-        return [*generated(target, 1, times).broken, *_told(service, target)]
+        if guard == "a header timeout":
+            return send_slowly(target, SLOW_TIMEOUT, idle=False).violations
+        return [*send_generated(target, 1, times).violations, *_disclosures(service, target)]
 
 
-def unguarded_attacks(directory: Path, times: int) -> Seen:
-    """The same against builds that lack one guard each; broken only if each was found out."""
-    times = max(times, LEAST_WITHOUT)
-    found_out: list[str] = []
+def attack_each_control(directory: Path, times: int) -> Outcome:
+    """Run the cases against builds that lack one guard each; report violations only if each build has some."""
+    times = max(times, MIN_CONTROL_CASES)
+    detected: list[str] = []
     for number, guard in enumerate(without_input_guard.GUARDS):
         place = directory / str(number)
         place.mkdir()
-        broken = without(place, guard, times)
-        if not broken:
-            return Seen(times, (), f"nothing was seen without {guard}")
-        found_out += [f"without {guard}: {breach}" for breach in broken]
-    return Seen(
-        times * len(without_input_guard.GUARDS),
-        tuple(found_out),
-        f"each of {', '.join(without_input_guard.GUARDS)} found out",
-    )
+        violations = without(place, guard, times)
+        if not violations:
+            return Outcome(times, (), f"nothing was seen without {guard}")
+        detected += [f"without {guard}: {violation}" for violation in violations]
+    guards = without_input_guard.GUARDS
+    return Outcome(times * len(guards), tuple(detected), f"detected without each of {', '.join(guards)}")
 
 
 FAULTS: Final = (
     Fault(
         name="hostile",
-        what="hostile input: bodies, headers, paths, tokens, framing, slowness",
-        promise="no 5xx, no hang, no traceback, no secret told, memory flat; understood in one way, or refused",
+        description="hostile input: bodies, headers, paths, tokens, framing, slowness",
+        guarantee="no 5xx, no hang, no traceback, no secret told, memory flat; understood in one way, or refused",
         run=attack,
         times=100_000,
-        without="one of: one shape of failures, logs without secrets, a time for heads",
-        control=unguarded_attacks,
-        control_times=LEAST_WITHOUT,
+        without="one of: uniform error bodies, no credentials in logs, a header timeout",
+        control=attack_each_control,
+        control_times=MIN_CONTROL_CASES,
     ),
 )

@@ -1,4 +1,4 @@
-"""Those who attack: each makes its cases one after the other, and says what was wrong with the answers."""
+"""Hostile clients: each sends its cases one after the other, and reports the violations in the responses."""
 
 import random
 import threading
@@ -12,57 +12,57 @@ from typing import Final
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.faults.harness.raw_http import Answer, Broken, Hung, Wire
-from tests.faults.scenarios.hostile.framing import BAIT, Shape, shapes
-from tests.faults.scenarios.hostile.judge import Judge
+from tests.faults.harness.raw_http import MalformedResponse, RawConnection, Response, ResponseTimeout
+from tests.faults.scenarios.hostile.framing import FOLLOW_UP, FramingCase, framing_cases
 from tests.faults.scenarios.hostile.requests import Request, Target, requests
+from tests.faults.scenarios.hostile.response_checker import ResponseChecker
 
-MOST_PIPELINED: Final = 6
-DRIPS: Final = 8
-"""Connections on which something comes, or is taken, too slowly, of each kind."""
-LONG: Final = 90.0
-"""Seconds to wait for the end of a connection on which nothing comes: more than an idle one is kept."""
+MAX_PIPELINED: Final = 6
+SLOW_CONNECTIONS: Final = 8
+"""Connections of each kind of slowness."""
+IDLE_TIMEOUT: Final = 90.0
+"""Seconds to wait for the end of an idle connection: more than the service keeps one."""
 
 
 @dataclass
-class Found:
-    """What came of some cases."""
+class Findings:
+    """The findings of some cases."""
 
     cases: int = 0
-    broken: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
-    """Of the answers; 0 where the connection ended instead."""
+    """Counts of responses by status; 0 where the connection ended instead."""
 
-    def add(self, other: "Found") -> None:
+    def add(self, other: "Findings") -> None:
         self.cases += other.cases
-        self.broken += other.broken
+        self.violations += other.violations
         self.statuses += other.statuses
 
 
-def generated(target: Target, number: int, count: int) -> Found:
-    """So many requests, well framed but wrong in all else, up to six at once on a connection; `number` is the seed."""
-    return _Generated(target, number).run(count)
+def send_generated(target: Target, seed_number: int, count: int) -> Findings:
+    """Send so many well-framed requests that are wrong in all else, up to six pipelined on a connection."""
+    return _GeneratedRequests(target, seed_number).run(count)
 
 
-class _Generated:
-    def __init__(self, target: Target, number: int) -> None:
+class _GeneratedRequests:
+    def __init__(self, target: Target, seed_number: int) -> None:
         self._target = target
-        self._number = number
-        self._judge = Judge(target.secrets)
-        self._wire = Wire(target.address)
-        self._found = Found()
+        self._seed_number = seed_number
+        self._checker = ResponseChecker(target.secrets)
+        self._connection = RawConnection(target.address)
+        self._findings = Findings()
         self._last = b""
-        """What was answered last on this connection."""
+        """The last answered request on this connection."""
 
-    def run(self, count: int) -> Found:
-        batches = st.lists(requests(self._target), min_size=1, max_size=MOST_PIPELINED)
+    def run(self, count: int) -> Findings:
+        batches = st.lists(requests(self._target), min_size=1, max_size=MAX_PIPELINED)
         rounds = 0
-        while self._found.cases < count:
-            left = count - self._found.cases
+        while self._findings.cases < count:
+            remaining = count - self._findings.cases
 
-            @seed(self._number + 1000 * rounds)
+            @seed(self._seed_number + 1000 * rounds)
             @settings(
-                max_examples=max(1, left // 3),
+                max_examples=max(1, remaining // 3),
                 database=None,
                 deadline=None,
                 phases=[Phase.generate],
@@ -70,75 +70,76 @@ class _Generated:
             )
             @given(batches)
             def attack(batch: list[Request]) -> None:
-                if self._found.cases < count:
-                    self._make(batch)
+                if self._findings.cases < count:
+                    self._send_batch(batch)
 
             attack()
             rounds += 1
-        self._wire.close()
-        return self._found
+        self._connection.close()
+        return self._findings
 
-    def _make(self, batch: list[Request]) -> None:
-        """Send all at once; the answers must come in their order, and one each until the connection ends."""
-        coded = next((place for place, request in enumerate(batch) if request.coded), len(batch))
-        batch = batch[: coded + 1]  # after a body that can't be decoded, nobody knows where the next request begins
-        ids = [f"case-{self._number}-{self._found.cases + place}" for place in range(len(batch))]
+    def _send_batch(self, batch: list[Request]) -> None:
+        """Send requests pipelined; check that there is one response for each, in order, until the connection ends."""
+        first_encoded = next((place for place, request in enumerate(batch) if request.has_encoded_body), len(batch))
+        batch = batch[: first_encoded + 1]  # the end of a body that can't be decoded is unknown
+        ids = [f"case-{self._seed_number}-{self._findings.cases + place}" for place in range(len(batch))]
         sent = [request.bytes(request_id) for request, request_id in zip(batch, ids, strict=True)]
-        self._wire.send([b"".join(sent)])
+        self._connection.send([b"".join(sent)])
         for request, request_id, data in zip(batch, ids, sent, strict=True):
-            self._found.cases += 1
-            ends = self._answered(request, request_id, data)
+            self._findings.cases += 1
+            closes = self._check_response(request, request_id, data)
             self._last = data
-            if ends:
+            if closes:
                 self._check_end()
-            if ends or request.coded:
-                self._wire.close()
-                self._wire, self._last = Wire(self._target.address), b""
+            if closes or request.has_encoded_body:
+                self._connection.close()
+                self._connection, self._last = RawConnection(self._target.address), b""
                 return
 
-    def _answered(self, request: Request, request_id: str, data: bytes) -> bool:
-        """Judge the answer to a request; whether the connection ends with it."""
+    def _check_response(self, request: Request, request_id: str, data: bytes) -> bool:
+        """Check the response to a request; return whether the connection is closed after it."""
         case = f"{data[:400]!r}, after {self._last[:400]!r}"
         try:
-            answer = self._wire.answer(request.method)
-        except (Broken, Hung) as error:
-            self._found.broken.append(f"{type(error).__name__} {error}: {case}")
+            response = self._connection.read_response(request.method)
+        except (MalformedResponse, ResponseTimeout) as error:
+            self._findings.violations.append(f"{type(error).__name__} {error}: {case}")
             return True
-        if answer is None:
-            self._found.statuses[0] += 1
-            self._found.broken.append(f"no answer: {case}")
+        if response is None:
+            self._findings.statuses[0] += 1
+            self._findings.violations.append(f"no answer: {case}")
             return True
-        self._found.statuses[answer.status] += 1
-        own = not request.own_id and not answer.closes
-        self._found.broken += [f"{each}: {case}" for each in self._judge.faults(answer, request_id if own else None)]
-        return answer.closes
+        self._findings.statuses[response.status] += 1
+        expected_id = request_id if not request.has_request_id and not response.closes else None
+        self._findings.violations += [f"{each}: {case}" for each in self._checker.violations(response, expected_id)]
+        return response.closes
 
     def _check_end(self) -> None:
-        """The connection is over: whatever else was sent on it must not be answered."""
+        """Check that a closed connection ends without an answer to anything else that was sent on it."""
         try:
-            if not self._wire.ends():
-                self._found.broken.append(
-                    f"more came after the answer to {self._last[:400]!r}: {self._wire.left[:200]!r}"
+            if not self._connection.reaches_end():
+                self._findings.violations.append(
+                    f"more came after the answer to {self._last[:400]!r}: {self._connection.unread[:200]!r}"
                 )
-        except Hung:
-            self._found.broken.append(f"the connection did not end after the answer to {self._last[:400]!r}")
+        except ResponseTimeout:
+            self._findings.violations.append(f"the connection did not end after the answer to {self._last[:400]!r}")
 
 
-def shaped(target: Target, number: int, count: int) -> Found:
-    """So many requests that might be understood in two ways, cut anywhere, each on a connection of its own."""
-    chance, judge, found = random.Random(number), Judge(target.secrets), Found()  # noqa: S311 - no secret
-    all_shapes = shapes(target.tokens[0])
+def send_ambiguous_framing(target: Target, seed_number: int, count: int) -> Findings:
+    """Send so many requests with ambiguous framing, split anywhere, each on a connection of its own."""
+    chance = random.Random(seed_number)  # noqa: S311 - no secret
+    checker, findings = ResponseChecker(target.secrets), Findings()
+    all_cases = framing_cases(target.tokens[0])
     for case in range(count):
-        shape = all_shapes[case % len(all_shapes)] if case < len(all_shapes) else chance.choice(all_shapes)
-        pieces = list(_cut(shape.bytes + BAIT, chance))
+        framing = all_cases[case % len(all_cases)] if case < len(all_cases) else chance.choice(all_cases)
+        pieces = list(_cut(framing.bytes + FOLLOW_UP, chance))
         half_closed = chance.random() < 0.1
-        found.cases += 1
+        findings.cases += 1
         try:
-            broken = _understood(target, shape, pieces, judge, found, half_closed=half_closed)
-        except (Broken, Hung) as error:
-            broken = [f"{type(error).__name__} {error}"]
-        found.broken += [f"{shape.name}, in {len(pieces)} pieces: {each}" for each in broken]
-    return found
+            violations = _framing_violations(target, framing, pieces, checker, findings, half_closed=half_closed)
+        except (MalformedResponse, ResponseTimeout) as error:
+            violations = [f"{type(error).__name__} {error}"]
+        findings.violations += [f"{framing.name}, in {len(pieces)} pieces: {each}" for each in violations]
+    return findings
 
 
 def _cut(data: bytes, chance: random.Random) -> Iterator[bytes]:
@@ -147,57 +148,63 @@ def _cut(data: bytes, chance: random.Random) -> Iterator[bytes]:
         yield data[start:end]
 
 
-def _understood(
-    target: Target, shape: Shape, pieces: list[bytes], judge: Judge, found: Found, *, half_closed: bool
+def _framing_violations(
+    target: Target,
+    framing: FramingCase,
+    pieces: list[bytes],
+    checker: ResponseChecker,
+    findings: Findings,
+    *,
+    half_closed: bool,
 ) -> list[str]:
-    """Send a shape and the bait, and say what is wrong with how they were understood."""
-    wire = Wire(target.address)
+    """Send a case and the follow-up request, and return each violation in how they were parsed."""
+    connection = RawConnection(target.address)
     try:
-        wire.send(pieces, pause=0.001 if len(pieces) > 1 else 0)
+        connection.send(pieces, pause=0.001 if len(pieces) > 1 else 0)
         if half_closed:
-            wire.end_sending()
-        broken: list[str] = []
+            connection.shut_down_writing()
+        violations: list[str] = []
         answers = 0
-        while (answer := wire.answer()) is not None:
+        while (response := connection.read_response()) is not None:
             answers += 1
-            found.statuses[answer.status] += 1
-            broken += judge.faults(answer)
-            if answers == (2 if shape.end == "goes on" else 1):
+            findings.statuses[response.status] += 1
+            violations += checker.violations(response)
+            if answers == (2 if framing.expected == "accepted" else 1):
                 break
-        if not half_closed:  # who sends no more may have left: no answer is owed
-            broken += _ended(wire, shape, answer)
-        return broken
+        if not half_closed:  # a client that has shut down its side may be gone: no answer is owed
+            violations += _ending_violations(connection, framing, response)
+        return violations
     finally:
-        wire.close()
+        connection.close()
 
 
-def _ended(wire: Wire, shape: Shape, answer: Answer | None) -> list[str]:
-    """What is wrong with the last answer, and with what came after it."""
-    if answer is None:
+def _ending_violations(connection: RawConnection, framing: FramingCase, response: Response | None) -> list[str]:
+    """Return each violation in the last response, and in what came after it."""
+    if response is None:
         return ["nothing was answered"]
-    match shape.end:
-        case "goes on":
-            return [] if answer.status == 404 else [f"{answer.status}, where the bait should have had its own answer"]
+    match framing.expected:
+        case "accepted":
+            return [] if response.status == 404 else [f"{response.status} for the follow-up request, not 404"]
         case "closed":
-            if not answer.closes:  # it was cut just where it ends, so nothing was lost
-                bait = wire.answer()
-                return (
-                    [] if bait and bait.status == 404 else ["it was neither the last request nor followed by the bait"]
-                )
-            refused = answer.status < 500
+            if not response.closes:  # it was split just at its end, so nothing was lost
+                follow_up = connection.read_response()
+                served = follow_up is not None and follow_up.status == 404
+                return [] if served else ["it neither closed the connection nor left the follow-up request intact"]
+            refused = response.status < 500
         case "refused":
-            refused = answer.status in (400, 408)
+            refused = response.status in (400, 408)
     if not refused:
-        return [f"{answer.status} instead of a refusal, or of the end"]
-    return [] if wire.ends() else ["something came after the last answer"]
+        return [f"{response.status} instead of a refusal, or of the end"]
+    return [] if connection.reaches_end() else ["something came after the last answer"]
 
 
-def slow(target: Target, within: float, *, idle: bool) -> Found:
-    """Heads and bodies that come drop by drop, and answers that nobody takes: each must end within so many seconds.
+def send_slowly(target: Target, within: float, *, idle: bool) -> Findings:
+    """Send heads and bodies byte by byte, or never read responses; check that each such connection is closed in time.
 
     Args:
+        target: the service.
         within: seconds from the first byte.
-        idle: also connections on which nothing comes, which are kept for longer.
+        idle: whether to include idle connections, which are kept for longer.
     """
     authorized = f"Host: flow\r\nAuthorization: Bearer {target.tokens[0]}\r\n".encode()
     post = b"POST /api/v1/jobs/pipelines HTTP/1.1\r\n" + authorized
@@ -211,59 +218,59 @@ def slow(target: Target, within: float, *, idle: bool) -> Found:
         "chunks that drip": (post + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
         "a chunk as large as the world": (post + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFF\r\n", b" "),
     }
-    drips: list[tuple[str, partial[bool]]] = [
+    cases: list[tuple[str, partial[bool]]] = [
         (name, partial(_drip, target, first, drop, within)) for name, (first, drop) in kinds.items()
-    ] * DRIPS
+    ] * SLOW_CONNECTIONS
     if idle:
-        drips.append(("a connection on which nothing comes", partial(_drip, target, b"", b"", LONG)))
-        drips.append(("answers that nobody takes", partial(_unread, target, LONG)))
-    found = Found()
+        cases.append(("an idle connection", partial(_drip, target, b"", b"", IDLE_TIMEOUT)))
+        cases.append(("responses that are never read", partial(_never_read, target, IDLE_TIMEOUT)))
+    findings = Findings()
 
-    def make(name: str, ends: partial[bool]) -> None:
-        ended = ends()
-        found.cases += 1
-        if not ended:
-            found.broken.append(f"{name}: the connection was still open after {within:g} s")
+    def run(name: str, is_closed_in_time: partial[bool]) -> None:
+        closed = is_closed_in_time()
+        findings.cases += 1
+        if not closed:
+            findings.violations.append(f"{name}: the connection was still open after {within:g} s")
 
-    threads = [threading.Thread(target=make, args=drip, daemon=True) for drip in drips]
+    threads = [threading.Thread(target=run, args=case, daemon=True) for case in cases]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return findings
 
 
 def _drip(target: Target, first: bytes, drop: bytes, within: float) -> bool:
-    """Whether the connection ends in time, if something is sent, and then the same drop again and again."""
-    wire = Wire(target.address, patience=0.3)
+    """Send some bytes, then the same few again and again; return whether the connection is closed in time."""
+    connection = RawConnection(target.address, timeout=0.3)
     deadline = time.monotonic() + within
-    wire.send([first])
+    connection.send([first])
     try:
         while time.monotonic() < deadline:
             if drop:
-                wire.send([drop[:1] if len(drop) < 4 else drop])
+                connection.send([drop[:1] if len(drop) < 4 else drop])
             try:
-                if wire.answer() is None:
+                if connection.read_response() is None:
                     return True
-            except Broken:
+            except MalformedResponse:
                 return True
-            except Hung:
+            except ResponseTimeout:
                 continue
         return False
     finally:
-        wire.close()
+        connection.close()
 
 
-def _unread(target: Target, within: float) -> bool:
-    """Whether the connection ends in time, if answers are asked for and never read."""
-    wire = Wire(target.address, patience=1)
+def _never_read(target: Target, within: float) -> bool:
+    """Send requests and never read a response; return whether the connection is closed in time."""
+    connection = RawConnection(target.address, timeout=1)
     deadline = time.monotonic() + within
-    asked = b"GET /openapi.json HTTP/1.1\r\nHost: flow\r\n\r\n" * 20
+    requests_at_once = b"GET /openapi.json HTTP/1.1\r\nHost: flow\r\n\r\n" * 20
     try:
         while time.monotonic() < deadline:
-            wire.send([asked])
-            if wire.gone():
+            connection.send([requests_at_once])
+            if connection.is_closed_by_peer():
                 return True
         return False
     finally:
-        wire.close()
+        connection.close()

@@ -1,28 +1,28 @@
-"""Requests that two servers might understand in two ways: framing that is wrong, doubled, hidden, or barely right.
+"""Requests with ambiguous framing, as in request smuggling: wrong, duplicated, hidden, or just about valid.
 
-After each comes one that must not be answered if it was part of the first, and must be answered if it was not.
+Each is followed by a request that must not be answered if it was part of the first, and must be answered if it was not.
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-BAIT: Final = b"GET /bait HTTP/1.1\r\nHost: flow\r\n\r\n"
-"""What comes after each shape: a request that is answered 404."""
+FOLLOW_UP: Final = b"GET /bait HTTP/1.1\r\nHost: flow\r\n\r\n"
+"""The request after each case, which is answered 404."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Some bytes, and how they must be understood."""
+class FramingCase:
+    """A request's bytes, and how they must be parsed."""
 
     name: str
     bytes: bytes
-    end: Literal["refused", "goes on", "closed"]
-    """As an error, after which the connection ends; as a whole request, which the bait comes after; or as the last one
-    of its connection."""
+    expected: Literal["refused", "accepted", "closed"]
+    """The expected parsing: as an error, which closes the connection; as a whole request, followed by FOLLOW_UP; or as
+    the last request of its connection."""
 
 
-def shapes(token: str) -> tuple[Shape, ...]:
-    """All of them, by somebody with that token."""
+def framing_cases(token: str) -> tuple[FramingCase, ...]:
+    """Return all cases, with that token."""
     authorized = b"Host: flow\r\nAuthorization: Bearer " + token.encode() + b"\r\n"
     get, post = (
         b"GET /api/v1/users/me HTTP/1.1\r\n" + authorized,
@@ -57,9 +57,9 @@ def shapes(token: str) -> tuple[Shape, ...]:
         **{f"chunk {value[:20]!r}": chunked + value for value in GOOD_CHUNKS},
     }
     return (
-        *(Shape(name, sent, "refused") for name, sent in refused.items()),
-        *(Shape(name, sent, "goes on") for name, sent in understood.items()),
-        Shape("an upgrade to HTTP/2", get + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "closed"),
+        *(FramingCase(name, sent, "refused") for name, sent in refused.items()),
+        *(FramingCase(name, sent, "accepted") for name, sent in understood.items()),
+        FramingCase("an upgrade to HTTP/2", get + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "closed"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Requests that are well framed, and as wrong as can be in all else: hypothesis strategies."""
+"""Hypothesis strategies for requests that are well framed, and as wrong as can be in all else."""
 
 import gzip
 import json
@@ -15,46 +15,46 @@ from tests.api.sample import sample_body, sample_path
 
 @dataclass(frozen=True)
 class Target:
-    """What there is to be asked for, and by whom. Everything may be changed by who attacks, but for the tokens."""
+    """The service under attack, its data and its tokens. Requests may change everything in it but the tokens."""
 
     address: tuple[str, int]
     tokens: tuple[str, ...]
-    """Of an administrator, a member, and a token that only reads."""
+    """The tokens of an administrator and of a member, and one whose scopes only allow reading."""
     throwaway: str
-    """Of an administrator of another organization, for who may revoke it, or disable them."""
+    """The token of an administrator of another organization, for clients that may revoke it or disable that user."""
     names: dict[str, tuple[str, ...]]
-    """What there is, by the parameter that names it."""
+    """The names of resources, by the parameter of paths."""
     page_tokens: tuple[str, ...]
-    """Given for some call, with some filters, to some of the tokens."""
+    """Page tokens of several calls and filters, for several tokens."""
     secrets: tuple[bytes, ...]
-    """What no answer may hold: those tokens among it."""
+    """Secrets that no response may contain, the tokens among them."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request, but for its length and its X-Request-Id."""
+    """One request, without its length and its X-Request-Id."""
 
     method: str
     target: bytes
     headers: tuple[bytes, ...]
     body: bytes
-    own_id: bool
-    """Whether its headers hold an X-Request-Id already."""
-    coded: bool
-    """Whether they say that the body is coded."""
+    has_request_id: bool
+    """True if its headers have an X-Request-Id already."""
+    has_encoded_body: bool
+    """True if its headers have a Content-Encoding."""
 
     def bytes(self, request_id: str) -> bytes:
         lines = [
             b"%s %s HTTP/1.1" % (self.method.encode(), self.target),
             b"Host: flow",
             *self.headers,
-            *([] if self.own_id else [b"X-Request-Id: " + request_id.encode()]),
+            *([] if self.has_request_id else [b"X-Request-Id: " + request_id.encode()]),
             *([b"Content-Length: %d" % len(self.body)] if self.body or self.method not in ("GET", "HEAD") else []),
         ]
         return b"\r\n".join(lines) + b"\r\n\r\n" + self.body
 
 
-# A pool that is no larger than this, so that what is created by chance is bounded.
+# A small pool, so that the number of resources created by chance is bounded.
 TEXTS: Final = (
     *("", " ", "a", "A", "İ", "ß", "ﬁ", "\u212b", "e\u0301", "\u202e", "\u200b", "\ufeff", "\uffff", "😀", "x" * 256),
     *("\0", "a\0b", "\ud800", "\udfff\ud800", "\x7f", "\x1b[31m", "\r\n", "a\r\nSet-Cookie: x=1", "\t", "\x85"),
@@ -72,7 +72,7 @@ NUMBERS: Final = (
     *(b"0", b"-0", b"-1", b"1e400", b"-1e400", b"1e-400", b"0.1", b"1.0", b"9223372036854775808", b"9" * 400),
     *(b"9" * 5000, b"NaN", b"Infinity", b"-Infinity", b"01", b"1.", b".5", b"0x10", b"1_000", b"+1"),
 )
-BODIES_OF_BYTES: Final = (
+RAW_BODIES: Final = (
     *(b"", b" ", b"null", b"true", b"[]", b'""', b"0", b"{}", b"{", b"}", b"{}{}", b"{} x", b"\xff", b"{}\0", b"\0{}"),
     *(b'{"a": "\xff"}', b'{"name": "\xed\xa0\x80"}', b'{"name": "\xc0\xaf"}', b"\xef\xbb\xbf{}", b'{"name": "\x00"}'),
     *('{"name": "a"}'.encode("utf-16"), '{"name": "a"}'.encode("utf-16-le"), '{"name": "a"}'.encode("utf-32")),
@@ -82,7 +82,7 @@ BODIES_OF_BYTES: Final = (
     *(b'{"name": "' + b"a" * 70_000 + b'"}', b'{"pipeline_ids": [' + b"1," * 20_000 + b"1]}", b"a" * 300_000),
     *(b'{"name": %s}' % number for number in NUMBERS),
 )
-CODED: Final = (
+ENCODED_BODIES: Final = (
     (b"gzip", gzip.compress(b'{"name": "a"}')),
     (b"gzip", gzip.compress(b'{"name": "a"}')[:-4]),
     (b"gzip", gzip.compress(b'{"name": "a"}') * 2),
@@ -175,19 +175,19 @@ AUTHORIZATIONS: Final = (
 )
 
 
-CHANGES: Final = ("flip", "cut", "double", "case", "pad", "empty")
+MUTATIONS: Final = ("flip", "cut", "double", "case", "pad", "empty")
 
 
 def requests(target: Target) -> st.SearchStrategy[Request]:
-    """Requests of every call and of none, by everybody and nobody."""
-    # Each strategy is made once: to make one takes longer than to draw from it.
-    extras, authorizations = _extras(target), _authorizations(target)
+    """Return a strategy for requests of every call and of none, with and without a valid token."""
+    # Each strategy is built once: building one takes longer than drawing from it.
+    headers, authorizations = _extra_headers(target), _authorizations(target)
     calls = [
-        st.builds(_assembled, _methods(route), _paths(target, route), _bodies(target, route), authorizations, extras)
+        st.builds(_assemble, _methods(route), _paths(target, route), _bodies(target, route), authorizations, headers)
         for route in ROUTES
     ]
-    nothing = st.builds(
-        _assembled,
+    unknown_calls = st.builds(
+        _assemble,
         st.sampled_from(METHODS),
         st.one_of(
             st.sampled_from(PATHS),
@@ -195,21 +195,21 @@ def requests(target: Target) -> st.SearchStrategy[Request]:
                 lambda segments: b"/" + b"/".join(segments)[:8000]
             ),
         ),
-        st.sampled_from(BODIES_OF_BYTES),
+        st.sampled_from(RAW_BODIES),
         authorizations,
-        extras,
+        headers,
     )
-    return st.one_of(*calls, *[nothing] * (len(calls) // 4))
+    return st.one_of(*calls, *[unknown_calls] * (len(calls) // 4))
 
 
-def _assembled(
+def _assemble(
     method: str, target: bytes, body: bytes, authorization: bytes, extra: tuple[tuple[bytes, ...], bytes | None]
 ) -> Request:
-    headers, coded = extra
-    own_id = any(header.startswith(b"X-Request-Id:") for header in headers)
-    if coded is not None and method not in ("GET", "HEAD"):
-        body = coded
-    return Request(method, target, (authorization, *headers), body, own_id, coded is not None)
+    headers, has_encoded_body = extra
+    has_request_id = any(header.startswith(b"X-Request-Id:") for header in headers)
+    if has_encoded_body is not None and method not in ("GET", "HEAD"):
+        body = has_encoded_body
+    return Request(method, target, (authorization, *headers), body, has_request_id, has_encoded_body is not None)
 
 
 def _methods(route: Route) -> st.SearchStrategy[str]:
@@ -240,7 +240,7 @@ def _queries(target: Target, route: Route) -> st.SearchStrategy[bytes]:
     values = st.one_of(
         st.sampled_from((*TEXTS, "1", "2", "1000", "true", "flow_pipeline:execute", "9" * 400)),
         st.sampled_from(target.page_tokens),
-        _mutated(target.page_tokens),
+        _mutations(target.page_tokens),
     )
     pairs = st.lists(st.tuples(names, values), min_size=1, max_size=3)
     plain = st.sampled_from((b"", b"", b"", b"", b"?", b"?&&=", b"?%", b"?page_size=%ff", b"?a=%00"))
@@ -248,20 +248,20 @@ def _queries(target: Target, route: Route) -> st.SearchStrategy[bytes]:
 
 
 def _query(pairs: list[tuple[str, str]]) -> bytes:
-    coded = "&".join(
+    has_encoded_body = "&".join(
         f"{quote(name, errors='surrogatepass')}={quote(value, errors='surrogatepass')}" for name, value in pairs
     )
-    return f"?{coded}".encode()
+    return f"?{has_encoded_body}".encode()
 
 
-def _mutated(texts: tuple[str, ...]) -> st.SearchStrategy[str]:
-    """One of some texts with something in it changed."""
-    return st.builds(_changed, st.sampled_from(texts), st.sampled_from(CHANGES), st.integers(0, 200))
+def _mutations(texts: tuple[str, ...]) -> st.SearchStrategy[str]:
+    """Return a strategy for mutations of some texts."""
+    return st.builds(_mutate, st.sampled_from(texts), st.sampled_from(MUTATIONS), st.integers(0, 200))
 
 
-def _changed(text: str, change: str, place: int) -> str:
+def _mutate(text: str, mutation: str, place: int) -> str:
     place %= len(text)
-    match change:
+    match mutation:
         case "flip":
             return text[:place] + ("A" if text[place] != "A" else "B") + text[place + 1 :]
         case "cut":
@@ -278,7 +278,7 @@ def _changed(text: str, change: str, place: int) -> str:
 def _bodies(target: Target, route: Route) -> st.SearchStrategy[bytes]:
     sample = sample_body(route)
     if sample is None:
-        return st.sampled_from((*[b""] * len(BODIES_OF_BYTES), *BODIES_OF_BYTES))
+        return st.sampled_from((*[b""] * len(RAW_BODIES), *RAW_BODIES))
     names = sorted(key for key, place in route.places.items() if place == "body")
     known = [name for values in target.names.values() for name in values]
     plain = st.sampled_from((*TEXTS, *known, None, True, False, 0, -1, 2**63, 2**70, 0.5, 1e300, -1e-300))
@@ -289,27 +289,27 @@ def _bodies(target: Target, route: Route) -> st.SearchStrategy[bytes]:
     return st.one_of(
         objects.map(lambda given: json.dumps({**sample, **given}).encode()),
         objects.map(lambda given: json.dumps(given).encode()),
-        st.sampled_from(BODIES_OF_BYTES),
+        st.sampled_from(RAW_BODIES),
     )
 
 
 def _authorizations(target: Target) -> st.SearchStrategy[bytes]:
-    """Three of four by a token that is good."""
+    """Return a strategy in which three of four tokens are valid."""
     right = [b"Authorization: Bearer " + token.encode() for token in target.tokens]
-    mutants = [_changed(token, change, 20) for token in target.tokens for change in CHANGES]
+    mutants = [_mutate(token, mutation, 20) for token in target.tokens for mutation in MUTATIONS]
     wrong = [*AUTHORIZATIONS, *(b"Authorization: Bearer " + token.encode() for token in mutants)]
     return st.sampled_from([*right * len(wrong), *wrong])
 
 
-def _extras(target: Target) -> st.SearchStrategy[tuple[tuple[bytes, ...], bytes | None]]:
-    """More headers, and a body in the place of another one."""
-    nothing: tuple[tuple[bytes, ...], bytes | None] = ((), None)
+def _extra_headers(target: Target) -> st.SearchStrategy[tuple[tuple[bytes, ...], bytes | None]]:
+    """Return a strategy for additional headers, and a body that replaces another one."""
+    none: tuple[tuple[bytes, ...], bytes | None] = ((), None)
     some = [
         *(((header,), None) for header in HEADERS),
         *(((HEADERS[place], HEADERS[-place]), None) for place in range(1, len(HEADERS) - 1)),
         *((tuple(b"X-%d: %s" % (n, b"v" * 20) for n in range(count)), None) for count in (90, 124, 125, 126, 127, 500)),
         *(((b"Authorization: Bearer " + token.encode(),), None) for token in target.tokens),
         *(((b"X-Request-Id: " + request_id,), None) for request_id in REQUEST_IDS),
-        *(((b"Content-Encoding: " + coding,), body) for coding, body in CODED),
+        *(((b"Content-Encoding: " + coding,), body) for coding, body in ENCODED_BODIES),
     ]
-    return st.sampled_from([*[nothing] * len(some), *some])
+    return st.sampled_from([*[none] * len(some), *some])

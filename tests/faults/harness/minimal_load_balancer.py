@@ -1,4 +1,4 @@
-"""A proxy of few lines, where there is no real one: keeps connections, asks who is ready, and tries nothing twice."""
+"""A minimal load balancer, for machines without a real one: keep-alive and health checks, but no retries."""
 
 import asyncio
 import itertools
@@ -11,31 +11,33 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from tests.faults.harness.load_balancers import running
+from tests.faults.harness.load_balancers import running_proxy
 from tests.process.running import free_port
 
+MODULE: Final = __name__
 CHECK_INTERVAL: Final = 0.05
+"""Seconds."""
 FORWARDED: Final = ("Authorization", "X-Request-Id")
 
 
 @contextmanager
-def balancer(directory: Path, ports: Sequence[int]) -> Iterator[str]:
-    """This before the replicas on these ports: its address."""
+def running_balancer(directory: Path, ports: Sequence[int]) -> Iterator[str]:
+    """Run this load balancer in front of the replicas on these ports; yield its address."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.faults.harness.minimal_balancer", *map(str, (port, *ports))]
-    with running(command, directory, port):
+    command = [sys.executable, "-m", MODULE, *map(str, (port, *ports))]
+    with running_proxy(command, directory, port):
         yield f"http://127.0.0.1:{port}"
 
 
 class Balancer:
-    """Sends each request to the next replica that is ready."""
+    """A round robin over the replicas that are ready."""
 
     def __init__(self, ports: Sequence[int]) -> None:
         self._addresses = [f"http://127.0.0.1:{port}" for port in ports]
         self._ready = [*self._addresses]
-        self._numbers = itertools.count()
+        self._turns = itertools.count()
 
-    async def work(self, _: web.Application) -> AsyncIterator[None]:
+    async def run(self, _: web.Application) -> AsyncIterator[None]:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as self._session:
             checking = asyncio.create_task(self._check())
             yield
@@ -44,7 +46,7 @@ class Balancer:
     async def forward(self, request: web.Request) -> web.Response:
         if not self._ready:
             return web.Response(status=503)
-        address = self._ready[next(self._numbers) % len(self._ready)]
+        address = self._ready[next(self._turns) % len(self._ready)]
         headers = {name: request.headers[name] for name in FORWARDED if name in request.headers}
         try:
             async with self._session.request(
@@ -68,10 +70,10 @@ class Balancer:
 
 def main() -> None:
     port, *ports = map(int, sys.argv[1:])
-    made = Balancer(ports)
+    balancer = Balancer(ports)
     app = web.Application()
-    app.cleanup_ctx.append(made.work)
-    app.router.add_route("*", "/{path:.*}", made.forward)
+    app.cleanup_ctx.append(balancer.run)
+    app.router.add_route("*", "/{path:.*}", balancer.forward)
     web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None)
 
 
