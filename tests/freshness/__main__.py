@@ -16,8 +16,8 @@ import uvloop
 from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.conftest import FAST
-from tests.freshness import unchecked
-from tests.freshness.proof import Plan, Result, prove
+from tests.freshness import without_revalidation
+from tests.freshness.pairs import Plan, Result, prove
 from tests.process.running import Service, running_service
 
 POOL_SIZE = "40"
@@ -54,7 +54,7 @@ def _run(plan: Plan, *, control: bool) -> Result:
 @contextmanager
 def replicas(directory: Path, dsn: str, *, control: bool) -> Iterator[tuple[Service, Service]]:
     """The one that is written to, and the one that is asked: for the control, one that does not check what it kept."""
-    module = unchecked.MODULE if control else "service"
+    module = without_revalidation.MODULE if control else "service"
     with (
         running_service(directory, dsn, DATABASE_POOL_SIZE=POOL_SIZE) as writes,
         running_service(directory, dsn, module=module, DATABASE_POOL_SIZE=POOL_SIZE) as reads,

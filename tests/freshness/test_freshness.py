@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from service.repositories import tokens
-from tests.freshness.proof import Plan, Result, prove
+from tests.freshness.pairs import Plan, Result, prove
 from tests.freshness.state import KINDS
-from tests.freshness.unchecked import MODULE, UNPROVED
+from tests.freshness.without_revalidation import MODULE, UNPROVED
 from tests.process.running import Service, running_service
 
 

@@ -5,7 +5,7 @@ import sys
 from time import perf_counter
 
 from service.embedded.cluster import embedded_postgres
-from tests.plans.filled import LARGE, SERVER, fill
+from tests.plans.database import LARGE, SERVER, fill
 
 SIZE = 826
 """Megabytes of the large data set, about."""

@@ -25,7 +25,7 @@ from service.identity import Caller
 from service.repositories import jobs, pipelines, tokens
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histograms
-from tests.plans.filled import CHOSEN, LARGE, SERVER, SMALL, Target, fill, targets
+from tests.plans.database import CHOSEN, LARGE, SERVER, SMALL, Target, fill, targets
 
 Plan = dict[str, Any]
 

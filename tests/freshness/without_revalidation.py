@@ -7,7 +7,7 @@ from service.batching.cache import RevisionCache, _key
 from service.identity import Caller
 from service.repositories import job_updates, tokens
 
-MODULE: Final = "tests.freshness.unchecked"
+MODULE: Final = "tests.freshness.without_revalidation"
 """To be run in the place of `service`."""
 
 
