@@ -1,4 +1,4 @@
-"""PgBouncers that there are here, and how to run one before a database.
+"""The PgBouncers of this machine, and how to run one in front of a database.
 
 tests/faults/harness/unpack_pgbouncer.sh                  # unpacks 1.18 and 1.24 into .tools
 PGBOUNCER=1.24 .venv/bin/python -m pytest tests/api       # runs the tests of the API through one
@@ -28,7 +28,7 @@ IGNORING: Final = (
     "ignore_startup_parameters ="
     " statement_timeout, idle_in_transaction_session_timeout, client_connection_check_interval"
 )
-"""What PgBouncer can't set for each client, and would refuse."""
+"""Start-up parameters that PgBouncer can't set for each client, and would refuse."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Program:
 
     @property
     def prepares(self) -> bool:
-        """Whether it can keep the prepared statements of its clients apart."""
+        """True if it can keep the prepared statements of its clients apart."""
         return self.version >= (1, 21)
 
     @property
@@ -48,19 +48,19 @@ class Program:
         return f"{self.version[0]}.{self.version[1]}"
 
     def transaction_mode(self) -> list[str]:
-        """Its settings as the README says."""
+        """Return the settings that the README recommends."""
         return [IGNORING, *(["max_prepared_statements = 200"] if self.prepares else [])]
 
 
 def programs() -> list[Program]:
-    """Those that there are, the oldest first: of the PATH, and unpacked ones, each run with its own libraries."""
+    """Return the PgBouncers on the PATH and the unpacked ones, which run with their own libraries, oldest first."""
     commands = [(found,)] if (found := shutil.which("pgbouncer")) else []
     found_programs = [*map(_program, commands), *map(_unpacked, sorted(TOOLS.glob("pgbouncer-*")))]
     return sorted({program.version: program for program in found_programs}.values(), key=lambda each: each.version)
 
 
 def program(name: str) -> Program:
-    """The one of that version, such as "1.18"."""
+    """Return the PgBouncer of a version, such as "1.18"."""
     return next(each for each in programs() if each.name == name)
 
 
@@ -84,7 +84,7 @@ def _program(command: tuple[str, ...]) -> Program:
 def running(
     program: Program, directory: Path, dsn: str, options: Sequence[str], mode: str = "transaction"
 ) -> Iterator[str]:
-    """A PgBouncer before the database, as a DSN for the service's role."""
+    """Run a PgBouncer in front of a database; yield its address for the service's role."""
     parts = urlsplit(dsn)
     port = free_port()
     lines = [
@@ -105,7 +105,7 @@ def running(
 
 
 async def open_sessions(pooled: str, count: int) -> None:
-    """Have the pooler open so many sessions: it opens one only when all others are in a transaction."""
+    """Make the pooler open so many sessions: it opens one only while all others are in a transaction."""
     clients = [await asyncpg.connect(pooled, statement_cache_size=0) for _ in range(count)]
     for client in clients:
         await client.execute("BEGIN")
@@ -119,11 +119,11 @@ LIMITS: Final = {
     "idle_in_transaction_session_timeout": 10,
     "client_connection_check_interval": 1,
 }
-"""Seconds."""
+"""The service's default limits, in seconds."""
 
 
 async def limit_role(dsn: str) -> None:
-    """What deploy/roles.sql sets on the service's role: its default limits, for sessions that can't ask for them."""
+    """Set the default limits on the service's role as deploy/roles.sql does, for sessions that can't set them."""
     connection = await asyncpg.connect(dsn)
     try:
         for name, seconds in LIMITS.items():

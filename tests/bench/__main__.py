@@ -1,4 +1,4 @@
-"""`make bench`: the service beside its peers, from an empty directory to the table; README.md here says more."""
+"""`make bench`: measure the service beside its peers, from an empty directory to the table; see README.md here."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ SERVER = ("-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=512MB", "-c"
 DSN = "postgresql://postgres@127.0.0.1:5432/flow_pipelines"
 SERVE = f"{sys.executable} -m service serve"
 ENVIRONMENT = {"DATABASE_URL": DSN, "DSN": DSN, "OPS_PORT": "0", "LOG_FORMAT": "json", "SHUTDOWN_DELAY": "0"}
-"""Of every server: each takes of it what it knows."""
+"""The environment of every server, of which each reads the variables that it knows."""
 
 
 def main() -> None:
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
             )
         if arguments.churn:
             rate, changes = hit_rate(dsn, data, directory, arguments.connections, 30)
-            print(f"with {changes:.0f} changes of access a second, {rate:.1%} of lists came from memory", flush=True)
+            print(f"with {changes:.0f} changes of access a second, {rate:.1%} of lists came from the cache", flush=True)
     if arguments.json:
         kept = {w: {name: [asdict(m) for m in ms] for name, ms in by.items()} for w, by in figures.items()}
         arguments.json.write_text(json.dumps(kept, indent=1))
@@ -128,7 +128,7 @@ async def _load(dsn: str, data: Path) -> None:
 
 
 def _write_sample(dsn: str, data: Path, directory: Path) -> None:
-    """One list answer, for `hello`."""
+    """Write one answer to a list, for `hello`."""
     token = (data / "tokens.txt").read_text().split()[0]
     with running_service(directory, dsn) as service:
         service.wait_until("/readyz", 200)

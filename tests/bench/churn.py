@@ -1,4 +1,4 @@
-"""How many lists come from memory while access changes, ten times a second, in the organization of those who list."""
+"""The cache's hit rate for lists while access changes, ten times a second, in the organization of their callers."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ _LOOKUPS = "flow_pipelines_response_cache_lookups_total"
 
 
 def hit_rate(dsn: str, data: Path, directory: Path, connections: int, seconds: int) -> tuple[float, float]:
-    """The share of lists that were answered from memory, and how many changes a second were made."""
+    """Return the share of lists that were answered from the cache, and the number of changes a second."""
     some = directory / "one-organization"
     some.mkdir(exist_ok=True)
     tokens = (data / "tokens.txt").read_text().split()  # by organization, of which dataset.py makes four
@@ -42,7 +42,7 @@ def _lookups(operations: str) -> dict[str, float]:
 
 
 async def _change(dsn: str, token: str, seconds: int) -> int:
-    """Change grants, every other one a group's, as evenly as the database lets; says how many."""
+    """Change grants, every other one a group's, at an even rate as far as the database allows; return their number."""
     chance = random.Random(1)  # noqa: S311 - a load, not a secret
     connection = await asyncpg.connect(dsn)
     organization = await connection.fetchval(

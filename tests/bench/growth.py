@@ -1,4 +1,4 @@
-"""What a request costs in organizations twenty times as large, for users who see as many pipelines as before."""
+"""The cost of a request in organizations twenty times as large, for users who see as many pipelines as before."""
 
 import asyncio
 import statistics
@@ -17,10 +17,10 @@ SIZE: Final = tuple(
     f"--{what}={TIMES * count}"
     for what, count in {"users": 2500, "groups": 100, "pipelines": 500, "jobs": 25_000}.items()
 )
-"""Of an organization, in dataset.py's options: so many times its defaults. There are as many organizations."""
+"""Options of dataset.py: an organization of so many times the default size. The number of organizations is the same."""
 DATABASE: Final = "grown"
 PASS: Final = 6
-"""Seconds in which all targets, some 10,000, are updated once."""
+"""Seconds in which all targets, about 10,000, are updated once."""
 
 
 def compare(
@@ -30,16 +30,16 @@ def compare(
     serve: Callable[[str], tuple[str, Mapping[str, str]]],
     databases: tuple[str, str],
 ) -> None:
-    """Load the service on both data sets in turn, and print CPU a request, server and database together.
+    """Load the service on both data sets in turn, and print the CPU time a request, server and database together.
 
-    Both have been through all targets before they are measured, so that neither still changes what was imported.
+    All targets are updated once before the measurement, so that neither data set is still changed from its import.
 
     Args:
-        load: on the data set as it was.
-        grown: the directory of the large one.
-        rounds: of each.
-        serve: the command that serves a database, and its environment.
-        databases: their addresses.
+        load: the load on the small data set.
+        grown: the directory of the large data set.
+        rounds: the number of rounds of each.
+        serve: returns the command that serves a database, and its environment.
+        databases: the addresses of both databases.
     """
     loads = (load, replace(load, data=grown))
     costs: tuple[list[float], list[float]] = ([], [])
@@ -58,7 +58,7 @@ def compare(
 
 
 def settle(dsn: str) -> None:
-    """Do what autovacuum would begin to do now, and be measured with."""
+    """Vacuum and analyze, before autovacuum would begin to, and be measured too."""
 
     async def vacuum() -> None:
         connection = await asyncpg.connect(dsn)
@@ -71,7 +71,7 @@ def settle(dsn: str) -> None:
 
 
 def create_database(dsn: str) -> str:
-    """An empty database beside the one of an address; returns its own."""
+    """Create an empty database beside another one; return its address."""
 
     async def create() -> None:
         connection = await asyncpg.connect(dsn)

@@ -1,4 +1,4 @@
-"""One server under one load: requests a second, latency, failures, and CPU time of the server and of PostgreSQL."""
+"""Measurements of one server under one load: rate, latency, failures, and CPU time of the server and of PostgreSQL."""
 
 import json
 import os
@@ -21,24 +21,24 @@ WORKLOADS = {
     "change": ("change", "0"),
     "mixed": ("list", "0.1"),
 }
-"""What calls.lua is told: the kind of call, and the share of updates among lists."""
+"""The arguments of calls.lua: the kind of call, and the share of updates among lists."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk sends: one of WORKLOADS, for so many seconds."""
+    """A load that wrk generates: one of WORKLOADS, for so many seconds."""
 
     workload: str
     data: Path
     connections: int
     seconds: int
     postmaster: int
-    """The process of PostgreSQL whose children's time counts."""
+    """The id of PostgreSQL's first process: its CPU time and its children's counts."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Latency is in milliseconds, CPU time in microseconds a request, memory in MiB."""
+    """The results of a load: latency in milliseconds, CPU time in microseconds a request, memory in MiB."""
 
     requests_per_second: float
     p50: float
@@ -54,7 +54,7 @@ class Measurement:
 
 
 def measure(command: str, environment: Mapping[str, str], load: Load) -> Measurement:
-    """Start a server by a shell command, which finds PORT in its environment; warm it up, load it, end it."""
+    """Start a server by a shell command, which has PORT in its environment; warm it up, load it, end it."""
     with running(command, environment) as (server, port):
         wrk(port, load, seconds=2)
         before = _cpu(server.pid, load.postmaster)
@@ -76,7 +76,7 @@ def measure(command: str, environment: Mapping[str, str], load: Load) -> Measure
 
 @contextmanager
 def running(command: str, environment: Mapping[str, str]) -> "Iterator[tuple[subprocess.Popen[bytes], int]]":
-    """A server by a shell command, on processor 0, and the port that it listens on."""
+    """Run a server by a shell command, on processor 0; yield its process and the port that it listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -106,7 +106,7 @@ def _wait_for(port: int, server: "subprocess.Popen[bytes]") -> None:
 
 
 def wrk(port: int, load: Load, seconds: int) -> dict[str, float]:
-    """Load a server for so many seconds; returns what calls.lua counted."""
+    """Load a server for so many seconds; return the counts of calls.lua."""
     kind, share = WORKLOADS[load.workload]
     command = [
         "taskset",
@@ -135,10 +135,10 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU seconds used so far by a process and its children, those that have ended included."""
+    """Return the CPU seconds used so far by a process and its children, those that have ended included."""
     return sum(sum(process.cpu_times()[:4]) for process in _tree(pid))
 
 
 def _cpu(pid: int, postmaster: int) -> tuple[float, float]:
-    """Of the server, and of PostgreSQL."""
+    """Return the CPU seconds of the server, and of PostgreSQL."""
     return cpu_seconds(pid), cpu_seconds(postmaster)

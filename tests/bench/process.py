@@ -1,4 +1,4 @@
-"""What the process takes beside CPU: how long until it is ready, and how much memory after many requests."""
+"""The process's time to readiness, and its memory after many requests."""
 
 import os
 import statistics
@@ -18,7 +18,7 @@ TENTHS: Final = 10
 
 
 def start_seconds(command: str, environment: Mapping[str, str]) -> float:
-    """From the start of the process to its first 200 of /readyz: the median of some starts."""
+    """Return the seconds from the start of the process to its first 200 of /readyz: the median of several starts."""
     return statistics.median(_start(command, environment) for _ in range(STARTS))
 
 
@@ -48,7 +48,7 @@ def _ready(port: int) -> bool:
 def memory(
     command: str, environment: Mapping[str, str], load: Load, total: int, show: Callable[[int, float], None]
 ) -> None:
-    """Send at least so many requests, and say after each tenth how many there were and how many MiB are resident."""
+    """Send at least so many requests; show their number and the resident MiB after each tenth."""
     with running(command, environment) as (server, port):
         process, sent = psutil.Process(server.pid), 0
         sent += int(wrk(port, load, seconds=2)["requests"])

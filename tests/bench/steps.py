@@ -1,6 +1,6 @@
-"""What each step of a call costs: the service beside itself without one of them, under load.
+"""The cost of each step of a call: the service beside itself without one of the steps, under load.
 
-Timed alone and again and again, a step is in the processor's caches, and takes half of what it takes in its place.
+Timed in isolation and repeatedly, a step is in the processor's caches, and takes half of its time in place.
 """
 
 import statistics
@@ -27,9 +27,9 @@ ROUNDS: Final = 12
 
 
 def show(load: Load, environment: Mapping[str, str], hello: str) -> None:
-    """Print, for lists or updates, the server's µs a request, and how many of them each step is.
+    """Print, for lists or updates, the server's µs a request, and those of each step.
 
-    Each is compared with the whole service's second just before, and is the median of many such pairs.
+    A step's is the difference from the whole service's second just before, as the median of many such pairs.
     """
     steps = LISTS if load.workload == "list" else UPDATES
     commands = {step: f'{sys.executable} -m tests.bench.without "{step}"' for step in (WHOLE, *steps)}
@@ -41,7 +41,7 @@ def show(load: Load, environment: Mapping[str, str], hello: str) -> None:
             for step in steps:
                 print(f"\r{load.workload}: round {number} of {ROUNDS}, without {step:<10}", end="", flush=True)
                 before, without = (_cost(servers[each], load) for each in (WHOLE, step))
-                if number:  # the first fills memory
+                if number:  # the first round fills the cache
                     whole.append(before)
                     saved.setdefault(step, []).append(before - without)
     print(f"\r| {f'a {load.workload}':<60} | {statistics.median(whole):.0f} |")

@@ -1,4 +1,4 @@
-"""The service without one of its steps, to see what that costs: `python -m tests.bench.without STEP` is its `serve`."""
+"""The service without one of its steps, to measure its cost: `python -m tests.bench.without STEP` is its `serve`."""
 
 import asyncio
 import sys
@@ -75,7 +75,7 @@ STEPS: Final[dict[str, Callable[[], None]]] = {
     "protocol": lambda: _replace(HttpConnection, "data_received", RequestHandler.data_received),
     "schema": _schema,
 }
-"""What is left out, and how: mostly what is remembered takes its place."""
+"""The steps, each with the function that removes it; most are replaced by a cached result."""
 
 if __name__ == "__main__":
     STEPS[sys.argv[1]]()

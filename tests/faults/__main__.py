@@ -51,10 +51,10 @@ def _run_with_control(fault: Fault, share: float) -> Row:
     started = time.monotonic()
     control = _run(f"{fault.name}, without {fault.without}", fault.control, fault.control_times, share)
     if not control.violations:
-        print("  THE CONTROL BROKE NOTHING: this harness can't see that promise broken.")
+        print("  THE CONTROL VIOLATED NOTHING: this harness can't detect a violation of that guarantee.")
     protected = _run(fault.name, fault.run, fault.times, share)
     for violation in protected.violations[:10]:
-        print(f"  BROKEN: {violation}")
+        print(f"  VIOLATED: {violation}")
     return Row(fault.name, protected, control, time.monotonic() - started)
 
 
@@ -63,7 +63,9 @@ def _run(name: str, run: Run, times: int, share: float) -> Outcome:
     print(f"{name}: {times} x ...", flush=True)
     with tempfile.TemporaryDirectory(prefix="faults-") as directory:
         outcome = run(Path(directory), times)
-    print(f"  {outcome.times:,} made, promise broken {len(outcome.violations):,} times; {outcome.summary}", flush=True)
+    print(
+        f"  {outcome.times:,} made, guarantee violated {len(outcome.violations):,} times; {outcome.summary}", flush=True
+    )
     return outcome
 
 

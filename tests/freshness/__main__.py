@@ -1,4 +1,4 @@
-"""`make freshness`: thousands of changes through one replica, each followed by a question to another."""
+"""`make freshness`: thousands of changes through one replica, each followed by a read from another."""
 
 import argparse
 import asyncio
@@ -17,11 +17,11 @@ from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.conftest import FAST
 from tests.freshness import without_revalidation
-from tests.freshness.pairs import Plan, Result, prove
+from tests.freshness.pairs import Plan, Result, run_pairs
 from tests.process.running import Service, running_service
 
 POOL_SIZE = "40"
-"""More changes wait for one another's locks than in a service that is not only written to."""
+"""Connections: more than the default, as more changes wait for each other's locks than under an ordinary load."""
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=48, help="at the same time")
     parser.add_argument("--seed", type=int, default=1, help="of the choice of changes")
     parser.add_argument(
-        "--control", action="store_true", help="ask a replica that checks nothing: it must be found out"
+        "--control", action="store_true", help="read from a replica that checks nothing: it must be detected"
     )
     parser.add_argument("--json", type=Path, help="write all figures here too")
     arguments = parser.parse_args()
@@ -48,24 +48,24 @@ def _run(plan: Plan, *, control: bool) -> Result:
         with embedded_postgres(directory / "postgres", FAST) as dsn:
             uvloop.run(migrate(dsn))
             with replicas(directory, dsn.replace("//postgres@", f"//{SERVICE_ROLE}@"), control=control) as both:
-                return uvloop.run(_prove(plan, dsn, *both))
+                return uvloop.run(_run_until_stopped(plan, dsn, *both))
 
 
 @contextmanager
 def replicas(directory: Path, dsn: str, *, control: bool) -> Iterator[tuple[Service, Service]]:
-    """The one that is written to, and the one that is asked: for the control, one that does not check what it kept."""
+    """Run the replica that is written to and the one that is read from; the control's reader never revalidates."""
     module = without_revalidation.MODULE if control else "service"
     with (
-        running_service(directory, dsn, DATABASE_POOL_SIZE=POOL_SIZE) as writes,
-        running_service(directory, dsn, module=module, DATABASE_POOL_SIZE=POOL_SIZE) as reads,
+        running_service(directory, dsn, DATABASE_POOL_SIZE=POOL_SIZE) as writer,
+        running_service(directory, dsn, module=module, DATABASE_POOL_SIZE=POOL_SIZE) as reader,
     ):
-        for service in (writes, reads):
+        for service in (writer, reader):
             service.wait_until("/readyz", 200)
-        yield writes, reads
+        yield writer, reader
 
 
-async def _prove(plan: Plan, dsn: str, writes: Service, reads: Service) -> Result:
-    """Ctrl-C ends it early; what was done by then counts."""
+async def _run_until_stopped(plan: Plan, dsn: str, writer: Service, reader: Service) -> Result:
+    """Run the pairs; Ctrl-C ends them early, and those made by then count."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -75,7 +75,7 @@ async def _prove(plan: Plan, dsn: str, writes: Service, reads: Service) -> Resul
         print(f"\r{result.total:,} of {plan.pairs:,} pairs, {result.total_stale:,} stale, {rate:,.0f}/s ", end="")
         sys.stdout.flush()
 
-    return await prove(plan, dsn, writes, reads, stop, show)
+    return await run_pairs(plan, dsn, writer, reader, stop, show)
 
 
 def _print(result: Result, *, control: bool) -> None:
@@ -85,7 +85,7 @@ def _print(result: Result, *, control: bool) -> None:
     print(f"| {'all, by the control' if control else 'all'} | {result.total:,} | {result.total_stale:,} |\n")
     print(
         f"{result.total / result.seconds:,.0f} pairs/s for {result.seconds:,.0f} s; of {result.lists:,} lists,"
-        f" {result.from_memory:,} were from memory, and for {result.outdated:,} memory was outdated;"
+        f" {result.from_memory:,} were from the cache, and for {result.outdated:,} the cache was outdated;"
         f" {result.repeated:,} calls repeated, {result.unanswered:,} not answered"
     )
     for example in [*([] if control else result.examples), *result.failures]:
@@ -93,13 +93,13 @@ def _print(result: Result, *, control: bool) -> None:
 
 
 def _verdict(result: Result, *, control: bool) -> int:
-    """Exit code: of the control, whether it was found out; else whether nothing was stale, and memory really used."""
+    """Return the exit code: 0 if the control was detected; without it, if no read was stale and the cache was used."""
     if result.failures:
         return 2
     if control:
         return 0 if result.total_stale else 1
     if min(result.from_memory, result.outdated) < result.total // 5:
-        print("Memory was used too little for this to say anything.")
+        print("The cache was used too little for a verdict.")
         return 1
     return 1 if result.total_stale else 0
 

@@ -1,4 +1,4 @@
-"""Pairs: a change that one replica acknowledges, then a list or an update by another, which must know of it."""
+"""Pairs: a change that one replica acknowledges, then a list or an update by another, which must reflect it."""
 
 import asyncio
 import random
@@ -17,35 +17,35 @@ import orjson
 
 from tests.factories import World, bearer
 from tests.freshness import state as states
-from tests.freshness.state import EXPIRED, FEWEST, KINDS, Access, Change, Listed, Names, State
+from tests.freshness.state import EXPIRED, KINDS, MIN_PIPELINES, Access, Change, Listed, Names, State
 from tests.process.running import Service
 
 LIST: Final = "/flow/pipeline"
 UPDATE: Final = "/jobs/pipelines"
 EXPIRES_IN: Final = 1.5
 """Seconds."""
-WORKERS_TOGETHER: Final = 4
-"""In one organization: in the same one, new, renamed and deleted pipelines wait for one another."""
-AGAIN: Final = 10
-"""How often a call is repeated that was not answered, or gave way to another transaction."""
+WORKERS_PER_ORGANIZATION: Final = 4
+"""Workers that share an organization: within one, new, renamed and deleted pipelines wait for each other."""
+MAX_ATTEMPTS: Final = 10
+"""Attempts at a call that was not answered, or was aborted for another transaction."""
 
 
 @dataclass
 class Result:
-    """What was counted so far."""
+    """The counts so far."""
 
     pairs: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     stale: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     examples: list[str] = field(default_factory=list)
     unanswered: int = 0
-    """Changes of which nobody knows whether they were made. The worker begins anew, with another user."""
+    """Changes with an unknown outcome, after which the worker begins anew with another user."""
     failures: list[str] = field(default_factory=list)
-    """What ended a worker for good: the pairs before it count."""
+    """Errors that ended a worker for good: the pairs before them count."""
     lists: int = 0
     repeated: int = 0
     from_memory: int = 0
     outdated: int = 0
-    """Lists for which memory held one that was made at another state."""
+    """Lists for which the cache had an entry of another state."""
     seconds: float = 0
 
     @property
@@ -65,16 +65,20 @@ class Result:
 
 @dataclass
 class Replica:
-    """One of the services, and connections to it that are kept."""
+    """One of the services, with persistent connections to it."""
 
     session: aiohttp.ClientSession
     api: str
     result: Result
 
     async def call(self, token: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Until it is answered: who is overloaded, or gave way to another transaction, has done nothing."""
+        """Make a call, and retry it while the service is overloaded or aborted it, which has no effect.
+
+        Raises:
+            Unanswered: there were MAX_ATTEMPTS attempts.
+        """
         data = None if body is None else orjson.dumps(body)
-        for _ in range(AGAIN):
+        for _ in range(MAX_ATTEMPTS):
             async with self.session.request(
                 method, f"{self.api}/api/v1{path}", data=data, headers=bearer(token)
             ) as response:
@@ -86,11 +90,11 @@ class Replica:
 
 
 class Unexpected(Exception):
-    """An answer that says nothing about freshness, and is wrong."""
+    """An answer that is wrong, and says nothing about freshness."""
 
 
 class Unanswered(Exception):
-    """There was no answer in time: the machine is too slow for the number of workers."""
+    """A call without an answer in time: the machine is too slow for the number of workers."""
 
 
 def _done(called: tuple[int, Any]) -> Any:
@@ -103,15 +107,15 @@ def _done(called: tuple[int, Any]) -> Any:
 
 
 class Worker:
-    """A user with a token, a group, a job and pipelines that nobody else has to do with, so that all is exact."""
+    """A user with a token, a group, a job and pipelines that no other worker touches, so that its state is exact."""
 
-    def __init__(self, name: str, chance: random.Random, admin_token: str, writes: Replica, reads: Replica) -> None:
+    def __init__(self, name: str, chance: random.Random, admin_token: str, writer: Replica, reader: Replica) -> None:
         self._chance = chance
         self._admin_token = admin_token
-        self._writes = writes
-        self._reads = reads
-        self._result = reads.result
-        # A prefix is the beginning of no other worker's: they end in a space.
+        self._writer = writer
+        self._reader = reader
+        self._result = reader.result
+        # No prefix is the beginning of another worker's: each ends in a space.
         self._names = Names(f"reader-{name}", f"group-{name}", f"worker-{name} ", str(uuid4()))
         self._state = State({}, {}, {})
         self._token = self._token_id = ""
@@ -124,14 +128,14 @@ class Worker:
         await self._fill()
 
     async def _write(self, method: str, path: str, body: Any) -> Any:
-        return _done(await self._writes.call(self._admin_token, method, path, body))
+        return _done(await self._writer.call(self._admin_token, method, path, body))
 
     def _note(self, made: Any) -> None:
         self._token, self._token_id = made["secret"], made["token"]["id"]
 
     async def _fill(self) -> None:
-        """Prepare what changes take: some pipelines, and something that the group gives to who joins it."""
-        while len(self._state.pipelines) < FEWEST:
+        """Create what changes need: some pipelines, and a grant to the group, for those who join it."""
+        while len(self._state.pipelines) < MIN_PIPELINES:
             await self._change(states.make(self._state, self._names, self._chance))
         if not self._state.joined and not self._state.to_group:
             grant = states.set_for_group(self._state, self._names, self._chance)
@@ -149,7 +153,7 @@ class Worker:
         self._state = state
 
     async def pair(self) -> None:
-        """A list, which is kept or was; a change; and a list or an update that must know of it."""
+        """Request a list, to fill the cache; make a change; then request a list or an update that must reflect it."""
         await self._fill()
         kind, change = states.choose(self._state, self._names, self._chance)
         if change.updates:
@@ -165,9 +169,9 @@ class Worker:
         self._result.count(kind, fresh=fresh, example=f"{listed_after} must be {after}; before it, {listed}, {before}")
 
     async def _list(self) -> Listed | None:
-        """The list as it is answered; of an administrator's, what is the worker's own."""
+        """Return the list as it is answered; of an administrator's list, the part that is the worker's own."""
         self._result.lists += 1
-        status, answer = await self._reads.call(self._token, "GET", LIST)
+        status, answer = await self._reader.call(self._token, "GET", LIST)
         if status == 401:
             return None
         items = _done((status, answer))["pipelines"]
@@ -179,7 +183,7 @@ class Worker:
         }
 
     async def _update_pair(self, kind: str, change: Change) -> None:
-        _done(await self._update())  # so that what may be executed is kept
+        _done(await self._update())  # so that the permission to execute is cached
         await self._change(change)
         status, answer = await self._update(change.updates)
         may = self._state.may_call() and "execute" in self._state.access(change.updates)
@@ -189,10 +193,10 @@ class Worker:
 
     async def _update(self, *pipelines: str) -> tuple[int, Any]:
         body = {"job_id": self._names.job, "pipeline_ids": pipelines}
-        return await self._reads.call(self._token, "POST", UPDATE, body)
+        return await self._reader.call(self._token, "POST", UPDATE, body)
 
     async def _expiry_pair(self, change: Change) -> None:
-        """Nothing changes between the lists. A pair that was overtaken by its expiry is not counted."""
+        """Let a grant expire between lists, without a change; a pair whose grant expired too early is not counted."""
         without = self._state
         expires_at = datetime.now(UTC) + timedelta(seconds=EXPIRES_IN)
         await self._change(replace(change, body={**change.body, "expires_at": expires_at.isoformat()}))
@@ -214,43 +218,45 @@ def _access(item: dict[str, Any]) -> Access:
 
 @dataclass(frozen=True)
 class Plan:
-    """How many pairs, by how many workers at the same time, chosen by which seed."""
+    """The number of pairs and of concurrent workers, and the seed of the choice of changes."""
 
     pairs: int
     workers: int = 16
     seed: int = 1
 
 
-async def prove(
-    plan: Plan, dsn: str, writes: Service, reads: Service, stop: asyncio.Event, progress: Callable[[Result], None]
+async def run_pairs(
+    plan: Plan, dsn: str, writer: Service, reader: Service, stop: asyncio.Event, progress: Callable[[Result], None]
 ) -> Result:
-    """Make the pairs, in organizations of their own.
+    """Run the pairs, in organizations of their own.
 
     Args:
-        dsn: of the owner of the database.
-        writes: the replica that acknowledges the changes.
-        reads: the one that answers after them.
-        stop: set to end after the pairs that are under way.
-        progress: called now and then.
+        plan: the pairs.
+        dsn: the address of the database, for its owner.
+        writer: the replica that acknowledges the changes.
+        reader: the replica that answers after them.
+        stop: set to end after the pairs in progress.
+        progress: called about once a second.
     """
     result = Result()
     async with AsyncExitStack() as stack:
         raw = await asyncpg.connect(dsn)
         stack.push_async_callback(raw.close)
         admins = [
-            await (await World.create(raw)).user("ada", role="admin") for _ in range(0, plan.workers, WORKERS_TOGETHER)
+            await (await World.create(raw)).user("ada", role="admin")
+            for _ in range(0, plan.workers, WORKERS_PER_ORGANIZATION)
         ]
         replicas = []
-        for service in (writes, reads):
+        for service in (writer, reader):
             connector = aiohttp.TCPConnector(limit=0)
             session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
             replicas.append(Replica(session, service.api, result))
 
         def worker(number: int, generation: int) -> Worker:
-            name, admin = f"{number}-{generation}", admins[number // WORKERS_TOGETHER]
+            name, admin = f"{number}-{generation}", admins[number // WORKERS_PER_ORGANIZATION]
             return Worker(name, random.Random(f"{plan.seed} {name}"), admin.token, *replicas)  # noqa: S311 - no secret
 
-        before = await _lookups(replicas[1], reads)
+        before = await _lookups(replicas[1], reader)
         began = time.monotonic()
         tasks = [
             asyncio.create_task(_work(worker, number, _share(plan, number), stop, result))
@@ -261,7 +267,7 @@ async def prove(
             result.seconds = time.monotonic() - began
             progress(result)
         await asyncio.gather(*tasks)
-        after = await _lookups(replicas[1], reads)
+        after = await _lookups(replicas[1], reader)
         result.from_memory, result.outdated = after["hit"] - before["hit"], after["outdated"] - before["outdated"]
     return result
 
@@ -273,7 +279,7 @@ def _share(plan: Plan, number: int) -> int:
 async def _work(
     new: Callable[[int, int], Worker], number: int, pairs: int, stop: asyncio.Event, result: Result
 ) -> None:
-    """Make so many pairs, by one worker if all is answered."""
+    """Run so many pairs, by one worker if every call is answered."""
     generation = done = 0
     while done < pairs and not stop.is_set():
         try:
@@ -291,7 +297,7 @@ async def _work(
 
 
 async def _lookups(replica: Replica, service: Service) -> dict[str, int]:
-    """How many answers the replica has looked for in its memory, by what came of it."""
+    """Return the replica's counts of cache lookups, by their result."""
     async with replica.session.get(f"{service.operations}/metrics") as response:
         text = await response.text()
     found = re.findall(r'^flow_pipelines_response_cache_lookups_total\{result="(\w+)"\} (\S+)$', text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What a worker's user must see, and the changes to it. Knows nothing of how the service finds that out."""
+"""A model of what a worker's user must see, and the changes to it, independent of the service's implementation."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -17,15 +17,15 @@ ACCESSES: Final = (
     FULL_ACCESS,
 )
 NEW: Final = "new"
-"""In the place of the id that a pipeline will be given."""
+"""A placeholder for the id that a pipeline will be given."""
 
 Listed = dict[str, tuple[str, Access]]
-"""By id, the name and the access of each pipeline in a list."""
+"""The name and the access of each pipeline in a list, by its id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a worker's things are called; pipelines' names begin with the prefix."""
+    """The names of a worker's resources; those of pipelines begin with the prefix."""
 
     user: str
     group: str
@@ -35,7 +35,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One user, their group, and the pipelines that nobody else has to do with."""
+    """The state of one user, their group, and their pipelines, which no other worker touches."""
 
     pipelines: Mapping[str, str]
     to_user: Mapping[str, Access]
@@ -57,7 +57,7 @@ class State:
         return FULL_ACCESS if "manager" in granted else granted
 
     def listed(self) -> Listed | None:
-        """What the user's list must be; None: 401."""
+        """Return the list that the user must see; None for 401."""
         if not self.may_call():
             return None
         accesses = {pipeline: self.access(pipeline) for pipeline in self.pipelines}
@@ -66,18 +66,18 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A call of the administrator's, and what is so once it is acknowledged."""
+    """A call by the administrator, and the state once it is acknowledged."""
 
     method: str
     path: str
     body: Any
     after: State
     updates: str = ""
-    """The pipeline that an update is to put the job into, in the place of a list."""
+    """The pipeline into which an update puts the job after the change; "" for a list instead."""
 
 
 Plan = Callable[[State, Names, random.Random], Change | None]
-"""None: there is nothing to change in this way."""
+"""A function that plans a change; None if the state allows none of its kind."""
 
 
 def _some(chance: random.Random, candidates: "Mapping[str, object] | list[str]") -> str | None:
@@ -196,17 +196,17 @@ def _delete(state: State, _: Names, chance: random.Random) -> Change | None:
 
 
 def make(state: State, names: Names, chance: random.Random) -> Change:
-    """A new pipeline, which only administrators see at once."""
+    """Plan a new pipeline, which only administrators see at once."""
     name = new_name(names, chance)
     return Change("POST", "/flow/pipeline", {"name": name}, replace(state, pipelines={**state.pipelines, NEW: name}))
 
 
 def _make(state: State, names: Names, chance: random.Random) -> Change | None:
-    return make(state, names, chance) if len(state.pipelines) < MOST else None
+    return make(state, names, chance) if len(state.pipelines) < MAX_PIPELINES else None
 
 
 def _expire(state: State, names: Names, chance: random.Random) -> Change | None:
-    """Only planned here: a grant that will expire, in a list where it would show."""
+    """Plan a grant that will expire, where it would show in the list; the worker sets its expiry."""
     pipeline = _some(chance, [each for each in state.pipelines if each not in state.to_user])
     if pipeline is None:
         return None
@@ -218,33 +218,33 @@ def _revoke_execute(state: State, names: Names, chance: random.Random) -> Change
     if state.role != "member":
         return None
     change = _take_from_user(state, names, chance)
-    return _updating(state, change, gains=False)
+    return _deciding_update(state, change, gains=False)
 
 
 def _grant_execute(state: State, names: Names, chance: random.Random) -> Change | None:
     if state.role != "member":
         return None
     change = _set_for_user(state, names, chance)
-    return _updating(state, change, gains=True)
+    return _deciding_update(state, change, gains=True)
 
 
 def _revoke_token_of_update(state: State, names: Names, chance: random.Random) -> Change | None:
-    return _unknown(state, _revoke_token(state, names, chance), chance)
+    return _losing_access(state, _revoke_token(state, names, chance), chance)
 
 
-def _disable_who_updates(state: State, names: Names, chance: random.Random) -> Change | None:
-    return _unknown(state, _disable(state, names, chance), chance)
+def _disable_updating_user(state: State, names: Names, chance: random.Random) -> Change | None:
+    return _losing_access(state, _disable(state, names, chance), chance)
 
 
-def _unknown(state: State, change: Change | None, chance: random.Random) -> Change | None:
-    """The change, after which nobody may update by this token any more."""
+def _losing_access(state: State, change: Change | None, chance: random.Random) -> Change | None:
+    """Return the change for an update that the token may not make any more afterwards."""
     executable = [pipeline for pipeline in state.pipelines if "execute" in state.access(pipeline)]
     pipeline = _some(chance, executable) if state.may_call() else None
     return replace(change, updates=pipeline) if change is not None and pipeline is not None else None
 
 
-def _updating(state: State, change: Change | None, *, gains: bool) -> Change | None:
-    """The change, if it gives or takes execute on the one pipeline that it is about."""
+def _deciding_update(state: State, change: Change | None, *, gains: bool) -> Change | None:
+    """Return the change if it grants, or revokes, execute on the pipeline that it is about."""
     if change is None:
         return None
     for pipeline in state.pipelines:
@@ -254,9 +254,9 @@ def _updating(state: State, change: Change | None, *, gains: bool) -> Change | N
     return None
 
 
-MOST: Final = 6
-"""Pipelines of one worker."""
-FEWEST: Final = 3
+MAX_PIPELINES: Final = 6
+"""Pipelines of one worker, at most."""
+MIN_PIPELINES: Final = 3
 
 EXPIRED: Final = "grant expired"
 
@@ -280,13 +280,13 @@ KINDS: Final[Mapping[str, tuple[float, Plan]]] = {
     "update after revoke": (2, _revoke_execute),
     "update after grant": (2, _grant_execute),
     "update after token revoked": (0.5, _revoke_token_of_update),
-    "update after user disabled": (0.5, _disable_who_updates),
+    "update after user disabled": (0.5, _disable_updating_user),
 }
-"""How often each is tried, and how it is planned. What would not show is planned anew."""
+"""The weight of each kind of change, and its plan. A change that would not show is planned anew."""
 
 
 def choose(state: State, names: Names, chance: random.Random) -> tuple[str, Change]:
-    """A change that shows in the user's next list, or decides their next update."""
+    """Choose a change that shows in the user's next list, or decides their next update."""
     kinds, weights = [*KINDS], [weight for weight, _ in KINDS.values()]
     listed = state.listed()
     while True:

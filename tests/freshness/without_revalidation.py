@@ -1,4 +1,4 @@
-"""The control: a service that gives what it kept, and updates by it, without asking whether it is still so."""
+"""A control: a service that answers from its cache, and updates by it, without revalidation."""
 
 from typing import Any, Final
 
@@ -7,12 +7,12 @@ from service.batching.cache import RevisionCache, _key
 from service.identity import Caller
 from service.repositories import job_updates, tokens
 
-MODULE: Final = "tests.freshness.without_revalidation"
-"""To be run in the place of `service`."""
+MODULE: Final = __name__
+"""The module to run in the place of `service`."""
 
 
-def find_unchecked(self: RevisionCache[Any], caller: Caller) -> Any:
-    """RevisionCache.find without its comparisons."""
+def find_without_revalidation(self: RevisionCache[Any], caller: Caller) -> Any:
+    """Replace RevisionCache.find, without its comparison of revisions."""
     entry = self._entries.get(_key(caller))
     if entry is None:
         self.absent += 1
@@ -21,11 +21,12 @@ def find_unchecked(self: RevisionCache[Any], caller: Caller) -> Any:
     return entry.value
 
 
-UNPROVED: Final = job_updates.UPDATE_EACH.replace(tokens.ACTIVE, "true").replace(
+UNCHECKED_UPDATE: Final = job_updates.UPDATE_EACH.replace(tokens.ACTIVE, "true").replace(
     "f.revisions = f.actual_revisions", "true"
 )
+"""The update without its preconditions."""
 
 if __name__ == "__main__":
-    job_updates.UPDATE_EACH = UNPROVED  # type: ignore[misc]
-    setattr(RevisionCache, "find", find_unchecked)  # noqa: B010 - of the type that it really has
+    job_updates.UPDATE_EACH = UNCHECKED_UPDATE  # type: ignore[misc]
+    setattr(RevisionCache, "find", find_without_revalidation)  # noqa: B010 - of the type that it really has
     main()

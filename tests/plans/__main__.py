@@ -1,4 +1,4 @@
-"""`make plans` fills the large database by this, once: it takes minutes, and says how far it is."""
+"""`make plans` fills the large database by this module, once: it takes minutes, and shows its progress."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ from service.embedded.cluster import embedded_postgres
 from tests.plans.database import LARGE, SERVER, fill
 
 SIZE = 826
-"""Megabytes of the large data set, about."""
+"""The approximate size of the large data set, in megabytes."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The database that statements are planned on: migrated, filled with a synthetic data set, vacuumed and analyzed."""
+"""The database on which statements are planned: migrated, filled with synthetic data, vacuumed and analyzed."""
 
 import json
 import os
@@ -28,19 +28,19 @@ SERVER: Final = (
     "-c",
     "max_wal_size=8GB",
 )
-"""How the server of the large set runs. Nothing that the planner asks for is changed, so plans are the defaults'."""
+"""Options of the server for the large set. The planner's settings are the defaults, and so are the plans."""
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """What is made by dataset.py, with these options."""
+    """A data set that dataset.py generates with these options."""
 
     name: str
     options: tuple[str, ...]
 
     @property
     def directory(self) -> Path:
-        """Where it is kept: another one if it is made by other options."""
+        """The directory where it is kept, which is another one for other options."""
         return ROOT / ".data" / "plans" / "".join((self.name, *self.options))
 
 
@@ -53,7 +53,7 @@ LARGE: Final = DataSet(
     ("--organizations=4", "--users=50000", "--groups=2000", "--pipelines=10000", "--jobs=500000", "--tokens=20000"),
 )
 CHOSEN: Final = {"small": SMALL, "large": LARGE}[os.environ.get("PLANS", "small")]
-"""By the environment."""
+"""The data set that the environment's PLANS chooses."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ async def fill(dsn: str, data_set: DataSet, directory: Path, progress: Callable[
     """Fill an empty database, unless that was done before.
 
     Args:
-        dsn: of the database.
-        data_set: what with.
-        directory: receives what belongs to the data set beside the database, and a mark once all is done.
-        progress: told how many more bytes have been imported, now and then.
+        dsn: the address of the database.
+        data_set: the data.
+        directory: receives the data set's other files, and a mark once all is done.
+        progress: called now and then with the number of bytes imported since the last call.
     """
     await migrate(dsn)
     mark = directory / "filled"
@@ -88,7 +88,7 @@ async def fill(dsn: str, data_set: DataSet, directory: Path, progress: Callable[
 
 @contextmanager
 def _made(data_set: DataSet, directory: Path) -> Iterator[IO[bytes]]:
-    """The lines of a data set, to be read while it is made: a gigabyte less on the disk."""
+    """Generate a data set; yield its lines through a pipe, which saves a gigabyte of disk."""
     directory.mkdir(parents=True, exist_ok=True)
     pipe = directory / "data.ndjson"
     pipe.unlink(missing_ok=True)
@@ -102,7 +102,7 @@ def _made(data_set: DataSet, directory: Path) -> Iterator[IO[bytes]]:
 
 
 def targets(directory: Path, count: int) -> list[Target]:
-    """Updates of as many users, each of another job."""
+    """Return updates by as many users, each of another job."""
     with (directory / "targets.ndjson").open() as lines:
         records = [json.loads(line) for line in islice(lines, count * 5)]
     of_users = {record["user_id"]: record for record in records if record["pipeline_ids"]}

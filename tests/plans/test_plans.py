@@ -1,7 +1,7 @@
-"""By which indexes the hot statements reach their tables, on a database that is filled as a company would fill it.
+"""The indexes by which the hot statements reach their tables, on a database filled like a company's.
 
-The statements are those that the repositories send, with the arguments of real calls. Each is planned for these, and
-also for any arguments: PostgreSQL may come to use such a plan for what is prepared, as every statement is.
+The statements are those that the repositories send, with the arguments of real calls. Each is planned for these
+arguments, and generically: PostgreSQL may choose a generic plan for prepared statements, as all of them are.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ Plan = dict[str, Any]
 LARGE_TABLES = frozenset(
     ("users", "tokens", "memberships", "pipelines", "user_grants", "group_grants", "jobs", "assignments", "groups")
 )
-"""What must never be read from end to end."""
+"""Tables that must never be scanned sequentially."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What a repository sent."""
+    """A statement that a repository sent."""
 
     name: str
     text: str
@@ -45,7 +45,7 @@ class Statement:
 
 
 class Recorder(Connection):
-    """A connection that notes what it is asked, and asks it."""
+    """A connection that records statements, and sends them."""
 
     __slots__ = ("sent",)
 
@@ -67,7 +67,7 @@ class Recorder(Connection):
 
 
 class OneConnection(Database):
-    """A database all of whose work is done on one recorder, in turn."""
+    """A database with one connection, the recorder, whose users take turns."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -98,7 +98,7 @@ def filled_server(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def filled(filled_server: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["Filled"]:
-    """The database, one caller's connection to it, and what callers do."""
+    """Fill the database; yield it with a connection and with updates to make."""
     dsn, directory = filled_server, LARGE.directory
     if CHOSEN is SMALL:
         connection = await asyncpg.connect(dsn)
@@ -243,7 +243,7 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
         list_granted_each,
         {"users": "users_pkey", "pipelines": "pipelines_pkey", **MEMBERSHIPS, **GRANTS},
     ),
-    # Whole only on the large set: on the small one it is half of the table, which PostgreSQL may well read whole.
+    # Unfiltered only on the large set: on the small one it is half of the table, which may well be scanned.
     *(
         [("pipelines.list_all", list_all, {"users": "users_pkey", "pipelines": "pipelines_by_name", **MEMBERSHIPS})]
         if CHOSEN is LARGE
@@ -280,11 +280,11 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
     ),
     ("tokens.note_use", note_use, {"tokens": "tokens_pkey"}),
 ]
-"""By which index each table is reached."""
+"""The hot statements, each with the index by which it must reach each table."""
 
 
 async def statement_of(filled: Filled, settings: Settings, name: str, send: Send) -> Statement:
-    """What is sent, the last time if it is sent several times; nothing of what it does stays."""
+    """Return the last statement of that name that `send` sends; all its effects are rolled back."""
     recorder = Recorder(filled.raw)
     transaction = filled.raw.transaction()
     await transaction.start()
@@ -302,7 +302,7 @@ async def plan_for_arguments(raw: "asyncpg.Connection[asyncpg.Record]", statemen
 
 
 async def plan_for_any(raw: "asyncpg.Connection[asyncpg.Record]", statement: Statement) -> Plan:
-    """The generic plan: it does not depend on what it is asked for here, which is nothing."""
+    """Return the generic plan, which does not depend on the arguments: here they are NULL."""
     nothing = ", ".join("NULL" for _ in statement.arguments)
     await raw.execute(f"PREPARE planned AS {statement.text}")
     try:
@@ -325,7 +325,7 @@ def nodes_of(plan: Plan) -> Iterator[Plan]:
 
 
 async def ways_to_tables(raw: "asyncpg.Connection[asyncpg.Record]", plan: Plan) -> dict[str, set[str]]:
-    """By table, the names of the indexes that it is reached by, and other ways to read it, such as "Seq Scan"."""
+    """Return, by table, the indexes by which a plan reaches it, and other kinds of scan, such as "Seq Scan"."""
     table_of = {
         row["index"]: row["table"]
         for row in await raw.fetch(
@@ -361,7 +361,7 @@ async def assert_reached_by(
 
 @pytest.mark.parametrize("planner", PLANNERS)
 @pytest.mark.parametrize(("name", "send", "expected"), HOT, ids=[send.__name__ for _, send, _ in HOT])
-async def test_tables_are_reached_by_indexes(
+async def test_hot_statements_reach_tables_by_indexes(
     filled: Filled, settings: Settings, name: str, send: Send, expected: dict[str, str], planner: Any
 ) -> None:
     statement = await statement_of(filled, settings, name, send)
@@ -371,7 +371,7 @@ async def test_tables_are_reached_by_indexes(
     await assert_reached_by(filled.raw, plan, expected, f"{send.__name__}, {planner.__name__}")
 
 
-async def test_updates_are_planned_by_the_dozen(filled: Filled, settings: Settings) -> None:
+async def test_job_updates_are_planned_as_a_batch(filled: Filled, settings: Settings) -> None:
     statement = await statement_of(filled, settings, "jobs.update_each", update_each)
 
     assert statement.arguments[0] == [*range(12)]
@@ -379,7 +379,7 @@ async def test_updates_are_planned_by_the_dozen(filled: Filled, settings: Settin
 
 @pytest.mark.parametrize("planner", PLANNERS)
 @pytest.mark.parametrize(("name", "send", "expected"), HOT, ids=[send.__name__ for _, send, _ in HOT])
-async def test_without_indexes_the_scan_is_found(
+async def test_sequential_scan_of_a_hot_statement_is_detected(
     filled: Filled, settings: Settings, name: str, send: Send, expected: dict[str, str], planner: Any
 ) -> None:
     """The control: it shows that the test above can fail."""
@@ -393,8 +393,8 @@ async def test_without_indexes_the_scan_is_found(
         await assert_reached_by(filled.raw, plan, expected, "without indexes")
 
 
-async def test_a_page_of_jobs_costs_what_the_member_sees(filled: Filled, settings: Settings) -> None:
-    """It does not walk along all jobs of the organization to find those few."""
+async def test_page_of_jobs_costs_no_more_than_the_visible_jobs(filled: Filled, settings: Settings) -> None:
+    """The statement does not walk through all jobs of the organization to find those few."""
     organization_id, user_id = await filled.organization_id(), filled.targets[0].user_id
 
     async def send(filled: Filled, recorder: Recorder, _: Settings) -> None:

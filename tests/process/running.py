@@ -1,4 +1,4 @@
-"""A service process of its own, as an operator starts it."""
+"""A service in a process of its own, as an operator starts it."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 @dataclass
 class Service:
-    """A running `serve`; its log is JSON lines in a file."""
+    """A running `serve`, whose log is JSON lines in a file."""
 
     process: "subprocess.Popen[bytes]"
     api: str
@@ -39,7 +39,7 @@ class Service:
         return [line for line in self.lines() if line["event"] == event]
 
     def wait_until(self, path: str, status: int, within: float = 15) -> None:
-        """Until an operations endpoint answers that status."""
+        """Wait until an operations endpoint answers with a status."""
         wait_for(
             lambda: requests.get(self.operations + path, timeout=5).status_code == status, within, f"{path} {status}"
         )
@@ -59,7 +59,7 @@ def environment(**settings: str) -> dict[str, str]:
 def start(
     *arguments: str, output: IO[bytes], module: str = "service", prefix: Sequence[str] = (), **settings: str
 ) -> "subprocess.Popen[bytes]":
-    """`python -m service …`, from the checkout; or another module in its place, or by another program before it."""
+    """Start `python -m service …` from the checkout, or another module in its place, or by a command before it."""
     command = [*prefix, sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment(**settings), stdout=output, stderr=subprocess.STDOUT)
 
@@ -68,7 +68,7 @@ def start(
 def running_service(
     directory: Path, dsn: str, *, module: str = "service", prefix: Sequence[str] = (), **settings: str
 ) -> Iterator[Service]:
-    """A `serve` that has said where it listens; ended in the end if the test has not done so."""
+    """Run a `serve`, and yield it once it has logged its addresses; terminate it if the test has not done so."""
     log = directory / f"service-{time.monotonic_ns()}.log"
     defaults = {"DATABASE_URL": dsn, "HTTP_PORT": str(free_port()), "OPS_PORT": "0", "SHUTDOWN_DELAY": "0"}
     with log.open("wb") as output:

@@ -1,4 +1,4 @@
-"""Backup and restore as the README has them: by the migrator, into a database of the same roles."""
+"""Backup and restore as in the README: by the migrator, into a database of the same roles."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -35,7 +35,7 @@ def by(role: str, dsn: str) -> str:
 
 @pytest.fixture
 async def databases(server_dsn: str) -> AsyncIterator[list[str]]:
-    """Two databases with the roles of an installation."""
+    """Create two databases with the roles of an installation."""
     names = [f"backup_{uuid4().hex}" for _ in range(2)]
     dsns = [urlsplit(server_dsn)._replace(path=f"/{name}").geturl() for name in names]
     roles = (ROOT / "deploy/roles.sql").read_text()
@@ -48,7 +48,7 @@ async def databases(server_dsn: str) -> AsyncIterator[list[str]]:
 
 
 def call(service: Service, token: str) -> dict[str, tuple[bytes, str | None]]:
-    """The bytes and the tag of each answer."""
+    """Return the body and the ETag of each answer."""
     headers = {"Authorization": f"Bearer {token}"}
     answers = {path: requests.get(f"{service.api}/api/v1/{path}", headers=headers, timeout=5) for path in CALLS}
     assert {answer.status_code for answer in answers.values()} == {200}
@@ -62,7 +62,7 @@ def serving(directory: Path, dsn: str) -> Iterator[Service]:
         yield service
 
 
-async def test_a_restored_backup_gives_the_same_answers(databases: list[str], tmp_path: Path) -> None:
+async def test_backup_gives_the_same_answers_when_restored(databases: list[str], tmp_path: Path) -> None:
     original, restored = databases
     await migrate(by("flow_migrator", original))
     imported = run("import", str(sql_directory() / "demo.ndjson"), DATABASE_URL=by("flow_migrator", original))

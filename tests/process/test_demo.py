@@ -1,4 +1,4 @@
-"""`make run`: what it prints works, and it leaves nothing behind."""
+"""`make run`: the calls that it prints work, and it leaves no processes behind."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ from tests.process.running import free_port, start, wait_for
 
 @contextmanager
 def demo(directory: Path, **settings: str) -> "Iterator[tuple[subprocess.Popen[bytes], str]]":
-    """A running demo, and what it printed."""
+    """Run a demo; yield its process and its output."""
     log = directory / f"demo-{free_port()}.log"
     ports = {"HTTP_PORT": str(free_port()), "OPS_PORT": "0"}
     with log.open("wb") as output:
@@ -32,7 +32,7 @@ def demo(directory: Path, **settings: str) -> "Iterator[tuple[subprocess.Popen[b
 
 
 def answers(printed: str) -> list[dict[str, object]]:
-    """What the printed curl lines answer."""
+    """Run the printed curl lines; return their answers."""
     lines = re.findall(r"^  curl .*", printed, re.MULTILINE)
     calls = [[*shlex.split(line), "--silent", "--max-time", "10"] for line in lines]
     return [orjson.loads(subprocess.run(call, capture_output=True, check=True).stdout) for call in calls]
@@ -61,7 +61,7 @@ def test_demo_prints_calls_that_work_and_keeps_its_data(tmp_path: Path) -> None:
         assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_demo_uses_the_database_it_is_given(tmp_path: Path, empty_dsn: str) -> None:
+def test_demo_with_a_database_url_uses_that_database(tmp_path: Path, empty_dsn: str) -> None:
     with demo(tmp_path, DATABASE_URL=empty_dsn) as (_, printed):
         assert len(answers(printed)) == 2
 
@@ -69,7 +69,7 @@ def test_demo_uses_the_database_it_is_given(tmp_path: Path, empty_dsn: str) -> N
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PORT", "OPS_PORT"])
-def test_demo_where_a_port_is_taken(tmp_path: Path, empty_dsn: str, variable: str) -> None:
+def test_demo_on_a_taken_port_names_the_setting(tmp_path: Path, empty_dsn: str, variable: str) -> None:
     with demo(tmp_path, DATABASE_URL=empty_dsn, OPS_PORT=str(free_port())) as (_, first):
         taken = re.findall(r"127\.0\.0\.1:(\d+)", first)[1 if variable == "OPS_PORT" else 0]
         with demo(tmp_path, DATABASE_URL=empty_dsn, **{variable: taken}) as (process, said):

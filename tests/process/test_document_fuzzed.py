@@ -1,9 +1,11 @@
-"""schemathesis against a started service: a bounded run of what anybody can run for longer.
+"""A short run of schemathesis against a running service.
+
+A longer one:
 
     schemathesis run http://127.0.0.1:8080/openapi.json -H "Authorization: Bearer $TOKEN" --max-examples 2000 \\
         --exclude-checks positive_data_acceptance
 
-That one check is left out because a well-formed request may still name a page, a tag or a state that is not there.
+The one check is excluded as a well-formed request may still name a page, a tag or a state that doesn't exist.
 """
 
 import re
@@ -14,7 +16,7 @@ from pathlib import Path
 from tests.process.test_demo import demo
 
 
-def test_no_answer_outside_of_the_document(tmp_path: Path, empty_dsn: str) -> None:
+def test_answers_to_fuzzed_requests_conform_to_the_document(tmp_path: Path, empty_dsn: str) -> None:
     with demo(tmp_path, DATABASE_URL=empty_dsn) as (_, printed):
         token = re.search(r"fp_\w+", printed)
         address = re.search(r"http://[\d.:]+", printed)

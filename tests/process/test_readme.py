@@ -1,4 +1,4 @@
-"""The README's examples, run as they stand there."""
+"""The README's examples, run as they are written."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def curl_lines() -> list[str]:
     return [line for line in block.splitlines() if line.startswith("curl ")]
 
 
-def test_every_call_has_an_example_that_works(tmp_path: Path, empty_dsn: str) -> None:
+def test_examples_of_the_readme_cover_every_route_and_work(tmp_path: Path, empty_dsn: str) -> None:
     called = set()
     with demo(tmp_path, DATABASE_URL=empty_dsn) as (_, printed):
         token, address = re.search(r"fp_\w+", printed), re.search(r"http://[\d.:]+", printed)
@@ -48,7 +48,7 @@ def test_every_call_has_an_example_that_works(tmp_path: Path, empty_dsn: str) ->
 
 
 def _route(line: str, variables: dict[str, str]) -> str:
-    """The row of the method table that a line calls."""
+    """Return the row of the method table that a line calls."""
     words = shlex.split(re.sub(r"\$(\w+)", lambda name: variables[name[1]], line))
     url = next(word for word in words if word.startswith("http"))
     method = words[words.index("-X") + 1] if "-X" in words else "POST" if "-d" in words else "GET"

@@ -1,4 +1,4 @@
-"""A real process: its life, its probes, its log lines, and the vendor's own examples against it."""
+"""A real process: its lifecycle, its probes, its log lines, and the vendor's own examples against it."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ def _service(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
-# ---- the examples of the vendor's document, as they stand there but for what the document left open
+# ---- the examples of the vendor's document, as they are written, but for what the document leaves open
 
 
 def example_list(url_base: str, token: str) -> Any:
@@ -65,7 +65,7 @@ def example_update(url_base: str, token: str) -> Any:
 
 
 async def example_world(world: World) -> Member:
-    """What the examples speak of."""
+    """Create the resources that the examples name."""
     ada = await world.user()
     for name, pipeline_id in (
         ("udit-test", "e05cc5f7-b199-49a6-b1bc-f17dc5247e0c"),
@@ -82,7 +82,7 @@ async def example_world(world: World) -> Member:
     return ada
 
 
-async def test_the_documents_examples(service: Service, world: World) -> None:
+async def test_examples_of_the_vendor_document_work(service: Service, world: World) -> None:
     ada = await example_world(world)
 
     updated = await asyncio.to_thread(example_update, service.api, ada.token)
@@ -108,7 +108,7 @@ async def test_the_documents_examples(service: Service, world: World) -> None:
 # ---- probes
 
 
-def test_probes_of_a_service_that_can_serve(service: Service) -> None:
+def test_probes_of_a_ready_service_succeed(service: Service) -> None:
     answers = {path: requests.get(service.operations + path, timeout=5) for path in ("/livez", "/readyz", "/startupz")}
 
     assert {path: (answer.status_code, answer.json()) for path, answer in answers.items()} == {
@@ -125,7 +125,7 @@ def test_operations_endpoints_are_not_on_the_public_port(service: Service) -> No
     assert {requests.get(service.api + path, timeout=5).status_code for path in paths} == {404}
 
 
-def test_an_unmigrated_database_is_not_ready_and_then_is(empty_dsn: str, tmp_path: Path) -> None:
+def test_service_is_ready_once_its_database_is_migrated(empty_dsn: str, tmp_path: Path) -> None:
     with running_service(tmp_path, empty_dsn) as service:
         ready = requests.get(service.operations + "/readyz", timeout=5)
         call = requests.get(service.api + LIST, headers={"Authorization": "Bearer x"}, timeout=5)
@@ -148,14 +148,14 @@ def test_an_unmigrated_database_is_not_ready_and_then_is(empty_dsn: str, tmp_pat
 
 
 def gauges(service: Service) -> dict[str, float]:
-    """What `/metrics` says of the database."""
+    """Return the gauges of `/metrics` about the database."""
     text = requests.get(service.operations + "/metrics", timeout=5).text
     found = re.findall(r"^flow_pipelines_(ready|database_up|migrations_pending) (\S+)$", text, re.MULTILINE)
     return {name: float(value) for name, value in found}
 
 
 def later(sql: str) -> list[Migration]:
-    """This version's migrations and one that only a later version has."""
+    """Return this version's migrations and one that only a later version has."""
     known = load_migrations()
     return [*known, Migration(len(known) + 1, f"{len(known) + 1:04}_later.sql", sql)]
 
@@ -179,7 +179,7 @@ async def test_a_newer_database_is_served_until_one_of_its_migrations_needs_more
         assert "`migrate --check`" in str(line["reasons"])
 
 
-def test_the_database_goes_away_and_comes_back(tmp_path: Path) -> None:
+def test_service_survives_an_outage_of_its_database(tmp_path: Path) -> None:
     def call() -> requests.Response:
         return requests.get(service.api + LIST, headers={"Authorization": "Bearer fp_unknown"}, timeout=15)
 
@@ -209,11 +209,11 @@ def test_the_database_goes_away_and_comes_back(tmp_path: Path) -> None:
             assert call().status_code == 401
 
 
-# ---- how it ends
+# ---- shutdown
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it(dsn: str, tmp_path: Path, number: signal.Signals) -> None:
+def test_signals_shut_down_the_service(dsn: str, tmp_path: Path, number: signal.Signals) -> None:
     with running_service(tmp_path, dsn) as service:
         service.process.send_signal(number)
 
@@ -222,7 +222,7 @@ def test_signals_end_it(dsn: str, tmp_path: Path, number: signal.Signals) -> Non
         assert service.events("stopping")[0]["signal"] == number.name
 
 
-def test_terminated_it_is_unready_but_answers_until_the_delay_is_over(dsn: str, tmp_path: Path) -> None:
+def test_a_terminated_service_is_not_ready_but_answers_during_the_shutdown_delay(dsn: str, tmp_path: Path) -> None:
     with running_service(tmp_path, dsn, SHUTDOWN_DELAY="2") as service:
         service.wait_until("/readyz", 200)
         service.process.terminate()
@@ -236,7 +236,7 @@ def test_terminated_it_is_unready_but_answers_until_the_delay_is_over(dsn: str, 
         assert service.process.wait(10) == 0
 
 
-def test_a_second_signal_ends_it_at_once(dsn: str, tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_service_at_once(dsn: str, tmp_path: Path) -> None:
     with running_service(tmp_path, dsn, SHUTDOWN_DELAY="60") as service:
         service.process.terminate()
         wait_for(lambda: bool(service.events("stopping")))
@@ -245,7 +245,7 @@ def test_a_second_signal_ends_it_at_once(dsn: str, tmp_path: Path) -> None:
         assert service.process.wait(5) == 128 + signal.SIGTERM
 
 
-def test_a_request_under_way_is_answered(dsn: str, tmp_path: Path) -> None:
+def test_a_request_in_flight_at_shutdown_is_answered(dsn: str, tmp_path: Path) -> None:
     with running_service(tmp_path, dsn) as service:
         host, port = service.api.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -259,11 +259,11 @@ def test_a_request_under_way_is_answered(dsn: str, tmp_path: Path) -> None:
         assert service.process.wait(10) == 0
 
 
-# ---- what keeps it from starting
+# ---- failures to start
 
 
 def one_sentence(*arguments: str, **settings: str) -> tuple[int, str]:
-    """The exit code and what was said, of a command that can't start."""
+    """Run a command that can't start; return its exit code and its error output."""
     command = [sys.executable, "-m", "service", *arguments]
     ended = subprocess.run(
         command, env=environment(**settings), capture_output=True, text=True, timeout=30, check=False
@@ -271,7 +271,7 @@ def one_sentence(*arguments: str, **settings: str) -> tuple[int, str]:
     return ended.returncode, ended.stderr
 
 
-def test_a_taken_port_is_said_in_one_sentence(dsn: str) -> None:
+def test_a_taken_port_is_reported_in_one_sentence(dsn: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -286,14 +286,14 @@ def test_a_taken_port_is_said_in_one_sentence(dsn: str) -> None:
             )
 
 
-def test_a_bad_setting_is_said_in_one_sentence() -> None:
+def test_a_bad_setting_is_reported_in_one_sentence() -> None:
     assert one_sentence("serve", HTTP_PORT="x") == (
         2,
         "flow-pipelines: HTTP_PORT is 'x', but must be a whole number from 1 to 65535.\n",
     )
 
 
-def test_a_bad_address_is_said_in_one_sentence_without_the_password() -> None:
+def test_a_bad_address_is_reported_in_one_sentence_without_the_password() -> None:
     code, said = one_sentence("serve", DATABASE_URL="mysql://me:secret@x/y")
 
     assert (code, said.count("\n"), "secret" in said) == (2, 1, False)
@@ -302,7 +302,7 @@ def test_a_bad_address_is_said_in_one_sentence_without_the_password() -> None:
 # ---- log lines
 
 
-async def test_one_line_a_request(service: Service, world: World) -> None:
+async def test_a_request_is_logged_in_one_line(service: Service, world: World) -> None:
     ada = await world.user()
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     headers = {**ada.headers, "X-Request-Id": "line-1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
@@ -335,7 +335,7 @@ def of_request(service: Service, request_id: str) -> list[dict[str, object]]:
     return [line for line in service.lines() if line.get("request_id") == request_id]
 
 
-async def test_a_client_that_left_is_logged(service: Service, world: World, dsn: str) -> None:
+async def test_a_disconnected_client_is_logged(service: Service, world: World, dsn: str) -> None:
     ada = await world.user(role="admin")
     job = await world.job(ada)
     body = json.dumps({"job_id": job, "pipeline_ids": [str(await world.pipeline())]}).encode()
@@ -360,7 +360,7 @@ async def test_a_client_that_left_is_logged(service: Service, world: World, dsn:
     assert (line["status"], line["code"]) == (499, "CANCELLED")
 
 
-async def test_no_token_in_any_line(service: Service, world: World) -> None:
+async def test_log_lines_contain_no_token(service: Service, world: World) -> None:
     ada = await world.user()
     for headers in (ada.headers, {"Authorization": "Bearer fp_canary"}, {"X-Request-Id": "the-last", **ada.headers}):
         await asyncio.to_thread(requests.get, f"{service.api}{LIST}?t={ada.token}", headers=headers, timeout=5)
@@ -381,7 +381,7 @@ async def test_no_token_in_any_line(service: Service, world: World) -> None:
         b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_answered_and_logged_like_everything_else(service: Service, sent: bytes) -> None:
+def test_malformed_http_is_answered_and_logged(service: Service, sent: bytes) -> None:
     host, port = service.api.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(sent)
@@ -400,7 +400,7 @@ def test_what_is_no_http_is_answered_and_logged_like_everything_else(service: Se
     assert 'flow_pipelines_refusals_total{reason="malformed"}' in metrics
 
 
-def test_console_lines_where_they_are_asked_for(dsn: str, tmp_path: Path) -> None:
+def test_log_format_console_is_no_json(dsn: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as output:
         process = start(
@@ -418,7 +418,7 @@ def test_console_lines_where_they_are_asked_for(dsn: str, tmp_path: Path) -> Non
     assert not log.read_text().startswith("{")
 
 
-def test_eight_requests_at_once_are_eight_lines(service: Service) -> None:
+def test_concurrent_requests_are_logged_in_a_line_each(service: Service) -> None:
     threads = [
         threading.Thread(
             target=requests.get,
@@ -436,7 +436,7 @@ def test_eight_requests_at_once_are_eight_lines(service: Service) -> None:
 
 
 def test_process_1_ends_by_sigterm_before_it_serves(tmp_path: Path) -> None:
-    """As in a container: the kernel keeps from process 1 a signal that it does not handle. Here it waits for ever."""
+    """As in a container: the kernel withholds a signal from process 1 without a handler. Here it waits for ever."""
     isolated = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
     if shutil.which("unshare") is None or subprocess.run([*isolated, "true"], check=False).returncode:
         pytest.skip("process namespaces are refused here")

@@ -20,7 +20,7 @@ LIST = "/api/v1/flow/pipeline"
 
 @contextmanager
 def collector() -> Iterator[tuple[str, list[tuple[str, ExportTraceServiceRequest]]]]:
-    """One that keeps what it is sent, by the path it came to."""
+    """Run a collector; yield its address, and its list of received exports with their paths."""
     received: list[tuple[str, ExportTraceServiceRequest]] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -40,7 +40,7 @@ def collector() -> Iterator[tuple[str, list[tuple[str, ExportTraceServiceRequest
         server.shutdown()
 
 
-async def test_spans_are_sent_by_otlp_the_last_ones_at_the_end(tmp_path: Path, service_dsn: str, world: World) -> None:
+async def test_spans_are_sent_by_otlp_at_the_latest_at_shutdown(tmp_path: Path, service_dsn: str, world: World) -> None:
     ada = await world.user()
 
     def call_and_end(address: str) -> None:
@@ -65,7 +65,9 @@ async def test_spans_are_sent_by_otlp_the_last_ones_at_the_end(tmp_path: Path, s
     assert names == {f"GET {LIST}", "shared read", "tokens.find_active", "shared list", "pipelines.list_granted_each"}
 
 
-async def test_a_collector_that_is_not_there_is_in_nobodys_way(tmp_path: Path, service_dsn: str, world: World) -> None:
+async def test_an_unreachable_collector_affects_neither_requests_nor_shutdown(
+    tmp_path: Path, service_dsn: str, world: World
+) -> None:
     ada = await world.user()
 
     def call_and_end() -> int:
