@@ -87,7 +87,7 @@ freshness: venv ## Change 100,000 things through one replica; each must show at 
 	@$(BIN)/python -m tests.freshness --control --pairs 1000
 	@$(BIN)/python -m tests.freshness $(FRESHNESS)
 
-faults: venv $(PATRONI) .tools/debian/.complete .tools/pgbouncer-trixie ## Make faults, and see whether every promise is kept; FAULTS="NAME ..." for some, "--help" for options
+faults: venv $(PATRONI) .tools/debian/.complete .tools/pgbouncer-trixie ## Inject faults, and check every guarantee; FAULTS="NAME ..." for some, "--help" for options
 	@$(BIN)/python -m tests.faults $(FAULTS)
 
 .tools/pgbouncer-trixie:
