@@ -14,7 +14,7 @@ from service.database.pool import Database, open_database
 from service.database.session import PEER_TIMEOUT
 from service.embedded.cluster import DATABASE, SERVICE_ROLE
 from service.settings import Settings
-from tests.faults.proxy import Proxy
+from tests.faults.harness.postgres_proxy import Proxy
 
 Raw = Any
 
