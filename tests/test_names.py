@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 VAGUE_NAME = re.compile(
-    r"test_(it|one|they|what|how|that)_|test_(.+_)?(who|whom|whose|whoever|nobodys?|somebody|everybody)(_|$)"
+    r"test_(it|one|they|what|how|that)_|test_(.+_)?(who|whom|whoever|nobodys?|somebody|everybody)(_|$)"
 )
 """The name of a test that begins with a pronoun, or speaks of persons without saying which."""
 

@@ -346,7 +346,7 @@ def test_read_server_pid_where_root_may_not_look_into_other_processes(tmp_path: 
 
 @needs_root
 @pytest.mark.usefixtures("namespaces_refused")
-def test_server_of_root_runs_as_nobody_where_user_namespaces_are_refused(tmp_path: Path) -> None:
+def test_server_of_root_runs_unprivileged_where_user_namespaces_are_refused(tmp_path: Path) -> None:
     with holding(tmp_path / "data") as kill:
         assert {server.uids().real for server in servers(tmp_path / "data")} == {65534}
 

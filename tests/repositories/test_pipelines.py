@@ -69,7 +69,7 @@ async def test_lists_equal_a_naive_reading(database: Database, world: World, see
         assert [row.id for row in for_update if row.position] == ids[:2]
 
 
-async def test_list_granted_to_a_user_who_is_gone(database: Database, world: World) -> None:
+async def test_list_granted_to_a_deleted_user(database: Database, world: World) -> None:
     user, pipeline = await world.user(), await world.pipeline()
     await world.grant(pipeline, user)
 
