@@ -64,7 +64,7 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
-class ListeningSite:
+class Site:
     """All files of the page, read once; the hash of them all is their version."""
 
     version: str
@@ -73,7 +73,7 @@ class ListeningSite:
 
 
 @cache
-def read_site(directory: Path) -> ListeningSite:
+def read_site(directory: Path) -> Site:
     """Read the files, and put into the shell where they are."""
     files = {path.relative_to(directory).as_posix(): path for path in sorted(directory.rglob("*")) if path.is_file()}
     contents = {name: path.read_bytes() for name, path in files.items()}
@@ -92,7 +92,7 @@ def read_site(directory: Path) -> ListeningSite:
         f'    <link rel="modulepreload" href="{base}/{name}">' for name in assets if name.endswith(".js")
     )
     shell = shell.replace("<!-- modules -->", preloads.strip()).replace("{assets}", base)
-    return ListeningSite(version, assets, shell.encode())
+    return Site(version, assets, shell.encode())
 
 
 def add_admin_page(app: web.Application) -> None:

@@ -1,23 +1,56 @@
 // The public API, and nothing but it: this page has no rules of its own.
 
-import { forget, session } from "./session.js";
+import { caller, forget, session } from "./session.js";
 
-const ANSWER_WITHIN = 30_000; // milliseconds, longer than the service itself takes before it gives up
+/** @import { Details, Failure, Me } from "../answers.d.ts" */
+
+/**
+ * The query of a call; what is null, undefined or empty is left out.
+ *
+ * @typedef {Record<string, string | number | null | undefined>} Query
+ */
+
+/**
+ * What a call may have beside its method and path.
+ *
+ * @typedef {object} Options
+ * @property {Query} [query]
+ * @property {object} [body]
+ * @property {string | null} [ifMatch] the ETag of the version that may be changed
+ * @property {"*"} [ifNoneMatch] that nothing may be there
+ * @property {AbortSignal} [signal]
+ */
+
+/**
+ * An answer of the service, whatever it says.
+ *
+ * @typedef {object} Answer
+ * @property {number} status
+ * @property {string | null} tag
+ * @property {Failure & {status?: string}} body
+ */
+
+const TIMEOUT = 30_000; // milliseconds, longer than the service itself takes before it gives up
 
 /** An answer that is a failure, in the API's own words. */
 export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {Failure} body
+   */
   constructor(status, body) {
     super(body.msg);
     this.status = status;
     this.code = body.code;
     this.requestId = body.request_id;
-    /** Reasons by field. */
+    /** @type {Details} */
     this.details = body.details ?? {};
   }
 }
 
 /** No answer came at all. */
 export class NoAnswer extends Error {
+  /** @param {string} method */
   constructor(method) {
     super(
       method === "GET"
@@ -27,8 +60,31 @@ export class NoAnswer extends Error {
   }
 }
 
-/** Somebody has to sign in first. */
+/** The user has to sign in first. */
 export class SignedOut extends Error {}
+
+/**
+ * Return whether a call was given up because nothing waits for its answer any more.
+ *
+ * @param {unknown} error
+ */
+export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
+
+/**
+ * Return what an error says to the user.
+ *
+ * @param {unknown} error
+ */
+export const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Return the reasons that an error gives for a field, or else its message.
+ *
+ * @param {unknown} error
+ * @param {string} field
+ */
+export const reasonsOf = (error, field) =>
+  (error instanceof ApiError ? error.details[field] : null) ?? [messageOf(error)];
 
 /**
  * Call the API.
@@ -36,41 +92,54 @@ export class SignedOut extends Error {}
  * A token that is refused is forgotten at once, and another asked for over whatever is on the screen. The call then
  * goes on by itself, except that nothing is changed in the name of another user than the one who asked for it.
  *
- * @returns {Promise<{body: object, tag: string | null}>} the answer, and its ETag
+ * @template Body
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ * @returns {Promise<{body: Body, tag: string | null}>} the answer, and its ETag
  */
 export async function call(method, path, options = {}) {
   const token = session.token;
   const asker = session.me?.username;
   if (token) {
-    const answer = await send(method, path, { ...options, token });
+    const answer = await send(method, path, token, options);
     if (answer.status !== 401) return read(answer);
     if (session.token === token) forget();
   }
   if (!session.token) await session.renew();
-  if (method !== "GET" && asker !== session.me.username) {
-    throw new SignedOut(`You are now signed in as ${session.me.username}. Check what you typed, and save it again.`);
+  const { username } = caller();
+  if (method !== "GET" && asker !== username) {
+    throw new SignedOut(`You are now signed in as ${username}. Check what you typed, and save it again.`);
   }
   return call(method, path, options);
 }
 
-/** Who a token belongs to, before it is used for anything else. */
+/**
+ * Return the user that a token belongs to, before it is used for anything else.
+ *
+ * @param {string} token
+ */
 export async function whoIs(token) {
-  const { body } = read(await send("GET", "/users/me", { token }));
+  /** @type {{body: {user: Me}}} */
+  const { body } = read(await send("GET", "/users/me", token));
   return body.user;
 }
 
-async function send(method, path, { token, query = {}, body, ifMatch, ifNoneMatch, signal }) {
-  const address = new URL(`/api/v1${path}`, location.origin);
-  for (const [key, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== "") address.searchParams.set(key, value);
-  }
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {string} token
+ * @param {Options} [options]
+ * @returns {Promise<Answer>}
+ */
+async function send(method, path, token, { query = {}, body, ifMatch, ifNoneMatch, signal } = {}) {
   const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), ANSWER_WITHIN);
-  const headers = { Authorization: `Bearer ${token}` };
-  if (ifMatch) headers["If-Match"] = ifMatch;
-  if (ifNoneMatch) headers["If-None-Match"] = ifNoneMatch;
+  const timer = setTimeout(() => deadline.abort(), TIMEOUT);
+  const headers = new Headers({ Authorization: `Bearer ${token}` });
+  if (ifMatch) headers.set("If-Match", ifMatch);
+  if (ifNoneMatch) headers.set("If-None-Match", ifNoneMatch);
   try {
-    const response = await fetch(address, {
+    const response = await fetch(locate(path, query), {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -81,14 +150,30 @@ async function send(method, path, { token, query = {}, body, ifMatch, ifNoneMatc
     });
     return { status: response.status, tag: response.headers.get("ETag"), body: await json(response) };
   } catch (error) {
-    if (error.name === "AbortError" && !deadline.signal.aborted) throw error;
+    if (isAbort(error) && !deadline.signal.aborted) throw error;
     throw new NoAnswer(method);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** The body; or what says as much where a proxy answered in the place of the service. */
+/**
+ * @param {string} path
+ * @param {Query} query
+ */
+function locate(path, query) {
+  const address = new URL(`/api/v1${path}`, location.origin);
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined && value !== "") address.searchParams.set(key, String(value));
+  }
+  return address;
+}
+
+/**
+ * Return the body; or a failure that says as much where a proxy answered in the place of the service.
+ *
+ * @param {Response} response
+ */
 async function json(response) {
   try {
     return JSON.parse(await response.text());
@@ -98,17 +183,55 @@ async function json(response) {
   }
 }
 
+/**
+ * @param {Answer} answer
+ * @returns {{body: any, tag: string | null}} any, as callers say which body they expect
+ */
 function read({ status, tag, body }) {
   if (status >= 200 && status < 300 && body.status === "OK") return { body, tag };
   throw new ApiError(status, body);
 }
 
-export const get = async (path, query, signal) => (await call("GET", path, { query, signal })).body;
-export const post = async (path, body, options) => (await call("POST", path, { ...options, body })).body;
-export const put = async (path, body, options) => (await call("PUT", path, { ...options, body })).body;
-export const remove = async (path, options) => (await call("DELETE", path, options)).body;
+/**
+ * @template Body
+ * @param {string} path
+ * @param {Query} [query]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Body>}
+ */
+export async function get(path, query, signal) {
+  /** @type {{body: Body}} */
+  const { body } = await call("GET", path, { query, signal });
+  return body;
+}
 
-/** A path whose values are each one segment, whatever is in them. */
+/**
+ * @template Body
+ * @param {string} path
+ * @param {object} body
+ * @returns {Promise<Body>}
+ */
+export async function post(path, body) {
+  /** @type {{body: Body}} */
+  const answer = await call("POST", path, { body });
+  return answer.body;
+}
+
+/** @param {string} path */
+export const put = (path) => call("PUT", path);
+
+/**
+ * @param {string} path
+ * @param {Options} [options]
+ */
+export const remove = (path, options) => call("DELETE", path, options);
+
+/**
+ * Make a path whose values are each one segment, whatever is in them.
+ *
+ * @param {TemplateStringsArray} strings
+ * @param {string[]} values
+ */
 export function path(strings, ...values) {
   return strings.reduce((whole, text, index) => whole + encodeURIComponent(values[index - 1]) + text);
 }

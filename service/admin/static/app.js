@@ -1,15 +1,15 @@
-// Where it begins: who is signed in, the frame around the views, and the views.
+// The start: the user is signed in, then the frame around the views is shown, and the views.
 
-import { NoAnswer, SignedOut, whoIs } from "./api.js";
+import { ApiError, SignedOut, whoIs } from "./api.js";
 import { navigation } from "./components/navigation.js";
 import { askAgain, signInPage } from "./components/sign_in.js";
 import { failure } from "./components/states.js";
 import { h, replace } from "./dom.js";
 import { mayLeave, refresh, startRouter, unsaved } from "./router.js";
 import { routes } from "./routes.js";
-import { forget, keep, session } from "./session.js";
+import { caller, forget, keep, session } from "./session.js";
 
-const app = document.getElementById("app");
+const app = document.getElementById("app") ?? document.body;
 const main = h("main", { id: "main", tabindex: "-1" });
 
 async function begin() {
@@ -18,7 +18,7 @@ async function begin() {
     try {
       session.me = await whoIs(session.token);
     } catch (error) {
-      if (error instanceof NoAnswer || error.status !== 401) {
+      if (!(error instanceof ApiError && error.status === 401)) {
         return replace(app, h("main", { class: "starting" }, h("h1", {}, "Flow Pipelines"), failure(error, begin)));
       }
       forget();
@@ -28,12 +28,13 @@ async function begin() {
   if (!session.me) await signInPage(app, refused);
   session.renew = renew;
   frame();
-  await startRouter(routes, main, (row) => {
-    section = row.section;
+  await startRouter(routes, main, (route) => {
+    section = route.section;
     bar.show(section);
   });
 }
 
+/** @type {ReturnType<typeof navigation>} */
 let bar;
 let section = "";
 
@@ -43,14 +44,16 @@ function frame() {
   replace(app, h("a", { class: "skip", href: "#main", onclick: skip }, "Skip to the content"), bar.element, main);
 }
 
+/** @param {MouseEvent} event */
 function skip(event) {
   event.preventDefault();
   main.focus();
 }
 
+/** @type {Promise<void> | null} */
 let renewing = null;
 
-/** One question for everything that waits for a token; what is on the screen stays. */
+/** Ask once for everything that waits for a token; what is on the screen stays. */
 function renew() {
   renewing ??= askForToken().finally(() => {
     renewing = null;
@@ -59,7 +62,7 @@ function renew() {
 }
 
 async function askForToken() {
-  const before = session.me.username;
+  const before = caller().username;
   const found = await askAgain(unsaved());
   if (!found) throw new SignedOut("You are signed out. Nothing you typed is lost: sign in, then go on.");
   keep(found.token, found.me);
@@ -67,7 +70,7 @@ async function askForToken() {
   if (found.me.username !== before && !unsaved()) refresh();
 }
 
-/** Nothing stays: not the token, nothing that was read, and no page where browsers keep some to go back to. */
+/** Leave nothing: not the token, nothing that was read, and no page where browsers keep some to go back to. */
 async function signOut() {
   if (!(await mayLeave())) return;
   forget();

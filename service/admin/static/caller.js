@@ -1,21 +1,38 @@
 // What the caller may do apart from pipelines, where the API's answers say it by `permissions` and `is_manager`.
-// It decides only what is offered; whether it is done, the API decides.
+// It decides only what is offered; the API decides what is done.
 
-import { session } from "./session.js";
+import { caller } from "./session.js";
 
-const inScope = (scope) => session.me.scopes === null || session.me.scopes.includes(scope);
+/** @import { Job, PipelineItem } from "../answers.d.ts" */
 
-export const isAdministrator = () => session.me.role === "admin" && inScope("admin");
-export const mayCreatePipelines = () => session.me.role !== "member" && inScope("flow_pipeline:manage_pipelines");
+/** @param {string} scope */
+function inScope(scope) {
+  const { scopes } = caller();
+  return scopes === null || scopes.includes(scope);
+}
+
+export const isAdministrator = () => caller().role === "admin" && inScope("admin");
+export const mayCreatePipelines = () => caller().role !== "member" && inScope("flow_pipeline:manage_pipelines");
 export const mayUseTokens = () => inScope("tokens");
-export const isCaller = (username) => username.toLowerCase() === session.me.username.toLowerCase();
 
-/** Whether they may change or forget a job. */
+/** @param {string} username */
+export const isCaller = (username) => username.toLowerCase() === caller().username.toLowerCase();
+
+/**
+ * Return whether the caller may change or forget a job.
+ *
+ * @param {Job} job
+ */
 export const mayChangeJob = (job) =>
-  inScope("flow_pipeline:execute") && (isCaller(job.owner) || session.me.role === "admin");
+  inScope("flow_pipeline:execute") && (isCaller(job.owner) || caller().role === "admin");
 
-/** Whether they see every pipeline, and so every pipeline that a job is in. */
-export const seesEveryPipeline = () => session.me.role !== "member" && inScope("flow_pipeline:read");
+/** Return whether the caller sees every pipeline, and so every pipeline that a job is in. */
+export const seesEveryPipeline = () => caller().role !== "member" && inScope("flow_pipeline:read");
 
-/** Whether they may do something on a pipeline. */
+/**
+ * Return whether the caller holds a permission on a pipeline.
+ *
+ * @param {PipelineItem} pipeline
+ * @param {string} permission
+ */
 export const may = (pipeline, permission) => pipeline.permissions.includes(`flow_pipeline:${permission}`);

@@ -2,24 +2,73 @@
 
 import { askToDiscard, closeDialogs, dialogsUnsaved } from "./components/dialog.js";
 import { failure } from "./components/states.js";
-import { h, replace } from "./dom.js";
+import { closest, h, replace } from "./dom.js";
+
+/** @import { Child } from "./dom.js" */
+
+/**
+ * What an entry of the history remembers of its view: how far a list was shown, and how far it was scrolled.
+ *
+ * @typedef {{items?: number, scroll?: number}} Memory
+ */
+
+/**
+ * What a view is given.
+ *
+ * @typedef {object} View
+ * @property {Record<string, string>} params from the path
+ * @property {Record<string, string>} query
+ * @property {AbortSignal} signal aborted when the view is left
+ * @property {Memory} memory
+ * @property {(unsaved: () => boolean) => void} guard lets this be asked before the view is left: would anything be lost?
+ */
+
+/**
+ * A view by its address.
+ *
+ * @typedef {object} Route
+ * @property {string} pattern
+ * @property {string} section
+ * @property {(view: View) => Promise<{title: string, content: Child}>} view
+ */
+
+/** @typedef {Omit<Route, "pattern"> & {pattern: RegExp}} CompiledRoute */
+
+/**
+ * The view that is shown.
+ *
+ * @typedef {object} Shown
+ * @property {AbortController} abort
+ * @property {Memory} memory
+ * @property {(() => boolean) | null} unsaved
+ */
 
 const BASE = "/admin";
 const NAME = "Flow Pipelines";
 
-/** What each entry of the history remembers of its view: how far a list was shown, and how far it was scrolled. */
+/** @type {Map<number, Memory>} by the entries of the history */
 const memories = new Map();
 
+/** @type {CompiledRoute[]} */
 let routes = [];
+/** @type {HTMLElement} */
 let outlet;
-let shown = { abort: new AbortController() };
+/** @type {Shown} */
+let shown = { abort: new AbortController(), memory: {}, unsaved: null };
+/** @type {(route: CompiledRoute) => void} */
 let announce = () => {};
+/** @type {number} */
 let index = history.state?.index ?? 0;
 let returning = false;
 
-/** The address of a view, with those filters that are set. */
+/**
+ * Return the address of a view, with those filters that are set.
+ *
+ * @param {string} path
+ * @param {Record<string, string>} [query]
+ */
 export function address(path, query = {}) {
-  const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const set = Object.entries(query).filter(([, value]) => value !== "");
   const search = new URLSearchParams(set).toString();
   return `${BASE}${path}${search ? `?${search}` : ""}`;
 }
@@ -27,13 +76,13 @@ export function address(path, query = {}) {
 /**
  * Begin to show views.
  *
- * @param table rows of {pattern, section, view}; view(context) resolves to {title, content}
- * @param into the element to show them in
- * @param onshow told the row of each view that is shown
+ * @param {Route[]} table
+ * @param {HTMLElement} into
+ * @param {(route: CompiledRoute) => void} onshow told of each view that is shown
  */
 export function startRouter(table, into, onshow) {
   history.scrollRestoration = "manual";
-  routes = table.map((row) => ({ ...row, pattern: compile(row.pattern) }));
+  routes = table.map((route) => ({ ...route, pattern: compile(route.pattern) }));
   outlet = into;
   announce = onshow;
   document.addEventListener("click", followLink);
@@ -45,7 +94,12 @@ export function startRouter(table, into, onshow) {
   return show({ first: true });
 }
 
-/** Show another view. */
+/**
+ * Show another view.
+ *
+ * @param {string} to
+ * @param {{instead?: boolean}} [options] whether it takes the place of the present view in the history
+ */
 export async function go(to, { instead = false } = {}) {
   if (!(await mayLeave())) return;
   remember();
@@ -55,84 +109,107 @@ export async function go(to, { instead = false } = {}) {
   await show({});
 }
 
-/** Show the present view anew, as after somebody else has signed in. */
+/** Show the present view anew, as after another user has signed in. */
 export const refresh = () => show({ refreshed: true });
 
-/** Write the filters of the present view into its address, without showing it anew. */
+/**
+ * Write the filters of the present view into its address, without showing it anew.
+ *
+ * @param {string} path
+ * @param {Record<string, string>} query
+ */
 export function setFilters(path, query) {
   history.replaceState({ index }, "", address(path, query));
 }
 
-/** Whether going anywhere would lose something. */
+/** Return whether going anywhere would lose something. */
 export const unsaved = () => Boolean(shown.unsaved?.()) || dialogsUnsaved();
 
-/** Whether it may be lost, if there is anything. */
+/** Ask whether it may be lost, if there is anything. */
 export const mayLeave = async () => !unsaved() || (await askToDiscard());
 
 async function show({ first = false, back = false, refreshed = false }) {
   shown.abort.abort();
   closeDialogs();
   const abort = new AbortController();
-  const view = { abort, memory: memories.get(index) ?? {} };
+  /** @type {Shown} */
+  const view = { abort, memory: memories.get(index) ?? {}, unsaved: null };
   shown = view;
-  const { row, params } = match(location.pathname.slice(BASE.length) || "/");
-  announce(row);
+  const { route, params } = match(location.pathname.slice(BASE.length) || "/");
+  announce(route);
   outlet.setAttribute("aria-busy", "true");
-  const context = {
+  const { title, content } = await draw(route, {
     params,
     query: Object.fromEntries(new URLSearchParams(location.search)),
     signal: abort.signal,
     memory: view.memory,
-    /** Let this be asked before the view is left: is there anything that would be lost? */
-    guard: (unsavedHere) => Object.assign(view, { unsaved: unsavedHere }),
-  };
-  const { title, content } = await drawn(row, context);
+    guard: (unsavedHere) => {
+      view.unsaved = unsavedHere;
+    },
+  });
   if (abort.signal.aborted) return;
   memories.set(index, view.memory);
-  const active = document.activeElement?.closest?.(".tabs a")?.getAttribute("href");
+  const active = document.activeElement?.closest(".tabs a")?.getAttribute("href");
   replace(outlet, content);
   outlet.removeAttribute("aria-busy");
-  // Isolated: a name in a title is whoever's; it must not turn what stands behind it.
+  // Isolated: any user may have given a name in a title; it must not turn what stands behind it.
   document.title = `\u2068${title}\u2069 · ${NAME}`;
   scrollTo(0, back || refreshed ? (view.memory.scroll ?? 0) : 0);
   if (!first) focusView(active);
 }
 
-/** What a view shows; or why it can't. */
-async function drawn(row, context) {
+/**
+ * Return what a view shows; or why it can't.
+ *
+ * @param {CompiledRoute} route
+ * @param {View} view
+ */
+async function draw(route, view) {
   try {
-    return await row.view(context);
+    return await route.view(view);
   } catch (error) {
     const heading = h("h1", { tabindex: "-1" }, "This page can't be shown");
     return { title: "Failed", content: [heading, failure(error, refresh)] };
   }
 }
 
-/** Focus goes to the tab that was followed if it is there again, else to the heading, which says where one is. */
+/**
+ * Focus the tab that was followed if it is there again, else the heading, which tells where one is.
+ *
+ * @param {string | null | undefined} active
+ */
 function focusView(active) {
-  const tab = active && outlet.querySelector(`.tabs a[href="${CSS.escape(active)}"]`);
+  /** @type {HTMLElement | null} */
+  const tab = active ? outlet.querySelector(`.tabs a[href="${CSS.escape(active)}"]`) : null;
   const heading = outlet.querySelector("h1");
-  if (tab) tab.focus({ preventScroll: true });
-  else heading?.focus({ preventScroll: true });
+  (tab ?? heading)?.focus({ preventScroll: true });
 }
 
+/** @param {string} pattern */
 function compile(pattern) {
   const source = pattern.replace(/:(\w+)/g, "(?<$1>[^/]+)");
   return new RegExp(`^${source}/?$`);
 }
 
+/**
+ * Find the route of a path. The last route fits every path.
+ *
+ * @param {string} path
+ */
 function match(path) {
-  for (const row of routes) {
-    const found = row.pattern.exec(path);
-    if (found) return { row, params: decode(found.groups ?? {}) };
+  for (const route of routes) {
+    const found = route.pattern.exec(path);
+    if (found) return { route, params: decode(found.groups ?? {}) };
   }
-  return { row: routes.at(-1), params: {} };
+  return { route: routes[routes.length - 1], params: {} };
 }
 
+/** @param {Record<string, string>} groups */
 function decode(groups) {
   return Object.fromEntries(Object.entries(groups).map(([key, value]) => [key, decoded(value)]));
 }
 
+/** @param {string} value */
 function decoded(value) {
   try {
     return decodeURIComponent(value);
@@ -145,7 +222,12 @@ function remember() {
   memories.set(index, { ...memories.get(index), scroll: scrollY });
 }
 
-/** The browser has gone back or forward already: if that would lose something, stay until the person has decided. */
+/**
+ * Follow the browser, which has gone back or forward already: if that would lose something, stay until the user has
+ * decided.
+ *
+ * @param {PopStateEvent} event
+ */
 async function goBack(event) {
   const to = event.state?.index ?? 0;
   if (returning) {
@@ -167,8 +249,10 @@ async function goBack(event) {
   await show({ back: true });
 }
 
+/** @param {MouseEvent} event */
 function followLink(event) {
-  const link = event.target.closest?.("a[href]");
+  /** @type {HTMLAnchorElement | null} */
+  const link = closest(event, "a[href]");
   if (!link || event.defaultPrevented || event.button !== 0) return;
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target || link.hasAttribute("download"))
     return;

@@ -13,6 +13,9 @@ import { pipelinesPage } from "./pages/pipelines.js";
 import { tokensPage } from "./pages/tokens.js";
 import { usersPage } from "./pages/users.js";
 
+/** @import { Route } from "./router.js" */
+
+/** @type {Route[]} */
 export const routes = [
   { pattern: "", section: "pipelines", view: pipelinesPage },
   { pattern: "/pipelines", section: "pipelines", view: pipelinesPage },

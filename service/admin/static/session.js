@@ -1,15 +1,17 @@
-// Who is signed in.
+// The session: the token, and the user it belongs to.
 //
 // The token is kept in sessionStorage. Pages of other origins can't read it there, and unlike a cookie no browser sends
 // it by itself, so no other page can act with it. Unlike localStorage it belongs to this tab and ends with it, and
 // unlike a variable it outlives a reload. What could read it is a script of this very origin: the policy of this page
 // admits only files of its own and no text as script, and the service serves no other script.
 
+/** @import { Me } from "../answers.d.ts" */
+
 const KEY = "flow-pipelines.token";
 
 const storage = available();
 
-/** The tab's storage; null where the browser is told to keep nothing, and then a reload signs out. */
+/** Return the tab's storage; null where the browser is told to keep nothing, and then a reload signs out. */
 function available() {
   try {
     return sessionStorage;
@@ -19,21 +21,33 @@ function available() {
 }
 
 export const session = {
+  /** @type {string | null} */
   token: storage?.getItem(KEY) ?? null,
-  /** The caller as /users/me tells; null until known. */
+  /** @type {Me | null} the caller as /users/me answers; null until known */
   me: null,
-  /** Asks for another token after the last one was refused; rejects if none is given. Set by app.js. */
-  renew: () => Promise.reject(new Error("Nobody can be asked.")),
+  /** @type {() => Promise<void>} asks for another token after the last one was refused; set by app.js */
+  renew: () => Promise.reject(new Error("There is no page yet that could ask for a token.")),
 };
 
-/** From now on, this token is used. */
+/** Return the caller; only what is shown to a signed-in user may ask. */
+export function caller() {
+  if (!session.me) throw new Error("No user is signed in.");
+  return session.me;
+}
+
+/**
+ * Use this token from now on.
+ *
+ * @param {string} token
+ * @param {Me} me
+ */
 export function keep(token, me) {
   session.token = token;
   session.me = me;
   storage?.setItem(KEY, token);
 }
 
-/** The token is gone, here and in the browser's storage. */
+/** Drop the token, here and in the browser's storage. */
 export function forget() {
   session.token = null;
   storage?.removeItem(KEY);

@@ -2,10 +2,13 @@
 
 import { h } from "./dom.js";
 
+/** @import { Instant } from "../answers.d.ts" */
+
 const EXACT = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "long" });
 const SHORT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
   ["year", 31_536_000],
   ["month", 2_592_000],
@@ -14,31 +17,48 @@ const UNITS = [
   ["minute", 60],
 ];
 
-/** "3 Dec 2026, 14:05", with the exact time and zone on hover. */
-export function time(instant) {
+/**
+ * Show "3 Dec 2026, 14:05", with the exact time and zone on hover.
+ *
+ * @param {Instant} instant
+ */
+export const time = (instant) => timeElement(instant, (date) => SHORT.format(date));
+
+/**
+ * Show "3 Dec 2026", with the exact time and zone on hover.
+ *
+ * @param {Instant} instant
+ */
+export const day = (instant) => timeElement(instant, (date) => DAY.format(date));
+
+/**
+ * Show "3 days ago", with the exact time on hover.
+ *
+ * @param {Instant} instant
+ */
+export const ago = (instant) => timeElement(instant, distance);
+
+/**
+ * @param {Instant} instant
+ * @param {(date: Date) => string} format
+ */
+function timeElement(instant, format) {
   const date = new Date(instant);
-  return h("time", { datetime: instant, title: EXACT.format(date) }, SHORT.format(date));
+  return h("time", { datetime: instant, title: EXACT.format(date) }, format(date));
 }
 
-/** "3 Dec 2026", with the exact time and zone on hover. */
-export function day(instant) {
-  const date = new Date(instant);
-  return h("time", { datetime: instant, title: EXACT.format(date) }, DAY.format(date));
-}
-
-/** "3 days ago", with the exact time on hover. */
-export function ago(instant) {
-  const date = new Date(instant);
-  return h("time", { datetime: instant, title: EXACT.format(date) }, distance(date));
-}
-
-/** How far a moment is from now: "in 7 days", "just now". */
+/**
+ * Say how far a moment is from now: "in 7 days", "just now".
+ *
+ * @param {Date} date
+ */
 function distance(date) {
-  const seconds = (date - Date.now()) / 1000;
+  const seconds = (date.getTime() - Date.now()) / 1000;
   for (const [unit, size] of UNITS) {
     if (Math.abs(seconds) >= size) return RELATIVE.format(Math.round(seconds / size), unit);
   }
   return "just now";
 }
 
-export const isPast = (instant) => new Date(instant) <= Date.now();
+/** @param {Instant} instant */
+export const isPast = (instant) => new Date(instant).getTime() <= Date.now();

@@ -1,34 +1,60 @@
 // Buttons and links that look like them.
 
+import { isAbort, messageOf } from "../api.js";
 import { h } from "../dom.js";
 import { icon } from "./icons.js";
 import { toast } from "./toast.js";
 
-/** Does something when clicked; where that fails and says so nowhere else, it is said here. */
+/** @import { Child } from "../dom.js" */
+/** @import { IconName } from "./icons.js" */
+
+/**
+ * What a button does when it is clicked.
+ *
+ * @typedef {(event: MouseEvent) => unknown} Act
+ */
+
+/**
+ * Show as a toast what fails in an action that shows it nowhere else.
+ *
+ * @param {Act | null} act
+ */
 const guarded = (act) =>
   act &&
-  (async (event) => {
+  (async (/** @type {MouseEvent} */ event) => {
     try {
       await act(event);
     } catch (error) {
-      if (error.name !== "AbortError") toast(error.message);
+      if (!isAbort(error)) toast(messageOf(error));
     }
   });
 
-/** kind: "primary", "danger", "quiet", or nothing. */
+/**
+ * Make a button.
+ *
+ * @param {Child} label
+ * @param {Act | null} onclick
+ * @param {object} [options]
+ * @param {string} [options.kind] "primary", "danger", "quiet", or nothing
+ * @param {IconName | null} [options.symbol]
+ * @param {"button" | "submit"} [options.type]
+ */
 export function button(label, onclick, { kind = "", symbol = null, type = "button" } = {}) {
   return h("button", { type, class: `button ${kind}`, onclick: guarded(onclick) }, symbol && icon(symbol), label);
 }
 
-/** A button that shows a drawing alone; its label says what it does and to what. */
+/**
+ * Make a button that shows a drawing alone; its label tells what it does and to what.
+ *
+ * @param {IconName} symbol
+ * @param {string} label
+ * @param {Act} onclick
+ * @param {string} [kind]
+ */
 export function iconButton(symbol, label, onclick, kind = "") {
   return h(
     "button",
     { type: "button", class: `icon-button ${kind}`, "aria-label": label, title: label, onclick: guarded(onclick) },
     icon(symbol),
   );
-}
-
-export function link(href, ...content) {
-  return h("a", { href }, content);
 }

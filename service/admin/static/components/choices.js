@@ -2,38 +2,64 @@
 
 import { get } from "../api.js";
 import { h, name } from "../dom.js";
-import { grantee, identifierText } from "./labels.js";
+import { grantee, identifierText } from "./inline.js";
 
-const MOST = 8;
+/** @import { Group, PipelineItem, User } from "../../answers.d.ts" */
+/** @import { Choice } from "./listbox.js" */
 
+/** @typedef {Choice & {kind: "user" | "group"}} GranteeChoice */
+/** @typedef {Choice & {pipeline: PipelineItem}} PipelineChoice */
+
+const MAX_CHOICES = 8;
+
+/**
+ * @param {string} text
+ * @param {AbortSignal} signal
+ * @returns {Promise<GranteeChoice[]>}
+ */
 export async function searchUsers(text, signal) {
-  const { users } = await get("/users", { name: text, page_size: MOST }, signal);
-  return users.map(({ username }) => ({
-    kind: "user",
-    value: username,
-    text: username,
-    shown: grantee("user", username),
-  }));
+  /** @type {{users: User[]}} */
+  const { users } = await get("/users", { name: text, page_size: MAX_CHOICES }, signal);
+  return users.map(({ username }) => granteeChoice("user", username));
 }
 
+/**
+ * @param {string} text
+ * @param {AbortSignal} signal
+ * @returns {Promise<GranteeChoice[]>}
+ */
 async function searchGroups(text, signal) {
-  const { groups } = await get("/groups", { name: text, page_size: MOST }, signal);
-  return groups.map((group) => ({
-    kind: "group",
-    value: group.name,
-    text: group.name,
-    shown: grantee("group", group.name),
-  }));
+  /** @type {{groups: Group[]}} */
+  const { groups } = await get("/groups", { name: text, page_size: MAX_CHOICES }, signal);
+  return groups.map((group) => granteeChoice("group", group.name));
 }
 
-/** Whom something can be granted to: groups first, as granting to groups is what lasts. */
+/**
+ * @param {"user" | "group"} kind
+ * @param {string} text
+ * @returns {GranteeChoice}
+ */
+const granteeChoice = (kind, text) => ({ kind, value: text, text, shown: grantee(kind, text) });
+
+/**
+ * Find what access can be given to: groups first, as granting to groups is what lasts.
+ *
+ * @param {string} text
+ * @param {AbortSignal} signal
+ */
 export async function searchGrantees(text, signal) {
   return (await Promise.all([searchGroups(text, signal), searchUsers(text, signal)])).flat();
 }
 
-/** Pipelines of which the caller holds a permission. */
+/**
+ * Find pipelines on which the caller holds a permission.
+ *
+ * @param {string | null} permission null for any
+ * @returns {(text: string, signal: AbortSignal) => Promise<PipelineChoice[]>}
+ */
 export const searchPipelines = (permission) => async (text, signal) => {
-  const query = { name: text, page_size: MOST, permission: permission && `flow_pipeline:${permission}` };
+  const query = { name: text, page_size: MAX_CHOICES, permission: permission && `flow_pipeline:${permission}` };
+  /** @type {{pipelines: PipelineItem[]}} */
   const { pipelines } = await get("/flow/pipeline", query, signal);
   return pipelines.map((pipeline) => ({
     value: pipeline.id,

@@ -1,133 +1,86 @@
 // A text box that searches while one types: the pattern "combobox with list" of the ARIA practices.
 
-import { h, identifier, replace } from "../dom.js";
+import { messageOf } from "../api.js";
+import { h, identifier } from "../dom.js";
+import { showErrors } from "./fields.js";
+import { listbox } from "./listbox.js";
 
-const DELAY = 200; // milliseconds without a key before it is searched
+/** @import { Choice } from "./listbox.js" */
 
 /**
- * A combobox.
+ * Finds the choices for a text.
  *
- * @param search (text, signal) → choices of {value, text, shown}: text is what the box then holds, shown an element
- * @param pick told the choice that was taken, or null when the box was emptied
+ * @template {Choice} Offered
+ * @typedef {(text: string, signal: AbortSignal) => Promise<Offered[]>} Search
+ */
+
+const DELAY = 200; // milliseconds without a key before it is searched
+const CLICK = 150; // milliseconds after which a click on a choice has arrived
+/** @type {Map<string, 1 | -1>} */
+const STEPS = new Map([
+  ["ArrowDown", 1],
+  ["ArrowUp", -1],
+]);
+
+/**
+ * Make a combobox.
+ *
+ * @template {Choice} Offered
+ * @param {object} options
+ * @param {string} options.label
+ * @param {Search<Offered>} options.search
+ * @param {(choice: Offered | null) => unknown} [options.pick] told the choice that was taken; null when the box was emptied
+ * @param {Offered | Choice | null} [options.value]
+ * @param {string} [options.placeholder]
  */
 export function combobox({ label, search, pick = () => {}, value = null, placeholder = "" }) {
-  const listId = identifier("choices");
-  const input = h("input", {
-    type: "text",
-    role: "combobox",
-    "aria-autocomplete": "list",
-    "aria-expanded": "false",
-    "aria-controls": listId,
-    autocomplete: "off",
-    autocapitalize: "off",
-    spellcheck: "false",
-    placeholder,
-    oninput: later,
-    onkeydown: key,
-    onfocus: () => input.select(),
-    onblur: () => setTimeout(leave, 150), // after a click on a choice has arrived
-  });
-  const list = h("ul", { id: listId, role: "listbox", "aria-label": label, hidden: true });
-  const element = h("div", { class: "combobox" }, input, list);
-  let choices = [];
-  let active = -1;
+  const input = textBox(placeholder, value);
+  const list = listbox({ label, input, take });
+  const searches = latest(look);
   let taken = value;
-  let waiting;
-  let searching = new AbortController();
-  input.value = value?.text ?? "";
 
-  function later() {
-    clearTimeout(waiting);
-    taken = null;
-    if (!input.value.trim()) pick(null);
-    waiting = setTimeout(look, DELAY);
-  }
-
-  async function look() {
-    clearTimeout(waiting);
-    searching.abort();
-    searching = new AbortController();
-    const { signal } = searching;
+  /** @param {AbortSignal} signal */
+  async function look(signal) {
     try {
-      choices = await search(input.value.trim(), signal);
+      const found = await search(input.value.trim(), signal);
+      if (signal.aborted || document.activeElement !== input) return;
+      list.offer(found, Boolean(input.value.trim()));
     } catch (error) {
-      if (signal.aborted) return;
-      choices = [];
-      return show(h("li", { class: "none", role: "option", "aria-disabled": "true" }, error.message));
+      if (!signal.aborted) list.explain(messageOf(error));
     }
-    if (signal.aborted || document.activeElement !== input) return;
-    active = choices.length > 0 && input.value.trim() ? 0 : -1;
-    show(
-      choices.length > 0
-        ? choices.map(option)
-        : h("li", { class: "none", role: "option", "aria-disabled": "true" }, "Nothing fits."),
-    );
   }
 
-  function option(choice, index) {
-    return h(
-      "li",
-      { role: "option", id: `${listId}-${index}`, onmousedown: (event) => (event.preventDefault(), take(choice)) },
-      choice.shown ?? choice.text,
-    );
-  }
-
-  function show(...rows) {
-    replace(list, rows);
-    list.hidden = false;
-    input.setAttribute("aria-expanded", "true");
-    mark();
-  }
-
-  function mark() {
-    [...list.children].forEach((row, index) => row.setAttribute("aria-selected", String(index === active)));
-    if (active < 0) return input.removeAttribute("aria-activedescendant");
-    input.setAttribute("aria-activedescendant", `${listId}-${active}`);
-    list.children[active].scrollIntoView({ block: "nearest" });
-  }
-
-  function hide() {
-    clearTimeout(waiting);
-    searching.abort();
-    list.hidden = true;
-    input.setAttribute("aria-expanded", "false");
-    input.removeAttribute("aria-activedescendant");
-  }
-
+  /** @param {Offered} choice */
   function take(choice) {
     taken = choice;
     input.value = choice.text;
-    hide();
+    close();
     pick(choice);
   }
 
-  function leave() {
-    if (document.activeElement !== input) hide();
+  function close() {
+    searches.stop();
+    list.close();
   }
 
-  function key(event) {
-    const moves = { ArrowDown: 1, ArrowUp: -1 };
-    if (event.key in moves) {
-      event.preventDefault();
-      if (list.hidden) return look();
-      if (choices.length === 0) return;
-      active = (active + moves[event.key] + choices.length) % choices.length;
-      mark();
-    } else if (event.key === "Enter" && !list.hidden && active >= 0) {
-      event.preventDefault();
-      take(choices[active]);
-    } else if (event.key === "Escape" && !list.hidden) {
-      event.preventDefault(); // the list closes, and not the dialog it is in
-      hide();
-    }
-  }
+  input.addEventListener("input", () => {
+    taken = null;
+    if (!input.value.trim()) pick(null);
+    searches.later();
+  });
+  input.addEventListener("focus", () => input.select());
+  input.addEventListener("keydown", (event) => {
+    if (answerKey(event, list, { take, close, search: searches.now })) event.preventDefault();
+  });
+  input.addEventListener("blur", () => setTimeout(() => document.activeElement !== input && close(), CLICK));
 
   return {
     input,
-    element,
+    element: h("div", { class: "combobox" }, input, list.element),
+    /** Return the choice that was taken, or null. */
     taken: () => taken,
-    /** The choice that was taken; or one of what was typed, as whoever knows a name need not wait for the list. */
-    value: () => taken ?? (input.value.trim() ? { value: input.value.trim(), text: input.value.trim() } : null),
+    /** Return the choice that was taken; or one of what was typed, as a user who knows a name need not wait for the list. */
+    value: () => taken ?? typed(input),
     clear: () => {
       taken = null;
       input.value = "";
@@ -135,8 +88,90 @@ export function combobox({ label, search, pick = () => {}, value = null, placeho
   };
 }
 
-/** A combobox as the field of a form. */
-export function comboField(name, label, { search, hint = "", value = null, read = (choice) => choice?.value ?? "" }) {
+/**
+ * @param {string} placeholder
+ * @param {Choice | null} value
+ */
+function textBox(placeholder, value) {
+  return h("input", {
+    type: "text",
+    role: "combobox",
+    "aria-autocomplete": "list",
+    "aria-expanded": "false",
+    autocomplete: "off",
+    autocapitalize: "off",
+    spellcheck: "false",
+    placeholder,
+    value: value?.text ?? "",
+  });
+}
+
+/**
+ * @param {HTMLInputElement} input
+ * @returns {Choice | null}
+ */
+function typed(input) {
+  const text = input.value.trim();
+  return text ? { value: text, text } : null;
+}
+
+/**
+ * Do what a key is for; return whether it is for anything here.
+ *
+ * @template {Choice} Offered
+ * @param {KeyboardEvent} event
+ * @param {ReturnType<typeof listbox<Offered>>} list
+ * @param {{take: (choice: Offered) => void, close: () => void, search: () => void}} acts
+ */
+function answerKey({ key }, list, { take, close, search }) {
+  const step = STEPS.get(key);
+  const active = list.active();
+  if (step && list.isOpen()) list.move(step);
+  else if (step) search();
+  else if (key === "Enter" && active) take(active);
+  else if (key === "Escape" && list.isOpen())
+    close(); // the list, and not the dialog it is in
+  else return false;
+  return true;
+}
+
+/**
+ * Run a search at once or a moment after the last key; the one before it is given up.
+ *
+ * @param {(signal: AbortSignal) => unknown} run
+ */
+function latest(run) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let waiting;
+  let running = new AbortController();
+  const stop = () => {
+    clearTimeout(waiting);
+    running.abort();
+  };
+  const now = () => {
+    stop();
+    running = new AbortController();
+    run(running.signal);
+  };
+  const later = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(now, DELAY);
+  };
+  return { stop, now, later };
+}
+
+/**
+ * Make a combobox that is the field of a form.
+ *
+ * @template {Choice} Offered
+ * @param {string} name
+ * @param {string} label
+ * @param {object} options
+ * @param {Search<Offered>} options.search
+ * @param {string} [options.hint]
+ * @param {Offered | Choice | null} [options.value]
+ */
+export function comboField(name, label, { search, hint = "", value = null }) {
   const box = combobox({ label, search, value });
   const id = identifier(name);
   const errors = h("p", { class: "field-error", id: `${id}-error` });
@@ -144,7 +179,6 @@ export function comboField(name, label, { search, hint = "", value = null, read 
   box.input.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
   return {
     name,
-    control: box.input,
     element: h(
       "div",
       { class: "field" },
@@ -153,12 +187,11 @@ export function comboField(name, label, { search, hint = "", value = null, read 
       h("p", { class: "hint", id: `${id}-hint` }, hint),
       errors,
     ),
-    value: () => read(box.value()),
+    value: () => box.value()?.value ?? "",
+    /** Return the choice that was taken of the list, or null. */
+    choice: box.taken,
     clear: box.clear,
     focus: () => box.input.focus(),
-    showErrors: (reasons) => {
-      replace(errors, reasons.join(" "));
-      box.input.setAttribute("aria-invalid", String(reasons.length > 0));
-    },
+    showErrors: (/** @type {string[]} */ reasons) => showErrors(errors, [box.input], reasons),
   };
 }

@@ -1,15 +1,27 @@
-// Before something is destroyed: exactly what will happen, in words.
+// Confirmation before something is destroyed: exactly what will happen.
 
-import { h } from "../dom.js";
+import { focusFirst, h } from "../dom.js";
 import { openDialog } from "./dialog.js";
 import { form } from "./form.js";
 
+/** @import { Child } from "../dom.js" */
+/** @import { Dialog } from "./dialog.js" */
+/** @import { Field } from "./fields.js" */
+/** @import { Blame } from "./form.js" */
+
 /**
- * Ask, and do it.
+ * Ask, and do it; return whether it was done.
  *
- * @param consequences a list of sentences: who loses what
- * @param run does it; what it throws is shown, and the dialog stays
- * @returns {Promise<boolean>} whether it was done
+ * @param {object} options
+ * @param {string} options.title
+ * @param {Child} [options.intro]
+ * @param {Child[]} [options.consequences] a list of sentences: who loses what
+ * @param {string} options.submit
+ * @param {boolean} [options.danger]
+ * @param {Field[]} [options.fields]
+ * @param {Blame} [options.blame]
+ * @param {(values: Record<string, unknown>) => Promise<unknown>} options.run does it; what it throws is shown, and the
+ *   dialog stays
  */
 export async function confirmDialog({
   title,
@@ -21,17 +33,18 @@ export async function confirmDialog({
   blame = {},
   run,
 }) {
+  const listed = consequences.filter(Boolean);
   const asking = form({
     fields,
     submit,
     danger,
     intro: [
       intro && h("p", {}, intro),
-      consequences.length > 0 &&
+      listed.length > 0 &&
         h(
           "ul",
           { class: "consequences" },
-          consequences.map((text) => h("li", {}, text)),
+          listed.map((text) => h("li", {}, text)),
         ),
     ],
     cancel: () => dialog.close(false),
@@ -41,7 +54,8 @@ export async function confirmDialog({
     },
     blame,
   });
+  /** @type {Dialog<boolean>} */
   const dialog = openDialog({ title, content: asking.element });
-  asking.element.querySelector("footer button")?.focus(); // the harmless one
+  focusFirst(asking.element, "footer button"); // the harmless one
   return (await dialog.closed) === true;
 }

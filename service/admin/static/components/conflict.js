@@ -1,17 +1,25 @@
-// Somebody else was faster: what is there now, beside what was typed. Nothing is overwritten until a person says so.
+// A conflict: what is there now, beside what was typed. Nothing is overwritten until a person decides so.
 
 import { h } from "../dom.js";
 import { button } from "./buttons.js";
 import { icon } from "./icons.js";
 
 /**
- * The notice of a conflict.
+ * A line of the comparison: what is there now, and what was typed.
  *
- * @param rows of {label, theirs, yours}: what is there now, and what was typed
- * @param keep goes on with what was typed
- * @param take goes on with what is there
+ * @typedef {{label: string, theirs: string, yours: string}} Comparison
  */
-export function conflictNotice({ says, rows, keep, take }) {
+
+/**
+ * Make the notice of a conflict.
+ *
+ * @param {object} options
+ * @param {string} options.message
+ * @param {Comparison[]} options.rows
+ * @param {() => unknown} options.keep goes on with what was typed
+ * @param {() => unknown} options.take goes on with what is there
+ */
+export function conflictNotice({ message, rows, keep, take }) {
   return h(
     "div",
     { class: "notice conflict" },
@@ -19,7 +27,7 @@ export function conflictNotice({ says, rows, keep, take }) {
     h(
       "div",
       {},
-      h("p", { class: "notice-title" }, says),
+      h("p", { class: "notice-title" }, message),
       h("p", {}, "Nothing has been overwritten. Compare, then decide."),
       h(
         "table",
@@ -48,4 +56,5 @@ export function conflictNotice({ says, rows, keep, take }) {
   );
 }
 
+/** @param {string} text */
 const shown = (text) => (text === "" ? h("span", { class: "muted" }, "nothing") : h("bdi", {}, text));

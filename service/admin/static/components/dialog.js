@@ -1,19 +1,59 @@
 // Dialogs over the page: the browser's own <dialog>, which keeps the focus in and gives it back.
 
-import { h, identifier } from "../dom.js";
+import { focusFirst, h, identifier } from "../dom.js";
 import { button, iconButton } from "./buttons.js";
+
+/** @import { Child } from "../dom.js" */
+
+/**
+ * An open dialog.
+ *
+ * @template [Result=unknown]
+ * @typedef {object} Dialog
+ * @property {HTMLDialogElement} element
+ * @property {() => boolean} unsaved
+ * @property {(result: Result | null) => void} close
+ * @property {Promise<Result | null>} closed resolves to what it was closed with; null if it was dismissed
+ */
+
+/**
+ * What to ask before something is lost.
+ *
+ * @typedef {object} Question
+ * @property {string} title
+ * @property {string} message
+ * @property {string} stay
+ * @property {string} leave
+ */
+
+/** @type {Question} */
+const TYPED = {
+  title: "Discard what you typed?",
+  message: "It has not been saved.",
+  stay: "Keep editing",
+  leave: "Discard",
+};
+
+/** @type {Set<Dialog<any>>} */
+const open = new Set();
 
 /**
  * Open a dialog.
  *
- * @param unsaved whether closing it would lose something; then the person is asked first
- * @param loses what to ask then
- * @returns {{close: (result?: unknown) => void, closed: Promise<unknown>, element: HTMLDialogElement}}
+ * @template Result
+ * @param {object} options
+ * @param {Child} options.title
+ * @param {Child} options.content
+ * @param {() => boolean} [options.unsaved] whether closing it would lose something; then the user is asked first
+ * @param {Question} [options.loses] what to ask then
+ * @returns {Dialog<Result>}
  */
 export function openDialog({ title, content, unsaved = () => false, loses = TYPED }) {
   const heading = identifier("dialog");
   const before = document.activeElement;
+  /** @type {(result: Result | null) => void} */
   let finish;
+  /** @type {Promise<Result | null>} */
   const closed = new Promise((resolve) => {
     finish = resolve;
   });
@@ -26,13 +66,30 @@ export function openDialog({ title, content, unsaved = () => false, loses = TYPE
     h("header", {}, h("h2", { id: heading }, title), iconButton("close", "Close", dismiss)),
     content,
   );
+  /** @param {Result | null} result */
   const close = (result) => {
     open.delete(handle);
     element.close();
     element.remove();
-    if (!before?.isConnected) document.querySelector("h1")?.focus();
+    if (!before?.isConnected) focusFirst(document, "h1");
     finish(result);
   };
+  dismissBy(element, dismiss);
+  const handle = { element, unsaved, close, closed };
+  open.add(handle);
+  document.body.append(element);
+  element.showModal();
+  focusFirst(element, "[autofocus], form input, form select, form textarea");
+  return handle;
+}
+
+/**
+ * Dismiss a dialog by the Escape key and by whatever else the browser has for it.
+ *
+ * @param {HTMLDialogElement} element
+ * @param {() => unknown} dismiss
+ */
+function dismissBy(element, dismiss) {
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;
     event.preventDefault();
@@ -44,17 +101,9 @@ export function openDialog({ title, content, unsaved = () => false, loses = TYPE
     event.preventDefault();
     dismiss();
   });
-  const handle = { close, closed, element, unsaved };
-  open.add(handle);
-  document.body.append(element);
-  element.showModal();
-  element.querySelector("[autofocus], form input, form select, form textarea")?.focus();
-  return handle;
 }
 
-const open = new Set();
-
-/** Whether closing the dialogs that are open would lose something. */
+/** Return whether closing the dialogs that are open would lose something. */
 export const dialogsUnsaved = () => [...open].some(({ unsaved }) => unsaved());
 
 /** Close all of them, as the view below them goes. */
@@ -62,23 +111,17 @@ export function closeDialogs() {
   for (const { close } of [...open].reverse()) close(null);
 }
 
-const TYPED = {
-  title: "Discard what you typed?",
-  says: "It has not been saved.",
-  stay: "Keep editing",
-  leave: "Discard",
-};
-
-/** Whether what was typed may go. */
-export function askToDiscard({ title, says, stay: stays, leave } = TYPED) {
+/** Ask whether what was typed may go. */
+export async function askToDiscard({ title, message, stay: stays, leave } = TYPED) {
   const stay = button(stays, () => dialog.close(false), { kind: "primary" });
   stay.autofocus = true;
+  /** @type {Dialog<boolean>} */
   const dialog = openDialog({
     title,
     content: h(
       "div",
       { class: "dialog-body" },
-      h("p", {}, says),
+      h("p", {}, message),
       h(
         "footer",
         {},
@@ -87,5 +130,5 @@ export function askToDiscard({ title, says, stay: stays, leave } = TYPED) {
       ),
     ),
   });
-  return dialog.closed;
+  return (await dialog.closed) === true;
 }

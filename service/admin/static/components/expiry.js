@@ -2,25 +2,35 @@
 
 import { h, identifier, replace } from "../dom.js";
 import { time } from "../time.js";
+import { showErrors } from "./fields.js";
+
+/** @import { Instant } from "../../answers.d.ts" */
 
 const DAY = 86_400_000;
-const SPANS = [
-  { value: "7", word: "In 7 days" },
-  { value: "30", word: "In 30 days" },
-  { value: "90", word: "In 90 days" },
-  { value: "365", word: "In a year" },
+const CHOICES = [
+  { value: "never", label: "Never" },
+  { value: "7", label: "In 7 days" },
+  { value: "30", label: "In 30 days" },
+  { value: "90", label: "In 90 days" },
+  { value: "365", label: "In a year" },
+  { value: "date", label: "On a date …" },
 ];
 
-/** A field whose value is an instant as the API writes it, or null for never. */
+/**
+ * Make a field whose value is an instant as the API writes it, or null for never.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {{value?: Instant | null, span?: string}} [options]
+ */
 export function expiryField(name, label, { value = null, span = "never" } = {}) {
   const id = identifier(name);
   const errors = h("p", { class: "field-error", id: `${id}-error` });
   const hint = h("p", { class: "hint", id: `${id}-hint` });
-  const choices = [{ value: "never", word: "Never" }, ...SPANS, { value: "date", word: "On a date …" }];
   const select = h(
     "select",
     { id, "aria-describedby": `${id}-hint ${id}-error`, onchange: draw },
-    choices.map((choice) => h("option", { value: choice.value }, choice.word)),
+    CHOICES.map((choice) => h("option", { value: choice.value }, choice.label)),
   );
   const date = h("input", {
     type: "datetime-local",
@@ -28,18 +38,14 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
     "aria-describedby": errors.id,
     oninput: draw,
   });
-  const element = h(
-    "div",
-    { class: "field" },
-    h("label", { for: id }, label),
-    h("div", { class: "row" }, select, date),
-    hint,
-    errors,
-  );
+  const controls = h("div", { class: "row" }, select, date);
+  /** @type {Instant} */
   let spanEnd;
+  /** @type {Instant | null} */
   let kept;
   set(value, span);
 
+  /** @param {Instant | null} instant */
   function set(instant, otherwise = "never") {
     select.value = instant ? "date" : otherwise;
     date.value = instant ? local(new Date(instant)) : "";
@@ -52,10 +58,8 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
     const days = Number(select.value);
     if (days) spanEnd = new Date(Date.now() + days * DAY).toISOString();
     const instant = current();
-    replace(
-      hint,
-      instant ? ["On ", time(instant), ", your time."] : select.value === "date" ? "Choose a date and a time." : "",
-    );
+    const asked = select.value === "date" ? "Choose a date and a time." : "";
+    replace(hint, instant ? ["On ", time(instant), ", your time."] : asked);
   }
 
   function current() {
@@ -67,18 +71,19 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
 
   return {
     name,
-    element,
+    element: h("div", { class: "field" }, h("label", { for: id }, label), controls, hint, errors),
     value: current,
     set,
     focus: () => (date.hidden ? select : date).focus(),
-    showErrors: (reasons) => {
-      replace(errors, reasons.join(" "));
-      for (const control of [select, date]) control.setAttribute("aria-invalid", String(reasons.length > 0));
-    },
+    showErrors: (/** @type {string[]} */ reasons) => showErrors(errors, [select, date], reasons),
   };
 }
 
-/** A date as the control writes it: in local time, to the minute. */
+/**
+ * Write a date as the control does: in local time, to the minute.
+ *
+ * @param {Date} date
+ */
 function local(date) {
-  return new Date(date - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }

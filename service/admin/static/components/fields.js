@@ -2,11 +2,49 @@
 
 import { h, identifier, replace } from "../dom.js";
 
-/** A field around one control. */
-function around(name, label, control, { hint = "", optional = false } = {}) {
+/** @import { Child } from "../dom.js" */
+
+/**
+ * A field of a form.
+ *
+ * @template [Value=unknown]
+ * @typedef {object} Field
+ * @property {string} name the API's
+ * @property {HTMLElement} element
+ * @property {() => Value} value
+ * @property {() => void} focus
+ * @property {(reasons: string[]) => void} showErrors
+ */
+
+/**
+ * What is shown of a field beside its label.
+ *
+ * @typedef {{hint?: string, optional?: boolean}} Shown
+ */
+
+/**
+ * A choice with a label and an explanation.
+ *
+ * @typedef {object} Option
+ * @property {string} value
+ * @property {string} label
+ * @property {string} [description]
+ * @property {boolean} [always] taken, and can't be changed
+ */
+
+/**
+ * Put a field around one control.
+ *
+ * @template {HTMLElement} Control
+ * @param {string} name
+ * @param {string} label
+ * @param {Control} control
+ * @param {Shown} shown
+ */
+function around(name, label, control, { hint = "", optional = false }) {
   const id = identifier(name);
   const errors = h("p", { class: "field-error", id: `${id}-error` });
-  const said = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
+  const said = hint ? h("p", { class: "hint", id: `${id}-hint` }, hint) : null;
   control.id = id;
   describe(control, said);
   return {
@@ -21,21 +59,56 @@ function around(name, label, control, { hint = "", optional = false } = {}) {
       errors,
     ),
     focus: () => control.focus(),
-    showErrors: (reasons) => {
-      replace(errors, reasons.join(" "));
-      control.setAttribute("aria-invalid", String(reasons.length > 0));
-      describe(control, said, reasons.length > 0 && errors);
+    showErrors: (/** @type {string[]} */ reasons) => {
+      showErrors(errors, [control], reasons);
+      describe(control, said, reasons.length > 0 ? errors : null);
     },
   };
 }
 
+/**
+ * Show what is wrong with controls.
+ *
+ * @param {HTMLElement} place
+ * @param {HTMLElement[]} controls
+ * @param {string[]} reasons
+ */
+export function showErrors(place, controls, reasons) {
+  replace(place, reasons.join(" "));
+  for (const control of controls) control.setAttribute("aria-invalid", String(reasons.length > 0));
+}
+
+/**
+ * @param {HTMLElement} control
+ * @param {(HTMLElement | null)[]} elements
+ */
 function describe(control, ...elements) {
-  const ids = elements.filter(Boolean).map((element) => element.id);
+  const ids = elements.flatMap((element) => element?.id ?? []);
   if (ids.length > 0) control.setAttribute("aria-describedby", ids.join(" "));
   else control.removeAttribute("aria-describedby");
 }
 
-export function textField(name, label, { value = "", type = "text", spellcheck = false, ...options } = {}) {
+/**
+ * @template {HTMLInputElement | HTMLTextAreaElement} Control
+ * @param {string} name
+ * @param {string} label
+ * @param {Control} control
+ * @param {Shown} shown
+ */
+const textual = (name, label, control, shown) => ({
+  ...around(name, label, control, shown),
+  value: () => control.value,
+  set: (/** @type {string} */ text) => {
+    control.value = text;
+  },
+});
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Shown & {value?: string, type?: string, spellcheck?: boolean}} [options]
+ */
+export function textField(name, label, { value = "", type = "text", spellcheck = false, ...shown } = {}) {
   const control = h("input", {
     type,
     value,
@@ -43,74 +116,107 @@ export function textField(name, label, { value = "", type = "text", spellcheck =
     autocapitalize: "off",
     spellcheck: String(spellcheck),
   });
-  return {
-    ...around(name, label, control, options),
-    value: () => control.value,
-    set: (text) => (control.value = text),
-  };
+  return textual(name, label, control, shown);
 }
 
-export function textArea(name, label, { value = "", rows = 3, ...options } = {}) {
-  const control = h("textarea", { rows, value });
-  return {
-    ...around(name, label, control, options),
-    value: () => control.value,
-    set: (text) => (control.value = text),
-  };
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Shown & {value?: string, rows?: number}} [options]
+ */
+export const textArea = (name, label, { value = "", rows = 3, ...shown } = {}) =>
+  textual(name, label, h("textarea", { rows, value }), shown);
+
+/**
+ * Make a field of radio buttons, with a label and an explanation each.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {Option[]} options
+ * @param {{value: string}} initial
+ */
+export function choiceField(name, label, options, { value }) {
+  const { set, taken, ...group } = optionGroup("radio", name, label, options, [value]);
+  return { ...group, value: () => taken()[0], set: (/** @type {string} */ wanted) => set([wanted]) };
 }
 
-/** Choices with a word and an explanation each: radio buttons, or check boxes if many of them may be taken. */
-export function choiceField(name, label, choices, { value, many = false } = {}) {
+/**
+ * Make a field of check boxes, with a label and an explanation each: any number of them may be taken.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {Option[]} options
+ * @param {{value: string[]}} initial
+ */
+export function choicesField(name, label, options, { value }) {
+  const { taken, ...group } = optionGroup("checkbox", name, label, options, value);
+  return { ...group, value: taken };
+}
+
+/**
+ * @param {"radio" | "checkbox"} type
+ * @param {string} name
+ * @param {string} label
+ * @param {Option[]} options
+ * @param {string[]} initial
+ */
+function optionGroup(type, name, label, options, initial) {
   const id = identifier(name);
   const errors = h("p", { class: "field-error", id: `${id}-error` });
-  const boxes = choices.map((choice) => {
-    const says = `${id}-${choice.value}`;
-    const box = h("input", {
-      type: many ? "checkbox" : "radio",
-      name: id,
-      value: choice.value,
-      checked: many ? value.includes(choice.value) || Boolean(choice.always) : value === choice.value,
-      disabled: Boolean(choice.always),
-      "aria-describedby": says,
-    });
-    return {
-      box,
-      always: Boolean(choice.always),
-      row: h(
-        "div",
-        { class: "choice" },
-        h("label", {}, box, h("span", {}, choice.word)),
-        h("p", { class: "hint", id: says }, choice.says),
-      ),
-    };
-  });
-  const group = h(
-    "fieldset",
-    { "aria-describedby": errors.id },
-    h("legend", {}, label),
-    h(
-      "div",
-      { class: many ? "choices columns" : "choices" },
-      boxes.map(({ row }) => row),
-    ),
-    errors,
-  );
-  const taken = () => boxes.filter(({ box }) => box.checked).map(({ box }) => box.value);
+  const rows = options.map((option) => optionRow(type, id, option));
+  const boxes = rows.map(({ box }) => box);
+  const set = (/** @type {string[]} */ wanted) => {
+    for (const { box, always } of rows) box.checked = always || wanted.includes(box.value);
+  };
+  set(initial);
   return {
     name,
-    element: group,
-    value: () => (many ? taken() : taken()[0]),
-    set: (wanted) => boxes.forEach(({ box, always }) => (box.checked = always || [wanted].flat().includes(box.value))),
-    focus: () => boxes.find(({ box }) => !box.disabled)?.box.focus(),
-    showErrors: (reasons) => {
-      replace(errors, reasons.join(" "));
-      boxes.forEach(({ box }) => box.setAttribute("aria-invalid", String(reasons.length > 0)));
-    },
-    boxes: boxes.map(({ box }) => box),
+    element: h(
+      "fieldset",
+      { "aria-describedby": errors.id },
+      h("legend", {}, label),
+      h(
+        "div",
+        { class: type === "checkbox" ? "choices columns" : "choices" },
+        rows.map(({ element }) => element),
+      ),
+      errors,
+    ),
+    boxes,
+    set,
+    taken: () => boxes.filter((box) => box.checked).map((box) => box.value),
+    focus: () => boxes.find((box) => !box.disabled)?.focus(),
+    showErrors: (/** @type {string[]} */ reasons) => showErrors(errors, boxes, reasons),
   };
 }
 
-/** One check box. */
+/**
+ * @param {"radio" | "checkbox"} type
+ * @param {string} group
+ * @param {Option} option
+ */
+function optionRow(type, group, { value, label, description, always = false }) {
+  const id = `${group}-${value}`;
+  const box = h("input", { type, name: group, value, disabled: always, "aria-describedby": id });
+  return {
+    box,
+    always,
+    element: h(
+      "div",
+      { class: "choice" },
+      h("label", {}, box, h("span", {}, label)),
+      h("p", { class: "hint", id }, description),
+    ),
+  };
+}
+
+/**
+ * Make a field of one check box.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {{value?: boolean, hint?: Child}} [options]
+ */
 export function checkField(name, label, { value = false, hint = "" } = {}) {
   const id = identifier(name);
   const box = h("input", { type: "checkbox", checked: value, "aria-describedby": `${id}-hint` });
@@ -126,11 +232,10 @@ export function checkField(name, label, { value = false, hint = "" } = {}) {
       errors,
     ),
     value: () => box.checked,
-    set: (wanted) => (box.checked = wanted),
-    focus: () => box.focus(),
-    showErrors: (reasons) => {
-      replace(errors, reasons.join(" "));
-      box.setAttribute("aria-invalid", String(reasons.length > 0));
+    set: (/** @type {boolean} */ wanted) => {
+      box.checked = wanted;
     },
+    focus: () => box.focus(),
+    showErrors: (/** @type {string[]} */ reasons) => showErrors(errors, [box], reasons),
   };
 }

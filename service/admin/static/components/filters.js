@@ -1,18 +1,42 @@
 // Filters above a list. They stand in the address, so that a search can be kept, sent, and come back to.
 
-import { h, identifier } from "../dom.js";
+import { closest, focusFirst, h, identifier } from "../dom.js";
 import { setFilters } from "../router.js";
 import { combobox } from "./combobox.js";
 import { icon } from "./icons.js";
 
+/** @import { Search } from "./combobox.js" */
+/** @import { Option } from "./fields.js" */
+/** @import { Choice } from "./listbox.js" */
+
+/** @typedef {Record<string, string>} Values */
+
+/**
+ * One filter.
+ *
+ * @typedef {object} Filter
+ * @property {string} name the API's
+ * @property {() => string} value empty if it is not set
+ * @property {HTMLElement | null} element
+ */
+
+/**
+ * Makes a filter for a query; it then tells of each change.
+ *
+ * @typedef {(query: Values, changed: () => void) => Filter} MakeFilter
+ */
+
+/** @typedef {ReturnType<typeof filters>} Filters */
+
 const DELAY = 200; // milliseconds without a key before it is searched
 
 /**
- * A bar of filters.
+ * Make a bar of filters.
  *
- * @param path of the view whose address they are written into
- * @param makers of controls, each given (query, changed)
- * @returns {{element: HTMLElement, values: () => object, any: () => boolean}}
+ * @param {string} path of the view whose address they are written into
+ * @param {Values} query
+ * @param {MakeFilter[]} makers
+ * @param {() => unknown} onchange
  */
 export function filters(path, query, makers, onchange) {
   const changed = () => {
@@ -23,6 +47,7 @@ export function filters(path, query, makers, onchange) {
     onchange();
   };
   const controls = makers.map((make) => make(query, changed));
+  /** @returns {Values} */
   const values = () => Object.fromEntries(controls.map((control) => [control.name, control.value()]));
   let last = JSON.stringify(values());
   const element = h(
@@ -33,15 +58,27 @@ export function filters(path, query, makers, onchange) {
   return { element, values, any: () => Object.values(values()).some(Boolean) };
 }
 
-const labelled = (label, control) => {
+/**
+ * @param {string} label
+ * @param {HTMLElement} control
+ */
+function labelFor(label, control) {
   control.id ||= identifier("filter");
-  return [h("label", { for: control.id }, label), control];
-};
+  return h("label", { for: control.id }, label);
+}
 
-/** Free text; "/" goes to it from anywhere. */
+/**
+ * Filter by free text; "/" goes to it from anywhere.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {{main?: boolean, placeholder?: string}} [options]
+ * @returns {MakeFilter}
+ */
 export const textFilter =
   (name, label, { main = false, placeholder = "" } = {}) =>
   (query, changed) => {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
     let waiting;
     const input = h("input", {
       type: "search",
@@ -58,20 +95,37 @@ export const textFilter =
     return {
       name,
       value: () => input.value.trim(),
-      element: h("div", { class: main ? "filter main" : "filter" }, main && icon("search"), labelled(label, input)),
+      element: h(
+        "div",
+        { class: main ? "filter main" : "filter" },
+        main && icon("search"),
+        labelFor(label, input),
+        input,
+      ),
     };
   };
 
-export const selectFilter = (name, label, choices) => (query, changed) => {
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Option[]} options
+ * @returns {MakeFilter}
+ */
+export const selectFilter = (name, label, options) => (query, changed) => {
   const select = h(
     "select",
     { onchange: changed },
-    choices.map((choice) => h("option", { value: choice.value }, choice.word)),
+    options.map((option) => h("option", { value: option.value }, option.label)),
   );
-  select.value = choices.some(({ value }) => value === query[name]) ? query[name] : "";
-  return { name, value: () => select.value, element: h("div", { class: "filter" }, labelled(label, select)) };
+  select.value = options.some(({ value }) => value === query[name]) ? query[name] : "";
+  return { name, value: () => select.value, element: h("div", { class: "filter" }, labelFor(label, select), select) };
 };
 
+/**
+ * @param {string} name
+ * @param {string} label
+ * @returns {MakeFilter}
+ */
 export const checkFilter = (name, label) => (query, changed) => {
   const box = h("input", { type: "checkbox", checked: query[name] === "true", onchange: changed });
   return {
@@ -82,10 +136,16 @@ export const checkFilter = (name, label) => (query, changed) => {
 };
 
 /**
- * One of what a search finds.
+ * Filter by one of what a search finds.
  *
- * @param shown what the box holds at first, where that is not the value itself
- * @param chosen whether only what was chosen counts, and not what was merely typed
+ * @param {string} name
+ * @param {string} label
+ * @param {Search<Choice>} search
+ * @param {object} [options]
+ * @param {string | null} [options.shown] what the box holds at first, where that is not the value itself
+ * @param {boolean} [options.chosen] whether only what was chosen counts, and not what was merely typed
+ * @param {string} [options.placeholder]
+ * @returns {MakeFilter}
  */
 export const comboFilter =
   (name, label, search, { shown = null, chosen = false, placeholder = "" } = {}) =>
@@ -96,21 +156,26 @@ export const comboFilter =
     return {
       name,
       value: () => (chosen ? box.taken() : box.value())?.value ?? "",
-      element: h("div", { class: "filter" }, labelled(label, box.input)[0], box.element),
+      element: h("div", { class: "filter" }, labelFor(label, box.input), box.element),
     };
   };
 
-/** A day, as the calendar here has it. */
+/**
+ * Filter by a day, as the calendar here has it.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @returns {MakeFilter}
+ */
 export const dayFilter = (name, label) => (query, changed) => {
   const input = h("input", { type: "date", value: query[name] ?? "", onchange: changed });
-  return { name, value: () => input.value, element: h("div", { class: "filter" }, labelled(label, input)) };
+  return { name, value: () => input.value, element: h("div", { class: "filter" }, labelFor(label, input), input) };
 };
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, textarea, select, dialog");
+  const typing = closest(event, "input, textarea, select, dialog");
   if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  const search = document.querySelector("[data-search]");
-  if (!search) return;
+  if (!document.querySelector("[data-search]")) return;
   event.preventDefault();
-  search.focus();
+  focusFirst(document, "[data-search]");
 });

@@ -1,6 +1,8 @@
-// Small drawings beside words; they say nothing that the words do not.
+// Small drawings beside words; they tell nothing that the words do not.
 
 import { svg } from "../dom.js";
+
+/** @typedef {keyof typeof PATHS} IconName */
 
 const PATHS = {
   pipeline: ["M4 6h6a3 3 0 0 1 3 3v6a3 3 0 0 0 3 3h4", "M17 15l3 3-3 3"],
@@ -26,6 +28,7 @@ const PATHS = {
   signout: ["M14 4h5v16h-5", "M10 8l-4 4 4 4", "M6 12h9"],
 };
 
+/** @param {IconName} name */
 export function icon(name) {
   return svg(
     "svg",

@@ -2,25 +2,34 @@
 
 import { isAdministrator, mayUseTokens } from "../caller.js";
 import { h, identifier, name } from "../dom.js";
+import { roleLabel } from "../labels.js";
 import { address } from "../router.js";
-import { session } from "../session.js";
-import { roleWord } from "../words.js";
+import { caller } from "../session.js";
 import { button } from "./buttons.js";
 import { icon } from "./icons.js";
 
+/** @import { IconName } from "./icons.js" */
+
+/** @type {{section: string, label: string, symbol: IconName, offered?: () => boolean}[]} */
 const SECTIONS = [
-  { section: "pipelines", word: "Pipelines", symbol: "pipeline" },
-  { section: "jobs", word: "Jobs", symbol: "job" },
-  { section: "users", word: "Users", symbol: "user", offered: isAdministrator },
-  { section: "groups", word: "Groups", symbol: "group", offered: isAdministrator },
-  { section: "tokens", word: "Tokens", symbol: "token", offered: mayUseTokens },
-  { section: "audit", word: "Audit", symbol: "audit", offered: isAdministrator },
+  { section: "pipelines", label: "Pipelines", symbol: "pipeline" },
+  { section: "jobs", label: "Jobs", symbol: "job" },
+  { section: "users", label: "Users", symbol: "user", offered: isAdministrator },
+  { section: "groups", label: "Groups", symbol: "group", offered: isAdministrator },
+  { section: "tokens", label: "Tokens", symbol: "token", offered: mayUseTokens },
+  { section: "audit", label: "Audit", symbol: "audit", offered: isAdministrator },
 ];
 
+/**
+ * Make the frame.
+ *
+ * @param {() => unknown} signOut
+ */
 export function navigation(signOut) {
+  const { username, role, scopes } = caller();
   const offered = SECTIONS.filter((each) => each.offered?.() ?? true);
-  const links = offered.map(({ section, word, symbol }) =>
-    h("a", { href: address(`/${section}`) }, icon(symbol), word),
+  const links = offered.map(({ section, label, symbol }) =>
+    h("a", { href: address(`/${section}`) }, icon(symbol), label),
   );
   const id = identifier("menu");
   const toggle = h(
@@ -31,7 +40,9 @@ export function navigation(signOut) {
       "aria-expanded": "false",
       "aria-controls": id,
       "aria-label": "Menu",
-      onclick: () => open(toggle.getAttribute("aria-expanded") !== "true"),
+      onclick: () => {
+        open(toggle.getAttribute("aria-expanded") !== "true");
+      },
     },
     icon("menu"),
   );
@@ -50,8 +61,8 @@ export function navigation(signOut) {
     h(
       "div",
       { class: "who" },
-      h("p", {}, h("span", { class: "visually-hidden" }, "Signed in as "), name(session.me.username)),
-      h("p", { class: "muted" }, roleWord(session.me.role), session.me.scopes && ", by a narrowed token"),
+      h("p", {}, h("span", { class: "visually-hidden" }, "Signed in as "), name(username)),
+      h("p", { class: "muted" }, roleLabel(role), scopes && ", by a narrowed token"),
       button("Sign out", signOut, { kind: "quiet", symbol: "signout" }),
     ),
   );
@@ -63,6 +74,7 @@ export function navigation(signOut) {
     panel,
   );
 
+  /** @param {boolean} whether */
   function open(whether) {
     toggle.setAttribute("aria-expanded", String(whether));
     element.classList.toggle("open", whether);
@@ -74,12 +86,13 @@ export function navigation(signOut) {
     toggle.focus();
   });
 
+  /** @param {string} section */
   const show = (section) => {
     open(false);
-    offered.forEach((each, index) => {
+    for (const [index, each] of offered.entries()) {
       if (each.section === section) links[index].setAttribute("aria-current", "page");
       else links[index].removeAttribute("aria-current");
-    });
+    }
   };
   return { element, show };
 }

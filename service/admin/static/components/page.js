@@ -2,7 +2,14 @@
 
 import { h } from "../dom.js";
 
-/** The heading, what stands beside it, and what can be done. */
+/** @import { Child } from "../dom.js" */
+
+/**
+ * Make the head of a page: the heading, what stands beside it, and what can be done.
+ *
+ * @param {Child} title
+ * @param {{back?: Child, beside?: Child, lead?: Child, actions?: Child}} [options]
+ */
 export function pageHeader(title, { back = null, beside = [], lead = null, actions = [] } = {}) {
   return h(
     "header",
@@ -19,11 +26,17 @@ export function pageHeader(title, { back = null, beside = [], lead = null, actio
   );
 }
 
-/** Facts, each with its name. */
+/**
+ * List facts, each with its name.
+ *
+ * @param {([label: string, ...value: Child[]] | false)[]} pairs
+ */
 export function facts(...pairs) {
   return h(
     "dl",
     { class: "facts" },
-    pairs.filter(Boolean).map(([label, ...value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
+    pairs
+      .filter((pair) => pair !== false)
+      .map(([label, ...value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
   );
 }

@@ -1,14 +1,29 @@
 // Signing in by a token: as a page of its own, and over what is on the screen when the token was refused meanwhile.
 
 import { whoIs } from "../api.js";
-import { add, h, replace } from "../dom.js";
+import { h, replace } from "../dom.js";
 import { keep } from "../session.js";
 import { openDialog } from "./dialog.js";
 import { textField } from "./fields.js";
-import { form } from "./form.js";
+import { form, InvalidInput } from "./form.js";
 import { icon } from "./icons.js";
 
-/** Show the page until somebody has signed in. */
+/** @import { Me } from "../../answers.d.ts" */
+/** @import { Dialog } from "./dialog.js" */
+
+/**
+ * A token, and the user it belongs to.
+ *
+ * @typedef {{token: string, me: Me}} SignIn
+ */
+
+/**
+ * Show the page until a user has signed in.
+ *
+ * @param {Element} app
+ * @param {string} refused why the last token was refused
+ * @returns {Promise<void>}
+ */
 export function signInPage(app, refused) {
   return new Promise((resolve) => {
     const signIn = signInForm((found) => {
@@ -38,12 +53,17 @@ export function signInPage(app, refused) {
   });
 }
 
-/** Ask over everything else; resolves to {token, me}, or null if the person would rather not. */
+/**
+ * Ask over everything else; resolves to null if the user would rather not.
+ *
+ * @param {boolean} unsaved
+ */
 export async function askAgain(unsaved) {
   const signIn = signInForm(
     (found) => dialog.close(found),
     () => dialog.close(null),
   );
+  /** @type {Dialog<SignIn>} */
   const dialog = openDialog({
     title: "Sign in again",
     content: h(
@@ -62,27 +82,34 @@ export async function askAgain(unsaved) {
   return dialog.closed;
 }
 
+/**
+ * @param {(found: SignIn) => void} done
+ * @param {(() => void) | null} [cancel]
+ */
 function signInForm(done, cancel = null) {
   const token = textField("token", "Token", {
     type: "password",
     hint: "It begins with fp_ and stays in this tab until you sign out or close it.",
   });
-  const made = form({
+  const { element } = form({
     fields: [token],
     submit: "Sign in",
     cancel,
     blame: { UNAUTHENTICATED: "token" },
-    send: async ({ token: text }) => {
-      const trimmed = text.trim();
-      done({ token: trimmed, me: await whoIs(checked(trimmed)) });
+    send: async () => {
+      const trimmed = checked(token.value().trim());
+      done({ token: trimmed, me: await whoIs(trimmed) });
     },
   });
-  add(made.element);
-  return { element: made.element, focus: token.focus };
+  return { element, focus: token.focus };
 }
 
-/** A header can hold no more than this; anything else is no token, whatever it is. */
+/**
+ * Return a token if a header can hold it; anything else is no token, whatever it is.
+ *
+ * @param {string} token
+ */
 function checked(token) {
   if (/^[!-~]+$/.test(token)) return token;
-  throw Object.assign(new Error(), { details: { token: [token ? "This is not a token." : "Paste your token here."] } });
+  throw new InvalidInput({ token: [token ? "This is not a token." : "Paste your token here."] });
 }

@@ -1,40 +1,60 @@
 // What stands in the place of content that is not there: because there is none, or because it could not be had.
 
-import { ApiError, SignedOut } from "../api.js";
-import { add, h } from "../dom.js";
+import { ApiError, messageOf, SignedOut } from "../api.js";
+import { h } from "../dom.js";
 import { button } from "./buttons.js";
 import { icon } from "./icons.js";
 
-/** Nothing there yet, and what to do next. */
-export function empty(symbol, title, says, ...actions) {
+/** @import { Child } from "../dom.js" */
+/** @import { IconName } from "./icons.js" */
+
+/**
+ * Show that nothing is there yet, and what to do next.
+ *
+ * @param {IconName} symbol
+ * @param {string} title
+ * @param {Child} message
+ * @param {Child[]} actions
+ */
+export function empty(symbol, title, message, ...actions) {
   return h(
     "div",
     { class: "state" },
     icon(symbol),
     h("p", { class: "state-title" }, title),
-    h("p", {}, says),
+    h("p", {}, message),
     actions.length > 0 && h("div", { class: "actions" }, actions),
   );
 }
 
-/** Something failed: in the API's own words, with the way on. */
-export function failure(error, retry) {
-  const title =
-    error instanceof ApiError && error.status === 404
-      ? "It is not there"
-      : (TITLES[error.status] ?? "That did not work");
-  const box = h(
+/**
+ * Show that something failed: in the API's own words, with the way on.
+ *
+ * @param {unknown} error
+ * @param {(() => unknown) | null} [retry]
+ */
+export function failure(error, retry = null) {
+  const { status = 0, requestId = "" } = error instanceof ApiError ? error : {};
+  const again = error instanceof SignedOut ? "Sign in" : "Try again";
+  return h(
     "div",
     { class: "state error", role: "alert" },
     icon("warning"),
-    h("p", { class: "state-title" }, title),
-    h("p", {}, error.message),
+    h("p", { class: "state-title" }, TITLES.get(status) ?? "That did not work"),
+    h("p", {}, messageOf(error)),
+    requestId && h("p", { class: "muted" }, "Request ", h("code", { class: "identifier" }, requestId)),
+    retry &&
+      h(
+        "div",
+        { class: "actions" },
+        button(again, () => retry()),
+      ),
   );
-  if (error.requestId)
-    add(box, h("p", { class: "muted" }, "Request ", h("code", { class: "identifier" }, error.requestId)));
-  if (retry)
-    add(box, h("div", { class: "actions" }, button(error instanceof SignedOut ? "Sign in" : "Try again", retry)));
-  return box;
 }
 
-const TITLES = { 403: "You may not see this", 503: "The service is not available", 504: "It took too long" };
+const TITLES = new Map([
+  [403, "You may not see this"],
+  [404, "It is not there"],
+  [503, "The service is not available"],
+  [504, "It took too long"],
+]);

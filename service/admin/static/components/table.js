@@ -3,7 +3,25 @@
 
 import { h } from "../dom.js";
 
-/** The cells of one row; the first column names the row. */
+/** @import { Child } from "../dom.js" */
+
+/**
+ * A column of a table.
+ *
+ * @template Item
+ * @typedef {object} Column
+ * @property {string} label empty for the column of actions
+ * @property {(item: Item) => Child} cell
+ * @property {string} [class]
+ */
+
+/**
+ * Make the cells of one row; the first column names the row.
+ *
+ * @template Item
+ * @param {Column<Item>[]} columns
+ * @param {Item} item
+ */
 export function row(columns, item) {
   return h(
     "tr",
@@ -16,7 +34,14 @@ export function row(columns, item) {
   );
 }
 
-export function table(caption, columns, rows) {
+/**
+ * @template Item
+ * @param {string} caption
+ * @param {Column<Item>[]} columns
+ * @param {Item[]} items
+ */
+export function table(caption, columns, items) {
+  const rows = items.map((item) => row(columns, item));
   const body = h("tbody", { role: "rowgroup" }, rows);
   const head = h(
     "thead",

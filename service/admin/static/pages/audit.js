@@ -1,24 +1,31 @@
 // Who did what when, with before and after side by side; for administrators.
 
-import { get, path } from "../api.js";
+import { path } from "../api.js";
 import { isAdministrator } from "../caller.js";
 import { button } from "../components/buttons.js";
-import { comboFilter, dayFilter, filters, selectFilter, textFilter } from "../components/filters.js";
 import { searchUsers } from "../components/choices.js";
-import { identifierText } from "../components/labels.js";
+import { comboFilter, dayFilter, filters, selectFilter, textFilter } from "../components/filters.js";
+import { identifierText } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
 import { h, name } from "../dom.js";
+import { ACTIONS } from "../labels.js";
 import { address, go } from "../router.js";
 import { time } from "../time.js";
-import { ACTIONS } from "../words.js";
 import { notForCaller } from "./not_found.js";
 
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)$/;
-const ANY = { value: "", word: "Anything" };
-const WHAT = [ANY, ...[...ACTIONS].map(([value, word]) => ({ value, word }))];
+/** @import { AuditEntry, Instant } from "../../answers.d.ts" */
+/** @import { Filters, Values } from "../components/filters.js" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
 
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)$/;
+const ANY = { value: "", label: "Anything" };
+const WHAT = [ANY, ...[...ACTIONS].map(([value, label]) => ({ value, label }))];
+
+/** @param {View} view */
 export async function auditPage(view) {
   if (!isAdministrator()) return notForCaller("Audit", "Only administrators read the audit trail.");
   const bar = filters(
@@ -33,11 +40,12 @@ export async function auditPage(view) {
     ],
     () => list.reload({ anew: true }),
   );
+  /** @type {List} */
   const list = await listing({
     caption: "Changes",
-    noun: ["change"],
+    noun: "change",
     columns: COLUMNS,
-    fetchPage: pagesOf(get, "/audit", "audit", () => asked(bar.values())),
+    fetchPage: pagesOf("/audit", "audit", () => asked(bar.values())),
     none: () => none(bar),
     view,
   });
@@ -51,9 +59,18 @@ export async function auditPage(view) {
   };
 }
 
-/** The filters as the API has them: whole days become the moments at which they begin here. */
+/**
+ * Return the filters as the API has them: whole days become the moments at which they begin here.
+ *
+ * @param {Values} values
+ */
 const asked = ({ since, until, ...others }) => ({ ...others, since: beginning(since), until: beginning(until, 1) });
 
+/**
+ * @param {string} day
+ * @param {number} [later] days
+ * @returns {Instant | ""}
+ */
 function beginning(day, later = 0) {
   const date = new Date(`${day}T00:00`);
   if (Number.isNaN(date.getTime())) return "";
@@ -61,6 +78,7 @@ function beginning(day, later = 0) {
   return date.toISOString();
 }
 
+/** @type {Column<AuditEntry>[]} */
 const COLUMNS = [
   { label: "When", cell: ({ at }) => time(at), class: "when" },
   { label: "Who", cell: ({ actor }) => name(actor) },
@@ -74,10 +92,15 @@ const COLUMNS = [
   },
 ];
 
-/** What was changed, as a way to it where it has a page. */
+/**
+ * Show what was changed, as a link to it where it has a page.
+ *
+ * @param {string} text
+ */
 function target(text) {
   const [kind, ...rest] = text.split(":");
   const key = rest.join(":");
+  /** @type {Record<string, () => string>} */
   const pages = {
     pipeline: () => path`/pipelines/${key}`,
     grant: () => path`/pipelines/${key.split("/")[0]}`,
@@ -88,7 +111,11 @@ function target(text) {
   return pages[kind] ? h("a", { href: address(pages[kind]()) }, said) : said;
 }
 
-/** Before and after, one row a field; what differs is marked, also for those who don't see colours. */
+/**
+ * Show before and after, one row a field; what differs is marked, also for people who don't see colours.
+ *
+ * @param {AuditEntry} entry
+ */
 function difference({ before, after, token_id: tokenId, request_id: requestId }) {
   const fields = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   return h(
@@ -123,6 +150,11 @@ function difference({ before, after, token_id: tokenId, request_id: requestId })
   );
 }
 
+/**
+ * @param {string} field
+ * @param {AuditEntry["before"]} before
+ * @param {AuditEntry["after"]} after
+ */
 function compared(field, before, after) {
   const [was, is] = [before?.[field], after?.[field]];
   const differs = JSON.stringify(was) !== JSON.stringify(is);
@@ -135,11 +167,11 @@ function compared(field, before, after) {
   );
 }
 
+/** @param {unknown} given */
 function value(given) {
   if (given === undefined || given === null) return h("span", { class: "muted" }, "none");
   if (given === "") return h("span", { class: "muted" }, "empty");
-  if (INSTANT.test(given)) return time(given);
-  if (typeof given === "string") return name(given);
+  if (typeof given === "string") return INSTANT.test(given) ? time(given) : name(given);
   if (Array.isArray(given) && given.every((each) => typeof each === "string"))
     return given.length > 0
       ? h(
@@ -151,6 +183,7 @@ function value(given) {
   return h("pre", {}, JSON.stringify(given, null, 2));
 }
 
+/** @param {Filters} bar */
 function none(bar) {
   if (!bar.any())
     return empty(

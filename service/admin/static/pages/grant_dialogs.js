@@ -5,57 +5,95 @@ import { isCaller } from "../caller.js";
 import { searchGrantees } from "../components/choices.js";
 import { comboField } from "../components/combobox.js";
 import { confirmDialog } from "../components/confirm.js";
-import { conflictNotice } from "../components/conflict.js";
 import { openDialog } from "../components/dialog.js";
 import { expiryField } from "../components/expiry.js";
-import { checkField, choiceField } from "../components/fields.js";
-import { form } from "../components/form.js";
+import { checkField, choicesField } from "../components/fields.js";
+import { form, InvalidInput } from "../components/form.js";
 import { toast } from "../components/toast.js";
 import { sentence, together } from "../dom.js";
-import { PERMISSIONS, permissionWords } from "../words.js";
+import { PERMISSIONS, permissionLabels } from "../labels.js";
+
+/** @import { Grant, GrantTerms, Instant, Pipeline } from "../../answers.d.ts" */
+/** @import { GranteeChoice } from "../components/choices.js" */
+/** @import { Dialog } from "../components/dialog.js" */
+/** @import { Choice } from "../components/listbox.js" */
+/** @import { Child } from "../dom.js" */
 
 const USUAL = ["flow_pipeline:read", "flow_pipeline:execute"];
-const NOBODY = { who: ["Choose a user or a group of the list."] };
+const NOTHING = { address: "", tag: null };
 
+/**
+ * @param {string} where
+ * @param {"user" | "group"} kind
+ * @param {string} name
+ */
 const grantPath = (where, kind, name) =>
   where + (kind === "group" ? path`/grants/groups/${name}` : path`/grants/users/${name}`);
-const pathOf = (where, { group, username }) => grantPath(where, group ? "group" : "user", group ?? username);
 
-/** Give access to somebody; answers whether anything changed. */
+/**
+ * @param {string} where
+ * @param {Grant} grant
+ */
+const pathOf = (where, grant) => grantPath(where, grant.group === null ? "user" : "group", granteeName(grant));
+
+/** @param {Grant} grant */
+export const granteeName = (grant) => (grant.group === null ? grant.username : grant.group);
+
+/**
+ * Give access to a user or a group; return whether anything changed.
+ *
+ * @param {Pipeline} pipeline
+ * @param {string} where
+ */
 export async function giveAccess(pipeline, where) {
   const who = comboField("who", "To whom", {
     search: searchGrantees,
     hint: "A group keeps working when people come and go.",
-    read: (choice) => choice,
   });
   return edit(pipeline, {
     title: "Give access",
     submit: "Give access",
     who,
     granted: { permissions: USUAL, is_manager: false, expires_at: null },
-    locate: ({ kind, value }) => grantPath(where, kind, value),
+    locate: () => {
+      const { kind, value } = chosenGrantee(who.choice());
+      return grantPath(where, kind, value);
+    },
   });
 }
 
-/** Change what somebody was given; answers whether anything changed. */
-export async function changeGrant(pipeline, where, grant) {
-  const address = pathOf(where, grant);
-  const { body, tag } = await call("GET", address);
+/**
+ * Change a grant; return whether anything changed.
+ *
+ * @param {Pipeline} pipeline
+ * @param {string} where
+ * @param {Grant} shown
+ */
+export async function changeGrant(pipeline, where, shown) {
+  const address = pathOf(where, shown);
+  const { grant, tag } = await present(address);
   return edit(pipeline, {
-    title: sentence`What ${grant.group ?? grant.username} may do`,
+    title: sentence`What ${granteeName(shown)} may do`,
     submit: "Save",
-    granted: body.grant,
+    granted: grant,
     seen: { address, tag },
     locate: () => address,
   });
 }
 
 /**
- * The dialog of both. Who gives something new expects nothing there: what is there is shown, and not overwritten.
+ * Open the dialog of both. A new grant expects nothing there: what is there is shown, and not overwritten.
  *
- * @param seen the grant that the person has seen, by its address and tag
+ * @param {Pipeline} pipeline
+ * @param {object} options
+ * @param {Child} options.title
+ * @param {string} options.submit
+ * @param {ReturnType<typeof comboField> | null} [options.who] the field of a new grant
+ * @param {GrantTerms} options.granted
+ * @param {{address: string, tag: string | null}} [options.seen] the grant that the user has seen
+ * @param {() => string} options.locate
  */
-async function edit(pipeline, { title, submit, who = null, granted, seen = {}, locate }) {
+async function edit(pipeline, { title, submit, who = null, granted, seen = NOTHING, locate }) {
   const fields = grantFields(pipeline, granted);
   const asking = form({
     fields: who ? [who, ...fields.all] : fields.all,
@@ -63,112 +101,152 @@ async function edit(pipeline, { title, submit, who = null, granted, seen = {}, l
     intro: fields.note,
     blame: { NOT_FOUND: "who" },
     cancel: () => dialog.close(null),
-    send: async (values) => {
-      const address = locate(who && chosenGrantee(values.who));
-      const { permissions, is_manager: isManager = false, expires_at: expires } = values;
-      const condition = seen.address === address && seen.tag ? { ifMatch: seen.tag } : { ifNoneMatch: "*" };
+    send: async ({ permissions, is_manager: isManager = false, expires_at: expires }) => {
+      const address = locate();
+      const ifMatch = seen.address === address ? seen.tag : null;
       await call("PUT", address, {
         body: { permissions, is_manager: isManager, expires_at: expires },
-        ...condition,
+        ...(ifMatch ? { ifMatch } : { ifNoneMatch: "*" }),
       });
       dialog.close(true);
     },
     conflict: async () => {
-      const address = locate(who?.value());
-      const found = await present(address);
-      seen = { address, tag: found?.tag };
-      return conflictNotice({
-        says: who ? "Access was given already." : "Somebody else has changed this meanwhile.",
-        rows: compare(found?.grant, fields),
-        keep: () => (asking.alert(), fields.focus()),
-        take: () => (fields.set(found?.grant), asking.alert(), fields.focus()),
-      });
+      const address = locate();
+      const { grant, tag } = await presentIfAny(address);
+      seen = { address, tag };
+      return {
+        message: who ? "Access was given already." : "Somebody else has changed this meanwhile.",
+        rows: compare(grant, fields),
+        take: () => fields.set(grant),
+        focus: fields.focus,
+      };
     },
   });
+  /** @type {Dialog<boolean>} */
   const dialog = openDialog({ title, content: asking.element, unsaved: asking.unsaved });
   const done = await dialog.closed;
   if (done) toast("Access is saved. It holds from the next request on.");
   return done === true;
 }
 
+/**
+ * Return the user or group that was chosen; what was merely typed does not tell which of both it is.
+ *
+ * @param {GranteeChoice | Choice | null} choice
+ */
 function chosenGrantee(choice) {
-  if (choice?.kind) return choice;
-  throw Object.assign(new Error(), { details: NOBODY });
+  if (choice && "kind" in choice) return choice;
+  throw new InvalidInput({ who: ["Choose a user or a group of the list."] });
 }
 
-/** What is granted there now; null if nothing is. */
+/**
+ * Fetch a grant as it is now, and the tag that a change is bound to.
+ *
+ * @param {string} address
+ */
 async function present(address) {
+  /** @type {{body: {grant: Grant}, tag: string | null}} */
+  const { body, tag } = await call("GET", address);
+  return { grant: body.grant, tag };
+}
+
+/**
+ * Do the same, where there need not be a grant.
+ *
+ * @param {string} address
+ */
+async function presentIfAny(address) {
   try {
-    const { body, tag } = await call("GET", address);
-    return { grant: body.grant, tag };
+    return await present(address);
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return null;
+    if (error instanceof ApiError && error.status === 404) return { grant: null, tag: null };
     throw error;
   }
 }
 
-/** The fields of a grant. What the caller does not hold is not offered, as the API would refuse it. */
+/** @typedef {ReturnType<typeof grantFields>} GrantFields */
+
+/**
+ * Make the fields of a grant. What the caller does not hold is not offered, as the API would refuse it.
+ *
+ * @param {Pipeline} pipeline
+ * @param {GrantTerms} granted
+ */
 function grantFields(pipeline, granted) {
   const offered = PERMISSIONS.filter(({ value }) => pipeline.permissions.includes(value));
-  const permissions = choiceField(
+  const permissions = choicesField(
     "permissions",
     "They may",
     offered.map((each, index) => ({ ...each, always: index === 0 })),
-    { value: granted.permissions, many: true },
+    { value: granted.permissions },
   );
-  const manager =
-    pipeline.is_manager &&
-    checkField("is_manager", "Manager", {
-      value: granted.is_manager,
-      hint: "Holds all of these, and may make and unmake managers",
-    });
+  const manager = pipeline.is_manager
+    ? checkField("is_manager", "Manager", {
+        value: granted.is_manager,
+        hint: "Holds all of these, and may make and unmake managers",
+      })
+    : null;
   const expiry = expiryField("expires_at", "Access ends", { value: granted.expires_at });
-  const follow = () =>
-    permissions.boxes.forEach((box, index) => {
-      box.disabled = index === 0 || Boolean(manager && manager.value());
-    });
-  if (manager) {
-    manager.control.addEventListener("change", follow);
-    follow();
-  }
+  const follow = () => {
+    for (const [index, box] of permissions.boxes.entries()) box.disabled = index === 0 || Boolean(manager?.value());
+  };
+  manager?.control.addEventListener("change", follow);
+  follow();
   const lost = granted.permissions.filter((each) => !pipeline.permissions.includes(each));
   return {
-    all: [permissions, manager, expiry].filter(Boolean),
+    all: [permissions, ...(manager ? [manager] : []), expiry],
     permissions,
     manager,
     expiry,
     note:
       lost.length > 0 &&
-      `They also hold ${permissionWords(lost)}. You can't grant what you don't hold, so saving takes that away.`,
+      `They also hold ${permissionLabels(lost)}. You can't grant what you don't hold, so saving takes that away.`,
     focus: permissions.focus,
-    set: (grant) => {
+    set: (/** @type {GrantTerms | null} */ grant) => {
       permissions.set(grant?.permissions ?? []);
-      if (manager) manager.set(grant?.is_manager ?? false);
+      manager?.set(grant?.is_manager ?? false);
       expiry.set(grant?.expires_at ?? null);
       follow();
     },
   };
 }
 
+/**
+ * @param {GrantTerms | null} grant
+ * @param {GrantFields} fields
+ */
 function compare(grant, { permissions, manager, expiry }) {
-  const yours = manager && manager.value() ? "Manager" : permissionWords(permissions.value());
+  const yours = held(Boolean(manager?.value()), permissions.value());
   return [
-    { label: "May", theirs: !grant ? "" : grant.is_manager ? "Manager" : permissionWords(grant.permissions), yours },
+    { label: "May", theirs: grant ? held(grant.is_manager, grant.permissions) : "", yours },
     { label: "Ends", theirs: until(grant?.expires_at), yours: until(expiry.value()) },
   ];
 }
 
+/**
+ * @param {boolean} isManager
+ * @param {string[]} permissions
+ */
+const held = (isManager, permissions) => (isManager ? "Manager" : permissionLabels(permissions));
+
+/** @param {Instant | null | undefined} instant */
 const until = (instant) =>
   instant ? new Date(instant).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "never";
 
-/** Take back what somebody was given; answers whether it was. */
+/**
+ * Take a grant back; return whether it was taken.
+ *
+ * @param {Pipeline} pipeline
+ * @param {string} where
+ * @param {Grant} grant
+ */
 export async function takeBack(pipeline, where, grant) {
   const address = pathOf(where, grant);
-  const { tag } = await call("GET", address);
-  const who = grant.group ?? grant.username;
+  const { tag } = await present(address);
+  const who = granteeName(grant);
   const what = grant.is_manager
     ? "everything a manager may do"
-    : together(permissionWords(grant.permissions).split(", "));
+    : together(permissionLabels(grant.permissions).split(", "));
   const done = await confirmDialog({
     title: "Take access back?",
     consequences: [
@@ -178,7 +256,7 @@ export async function takeBack(pipeline, where, grant) {
       "What they hold by another grant, another group or their role stays.",
       "Jobs stay where they are.",
       grant.username && isCaller(grant.username) && "This is you.",
-    ].filter(Boolean),
+    ],
     submit: "Take it back",
     run: () => remove(address, { ifMatch: tag }),
   });

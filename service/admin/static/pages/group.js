@@ -1,12 +1,12 @@
 // One group, and who is in it.
 
-import { get, path, put, remove } from "../api.js";
+import { get, path, put, reasonsOf, remove } from "../api.js";
 import { isAdministrator } from "../caller.js";
 import { button, iconButton } from "../components/buttons.js";
 import { searchUsers } from "../components/choices.js";
 import { comboField } from "../components/combobox.js";
 import { confirmDialog } from "../components/confirm.js";
-import { grantee } from "../components/labels.js";
+import { grantee } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty, failure } from "../components/states.js";
@@ -17,21 +17,29 @@ import { day } from "../time.js";
 import { deleteGroup, renameGroup } from "./group_dialogs.js";
 import { notForCaller } from "./not_found.js";
 
+/** @import { Group, Member } from "../../answers.d.ts" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
+
+/** @param {View} view */
 export async function groupPage(view) {
   if (!isAdministrator()) return notForCaller("Group", "Only administrators handle groups.");
   const where = path`/groups/${view.params.name}`;
   const all = h("a", { href: address("/groups") }, "Groups");
+  /** @type {Group} */
   let group;
   try {
     ({ group } = await get(where, {}, view.signal));
   } catch (error) {
     return { title: "Group", content: [pageHeader("Group", { back: all }), failure(error, refresh)] };
   }
+  /** @type {List} */
   const list = await listing({
     caption: "Members",
-    noun: ["member"],
+    noun: "member",
     columns: columns(group, where, (did) => did && list.reload()),
-    fetchPage: pagesOf(get, `${where}/members`, "members"),
+    fetchPage: pagesOf(`${where}/members`, "members"),
     none: () =>
       empty(
         "user",
@@ -57,13 +65,20 @@ export async function groupPage(view) {
   };
 }
 
+/** @param {Group} group */
 async function rename(group) {
   const changed = await renameGroup(group.name);
   if (changed) go(address(path`/groups/${changed}`), { instead: true });
 }
 
+/**
+ * @param {Group} group
+ * @param {string} where
+ * @param {List} list
+ */
 function adder(group, where, list) {
   const user = comboField("username", "Add a member", { search: searchUsers });
+  /** @param {SubmitEvent} event */
   const join = async (event) => {
     event.preventDefault();
     const username = user.value();
@@ -72,7 +87,7 @@ function adder(group, where, list) {
     try {
       await put(where + path`/members/${username}`);
     } catch (error) {
-      user.showErrors(error.details?.username ?? [error.message]);
+      user.showErrors(reasonsOf(error, "username"));
       return user.focus();
     }
     user.clear();
@@ -88,6 +103,12 @@ function adder(group, where, list) {
   );
 }
 
+/**
+ * @param {Group} group
+ * @param {string} where
+ * @param {(done: boolean) => unknown} changed
+ * @returns {Column<Member>[]}
+ */
 const columns = (group, where, changed) => [
   { label: "Member", class: "grow", cell: ({ username }) => grantee("user", username) },
   { label: "Since", cell: ({ created_at: at }) => day(at) },
@@ -104,6 +125,11 @@ const columns = (group, where, changed) => [
   },
 ];
 
+/**
+ * @param {Group} group
+ * @param {string} where
+ * @param {string} username
+ */
 async function takeOut(group, where, username) {
   const done = await confirmDialog({
     title: "Take them out of the group?",

@@ -1,8 +1,7 @@
 // Create, rename, and delete a group.
 
-import { call, get, path, remove } from "../api.js";
+import { call, get, path, post, remove } from "../api.js";
 import { confirmDialog } from "../components/confirm.js";
-import { conflictNotice } from "../components/conflict.js";
 import { openDialog } from "../components/dialog.js";
 import { textField } from "../components/fields.js";
 import { form } from "../components/form.js";
@@ -10,17 +9,25 @@ import { toast } from "../components/toast.js";
 import { count, sentence } from "../dom.js";
 import { address, go } from "../router.js";
 
+/** @import { Group, Member, Page } from "../../answers.d.ts" */
+/** @import { Dialog } from "../components/dialog.js" */
+
 const RULE = "Letters, digits and _ . @ -";
 
-/** Create one, and go to it: members come next. */
+/** Create a group, and go to it: members come next. */
 export async function createGroup() {
   const creating = form({
     fields: [textField("name", "Name", { hint: RULE })],
     submit: "Create group",
     blame: { ALREADY_EXISTS: "name" },
     cancel: () => dialog.close(null),
-    send: async (values) => dialog.close((await call("POST", "/groups", { body: values })).body.group),
+    send: async (values) => {
+      /** @type {{group: Group}} */
+      const { group } = await post("/groups", values);
+      dialog.close(group);
+    },
   });
+  /** @type {Dialog<Group>} */
   const dialog = openDialog({ title: "Create a group", content: creating.element, unsaved: creating.unsaved });
   const made = await dialog.closed;
   if (!made) return;
@@ -28,41 +35,64 @@ export async function createGroup() {
   toast(sentence`${made.name} is there. Add its members.`);
 }
 
-/** Rename one; answers its new name, or null. */
+/**
+ * Fetch a group as it is now, and the tag that a change is bound to.
+ *
+ * @param {string} where
+ */
+async function present(where) {
+  /** @type {{body: {group: Group}, tag: string | null}} */
+  const { body, tag } = await call("GET", where);
+  return { group: body.group, tag };
+}
+
+/**
+ * Rename a group; return its new name, or null.
+ *
+ * @param {string} old
+ */
 export async function renameGroup(old) {
-  let { body, tag } = await call("GET", path`/groups/${old}`);
-  const text = textField("new_name", "Name", { value: body.group.name, hint: RULE });
+  const where = path`/groups/${old}`;
+  let { group, tag } = await present(where);
+  const text = textField("new_name", "Name", { value: group.name, hint: RULE });
   const renaming = form({
     fields: [text],
     submit: "Save",
     intro: "What was granted to the group stays granted, whatever its name.",
     blame: { ALREADY_EXISTS: "new_name" },
     cancel: () => dialog.close(null),
-    send: async (values) =>
-      dialog.close((await call("PATCH", path`/groups/${old}`, { body: values, ifMatch: tag })).body.group.name),
+    send: async (values) => {
+      /** @type {{body: {group: Group}}} */
+      const { body } = await call("PATCH", where, { body: values, ifMatch: tag });
+      dialog.close(body.group.name);
+    },
     conflict: async () => {
-      ({ body, tag } = await call("GET", path`/groups/${old}`));
-      return conflictNotice({
-        says: "Somebody else has renamed this group meanwhile.",
-        rows: [{ label: "Name", theirs: body.group.name, yours: text.value() }],
-        keep: () => (renaming.alert(), text.focus()),
-        take: () => (text.set(body.group.name), renaming.alert(), text.focus()),
-      });
+      ({ group, tag } = await present(where));
+      return {
+        message: "Somebody else has renamed this group meanwhile.",
+        rows: [{ label: "Name", theirs: group.name, yours: text.value() }],
+        take: () => text.set(group.name),
+        focus: text.focus,
+      };
     },
   });
+  /** @type {Dialog<string>} */
   const dialog = openDialog({ title: "Rename the group", content: renaming.element, unsaved: renaming.unsaved });
   const name = await dialog.closed;
   if (name) toast(sentence`The group is now ${name}.`);
   return name;
 }
 
-/** Delete one, after saying who loses what; answers whether it was deleted. */
+/**
+ * Delete a group, after telling who loses what; return whether it was deleted.
+ *
+ * @param {string} name
+ */
 export async function deleteGroup(name) {
   const where = path`/groups/${name}`;
-  const [{ tag }, { members, next_page_token: more }] = await Promise.all([
-    call("GET", where),
-    get(`${where}/members`, { page_size: 1000 }),
-  ]);
+  /** @type {Promise<Page & {members: Member[]}>} */
+  const asked = get(`${where}/members`, { page_size: 1000 });
+  const [{ tag }, { members, next_page_token: more }] = await Promise.all([present(where), asked]);
   const number = `${more ? "more than " : ""}${count(members.length, "member")}`;
   const done = await confirmDialog({
     title: "Delete this group?",

@@ -1,6 +1,6 @@
 // The groups of the organization, for administrators.
 
-import { get, path } from "../api.js";
+import { path } from "../api.js";
 import { isAdministrator } from "../caller.js";
 import { button, iconButton } from "../components/buttons.js";
 import { filters, textFilter } from "../components/filters.js";
@@ -14,6 +14,13 @@ import { day } from "../time.js";
 import { createGroup, deleteGroup, renameGroup } from "./group_dialogs.js";
 import { notForCaller } from "./not_found.js";
 
+/** @import { Group } from "../../answers.d.ts" */
+/** @import { Filters } from "../components/filters.js" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
+
+/** @param {View} view */
 export async function groupsPage(view) {
   if (!isAdministrator()) return notForCaller("Groups", "Only administrators handle groups.");
   const bar = filters(
@@ -22,11 +29,12 @@ export async function groupsPage(view) {
     [textFilter("name", "Search", { main: true, placeholder: "A part of the name" })],
     () => list.reload({ anew: true }),
   );
+  /** @type {List} */
   const list = await listing({
     caption: "Groups",
-    noun: ["group"],
+    noun: "group",
     columns: columns((did) => did && list.reload()),
-    fetchPage: pagesOf(get, "/groups", "groups", bar.values),
+    fetchPage: pagesOf("/groups", "groups", bar.values),
     none: () => none(bar),
     view,
   });
@@ -40,6 +48,10 @@ export async function groupsPage(view) {
   };
 }
 
+/**
+ * @param {(done: unknown) => unknown} changed
+ * @returns {Column<Group>[]}
+ */
 const columns = (changed) => [
   {
     label: "Name",
@@ -58,6 +70,7 @@ const columns = (changed) => [
   },
 ];
 
+/** @param {Filters} bar */
 function none(bar) {
   if (bar.any())
     return empty(

@@ -4,7 +4,7 @@ import { get, path } from "../api.js";
 import { mayChangeJob } from "../caller.js";
 import { button } from "../components/buttons.js";
 import { copyButton } from "../components/copy.js";
-import { identifierText } from "../components/labels.js";
+import { identifierText } from "../components/inline.js";
 import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
 import { h, name, replace } from "../dom.js";
@@ -13,13 +13,20 @@ import { time } from "../time.js";
 import { forgetJob, renameJob } from "./job_dialogs.js";
 import { pipelineEditor, pipelinesOf } from "./job_pipelines.js";
 
+/** @import { Job } from "../../answers.d.ts" */
+/** @import { View } from "../router.js" */
+
+/** @param {View} view */
 export async function jobPage(view) {
   const where = path`/jobs/${view.params.id}`;
   const all = h("a", { href: address("/jobs") }, "Jobs");
+  /** @type {Job} */
   let job;
   let placed;
   try {
-    [{ job }, placed] = await Promise.all([get(where, {}, view.signal), pipelinesOf(view.params.id)]);
+    /** @type {Promise<{job: Job}>} */
+    const asked = get(where, {}, view.signal);
+    [{ job }, placed] = await Promise.all([asked, pipelinesOf(view.params.id)]);
   } catch (error) {
     return { title: "Job", content: [pageHeader("Job", { back: all }), failure(error, refresh)] };
   }

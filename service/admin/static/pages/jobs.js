@@ -1,20 +1,27 @@
 // The jobs that the caller can see; and one of them, by its id.
 
-import { ApiError, get, path } from "../api.js";
+import { ApiError, get, path, reasonsOf } from "../api.js";
+import { button } from "../components/buttons.js";
 import { searchPipelines, searchUsers } from "../components/choices.js";
 import { textField } from "../components/fields.js";
 import { comboFilter, filters } from "../components/filters.js";
-import { jobLink, pipelineLink } from "../components/labels.js";
+import { jobLink, pipelineLink } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
-import { button } from "../components/buttons.js";
 import { empty } from "../components/states.js";
 import { count, h, name } from "../dom.js";
 import { address, go } from "../router.js";
 import { ago } from "../time.js";
 
-const MOST_NAMED = 3;
+/** @import { Job, Pipeline, PipelineReference } from "../../answers.d.ts" */
+/** @import { Filters } from "../components/filters.js" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
 
+const MAX_NAMED = 3;
+
+/** @param {View} view */
 export async function jobsPage(view) {
   const pipeline = await named(view.query.pipeline_id);
   const bar = filters(
@@ -30,11 +37,12 @@ export async function jobsPage(view) {
     ],
     () => list.reload({ anew: true }),
   );
+  /** @type {List} */
   const list = await listing({
     caption: "Jobs",
-    noun: ["job"],
+    noun: "job",
     columns: COLUMNS,
-    fetchPage: pagesOf(get, "/jobs", "jobs", bar.values),
+    fetchPage: pagesOf("/jobs", "jobs", bar.values),
     none: () => none(bar),
     view,
   });
@@ -49,11 +57,17 @@ export async function jobsPage(view) {
   };
 }
 
-/** The name of the pipeline that the address names by its id; the id itself if it can't be had. */
+/**
+ * Return the name of the pipeline that the address names by its id; the id itself if it can't be had.
+ *
+ * @param {string | undefined} id
+ */
 async function named(id) {
   if (!id) return null;
   try {
-    return (await get(path`/flow/pipeline/${id}`)).pipeline.name;
+    /** @type {{pipeline: Pipeline}} */
+    const { pipeline } = await get(path`/flow/pipeline/${id}`);
+    return pipeline.name;
   } catch (error) {
     if (error instanceof ApiError) return id;
     throw error;
@@ -62,6 +76,7 @@ async function named(id) {
 
 function finder() {
   const id = textField("job_id", "Job ID", { hint: "Whole, as the job runner shows it." });
+  /** @param {SubmitEvent} event */
   const find = async (event) => {
     event.preventDefault();
     const wanted = id.value().trim();
@@ -69,7 +84,7 @@ function finder() {
     try {
       await get(path`/jobs/${wanted}`);
     } catch (error) {
-      id.showErrors(error.details?.job_id ?? [error.message]);
+      id.showErrors(reasonsOf(error, "job_id"));
       return id.focus();
     }
     go(address(path`/jobs/${wanted}`));
@@ -83,6 +98,7 @@ function finder() {
   );
 }
 
+/** @type {Column<Job>[]} */
 const COLUMNS = [
   {
     label: "Job",
@@ -94,12 +110,14 @@ const COLUMNS = [
   { label: "Registered", cell: ({ created_at: at }) => ago(at) },
 ];
 
+/** @param {PipelineReference[]} infos */
 function pipelinesOf(infos) {
   if (infos.length === 0) return h("span", { class: "muted" }, "none");
-  const links = infos.slice(0, MOST_NAMED).flatMap((info, index) => [index > 0 && ", ", pipelineLink(info)]);
-  return [links, infos.length > MOST_NAMED && ` and ${count(infos.length - MOST_NAMED, "more", "more")}`];
+  const links = infos.slice(0, MAX_NAMED).flatMap((info, index) => [index > 0 && ", ", pipelineLink(info)]);
+  return [links, infos.length > MAX_NAMED && ` and ${count(infos.length - MAX_NAMED, "more", "more")}`];
 }
 
+/** @param {Filters} bar */
 function none(bar) {
   if (!bar.any())
     return empty(

@@ -1,6 +1,8 @@
-import { h } from "../dom.js";
+// What is shown at addresses that lead nowhere, or to nothing for this caller.
+
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
+import { h } from "../dom.js";
 import { address } from "../router.js";
 
 export async function notFoundPage() {
@@ -18,7 +20,12 @@ export async function notFoundPage() {
   };
 }
 
-/** What somebody sees who has followed an address to a page that is not for them. */
-export function notForCaller(title, says) {
-  return { title, content: [pageHeader(title), empty("warning", "This page is not for you", says)] };
+/**
+ * Show that a page, whose address the user has followed, is not for this user.
+ *
+ * @param {string} title
+ * @param {string} reason
+ */
+export function notForCaller(title, reason) {
+  return { title, content: [pageHeader(title), empty("warning", "This page is not for you", reason)] };
 }

@@ -4,22 +4,32 @@ import { get, path } from "../api.js";
 import { isAdministrator, may } from "../caller.js";
 import { button } from "../components/buttons.js";
 import { copyButton } from "../components/copy.js";
-import { badge, identifierText } from "../components/labels.js";
+import { badge, identifierText } from "../components/inline.js";
 import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
 import { h, name } from "../dom.js";
+import { permissionLabels } from "../labels.js";
 import { address, go, refresh } from "../router.js";
 import { time } from "../time.js";
-import { permissionWords } from "../words.js";
 import { deletePipeline, editPipeline } from "./pipeline_dialogs.js";
 
+/** @import { Pipeline } from "../../answers.d.ts" */
+/** @import { Child } from "../dom.js" */
+/** @import { View } from "../router.js" */
+
+/** @typedef {"access" | "queue" | "who"} Tab */
+
 /**
- * The view of one tab.
+ * Show one tab.
  *
- * @param draw (pipeline, where) → the content of the tab; where is the API's path of the pipeline
+ * @param {View} view
+ * @param {Tab} tab
+ * @param {(pipeline: Pipeline, where: string) => Promise<Child>} draw makes the content of the tab; where is the API's
+ *   path of the pipeline
  */
 export async function pipelineView(view, tab, draw) {
   const where = path`/flow/pipeline/${view.params.id}`;
+  /** @type {Pipeline} */
   let pipeline;
   try {
     ({ pipeline } = await get(where, {}, view.signal));
@@ -30,11 +40,13 @@ export async function pipelineView(view, tab, draw) {
   return { title: pipeline.name, content: [head(pipeline), tabs(pipeline, tab), content] };
 }
 
+/** @param {unknown} error */
 function missing(error) {
   const all = h("a", { href: address("/pipelines") }, "Pipelines");
   return { title: "Pipeline", content: [pageHeader("Pipeline", { back: all }), failure(error, refresh)] };
 }
 
+/** @param {Pipeline} pipeline */
 function head(pipeline) {
   const actions = [
     may(pipeline, "write") &&
@@ -60,7 +72,7 @@ function head(pipeline) {
       copyButton(pipeline.id, `Copy the ID of ${pipeline.name}`, { label: "Copy ID" }),
     ),
     facts(
-      ["You may", permissionWords(pipeline.permissions)],
+      ["You may", permissionLabels(pipeline.permissions)],
       ["Created", time(pipeline.created_at)],
       ["Last changed", time(pipeline.updated_at)],
       isAdministrator() && ["Audit", history],
@@ -68,17 +80,22 @@ function head(pipeline) {
   ];
 }
 
+/**
+ * @param {Pipeline} pipeline
+ * @param {Tab} current
+ */
 function tabs(pipeline, current) {
   const base = path`/pipelines/${pipeline.id}`;
   const manages = may(pipeline, "manage_pipelines");
+  const access = { tab: "access", to: base, label: "Access" };
   const all = [
-    manages && ["access", base, "Access"],
-    ["queue", manages ? `${base}/queue` : base, "Queue"],
-    ["who", `${base}/who`, manages ? "Who can what" : "What I can"],
-  ].filter(Boolean);
+    ...(manages ? [access] : []),
+    { tab: "queue", to: manages ? `${base}/queue` : base, label: "Queue" },
+    { tab: "who", to: `${base}/who`, label: manages ? "Who can what" : "What I can" },
+  ];
   return h(
     "nav",
     { class: "tabs", "aria-label": "Of this pipeline" },
-    all.map(([key, to, word]) => h("a", { href: address(to), "aria-current": key === current && "page" }, word)),
+    all.map(({ tab, to, label }) => h("a", { href: address(to), "aria-current": tab === current && "page" }, label)),
   );
 }

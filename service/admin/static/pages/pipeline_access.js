@@ -1,17 +1,22 @@
-// Who was given what on one pipeline: the first tab for those who manage it; the others begin with the queue.
+// The grants on one pipeline: the first tab for its managers; for others the queue is the first.
 
-import { get } from "../api.js";
 import { may } from "../caller.js";
 import { button, iconButton } from "../components/buttons.js";
-import { badge, grantee, standing } from "../components/labels.js";
+import { badge, grantee, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { empty } from "../components/states.js";
 import { h } from "../dom.js";
 import { ago, isPast, time } from "../time.js";
-import { changeGrant, giveAccess, takeBack } from "./grant_dialogs.js";
+import { changeGrant, giveAccess, granteeName, takeBack } from "./grant_dialogs.js";
 import { pipelineView } from "./pipeline.js";
 import { queueTab } from "./pipeline_queue.js";
 
+/** @import { Grant, Pipeline } from "../../answers.d.ts" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
+
+/** @param {View} view */
 export async function accessTab(view) {
   let manages = true;
   const shown = await pipelineView(view, "access", async (pipeline, where) => {
@@ -21,15 +26,21 @@ export async function accessTab(view) {
   return manages ? shown : queueTab(view);
 }
 
+/**
+ * @param {View} view
+ * @param {Pipeline} pipeline
+ * @param {string} where
+ */
 async function grantList(view, pipeline, where) {
-  const changed = (did) => did && list.reload();
+  const changed = (/** @type {boolean} */ did) => did && list.reload();
   const give = () =>
     button("Give access", async () => changed(await giveAccess(pipeline, where)), { kind: "primary", symbol: "plus" });
+  /** @type {List} */
   const list = await listing({
     caption: "Who was given access",
-    noun: ["grant"],
+    noun: "grant",
     columns: columns(pipeline, where, changed),
-    fetchPage: pagesOf(get, `${where}/grants`, "grants"),
+    fetchPage: pagesOf(`${where}/grants`, "grants"),
     none: () =>
       empty(
         "group",
@@ -42,8 +53,14 @@ async function grantList(view, pipeline, where) {
   return [h("div", { class: "section-head" }, h("h2", {}, "Who was given access"), give()), list.element];
 }
 
+/**
+ * @param {Pipeline} pipeline
+ * @param {string} where
+ * @param {(done: boolean) => unknown} changed
+ * @returns {Column<Grant>[]}
+ */
 const columns = (pipeline, where, changed) => [
-  { label: "Who", class: "grow", cell: ({ group, username }) => grantee(group ? "group" : "user", group ?? username) },
+  { label: "Who", class: "grow", cell: granteeOf },
   { label: "May", cell: standing },
   {
     label: "Expires",
@@ -61,11 +78,25 @@ const columns = (pipeline, where, changed) => [
   },
 ];
 
-/** Only managers change or unmake managers. */
+/** @param {Grant} grant */
+const granteeOf = (grant) => grantee(grant.group ? "group" : "user", granteeName(grant));
+
+/**
+ * Return whether the caller may change a grant: only managers change or unmake managers.
+ *
+ * @param {Pipeline} pipeline
+ * @param {Grant} grant
+ */
 const mayTouch = (pipeline, grant) => pipeline.is_manager || !grant.is_manager;
 
+/**
+ * @param {Pipeline} pipeline
+ * @param {string} where
+ * @param {Grant} grant
+ * @param {(done: boolean) => unknown} changed
+ */
 function actions(pipeline, where, grant, changed) {
-  const who = grant.group ?? grant.username;
+  const who = granteeName(grant);
   return [
     iconButton("edit", `Change what ${who} may do`, async () => changed(await changeGrant(pipeline, where, grant))),
     iconButton(

@@ -1,21 +1,27 @@
 // The jobs in one pipeline.
 
-import { get } from "../api.js";
 import { may } from "../caller.js";
-import { jobLink } from "../components/labels.js";
+import { jobLink } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { empty } from "../components/states.js";
 import { h, name } from "../dom.js";
 import { ago } from "../time.js";
 import { pipelineView } from "./pipeline.js";
 
+/** @import { QueuedJob } from "../../answers.d.ts" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
+
+/** @param {View} view */
 export const queueTab = (view) =>
   pipelineView(view, "queue", async (pipeline, where) => {
+    /** @type {List} */
     const list = await listing({
       caption: "Queue",
-      noun: ["job"],
+      noun: "job",
       columns: COLUMNS,
-      fetchPage: pagesOf(get, `${where}/jobs`, "jobs"),
+      fetchPage: pagesOf(`${where}/jobs`, "jobs"),
       none: () =>
         empty(
           "job",
@@ -32,6 +38,7 @@ export const queueTab = (view) =>
     ];
   });
 
+/** @type {Column<QueuedJob>[]} */
 const COLUMNS = [
   { label: "Job", class: "grow", cell: ({ id }) => jobLink(id) },
   { label: "Name", cell: (job) => (job.name ? name(job.name) : h("span", { class: "muted" }, "none")) },

@@ -1,4 +1,4 @@
-// Who can what on one pipeline, whatever it comes from; and why, of one user, in words.
+// The access to one pipeline, whatever it comes from; and its explanation for one user.
 
 import { ApiError, get, path } from "../api.js";
 import { may } from "../caller.js";
@@ -6,30 +6,42 @@ import { searchUsers } from "../components/choices.js";
 import { combobox } from "../components/combobox.js";
 import { filters, selectFilter } from "../components/filters.js";
 import { icon } from "../components/icons.js";
-import { grantee, standing } from "../components/labels.js";
+import { grantee, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { empty } from "../components/states.js";
 import { h, identifier, name, sentence } from "../dom.js";
+import { PERMISSIONS, permissionLabel, roleLabel } from "../labels.js";
 import { address, go } from "../router.js";
-import { session } from "../session.js";
+import { caller } from "../session.js";
 import { time } from "../time.js";
-import { PERMISSIONS, permissionWord, roleWord } from "../words.js";
 import { pipelineView } from "./pipeline.js";
 
+/** @import { Access, Explanation, Pipeline, Reason, UserAccess } from "../../answers.d.ts" */
+/** @import { MakeFilter } from "../components/filters.js" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
+
+/** @param {View} view */
 export const whoTab = (view) =>
   pipelineView(view, "who", async (pipeline, where) => {
     if (!may(pipeline, "manage_pipelines"))
       return [
         h("div", { class: "section-head" }, h("h2", {}, "What I can, and why")),
-        await why(where, session.me.username),
+        await why(where, caller().username),
       ];
     const { username } = view.query;
     const answer = username && (await why(where, username));
     return [question(pipeline, username), answer, await everyone(view, pipeline, where)];
   });
 
+/** @param {Pipeline} pipeline */
 const whoPath = (pipeline) => path`/pipelines/${pipeline.id}/who`;
 
+/**
+ * @param {Pipeline} pipeline
+ * @param {string | undefined} username
+ */
 function question(pipeline, username) {
   const box = combobox({
     label: "User",
@@ -39,7 +51,7 @@ function question(pipeline, username) {
     pick: (choice) => choice && go(address(whoPath(pipeline), { username: choice.value })),
   });
   box.input.id = identifier("user");
-  const ask = (event) => {
+  const ask = (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const choice = box.value();
     if (choice) go(address(whoPath(pipeline), { username: choice.value }));
@@ -58,7 +70,12 @@ function question(pipeline, username) {
   );
 }
 
+/**
+ * @param {string} where
+ * @param {string} username
+ */
 async function why(where, username) {
+  /** @type {Access} */
   let access;
   try {
     ({ access } = await get(where + path`/access/${username}`));
@@ -69,16 +86,25 @@ async function why(where, username) {
   return h(
     "ul",
     { class: "why", "aria-label": "The answer" },
-    inOrder(access.explanations).map((each) => explanation(access.username, each)),
+    inOrder(access.explanations).map((each) => explanationItem(access.username, each)),
   );
 }
 
-/** As everywhere on this page: from reading to managing. */
+/**
+ * Put explanations in order as everywhere on this page: from reading to managing.
+ *
+ * @param {Explanation[]} explanations
+ */
 const inOrder = (explanations) =>
-  PERMISSIONS.map(({ value }) => explanations.find(({ permission }) => permission === value));
+  PERMISSIONS.flatMap(({ value, description }) =>
+    explanations.filter(({ permission }) => permission === value).map((each) => ({ ...each, description })),
+  );
 
-function explanation(username, { permission, held, reasons, missing }) {
-  const { says } = PERMISSIONS.find(({ value }) => value === permission);
+/**
+ * @param {string} username
+ * @param {Explanation & {description: string}} explanation
+ */
+function explanationItem(username, { permission, description, held, reasons, missing }) {
   return h(
     "li",
     { class: held ? "held" : "lacking" },
@@ -91,8 +117,8 @@ function explanation(username, { permission, held, reasons, missing }) {
         { class: "why-title" },
         name(username),
         held ? " can " : " can't ",
-        h("strong", {}, permissionWord(permission)),
-        h("span", { class: "muted" }, `: ${says.toLowerCase()}`),
+        h("strong", {}, permissionLabel(permission)),
+        h("span", { class: "muted" }, `: ${description.toLowerCase()}`),
       ),
       held
         ? h(
@@ -105,16 +131,22 @@ function explanation(username, { permission, held, reasons, missing }) {
   );
 }
 
+/** @param {Reason} reason */
 function because({ through, name: by, as_manager: asManager, expires_at: end }) {
   const given = asManager ? "made a manager" : "granted it";
-  const words = {
+  const because = {
     user: `because they were ${given} themselves`,
     group: [...sentence`because they are in the group ${by}`, `, which was ${given}`],
-    role: `because they are ${roleWord(by).toLowerCase()}, who manages every pipeline`,
+    role: `because they are ${roleLabel(by).toLowerCase()}, who manages every pipeline`,
   }[through];
-  return [words, end && [", until ", time(end)], "."];
+  return [because, end && [", until ", time(end)], "."];
 }
 
+/**
+ * @param {View} view
+ * @param {Pipeline} pipeline
+ * @param {string} where
+ */
 async function everyone(view, pipeline, where) {
   const bar = filters(
     whoPath(pipeline),
@@ -129,10 +161,11 @@ async function everyone(view, pipeline, where) {
     ],
     () => list.reload({ anew: true }),
   );
+  /** @type {List} */
   const list = await listing({
     caption: "Everyone who can",
-    noun: ["user"],
-    columns: [
+    noun: "user",
+    columns: /** @type {Column<UserAccess>[]} */ ([
       { label: "User", class: "grow", cell: ({ username }) => grantee("user", username) },
       { label: "Can", cell: standing },
       {
@@ -145,13 +178,17 @@ async function everyone(view, pipeline, where) {
             "Why?",
           ),
       },
-    ],
-    fetchPage: pagesOf(get, `${where}/access`, "users", () => ({ permission: bar.values().permission })),
+    ]),
+    fetchPage: pagesOf(`${where}/access`, "users", () => ({ permission: bar.values().permission })),
     none: () => empty("user", "Nobody can", "Neither a grant nor a role gives this to anyone."),
     view,
   });
   return [h("div", { class: "section-head" }, h("h2", {}, "Everyone who can"), bar.element), list.element];
 }
 
-/** The question above stays in the address while the list is filtered. */
+/**
+ * A filter without a control: the question above stays in the address while the list is filtered.
+ *
+ * @type {MakeFilter}
+ */
 const keptUsername = (query) => ({ name: "username", value: () => query.username ?? "", element: null });

@@ -1,21 +1,27 @@
 // All pipelines that the caller may read.
 
-import { get } from "../api.js";
 import { may, mayCreatePipelines } from "../caller.js";
 import { button, iconButton } from "../components/buttons.js";
 import { copyButton } from "../components/copy.js";
 import { checkFilter, filters, selectFilter, textFilter } from "../components/filters.js";
-import { identifierText, pipelineLink, standing } from "../components/labels.js";
+import { identifierText, pipelineLink, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
 import { h, sentence } from "../dom.js";
+import { PERMISSIONS } from "../labels.js";
 import { address, go } from "../router.js";
-import { PERMISSIONS } from "../words.js";
 import { createPipeline, deletePipeline, editPipeline } from "./pipeline_dialogs.js";
 
-const MAY = [{ value: "", word: "Anything" }, ...PERMISSIONS.slice(1)];
+/** @import { PipelineItem } from "../../answers.d.ts" */
+/** @import { Filters } from "../components/filters.js" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
 
+const MAY = [{ value: "", label: "Anything" }, ...PERMISSIONS.slice(1)];
+
+/** @param {View} view */
 export async function pipelinesPage(view) {
   const bar = filters(
     "/pipelines",
@@ -27,11 +33,12 @@ export async function pipelinesPage(view) {
     ],
     () => list.reload({ anew: true }),
   );
+  /** @type {List} */
   const list = await listing({
     caption: "Pipelines",
-    noun: ["pipeline"],
-    columns: COLUMNS(() => list.reload()),
-    fetchPage: pagesOf(get, "/flow/pipeline", "pipelines", bar.values),
+    noun: "pipeline",
+    columns: columns(() => list.reload()),
+    fetchPage: pagesOf("/flow/pipeline", "pipelines", bar.values),
     none: () => none(bar),
     view,
   });
@@ -41,7 +48,11 @@ export async function pipelinesPage(view) {
   return { title: "Pipelines", content: [pageHeader("Pipelines", { actions }), bar.element, list.element] };
 }
 
-const COLUMNS = (changed) => [
+/**
+ * @param {() => unknown} changed
+ * @returns {Column<PipelineItem>[]}
+ */
+const columns = (changed) => [
   { label: "Name", cell: pipelineLink, class: "grow" },
   {
     label: "ID",
@@ -52,6 +63,10 @@ const COLUMNS = (changed) => [
   { label: "", cell: (pipeline) => rowActions(pipeline, changed), class: "row-actions" },
 ];
 
+/**
+ * @param {PipelineItem} pipeline
+ * @param {() => unknown} changed
+ */
 const rowActions = (pipeline, changed) => [
   may(pipeline, "write") &&
     iconButton("edit", `Edit ${pipeline.name}`, async () => (await editPipeline(pipeline.id)) && changed()),
@@ -59,6 +74,7 @@ const rowActions = (pipeline, changed) => [
     iconButton("trash", `Delete ${pipeline.name}`, async () => (await deletePipeline(pipeline)) && changed(), "danger"),
 ];
 
+/** @param {Filters} bar */
 function none(bar) {
   if (bar.any()) {
     const clear = button("Clear the filters", () => go(address("/pipelines"), { instead: true }));

@@ -1,6 +1,6 @@
 // Tokens: the caller's own, and for administrators those of anyone.
 
-import { get, path, post, remove } from "../api.js";
+import { path, post, remove } from "../api.js";
 import { isAdministrator, isCaller, mayUseTokens } from "../caller.js";
 import { button } from "../components/buttons.js";
 import { searchUsers } from "../components/choices.js";
@@ -9,35 +9,49 @@ import { confirmDialog } from "../components/confirm.js";
 import { copyButton } from "../components/copy.js";
 import { openDialog } from "../components/dialog.js";
 import { expiryField } from "../components/expiry.js";
-import { choiceField, textField } from "../components/fields.js";
+import { choiceField, choicesField, textField } from "../components/fields.js";
 import { comboFilter, filters } from "../components/filters.js";
 import { form } from "../components/form.js";
 import { icon } from "../components/icons.js";
-import { badge, identifierText } from "../components/labels.js";
+import { badge, identifierText } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
 import { toast } from "../components/toast.js";
 import { h, sentence } from "../dom.js";
-import { session } from "../session.js";
+import { permissionLabels, SCOPES } from "../labels.js";
+import { caller } from "../session.js";
 import { ago, day, isPast } from "../time.js";
-import { permissionWords, SCOPES } from "../words.js";
 import { notForCaller } from "./not_found.js";
 
+/** @import { Token } from "../../answers.d.ts" */
+/** @import { Dialog } from "../components/dialog.js" */
+/** @import { Field } from "../components/fields.js" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
+
+/**
+ * A new token, with the secret that is shown once.
+ *
+ * @typedef {{token: Token, secret: string}} NewToken
+ */
+
+/** @param {View} view */
 export async function tokensPage(view) {
   if (!mayUseTokens())
     return notForCaller("Tokens", "The token you are signed in with was made without the scope for it.");
-  const whose = () => (isAdministrator() && bar.values().username) || session.me.username;
+  const whose = () => (isAdministrator() && bar.values().username) || caller().username;
   const controls = isAdministrator() ? [comboFilter("username", "Tokens of", searchUsers)] : [];
-  const query =
-    isAdministrator() && !view.query.username ? { ...view.query, username: session.me.username } : view.query;
+  const query = isAdministrator() && !view.query.username ? { ...view.query, username: caller().username } : view.query;
   const bar = filters("/tokens", query, controls, () => list.reload({ anew: true }));
   const make = async () => (await createToken(whose())) && list.reload();
+  /** @type {List} */
   const list = await listing({
     caption: "Tokens",
-    noun: ["token"],
+    noun: "token",
     columns: columns((did) => did && list.reload()),
-    fetchPage: pagesOf(get, "/tokens", "tokens", bar.values),
+    fetchPage: pagesOf("/tokens", "tokens", bar.values),
     none: () =>
       empty(
         "token",
@@ -62,6 +76,10 @@ export async function tokensPage(view) {
   };
 }
 
+/**
+ * @param {(done: boolean) => unknown} changed
+ * @returns {Column<Token>[]}
+ */
 const columns = (changed) => [
   {
     label: "Name",
@@ -74,7 +92,7 @@ const columns = (changed) => [
         identifierText(token.id),
       ),
   },
-  { label: "Can", cell: ({ scopes }) => (scopes === null ? "All that the user may" : permissionWords(scopes)) },
+  { label: "Can", cell: ({ scopes }) => (scopes === null ? "All that the user may" : permissionLabels(scopes)) },
   {
     label: "Expires",
     cell: ({ expires_at: end }) =>
@@ -89,56 +107,71 @@ const columns = (changed) => [
   },
 ];
 
-/** Make one and show its secret; answers whether one was made. */
+/**
+ * Make a token and show its secret; return whether one was made.
+ *
+ * @param {string} username
+ */
 async function createToken(username) {
-  const owner =
-    isAdministrator() &&
-    comboField("username", "For", { search: searchUsers, value: { value: username, text: username } });
-  const scopes = scopeFields();
+  const owner = comboField("username", "For", { search: searchUsers, value: { value: username, text: username } });
   const making = form({
     fields: [
       textField("name", "Name", { hint: "What will use it, so that it can be told apart later." }),
-      owner,
-      ...scopes.fields,
+      ...(isAdministrator() ? [owner] : []),
+      ...scopeFields(),
       expiryField("expires_at", "Expires", { span: "90" }),
-    ].filter(Boolean),
+    ],
     submit: "Make the token",
     blame: { NOT_FOUND: "username" },
     cancel: () => dialog.close(null),
     send: async ({ kind, ...values }) =>
       dialog.close(await post("/tokens", { ...values, scopes: kind === "all" ? null : values.scopes })),
   });
+  /** @type {Dialog<NewToken>} */
   const dialog = openDialog({ title: "Make a token", content: making.element, unsaved: making.unsaved });
   const made = await dialog.closed;
   if (made) await showSecret(made);
   return Boolean(made);
 }
 
-/** All that the user may, or some of it; no more than the token can that the caller is signed in with. */
+/**
+ * Make the fields for all that the user may, or some of it; no more than the token can that the caller is signed in
+ * with.
+ *
+ * @returns {Field[]}
+ */
 function scopeFields() {
-  const mine = session.me.scopes;
+  const mine = caller().scopes;
   const offered = SCOPES.filter(({ value }) => mine === null || mine.includes(value));
-  const scopes = choiceField("scopes", "Only this", offered, { value: [], many: true });
-  if (mine !== null) return { fields: [scopes] };
+  const scopes = choicesField("scopes", "Only this", offered, { value: [] });
+  if (mine !== null) return [scopes];
   const kind = choiceField(
     "kind",
     "It can",
     [
-      { value: "all", word: "All that the user may", says: "Now and in future" },
-      { value: "some", word: "Only some of it", says: "Best for programs: choose what they need" },
+      { value: "all", label: "All that the user may", description: "Now and in future" },
+      { value: "some", label: "Only some of it", description: "Best for programs: choose what they need" },
     ],
     { value: "all" },
   );
-  const draw = () => (scopes.element.hidden = kind.value() === "all");
+  const draw = () => {
+    scopes.element.hidden = kind.value() === "all";
+  };
   kind.element.addEventListener("change", draw);
   draw();
-  return { fields: [kind, scopes] };
+  return [kind, scopes];
 }
 
+/** @param {NewToken} made */
 async function showSecret({ token, secret }) {
   let copied = false;
   const done = button("Done", () => dialog.close(true), { kind: "primary" });
-  const copy = copyButton(secret, "Copy the token", { label: "Copy", done: () => (copied = true) });
+  const copy = copyButton(secret, "Copy the token", {
+    label: "Copy",
+    done: () => {
+      copied = true;
+    },
+  });
   const dialog = openDialog({
     title: "Copy the token now",
     content: h(
@@ -169,12 +202,18 @@ async function showSecret({ token, secret }) {
       h("footer", {}, done),
     ),
     unsaved: () => !copied,
-    loses: { title: "Close without a copy?", says: "The token can't be shown again.", stay: "Go back", leave: "Close" },
+    loses: {
+      title: "Close without a copy?",
+      message: "The token can't be shown again.",
+      stay: "Go back",
+      leave: "Close",
+    },
   });
   copy.focus();
   await dialog.closed;
 }
 
+/** @param {Token} token */
 async function revoke(token) {
   const done = await confirmDialog({
     title: "Revoke this token?",
@@ -182,7 +221,7 @@ async function revoke(token) {
     consequences: [
       token.last_used_at ? ["It was last used ", ago(token.last_used_at), "."] : "It was never used.",
       isCaller(token.username) && "If it is the one you are signed in with, you will have to sign in with another.",
-    ].filter(Boolean),
+    ],
     submit: "Revoke token",
     run: () => remove(path`/tokens/${token.id}`),
   });

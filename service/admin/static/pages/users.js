@@ -1,25 +1,33 @@
 // The users of the organization, for administrators.
 
-import { call, get, path } from "../api.js";
+import { call, get, path, post } from "../api.js";
 import { isAdministrator, isCaller } from "../caller.js";
 import { button, iconButton } from "../components/buttons.js";
 import { confirmDialog } from "../components/confirm.js";
-import { conflictNotice } from "../components/conflict.js";
 import { openDialog } from "../components/dialog.js";
 import { choiceField, textField } from "../components/fields.js";
 import { filters, textFilter } from "../components/filters.js";
 import { form } from "../components/form.js";
-import { badge, grantee } from "../components/labels.js";
+import { badge, grantee } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
 import { toast } from "../components/toast.js";
 import { count, h, sentence } from "../dom.js";
+import { ROLES, roleLabel } from "../labels.js";
 import { address, go } from "../router.js";
 import { day } from "../time.js";
-import { ROLES, roleWord } from "../words.js";
 import { notForCaller } from "./not_found.js";
 
+/** @import { Page, Token, User } from "../../answers.d.ts" */
+/** @import { Dialog } from "../components/dialog.js" */
+/** @import { List } from "../components/listing.js" */
+/** @import { Column } from "../components/table.js" */
+/** @import { View } from "../router.js" */
+
+/** @typedef {(done: unknown) => unknown} Changed */
+
+/** @param {View} view */
 export async function usersPage(view) {
   if (!isAdministrator()) return notForCaller("Users", "Only administrators handle users.");
   const bar = filters(
@@ -28,13 +36,15 @@ export async function usersPage(view) {
     [textFilter("name", "Search", { main: true, placeholder: "A part of the username" })],
     () => list.reload({ anew: true }),
   );
+  /** @type {Changed} */
   const changed = (did) => did && list.reload();
   const create = async () => changed(await createUser());
+  /** @type {List} */
   const list = await listing({
     caption: "Users",
-    noun: ["user"],
+    noun: "user",
     columns: columns(changed),
-    fetchPage: pagesOf(get, "/users", "users", bar.values),
+    fetchPage: pagesOf("/users", "users", bar.values),
     none: () =>
       empty(
         "search",
@@ -54,6 +64,10 @@ export async function usersPage(view) {
   };
 }
 
+/**
+ * @param {Changed} changed
+ * @returns {Column<User>[]}
+ */
 const columns = (changed) => [
   {
     label: "Username",
@@ -61,12 +75,16 @@ const columns = (changed) => [
     cell: ({ username, disabled }) =>
       h("span", { class: disabled ? "off" : "" }, grantee("user", username), isCaller(username) && badge("You")),
   },
-  { label: "Role", cell: ({ role }) => (role === "member" ? roleWord(role) : badge(roleWord(role), "accent")) },
+  { label: "Role", cell: ({ role }) => (role === "member" ? roleLabel(role) : badge(roleLabel(role), "accent")) },
   { label: "State", cell: ({ disabled }) => (disabled ? badge("Disabled", "warning") : "Active") },
   { label: "Since", cell: ({ created_at: at }) => day(at) },
   { label: "", class: "row-actions", cell: (user) => actions(user, changed) },
 ];
 
+/**
+ * @param {User} user
+ * @param {Changed} changed
+ */
 const actions = (user, changed) => [
   h(
     "a",
@@ -88,8 +106,13 @@ async function createUser() {
     submit: "Create user",
     blame: { ALREADY_EXISTS: "username" },
     cancel: () => dialog.close(null),
-    send: async (values) => dialog.close((await call("POST", "/users", { body: values })).body.user),
+    send: async (values) => {
+      /** @type {{user: User}} */
+      const { user } = await post("/users", values);
+      dialog.close(user);
+    },
   });
+  /** @type {Dialog<User>} */
   const dialog = openDialog({ title: "Create a user", content: creating.element, unsaved: creating.unsaved });
   const made = await dialog.closed;
   if (made)
@@ -101,10 +124,22 @@ async function createUser() {
   return made;
 }
 
+/**
+ * Fetch a user as it is now, and the tag that a change is bound to.
+ *
+ * @param {string} where
+ */
+async function present(where) {
+  /** @type {{body: {user: User}, tag: string | null}} */
+  const { body, tag } = await call("GET", where);
+  return { user: body.user, tag };
+}
+
+/** @param {User} user */
 async function changeRole({ username }) {
   const where = path`/users/${username}`;
-  let { body, tag } = await call("GET", where);
-  const role = choiceField("role", "Role", ROLES, { value: body.user.role });
+  let { user, tag } = await present(where);
+  const role = choiceField("role", "Role", ROLES, { value: user.role });
   const changing = form({
     fields: [role],
     submit: "Save",
@@ -118,16 +153,17 @@ async function changeRole({ username }) {
       dialog.close(true);
     },
     conflict: async () => {
-      ({ body, tag } = await call("GET", where));
-      const theirs = roleWord(body.user.role) + (body.user.disabled ? ", disabled" : "");
-      return conflictNotice({
-        says: "Somebody else has changed this user meanwhile.",
-        rows: [{ label: "Role", theirs, yours: roleWord(role.value()) }],
-        keep: () => (changing.alert(), role.focus()),
-        take: () => (role.set(body.user.role), changing.alert(), role.focus()),
-      });
+      ({ user, tag } = await present(where));
+      const theirs = roleLabel(user.role) + (user.disabled ? ", disabled" : "");
+      return {
+        message: "Somebody else has changed this user meanwhile.",
+        rows: [{ label: "Role", theirs, yours: roleLabel(role.value()) }],
+        take: () => role.set(user.role),
+        focus: role.focus,
+      };
     },
   });
+  /** @type {Dialog<boolean>} */
   const dialog = openDialog({
     title: sentence`Role of ${username}`,
     content: changing.element,
@@ -138,20 +174,20 @@ async function changeRole({ username }) {
   return done;
 }
 
+/** @param {User} user */
 async function disable({ username }) {
   const where = path`/users/${username}`;
-  const [{ tag }, { tokens, next_page_token: more }] = await Promise.all([
-    call("GET", where),
-    get("/tokens", { username, page_size: 1000 }),
-  ]);
+  /** @type {Promise<Page & {tokens: Token[]}>} */
+  const asked = get("/tokens", { username, page_size: 1000 });
+  const [{ tag }, { tokens, next_page_token: more }] = await Promise.all([present(where), asked]);
   const done = await confirmDialog({
     title: "Disable this user?",
     intro: sentence`${username} is refused from the next request on, and can do nothing until enabled again.`,
     consequences: [
-      stops(tokens.length, more),
+      stops(tokens.length, Boolean(more)),
       "Their jobs, groups and grants are kept.",
       isCaller(username) && "This is you: you will be signed out.",
-    ].filter(Boolean),
+    ],
     submit: "Disable user",
     run: () => call("PATCH", where, { body: { disabled: true }, ifMatch: tag }),
   });
@@ -159,15 +195,20 @@ async function disable({ username }) {
   return done;
 }
 
+/**
+ * @param {number} number of tokens
+ * @param {boolean} more
+ */
 function stops(number, more) {
   if (number === 0) return "They have no token.";
   if (number === 1) return "1 token of theirs stops working, and so does whatever uses it.";
   return `${more ? "More than " : ""}${count(number, "token")} of theirs stop working, and so does whatever uses them.`;
 }
 
+/** @param {User} user */
 async function enable({ username }) {
   const where = path`/users/${username}`;
-  const { tag } = await call("GET", where);
+  const { tag } = await present(where);
   const done = await confirmDialog({
     title: "Enable this user?",
     intro: sentence`${username} can again do what is granted to them, and their tokens work again.`,

@@ -1,0 +1,131 @@
+// The API's answers, as far as the admin page reads them. The type check reads this file; nothing serves it.
+
+/** A date and time in ISO 8601, with an offset. */
+export type Instant = string;
+
+export interface Failure {
+  msg: string;
+  /** The name of the google.rpc.Code. */
+  code: string;
+  request_id?: string;
+  details?: Details;
+}
+
+/** Reasons by field, as {"name": ["Longer than maximum length 100."]}. */
+export type Details = Record<string, string[]>;
+
+/** What every list has beside its items. */
+export interface Page {
+  next_page_token?: string;
+}
+
+export interface User {
+  username: string;
+  role: string;
+  disabled: boolean;
+  created_at: Instant;
+}
+
+export interface Me extends User {
+  groups: string[];
+  /** Null for a token that may do all that its user may. */
+  scopes: string[] | null;
+}
+
+export interface Group {
+  name: string;
+  created_at: Instant;
+}
+
+export interface Member {
+  username: string;
+  created_at: Instant;
+}
+
+export interface PipelineReference {
+  id: string;
+  name: string;
+}
+
+export interface PipelineItem extends PipelineReference {
+  /** What the caller holds on it. */
+  permissions: string[];
+  is_manager: boolean;
+}
+
+export interface Pipeline extends PipelineItem {
+  description: string;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface Job {
+  id: string;
+  name: string;
+  owner: string;
+  created_at: Instant;
+  /** Those of its pipelines that the caller may read, in the job's own order. */
+  flow_pipeline_infos: PipelineReference[];
+}
+
+export interface QueuedJob {
+  id: string;
+  name: string;
+  owner: string;
+  assigned_at: Instant;
+}
+
+export type Grant = GrantTerms & ({ username: string; group: null } | { username: null; group: string });
+
+export interface GrantTerms {
+  permissions: string[];
+  is_manager: boolean;
+  expires_at: Instant | null;
+}
+
+export interface UserAccess {
+  username: string;
+  permissions: string[];
+  is_manager: boolean;
+}
+
+export interface Reason {
+  through: "user" | "group" | "role";
+  name: string;
+  as_manager: boolean;
+  expires_at: Instant | null;
+}
+
+export interface Explanation {
+  permission: string;
+  held: boolean;
+  reasons: Reason[];
+  /** What would give it; null if it is held. */
+  missing: string | null;
+}
+
+export interface Access extends UserAccess {
+  explanations: Explanation[];
+}
+
+export interface Token {
+  id: string;
+  username: string;
+  name: string;
+  scopes: string[] | null;
+  expires_at: Instant | null;
+  created_at: Instant;
+  last_used_at: Instant | null;
+}
+
+export interface AuditEntry {
+  id: number;
+  at: Instant;
+  actor: string;
+  token_id: string | null;
+  action: string;
+  target: string;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+  request_id: string | null;
+}
