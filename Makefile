@@ -1,7 +1,13 @@
 # The commands of this project. `make run` and `make test` are all that a fresh clone needs.
 SHELL := /bin/sh
 PYTHON ?= python3
-VENV := .venv
+# `.venv` is for the usual Python; another one that is named, as in `make test PYTHON=python3.12`, has `.venv-3.12`.
+version_of = $(shell $(1) -c 'import sys; v = sys.version_info; v >= (3, 11) and print("%d.%d" % v[:2])' 2>/dev/null)
+ifneq ($(PYTHON),python3)
+USUAL := $(or $(call version_of,.venv/bin/python),$(call version_of,python3))
+OTHER := $(if $(USUAL),$(filter-out $(USUAL),$(or $(call version_of,$(PYTHON)),unusable)))
+endif
+VENV := .venv$(if $(OTHER),-$(OTHER))
 BIN := $(VENV)/bin
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))))
 EPOCH = $(shell git log -1 --format=%ct)
@@ -9,13 +15,16 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
 PROMETHEUS = $(or $(patsubst %/promtool,%,$(shell command -v promtool)),.tools/prometheus/usr/bin)
 TOOLS := $(VENV)/.deployment-tools
+NODE := node_modules/.installed
+NPM := $(shell command -v npm)
+SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh)
 CHECKOV := $(VENV)/checkov
 PATRONI := $(VENV)/patroni
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test plans check browser format lint types migrate schema lock upgrade-check bench freshness faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser format lint types contract js shell audit migrate schema lock upgrade-check bench freshness faults manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,14 +56,18 @@ $(PATRONI): requirements/faults.txt
 run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
 	@exec $(BIN)/python -m service demo
 
-test: venv $(TOOLS) ## Run all tests on a PostgreSQL of their own
+test: venv $(TOOLS) ## Run all tests on a PostgreSQL of their own (PYTHON=python3.12: on another Python)
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+
+test-all: ## Run all tests on every Python from 3.11 on that this machine has
+	@pythons=$$(tests/pythons.sh) && echo "Found:" $$pythons && \
+	  for python in $$pythons; do $(MAKE) --no-print-directory test PYTHON="$$python" || exit 1; done
 
 plans: venv ## Test how statements are planned on 5 million records (the first time takes minutes to load them)
 	@$(BIN)/python -m tests.plans
 	@PLANS=large $(BIN)/python -m pytest -q -s tests/plans
 
-check: format lint types browser test ## Everything that CI runs
+check: format lint types contract js shell audit browser test ## Everything that CI runs
 
 browser: ## Install Debian's Chromium, which tests the admin page, if no browser is there (as root)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
@@ -70,6 +83,28 @@ lint: venv ## Check for mistakes (make lint FIX=1 mends some)
 
 types: venv ## Check the types
 	$(BIN)/mypy
+
+contract: venv ## Check that imports keep to the layers
+	$(BIN)/lint-imports --no-logo
+
+js: $(if $(NPM),$(NODE)) ## Check the admin page's JavaScript: format, mistakes, types (make js FIX=1 mends some)
+ifeq ($(NPM),)
+	@echo "make: NO NODE HERE: the admin page's JavaScript is neither formatted, linted nor type-checked." >&2
+else
+	node_modules/.bin/biome check $(if $(FIX),--write) --error-on-warnings
+	node_modules/.bin/tsc --project tsconfig.json
+endif
+
+$(NODE): package.json package-lock.json
+	@echo "Installing what is locked in package-lock.json ..."
+	@npm ci --silent
+	@touch $(NODE)
+
+shell: venv ## Check the shell scripts
+	$(BIN)/shellcheck $(SCRIPTS)
+
+audit: venv ## Check that no vulnerability is known of what the service runs with
+	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt
 
 migrate: venv ## Bring the database (embedded, or DATABASE_URL) up to date
 	@exec $(BIN)/python -m service migrate

@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")/../../.."
 command -v apt-get >/dev/null || { echo "PgBouncer is taken from Debian's packages, and apt-get is not here: put one on the PATH." >&2; exit 2; }
 
+# shellcheck disable=SC2016  # apt-get itself fills in $(SITE)
 mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | head -n 1)
 
 for release in bookworm trixie; do
@@ -21,6 +22,7 @@ for release in bookworm trixie; do
   apt apt-get update -qq
   packages=$(apt apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
     --no-enhances pgbouncer | grep -E '^(pgbouncer|lib[a-z0-9.+-]*[0-9](t64|g)?|zlib1g)$' | grep -v perl | sort -u)
+  # shellcheck disable=SC2086  # one argument a package
   (cd "$work" && apt apt-get download -qq $packages)
   for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/tree"; done
   mv "$work/tree" ".tools/pgbouncer-$release"

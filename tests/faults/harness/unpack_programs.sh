@@ -13,6 +13,7 @@ rm -rf "$target" "$target.download"
 mkdir -p "$target" "$target.download/partial"
 apt-get update -qq
 # --reinstall: also those that are installed. What they depend on is only brought if it is missing.
+# shellcheck disable=SC2086  # one argument a package
 apt-get install -qq --yes --download-only --reinstall --no-install-recommends \
   -o Dir::Cache::archives="$PWD/$target.download" -o APT::Sandbox::User=root $packages >/dev/null
 for package in "$target.download"/*.deb; do
