@@ -1,0 +1,1 @@
+"""The admin page: plain files in static/, and their serving."""

@@ -1,0 +1,1 @@
+"""From credentials to a caller: bearer tokens, and when they were last used."""

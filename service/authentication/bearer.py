@@ -13,7 +13,7 @@ from service.errors import Unauthenticated, Unavailable
 from service.identity import Caller
 from service.repositories import tokens
 
-MAX_BATCH_SIZE: Final = 500
+MAX_TOKENS_PER_BATCH: Final = 500
 """Tokens in one statement."""
 RECENT_SECONDS: Final = 30.0
 """Seconds that a caller counts as recent: as exact as the time is at which a token was last used."""
@@ -79,7 +79,7 @@ class Authentication:
         self._deadlines = Deadlines(timeout)
         self._connection = ReusedConnection(database)
         self.batcher: Batcher[bytes, Caller | None] = batcher_type(
-            "authentication", self._find, max_size=MAX_BATCH_SIZE, on_idle=self._connection.release
+            "authentication", self._find, max_size=MAX_TOKENS_PER_BATCH, on_idle=self._connection.release
         )
 
     async def authenticate(self, authorization: str | None) -> Caller:

@@ -17,7 +17,7 @@ from service.repositories.revisions import ReadVersion
 
 BYTES_PER_PIPELINE: Final = 400
 """Of an entry in the cache of executable pipelines: the id in a set, and in a text."""
-MAX_BATCH_SIZE: Final = 64
+MAX_UPDATES_PER_BATCH: Final = 64
 """Updates in one statement."""
 MAX_ALLOWED_PIPELINES: Final = 250
 """Pipelines that another user's job may be in: for a caller who may execute more, the job is read first."""
@@ -53,7 +53,7 @@ class JobUpdateBatcher:
         self.batcher: Batcher[Update, list[str] | None] = batcher_type(
             "job_update",
             self._update,
-            max_size=MAX_BATCH_SIZE,
+            max_size=MAX_UPDATES_PER_BATCH,
             conflict_key=lambda update: (update.organization_id, update.job_id),
             on_idle=self._connection.release,
         )

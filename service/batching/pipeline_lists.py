@@ -10,7 +10,7 @@ from service.identity import Caller
 from service.repositories import pipelines
 from service.repositories.pipelines import PipelineList
 
-MAX_BATCH_SIZE: Final = 32
+MAX_LISTS_PER_BATCH: Final = 32
 """Callers in one statement."""
 
 
@@ -21,7 +21,7 @@ class PipelineListBatcher:
         self._database = database
         self._connection = ReusedConnection(database)
         self.batcher: Batcher[tuple[UUID, UUID], PipelineList | None] = batcher_type(
-            "pipeline_list", self._list, max_size=MAX_BATCH_SIZE, on_idle=self._connection.release
+            "pipeline_list", self._list, max_size=MAX_LISTS_PER_BATCH, on_idle=self._connection.release
         )
 
     async def granted_to(self, caller: Caller) -> PipelineList:

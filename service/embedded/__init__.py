@@ -1,0 +1,1 @@
+"""A PostgreSQL that needs no installation, for development, tests and the first look."""

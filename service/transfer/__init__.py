@@ -1,0 +1,1 @@
+"""Import and export: newline-delimited JSON in and out of the database, in one transaction."""
