@@ -6,7 +6,7 @@ own environment variables: where spans go, how many are made, what else the reso
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import asyncpg
 from aiohttp import web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -30,8 +30,6 @@ from service.database.pool import Connection
 from service.http.probes import HEALTHZ
 from service.telemetry.metrics import METHODS, OTHER
 from service.telemetry.request_record import RequestRecord, current_request
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SERVICE: Final = "flow-pipelines"
 """The name of the resource where the environment gives no other."""

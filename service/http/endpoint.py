@@ -14,7 +14,7 @@ from service.operations.dispatcher import Dispatcher
 from service.telemetry.request_record import current_request
 
 
-class Answer(NamedTuple):
+class EncodedAnswer(NamedTuple):
     """An encoded answer: what a response is made of, and what is cached."""
 
     body: bytes
@@ -33,9 +33,9 @@ class Endpoint:
         self._reader = Reader(route)
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer a request."""
+        """EncodedAnswer a request."""
         current_request().route = self.method.path
-        answer: Answer = await self._dispatcher.dispatch(self, request)
+        answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
         return _read(request, answer) if self.method.only_reads else _changed(answer)
 
     def credentials(self, request: web.Request) -> str | None:
@@ -58,12 +58,12 @@ class Endpoint:
         """Return the precondition of a write; reads have none."""
         return no_precondition if self.method.only_reads else precondition_of(request, self.method.etag_of)
 
-    def answer(self, request: web.Request, result: Any) -> Answer:
+    def answer(self, request: web.Request, result: Any) -> EncodedAnswer:
         """Encode what the operation gave, and say where it is if it is new."""
         route = self.method
         if route.only_reads:
             body = encode(route.dump(result))
-            return Answer(body, entity_tag(body))
+            return EncodedAnswer(body, entity_tag(body))
         created, location = route.location is not None, route.location
         if isinstance(result, Outcome):
             result, created, location = result.value, result.created, request.path
@@ -71,10 +71,10 @@ class Endpoint:
         body = encode(answer)
         headers = {"Location": location.format(**answer)} if created and location is not None else NO_HEADERS
         tag = entity_tag(body) if route.dump is route.etag_of else None
-        return Answer(body, tag, 201 if created else 200, headers)
+        return EncodedAnswer(body, tag, 201 if created else 200, headers)
 
 
-def _read(request: web.Request, answer: Answer) -> web.Response:
+def _read(request: web.Request, answer: EncodedAnswer) -> web.Response:
     """Make the response to a read, or say that the client has the answer already."""
     assert answer.tag is not None  # noqa: S101 - the answer to a read has one
     headers = {hdrs.ETAG: answer.tag, hdrs.CACHE_CONTROL: "private, no-cache"}
@@ -84,7 +84,7 @@ def _read(request: web.Request, answer: Answer) -> web.Response:
     return web.Response(body=answer.body, headers=headers)
 
 
-def _changed(answer: Answer) -> web.Response:
+def _changed(answer: EncodedAnswer) -> web.Response:
     """Make the response to a change."""
     headers = {**answer.headers, hdrs.CONTENT_TYPE: "application/json"}
     if answer.tag is not None:

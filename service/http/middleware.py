@@ -2,11 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
 from service import errors
 from service.deadlines import Deadlines
@@ -15,8 +14,6 @@ from service.http.request_log import RequestLog
 from service.http.responses import BodyTooLarge, Failures, MethodNotAllowed, RequestTimeout, identify, status_of
 from service.telemetry.metrics import RequestMetrics
 from service.telemetry.request_record import RequestRecord, current_record
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 NOT_FOUND_SECONDS: Final = 0.01
 """The least time that a 404 takes.

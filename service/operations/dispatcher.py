@@ -28,7 +28,7 @@ Incoming = TypeVar("Incoming")
 Incoming_contra = TypeVar("Incoming_contra", contravariant=True)
 
 
-class Answer(Protocol):
+class Encoded(Protocol):
     """An answer as a transport sends it."""
 
     @property
@@ -87,7 +87,7 @@ class Binding(Protocol[Incoming_contra]):
         """
 
     def answer(self, incoming: Incoming_contra, result: Any) -> Any:
-        """Return what the operation gave as an `Answer`."""
+        """Return what the operation gave as an `Encoded` answer."""
 
 
 class Dispatcher:
@@ -150,7 +150,7 @@ class Dispatcher:
     async def _read(self, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
         """Answer a read that is in no cache, and cache it."""
         result = await self._run(binding.method.operation, binding, incoming, caller)
-        answer: Answer = binding.answer(incoming, result)
+        answer: Encoded = binding.answer(incoming, result)
         if result.version is not None:
             self.responses.put(caller, answer, result.version, len(answer.body))
         return answer

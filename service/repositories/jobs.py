@@ -104,7 +104,7 @@ async def replace_assignments(
     )
 
 
-_PAGE: Final = """
+_JOBS: Final = """
     SELECT j.id, j.owner_id, u.username, j.name, j.created_at
     FROM jobs j
     JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
@@ -119,6 +119,40 @@ _PAGE: Final = """
 
 SORT_LIMIT: Final = 2000
 """Visible jobs up to which reading and sorting all of them is cheaper than walking along the organization's by age."""
+
+
+PAGE: Final = f"""
+    -- What the user sees, but no more than it takes to know that there are more than a few; some may come twice.
+    WITH visible AS MATERIALIZED (
+        SELECT v.id
+        FROM (
+            SELECT a.job_id AS id FROM assignments a WHERE a.organization_id = $1 AND a.pipeline_id = ANY ($8)
+            UNION ALL
+            SELECT o.id FROM jobs o WHERE o.organization_id = $1 AND o.owner_id = $2
+        ) v
+        WHERE NOT $7
+        LIMIT {SORT_LIMIT} + 1
+    )
+    -- Few: read them all by their ids. The count is known before the first row, so what is not wanted is not run.
+    (
+        {_JOBS}
+          AND j.id IN (SELECT v.id FROM visible v)
+          AND NOT $7 AND (SELECT count(*) FROM visible) <= {SORT_LIMIT}
+        ORDER BY j.created_at DESC, j.id DESC
+        LIMIT $9
+    ) UNION ALL (
+        -- Many, or all: walk along the index by age until the page is full.
+        {_JOBS}
+          AND ($7 OR j.owner_id = $2 OR EXISTS (
+              SELECT FROM assignments a
+              WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($8)
+          ))
+          AND ($7 OR (SELECT count(*) FROM visible) > {SORT_LIMIT})
+        ORDER BY j.created_at DESC, j.id DESC
+        LIMIT $9
+    )
+    ORDER BY created_at DESC, id DESC
+"""
 
 
 async def page(
@@ -140,38 +174,7 @@ async def page(
     """
     rows = await connection.fetch(
         "jobs.page",
-        f"""
-        -- What the user sees, but no more than it takes to know that there are more than a few; some may come twice.
-        WITH visible AS MATERIALIZED (
-            SELECT v.id
-            FROM (
-                SELECT a.job_id AS id FROM assignments a WHERE a.organization_id = $1 AND a.pipeline_id = ANY ($8)
-                UNION ALL
-                SELECT o.id FROM jobs o WHERE o.organization_id = $1 AND o.owner_id = $2
-            ) v
-            WHERE NOT $7
-            LIMIT {SORT_LIMIT} + 1
-        )
-        -- Few: read them all by their ids. The count is known before the first row, so what is not wanted is not run.
-        (
-            {_PAGE}
-              AND j.id IN (SELECT v.id FROM visible v)
-              AND NOT $7 AND (SELECT count(*) FROM visible) <= {SORT_LIMIT}
-            ORDER BY j.created_at DESC, j.id DESC
-            LIMIT $9
-        ) UNION ALL (
-            -- Many, or all: walk along the index by age until the page is full.
-            {_PAGE}
-              AND ($7 OR j.owner_id = $2 OR EXISTS (
-                  SELECT FROM assignments a
-                  WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($8)
-              ))
-              AND ($7 OR (SELECT count(*) FROM visible) > {SORT_LIMIT})
-            ORDER BY j.created_at DESC, j.id DESC
-            LIMIT $9
-        )
-        ORDER BY created_at DESC, id DESC
-        """,
+        PAGE,
         organization_id,
         user_id,
         pipeline_id,
