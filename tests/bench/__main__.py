@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--start", action="store_true", help="measure how long the service takes to be ready, too")
     parser.add_argument("--requests", type=int, help="send so many, a tenth updates, and watch memory, too")
     parser.add_argument("--churn", action="store_true", help="measure the hit rate while access changes, too")
+    parser.add_argument("--before", metavar="COMMIT", help="measure that commit's service beside this one's, too")
     parser.add_argument("--steps", action="store_true", help="measure what each step of a call costs, too")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     arguments = parser.parse_args()
@@ -63,6 +64,9 @@ def run(arguments: argparse.Namespace) -> None:
     directory: Path = arguments.directory
     directory.mkdir(parents=True, exist_ok=True)
     python = _install_peers(directory, "fastify" in arguments.peers)
+    if arguments.before:
+        arguments.peers = ["before", *arguments.peers]
+        _check_out(arguments.before, directory / "before")
     data = _make_data(directory, arguments.seed, arguments.size)
     shutil.rmtree(directory / "postgres", ignore_errors=True)
     with embedded_postgres(directory / "postgres", SERVER) as dsn:
@@ -111,6 +115,14 @@ def _install_peers(directory: Path, with_node: bool) -> Path:
     return python
 
 
+def _check_out(commit: str, before: Path) -> None:
+    """Lay an earlier commit's files beside this one's; both run by one interpreter and its packages."""
+    shutil.rmtree(before, ignore_errors=True)
+    before.mkdir(parents=True)
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(["tar", "-x", "-C", before], input=archive.stdout, check=True)
+
+
 def _make_data(directory: Path, seed: str, size: Sequence[str]) -> Path:
     data = directory / f"data-{seed}{''.join(size)}"
     if not (data / "targets.ndjson").exists():
@@ -142,6 +154,7 @@ def _commands(directory: Path, python: Path, data: Path) -> dict[str, str]:
     peers, bin_ = HERE / "peers", python.parent
     return {
         "service": SERVE,
+        "before": f"env --chdir={directory}/before {SERVE}",
         "hello": f"{python} {peers}/hello_app.py $PORT {data}/sample.json",
         "rsgi": f"{bin_}/granian --interface rsgi --loop uvloop --port $PORT --workers 1 --no-ws --log-level error"
         f" --working-dir {peers} rsgi_app:app",
