@@ -1,9 +1,12 @@
 # The commands of this project. `make run` and `make test` are all that a fresh clone needs.
 SHELL := /bin/sh
 PYTHON ?= python3
-# `.venv` is for the usual Python; another one that is named, as in `make test PYTHON=python3.12`, has `.venv-3.12`.
+# `.venv` is for the usual Python; another one that is named, as in `make test PYTHON=python3.12`, has `.venv-3.12`. It is
+# found on the PATH, or where pyenv keeps those that it does not put there.
 version_of = $(shell $(1) -c 'import sys; v = sys.version_info; v >= (3, 11) and print("%d.%d" % v[:2])' 2>/dev/null)
 ifneq ($(PYTHON),python3)
+PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$(PYTHON:python%=%).*/bin/python)
+override PYTHON := $(or $(if $(call version_of,$(PYTHON)),$(PYTHON)),$(lastword $(PYENV)),$(PYTHON))
 USUAL := $(or $(call version_of,.venv/bin/python),$(call version_of,python3))
 OTHER := $(if $(USUAL),$(filter-out $(USUAL),$(or $(call version_of,$(PYTHON)),unusable)))
 endif
@@ -97,7 +100,7 @@ endif
 
 $(NODE): package.json package-lock.json
 	@echo "Installing what is locked in package-lock.json ..."
-	@npm ci --silent
+	@npm ci --loglevel=error
 	@touch $(NODE)
 
 shell: venv ## Check the shell scripts
