@@ -1,1 +1,1 @@
-"""What a process tells of itself: log lines, counters, and the record that each request leaves."""
+"""Telemetry of a process: log lines, counters, and the record that each request leaves."""

@@ -62,7 +62,13 @@ async def test_spans_are_sent_by_otlp_at_the_latest_at_shutdown(tmp_path: Path, 
     assert resource["service.version"] == __version__
     assert resource["deployment"] == "test"
     names = {span.name for scope in of_resource.scope_spans for span in scope.spans}
-    assert names == {f"GET {LIST}", "shared read", "tokens.find_active", "shared list", "pipelines.list_granted_each"}
+    assert names == {
+        f"GET {LIST}",
+        "batch authentication",
+        "tokens.find_active",
+        "batch pipeline_list",
+        "pipelines.list_granted_each",
+    }
 
 
 async def test_an_unreachable_collector_affects_neither_requests_nor_shutdown(

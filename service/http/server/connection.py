@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 UNREAD_TIMEOUT: Final = 30.0
 """Seconds that a client may take none of an answer."""
+FIRST_REQUEST_SECONDS: Final = 0.5
+"""Seconds that a connection made just before the end has for its first request."""
 SUPPORTED_VERSIONS: Final = (HttpVersion11, HttpVersion10)
 
 RequestHandlerFunction = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
@@ -91,7 +93,7 @@ class HttpConnection(RequestHandler):
     does. Whatever is not as simple as one whole request goes that way nevertheless, and is refused by its handler.
     """
 
-    __slots__ = ("_admission", "_deferred", "_head_deadline", "_head_timeout", "_last_body", "_metrics")
+    __slots__ = ("_admission", "_closing", "_deferred", "_head_deadline", "_head_timeout", "_last_body", "_metrics")
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server, **options)
@@ -103,6 +105,7 @@ class HttpConnection(RequestHandler):
         """Bytes that have come and not been read yet."""
         self._head_timeout = server.head_timeout
         self._head_deadline: asyncio.TimerHandle | None = None
+        self._closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have the system end the connection when what was written is not taken."""
@@ -114,9 +117,22 @@ class HttpConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget what was to be done."""
         self._cancel_head_deadline()
+        if self._closing is not None:
+            self._closing.cancel()
         if self._admission is not None:
             self._admission.disconnected(self)
         super().connection_lost(exc)
+
+    def close(self) -> None:
+        """End the connection behind what it has under way, or its first request if that is still to come.
+
+        A client that was accepted just before the end has sent its request, or does so now.
+        """
+        if self._request_count or self._closing is not None:
+            super().close()
+        else:
+            self._close = True
+            self._closing = self._loop.call_later(FIRST_REQUEST_SECONDS, super().close)
 
     def data_received(self, data: bytes) -> None:
         """Read what comes, or defer it where it begins a request while the process is full."""

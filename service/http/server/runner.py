@@ -1,16 +1,12 @@
 """Running an application behind the service's own connections, and ending it without losing a request."""
 
-import asyncio
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
 from service.http.admission import AdmissionController
 from service.http.server.connection import Server, reject_unsupported
 from service.telemetry.metrics import RequestMetrics
-
-FIRST_REQUEST_SECONDS: Final = 0.5
-"""Seconds that the end waits for the first request of connections that were made just before it."""
 
 
 class Runner(web.AppRunner):
@@ -57,20 +53,3 @@ class Runner(web.AppRunner):
         """
         if isinstance(self.server, Server):
             self.server.end_connections()
-
-    async def cleanup(self) -> None:
-        """Stop listening, answer the requests of connections made before, and end."""
-        if self.server:
-            for site in [*self.sites]:
-                await site.stop()
-            await self._wait_for_first_requests(self.server)
-        await super().cleanup()
-
-    async def _wait_for_first_requests(self, server: web.Server) -> None:
-        """Wait for the first request of each connection, within the time that requests may take to end."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        until = begun + min(FIRST_REQUEST_SECONDS, self._shutdown_timeout)
-        while loop.time() < until and any(not connection._request_count for connection in server.connections):  # noqa: ASYNC110, SLF001 - aiohttp has no public way
-            await asyncio.sleep(0.01)
-        self._shutdown_timeout -= loop.time() - begun

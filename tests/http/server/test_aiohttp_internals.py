@@ -39,7 +39,6 @@ RELIED_UPON: dict[str, str] = {
     "_request_factory": "makes a request of a message: replaced at the end, so that each answer closes its connection",
     "_runner": "of a site: its runner",
     "_server": "of a site: what it closes when it stops",
-    "_shutdown_timeout": "seconds that the end may take, less what the first requests took",
     "_upgraded": "true after an Upgrade that was taken",
     "_waiter": "what the connection's task waits for: woken only for requests that are handled",
 }
