@@ -13,12 +13,12 @@ from typing import Final
 from tests.bench.measure import Load, cpu_seconds, running, wrk
 
 NAMES: Final[Mapping[str, str]] = {
-    "statement": "its share of the statement who calls",
+    "statement": "its share of the authentication batch",
     "schema": "the schema",
     "ended": "counting it and writing its line",
     "line": "of which the line",
     "deadline": "the deadline",
-    "protocol": "watching how requests come",
+    "protocol": "the connection's checks of what comes in",
 }
 LISTS: Final = ("statement", "ended", "line", "deadline", "protocol")
 UPDATES: Final = ("schema", "ended", "deadline", "protocol")
