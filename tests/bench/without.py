@@ -1,6 +1,7 @@
 """The service without one of its steps, to measure its cost: `python -m tests.bench.without STEP` is its `serve`."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -11,6 +12,7 @@ from aiohttp.web_protocol import RequestHandler
 from service.__main__ import main
 from service.authentication.bearer import Authentication
 from service.deadlines import Deadlines
+from service.http.admission import AdmissionController
 from service.http.request_log import RequestLog
 from service.http.server.connection import HttpConnection
 from service.identity import Caller
@@ -74,10 +76,12 @@ STEPS: Final[dict[str, Callable[[], None]]] = {
     "deadline": lambda: _replace(Deadlines, "begin", lambda _: nullcontext()),
     "protocol": lambda: _replace(HttpConnection, "data_received", RequestHandler.data_received),
     "schema": _schema,
+    "refusal": lambda: _replace(HttpConnection, "_refused", lambda *_: False),
+    "deferral": lambda: _replace(AdmissionController, "defer", lambda _, read: read()),
 }
 """The steps, each with the function that removes it; most are replaced by a cached result."""
 
 if __name__ == "__main__":
-    STEPS[sys.argv[1]]()
+    STEPS[os.environ.get("WITHOUT") or sys.argv[1]]()
     sys.argv[1:] = ["serve"]
     main()
