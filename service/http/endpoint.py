@@ -33,7 +33,7 @@ class Endpoint:
         self._reader = Reader(route)
 
     async def handle(self, request: web.Request) -> web.Response:
-        """EncodedAnswer a request."""
+        """Answer a request."""
         current_request().route = self.method.path
         answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
         return _read(request, answer) if self.method.only_reads else _changed(answer)
@@ -49,6 +49,10 @@ class Endpoint:
     def wants_fresh(self, request: web.Request) -> bool:
         """Return whether the client does not want a cached answer."""
         return "no-cache" in request.headers.get(hdrs.CACHE_CONTROL, "")
+
+    async def receive(self, request: web.Request) -> None:
+        """Wait for the body, if there is one that matters."""
+        await self._reader.receive(request)
 
     async def read(self, request: web.Request) -> Any:
         """Return what the operation takes, from path, query and body."""

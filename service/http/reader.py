@@ -30,6 +30,16 @@ class Reader:
         with suppress(ValidationError):
             self._empty = self._schema.read({})
 
+    async def receive(self, request: web.Request) -> None:
+        """Wait for the body, if fields are in it; `read` finds it there.
+
+        Raises:
+            web.HTTPRequestEntityTooLarge: the body is over the limit.
+            web.RequestPayloadError: the body is not coded as the headers say.
+        """
+        if self._has_body:
+            await _receive(request)
+
     async def read(self, request: web.Request) -> Any:
         """Return the operation's request, as the dataclass that its schema loads into.
 

@@ -1,13 +1,16 @@
 """The context of a call: what an operation is given beside its request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.batching.batches import Batches
 from service.database.pool import Connection, Database
+from service.errors import Unauthenticated
 from service.identity import Caller
-from service.repositories import audit
+from service.permissions import Role
+from service.repositories import audit, authority
 from service.schemas.pages import DEFAULT_PAGE_SIZE, PagedRequest, Pages
 
 Value = TypeVar("Value")
@@ -18,6 +21,10 @@ Precondition = Callable[[Any], None]
 Raises:
     PreconditionFailed: the caller has seen something else.
 """
+
+
+class AuthorityChanged(Exception):
+    """What the caller may do has changed since they were authenticated: authenticate and run the operation again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +63,52 @@ class Call(NamedTuple):
         """
         return self.pages.start(request), request.page_size or DEFAULT_PAGE_SIZE
 
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Begin the transaction of a change, which must be proved before its audit row can be written.
+
+        Raises:
+            Unavailable: no connection could be had, or it was lost; if at the commit, the change may have been made.
+            DeadlineExceeded: the database took longer than it may.
+        """
+        async with self.database.transaction() as connection:
+            yield connection
+
+    async def prove(self, connection: Connection, statement: str = authority.PROVE) -> "Proof":
+        """Prove the caller's authority in the transaction that makes a change; nothing that it rests on changes then.
+
+        It is called once the objects of the change are locked, and before anything is written that draws revisions:
+        locks are taken in the order objects, organization, groups, users, tokens.
+
+        Args:
+            connection: in the transaction.
+            statement: one of repositories/authority.py, by what the change may draw new revisions for.
+
+        Raises:
+            Unauthenticated: the token was revoked or has expired, or its user was disabled.
+            AuthorityChanged: what the caller may do is no longer what it was when they were authenticated.
+        """
+        caller = self.caller
+        if not caller.is_operator:
+            proved = await authority.prove(connection, caller, statement)
+            if proved is None:
+                raise Unauthenticated.invalid_token()
+            if (proved.role, proved.scopes, proved.username) != (caller.role, caller.scopes, caller.username) or (
+                caller.role is Role.MEMBER and (*proved.revisions,) != caller.revisions
+            ):
+                raise AuthorityChanged
+        return Proof(self, connection)
+
+
+class Proof(NamedTuple):
+    """A caller's authority, proved in a transaction: only with it can a change be written into the audit trail."""
+
+    call: Call
+    connection: Connection
+
     async def audit(
-        self,
-        connection: Connection,
-        action: str,
-        target: str,
-        before: Mapping[str, Any] | None,
-        after: Mapping[str, Any] | None,
+        self, action: str, target: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
     ) -> None:
         """Add the row of one change to the audit trail, in the change's own transaction; see `audit.insert`."""
-        await audit.insert(connection, self.caller, action, target, before, after, self.request_id)
+        call = self.call
+        await audit.insert(self.connection, call.caller, action, target, before, after, call.request_id)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from prometheus_client.metrics_core import Metric
 
-from service.authentication.bearer import Authentication, RecentCallers
+from service.authentication.bearer import Authentication, RecentCallers, bearer_token
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher, BatcherMetrics
 from service.batching.batches import Batches
@@ -16,11 +16,14 @@ from service.batching.cache import RevisionCache
 from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Database
-from service.errors import InvalidArgument, PreconditionFailed
+from service.errors import Aborted, InvalidArgument, PreconditionFailed
 from service.identity import Caller
-from service.operations.call import Call, Precondition
+from service.operations.call import AuthorityChanged, Call, Precondition
 from service.settings import Settings
 from service.telemetry.request_record import current_request
+
+AUTHENTICATIONS: Final = 3
+"""How often a caller is authenticated for one request, if what they may do changes while it is made."""
 
 Operation = Callable[[Call, Any], Awaitable[Any]]
 
@@ -72,8 +75,11 @@ class Binding(Protocol[Incoming_contra]):
     def wants_fresh(self, incoming: Incoming_contra) -> bool:
         """Return whether the client asks for an answer that comes from no cache."""
 
+    async def receive(self, incoming: Incoming_contra) -> None:
+        """Wait until the request is here whole, and its size is known to be within bounds; look at nothing in it."""
+
     async def read(self, incoming: Incoming_contra) -> Any:
-        """Return the operation's request.
+        """Return the operation's request, which has been received.
 
         Raises:
             InvalidArgument: it is malformed.
@@ -116,6 +122,8 @@ class Dispatcher:
             ServiceError: the request is refused, or can't be answered.
         """
         method, credentials = binding.method, binding.credentials(incoming)
+        if not method.only_reads:
+            await self._receive(binding, incoming, credentials)
         if method.optimistic is not None:
             answer = await self._try(method.optimistic, binding, incoming, self._recent.find(credentials))
             if answer is not None:
@@ -128,6 +136,18 @@ class Dispatcher:
             return binding.answer(incoming, await self._run(method.operation, binding, incoming, caller))
         cached = None if binding.wants_fresh(incoming) else self.responses.find(caller)
         return await self._read(binding, incoming, caller) if cached is None else cached
+
+    async def _receive(self, binding: Binding[Incoming], incoming: Incoming, credentials: str | None) -> None:
+        """Receive a request before its caller is authenticated, so that no client decides when that was.
+
+        A client could otherwise be authenticated, and send what it wants to be done when it may no longer.
+        """
+        bearer_token(credentials)
+        try:
+            await binding.receive(incoming)
+        except Exception:
+            await self.authentication.authenticate(credentials)  # what is wrong is only told to a known caller
+            raise
 
     async def _try(
         self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller | None
@@ -156,10 +176,23 @@ class Dispatcher:
         return answer
 
     async def _run(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
-        """Run an operation, and again where another change came between."""
-        call = Call(caller, self._database, binding.precondition(incoming), self.batches, current_request().request_id)
-        request = await binding.read(incoming)
-        return await self._database.run(lambda: operation(call, request), only_reads=binding.method.only_reads)
+        """Run an operation, and again where another change came between, or the caller's authority changed."""
+        precondition, request = binding.precondition(incoming), await binding.read(incoming)
+        call = Call(caller, self._database, precondition, self.batches, current_request().request_id)
+
+        async def run() -> Any:
+            return await operation(call, request)
+
+        for _ in range(AUTHENTICATIONS - 1):
+            try:
+                return await self._database.run(run, only_reads=binding.method.only_reads)
+            except AuthorityChanged:
+                caller = await self.authentication.authenticate(binding.credentials(incoming))
+                call = call._replace(caller=caller)
+        try:
+            return await self._database.run(run, only_reads=binding.method.only_reads)
+        except AuthorityChanged as error:
+            raise Aborted("What you may do kept changing while this was done; try again.") from error
 
     def _note(self, caller: Caller) -> None:
         record = current_request()

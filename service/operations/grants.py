@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.errors import NotFound
-from service.operations.call import Call, Outcome
+from service.operations.call import Call, Outcome, Proof
 from service.operations.groups import find_group
 from service.operations.pipelines import find_visible
 from service.operations.users import find_user
@@ -25,6 +25,7 @@ from service.permissions import (
     union,
 )
 from service.repositories import grants, users
+from service.repositories.authority import PROVE_ALONE
 from service.repositories.grants import Grant, Kind
 from service.schemas.grants import (
     AccessExplained,
@@ -150,8 +151,9 @@ async def _put(
     call: Call, pipeline_id: UUID, kind: Kind, name: str, access: int, expires_at: datetime | None
 ) -> Outcome[Grant]:
     organization_id = call.caller.organization_id
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         mine = await _find_managed(connection, call, pipeline_id, for_update=True)
+        proof = await call.prove(connection, PROVE_ALONE)
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         call.precondition(old)
@@ -161,19 +163,20 @@ async def _put(
         await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at)
         new = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         assert new is not None  # noqa: S101 - it has just been put there
-        await _audit(connection, call, "grant.set", pipeline_id, old, new)
+        await _audit(proof, "grant.set", pipeline_id, old, new)
     return Outcome(new, created=old is None)
 
 
 async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
     organization_id = call.caller.organization_id
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         mine = await _find_managed(connection, call, pipeline_id, for_update=True)
+        proof = await call.prove(connection, PROVE_ALONE)
         grantee_id, old = await _find_granted(connection, organization_id, pipeline_id, kind, name)
         call.precondition(old)
         check_grant(mine, before=old.access, after=None)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
-        await _audit(connection, call, "grant.revoke", pipeline_id, old, None)
+        await _audit(proof, "grant.revoke", pipeline_id, old, None)
 
 
 async def _grantee_id(connection: Connection, organization_id: UUID, kind: Kind, name: str) -> UUID:
@@ -182,14 +185,12 @@ async def _grantee_id(connection: Connection, organization_id: UUID, kind: Kind,
     return (await find_group(connection, organization_id, name)).id
 
 
-async def _audit(
-    connection: Connection, call: Call, action: str, pipeline_id: UUID, old: Grant | None, new: Grant | None
-) -> None:
+async def _audit(proof: Proof, action: str, pipeline_id: UUID, old: Grant | None, new: Grant | None) -> None:
     grant = new or old
     assert grant is not None  # noqa: S101 - one of them is what was changed
     target = f"grant:{pipeline_id}/{grant.kind}:{grant.name}"
     before, after = (_state(old), _state(new))
-    await call.audit(connection, action, target, before, after)
+    await proof.audit(action, target, before, after)
 
 
 def _state(grant: Grant | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from service.operations.call import Call, Outcome
 from service.operations.users import find_user
 from service.permissions import may_administer, require_administrator
 from service.repositories import groups
+from service.repositories.authority import PROVE_ALONE
 from service.repositories.groups import Group, Member
 from service.schemas.groups import CreateGroup, GroupRef, GroupView, ListGroups, ListMembers, MemberRef, RenameGroup
 from service.schemas.pages import Page
@@ -54,9 +55,10 @@ async def create_group(call: Call, request: CreateGroup) -> GroupView:
         AlreadyExists: there is one of that name.
     """
     require_administrator(call.caller, "create groups")
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
+        proof = await call.prove(connection)
         group = await groups.insert(connection, call.caller.organization_id, uuid4(), request.name)
-        await call.audit(connection, "group.create", f"group:{group.name}", None, {"name": group.name})
+        await proof.audit("group.create", f"group:{group.name}", None, {"name": group.name})
     return GroupView(group, whole=True)
 
 
@@ -70,14 +72,13 @@ async def rename_group(call: Call, request: RenameGroup) -> GroupView:
         AlreadyExists: there is another one of that name.
     """
     require_administrator(call.caller, "change groups")
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
+        proof = await call.prove(connection)
         if old.name == request.new_name:
             return GroupView(old, whole=True)
         await groups.rename(connection, call.caller.organization_id, old.id, request.new_name)
-        await call.audit(
-            connection, "group.update", f"group:{old.name}", {"name": old.name}, {"name": request.new_name}
-        )
+        await proof.audit("group.update", f"group:{old.name}", {"name": old.name}, {"name": request.new_name})
     return GroupView(Group(old.id, request.new_name, old.created_at), whole=True)
 
 
@@ -98,12 +99,13 @@ async def delete_group(call: Call, request: GroupRef) -> None:
         PreconditionFailed: it is not what the caller has seen.
     """
     require_administrator(call.caller, "delete groups")
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
+        proof = await call.prove(connection, PROVE_ALONE)
         members = await groups.page_members(connection, call.caller.organization_id, old.id, None, None)
         await groups.delete(connection, call.caller.organization_id, old.id)
         before = {"name": old.name, "members": [member.username for member in members]}
-        await call.audit(connection, "group.delete", f"group:{old.name}", before, None)
+        await proof.audit("group.delete", f"group:{old.name}", before, None)
 
 
 async def list_members(call: Call, request: ListMembers) -> Page[Member]:
@@ -130,12 +132,13 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
     """
     require_administrator(call.caller, "change who is in a group")
     organization_id = call.caller.organization_id
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         group = await find_group(connection, organization_id, request.name)
         user = await find_user(connection, organization_id, request.username)
+        proof = await call.prove(connection, PROVE_ALONE)
         joined = await groups.add_member(connection, organization_id, group.id, user.id)
         if joined:
-            await call.audit(connection, "group.add_member", f"group:{group.name}", None, {"member": user.username})
+            await proof.audit("group.add_member", f"group:{group.name}", None, {"member": user.username})
     return Outcome(None, joined)
 
 
@@ -148,9 +151,10 @@ async def remove_member(call: Call, request: MemberRef) -> None:
     """
     require_administrator(call.caller, "change who is in a group")
     organization_id = call.caller.organization_id
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         group = await find_group(connection, organization_id, request.name)
         user = await find_user(connection, organization_id, request.username)
+        proof = await call.prove(connection, PROVE_ALONE)
         if not await groups.remove_member(connection, organization_id, group.id, user.id):
             raise NotFound(f"User {user.username} is not in group {group.name}.")
-        await call.audit(connection, "group.remove_member", f"group:{group.name}", {"member": user.username}, None)
+        await proof.audit("group.remove_member", f"group:{group.name}", {"member": user.username}, None)

@@ -8,7 +8,7 @@ from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
 from service.errors import AlreadyExists, NotFound, PermissionDenied
 from service.identifiers import name_key
-from service.operations.call import Call, Outcome, no_precondition
+from service.operations.call import Call, Outcome, Proof, no_precondition
 from service.operations.pipelines import (
     find_visible,
     list_pipelines,
@@ -113,12 +113,12 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
     ):  # a job that is hidden from them must not be locked, nor be told by the time that takes
         async with call.database.connection() as connection:
             await _find(connection, call, request.job_id, jobs.find)
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         job = await jobs.find_for_update(connection, caller.organization_id, request.job_id)
         found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids)
         current = [pipeline for pipeline in found if pipeline.position is not None]
         job = _visible(call, request.job_id, job, current)
-        return await _replace(connection, call, job, found, request.pipeline_ids)
+        return await _replace(await call.prove(connection), call, job, found, request.pipeline_ids)
 
 
 async def _pipelines_concerned(
@@ -130,7 +130,7 @@ async def _pipelines_concerned(
 
 
 async def _replace(
-    connection: Connection, call: Call, job: Job, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]
+    proof: Proof, call: Call, job: Job, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]
 ) -> list[NamedPipeline]:
     """Replace the pipelines of a locked job, given all that are concerned."""
     caller = call.caller
@@ -141,8 +141,8 @@ async def _replace(
     call.precondition(Page(sorted(readable(caller, [each for each in found if each.id in current]), key=sort_key)))
     if list(wanted) != list(current):
         before, after = {"pipeline_ids": list(current)}, {"pipeline_ids": list(wanted)}
-        await jobs.replace_assignments(connection, caller.organization_id, job.id, list(wanted))
-        await call.audit(connection, "job.update_pipelines", f"job:{job.id}", before, after)
+        await jobs.replace_assignments(proof.connection, caller.organization_id, job.id, list(wanted))
+        await proof.audit("job.update_pipelines", f"job:{job.id}", before, after)
     return [NamedPipeline(key, known[key].name) for key in wanted]
 
 
@@ -159,28 +159,30 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
     if request.owner and request.owner.lower() != caller.username.lower() and caller.role is not Role.ADMIN:
         raise PermissionDenied("You may not make somebody else the owner of a job: that takes an administrator.")
     require_job_changer(caller, owns=True, what="register or change jobs")
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         owner = await find_user(connection, organization_id, request.owner or caller.username)
         created = await jobs.insert(connection, organization_id, request.job_id, owner.id, request.name or "")
         job = await jobs.find_for_update(connection, organization_id, request.job_id)
         if job is None:
             raise ConcurrentDelete
         found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
+        proof = await call.prove(connection)
         current = [pipeline for pipeline in found if pipeline.position is not None]
         if created:
             call.precondition(None)
-            await call.audit(connection, "job.create", f"job:{job.id}", None, _state(job))
+            await proof.audit("job.create", f"job:{job.id}", None, _state(job))
         else:
-            job = await _change(connection, call, request, job, current)
+            job = await _change(proof, request, job, current)
         if request.pipeline_ids is not None:
             unguarded = call._replace(precondition=no_precondition)  # what was expected has been seen to be so
-            await _replace(connection, unguarded, job, found, request.pipeline_ids)
+            await _replace(proof, unguarded, job, found, request.pipeline_ids)
             current = [pipeline for key in request.pipeline_ids for pipeline in found if pipeline.id == key]
     return Outcome(_whole(call, job, list(dict.fromkeys(current))), created)
 
 
-async def _change(connection: Connection, call: Call, request: PutJob, job: Job, current: Sequence[Granted]) -> Job:
+async def _change(proof: Proof, request: PutJob, job: Job, current: Sequence[Granted]) -> Job:
     """Change the name or owner of a locked job, if the request asks for that."""
+    call, connection = proof.call, proof.connection
     caller = call.caller
     owns = job.owner_id == caller.user_id
     if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
@@ -193,7 +195,7 @@ async def _change(connection: Connection, call: Call, request: PutJob, job: Job,
     require_job_changer(caller, owns=owns, what="change this job")
     await jobs.update(connection, caller.organization_id, job.id, owner.id, name)
     changed = Job(job.id, owner.id, owner.username, name, job.created_at)
-    await call.audit(connection, "job.update", f"job:{job.id}", _state(job), _state(changed))
+    await proof.audit("job.update", f"job:{job.id}", _state(job), _state(changed))
     return changed
 
 
@@ -230,13 +232,14 @@ async def delete_job(call: Call, request: JobRef) -> None:
         PreconditionFailed: it is not what the caller has seen.
     """
     caller = call.caller
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         job, found = await _find(connection, call, request.job_id, jobs.find_for_update)
+        proof = await call.prove(connection)
         require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")
         call.precondition(_whole(call, job, found))
         await jobs.delete(connection, caller.organization_id, job.id)
         before = {**_state(job), "pipeline_ids": [pipeline.id for pipeline in found]}
-        await call.audit(connection, "job.delete", f"job:{job.id}", before, None)
+        await proof.audit("job.delete", f"job:{job.id}", before, None)
 
 
 async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:

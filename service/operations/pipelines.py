@@ -22,6 +22,7 @@ from service.permissions import (
     require_visible,
 )
 from service.repositories import grants, pipelines
+from service.repositories.authority import PROVE_WITH_ORGANIZATION
 from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
 from service.schemas.pages import Page
 from service.schemas.pipelines import (
@@ -89,14 +90,15 @@ async def create_pipeline(call: Call, request: CreatePipeline) -> PipelineView:
     """
     caller, pipeline_id = call.caller, uuid4()
     require_pipeline_creator(caller)
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
+        proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
         created_at, updated_at = await pipelines.insert(
             connection, caller.organization_id, pipeline_id, request.name, request.description
         )
         if not caller.is_operator:
             await grants.put(connection, caller.organization_id, pipeline_id, "user", caller.user_id, FULL_ACCESS, None)
         after = {"name": request.name, "description": request.description, "manager": caller.username}
-        await call.audit(connection, "pipeline.create", f"pipeline:{pipeline_id}", None, after)
+        await proof.audit("pipeline.create", f"pipeline:{pipeline_id}", None, after)
     access = caller.access(FULL_ACCESS)
     return PipelineView(pipeline_id, request.name, access, request.description, created_at, updated_at)
 
@@ -139,8 +141,9 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
         PreconditionFailed: it is not what the caller has seen.
         AlreadyExists: there is another one of that name.
     """
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         old, granted = await find_visible(connection, call, request.pipeline_id, for_update=True)
+        proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
         require(call.caller, WRITE, granted, "change this pipeline")
         call.precondition(old)
         name = old.name if request.name is None else request.name
@@ -150,7 +153,7 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
         updated_at = await pipelines.update(connection, call.caller.organization_id, old.id, name, description)
         before = {"name": old.name, "description": old.description}
         after = {"name": name, "description": description}
-        await call.audit(connection, "pipeline.update", f"pipeline:{old.id}", before, after)
+        await proof.audit("pipeline.update", f"pipeline:{old.id}", before, after)
     return PipelineView(old.id, name, old.access, description, old.created_at, updated_at)
 
 
@@ -164,8 +167,9 @@ async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
         FailedPrecondition: jobs are in it, and it is not forced.
     """
     organization_id = call.caller.organization_id
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         old, granted = await find_visible(connection, call, request.pipeline_id, for_update=True)
+        proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
         require(call.caller, DELETE, granted, "delete this pipeline")
         call.precondition(old)
         jobs = await pipelines.count_jobs(connection, organization_id, old.id)
@@ -175,7 +179,7 @@ async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
         lost = [_grant_state(grant) for grant in await grants.list_of_pipeline(connection, organization_id, old.id)]
         await pipelines.delete(connection, organization_id, old.id)
         before = {"name": old.name, "description": old.description, "jobs": jobs, "grants": lost}
-        await call.audit(connection, "pipeline.delete", f"pipeline:{old.id}", before, None)
+        await proof.audit("pipeline.delete", f"pipeline:{old.id}", before, None)
 
 
 def _grant_state(grant: grants.Grant) -> dict[str, Any]:

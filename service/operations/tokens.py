@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from service.authentication.bearer import token_digest
 from service.database.pool import Connection
 from service.errors import NotFound, PermissionDenied
-from service.operations.call import Call
+from service.operations.call import Call, Proof
 from service.operations.users import find_user
 from service.permissions import (
     SCOPE_TOKENS,
@@ -20,6 +20,7 @@ from service.permissions import (
     scope_names,
 )
 from service.repositories import tokens
+from service.repositories.authority import PROVE_ALONE
 from service.repositories.tokens import Token
 from service.repositories.users import User
 from service.schemas.pages import Page
@@ -61,11 +62,11 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         NotFound: there is no such user.
     """
     caller = call.caller
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         user = await _whose(connection, call, request.username, "make")
         check_token_scopes(caller, request.scopes)
         expires_at = _within(await tokens.find(connection, caller.organization_id, caller.token_id), request.expires_at)
-        return await _issue(connection, call, user, replace(request, expires_at=expires_at))
+        return await _issue(await call.prove(connection), user, replace(request, expires_at=expires_at))
 
 
 def _within(mine: Token | None, expires_at: datetime | None) -> datetime | None:
@@ -78,7 +79,8 @@ def _within(mine: Token | None, expires_at: datetime | None) -> datetime | None:
     raise PermissionDenied("You may not make a token that lives longer than the one you call with.")
 
 
-async def _issue(connection: Connection, call: Call, user: User, request: CreateToken) -> NewToken:
+async def _issue(proof: Proof, user: User, request: CreateToken) -> NewToken:
+    call, connection = proof.call, proof.connection
     organization_id, token_id, secret = call.caller.organization_id, uuid4(), TOKEN_PREFIX + secrets.token_hex(32)
     created_at = await tokens.insert(
         connection,
@@ -92,7 +94,7 @@ async def _issue(connection: Connection, call: Call, user: User, request: Create
     )
     token = Token(token_id, user.id, user.username, request.name, request.scopes, request.expires_at, created_at, None)
     target = f"token:{token_id}"
-    await call.audit(connection, "token.create", target, None, _state(token))
+    await proof.audit("token.create", target, None, _state(token))
     return NewToken(token, secret)
 
 
@@ -135,9 +137,10 @@ async def revoke_token(call: Call, request: TokenRef) -> None:
         PermissionDenied: the token that calls is too narrow.
         PreconditionFailed: it is not what the caller has seen.
     """
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         token = await _find(connection, call, request.token_id, "revoke")
+        proof = await call.prove(connection, PROVE_ALONE)
         call.precondition(token)
         if await tokens.revoke(connection, call.caller.organization_id, token.id):
             target = f"token:{token.id}"
-            await call.audit(connection, "token.revoke", target, _state(token), None)
+            await proof.audit("token.revoke", target, _state(token), None)

@@ -9,6 +9,7 @@ from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call
 from service.permissions import Role, may_administer, require_administrator
 from service.repositories import groups, users
+from service.repositories.authority import PROVE_ALONE
 from service.repositories.users import User
 from service.schemas.pages import Page
 from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, UpdateUser, UserView
@@ -65,9 +66,10 @@ async def create_user(call: Call, request: CreateUser) -> UserView:
     """
     require_administrator(call.caller, "create users")
     organization_id = call.caller.organization_id
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
+        proof = await call.prove(connection)
         user = await users.insert(connection, organization_id, uuid4(), request.username, request.role)
-        await call.audit(connection, "user.create", _target(user), None, _state(user))
+        await proof.audit("user.create", _target(user), None, _state(user))
     return UserView(user, whole=True)
 
 
@@ -82,8 +84,9 @@ async def update_user(call: Call, request: UpdateUser) -> UserView:
     """
     require_administrator(call.caller, "change users")
     organization_id = call.caller.organization_id
-    async with call.database.transaction() as connection:
+    async with call.transaction() as connection:
         administrators = await users.lock_administrators(connection, organization_id)
+        proof = await call.prove(connection, PROVE_ALONE)
         old = await find_user(connection, organization_id, request.username)
         call.precondition(UserView(old, whole=True))
         new = replace(
@@ -96,7 +99,7 @@ async def update_user(call: Call, request: UpdateUser) -> UserView:
         if new != old:
             await users.update(connection, organization_id, old.id, new.role, new.disabled)
             before, after = _state(old), _state(new)
-            await call.audit(connection, "user.update", _target(old), before, after)
+            await proof.audit("user.update", _target(old), before, after)
     return UserView(new, whole=True)
 
 

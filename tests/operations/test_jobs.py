@@ -1,25 +1,22 @@
 """Operations on jobs, called directly: without HTTP, with typed requests."""
 
 import asyncio
-from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 
+from service.authentication.bearer import Authentication
 from service.database.pool import Database
 from service.errors import NotFound, PermissionDenied
-from service.identity import Caller
-from service.operations.call import Call
+from service.operations.call import AuthorityChanged, Call
 from service.operations.jobs import list_job_pipelines, update_job_pipelines
-from service.permissions import READ, Role
+from service.permissions import READ
 from service.repositories import jobs
 from service.schemas.jobs import ListJobPipelines, NamedPipeline, UpdateJobPipelines
 from tests.factories import Member, World
 
 
-def call_by(database: Database, world: World, member: Member, role: Role = Role.MEMBER) -> Call:
-    now = datetime.now(UTC)
-    return Call(Caller(role, None, world.id, member.id, member.username, uuid4(), b"", (), now), database)
+async def call_by(database: Database, member: Member) -> Call:
+    return Call(await Authentication(database, 5).authenticate(f"Bearer {member.token}"), database)
 
 
 async def test_update_job_pipelines_returns_named_pipelines(database: Database, world: World) -> None:
@@ -28,7 +25,7 @@ async def test_update_job_pipelines_returns_named_pipelines(database: Database, 
     await world.grant(pipeline, ada)
     job = await world.job(ada)
 
-    updated = await update_job_pipelines(call_by(database, world, ada), UpdateJobPipelines(job, [pipeline, pipeline]))
+    updated = await update_job_pipelines(await call_by(database, ada), UpdateJobPipelines(job, [pipeline, pipeline]))
 
     assert updated == [NamedPipeline(pipeline, "p")]
 
@@ -40,7 +37,7 @@ async def test_update_job_pipelines_refused_releases_its_locks(database: Databas
     job = await world.job(ada)
 
     with pytest.raises(PermissionDenied):
-        await update_job_pipelines(call_by(database, world, ada), UpdateJobPipelines(job, [pipeline]))
+        await update_job_pipelines(await call_by(database, ada), UpdateJobPipelines(job, [pipeline]))
 
     async with database.transaction() as connection:
         assert await jobs.find_for_update(connection, world.id, job)
@@ -53,19 +50,21 @@ async def test_update_job_pipelines_while_the_pipeline_is_being_deleted(
     pipeline = await world.pipeline()
     await world.grant(pipeline, ada)
     job = await world.job(ada)
-    call, request = call_by(database, world, ada), UpdateJobPipelines(job, [pipeline])
+    call, request = await call_by(database, ada), UpdateJobPipelines(job, [pipeline])
     async with database.transaction() as deleting:
         await deleting.execute("test", "DELETE FROM pipelines WHERE id = $1", pipeline)
         updating = asyncio.create_task(database.run(lambda: update_job_pipelines(call, request), only_reads=False))
         await asyncio.sleep(0.1)
         assert not updating.done()
 
-    with pytest.raises(NotFound, match=f"Pipeline {pipeline} does not exist"):
+    with pytest.raises(AuthorityChanged):  # the grant went with the pipeline
         await updating
+    with pytest.raises(NotFound, match=f"Pipeline {pipeline} does not exist"):
+        await update_job_pipelines(await call_by(database, ada), request)
 
 
 async def test_list_job_pipelines_of_an_unknown_job(database: Database, world: World) -> None:
-    ada = await world.user()
+    ada = await world.user(role="admin")
 
     with pytest.raises(NotFound, match="Job nothing does not exist, or you may not see it"):
-        await list_job_pipelines(call_by(database, world, ada, Role.ADMIN), ListJobPipelines(job_id="nothing"))
+        await list_job_pipelines(await call_by(database, ada), ListJobPipelines(job_id="nothing"))
