@@ -50,8 +50,11 @@ async def update_each(connection: Connection, updates: Sequence[Update]) -> list
     """Make those of a batch of updates that are still allowed, each of another job and independent of the others.
 
     The statement verifies the caller's token and each decision in the snapshot in which it reads the job's set; then it
-    locks the job, and goes on only if no other update of it was committed since: its revision would be another. It
-    never waits for a lock of a job: one that is locked is left alone.
+    locks the job, and goes on only if no other update of it was committed since: its revision would be another.
+
+    As strangers share it, it never waits for a lock. Whatever it writes, or a foreign key of what it writes refers to,
+    it locks first, and an update that needs something that is locked is left alone: a job, or a pipeline that it is put
+    into, taken out of or stays in. (Who holds neither can't hold an assignment between them, as these go with both.)
 
     Returns:
         The names of each job's pipelines; None if nothing was done, as the update must be decided again.
@@ -112,6 +115,17 @@ UPDATE_EACH: Final = f"""
               OR (f.current <> '{{}}' AND f.current <@ f.allowed_pipelines)
           )
           AND array_position(f.names, NULL) IS NULL
+    ), concerned AS MATERIALIZED (
+        -- The pipelines of the updates that change something.
+        SELECT DISTINCT a.organization_id, c.id
+        FROM allowed a CROSS JOIN unnest(a.current || a.wanted) c (id)
+        WHERE a.current <> a.wanted
+    ), held AS MATERIALIZED (
+        -- Those of them that are not being deleted, nor locked for it; and nor can they be until the end.
+        SELECT p.organization_id, p.id
+        FROM concerned c
+        JOIN pipelines p ON p.organization_id = c.organization_id AND p.id = c.id
+        FOR KEY SHARE OF p SKIP LOCKED
     ), locked AS MATERIALIZED (
         -- The updates that change something, with their jobs locked. A job that changed since the snapshot drops out,
         -- as PostgreSQL compares the revision once more with the row that it locks. A job that is locked already is
@@ -120,8 +134,12 @@ UPDATE_EACH: Final = f"""
         FROM allowed a
         JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
         WHERE a.current <> a.wanted AND j.revision = a.revision
+          AND NOT EXISTS (
+              SELECT FROM unnest(a.current || a.wanted) c (id)
+              WHERE (a.organization_id, c.id) NOT IN (SELECT h.organization_id, h.id FROM held h)
+          )
         ORDER BY j.organization_id, j.id
-        FOR NO KEY UPDATE OF j SKIP LOCKED
+        FOR UPDATE OF j SKIP LOCKED
     ), revised AS (
         -- The new revision makes updates with an older snapshot drop out: they have seen another set.
         UPDATE jobs j SET revision = j.revision + 1

@@ -131,18 +131,25 @@ async def revoke(connection: Connection, organization_id: UUID, token_id: UUID) 
 
 
 async def note_use(connection: Connection, used: Sequence[tuple[UUID, UUID, datetime]]) -> None:
-    """Update the last use of tokens, each by organization, id and time, unless it is known to within a minute."""
+    """Update the last use of tokens, each by organization, id and time, unless it is known to within a minute.
+
+    Strangers' tokens share the statement, and other processes note the same ones: it waits for no lock, and leaves
+    alone what is locked.
+    """
     await connection.execute(
         "tokens.note_use",
         """
         -- A minute's precision saves a write, and a version of the row, for most requests.
-        UPDATE tokens t SET last_used_at = used.at
-        FROM (
-            SELECT organization_id, id, at
+        WITH noted AS MATERIALIZED (
+            SELECT t.organization_id, t.id, used.at
             FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS used (organization_id, id, at)
-        ) used
-        WHERE t.organization_id = used.organization_id AND t.id = used.id
-          AND (t.last_used_at IS NULL OR t.last_used_at < used.at - interval '1 minute')
+            JOIN tokens t ON t.organization_id = used.organization_id AND t.id = used.id
+            WHERE t.last_used_at IS NULL OR t.last_used_at < used.at - interval '1 minute'
+            FOR NO KEY UPDATE OF t SKIP LOCKED
+        )
+        UPDATE tokens t SET last_used_at = noted.at
+        FROM noted
+        WHERE t.organization_id = noted.organization_id AND t.id = noted.id
         """,
         *zip(*used, strict=True),
     )

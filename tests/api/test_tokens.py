@@ -1,6 +1,8 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from service.app import TOKEN_USE
@@ -113,6 +115,23 @@ async def test_token_operations_on_another_user_take_an_administrator(client: Cl
 )
 async def test_create_token_malformed(client: Client, world: World, body: dict[str, object]) -> None:
     assert (await As.member(client, await world.user())("POST", "/tokens", body)).code == "INVALID_ARGUMENT"
+
+
+async def test_token_use_waits_for_no_lock(client: Client, world: World, dsn: str) -> None:
+    """Strangers' tokens share the statement."""
+    bob, eve = await world.user(), await world.user()
+    use = client.server.app[TOKEN_USE]  # type: ignore[attr-defined] # the server is a TestServer with its app
+    await As.member(client, bob).get("/users/me")
+    await As.member(client, eve).get("/users/me")
+    holder = await asyncpg.connect(dsn)
+    await holder.execute("BEGIN")
+    await holder.execute("SELECT FROM tokens WHERE user_id = $1 FOR UPDATE", bob.id)
+
+    await asyncio.wait_for(use.write(), timeout=1)
+
+    await holder.close()
+    used = "SELECT last_used_at IS NOT NULL FROM tokens WHERE user_id = $1"
+    assert [await world.raw.fetchval(used, each.id) for each in (bob, eve)] == [False, True]
 
 
 async def test_token_use_is_written_at_most_once_a_minute(client: Client, world: World) -> None:

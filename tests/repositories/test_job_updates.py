@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from service.authentication.bearer import token_digest
@@ -164,7 +165,7 @@ async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, stateme
     job = await stage.world.job(stage.user, a)
     late, early = await stage.update(job, b), await stage.update(job, a, c)
     with monkeypatch.context() as patch:
-        patch.setattr(job_updates, "UPDATE_EACH", statement.replace("IS NULL\n    ), locked", HELD))
+        patch.setattr(job_updates, "UPDATE_EACH", statement.replace("IS NULL\n    ), concerned", HELD))
         held = asyncio.create_task(stage.make(late))
         await asyncio.sleep(0.1)
     assert await stage.make(early) == [["a", "c"]]
@@ -172,7 +173,7 @@ async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, stateme
     return await stage.world.pipelines_of(job)
 
 
-HELD = "IS NULL AND pg_sleep(0.5)::text = ''\n    ), locked"
+HELD = "IS NULL AND pg_sleep(0.5)::text = ''\n    ), concerned"
 
 
 async def test_update_each_of_a_job_that_changed_since_the_snapshot(
@@ -190,3 +191,87 @@ async def test_update_each_without_the_job_revision_mixes_sets(stage: Stage, mon
     assert unchecked != job_updates.UPDATE_EACH
 
     assert {*await made_while_held(stage, monkeypatch, unchecked)} == {b, c}, "neither asked for that"
+
+
+LOCKS = {
+    "FOR UPDATE": "SELECT FROM {table} WHERE {key} FOR UPDATE",
+    "FOR NO KEY UPDATE": "SELECT FROM {table} WHERE {key} FOR NO KEY UPDATE",
+    "FOR SHARE": "SELECT FROM {table} WHERE {key} FOR SHARE",
+    "FOR KEY SHARE": "SELECT FROM {table} WHERE {key} FOR KEY SHARE",
+    "DELETE": "DELETE FROM {table} WHERE {key}",
+}
+ROWS = ("wanted", "removed", "kept", "job", "user", "token", "group", "organization", "grant", "membership")
+
+
+async def rows_to_lock(stage: Stage, job: str) -> dict[str, tuple[str, str]]:
+    """Return the table and condition of each row that an update of a job from a and b to b and c may touch."""
+    a, b, c = stage.pipelines
+    world, user = stage.world, stage.user
+    group = await world.group(user)
+    await world.grant(c, user)
+    await world.grant(c, group)
+    places = {"wanted": c, "removed": a, "kept": b}
+    return {
+        **{name: ("pipelines", f"id = '{key}'") for name, key in places.items()},
+        "job": ("jobs", f"id = '{job}'"),
+        "user": ("users", f"id = '{user.id}'"),
+        "token": ("tokens", f"user_id = '{user.id}'"),
+        "group": ("groups", f"id = '{group}'"),
+        "organization": ("organizations", f"id = '{world.id}'"),
+        "grant": ("user_grants", f"pipeline_id = '{c}'"),
+        "membership": ("memberships", f"group_id = '{group}'"),
+    }
+
+
+def can_be_locked(row: str, lock: str) -> bool:
+    """Return whether a lock can be had: others refer to users and organizations, so these are not deleted."""
+    return (row, lock) not in {("user", "DELETE"), ("organization", "DELETE")}
+
+
+async def made_while_locked(stage: Stage, dsn: str, row: str, lock: str) -> list[list[str] | None]:
+    """Make a stranger's update in one batch with that of a user, one of whose rows another connection has locked."""
+    a, b, c = stage.pipelines
+    other = await World.create(stage.world.raw)
+    stranger = Stage(other, stage.database, await other.user("ada"), [await other.pipeline(name) for name in "xy"])
+    job, free = await stage.world.job(stage.user, a, b), await other.job(stranger.user, stranger.pipelines[0])
+    table, key = (await rows_to_lock(stage, job))[row]
+    holder = await asyncpg.connect(dsn)
+    try:
+        revisions = await stage.world.raw.fetch(
+            "SELECT revision FROM users WHERE id = $1"
+            " UNION SELECT revision FROM groups JOIN memberships ON group_id = groups.id WHERE user_id = $1 ORDER BY 1",
+            stage.user.id,
+        )
+        batch = [
+            await stage.update(job, b, c, revisions=[each["revision"] for each in revisions]),
+            await stranger.update(free, stranger.pipelines[1]),
+        ]
+        await holder.execute("BEGIN")
+        await holder.execute(LOCKS[lock].format(table=table, key=key))
+        return await asyncio.wait_for(stage.make(*batch), timeout=1)
+    finally:
+        await holder.close()
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("row", ROWS)
+async def test_update_each_waits_for_no_lock(stage: Stage, dsn: str, row: str, lock: str) -> None:
+    if not can_be_locked(row, lock):
+        pytest.skip("others refer to it")
+
+    mine, strangers = await made_while_locked(stage, dsn, row, lock)
+
+    assert strangers == ["y"]
+    blocked = row in {"wanted", "removed", "kept"} and lock in {"FOR UPDATE", "DELETE"}
+    assert mine == (None if blocked or row == "job" else ["b", "c"])
+
+
+@pytest.mark.parametrize(("row", "lock"), [("wanted", "FOR UPDATE"), ("removed", "DELETE"), ("job", "FOR UPDATE")])
+async def test_update_each_that_skips_nothing_waits(
+    stage: Stage, dsn: str, monkeypatch: pytest.MonkeyPatch, row: str, lock: str
+) -> None:
+    """The control: it shows that the test above can fail."""
+    monkeypatch.setattr(job_updates, "UPDATE_EACH", job_updates.UPDATE_EACH.replace("SKIP LOCKED", ""))
+
+    with pytest.raises(TimeoutError):
+        await made_while_locked(stage, dsn, row, lock)
