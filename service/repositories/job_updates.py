@@ -83,7 +83,8 @@ UPDATE_EACH: Final = f"""
         )
     ), found AS MATERIALIZED (
         -- What the decisions rest on, as it is now. No row: the job is unknown, or the token can no longer be used.
-        SELECT r.*, j.owner_id, j.revision, {revisions.OF_USER} AS actual_revisions,
+        SELECT r.*, j.owner_id, j.revision, u.role, u.revision AS user_revision,
+               {revisions.OF_USER} AS actual_revisions,
                (t.organization_id, t.user_id, t.id, coalesce(t.scopes, 0), u.username)
                = (r.organization_id, r.caller_id, r.token_id, coalesce(r.scopes, 0), r.actor) AS authenticated,
                ARRAY(
@@ -140,21 +141,45 @@ UPDATE_EACH: Final = f"""
           )
         ORDER BY j.organization_id, j.id
         FOR UPDATE OF j SKIP LOCKED
+    ), held_groups AS MATERIALIZED (
+        -- The groups of callers who are members: what is granted to these stays until the statement ends.
+        SELECT l.number
+        FROM locked l
+        JOIN memberships m ON m.organization_id = l.organization_id AND m.user_id = l.caller_id
+        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+        WHERE l.role = 'member' AND g.revision = ANY (l.revisions)
+        ORDER BY g.organization_id, g.id
+        FOR SHARE OF g SKIP LOCKED
+    ), counted AS MATERIALIZED (
+        SELECT h.number, count(*) AS groups FROM held_groups h GROUP BY h.number
+    ), proved AS MATERIALIZED (
+        -- The callers' authority, compared once more with the rows that are locked: a revocation that was committed
+        -- since the snapshot is seen, one that comes now waits for this statement, and one under way is not waited for.
+        SELECT l.*
+        FROM locked l
+        LEFT JOIN counted c ON c.number = l.number
+        JOIN users u ON u.organization_id = l.organization_id AND u.id = l.caller_id
+        JOIN tokens t ON t.digest = l.digest
+        WHERE {tokens.ACTIVE}
+          AND (u.role, u.revision, coalesce(t.scopes, 0)) = (l.role, l.user_revision, coalesce(l.scopes, 0))
+          AND (l.role <> 'member' OR coalesce(c.groups, 0) = cardinality(l.revisions) - 1)
+        ORDER BY u.organization_id, u.id, t.digest
+        FOR SHARE OF u, t SKIP LOCKED
     ), revised AS (
         -- The new revision makes updates with an older snapshot drop out: they have seen another set.
         UPDATE jobs j SET revision = j.revision + 1
-        FROM locked l
+        FROM proved l
         WHERE j.organization_id = l.organization_id AND j.id = l.job_id
     ), removed AS (
         -- Apart from the next step, as both see the snapshot: no row is touched by both.
         DELETE FROM assignments s
-        USING locked l
+        USING proved l
         WHERE s.organization_id = l.organization_id AND s.job_id = l.job_id AND s.pipeline_id <> ALL (l.wanted)
     ), placed AS (
         -- Where the job stays, its row stays, and with it its place in the queue; only its own order may change.
         INSERT INTO assignments AS s (organization_id, job_id, pipeline_id, position)
         SELECT l.organization_id, l.job_id, w.id, w.position
-        FROM locked l CROSS JOIN unnest(l.wanted) WITH ORDINALITY w (id, position)
+        FROM proved l CROSS JOIN unnest(l.wanted) WITH ORDINALITY w (id, position)
         ON CONFLICT (organization_id, job_id, pipeline_id) DO UPDATE SET position = excluded.position
         WHERE s.position <> excluded.position
     ), audited AS (
@@ -162,11 +187,11 @@ UPDATE_EACH: Final = f"""
         INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         SELECT l.organization_id, l.caller_id, l.actor, l.token_id, 'job.update_pipelines', 'job:' || l.job_id,
                jsonb_build_object('pipeline_ids', l.current), jsonb_build_object('pipeline_ids', l.wanted), l.request_id
-        FROM locked l
+        FROM proved l
     )
     -- Done: the updates that changed something, and those of jobs that were in that set already, which take no lock
     -- and leave no audit row.
-    SELECT l.number, l.names FROM locked l
+    SELECT l.number, l.names FROM proved l
     UNION ALL
     SELECT a.number, a.names FROM allowed a WHERE a.current = a.wanted
 """
