@@ -6,7 +6,7 @@ from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.call import Call, Outcome
 from service.operations.users import find_user
-from service.permissions import may_administer, require_administrator
+from service.permissions import require_administrator
 from service.repositories import groups
 from service.repositories.authority import PROVE_ALONE
 from service.repositories.groups import Group, Member
@@ -19,7 +19,7 @@ async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
     after, size = call.page_start(request)
     async with call.database.connection() as connection:
         found = await groups.page(connection, call.caller.organization_id, request.contains, after, size + 1)
-    whole = may_administer(call.caller)
+    whole = call.caller.administers
     seen = [GroupView(group, whole) for group in found]
     return call.pages.cut(request, seen, lambda each: (each.group.name.lower(),), size)
 
@@ -44,7 +44,7 @@ async def get_group(call: Call, request: GroupRef) -> GroupView:
     """
     async with call.database.connection() as connection:
         group = await find_group(connection, call.caller.organization_id, request.name)
-    return GroupView(group, may_administer(call.caller))
+    return GroupView(group, call.caller.administers)
 
 
 async def create_group(call: Call, request: CreateGroup) -> GroupView:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
-from service.errors import AlreadyExists, NotFound, PermissionDenied
+from service.errors import AlreadyExists, NotFound
 from service.identifiers import name_key
 from service.operations.call import Call, Outcome, Proof, no_precondition
 from service.operations.pipelines import (
@@ -23,6 +23,7 @@ from service.permissions import (
     check_update,
     is_manager,
     may_see_job,
+    require_administrator,
     require_job_changer,
 )
 from service.repositories import jobs, pipelines
@@ -156,8 +157,8 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
         PreconditionFailed: the job is not what the caller has seen.
     """
     caller, organization_id = call.caller, call.caller.organization_id
-    if request.owner and request.owner.lower() != caller.username.lower() and caller.role is not Role.ADMIN:
-        raise PermissionDenied("You may not make somebody else the owner of a job: that takes an administrator.")
+    if request.owner and request.owner.lower() != caller.username.lower():
+        require_administrator(caller, "make another user the owner of a job")
     require_job_changer(caller, owns=True, what="register or change jobs")
     async with call.transaction() as connection:
         owner = await find_user(connection, organization_id, request.owner or caller.username)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call
-from service.permissions import Role, may_administer, require_administrator
+from service.permissions import Role, require_administrator
 from service.repositories import groups, users
 from service.repositories.authority import PROVE_ALONE
 from service.repositories.users import User
@@ -20,7 +20,7 @@ async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
     after, size = call.page_start(request)
     async with call.database.connection() as connection:
         found = await users.page(connection, call.caller.organization_id, request.name, after, size + 1)
-    whole = may_administer(call.caller)
+    whole = call.caller.administers
     seen = [UserView(user, whole) for user in found]
     return call.pages.cut(request, seen, lambda each: (each.user.username.lower(),), size)
 
@@ -54,7 +54,7 @@ async def get_user(call: Call, request: GetUser) -> UserView:
     """
     async with call.database.connection() as connection:
         user = await find_user(connection, call.caller.organization_id, request.username)
-    return UserView(user, may_administer(call.caller))
+    return UserView(user, call.caller.administers)
 
 
 async def create_user(call: Call, request: CreateUser) -> UserView:

@@ -160,3 +160,24 @@ async def test_put_job_deleted_meanwhile_registers_it_anew(
     answer = await As.member(client, owner)("PUT", f"/jobs/{job}", {"name": "anew"})
 
     assert (answer.status, answer.body["job"]["name"]) == (201, "anew")
+
+
+async def test_administrators_token_without_the_scope_admin_acts_on_jobs_as_a_members(
+    client: Client, world: World
+) -> None:
+    ada, bob = await world.user("ada", role="admin"), await world.user("bob")
+    seen, hidden = await world.job(bob, await world.pipeline()), await world.job(bob)
+    narrow = As(client, await world.token(ada.id, scopes=READ | EXECUTE))
+
+    mine = await narrow("PUT", "/jobs/mine", {"name": "new"})
+    assert mine.code == "OK"
+    for method, path, body in (
+        ("PUT", "/jobs/new", {"owner": "bob"}),
+        ("PUT", "/jobs/mine", {"owner": "bob"}),
+        ("PUT", f"/jobs/{seen}", {"name": "other"}),
+        ("DELETE", f"/jobs/{seen}", None),
+    ):
+        refused = await narrow(method, path, body)
+        assert refused.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="admin"', (method, path)
+    assert (await narrow.get(f"/jobs/{hidden}")).code == "NOT_FOUND"
+    assert {job["id"] for job in (await narrow.get("/jobs")).body["jobs"]} == {"mine", seen}

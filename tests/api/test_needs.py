@@ -90,6 +90,7 @@ LACKING: Final[dict[int | Standing | None, list[Caller]]] = {
         Caller("member", FULL_ACCESS),
         Caller("pipeline_admin", FULL_ACCESS),
         Caller("admin", FULL_ACCESS, EVERY_SCOPE & ~EXECUTE, owns=True),
+        Caller("admin", FULL_ACCESS, EVERY_SCOPE & ~SCOPE_ADMIN),
     ],
     TOKENS: [
         Caller("member", FULL_ACCESS, EVERY_SCOPE & ~SCOPE_TOKENS, owns=True),

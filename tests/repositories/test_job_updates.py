@@ -264,7 +264,7 @@ async def test_update_each_waits_for_no_lock(stage: Stage, dsn: str, row: str, l
     assert strangers == ["y"]
     blocked = row in {"wanted", "removed", "kept"} and lock in {"FOR UPDATE", "DELETE"}
     # A revocation may be under way, of which this statement can't know how it ends.
-    unproved = row in {"user", "token", "group"} and lock != "FOR KEY SHARE" and lock != "FOR SHARE"
+    unproved = row in {"user", "token", "group"} and lock not in {"FOR KEY SHARE", "FOR SHARE"}
     withdrawn = row in {"grant", "membership"} and lock == "DELETE"
     assert mine == (None if blocked or unproved or withdrawn or row == "job" else ["b", "c"])
 
