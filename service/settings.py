@@ -31,6 +31,8 @@ class Settings:
     log_format: str
     """Format of log lines: json, console, or auto, which is console on a terminal and json elsewhere."""
     database_pool_size: int
+    database_plaintext: bool
+    """True to allow that connections to a database on another machine are not encrypted."""
     database_prepared_statements: bool
     """False for a pooler in between that can't keep the prepared statements of its clients apart."""
     statement_timeout: float
@@ -101,6 +103,7 @@ def read_settings() -> Settings:
         log_level=env.one_of("LOG_LEVEL", "INFO", LOG_LEVELS, str.upper),
         log_format=env.one_of("LOG_FORMAT", "auto", LOG_FORMATS, str.lower),
         database_pool_size=env.whole("DATABASE_POOL_SIZE", 10, _Allowed(1, 500)),
+        database_plaintext=env.flag("DATABASE_PLAINTEXT", default=False),
         database_prepared_statements=env.flag("DATABASE_PREPARED_STATEMENTS", default=True),
         statement_timeout=env.number("STATEMENT_TIMEOUT", 5.0, _SECONDS),
         request_timeout=env.number("REQUEST_TIMEOUT", 10.0, _SECONDS),

@@ -9,6 +9,7 @@ NAMES = [
     *("DATABASE_URL", "DATA_DIR", "HTTP_HOST", "HTTP_PORT", "OPS_PORT", "LOG_LEVEL", "LOG_FORMAT"),
     *(
         "DATABASE_POOL_SIZE",
+        "DATABASE_PLAINTEXT",
         "DATABASE_PREPARED_STATEMENTS",
         "STATEMENT_TIMEOUT",
         "REQUEST_TIMEOUT",
@@ -37,6 +38,7 @@ def test_read_settings_by_default() -> None:
         log_level="INFO",
         log_format="auto",
         database_pool_size=10,
+        database_plaintext=False,
         database_prepared_statements=True,
         statement_timeout=5.0,
         request_timeout=10.0,
@@ -69,6 +71,7 @@ def test_read_settings_by_default() -> None:
         ("RESPONSE_CACHE_BYTES", "0", "response_cache_bytes", 0),
         ("PERMISSION_CACHE_BYTES", "17179869184", "permission_cache_bytes", 16 * 2**30),
         ("V1_ERRORS_AS_200", "true", "v1_errors_as_200", True),
+        ("DATABASE_PLAINTEXT", "true", "database_plaintext", True),
         ("DATABASE_PREPARED_STATEMENTS", "false", "database_prepared_statements", False),
         ("DATABASE_URL", "postgresql://x/y", "database_url", "postgresql://x/y"),
         ("HTTP_PORT", " ", "http_port", 8080),

@@ -45,13 +45,13 @@ def demo_command() -> None:
 
 async def _prepare(settings: Settings, dsn: str) -> str:
     """Migrate, load the demo's organization if it is not there, and make a token."""
-    await migrate(dsn)
+    await migrate(dsn, plaintext=settings.database_plaintext)
     async with open_database(dsn, settings) as database:
         async with database.connection() as connection:
             loaded = await organizations.find(connection, ORGANIZATION, 1)
         if not loaded:
             with (sql_directory() / "demo.ndjson").open("rb") as lines:
-                await import_records(dsn, lines)
+                await import_records(dsn, lines, plaintext=settings.database_plaintext)
         call = operator_call(database, await resolve_organization(database, ORGANIZATION))
         for token in (await fetch_all_pages(list_tokens, call, ListTokens(USER))).items:
             if token.name == TOKEN:

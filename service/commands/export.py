@@ -43,10 +43,13 @@ def export_command(file: Path, organization: str | None) -> None:
 
 
 def _export(file: Path, organization_id: UUID | None) -> None:
-    with database_url(read_settings()) as dsn, _progress() as progress:
+    settings = read_settings()
+    with database_url(settings) as dsn, _progress() as progress:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as output:
-            result = asyncio.run(export_records(dsn, output, organization_id, progress))
+            result = asyncio.run(
+                export_records(dsn, output, organization_id, progress, plaintext=settings.database_plaintext)
+            )
     click.echo(f"Exported {sum(result.records.values()):,} records in {result.seconds:.1f} s.", err=True)
 
 

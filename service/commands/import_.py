@@ -24,9 +24,10 @@ def import_command(file: IO[bytes], as_json: bool) -> None:
     Records that exist are updated, others are added, in one transaction: a bad line ends the import with its number and
     the reason, and nothing is changed (exit code 1). The README describes the records.
     """
-    with database_url(read_settings()) as dsn, _progress(file) as progress:
+    settings = read_settings()
+    with database_url(settings) as dsn, _progress(file) as progress:
         try:
-            result = asyncio.run(import_records(dsn, file, progress))
+            result = asyncio.run(import_records(dsn, file, progress, plaintext=settings.database_plaintext))
         except ImportRefused as refused:
             click.echo(f"flow-pipelines: {refused}; nothing was changed", err=True)
             sys.exit(1)

@@ -21,11 +21,13 @@ def migrate_command(check: bool, as_json: bool) -> None:
     Safe to run from several places at once, and while the service runs: each migration works with the version before.
     A database that is newer is left as it is, if this version can work with it, and refused if not.
     """
-    with database_url(read_settings()) as dsn:
+    settings = read_settings()
+    with database_url(settings) as dsn:
         if check:
-            missing = asyncio.run(_missing(dsn))
+            missing = asyncio.run(_missing(dsn, plaintext=settings.database_plaintext))
         else:
-            missing = asyncio.run(migrate(dsn, _say if not as_json else lambda *_: None))
+            report = _say if not as_json else lambda *_: None
+            missing = asyncio.run(migrate(dsn, report, plaintext=settings.database_plaintext))
     if as_json:
         click.echo(orjson.dumps({"pending" if check else "applied": [migration.name for migration in missing]}))
     elif check:
@@ -36,8 +38,8 @@ def migrate_command(check: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-async def _missing(dsn: str) -> list[Migration]:
-    connection = await connect(dsn)
+async def _missing(dsn: str, *, plaintext: bool) -> list[Migration]:
+    connection = await connect(dsn, plaintext=plaintext)
     try:
         return compare(await list_applied(Connection(connection)), load_migrations())
     finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, TypeAlias
@@ -12,6 +12,8 @@ import asyncpg
 import structlog
 from asyncpg.connect_utils import SessionAttribute
 
+from service.database.asyncpg_internals import resolve
+from service.database.encryption import Encryption, TlsFailure, explain
 from service.errors import StartupError
 
 log = structlog.get_logger()
@@ -64,16 +66,22 @@ class Connector:
     before a backoff that grows; a caller in between fails at once, with the error of the last attempt.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, plaintext: bool = False) -> None:
         """Read the address, without connecting yet.
 
+        Args:
+            dsn: where to.
+            plaintext: allow that connections to another machine are not encrypted.
+
         Raises:
+            StartupError: they would be, without that being allowed, or can't be verified as the address demands.
             ValueError: the address can't be understood.
         """
         self.on_primary_change: list[Callable[[], Awaitable[None]]] = []
         """Callbacks for when another host than before takes writes: earlier connections lead to a former primary."""
         self._dsn = dsn
         self._hosts = list_hosts(dsn)
+        self._encryption = _choose_encryption(dsn, [host.name for host in self._hosts], plaintext=plaintext)
         self._last_good: Host | None = None
         self._turn = asyncio.Lock()
         self._failure: Exception | None = None
@@ -104,7 +112,7 @@ class Connector:
     async def _attempt(self, options: dict[str, Any]) -> Raw:
         begun = monotonic()
         try:
-            made: Raw = await (self._connect_to_any(options) if self._hosts else asyncpg.connect(self._dsn, **options))
+            made = await (self._connect_to_any(options) if self._hosts else self._connect(options))
         except Exception as error:
             if begun >= self._failed_at:  # of attempts that ran at once, only the first to fail lengthens the backoff
                 self._backoff = min(MAX_BACKOFF, max(MIN_BACKOFF, 2 * self._backoff))
@@ -119,9 +127,8 @@ class Connector:
         reasons, known = [], self._last_good
         for host in [*self._hosts]:
             try:
-                made: Raw = await asyncpg.connect(
-                    self._dsn,
-                    **options
+                made = await self._connect(
+                    options
                     | {
                         "host": host.name,
                         "port": host.port,
@@ -144,6 +151,15 @@ class Connector:
                 return made
         raise NoServer("; ".join(reasons))
 
+    async def _connect(self, options: dict[str, Any]) -> Raw:
+        try:
+            made: Raw = await asyncpg.connect(self._dsn, **options | self._encryption.options())
+        except OSError as error:
+            if failure := explain(error):
+                raise failure from error
+            raise
+        return made
+
     async def _settle_on(self, host: Host) -> None:
         self._put(host, 0)
         former, self._last_good = self._last_good, host
@@ -157,18 +173,19 @@ class Connector:
         self._hosts.insert(place, host)
 
 
-async def connect(dsn: str, **options: Any) -> Raw:
+async def connect(dsn: str, *, plaintext: bool = False, **options: Any) -> Raw:
     """Make one connection outside of any pool, for a command's work.
 
     Args:
         dsn: where to.
+        plaintext: allow that a connection to another machine is not encrypted.
         options: more of what asyncpg.connect() takes.
 
     Raises:
-        StartupError: the database can't be reached, or its address can't be understood.
+        StartupError: the database can't be reached, or not safely, or its address can't be understood.
     """
     try:
-        return await Connector(dsn).connect(timeout=_CONNECT_TIMEOUT, **options)
+        return await Connector(dsn, plaintext=plaintext).connect(timeout=_CONNECT_TIMEOUT, **options)
     except ValueError as error:
         raise StartupError(INVALID_ADDRESS) from error
     except TimeoutError as error:
@@ -176,7 +193,17 @@ async def connect(dsn: str, **options: Any) -> Raw:
             f"The database{_place(dsn)} can't be reached: it did not answer within {_CONNECT_TIMEOUT:g} s."
         ) from error
     except _CONNECT_ERRORS as error:
-        raise StartupError(f"The database{_place(dsn)} can't be reached: {type(error).__name__}: {error}") from error
+        raise StartupError(f"The database{_place(dsn)} can't be reached: {_told(error)}") from error
+
+
+def _choose_encryption(dsn: str, several: Sequence[str], *, plaintext: bool) -> Encryption:
+    """Choose how connections are encrypted, by the several hosts of an address or by what asyncpg makes of it."""
+    hosts, place = several or resolve(dsn, "disable").hosts, _place(dsn)
+    if any("@" in host for host in hosts):
+        raise StartupError(f"The database{place} can't be reached: an @ in a password must be written as %40.")
+    if not urlsplit(dsn).netloc.rpartition("@")[2]:  # the host is named elsewhere, where no password can be
+        place = f" {','.join(hosts)}"
+    return Encryption(dsn, hosts, place, plaintext=plaintext)
 
 
 def _place(dsn: str) -> str:
@@ -237,4 +264,8 @@ def _reason(error: Exception) -> str:
         return "it takes no writes"
     if isinstance(error, TimeoutError):
         return f"it did not answer within {HOST_TIMEOUT:g} s"
-    return f"{type(error).__name__}: {error}"
+    return _told(error)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, TlsFailure) else f"{type(error).__name__}: {error}"

@@ -139,6 +139,8 @@ async def migrate(
     dsn: str,
     report: Callable[[Migration, float], None] = lambda *_: None,
     migrations: Sequence[Migration] | None = None,
+    *,
+    plaintext: bool = False,
 ) -> list[Migration]:
     """Bring a database up to date, and the service's privileges in it.
 
@@ -148,6 +150,7 @@ async def migrate(
         dsn: of a role that owns the tables, straight to PostgreSQL: a pooler would share the lock.
         report: called with each migration applied and the seconds it took.
         migrations: others than this version's own, without its privileges.
+        plaintext: allow that a connection to another machine is not encrypted.
 
     Returns:
         the migrations applied.
@@ -156,7 +159,7 @@ async def migrate(
         StartupError: the database can't be reached or changed, or is not one that these migrations lead on from.
     """
     known = load_migrations() if migrations is None else migrations
-    connection = await connect(dsn)
+    connection = await connect(dsn, plaintext=plaintext)
     try:
         # Locks are waited for briefly, so that a migration never queues the service's statements up behind itself; and
         # the server notices that this process was killed, so that its lock does not outlive it.

@@ -340,15 +340,15 @@ async def open_database(
 
     Args:
         dsn: of one server or several.
-        settings: the pool's size, and deadlines.
+        settings: the pool's size, deadlines, and whether plain text is allowed.
         beside: another pool on the same database, whose connector is shared: the primary is found out for both.
         connection_type: wraps each connection that is checked out, such as in spans.
 
     Raises:
-        StartupError: the address can't be understood.
+        StartupError: the address can't be understood, or leads to another machine unprotected.
     """
     try:
-        connector = beside.connector if beside else Connector(dsn)
+        connector = beside.connector if beside else Connector(dsn, plaintext=settings.database_plaintext)
     except ValueError as error:
         raise StartupError(INVALID_ADDRESS) from error
     connect: Any = connector.connect  # asyncpg's stubs name its keywords one by one

@@ -12,9 +12,10 @@ from typing import Final, Literal
 import asyncpg
 
 from service.database.connector import OLDEST_SUPPORTED
+from service.database.encryption import EncryptionError, TlsFailure
 from service.database.migrations import Applied, Migration, compare
 from service.database.pool import CONNECT_TIMEOUT
-from service.doctor.facts import ServerFacts
+from service.doctor.facts import Encryption, ServerFacts
 from service.errors import StartupError
 from service.settings import Settings
 
@@ -29,6 +30,8 @@ RESERVED_CONNECTIONS: Final = 3
 """Connections for `migrate`, a command and a person at psql, beside the service."""
 
 _ROLES: Final = "Let DATABASE_URL of `serve` name the role flow_service, which deploy/roles.sql makes"
+
+_VERIFY: Final = "Let DATABASE_URL say sslmode=verify-full, and by sslrootcert which authority vouches for the server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,15 @@ def shutdown_seconds(settings: Settings) -> float:
 def check_reached(error: StartupError) -> Finding:
     """Explain a connection that could not be made."""
     cause = error.__cause__
+    if isinstance(error, EncryptionError):
+        remedy = f"{_VERIFY}: the README says how, under *Encryption*."
+        return Finding("encryption", "wrong", str(error), remedy)
+    if isinstance(cause, TlsFailure):
+        remedy = (
+            "Check what sslrootcert names, and the server's certificate:"
+            " `openssl s_client -starttls postgres -connect HOST:5432` shows its names, its time, and who signed it."
+        )
+        return Finding("encryption", "wrong", str(error), remedy)
     if isinstance(cause, asyncpg.ProtocolViolationError):
         remedy = (
             "If this is PgBouncer: let its ignore_startup_parameters include statement_timeout,"
@@ -114,6 +126,42 @@ def check_connecting(seconds: Sequence[float]) -> Finding:
             "connect", "warning", found, "Look at the network, name look-up and TLS, or use a pooler nearby."
         )
     return Finding("connect", "ok", found)
+
+
+def check_encryption(here: Encryption, server: Encryption, pooling: Pooling) -> Finding:
+    """Check that what leaves the machine is encrypted, and the server's certificate verified.
+
+    Args:
+        here: the connection, as its end here has it.
+        server: as its end at the server has it, which is another connection's where something stands between.
+        pooling: whether a pooler does.
+    """
+    found, remedy = _judge_encryption(here)
+    if pooling != "none" or bool(here.tls) != bool(server.tls):
+        found += "; from what stands between to the server: "
+        if server.tls:
+            found += f"{server.tls}, and only its own configuration says whether that is verified"
+        elif server.elsewhere:
+            found += f"plain text, from {server.elsewhere}"
+            remedy = remedy or "Let what stands between verify the server, too (PgBouncer: server_tls_sslmode)."
+        else:
+            found += "none, within one machine"
+    return Finding("encryption", "warning" if remedy else "ok", found, remedy)
+
+
+def _judge_encryption(here: Encryption) -> tuple[str, str | None]:
+    """Return what protects a connection, and a remedy if that is too little."""
+    if here.tls is None and here.elsewhere:
+        return f"plain text to {here.elsewhere}: whatever is on the way can read and change it", f"{_VERIFY}."
+    if here.tls is None:
+        return "none, within this machine", None
+    if here.verified == "name":
+        return f"{here.tls}, authority and name verified", None
+    if not here.elsewhere:
+        return f"{here.tls}, within this machine", None
+    if here.verified == "authority":
+        return f"{here.tls}, verified but for the name: any certificate of that authority will do", f"{_VERIFY}."
+    return f"{here.tls}, not verified: whatever is on the way can pass for the server", f"{_VERIFY}."
 
 
 def check_role(server: ServerFacts) -> Finding:

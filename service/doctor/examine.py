@@ -33,7 +33,12 @@ async def _examine_database(dsn: str, settings: Settings, deployment: Deployment
             for _ in range(3):
                 begun = perf_counter()
                 # As the service connects, but without named statements, which some poolers can't do.
-                raw = await connect(dsn, server_settings=session_settings(settings), statement_cache_size=0)
+                raw = await connect(
+                    dsn,
+                    plaintext=settings.database_plaintext,
+                    server_settings=session_settings(settings),
+                    statement_cache_size=0,
+                )
                 stack.callback(raw.terminate)
                 seconds.append(perf_counter() - begun)
                 opened.append(raw)
@@ -53,6 +58,7 @@ async def _examine_connection(
     return [
         checks.check_server(server),
         checks.check_connecting(seconds),
+        checks.check_encryption(facts.find_encryption(first), await facts.read_encryption(connection), pooling),
         checks.check_role(server),
         checks.check_privileges(server, await facts.read_privileges(connection), intended_privileges()),
         await _examine_migrations(connection, server),

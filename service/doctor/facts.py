@@ -1,8 +1,13 @@
 """Statements on the facts that `doctor` judges: the server, the role that asks, and what stands between."""
 
+import ssl
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+from service.database.asyncpg_internals import get_socket, get_tls
+from service.database.connector import Raw
+from service.database.encryption import is_this_machine
 from service.database.pool import Connection
 
 
@@ -24,6 +29,47 @@ class ServerFacts:
     """The session's, in milliseconds; 0 is none."""
     connections: int
     """The most that the role can have, by the narrowest of the limits of server, database and role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """The encryption of a connection, as one of its ends has it."""
+
+    tls: str | None
+    """Version and cipher; None for plain text."""
+    elsewhere: str | None
+    """The address of the other end, if that is on another machine."""
+    verified: Literal["nothing", "authority", "name"] = "nothing"
+    """What of the server's certificate was verified: nothing, who signed it, or that and the name."""
+
+
+def find_encryption(connection: Raw) -> Encryption:
+    """Find how a connection is encrypted, by its end here."""
+    found, tls = get_socket(connection), get_tls(connection)
+    peer = found.getpeername() if found else ""
+    address = peer if isinstance(peer, str) else str(peer[0])
+    elsewhere = address if address and not is_this_machine(address) else None
+    if tls is None:
+        return Encryption(None, elsewhere)
+    cipher = tls.cipher()
+    named = f"{tls.version()}, {cipher[0] if cipher else 'no cipher'}"
+    if tls.context.verify_mode != ssl.CERT_REQUIRED:
+        return Encryption(named, elsewhere)
+    return Encryption(named, elsewhere, "name" if tls.context.check_hostname else "authority")
+
+
+async def read_encryption(connection: Connection) -> Encryption:
+    """Read how the connection is encrypted by its end at the server: behind a pooler, that is the pooler's own."""
+    row = await connection.fetch_one(
+        "doctor.encryption",
+        """
+        SELECT CASE WHEN s.ssl THEN s.version || ', ' || s.cipher END AS tls,
+            -- NULL for a Unix socket.
+            host(inet_client_addr()) AS peer
+        FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid()
+        """,
+    )
+    return Encryption(row["tls"], row["peer"] if row["peer"] and not is_this_machine(row["peer"]) else None)
 
 
 async def read_server(connection: Connection) -> ServerFacts:

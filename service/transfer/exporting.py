@@ -67,7 +67,12 @@ class ExportResult:
 
 
 async def export_records(
-    dsn: str, output: IO[bytes], organization_id: UUID | None = None, progress: Callable[[int], None] = lambda _: None
+    dsn: str,
+    output: IO[bytes],
+    organization_id: UUID | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+    *,
+    plaintext: bool = False,
 ) -> ExportResult:
     """Write records, one JSON object a line.
 
@@ -76,12 +81,13 @@ async def export_records(
         output: where to.
         organization_id: the organization whose records are written; None for all.
         progress: called now and then with the number of records written since.
+        plaintext: allow that a connection to another machine is not encrypted.
 
     Raises:
         StartupError: the database can't be reached.
     """
     started = perf_counter()
-    connection = await connect(dsn)
+    connection = await connect(dsn, plaintext=plaintext)
     counts: dict[str, int] = {}
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):

@@ -39,20 +39,23 @@ class ImportResult:
     seconds: float
 
 
-async def import_records(dsn: str, lines: IO[bytes], progress: Callable[[int], None] = lambda _: None) -> ImportResult:
+async def import_records(
+    dsn: str, lines: IO[bytes], progress: Callable[[int], None] = lambda _: None, *, plaintext: bool = False
+) -> ImportResult:
     """Import records into the database, all of them or none.
 
     Args:
         dsn: of a role that may write every table.
         lines: newline-delimited JSON, parents before children.
         progress: called now and then with the number of bytes read since.
+        plaintext: allow that a connection to another machine is not encrypted.
 
     Raises:
         ImportRefused: a line is bad; the sentence gives its number, from 1, and the reason.
         StartupError: the database can't be reached, or is not migrated.
     """
     started = perf_counter()
-    connection = await connect(dsn)
+    connection = await connect(dsn, plaintext=plaintext)
     try:
         empty = await is_empty(connection)
         async with connection.transaction():

@@ -221,7 +221,7 @@ async def _at_once(connector: Connector, number: int = 10) -> list[object]:
 
 
 async def test_connector_makes_one_attempt_at_a_time_while_the_server_is_down(clock: Clock, servers: Servers) -> None:
-    connector = Connector("postgresql://one")
+    connector = Connector("postgresql://one", plaintext=True)
     await _at_once(connector)
     assert servers.attempts == 10  # none had failed yet
 
@@ -234,7 +234,7 @@ async def test_connector_makes_one_attempt_at_a_time_while_the_server_is_down(cl
 
 
 async def test_connector_backs_off_up_to_a_limit(clock: Clock, servers: Servers) -> None:
-    connector = Connector("postgresql://one")
+    connector = Connector("postgresql://one", plaintext=True)
     for _ in range(1000):
         await _at_once(connector, 3)
         clock.now += 0.01
@@ -243,7 +243,7 @@ async def test_connector_backs_off_up_to_a_limit(clock: Clock, servers: Servers)
 
 
 async def test_connector_connects_all_at_once_when_the_server_is_back(clock: Clock, servers: Servers) -> None:
-    connector = Connector("postgresql://one")
+    connector = Connector("postgresql://one", plaintext=True)
     await _at_once(connector)
     servers.down = False
     clock.now += MAX_BACKOFF
@@ -270,7 +270,7 @@ class Thawing:
 
 async def test_connector_drops_a_connection_to_a_former_primary_that_thaws(monkeypatch: pytest.MonkeyPatch) -> None:
     """An attempt at it may have begun before another server was found, and may succeed after that."""
-    servers, connector = Thawing(), Connector("postgresql://one,two/name")
+    servers, connector = Thawing(), Connector("postgresql://one,two/name", plaintext=True)
     monkeypatch.setattr(asyncpg, "connect", servers)
 
     early: asyncio.Task[Any] = asyncio.create_task(connector.connect())

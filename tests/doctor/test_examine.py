@@ -38,7 +38,7 @@ async def test_examine_finds_an_installation_in_order(empty_dsn: str, settings: 
 
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [
-            *("server", "connect", "role", "privileges", "migrations", "pooler"),
+            *("server", "connect", "encryption", "role", "privileges", "migrations", "pooler"),
             *("statement timeout", "connections", "clock", "shutdown"),
         ],
         "ok",
