@@ -1,17 +1,20 @@
 """Everything of asyncpg's insides that the service relies on: a new version that changes it fails here."""
 
 import asyncio
+import os
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from asyncpg import connect_utils
 
 import service
-from service.database.asyncpg_internals import end_idle_connections, get_socket
+from service.database.asyncpg_internals import end_idle_connections, get_socket, get_tls, resolve
 
 SERVICE = Path(service.__file__).parent
 INTERNALS = SERVICE / "database" / "asyncpg_internals.py"
@@ -65,6 +68,47 @@ async def test_get_socket_returns_the_socket_that_leads_to_the_server(raw: Any, 
     assert found is not None
     assert found.family == socket.AF_UNIX
     assert found.getpeername().endswith("/.s.PGSQL.5432")
+
+
+async def test_get_tls_returns_none_for_a_socket(raw: Any) -> None:
+    assert get_tls(raw) is None
+
+
+@pytest.mark.parametrize(
+    ("dsn", "mode", "hosts", "resolved"),
+    [
+        ("postgresql://u@/n?host=one:1,/run/two", None, ("one", "/run/two/.s.PGSQL.5432"), "prefer"),
+        ("postgresql://u@one/n?sslmode=disable", None, ("one",), "disable"),
+        ("postgresql://u@one/n?sslmode=disable", "require", ("one",), "require"),
+        ("postgresql://u@/n?sslnegotiation=direct&host=one", "disable", ("one",), "disable"),
+    ],
+)
+def test_resolve_reads_an_address_as_asyncpg_does(
+    dsn: str, mode: str | None, hosts: tuple[str, ...], resolved: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in os.environ:
+        if name.startswith("PG"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    found = resolve(dsn, mode)
+
+    assert (found.hosts, found.mode) == (hosts, resolved)
+    assert isinstance(found.context, ssl.SSLContext) is (resolved != "disable")
+
+
+async def test_connect_begins_with_what_resolve_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[Any] = []
+
+    def parse(**arguments: Any) -> None:
+        called.append(arguments["dsn"])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(connect_utils, "_parse_connect_dsn_and_args", parse)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncpg.connect("postgresql://one")
+
+    assert called == ["postgresql://one"]
 
 
 PRIVATE_USE = re.compile(r"SLF001|[gs]etattr\([^)]*[\"']_[a-z]|\b_?(?:pool|raw|connection)\._[a-z]|\basyncpg\._")

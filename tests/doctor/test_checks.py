@@ -6,10 +6,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.database.encryption import EncryptionError, TlsFailure
 from service.database.migrations import Applied, load_migrations
 from service.doctor import checks
 from service.doctor.checks import Deployment, Finding
-from service.doctor.facts import ServerFacts
+from service.doctor.facts import Encryption, ServerFacts
 from service.errors import StartupError
 from service.settings import Settings
 
@@ -47,6 +48,51 @@ def test_check_reached_gives_a_remedy_by_cause(cause: Exception, remedy: str) ->
 
     assert (finding.state, finding.found) == ("wrong", "It can't be reached.")
     assert str(finding.remedy).startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (EncryptionError("It can't be reached."), "Let DATABASE_URL say sslmode=verify-full"),
+        (failed(TlsFailure("its certificate has expired")), "Check what sslrootcert names"),
+    ],
+)
+def test_check_reached_tells_what_encryption_hinders(error: StartupError, remedy: str) -> None:
+    finding = checks.check_reached(error)
+
+    assert (finding.check, finding.state, finding.found) == ("encryption", "wrong", "It can't be reached.")
+    assert str(finding.remedy).startswith(remedy)
+
+
+HERE, PLAIN, FAR = Encryption(None, None), Encryption(None, "10.0.0.1"), "TLSv1.3, AES"
+
+
+@pytest.mark.parametrize(
+    ("here", "server", "pooling", "state", "said"),
+    [
+        (HERE, HERE, "none", "ok", "none, within this machine"),
+        (Encryption(FAR, None), Encryption(FAR, None), "none", "ok", f"{FAR}, within this machine"),
+        (Encryption(FAR, "db", "name"), Encryption(FAR, "10.0.0.2"), "none", "ok", "authority and name verified"),
+        (Encryption(FAR, "db", "authority"), Encryption(FAR, "c"), "none", "warning", "verified but for the name"),
+        (Encryption(FAR, "db"), Encryption(FAR, "c"), "none", "warning", "not verified"),
+        (PLAIN, PLAIN, "none", "warning", "plain text to 10.0.0.1: whatever is on the way can read and change it"),
+        # A pooler here, whose own connection is another one.
+        (HERE, HERE, "session", "ok", "this machine; from what stands between to the server: none, within one machine"),
+        (HERE, PLAIN, "transaction", "warning", "from what stands between to the server: plain text, from 10.0.0.1"),
+        (HERE, PLAIN, "transaction", "warning", "PgBouncer: server_tls_sslmode"),
+        (HERE, Encryption(FAR, "c"), "transaction", "ok", f"to the server: {FAR}, and only its own configuration says"),
+        (PLAIN, HERE, "transaction", "warning", "Let DATABASE_URL say sslmode=verify-full"),
+        # Something that ends TLS, and otherwise hides.
+        (Encryption(FAR, "db", "name"), PLAIN, "none", "warning", "to the server: plain text, from 10.0.0.1"),
+    ],
+)
+def test_check_encryption_of_each_stretch(
+    here: Encryption, server: Encryption, pooling: Any, state: str, said: str
+) -> None:
+    finding = checks.check_encryption(here, server, pooling)
+
+    assert (finding.check, finding.state, bool(finding.remedy)) == ("encryption", state, state == "warning")
+    assert said in f"{finding.found} {finding.remedy}"
 
 
 @pytest.mark.parametrize(

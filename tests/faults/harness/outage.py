@@ -138,6 +138,7 @@ async def _testbed(outage: Outage, without: str, directory: Path) -> AsyncIterat
                 module=without_outage_protection.MODULE if without else "service",
                 prefix=outage.command_prefix,
                 WITHOUT=without,
+                DATABASE_PLAINTEXT="true",
                 HTTP_HOST=outage.http_host,
                 STATEMENT_TIMEOUT=str(outage.statement_timeout),
                 REQUEST_TIMEOUT=str(outage.request_timeout),

@@ -83,8 +83,8 @@ def run_asynchronous(directory: Path, times: int) -> Outcome:
 async def _run(directory: Path, kinds: Sequence[FailoverKind], *, synchronous: bool) -> Outcome:
     with running_cluster(directory, synchronous=synchronous) as cluster:
         try:
-            await migrate(cluster.dsn("postgres"))
-            with running_service(directory, cluster.dsn()) as service:
+            await migrate(cluster.dsn("postgres"), plaintext=True)
+            with running_service(directory, cluster.dsn(), DATABASE_PLAINTEXT="true") as service:
                 return await _fail_over_repeatedly(cluster, service, kinds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{cluster.log()}") from error

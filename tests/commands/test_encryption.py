@@ -1,0 +1,89 @@
+"""No command sends plain text to a database on another machine unasked."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.__main__ import commands
+from tests import tls
+from tests.commands.test_commands import run
+from tests.process.running import running_service
+from tests.tls import ELSEWHERE, TlsServer
+
+DEMO = "sql/demo.ndjson"
+EACH = {
+    "audit": ["audit", "tail"],
+    "demo": ["demo"],
+    "doctor": ["doctor"],
+    "export": ["export", "-"],
+    "grant": ["grant", "list", "Invoices"],
+    "group": ["group", "list"],
+    "import": ["import", "-"],
+    "job": ["job", "show", "4711"],
+    "migrate": ["migrate"],
+    "organization": ["organization", "list"],
+    "pipeline": ["pipeline", "list"],
+    "serve": ["serve"],
+    "token": ["token", "list", "ada"],
+    "user": ["user", "list"],
+}
+"""A call of each command."""
+
+
+def test_there_is_a_call_of_each_command() -> None:
+    assert set(EACH) == set(commands.commands)
+
+
+@pytest.mark.parametrize("arguments", [*EACH.values(), ["migrate", "--check"]], ids=" ".join)
+def test_command_does_not_connect_in_plain_text(arguments: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        dsn = f"postgresql://me:canary@{ELSEWHERE}:{port}/n?sslmode=prefer"
+        refused = run(*arguments, DATABASE_URL=dsn)
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+    said = f"The database {ELSEWHERE}:{port}/n is on another machine, and sslmode=prefer may send plain text there: "
+    assert refused.returncode == (1 if arguments == ["doctor"] else 2)
+    assert said in (refused.stdout if arguments == ["doctor"] else refused.stderr)
+    assert "canary" not in refused.stdout + refused.stderr
+
+
+@pytest.fixture(scope="module", name="server")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    programs = tls.programs_with_tls()
+    if not tls.has_openssl() or programs is None:
+        pytest.skip(tls.NO_POSTGRESQL if tls.has_openssl() else tls.NO_OPENSSL)
+    with tls.tls_server(tmp_path_factory.mktemp("server"), programs) as running:
+        yield running
+
+
+def test_commands_work_on_a_server_that_they_verify(server: TlsServer, tmp_path: Path) -> None:
+    owner = server.dsn(sslrootcert=server.authority.file)
+    service = server.dsn("flow_service", sslrootcert=server.authority.file)
+
+    for arguments in (["migrate"], ["import", DEMO], ["export", "-"], ["user", "list"]):
+        done = run(*arguments, DATABASE_URL=owner)
+        assert done.returncode == 0, done.stderr
+    examined = run("doctor", "--grace", "60", DATABASE_URL=service)
+    with running_service(tmp_path, service) as running:
+        running.wait_until("/readyz", 200)
+
+    assert examined.returncode == 0, examined.stdout
+    (line,) = [line for line in examined.stdout.splitlines() if " encryption " in line]
+    assert line.startswith("ok       encryption         TLSv1.3, TLS_AES_256_GCM_SHA384, authority and name verified")
+
+
+def test_commands_work_in_plain_text_where_that_is_allowed(server: TlsServer) -> None:
+    plain = server.dsn(database="postgres", sslmode="disable")
+
+    for arguments in (["migrate"], ["migrate", "--check"], ["import", DEMO], ["export", "-"], ["user", "list"]):
+        done = run(*arguments, DATABASE_URL=plain, DATABASE_PLAINTEXT="true")
+        assert done.returncode == 0, done.stderr
+    examined = run("doctor", "--grace", "60", DATABASE_URL=plain, DATABASE_PLAINTEXT="true")
+
+    (line,) = [line for line in examined.stdout.splitlines() if " encryption " in line]
+    assert line == "ok       encryption         none, within this machine", "the name leads to a loopback address"
