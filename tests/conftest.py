@@ -91,6 +91,7 @@ def settings() -> Settings:
 
 _SETTINGS = (
     "DATABASE_URL",
+    "DATABASE_PLAINTEXT",
     "DATA_DIR",
     "HTTP_HOST",
     "HTTP_PORT",

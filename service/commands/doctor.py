@@ -20,9 +20,10 @@ from service.settings import read_settings
 def doctor_command(replicas: int, grace: float, pre_stop: float, as_json: bool) -> None:
     """Check this installation with the settings of `serve`: what is wrong, and what to do about it.
 
-    Looks at the server, the role and its privileges, migrations, a pooler in between, limits of connections, clocks,
-    and whether an end of the process fits into the grace it is given (--grace is terminationGracePeriodSeconds,
-    --pre-stop what a preStop hook waits). Changes nothing. Exits with 1 if anything is wrong.
+    Looks at the server, encryption, the role and its privileges, migrations, a pooler in between, limits of
+    connections, clocks, and whether an end of the process fits into the grace it is given (--grace is
+    terminationGracePeriodSeconds, --pre-stop what a preStop hook waits). Changes nothing. Exits with 1 if anything is
+    wrong.
     """
     settings = read_settings()
     with database_url(settings) as dsn:

@@ -3,11 +3,14 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from service.database.connector import Connector
+from service.database.encryption import EncryptionError
 from service.doctor.checks import Deployment, check_connections, check_shutdown
 from tests.deployment.rendering import program, settings_of
 from tests.doctor.test_checks import SERVER
@@ -61,6 +64,19 @@ def test_compose_service_waits_for_the_migration(compose: Any) -> None:
     assert needed["migration"]["condition"] == "service_completed_successfully"
     urls = [compose["services"][name]["environment"]["DATABASE_URL"] for name in ("migration", "service-a")]
     assert [re.sub("//(.*):.*", r"\1", url).split(":")[1] for url in urls] == ["flow_migrator", "flow_service"]
+
+
+def test_compose_says_that_it_sends_plain_text_inside(
+    compose: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # where no authority is
+    for name in ("service-a", "migration"):
+        settings = settings_of(compose["services"][name]["environment"], monkeypatch)
+
+        assert settings.database_url
+        Connector(settings.database_url, plaintext=settings.database_plaintext)
+        with pytest.raises(EncryptionError):
+            Connector(settings.database_url)
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")

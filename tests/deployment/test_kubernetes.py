@@ -1,5 +1,7 @@
 """The manifests: valid for each version of Kubernetes, and consistent with each other and with the settings."""
 
+import base64
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,8 @@ import pytest
 import yaml
 
 from service import __version__
+from service.database.connector import Connector
+from service.database.encryption import EncryptionError
 from service.database.pool import Database
 from service.doctor.checks import Deployment, check_connections, check_shutdown
 from service.health import Health
@@ -169,7 +173,10 @@ def test_pods_are_restricted(overlay: str) -> None:
         assert pod["automountServiceAccountToken"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert {key for volume in pod.get("volumes", []) for key in volume} <= {"name", "configMap", "emptyDir"}
+        volumes = pod.get("volumes", [])
+        assert {key for volume in volumes for key in volume} <= {"name", "configMap", "emptyDir", "secret"}
+        secrets = [volume["secret"] for volume in volumes if "secret" in volume]
+        assert all(item["key"] == "ca.crt" for secret in secrets for item in secret["items"]), "a key is none of theirs"
         for each in pod["containers"]:
             assert each["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -191,6 +198,38 @@ def test_migration_and_service_are_of_one_release() -> None:
     assert secrets == ["flow-pipelines-migrator", "flow-pipelines-service"], (
         "each role's address is a secret of its own"
     )
+
+
+@pytest.mark.parametrize(("overlay", "kind"), [("production", "Deployment"), ("production/migration", "Job")])
+def test_production_has_the_authority_that_its_addresses_name(overlay: str, kind: str) -> None:
+    pod = resource(overlay, kind)["spec"]["template"]["spec"]
+    cluster = yaml.safe_load((KUBERNETES / "overlays/production/cloudnative-pg.yaml").read_text())
+    (mount,) = pod["containers"][0]["volumeMounts"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
+    path = f"{mount['mountPath']}/{volume['secret']['items'][0]['path']}"
+
+    assert volume["secret"]["secretName"] == f"{cluster['metadata']['name']}-ca", "as the operator calls it"
+    for text in (ROOT / "README.md", KUBERNETES / "overlays/production/cloudnative-pg.yaml"):
+        examples = re.findall(r"sslrootcert=(/\S+?)[`'\s]", text.read_text())
+        assert set(examples) == {path}
+
+
+def test_development_says_that_it_sends_plain_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its addresses are refused without that, by the service and its migration."""
+    monkeypatch.setenv("HOME", str(tmp_path))  # where no authority is
+    data = {each["metadata"]["name"].rsplit("-", 1)[0]: each["data"] for each in resources("development", "Secret")}
+    (job,) = resource("development", "Job")["spec"]["template"]["spec"]["containers"]
+    said = [
+        resource("development", "ConfigMap")["data"]["DATABASE_PLAINTEXT"],
+        next(each["value"] for each in job["env"] if each["name"] == "DATABASE_PLAINTEXT"),
+    ]
+
+    assert said == ["true", "true"]
+    for secret in data.values():
+        dsn = base64.b64decode(secret["url"]).decode()
+        Connector(dsn, plaintext=True)
+        with pytest.raises(EncryptionError):
+            Connector(dsn)
 
 
 def test_image_runs_as_the_user_of_the_manifests() -> None:
