@@ -36,7 +36,7 @@ An operator must act; a caller can only try again later."""
 
 
 class ConcurrentDelete(Exception):
-    """A deletion by another transaction of what an operation has found, before it could lock it."""
+    """What an operation has found was deleted by another transaction before it was locked; or the other way round."""
 
 
 RETRYABLE_ERRORS: Final = (

@@ -1,14 +1,14 @@
 """Operations on grants on a pipeline, on the users who have access to it, and on the reasons for that."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.call import Call, Outcome, Proof
 from service.operations.groups import find_group
-from service.operations.pipelines import find_visible
+from service.operations.pipelines import find_to_change, find_visible
 from service.operations.users import find_user
 from service.permissions import (
     MANAGE_PIPELINES,
@@ -50,18 +50,20 @@ async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
     """
     after, size = call.page_start(request)
     async with call.database.connection() as connection:
-        await _find_managed(connection, call, request.pipeline_id, for_update=False)
+        await _find_managed(connection, call, request.pipeline_id)
         found = await grants.list_of_pipeline(
             connection, call.caller.organization_id, request.pipeline_id, after, size + 1
         )
     return call.pages.cut(request, found, lambda grant: (grant.kind, grant.name.lower()), size)
 
 
-async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID, *, for_update: bool) -> int:
-    """Return the caller's access to a pipeline whose grants they may manage."""
-    pipeline, granted = await find_visible(connection, call, pipeline_id, for_update=for_update)
-    require(call.caller, MANAGE_PIPELINES, granted, "manage who may do what on this pipeline")
-    return pipeline.access
+async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID) -> None:
+    """Find a pipeline whose grants the caller may manage."""
+    _, granted = await find_visible(connection, call, pipeline_id)
+    require(call.caller, MANAGE_PIPELINES, granted, MANAGE)
+
+
+MANAGE: Final = "manage who may do what on this pipeline"
 
 
 async def get_user_grant(call: Call, request: UserGrantRef) -> Grant:
@@ -86,7 +88,7 @@ async def get_group_grant(call: Call, request: GroupGrantRef) -> Grant:
 
 async def _get(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> Grant:
     async with call.database.connection() as connection:
-        await _find_managed(connection, call, pipeline_id, for_update=False)
+        await _find_managed(connection, call, pipeline_id)
         return (await _find_granted(connection, call.caller.organization_id, pipeline_id, kind, name))[1]
 
 
@@ -152,12 +154,12 @@ async def _put(
 ) -> Outcome[Grant]:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        mine = await _find_managed(connection, call, pipeline_id, for_update=True)
+        pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
         proof = await call.prove(connection, PROVE_ALONE)
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         call.precondition(old)
-        check_grant(mine, before=old.access if old else None, after=access)
+        check_grant(pipeline.access, before=old.access if old else None, after=access)
         if old and (old.access, old.expires_at) == (access, expires_at):
             return Outcome(old, created=False)
         await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at)
@@ -170,11 +172,11 @@ async def _put(
 async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        mine = await _find_managed(connection, call, pipeline_id, for_update=True)
+        pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
         proof = await call.prove(connection, PROVE_ALONE)
         grantee_id, old = await _find_granted(connection, organization_id, pipeline_id, kind, name)
         call.precondition(old)
-        check_grant(mine, before=old.access, after=None)
+        check_grant(pipeline.access, before=old.access, after=None)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
         await _audit(proof, "grant.revoke", pipeline_id, old, None)
 
@@ -207,7 +209,7 @@ async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
     after, size = call.page_start(request)
     holding = READ | (PERMISSION_BITS[request.permission] if request.permission else 0)
     async with call.database.connection() as connection:
-        await _find_managed(connection, call, request.pipeline_id, for_update=False)
+        await _find_managed(connection, call, request.pipeline_id)
         found = await grants.list_holders(
             connection,
             call.caller.organization_id,

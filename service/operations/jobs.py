@@ -29,6 +29,7 @@ from service.permissions import (
 from service.repositories import jobs, pipelines
 from service.repositories.jobs import Job
 from service.repositories.pipelines import Granted, GrantedPipeline, PlacedPipeline
+from service.repositories.users import User
 from service.schemas.jobs import (
     JobRef,
     JobView,
@@ -40,6 +41,9 @@ from service.schemas.jobs import (
 )
 from service.schemas.pages import Page
 from service.schemas.pipelines import AccessiblePipeline
+
+Find = Callable[[Connection, UUID, str], Awaitable[Job | None]]
+"""A way of finding a job, with or without a lock."""
 
 
 async def list_job_pipelines(call: Call, request: ListJobPipelines) -> Page[AccessiblePipeline]:
@@ -108,18 +112,25 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
     updated = await try_update_job_pipelines(call, request)
     if updated is not None:
         return updated
-    caller = call.caller
-    if (
-        caller.role is Role.MEMBER
-    ):  # a job that is hidden from them must not be locked, nor be told by the time that takes
-        async with call.database.connection() as connection:
-            await _find(connection, call, request.job_id, jobs.find)
     async with call.transaction() as connection:
-        job = await jobs.find_for_update(connection, caller.organization_id, request.job_id)
-        found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids)
-        current = [pipeline for pipeline in found if pipeline.position is not None]
-        job = _visible(call, request.job_id, job, current)
+        await _find_to_replace(connection, call, request, jobs.find)
+        job, found = await _find_to_replace(connection, call, request, jobs.find_for_update)
         return await _replace(await call.prove(connection), call, job, found, request.pipeline_ids)
+
+
+async def _find_to_replace(
+    connection: Connection, call: Call, request: UpdateJobPipelines, find: Find
+) -> tuple[Job, list[PlacedPipeline]]:
+    """Return a job whose pipelines the caller may replace so, and all pipelines that are concerned.
+
+    Done once without a lock, before it is done with one: who may not do it neither holds others up, nor learns by
+    waiting for them that there is something.
+    """
+    job = await find(connection, call.caller.organization_id, request.job_id)
+    found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids)
+    job = _visible(call, request.job_id, job, [pipeline for pipeline in found if pipeline.position is not None])
+    _check_update(call, job, found, request.pipeline_ids)
+    return job, found
 
 
 async def _pipelines_concerned(
@@ -135,16 +146,24 @@ async def _replace(
 ) -> list[NamedPipeline]:
     """Replace the pipelines of a locked job, given all that are concerned."""
     caller = call.caller
-    known = {pipeline.id: pipeline for pipeline in found}
+    _check_update(call, job, found, pipeline_ids)
+    names = {pipeline.id: pipeline.name for pipeline in found}
+    current = [pipeline for pipeline in found if pipeline.position is not None]
+    call.precondition(Page(sorted(readable(caller, current), key=sort_key)))
+    old, new = [pipeline.id for pipeline in current], list(dict.fromkeys(pipeline_ids))
+    if new != old:
+        await jobs.replace_assignments(proof.connection, caller.organization_id, job.id, new)
+        target, before, after = f"job:{job.id}", {"pipeline_ids": old}, {"pipeline_ids": new}
+        await proof.audit("job.update_pipelines", target, before, after)
+    return [NamedPipeline(key, names[key]) for key in new]
+
+
+def _check_update(call: Call, job: Job, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]) -> None:
+    """Check that the caller may replace a visible job's pipelines, given all that are concerned."""
+    known = {pipeline.id: pipeline.granted for pipeline in found}
     current = {pipeline.id: pipeline.granted for pipeline in found if pipeline.position is not None}
-    wanted = {key: known[key].granted if key in known else None for key in pipeline_ids}
-    check_update(caller, owns=job.owner_id == caller.user_id, current=current, wanted=wanted)
-    call.precondition(Page(sorted(readable(caller, [each for each in found if each.id in current]), key=sort_key)))
-    if list(wanted) != list(current):
-        before, after = {"pipeline_ids": list(current)}, {"pipeline_ids": list(wanted)}
-        await jobs.replace_assignments(proof.connection, caller.organization_id, job.id, list(wanted))
-        await proof.audit("job.update_pipelines", f"job:{job.id}", before, after)
-    return [NamedPipeline(key, known[key].name) for key in wanted]
+    wanted = {key: known.get(key) for key in pipeline_ids}
+    check_update(call.caller, owns=job.owner_id == call.caller.user_id, current=current, wanted=wanted)
 
 
 async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
@@ -162,10 +181,7 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
     require_job_changer(caller, owns=True, what="register or change jobs")
     async with call.transaction() as connection:
         owner = await find_user(connection, organization_id, request.owner or caller.username)
-        created = await jobs.insert(connection, organization_id, request.job_id, owner.id, request.name or "")
-        job = await jobs.find_for_update(connection, organization_id, request.job_id)
-        if job is None:
-            raise ConcurrentDelete
+        job, created = await _find_or_insert(connection, call, request, owner)
         found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
         proof = await call.prove(connection)
         current = [pipeline for pipeline in found if pipeline.position is not None]
@@ -181,19 +197,49 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
     return Outcome(_whole(call, job, list(dict.fromkeys(current))), created)
 
 
+async def _find_or_insert(connection: Connection, call: Call, request: PutJob, owner: User) -> tuple[Job, bool]:
+    """Return the job of an id, locked, and whether it had to be inserted; one that the caller can't see is left alone.
+
+    Raises:
+        ConcurrentDelete: it came or went meanwhile.
+    """
+    organization_id, name = call.caller.organization_id, request.name or ""
+    job = await jobs.find(connection, organization_id, request.job_id)
+    if job is None:
+        created_at = await jobs.insert(connection, organization_id, request.job_id, owner.id, name)
+        if created_at is None:
+            raise ConcurrentDelete
+        return Job(request.job_id, owner.id, owner.username, name, created_at), True
+    found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
+    _require_putter(call, request, job, [pipeline for pipeline in found if pipeline.position is not None])
+    if request.pipeline_ids is not None:
+        _check_update(call, job, found, request.pipeline_ids)
+    job = await jobs.find_for_update(connection, organization_id, request.job_id)
+    if job is None:
+        raise ConcurrentDelete
+    return job, False
+
+
+def _require_putter(call: Call, request: PutJob, job: Job, current: Sequence[Granted]) -> None:
+    """Require somebody who sees a job and, if its name or owner is to be another, may change it."""
+    caller, owns = call.caller, job.owner_id == call.caller.user_id
+    if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
+        raise AlreadyExists(f"Job {job.id} is somebody else's: choose another id.")
+    owner = request.owner or job.owner
+    if owner.lower() != job.owner.lower() or request.name not in (None, job.name):
+        require_job_changer(caller, owns=owns, what="change this job")
+
+
 async def _change(proof: Proof, request: PutJob, job: Job, current: Sequence[Granted]) -> Job:
     """Change the name or owner of a locked job, if the request asks for that."""
     call, connection = proof.call, proof.connection
     caller = call.caller
-    owns = job.owner_id == caller.user_id
-    if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
-        raise AlreadyExists(f"Job {job.id} is somebody else's: choose another id.")
+    _require_putter(call, request, job, current)
     call.precondition(_whole(call, job, current))
     name = job.name if request.name is None else request.name
     owner = await find_user(connection, caller.organization_id, request.owner or job.owner)
     if (name, owner.id) == (job.name, job.owner_id):
         return job
-    require_job_changer(caller, owns=owns, what="change this job")
     await jobs.update(connection, caller.organization_id, job.id, owner.id, name)
     changed = Job(job.id, owner.id, owner.username, name, job.created_at)
     await proof.audit("job.update", f"job:{job.id}", _state(job), _state(changed))
@@ -214,9 +260,7 @@ async def get_job(call: Call, request: JobRef) -> JobView:
         return _whole(call, *await _find(connection, call, request.job_id, jobs.find))
 
 
-async def _find(
-    connection: Connection, call: Call, job_id: str, find: Callable[[Connection, UUID, str], Awaitable[Job | None]]
-) -> tuple[Job, list[GrantedPipeline]]:
+async def _find(connection: Connection, call: Call, job_id: str, find: Find) -> tuple[Job, list[GrantedPipeline]]:
     """Return a visible job, and all the pipelines that it is in, in its own order."""
     caller = call.caller
     job = await find(connection, caller.organization_id, job_id)
@@ -234,6 +278,8 @@ async def delete_job(call: Call, request: JobRef) -> None:
     """
     caller = call.caller
     async with call.transaction() as connection:
+        job, found = await _find(connection, call, request.job_id, jobs.find)
+        require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")
         job, found = await _find(connection, call, request.job_id, jobs.find_for_update)
         proof = await call.prove(connection)
         require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")

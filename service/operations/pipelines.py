@@ -116,7 +116,7 @@ async def get_pipeline(call: Call, request: GetPipeline) -> PipelineView:
 async def find_visible(
     connection: Connection, call: Call, pipeline_id: UUID, *, for_update: bool = False
 ) -> tuple[PipelineView, int]:
-    """Find a pipeline that the caller may read, locked if it is to be changed, and what was granted to them on it.
+    """Find a pipeline that the caller may read, and what was granted to them on it; to change it, `find_to_change`.
 
     Raises:
         NotFound: there is none, or the caller may not see it.
@@ -126,6 +126,25 @@ async def find_visible(
     access = require_visible(caller, found.granted if found else None, pipeline_id)
     assert found is not None  # noqa: S101 - what does not exist is not visible
     return _whole(found, access), found.granted
+
+
+async def find_to_change(
+    connection: Connection, call: Call, pipeline_id: UUID, permission: int, what: str
+) -> tuple[PipelineView, int]:
+    """Find a pipeline on which the caller holds a permission, likewise, and lock it.
+
+    All is checked before the lock too: who may not do it neither takes the lock, and so slows down those who may, nor
+    waits for it, and so learns that there is something.
+
+    Raises:
+        NotFound: there is none, or the caller may not see it.
+        PermissionDenied: they lack the permission.
+    """
+    _, granted = await find_visible(connection, call, pipeline_id)
+    require(call.caller, permission, granted, what)
+    pipeline, granted = await find_visible(connection, call, pipeline_id, for_update=True)
+    require(call.caller, permission, granted, what)
+    return pipeline, granted
 
 
 def _whole(found: Pipeline, access: int) -> PipelineView:
@@ -142,9 +161,8 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
         AlreadyExists: there is another one of that name.
     """
     async with call.transaction() as connection:
-        old, granted = await find_visible(connection, call, request.pipeline_id, for_update=True)
+        old, _ = await find_to_change(connection, call, request.pipeline_id, WRITE, "change this pipeline")
         proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
-        require(call.caller, WRITE, granted, "change this pipeline")
         call.precondition(old)
         name = old.name if request.name is None else request.name
         description = old.description if request.description is None else request.description
@@ -168,9 +186,8 @@ async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        old, granted = await find_visible(connection, call, request.pipeline_id, for_update=True)
+        old, _ = await find_to_change(connection, call, request.pipeline_id, DELETE, "delete this pipeline")
         proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
-        require(call.caller, DELETE, granted, "delete this pipeline")
         call.precondition(old)
         jobs = await pipelines.count_jobs(connection, organization_id, old.id)
         if jobs and not request.force:

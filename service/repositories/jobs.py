@@ -42,21 +42,23 @@ async def find_for_update(connection: Connection, organization_id: UUID, job_id:
     return Job(*row) if row else None
 
 
-async def insert(connection: Connection, organization_id: UUID, job_id: str, owner_id: UUID, name: str) -> bool:
-    """Insert a job; return False if there is one of that id."""
+async def insert(
+    connection: Connection, organization_id: UUID, job_id: str, owner_id: UUID, name: str
+) -> datetime | None:
+    """Insert a job; return the time of that, or None if there is one of that id."""
     row = await connection.fetch_row(
         "jobs.insert",
         """
         INSERT INTO jobs (organization_id, id, owner_id, name) VALUES ($1, $2, $3, $4)
         ON CONFLICT (organization_id, id) DO NOTHING
-        RETURNING id
+        RETURNING created_at
         """,
         organization_id,
         job_id,
         owner_id,
         name,
     )
-    return row is not None
+    return row["created_at"] if row else None
 
 
 async def update(connection: Connection, organization_id: UUID, job_id: str, owner_id: UUID, name: str) -> None:

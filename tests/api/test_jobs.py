@@ -1,4 +1,5 @@
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -142,21 +143,38 @@ async def test_put_job_named_pipelines_is_not_allowed(client: Client, world: Wor
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
+async def test_put_job_inserted_meanwhile_is_that_one(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, job, find, missing = await world.user(), str(uuid4()), jobs.find, [True]
+
+    async def find_nothing_at_first(connection: Connection, *arguments: Any) -> jobs.Job | None:
+        if missing.pop() if missing else False:
+            await world.job(owner, job_id=job)
+            return None
+        return await find(connection, *arguments)
+
+    monkeypatch.setattr(jobs, "find", find_nothing_at_first)
+    answer = await As.member(client, owner)("PUT", f"/jobs/{job}", {"name": "anew"})
+
+    assert (answer.status, answer.body["job"]["name"]) == (200, "anew")
+
+
 async def test_put_job_deleted_meanwhile_registers_it_anew(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job is deleted after it was found, and before it was locked: so it is registered anew."""
     owner = await world.user()
     job = await world.job(owner)
-    insert = jobs.insert
+    find = jobs.find
 
-    async def insert_then_deleted(connection: Connection, *arguments: Any) -> bool:
-        created = await insert(connection, *arguments)
-        if not created:
+    async def find_then_deleted(connection: Connection, *arguments: Any) -> jobs.Job | None:
+        found = await find(connection, *arguments)
+        if found:
             await world.raw.execute("DELETE FROM jobs WHERE organization_id = $1 AND id = $2", world.id, job)
-        return created
+        return found
 
-    monkeypatch.setattr(jobs, "insert", insert_then_deleted)
+    monkeypatch.setattr(jobs, "find", find_then_deleted)
     answer = await As.member(client, owner)("PUT", f"/jobs/{job}", {"name": "anew"})
 
     assert (answer.status, answer.body["job"]["name"]) == (201, "anew")

@@ -1,11 +1,14 @@
 """Rules that hold for the call of every row of the method table, whatever its operation."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from service.http.routes import ROUTES, TOKENS, Route
-from service.operations.jobs import put_job
+from service.operations.jobs import put_job, update_job_pipelines
+from service.operations.tokens import create_token
 from service.permissions import READ
 from tests.api.calls import As
 from tests.api.sample import sample_body, sample_path
@@ -53,6 +56,44 @@ async def test_call_on_things_of_others_is_refused(client: Client, world: World,
         assert answer.code == "ALREADY_EXISTS"
     else:
         assert answer.code in ("PERMISSION_DENIED", "NOT_FOUND")
+
+
+async def lock_all_but(world: World, caller: Member, dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """Lock every row of an organization, but for the caller's own, on another connection."""
+    holder = await asyncpg.connect(dsn)
+    await holder.execute("BEGIN")
+    for table in ("pipelines", "groups", "jobs"):
+        await holder.execute(f"SELECT FROM {table} WHERE organization_id = $1 FOR UPDATE", world.id)
+    for table, column in (("users", "id"), ("tokens", "user_id")):
+        statement = f"SELECT FROM {table} WHERE organization_id = $1 AND {column} <> $2 FOR UPDATE"
+        await holder.execute(statement, world.id, caller.id)
+    return holder
+
+
+@every_route
+@pytest.mark.parametrize("access", [0, READ], ids=["sees nothing", "reads"])
+async def test_call_that_is_refused_waits_for_no_lock(
+    client: Client, world: World, route: Route, access: int, dsn: str
+) -> None:
+    """What waits for a lock would also take it, and hold up those who may."""
+    member = await world.user()
+    _, path, body = await others_things(world, route)
+    if access:
+        await world.grant(
+            await world.raw.fetchval("SELECT id FROM pipelines WHERE organization_id = $1", world.id), member
+        )
+        await world.raw.execute("UPDATE user_grants SET access = $2 WHERE user_id = $1", member.id, access)
+    call = As.member(client, member)
+    holder = await lock_all_but(world, member, dsn)
+    try:
+        locked = await asyncio.wait_for(call(route.method, path, body), timeout=0.9)
+    finally:
+        await holder.close()
+    if locked.code != "OK":
+        again = await call(route.method, path, body)
+        assert (locked.status, locked.body["msg"]) == (again.status, again.body["msg"])
+    elif not route.only_reads:
+        assert route.operation in (create_token, put_job, update_job_pipelines), "of their own, or unchanged"
 
 
 @every_route
@@ -115,22 +156,22 @@ STATEMENTS = {
     "update_job_pipelines": 2,
     "create_pipeline": 7,
     "get_pipeline": 2,
-    "update_pipeline": 8,
-    "delete_pipeline": 10,
+    "update_pipeline": 9,
+    "delete_pipeline": 11,
     "list_pipeline_jobs": 3,
     "list_grants": 3,
     "get_user_grant": 4,
-    "put_user_grant": 11,
-    "delete_user_grant": 10,
+    "put_user_grant": 12,
+    "delete_user_grant": 11,
     "get_group_grant": 4,
-    "put_group_grant": 11,
-    "delete_group_grant": 10,
+    "put_group_grant": 12,
+    "delete_group_grant": 11,
     "list_access": 3,
     "explain_access": 5,
     "list_jobs": 3,
     "put_job": 9,
     "get_job": 3,
-    "delete_job": 8,
+    "delete_job": 10,
     "list_users": 2,
     "create_user": 6,
     "get_me": 3,
