@@ -106,9 +106,9 @@ class AlreadyExists(ServiceError):
 
 
 class Aborted(ServiceError):
-    """A conflict with other changes that outlasted the retries; the same request may succeed now."""
+    """A conflict with other changes that outlasted the retries or the wait; the same request may succeed now."""
 
-    code = "ABORTED"
+    code, retry_after = "ABORTED", 1
 
 
 class ResourceExhausted(ServiceError):

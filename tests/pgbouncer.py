@@ -26,7 +26,7 @@ NONE_HERE: Final = "there is no PgBouncer: tests/faults/harness/unpack_pgbouncer
 
 IGNORING: Final = (
     "ignore_startup_parameters ="
-    " statement_timeout, idle_in_transaction_session_timeout, client_connection_check_interval"
+    " statement_timeout, lock_timeout, idle_in_transaction_session_timeout, client_connection_check_interval"
 )
 """Start-up parameters that PgBouncer can't set for each client, and would refuse."""
 
@@ -116,6 +116,7 @@ async def open_sessions(pooled: str, count: int) -> None:
 
 LIMITS: Final = {
     "statement_timeout": 5,
+    "lock_timeout": 1,
     "idle_in_transaction_session_timeout": 10,
     "client_connection_check_interval": 1,
 }

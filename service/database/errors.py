@@ -5,7 +5,7 @@ from typing import Final
 import asyncpg
 from asyncpg import exceptions as postgres
 
-from service.errors import DeadlineExceeded, ServiceError, Unavailable
+from service.errors import Aborted, DeadlineExceeded, ServiceError, Unavailable
 
 CONNECTION_ERRORS: Final = (
     postgres.PostgresConnectionError,
@@ -86,7 +86,9 @@ def to_service_error(error: BaseException) -> ServiceError | None:
         return None
     if is_lost(error):
         return ConnectionLost("The connection to the database was lost; try again.")
-    if isinstance(error, postgres.QueryCanceledError | postgres.LockNotAvailableError | TimeoutError):
+    if isinstance(error, postgres.LockNotAvailableError):
+        return Aborted("Another change to the same thing is under way; try again.", reason="locked")
+    if isinstance(error, postgres.QueryCanceledError | TimeoutError):
         return DeadlineExceeded("The database took longer than it may; try again.")
     if isinstance(error, NOT_READY_ERRORS):
         return Unavailable("The database is not ready for this service; try again.", reason="database_not_ready")

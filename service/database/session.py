@@ -13,6 +13,8 @@ CHECK_INTERVAL: Final = 1.0
 
 Without them the server would go on with the statements of clients that left early, one after the other, on more
 connections than there are in the pool."""
+LOCK_TIMEOUT: Final = 1.0
+"""Seconds that a statement waits for a lock: a caller who holds one for longer must not take the connections of all."""
 PEER_TIMEOUT: Final = 2.0
 """Seconds for the other end of a connection to acknowledge a packet."""
 KEEPALIVE: Final = 5
@@ -24,6 +26,7 @@ def session_settings(settings: Settings) -> dict[str, str]:
     return {
         "application_name": "flow-pipelines",
         "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
+        "lock_timeout": f"{LOCK_TIMEOUT * 1000:.0f}",
         "idle_in_transaction_session_timeout": f"{settings.request_timeout * 1000:.0f}",
         "client_connection_check_interval": f"{CHECK_INTERVAL * 1000:.0f}",
     }

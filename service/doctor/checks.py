@@ -15,6 +15,7 @@ from service.database.connector import OLDEST_SUPPORTED
 from service.database.encryption import EncryptionError, TlsFailure
 from service.database.migrations import Applied, Migration, compare
 from service.database.pool import CONNECT_TIMEOUT
+from service.database.session import LOCK_TIMEOUT
 from service.doctor.facts import Encryption, ServerFacts
 from service.errors import StartupError
 from service.settings import Settings
@@ -78,7 +79,7 @@ def check_reached(error: StartupError) -> Finding:
         return Finding("encryption", "wrong", str(error), remedy)
     if isinstance(cause, asyncpg.ProtocolViolationError):
         remedy = (
-            "If this is PgBouncer: let its ignore_startup_parameters include statement_timeout,"
+            "If this is PgBouncer: let its ignore_startup_parameters include statement_timeout, lock_timeout,"
             " idle_in_transaction_session_timeout and client_connection_check_interval, and set them on the role"
             " (ALTER ROLE flow_service SET ...)."
         )
@@ -240,11 +241,15 @@ def check_pooler(pooling: Pooling, *, prepares: bool) -> Finding:
 
 
 def check_timeout(server: ServerFacts, settings: Settings) -> Finding:
-    """Check that the server ends statements when the service gives them up."""
-    wanted = round(settings.statement_timeout * 1000)
+    """Check that the server ends statements when the service gives them up, and sooner those that wait for a lock."""
+    wanted, for_locks = round(settings.statement_timeout * 1000), round(LOCK_TIMEOUT * 1000)
     found = f"{server.statement_timeout} ms, and STATEMENT_TIMEOUT is {wanted} ms"
     if server.statement_timeout != wanted:
         remedy = f"A pooler dropped it: ALTER ROLE {server.role} SET statement_timeout = {wanted}."
+        return Finding("statement timeout", "wrong", found, remedy)
+    if server.lock_timeout != for_locks:
+        found = f"{server.lock_timeout} ms for a lock, and {for_locks} ms are asked for"
+        remedy = f"A pooler dropped it: ALTER ROLE {server.role} SET lock_timeout = {for_locks}."
         return Finding("statement timeout", "wrong", found, remedy)
     return Finding("statement timeout", "ok", found)
 

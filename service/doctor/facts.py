@@ -27,6 +27,8 @@ class ServerFacts:
     """True for a standby, and for a server that was made to only read."""
     statement_timeout: int
     """The session's, in milliseconds; 0 is none."""
+    lock_timeout: int
+    """The session's, likewise."""
     connections: int
     """The most that the role can have, by the narrowest of the limits of server, database and role."""
 
@@ -84,6 +86,7 @@ async def read_server(connection: Connection) -> ServerFacts:
             pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS read_only,
             -- pg_settings has the bare number, current_setting() one with a unit.
             (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'statement_timeout') AS statement_timeout,
+            (SELECT s.setting::integer FROM pg_settings s WHERE s.name = 'lock_timeout') AS lock_timeout,
             -- LEAST passes over NULL, which stands for "no limit"; reserved_connections is new in PostgreSQL 16.
             LEAST(
                 current_setting('max_connections')::integer

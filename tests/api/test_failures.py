@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import orjson
 import pytest
 import structlog
@@ -15,6 +16,7 @@ from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 
 from service.app import create_app
 from service.database.pool import Database, open_database
+from service.database.session import LOCK_TIMEOUT
 from service.health import Health
 from service.http.middleware import NOT_FOUND_SECONDS
 from service.http.request_log import RequestLog
@@ -93,6 +95,23 @@ async def test_request_without_a_database_is_503(settings: Settings, log: list[s
             assert body["msg"] == "The database can't be reached; try again."
             assert "Connect" in log[0]["error"]
             assert "canary" not in str(log)
+
+
+async def test_change_that_waits_for_another_one_is_aborted(client: Client, world: World, dsn: str) -> None:
+    manager, pipeline = await world.user(role="admin"), await world.pipeline()
+    holder = await asyncpg.connect(dsn)
+    await holder.execute("BEGIN")
+    await holder.execute("SELECT FROM pipelines WHERE id = $1 FOR UPDATE", pipeline)
+
+    begun = asyncio.get_running_loop().time()
+    answer = await client.patch(f"{LIST}/{pipeline}", json={"name": "x"}, headers=manager.headers)
+    waited = asyncio.get_running_loop().time() - begun
+    await holder.close()
+
+    body = await answer.json()
+    assert (answer.status, body["code"], answer.headers["Retry-After"]) == (409, "ABORTED", "1")
+    assert body["msg"] == "Another change to the same thing is under way; try again."
+    assert LOCK_TIMEOUT <= waited < LOCK_TIMEOUT + 2
 
 
 async def test_json_log_of_an_exception_is_one_line(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:

@@ -119,15 +119,15 @@ async def single(service_dsn: str, settings: Settings, raw: Raw) -> AsyncIterato
 
 @pytest.fixture
 async def impatient(service_dsn: str, settings: Settings, raw: Raw) -> AsyncIterator[Single]:
-    """Yield a service whose requests may take less long than its statements."""
-    async with opened(service_dsn, replace(settings, request_timeout=1.5), raw) as found:
+    """Yield a service whose requests may take less long than its statements, and than these may wait for a lock."""
+    async with opened(service_dsn, replace(settings, request_timeout=0.7), raw) as found:
         yield found
 
 
 @pytest.fixture
 async def hasty(service_dsn: str, settings: Settings, raw: Raw) -> AsyncIterator[Single]:
-    """Yield a service whose statements may take less long than its requests."""
-    async with opened(service_dsn, replace(settings, statement_timeout=1), raw) as found:
+    """Yield a service whose statements may take less long than its requests, and than they may wait for a lock."""
+    async with opened(service_dsn, replace(settings, statement_timeout=0.7), raw) as found:
         yield found
 
 

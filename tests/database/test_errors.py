@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from service.database.errors import ConcurrentDelete, ConnectionLost, is_lost, leaves_unusable, to_service_error
-from service.errors import DeadlineExceeded, NotFound, Unavailable
+from service.errors import Aborted, DeadlineExceeded, NotFound, Unavailable
 
 LOST = [
     asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation"),
@@ -44,11 +44,16 @@ def test_leaves_unusable_is_false_of_a_failed_statement() -> None:
     assert not leaves_unusable(asyncpg.UniqueViolationError("duplicate key value"))
 
 
-@pytest.mark.parametrize(
-    "error", [asyncpg.QueryCanceledError("timeout"), asyncpg.LockNotAvailableError("locked"), TimeoutError()]
-)
+@pytest.mark.parametrize("error", [asyncpg.QueryCanceledError("timeout"), TimeoutError()])
 def test_to_service_error_of_a_deadline(error: Exception) -> None:
     assert isinstance(to_service_error(error), DeadlineExceeded)
+
+
+def test_to_service_error_of_a_lock_that_others_hold() -> None:
+    found = to_service_error(asyncpg.LockNotAvailableError("locked"))
+
+    assert isinstance(found, Aborted)
+    assert (found.reason, found.retry_after) == ("locked", 1)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_calls_leave_sessions_unchanged(tmp_path: Path) -> None:
 def test_a_control_that_leaves_a_session_setting_is_detected(tmp_path: Path) -> None:
     outcome = check_sessions(tmp_path, 1, session_setting_leak.MODULE, pgbouncer.programs()[-1:])
 
-    assert any("lock_timeout=1000" in violation for violation in outcome.violations)
+    assert any("lock_timeout=2000" in violation for violation in outcome.violations)
 
 
 def test_api_tests_pass_through_a_pooler() -> None:

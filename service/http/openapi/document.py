@@ -20,7 +20,11 @@ from service.schemas.answers import FailureSchema
 from service.schemas.fields import Matching
 from service.schemas.request import RequestSchema, schema_of
 
-_RETRIED: Final = (status_of(errors.ResourceExhausted), status_of(errors.Unavailable))
+_RETRIED: Final = (
+    status_of(errors.Aborted),
+    status_of(errors.ResourceExhausted),
+    status_of(errors.Unavailable),
+)
 _RAISES: Final = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
 
 

@@ -14,7 +14,7 @@ execute = Connection.execute
 async def execute_with_session_setting(self: Connection, name: str, statement: str, *arguments: object) -> None:
     """Replace Connection.execute, and set a session's lock_timeout before each transaction instead of within it."""
     if name == "begin":
-        await execute(self, "set", "SET lock_timeout = '1s'")
+        await execute(self, "set", "SET lock_timeout = '2s'")
     await execute(self, name, statement, *arguments)
 
 
