@@ -13,6 +13,9 @@ from service.telemetry.metrics import BATCH_SIZES, SECONDS, Histogram, histogram
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_Waiting = tuple[Item, "asyncio.Future[Result]"]
+"""An item that waits, and its result to come."""
+
 MIN_BATCH: Final = 16
 """Items that go into one batch in any case, if as many wait."""
 LOOP_TURNS_BEFORE_NEXT_BATCH: Final = 4
@@ -38,6 +41,8 @@ class Batcher(Generic[Item, Result]):
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
         max_size: int,
+        weight: Callable[[Item], int] | None = None,
+        max_weight: int = 0,
         conflict_key: Callable[[Item], Hashable] | None = None,
         on_idle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -47,19 +52,23 @@ class Batcher(Generic[Item, Result]):
             name: for metrics and traces.
             run: has a deadline of its own.
             max_size: items in one batch.
+            weight: what an item costs, where that differs.
+            max_weight: of the items of one batch together; one that weighs more goes alone.
             conflict_key: items with the same key go one after another, in different batches.
             on_idle: called each time that no item waits any more.
         """
         self.name = name
         self._run = run
         self._max_size = max_size
+        self._weight = weight
+        self._max_weight = max_weight
         self._conflict_key = conflict_key
         self._on_idle = on_idle
         self.sizes = Histogram(BATCH_SIZES)
         """Items in each batch."""
         self.durations = Histogram(SECONDS)
         """Seconds that each batch took."""
-        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._waiting: list[_Waiting[Item, Result]] = []
         self._last_size = 0
         self._running: asyncio.Task[None] | None = None
 
@@ -83,7 +92,7 @@ class Batcher(Generic[Item, Result]):
         finally:
             self._running = None
 
-    async def _run_batch(self, batch: "list[tuple[Item, asyncio.Future[Result]]]") -> None:
+    async def _run_batch(self, batch: "list[_Waiting[Item, Result]]") -> None:
         self.sizes.observe(len(batch))
         try:
             with timed(self.durations):
@@ -99,7 +108,7 @@ class Batcher(Generic[Item, Result]):
                 if not future.done():
                     future.set_result(result)
 
-    def _take(self) -> "list[tuple[Item, asyncio.Future[Result]]]":
+    def _take(self) -> "list[_Waiting[Item, Result]]":
         """Take the next batch, without items whose callers have left.
 
         The batch size adapts: it is that of the last batch, and half of what waits beyond it. Callers served by one
@@ -109,19 +118,28 @@ class Batcher(Generic[Item, Result]):
         """
         waiting = [(item, future) for item, future in self._waiting if not future.done()]
         size = min(self._max_size, max(MIN_BATCH, (len(waiting) + self._last_size + 1) // 2))
-        if self._conflict_key is None:
+        if self._conflict_key is None and self._weight is None:
             batch, self._waiting = waiting[:size], waiting[size:]
         else:
-            batch, self._waiting, keys = [], [], set()
-            for item, future in waiting:
-                key = self._conflict_key(item)
-                if len(batch) < size and key not in keys:
-                    batch.append((item, future))
-                    keys.add(key)
-                else:
-                    self._waiting.append((item, future))
+            batch, self._waiting = self._choose(waiting, size)
         self._last_size = len(batch)
         return batch
+
+    def _choose(self, waiting: "list[_Waiting[Item, Result]]", size: int) -> "tuple[list[_Waiting[Item, Result]], ...]":
+        """Return the items of the next batch and those left: the first one, and what fits and may go beside it."""
+        batch: list[_Waiting[Item, Result]] = []
+        left: list[_Waiting[Item, Result]] = []
+        keys, room = set(), self._max_weight
+        for item, future in waiting:
+            key = self._conflict_key(item) if self._conflict_key is not None else id(future)
+            weight = self._weight(item) if self._weight is not None else 0
+            if not batch or (len(batch) < size and weight <= room and key not in keys):
+                batch.append((item, future))
+                keys.add(key)
+                room -= weight
+            else:
+                left.append((item, future))
+        return batch, left
 
 
 class BatcherMetrics:

@@ -19,6 +19,10 @@ BYTES_PER_PIPELINE: Final = 400
 """Of an entry in the cache of executable pipelines: the id in a set, and in a text."""
 MAX_UPDATES_PER_BATCH: Final = 64
 """Updates in one statement."""
+MAX_PIPELINES_PER_BATCH: Final = 250
+"""Pipelines that the updates of one statement name together, so that strangers wait for 20 ms of each other's work."""
+MAX_PIPELINES_IN_BATCH: Final = 50
+"""Pipelines that an update names which shares a statement; those with more each have a statement of their own."""
 MAX_ALLOWED_PIPELINES: Final = 250
 """Pipelines that another user's job may be in: for a caller who may execute more, the job is read first."""
 
@@ -54,6 +58,8 @@ class JobUpdateBatcher:
             "job_update",
             self._update,
             max_size=MAX_UPDATES_PER_BATCH,
+            weight=lambda update: len(update.wanted),
+            max_weight=MAX_PIPELINES_PER_BATCH,
             conflict_key=lambda update: (update.organization_id, update.job_id),
             on_idle=self._connection.release,
         )
@@ -84,6 +90,8 @@ class JobUpdateBatcher:
             token_id=caller.token_id,
             request_id=request_id,
         )
+        if len(wanted) > MAX_PIPELINES_IN_BATCH:
+            return await self._update_alone(update)
         with timed():
             return await self.batcher.submit(update)
 
@@ -97,6 +105,13 @@ class JobUpdateBatcher:
         executable = Executable(found, allowed, granted.version)
         self.executable.put(caller, executable, granted.version, len(found) * BYTES_PER_PIPELINE)
         return executable
+
+    async def _update_alone(self, update: Update) -> list[str] | None:
+        async def update_it() -> list[str] | None:
+            async with self._database.connection() as connection:
+                return (await job_updates.update_each(connection, [update]))[0]
+
+        return await self._database.run(update_it, only_reads=False)
 
     async def _update(self, updates: Sequence[Update]) -> Sequence[list[str] | None]:
         async def update() -> Sequence[list[str] | None]:

@@ -116,29 +116,28 @@ UPDATE_EACH: Final = f"""
               OR (f.current <> '{{}}' AND f.current <@ f.allowed_pipelines)
           )
           AND array_position(f.names, NULL) IS NULL
-    ), concerned AS MATERIALIZED (
-        -- The pipelines of the updates that change something.
-        SELECT DISTINCT a.organization_id, c.id
-        FROM allowed a CROSS JOIN unnest(a.current || a.wanted) c (id)
-        WHERE a.current <> a.wanted
-    ), held AS MATERIALIZED (
-        -- Those of them that are not being deleted, nor locked for it; and nor can they be until the end.
-        SELECT p.organization_id, p.id
-        FROM concerned c
-        JOIN pipelines p ON p.organization_id = c.organization_id AND p.id = c.id
-        FOR KEY SHARE OF p SKIP LOCKED
-    ), locked AS MATERIALIZED (
-        -- The updates that change something, with their jobs locked. A job that changed since the snapshot drops out,
-        -- as PostgreSQL compares the revision once more with the row that it locks. A job that is locked already is
-        -- skipped, as it would hold up the batch.
+    ), secured AS MATERIALIZED (
+        -- The updates that change something, with the pipelines that they leave, join or stay in locked against
+        -- deletion, each looked up by itself; without those of which one is locked otherwise, or gone.
         SELECT a.*
         FROM allowed a
-        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
-        WHERE a.current <> a.wanted AND j.revision = a.revision
-          AND NOT EXISTS (
-              SELECT FROM unnest(a.current || a.wanted) c (id)
-              WHERE (a.organization_id, c.id) NOT IN (SELECT h.organization_id, h.id FROM held h)
+        WHERE a.current <> a.wanted
+          AND cardinality(a.current || a.wanted) = (
+              SELECT count(*)
+              FROM unnest(a.current || a.wanted) c (id)
+              CROSS JOIN LATERAL (
+                  SELECT FROM pipelines p
+                  WHERE p.organization_id = a.organization_id AND p.id = c.id
+                  FOR KEY SHARE SKIP LOCKED
+              ) held
           )
+    ), locked AS MATERIALIZED (
+        -- Those with their jobs locked. A job that changed since the snapshot drops out, as PostgreSQL compares the
+        -- revision once more with the row that it locks. A job that is locked already is skipped, as it would hold up
+        -- the batch.
+        SELECT a.*
+        FROM secured a
+        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id AND j.revision = a.revision
         ORDER BY j.organization_id, j.id
         FOR UPDATE OF j SKIP LOCKED
     ), held_groups AS MATERIALIZED (

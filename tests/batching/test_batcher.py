@@ -78,3 +78,22 @@ async def test_batcher_leaves_out_a_cancelled_item() -> None:
 
     assert await staying == "staying"
     assert echo.batches == [["staying"]]
+
+
+async def test_batcher_limits_what_a_batch_weighs() -> None:
+    """The first one that waits goes in any case, and what is light goes beside it."""
+    echo = Echo()
+    batcher = Batcher("test", echo, max_size=10, weight=len, max_weight=4)
+
+    await asyncio.gather(*map(batcher.submit, ["aaa", "bb", "c", "dddddd", "e", "ff"]))
+
+    assert echo.batches == [["aaa", "c"], ["bb", "e"], ["dddddd"], ["ff"]]
+
+
+async def test_batcher_conflicting_items_that_are_heavy() -> None:
+    echo = Echo()
+    batcher = Batcher("test", echo, max_size=10, weight=len, max_weight=5, conflict_key=lambda question: question[0])
+
+    await asyncio.gather(*map(batcher.submit, ["aa", "a", "bbbb", "cc"]))
+
+    assert echo.batches == [["aa", "cc"], ["a", "bbbb"]]

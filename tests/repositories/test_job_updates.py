@@ -164,8 +164,10 @@ async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, stateme
     a, b, c = stage.pipelines
     job = await stage.world.job(stage.user, a)
     late, early = await stage.update(job, b), await stage.update(job, a, c)
+    holding = statement.replace("IS NULL\n    ), secured", HELD)
+    assert holding != statement
     with monkeypatch.context() as patch:
-        patch.setattr(job_updates, "UPDATE_EACH", statement.replace("IS NULL\n    ), concerned", HELD))
+        patch.setattr(job_updates, "UPDATE_EACH", holding)
         held = asyncio.create_task(stage.make(late))
         await asyncio.sleep(0.1)
     assert await stage.make(early) == [["a", "c"]]
@@ -173,7 +175,7 @@ async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, stateme
     return await stage.world.pipelines_of(job)
 
 
-HELD = "IS NULL AND pg_sleep(0.5)::text = ''\n    ), concerned"
+HELD = "IS NULL AND pg_sleep(0.5)::text = ''\n    ), secured"
 
 
 async def test_update_each_of_a_job_that_changed_since_the_snapshot(

@@ -1,0 +1,63 @@
+"""Batches of updates, bounded by what they hold."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from service.authentication.bearer import token_digest
+from service.batching.job_updates import MAX_PIPELINES_IN_BATCH, MAX_PIPELINES_PER_BATCH, JobUpdateBatcher
+from service.batching.pipeline_lists import PipelineListBatcher
+from service.database.pool import Database
+from service.identity import Caller
+from service.repositories import job_updates, tokens
+from tests.factories import Member, World
+
+
+async def made(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch, sizes: Sequence[int]
+) -> tuple[list[list[int]], Sequence[Any]]:
+    """Make updates to so many pipelines each at once; return what each statement held, and their results."""
+    statements: list[list[int]] = []
+    update_each = job_updates.update_each
+
+    async def note(connection: Any, updates: Sequence[job_updates.Update]) -> Any:
+        statements.append([len(update.wanted) for update in updates])
+        return await update_each(connection, updates)
+
+    monkeypatch.setattr(job_updates, "update_each", note)
+    user = await world.user()
+    pipelines = [await world.pipeline() for _ in range(max(sizes))]
+    for pipeline in pipelines:
+        await world.grant(pipeline, user)
+    caller = await caller_of(database, user)
+    batcher = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
+    wanted: list[tuple[str, list[UUID]]] = [(await world.job(user), pipelines[:size]) for size in sizes]
+    results = await asyncio.gather(*(batcher.update(caller, None, *each) for each in wanted))
+    return statements, results
+
+
+async def caller_of(database: Database, user: Member) -> Caller:
+    async with database.connection() as connection:
+        return (await tokens.find_active(connection, [token_digest(user.token)]))[0]
+
+
+async def test_large_updates_go_alone(database: Database, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = MAX_PIPELINES_IN_BATCH + 1
+
+    statements, results = await made(database, world, monkeypatch, [large, 1, large, 2])
+
+    assert sorted(map(sorted, statements)) == [[1, 2], [large], [large]]
+    assert [len(names) for names in results] == [large, 1, large, 2]
+
+
+async def test_batches_are_bounded_by_pipelines(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements, results = await made(database, world, monkeypatch, [MAX_PIPELINES_IN_BATCH] * 12)
+
+    assert None not in results
+    assert all(sum(statement) <= MAX_PIPELINES_PER_BATCH for statement in statements)
+    assert len(statements) < 12
