@@ -56,7 +56,7 @@ def get_tls(connection: "asyncpg.Connection[asyncpg.Record]") -> ssl.SSLObject |
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What asyncpg makes of an address."""
+    """An address, as asyncpg understands it."""
 
     hosts: tuple[str, ...]
     """Names, addresses, and the paths of sockets."""

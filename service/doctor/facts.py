@@ -42,7 +42,7 @@ class Encryption:
     elsewhere: str | None
     """The address of the other end, if that is on another machine."""
     verified: Literal["nothing", "authority", "name"] = "nothing"
-    """What of the server's certificate was verified: nothing, who signed it, or that and the name."""
+    """Parts of the server's certificate that were verified: none, the authority that signed it, or its name, too."""
 
 
 def find_encryption(connection: Raw) -> Encryption:
