@@ -26,7 +26,7 @@ ALTER ROLE flow_migrator SET role = 'flow_owner';
 -- The limits that the service asks for by default (STATEMENT_TIMEOUT, REQUEST_TIMEOUT, and 1 s to wait for a lock, and until
 -- the server notices that a client is gone), for sessions in which a pooler keeps it from asking.
 ALTER ROLE flow_service SET statement_timeout = '5s';
-ALTER ROLE flow_service SET lock_timeout = '1s';
+ALTER ROLE flow_service SET lock_timeout = '1500ms';
 ALTER ROLE flow_service SET idle_in_transaction_session_timeout = '10s';
 ALTER ROLE flow_service SET client_connection_check_interval = '1s';
 

@@ -116,7 +116,7 @@ async def open_sessions(pooled: str, count: int) -> None:
 
 LIMITS: Final = {
     "statement_timeout": 5,
-    "lock_timeout": 1,
+    "lock_timeout": 1.5,
     "idle_in_transaction_session_timeout": 10,
     "client_connection_check_interval": 1,
 }

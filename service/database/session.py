@@ -13,8 +13,11 @@ CHECK_INTERVAL: Final = 1.0
 
 Without them the server would go on with the statements of clients that left early, one after the other, on more
 connections than there are in the pool."""
-LOCK_TIMEOUT: Final = 1.0
-"""Seconds that a statement waits for a lock: a caller who holds one for longer must not take the connections of all."""
+LOCK_TIMEOUT: Final = 1.5
+"""Seconds that a statement waits for a lock: a caller who holds one for longer must not take the connections of all.
+
+Longer than the server's deadlock_timeout, so that a deadlock is told as one, and the operation run again.
+"""
 PEER_TIMEOUT: Final = 2.0
 """Seconds for the other end of a connection to acknowledge a packet."""
 KEEPALIVE: Final = 5

@@ -22,7 +22,7 @@ SERVER = ServerFacts(
     can_become_owner=False,
     read_only=False,
     statement_timeout=5000,
-    lock_timeout=1000,
+    lock_timeout=1500,
     connections=97,
 )
 DEPLOYMENT = Deployment(replicas=2, grace=40, pre_stop=5)
@@ -134,7 +134,7 @@ def test_check_timeout_of_a_pooler_that_dropped_that_of_locks(settings: Settings
     dropped = checks.check_timeout(replace(SERVER, lock_timeout=0), settings)
 
     assert (dropped.state, dropped.found) == ("wrong", "0 ms for a lock, and 1000 ms are asked for")
-    assert dropped.remedy == "A pooler dropped it: ALTER ROLE flow_service SET lock_timeout = 1000."
+    assert dropped.remedy == "A pooler dropped it: ALTER ROLE flow_service SET lock_timeout = 1500."
 
 
 @pytest.mark.parametrize(
