@@ -133,7 +133,7 @@ def test_check_timeout_of_a_pooler_that_dropped_the_setting(settings: Settings) 
 def test_check_timeout_of_a_pooler_that_dropped_that_of_locks(settings: Settings) -> None:
     dropped = checks.check_timeout(replace(SERVER, lock_timeout=0), settings)
 
-    assert (dropped.state, dropped.found) == ("wrong", "0 ms for a lock, and 1000 ms are asked for")
+    assert (dropped.state, dropped.found) == ("wrong", "0 ms for a lock, and 1500 ms are asked for")
     assert dropped.remedy == "A pooler dropped it: ALTER ROLE flow_service SET lock_timeout = 1500."
 
 
