@@ -1,59 +1,133 @@
 -- What sql/migrations make of an empty database: written by `make schema`, and for reading only.
 
-CREATE FUNCTION public.bump_groups() RETURNS trigger
-    LANGUAGE plpgsql
+CREATE FUNCTION public.bump_administrators(organization_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     WITH concerned AS MATERIALIZED (
+        -- Locked in the order of their keys.
+        SELECT u.organization_id, u.id FROM users u
+        WHERE u.organization_id = ANY (organization_ids) AND u.role <> 'member'
+        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    )
+    UPDATE users u SET revision = next_revision() FROM concerned c
+    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+END $$;
+
+CREATE FUNCTION public.bump_everybody() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        -- Locked in the order of their keys.
+        SELECT u.organization_id, u.id FROM users u ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    )
+    UPDATE users u SET revision = next_revision() FROM concerned c
+    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.bump_groups() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        -- Locked in the order of their keys.
         SELECT g.organization_id, g.id FROM groups g
         WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c)
         ORDER BY g.organization_id, g.id FOR NO KEY UPDATE
     )
-    UPDATE groups g SET revision = nextval('revisions') FROM concerned c
+    UPDATE groups g SET revision = next_revision() FROM concerned c
     WHERE g.organization_id = c.organization_id AND g.id = c.id;
+    PERFORM bump_members(array_agg(c.organization_id), array_agg(c.group_id))
+    FROM changed c
+    WHERE NOT EXISTS (SELECT FROM groups g WHERE g.organization_id = c.organization_id AND g.id = c.group_id)
+    HAVING count(*) > 0;
     RETURN NULL;
 END $$;
 
 CREATE FUNCTION public.bump_holders() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        SELECT g.id FROM groups g
-        WHERE g.organization_id = NEW.organization_id
-          AND g.id IN (SELECT gg.group_id FROM group_grants gg WHERE gg.organization_id = NEW.organization_id AND gg.pipeline_id = NEW.id)
-        ORDER BY g.id FOR NO KEY UPDATE
-    )
-    UPDATE groups g SET revision = nextval('revisions') FROM concerned c
-    WHERE g.organization_id = NEW.organization_id AND g.id = c.id;
-    WITH concerned AS MATERIALIZED (
-        SELECT u.id FROM users u
-        WHERE u.organization_id = NEW.organization_id
-          AND u.id IN (SELECT ug.user_id FROM user_grants ug WHERE ug.organization_id = NEW.organization_id AND ug.pipeline_id = NEW.id)
-        ORDER BY u.id FOR NO KEY UPDATE
-    )
-    UPDATE users u SET revision = nextval('revisions') FROM concerned c
-    WHERE u.organization_id = NEW.organization_id AND u.id = c.id;
+    PERFORM bump_viewers(ARRAY[OLD.organization_id, NEW.organization_id], ARRAY[OLD.id, NEW.id]);
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.bump_organization_of_row() RETURNS trigger
-    LANGUAGE plpgsql
+CREATE FUNCTION public.bump_holders_of_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    UPDATE organizations SET revision = nextval('revisions') WHERE id = OLD.organization_id;
+    IF EXISTS (SELECT FROM changed c JOIN grants g ON g.organization_id = c.organization_id AND g.pipeline_id = c.id)
+       OR EXISTS (SELECT FROM changed c WHERE NOT EXISTS (SELECT FROM organizations o WHERE o.id = c.organization_id))
+    THEN
+        PERFORM bump_viewers(array_agg(c.organization_id), array_agg(c.id)) FROM changed c;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.bump_left_behind() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'groups' THEN
+        PERFORM bump_members(ARRAY[OLD.organization_id], ARRAY[OLD.id]);
+    ELSE
+        PERFORM bump_administrators(ARRAY[OLD.id]);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.bump_members(organization_ids uuid[], group_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        -- Locked in the order of their keys.
+        SELECT u.organization_id, u.id FROM users u
+        WHERE (u.organization_id, u.id) IN (
+            SELECT m.organization_id, m.user_id
+            FROM unnest(organization_ids, group_ids) g (organization_id, id)
+            JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
+        )
+        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    )
+    UPDATE users u SET revision = next_revision() FROM concerned c
+    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+END $$;
+
+CREATE FUNCTION public.bump_organization_of_row() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        -- One, or the two that a pipeline is moved between; there is no NEW row of what is deleted.
+        SELECT o.id FROM organizations o WHERE o.id IN (OLD.organization_id, NEW.organization_id)
+        ORDER BY o.id FOR NO KEY UPDATE
+    )
+    UPDATE organizations o SET revision = next_revision() FROM concerned c WHERE o.id = c.id;
     RETURN COALESCE(NEW, OLD);
 END $$;
 
 CREATE FUNCTION public.bump_organizations() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     WITH concerned AS MATERIALIZED (
+        -- Locked in the order of their keys.
         SELECT o.id FROM organizations o WHERE o.id IN (SELECT c.organization_id FROM changed c)
         ORDER BY o.id FOR NO KEY UPDATE
     )
-    UPDATE organizations o SET revision = nextval('revisions') FROM concerned c WHERE o.id = c.id;
+    UPDATE organizations o SET revision = next_revision() FROM concerned c WHERE o.id = c.id;
     RETURN NULL;
 END $$;
 
@@ -61,26 +135,69 @@ CREATE FUNCTION public.bump_self() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    NEW.revision := nextval('revisions');
+    NEW.revision := public.next_revision();
     RETURN NEW;
 END $$;
 
 CREATE FUNCTION public.bump_users() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     WITH concerned AS MATERIALIZED (
+        -- Locked in the order of their keys.
         SELECT u.organization_id, u.id FROM users u
         WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c)
         ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
     )
-    UPDATE users u SET revision = nextval('revisions') FROM concerned c
+    UPDATE users u SET revision = next_revision() FROM concerned c
     WHERE u.organization_id = c.organization_id AND u.id = c.id;
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.bump_viewers(organization_ids uuid[], pipeline_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    WITH concerned AS MATERIALIZED (
+        -- Locked in the order of their keys, groups before users.
+        SELECT g.organization_id, g.id FROM groups g
+        WHERE (g.organization_id, g.id) IN (
+            SELECT gg.organization_id, gg.group_id
+            FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+            JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
+        )
+        ORDER BY g.organization_id, g.id FOR NO KEY UPDATE
+    )
+    UPDATE groups g SET revision = next_revision() FROM concerned c
+    WHERE g.organization_id = c.organization_id AND g.id = c.id;
+    WITH concerned AS MATERIALIZED (
+        SELECT u.organization_id, u.id FROM users u
+        WHERE (u.organization_id, u.id) IN (
+            SELECT ug.organization_id, ug.user_id
+            FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+            JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
+        )
+        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    )
+    UPDATE users u SET revision = next_revision() FROM concerned c
+    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    -- Apart, and only if there are any: together with the others they would make the planner read all users.
+    PERFORM bump_members(array_agg(gg.organization_id), array_agg(gg.group_id))
+    FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+    JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
+    WHERE NOT EXISTS (SELECT FROM groups g WHERE g.organization_id = gg.organization_id AND g.id = gg.group_id)
+    HAVING count(*) > 0;
+    PERFORM bump_administrators(array_agg(p.organization_id))
+    FROM unnest(organization_ids) p (organization_id)
+    WHERE NOT EXISTS (SELECT FROM organizations o WHERE o.id = p.organization_id)
+    HAVING count(*) > 0;
+END $$;
+
 CREATE FUNCTION public.hold_pipelines() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     PERFORM 1 FROM pipelines p
@@ -88,6 +205,12 @@ BEGIN
     ORDER BY p.organization_id, p.id FOR SHARE;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.next_revision() RETURNS bigint
+    LANGUAGE sql
+    RETURN ((('x'::text || OVERLAY((gen_random_uuid())::text PLACING ''::text FROM 9 FOR 20)))::bit(64))::bigint;
+
+COMMENT ON FUNCTION public.next_revision() IS 'a value that no revision has had';
 
 CREATE TABLE public.assignments (
     organization_id uuid NOT NULL,
@@ -165,18 +288,11 @@ UNION ALL
     group_grants.updated_at
    FROM public.group_grants;
 
-CREATE SEQUENCE public.revisions
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
-
 CREATE TABLE public.groups (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
-    revision bigint DEFAULT nextval('public.revisions'::regclass) NOT NULL,
+    revision bigint DEFAULT public.next_revision() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT groups_name_valid CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 100)) AND (name !~ '[^A-Za-z0-9_.@-]'::text)))
 )
@@ -206,7 +322,7 @@ CREATE TABLE public.memberships (
 CREATE TABLE public.organizations (
     id uuid NOT NULL,
     name text NOT NULL COLLATE pg_catalog."C",
-    revision bigint DEFAULT nextval('public.revisions'::regclass) NOT NULL,
+    revision bigint DEFAULT public.next_revision() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT organizations_name_valid CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
 );
@@ -226,6 +342,15 @@ CREATE TABLE public.pipelines (
 );
 
 COMMENT ON COLUMN public.pipelines.name_key IS 'name, normalised and case-folded by the service (the database folds only ASCII in every locale)';
+
+CREATE SEQUENCE public.revisions
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+COMMENT ON SEQUENCE public.revisions IS 'of former versions: nothing is drawn from it any more';
 
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
@@ -262,7 +387,7 @@ CREATE TABLE public.users (
     username text NOT NULL COLLATE pg_catalog."C",
     role text DEFAULT 'member'::text NOT NULL COLLATE pg_catalog."C",
     disabled boolean DEFAULT false NOT NULL,
-    revision bigint DEFAULT nextval('public.revisions'::regclass) NOT NULL,
+    revision bigint DEFAULT public.next_revision() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
     CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
@@ -337,45 +462,147 @@ CREATE UNIQUE INDEX users_username_unique ON public.users USING btree (organizat
 
 CREATE TRIGGER a_hold_on_insert AFTER INSERT ON public.group_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.hold_pipelines();
 
+ALTER TABLE public.group_grants ENABLE ALWAYS TRIGGER a_hold_on_insert;
+
 CREATE TRIGGER a_hold_on_insert AFTER INSERT ON public.user_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.hold_pipelines();
+
+ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER a_hold_on_insert;
 
 CREATE TRIGGER a_hold_on_update AFTER UPDATE ON public.group_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.hold_pipelines();
 
+ALTER TABLE public.group_grants ENABLE ALWAYS TRIGGER a_hold_on_update;
+
 CREATE TRIGGER a_hold_on_update AFTER UPDATE ON public.user_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.hold_pipelines();
 
-CREATE TRIGGER bump_holders_on_rename AFTER UPDATE ON public.pipelines FOR EACH ROW WHEN ((old.name IS DISTINCT FROM new.name)) EXECUTE FUNCTION public.bump_holders();
+ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER a_hold_on_update;
+
+CREATE TRIGGER bump_holders_on_rename AFTER UPDATE ON public.pipelines FOR EACH ROW WHEN ((((old.organization_id IS DISTINCT FROM new.organization_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.name IS DISTINCT FROM new.name))) EXECUTE FUNCTION public.bump_holders();
+
+ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_holders_on_rename;
+
+CREATE TRIGGER bump_left_behind_on_delete AFTER DELETE ON public.groups FOR EACH ROW EXECUTE FUNCTION public.bump_left_behind();
+
+ALTER TABLE public.groups ENABLE ALWAYS TRIGGER bump_left_behind_on_delete;
+
+CREATE TRIGGER bump_left_behind_on_delete AFTER DELETE ON public.organizations FOR EACH ROW EXECUTE FUNCTION public.bump_left_behind();
+
+ALTER TABLE public.organizations ENABLE ALWAYS TRIGGER bump_left_behind_on_delete;
+
+CREATE TRIGGER bump_left_behind_on_update AFTER UPDATE ON public.groups FOR EACH ROW WHEN (((old.organization_id IS DISTINCT FROM new.organization_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION public.bump_left_behind();
+
+ALTER TABLE public.groups ENABLE ALWAYS TRIGGER bump_left_behind_on_update;
+
+CREATE TRIGGER bump_left_behind_on_update AFTER UPDATE ON public.organizations FOR EACH ROW WHEN ((old.id IS DISTINCT FROM new.id)) EXECUTE FUNCTION public.bump_left_behind();
+
+ALTER TABLE public.organizations ENABLE ALWAYS TRIGGER bump_left_behind_on_update;
 
 CREATE TRIGGER bump_on_delete AFTER DELETE ON public.group_grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_groups();
 
+ALTER TABLE public.group_grants ENABLE ALWAYS TRIGGER bump_on_delete;
+
 CREATE TRIGGER bump_on_delete AFTER DELETE ON public.memberships REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+ALTER TABLE public.memberships ENABLE ALWAYS TRIGGER bump_on_delete;
 
 CREATE TRIGGER bump_on_delete BEFORE DELETE ON public.pipelines FOR EACH ROW EXECUTE FUNCTION public.bump_organization_of_row();
 
+ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_on_delete;
+
 CREATE TRIGGER bump_on_delete AFTER DELETE ON public.user_grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER bump_on_delete;
 
 CREATE TRIGGER bump_on_insert AFTER INSERT ON public.group_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_groups();
 
+ALTER TABLE public.group_grants ENABLE ALWAYS TRIGGER bump_on_insert;
+
+CREATE TRIGGER bump_on_insert BEFORE INSERT ON public.groups FOR EACH ROW EXECUTE FUNCTION public.bump_self();
+
+ALTER TABLE public.groups ENABLE ALWAYS TRIGGER bump_on_insert;
+
 CREATE TRIGGER bump_on_insert AFTER INSERT ON public.memberships REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+ALTER TABLE public.memberships ENABLE ALWAYS TRIGGER bump_on_insert;
+
+CREATE TRIGGER bump_on_insert BEFORE INSERT ON public.organizations FOR EACH ROW EXECUTE FUNCTION public.bump_self();
+
+ALTER TABLE public.organizations ENABLE ALWAYS TRIGGER bump_on_insert;
 
 CREATE TRIGGER bump_on_insert AFTER INSERT ON public.pipelines REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_organizations();
 
+ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_on_insert;
+
 CREATE TRIGGER bump_on_insert AFTER INSERT ON public.user_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
 
-CREATE TRIGGER bump_on_rename BEFORE UPDATE ON public.pipelines FOR EACH ROW WHEN ((old.name IS DISTINCT FROM new.name)) EXECUTE FUNCTION public.bump_organization_of_row();
+ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER bump_on_insert;
 
-CREATE TRIGGER bump_on_update BEFORE UPDATE ON public.users FOR EACH ROW WHEN (((old.role IS DISTINCT FROM new.role) OR (old.disabled IS DISTINCT FROM new.disabled))) EXECUTE FUNCTION public.bump_self();
+CREATE TRIGGER bump_on_insert BEFORE INSERT ON public.users FOR EACH ROW EXECUTE FUNCTION public.bump_self();
+
+ALTER TABLE public.users ENABLE ALWAYS TRIGGER bump_on_insert;
+
+CREATE TRIGGER bump_on_rename BEFORE UPDATE ON public.pipelines FOR EACH ROW WHEN ((((old.organization_id IS DISTINCT FROM new.organization_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.name IS DISTINCT FROM new.name))) EXECUTE FUNCTION public.bump_organization_of_row();
+
+ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_on_rename;
+
+CREATE TRIGGER bump_on_truncate AFTER TRUNCATE ON public.group_grants FOR EACH STATEMENT EXECUTE FUNCTION public.bump_everybody();
+
+ALTER TABLE public.group_grants ENABLE ALWAYS TRIGGER bump_on_truncate;
+
+CREATE TRIGGER bump_on_truncate AFTER TRUNCATE ON public.memberships FOR EACH STATEMENT EXECUTE FUNCTION public.bump_everybody();
+
+ALTER TABLE public.memberships ENABLE ALWAYS TRIGGER bump_on_truncate;
+
+CREATE TRIGGER bump_on_truncate AFTER TRUNCATE ON public.pipelines FOR EACH STATEMENT EXECUTE FUNCTION public.bump_everybody();
+
+ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_on_truncate;
+
+CREATE TRIGGER bump_on_truncate AFTER TRUNCATE ON public.user_grants FOR EACH STATEMENT EXECUTE FUNCTION public.bump_everybody();
+
+ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER bump_on_truncate;
+
+CREATE TRIGGER bump_on_update BEFORE UPDATE ON public.groups FOR EACH ROW WHEN ((((old.organization_id IS DISTINCT FROM new.organization_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.revision IS DISTINCT FROM new.revision))) EXECUTE FUNCTION public.bump_self();
+
+ALTER TABLE public.groups ENABLE ALWAYS TRIGGER bump_on_update;
+
+CREATE TRIGGER bump_on_update BEFORE UPDATE ON public.organizations FOR EACH ROW WHEN (((old.id IS DISTINCT FROM new.id) OR (old.revision IS DISTINCT FROM new.revision))) EXECUTE FUNCTION public.bump_self();
+
+ALTER TABLE public.organizations ENABLE ALWAYS TRIGGER bump_on_update;
+
+CREATE TRIGGER bump_on_update BEFORE UPDATE ON public.users FOR EACH ROW WHEN ((((((old.organization_id IS DISTINCT FROM new.organization_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.revision IS DISTINCT FROM new.revision)) OR (old.role IS DISTINCT FROM new.role)) OR (old.disabled IS DISTINCT FROM new.disabled))) EXECUTE FUNCTION public.bump_self();
+
+ALTER TABLE public.users ENABLE ALWAYS TRIGGER bump_on_update;
 
 CREATE TRIGGER bump_on_update_from AFTER UPDATE ON public.group_grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_groups();
 
+ALTER TABLE public.group_grants ENABLE ALWAYS TRIGGER bump_on_update_from;
+
 CREATE TRIGGER bump_on_update_from AFTER UPDATE ON public.memberships REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+ALTER TABLE public.memberships ENABLE ALWAYS TRIGGER bump_on_update_from;
 
 CREATE TRIGGER bump_on_update_from AFTER UPDATE ON public.user_grants REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
 
+ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER bump_on_update_from;
+
 CREATE TRIGGER bump_on_update_to AFTER UPDATE ON public.group_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_groups();
+
+ALTER TABLE public.group_grants ENABLE ALWAYS TRIGGER bump_on_update_to;
 
 CREATE TRIGGER bump_on_update_to AFTER UPDATE ON public.memberships REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
 
+ALTER TABLE public.memberships ENABLE ALWAYS TRIGGER bump_on_update_to;
+
 CREATE TRIGGER bump_on_update_to AFTER UPDATE ON public.user_grants REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_users();
+
+ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER bump_on_update_to;
+
+CREATE TRIGGER bump_viewers_on_delete AFTER DELETE ON public.pipelines REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_holders_of_changed();
+
+ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_delete;
+
+CREATE TRIGGER bump_viewers_on_insert AFTER INSERT ON public.pipelines REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_holders_of_changed();
+
+ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_insert;
 
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_job_fkey FOREIGN KEY (organization_id, job_id) REFERENCES public.jobs(organization_id, id) ON DELETE CASCADE;

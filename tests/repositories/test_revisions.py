@@ -153,7 +153,7 @@ async def test_revisions_bumped_by_a_rename_during_a_grant(stage: Stage, dsn: st
     await rename
     await other.close()
 
-    assert (await stage.revisions())["member"] > granted
+    assert (await stage.revisions())["member"] != granted
 
 
 async def test_grant_waits_for_a_rename_under_way(stage: Stage, dsn: str) -> None:
