@@ -64,6 +64,10 @@ class RecentCallers:
         if len(self._callers) > MAX_RECENT:
             self._callers.popitem(last=False)
 
+    def clear(self) -> None:
+        """Forget every caller."""
+        self._callers.clear()
+
 
 class Authentication:
     """Asks the database for the caller after each request arrived: revocation holds from the very next one on.

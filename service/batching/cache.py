@@ -78,6 +78,11 @@ class RevisionCache(Generic[Value]):
             self._drop(next(iter(self._entries)))
             self.evictions += 1
 
+    def clear(self) -> None:
+        """Drop everything."""
+        self._entries.clear()
+        self.bytes = 0
+
     def _drop(self, key: Hashable) -> None:
         dropped = self._entries.pop(key, None)
         if dropped is not None:

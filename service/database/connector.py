@@ -14,6 +14,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from service.database.asyncpg_internals import resolve
 from service.database.encryption import Encryption, TlsFailure, explain
+from service.database.history import History, read_history
 from service.errors import StartupError
 
 log = structlog.get_logger()
@@ -79,6 +80,10 @@ class Connector:
         """
         self.on_primary_change: list[Callable[[], Awaitable[None]]] = []
         """Callbacks for when another host than before takes writes: earlier connections lead to a former primary."""
+        self.on_new_history: list[Callable[[], None]] = []
+        """Callbacks for when a new connection finds a database that has gone back, or is another than before."""
+        self._history: History | None = None
+        """What the last connection's server told."""
         self._dsn = dsn
         self._hosts = list_hosts(dsn)
         self._encryption = _choose_encryption(dsn, [host.name for host in self._hosts], plaintext=plaintext)
@@ -113,6 +118,8 @@ class Connector:
         begun = monotonic()
         try:
             made = await (self._connect_to_any(options) if self._hosts else self._connect(options))
+            if self.on_new_history:
+                await self._compare_history(made)
         except Exception as error:
             if begun >= self._failed_at:  # of attempts that ran at once, only the first to fail lengthens the backoff
                 self._backoff = min(MAX_BACKOFF, max(MIN_BACKOFF, 2 * self._backoff))
@@ -122,6 +129,22 @@ class Connector:
             raise
         self._failure, self._backoff = None, 0.0
         return made
+
+    async def _compare_history(self, made: Raw) -> None:
+        """Compare the history of a new connection's database with that of an earlier one, and tell if it is another."""
+        known = self._history  # before asking: of connections made at once, each may be told a later position first
+        try:
+            found = await read_history(made)
+        except BaseException:
+            made.terminate()
+            raise
+        if found is None or (known is not None and not found.follows(known)):
+            if found is not None:
+                log.warning("database_history_changed", former=str(known), present=str(found))
+            for callback in self.on_new_history:
+                callback()
+        if found is None or self._history is None or self._history is known or found.follows(self._history):
+            self._history = found
 
     async def _connect_to_any(self, options: dict[str, Any]) -> Raw:
         reasons, known = [], self._last_good

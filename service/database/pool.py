@@ -153,6 +153,8 @@ class Database:
         """Operations run again, by reason."""
         self.expired = 0
         """Calls of expire()."""
+        self.on_forget: list[Callable[[], None]] = []
+        """Callbacks that drop what is kept of what was read: the database may have gone back, or be another."""
 
     def pool_size(self) -> PoolSize:
         """Count the pool's connections as they are now."""
@@ -174,8 +176,14 @@ class Database:
     async def expire(self) -> None:
         """Use none of the present connections again: those in use end with their unit of work, idle ones at once."""
         self.expired += 1
+        self.forget()
         await self._pool.expire_connections()
         end_idle_connections(self._pool)
+
+    def forget(self) -> None:
+        """Have everything dropped that is kept of what was read."""
+        for callback in self.on_forget:
+            callback()
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Check out a connection for one unit of work.
@@ -367,6 +375,7 @@ async def open_database(
     await pool
     database = Database(pool, connector, connection_type)
     connector.on_primary_change.append(database.expire)
+    connector.on_new_history.append(database.forget)
     try:
         yield database
     finally:

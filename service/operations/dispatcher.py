@@ -114,6 +114,7 @@ class Dispatcher:
         lists = PipelineListBatcher(database, batcher_type)
         updates = JobUpdateBatcher(database, lists, settings.permission_cache_bytes, batcher_type)
         self.batches: Final = Batches(lists, updates)
+        database.on_forget.append(self.forget)
 
     async def dispatch(self, binding: Binding[Incoming], incoming: Incoming) -> Any:
         """Answer one request.
@@ -148,6 +149,15 @@ class Dispatcher:
         except Exception:
             await self.authentication.authenticate(credentials)  # what is wrong is only told to a known caller
             raise
+
+    def forget(self) -> None:
+        """Drop all that is kept of earlier requests, as of a database that has gone back or is another one.
+
+        No answer depends on it, as revisions never come back; it holds even if one day they should.
+        """
+        self._recent.clear()
+        self.responses.clear()
+        self.batches.job_updates.executable.clear()
 
     async def _try(
         self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller | None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from service.batching.cache import RevisionCache, _key
+from service.database.pool import Database
 from service.identity import Caller
 from service.permissions import EXECUTE, MANAGER, READ
 from service.repositories import pipelines
@@ -156,3 +157,24 @@ async def test_list_pipelines_read_at_other_revisions_is_not_cached(
         assert len((await As.member(client, ada).get(LIST)).body["pipelines"]) == 1
 
     assert (await As.member(client, ada).get(LIST)).body["pipelines"] == []
+
+
+async def test_database_forgets_all_that_is_kept_of_it(
+    client: Client, database: Database, stage: Stage, records: list[RequestRecord]
+) -> None:
+    """The lists, the permissions and the recent callers: each kind of request asks the database anew."""
+    call, job = As.member(client, stage.user), await stage.world.job(stage.user)
+
+    async def statements() -> list[int]:
+        records.clear()
+        await call.get(LIST)
+        await call("POST", "/jobs/pipelines", {"job_id": job, "pipeline_ids": [str(stage.user_pipeline)]})
+        return [record.statements for record in records]
+
+    first = await statements()
+    kept = await statements()
+    database.forget()
+
+    assert kept == [1, 1]
+    assert await statements() == first
+    assert first == [2, 3]

@@ -1,0 +1,158 @@
+"""What a process keeps is forgotten once a new connection finds a database with another history."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
+
+import asyncpg
+import pytest
+
+from service.database.connector import Connector
+from service.database.history import History, read_history
+from service.database.pool import Database, open_database
+from service.errors import Unavailable
+from service.settings import Settings
+from tests.faults.harness.processes import Postgres
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+HISTORY = History(1, 1, NOW, 100)
+
+
+@pytest.fixture(name="postgres")
+def _postgres(tmp_path: Path) -> Iterator[Postgres]:
+    postgres = Postgres(tmp_path, "-c", "fsync=off")
+    postgres.start()
+    yield postgres
+    postgres.stop()
+
+
+@pytest.mark.parametrize(
+    ("later", "follows"),
+    [
+        (HISTORY, True),
+        (HISTORY._replace(position=101), True),
+        (HISTORY._replace(position=99), False),
+        (HISTORY._replace(position=101, system=2), False),
+        (HISTORY._replace(position=101, timeline=2), False),
+        (HISTORY._replace(position=101, started=NOW + timedelta(seconds=1)), False),
+    ],
+)
+def test_history_follows_an_earlier_one(later: History, follows: bool) -> None:
+    assert later.follows(HISTORY) is follows
+
+
+async def test_read_history_by_the_role_of_the_service(service_dsn: str, raw: "asyncpg.Connection[Any]") -> None:
+    connection = await asyncpg.connect(service_dsn)
+
+    first = await read_history(connection)
+    await raw.execute("SELECT pg_logical_emit_message(false, '', 'x')")
+    second = await read_history(connection)
+    await connection.close()
+
+    assert first is not None
+    assert second is not None
+    assert second.follows(first)
+    assert not first.follows(second)
+
+
+async def test_read_history_that_is_not_told(empty_dsn: str) -> None:
+    connection = await asyncpg.connect(empty_dsn.replace("//postgres@", "//flow_service@"))
+    owner = await asyncpg.connect(empty_dsn)
+    await owner.execute("REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC")
+
+    assert await read_history(connection) is None
+    assert await connection.fetchval("SELECT 1") == 1
+    for each in (connection, owner):
+        await each.close()
+
+
+async def test_connector_tells_of_a_new_history(postgres: Postgres) -> None:
+    told: list[str] = []
+    connector = Connector(postgres.dsn)
+    connector.on_new_history.append(lambda: told.append("new"))
+
+    for _ in range(3):
+        await (await connector.connect()).close()
+    assert told == []
+
+    postgres.stop()
+    postgres.start()
+    for _ in range(3):
+        await (await connector.connect()).close()
+    assert told == ["new"]
+
+
+async def test_connector_tells_each_time_while_the_history_is_unknown(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    connector = Connector(dsn)
+    connector.on_new_history.append(lambda: told.append("new"))
+
+    async def untold(_: object) -> None:
+        pass
+
+    await (await connector.connect()).close()
+    monkeypatch.setattr("service.database.connector.read_history", untold)
+    for _ in range(2):
+        await (await connector.connect()).close()
+
+    assert told == ["new", "new"]
+
+
+async def test_connector_ends_a_connection_whose_history_does_not_come(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    connector = Connector(dsn)
+    connector.on_new_history.append(lambda: None)
+
+    async def hang(connection: object) -> None:
+        asked.append(connection)
+        raise TimeoutError
+
+    monkeypatch.setattr("service.database.connector.read_history", hang)
+    with pytest.raises(TimeoutError):
+        await connector.connect()
+
+    assert [each.is_closed() for each in asked] == [True]
+
+
+async def test_database_forgets_after_a_lost_connection(dsn: str, settings: Settings) -> None:
+    forgotten: list[str] = []
+    async with open_database(dsn, replace(settings, database_pool_size=2)) as database:
+        database.on_forget.append(lambda: forgotten.append("all"))
+        await _run(database, "SELECT 1")
+        assert forgotten == []
+
+        with pytest.raises(Unavailable):
+            await _run(database, "SELECT pg_terminate_backend(pg_backend_pid())")
+
+    assert forgotten == ["all"]
+
+
+async def test_database_forgets_what_came_before_a_restart_while_it_was_idle(
+    postgres: Postgres, settings: Settings
+) -> None:
+    forgotten: list[str] = []
+    async with open_database(postgres.dsn, settings) as database:
+        database.on_forget.append(lambda: forgotten.append("all"))
+        await _run(database, "SELECT 1")
+        postgres.stop()
+        postgres.start()
+        for _ in range(2):  # the connection's end may be noticed only by the first
+            try:
+                await _run(database, "SELECT 1")
+            except Unavailable:
+                pass
+
+    assert forgotten == [ANY] * len(forgotten)
+    assert forgotten
+
+
+async def _run(database: Database, statement: str) -> None:
+    async with database.connection() as connection:
+        await connection.execute("test", statement)
