@@ -83,7 +83,7 @@ class Connector:
         self.on_new_history: list[Callable[[], None]] = []
         """Callbacks for when a new connection finds a database that has gone back, or is another than before."""
         self._history: History | None = None
-        """What the last connection's server told."""
+        """The history that the last connection was told."""
         self._dsn = dsn
         self._hosts = list_hosts(dsn)
         self._encryption = _choose_encryption(dsn, [host.name for host in self._hosts], plaintext=plaintext)
@@ -117,9 +117,11 @@ class Connector:
     async def _attempt(self, options: dict[str, Any]) -> Raw:
         begun = monotonic()
         try:
-            made = await (self._connect_to_any(options) if self._hosts else self._connect(options))
-            if self.on_new_history:
-                await self._compare_history(made)
+            made = await self._open(options)
+            if self.on_new_history and not await self._compare_history(made):
+                made = await self._open(options)  # a server that accepted one a moment ago is not away: no backoff
+                if not await self._compare_history(made):
+                    raise ConnectionResetError("The connection was lost as soon as it was made.")
         except Exception as error:
             if begun >= self._failed_at:  # of attempts that ran at once, only the first to fail lengthens the backoff
                 self._backoff = min(MAX_BACKOFF, max(MIN_BACKOFF, 2 * self._backoff))
@@ -130,13 +132,22 @@ class Connector:
         self._failure, self._backoff = None, 0.0
         return made
 
-    async def _compare_history(self, made: Raw) -> None:
-        """Compare the history of a new connection's database with that of an earlier one, and tell if it is another."""
+    async def _open(self, options: dict[str, Any]) -> Raw:
+        return await (self._connect_to_any(options) if self._hosts else self._connect(options))
+
+    async def _compare_history(self, made: Raw) -> bool:
+        """Compare the history of a new connection's database with that of an earlier one, and tell if it is another.
+
+        Returns:
+            False if the connection was lost.
+        """
         known = self._history  # before asking: of connections made at once, each may be told a later position first
         try:
             found = await read_history(made)
-        except BaseException:
+        except BaseException as error:
             made.terminate()
+            if isinstance(error, _CONNECT_ERRORS) and not isinstance(error, TimeoutError):
+                return False
             raise
         if found is None or (known is not None and not found.follows(known)):
             if found is not None:
@@ -145,6 +156,7 @@ class Connector:
                 callback()
         if found is None or self._history is None or self._history is known or found.follows(self._history):
             self._history = found
+        return True
 
     async def _connect_to_any(self, options: dict[str, Any]) -> Raw:
         reasons, known = [], self._last_good

@@ -10,7 +10,7 @@ TIMEOUT: Final = 1.0
 
 
 class History(NamedTuple):
-    """What a server tells of its history.
+    """The place in a history that a server is at, as it tells.
 
     The start alone tells most, as data can't be replaced under a server that runs; after a crash it starts anew without
     another start, and may have lost what was not yet written.

@@ -1,4 +1,4 @@
-"""The short form of `make faults FAULTS="lost-tail restored-in-place"`: revisions alone, forgetting alone, and neither."""
+"""The short form of the faults lost-tail and restored-in-place: revisions alone, forgetting alone, and neither."""
 
 from pathlib import Path
 

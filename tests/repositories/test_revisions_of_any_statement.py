@@ -266,11 +266,12 @@ async def _staged(dsn: str) -> AsyncIterator[Stage]:
     await raw.close()
 
 
-async def each_alone(stage: Stage, tries: int) -> list[str]:
-    """Make each statement some times, in each role, always from the same state; return the violations."""
+async def each_alone(stage: Stage, tries: int, only: str = "") -> list[str]:
+    """Make each statement, or those of a name, some times, in each role, from the same state; return the violations."""
     assert await stage.violations() == []
     found = []
-    for (table, name, statement), role, number in product(ALL, ROLES, range(tries)):
+    chosen = [each for each in ALL if only in each[1]]
+    for (table, name, statement), role, number in product(chosen, ROLES, range(tries)):
         savepoint = stage.raw.transaction()
         await savepoint.start()
         await stage.raw.execute(f"SET LOCAL session_replication_role = {role}")
@@ -311,10 +312,11 @@ async def test_no_statements_in_a_row_change_a_list_without_new_revisions(stage:
 
 async def test_revisions_before_migration_5_miss_statements(empty_dsn: str) -> None:
     """The control: it shows that the tests above can fail, for each kind of statement that was missed before."""
+    missed = {"truncate": 1, "delete": 3, "update id": 60}
     await migrate(empty_dsn, migrations=load_migrations()[:4])
     async for stage in _staged(empty_dsn):
-        found = await each_alone(stage, 3)
+        found = {only: await each_alone(stage, tries, only) for only, tries in missed.items()}
 
-    assert any("truncate" in each for each in found)
-    assert any("as replica" in each for each in found)
-    assert any("update id of pipelines as origin" in each for each in found)
+    assert any("as origin" in each for each in found["truncate"])
+    assert any("as replica" in each for each in found["delete"])
+    assert any("as origin" in each for each in found["update id"])

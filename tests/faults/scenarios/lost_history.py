@@ -114,7 +114,7 @@ class Stage:
     async def answers(self) -> None:
         """Wait until the service answers."""
         async with asyncio.timeout(WITHIN):
-            while (await self.call("GET", LIST, self.admin))[0] != 200:
+            while (await self.call("GET", LIST, self.admin))[0] != 200:  # noqa: ASYNC110 - another process's
                 await asyncio.sleep(0.05)
 
     async def grant(self, pipeline: UUID) -> None:
@@ -214,7 +214,7 @@ def _fault(name: str, kind: Kind, description: str, times: int) -> Fault:
     return Fault(
         name=name,
         description=description,
-        guarantee="what was read on the side that is lost serves no list and no update: equal revisions mean equal state",
+        guarantee="what was read on the side that is lost serves no list and no update: equal revisions, equal state",
         run=partial(run, kind, ("service", without_forgetting.MODULE), ()),
         times=times,
         without="random revisions and forgetting",
