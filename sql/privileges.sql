@@ -1,15 +1,22 @@
 -- What the service's own role may do, set anew by every `migrate`: what a request needs, and nothing else. In particular
--- the audit trail is added to and read, never changed. Where there is no role flow_service, nothing is granted.
+-- the audit trail is added to and read, never changed; time, number and actor of a row are the database's own. What is
+-- updated is named by columns: the others are set once, or by triggers. Where there is no role flow_service, nothing is
+-- granted.
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'flow_service') THEN
         RETURN;
     END IF;
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM flow_service;
     GRANT USAGE ON SEQUENCE revisions TO flow_service;
-    GRANT SELECT ON schema_migrations, grants TO flow_service;
-    GRANT SELECT, INSERT ON audit TO flow_service;
-    GRANT SELECT, UPDATE (revision) ON organizations TO flow_service;
-    GRANT SELECT, INSERT, UPDATE ON users, tokens TO flow_service;
-    GRANT SELECT, INSERT, UPDATE, DELETE ON groups, memberships, pipelines, user_grants, group_grants, jobs, assignments
-        TO flow_service;
+    GRANT SELECT ON schema_migrations, organizations, grants TO flow_service;
+    GRANT SELECT, INSERT (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
+        ON audit TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (role, disabled) ON users TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at) ON tokens TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (name), DELETE ON groups TO flow_service;
+    GRANT SELECT, INSERT, DELETE ON memberships TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (name, name_key, description, updated_at), DELETE ON pipelines TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (access, expires_at, updated_at), DELETE ON user_grants, group_grants TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (owner_id, name, revision), DELETE ON jobs TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (position), DELETE ON assignments TO flow_service;
 END $$;

@@ -4,6 +4,29 @@ CREATE FUNCTION public.bump_administrators(organization_ids uuid[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+DECLARE
+    known pg_catalog.text;
+BEGIN
+    IF pg_catalog.has_table_privilege(TG_RELID, 'UPDATE') THEN
+        RETURN NEW;
+    END IF;
+    SELECT u.username INTO known
+    FROM public.tokens t
+    JOIN public.users u ON u.organization_id = t.organization_id AND u.id = t.user_id
+    WHERE t.organization_id = NEW.organization_id AND t.id = NEW.token_id AND t.user_id = NEW.actor_id;
+    IF NOT FOUND THEN
+        RAISE insufficient_privilege USING MESSAGE =
+            'a change must be audited with its user and a token of theirs; commands that change something connect as flow_migrator';
+    END IF;
+    NEW.actor := known;
+    NEW.at := pg_catalog.clock_timestamp();
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.bump_groups() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
 BEGIN
     WITH concerned AS MATERIALIZED (
         -- Locked in the order of their keys.
@@ -132,7 +155,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION public.bump_self() RETURNS trigger
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
     NEW.revision := public.next_revision();

@@ -6,7 +6,7 @@ from typing import Final
 from service.database.sql_files import sql_directory
 
 _GRANT: Final = re.compile(r"\bGRANT\s+(.+?)\s+ON\s+(?:SEQUENCE\s+)?(.+?)\s+TO\s+flow_service;", re.DOTALL)
-_PRIVILEGE: Final = re.compile(r"[A-Z]+(?: \([a-z_]+\))?")
+_PRIVILEGE: Final = re.compile(r"([A-Z]+)(?:\s+\(([a-z_,\s]+)\))?")
 
 
 def intended_privileges() -> set[tuple[str, str]]:
@@ -16,5 +16,6 @@ def intended_privileges() -> set[tuple[str, str]]:
         (relation.strip(), privilege)
         for privileges, relations in _GRANT.findall(statements)
         for relation in relations.split(",")
-        for privilege in _PRIVILEGE.findall(privileges)
+        for name, columns in _PRIVILEGE.findall(privileges)
+        for privilege in ([f"{name} ({column.strip()})" for column in columns.split(",")] if columns else [name])
     }

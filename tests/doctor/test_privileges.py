@@ -1,13 +1,34 @@
 """The privileges of the service's role: enough for every call (the API tests run as it), and no more."""
 
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+from uuid import UUID, uuid4
+
 import asyncpg
 import pytest
 
 from service.database.migrations import migrate
 from service.doctor.privileges import intended_privileges
 from service.embedded.cluster import SERVICE_ROLE
-from tests.factories import World
+from tests.commands.test_commands import run
+from tests.factories import Member, World
 from tests.process.running import ROOT
+
+Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+ROW = "INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target) VALUES ($1, $2, $3, $4, 'a', 'b')"
+
+
+@pytest.fixture(name="service")
+async def _service(service_dsn: str) -> AsyncIterator[Raw]:
+    connection = await asyncpg.connect(service_dsn, statement_cache_size=0)
+    yield connection
+    await connection.close()
+
+
+async def token_of(world: World, member: Member) -> UUID:
+    token_id: UUID = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", member.id)
+    return token_id
 
 
 @pytest.mark.parametrize(
@@ -24,24 +45,120 @@ from tests.process.running import ROOT
         "CREATE TABLE mine (id int)",
         "DROP TABLE audit",
         "ALTER TABLE audit DISABLE TRIGGER ALL",
+        "DROP TRIGGER attest_on_insert ON audit",
+        "SET session_replication_role = replica",
+        "CREATE OR REPLACE FUNCTION attest_audit_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "INSERT INTO audit (organization_id, at, actor, action, target)"
+        " SELECT id, now(), 'a', 'b', 'c' FROM organizations",
+        "INSERT INTO audit (id, organization_id, actor, action, target) OVERRIDING SYSTEM VALUE"
+        " SELECT 1, id, 'a', 'b', 'c' FROM organizations",
+        "SELECT setval('audit_id_seq', 1)",
+        "UPDATE tokens SET user_id = user_id",
+        "UPDATE tokens SET digest = digest",
+        "UPDATE tokens SET scopes = NULL",
+        "UPDATE users SET username = 'x'",
+        "UPDATE users SET revision = 1",
+        "UPDATE groups SET revision = 1",
+        "UPDATE organizations SET revision = 1",
+        "UPDATE memberships SET user_id = user_id",
+        "UPDATE user_grants SET user_id = user_id",
+        "UPDATE jobs SET organization_id = organization_id",
+        "CREATE TEMP TABLE mine (id int)",
+        "CREATE SCHEMA mine",
     ],
 )
-async def test_service_role_may_not(service_dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(service_dsn)
+async def test_service_role_may_not(service: Raw, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await service.execute(statement)
+
+
+async def test_service_role_updates_no_table_as_a_whole(service: Raw) -> None:
+    whole = await service.fetch(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
+        " AND has_table_privilege(oid, 'UPDATE')"
+    )
+
+    assert whole == []
+
+
+async def test_service_role_adds_to_the_audit_trail_and_reads_it(service: Raw, world: World) -> None:
+    ada = await world.user("ada")
+
+    await service.execute(ROW, world.id, ada.id, "ada", await token_of(world, ada))
+
+    assert await service.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 1
+
+
+async def test_audit_rows_of_the_service_have_the_database_s_time_and_name(service: Raw, world: World) -> None:
+    """However long the transaction has been open, and whatever name came."""
+    ada = await world.user("ada")
+    token_id = await token_of(world, ada)
+
+    async with service.transaction():
+        begun = await service.fetchval("SELECT now()")
+        await service.execute("SELECT pg_sleep(0.05)")
+        await service.execute(ROW, world.id, ada.id, "mo", token_id)
+
+    row = await world.raw.fetchrow("SELECT actor, at FROM audit WHERE organization_id = $1", world.id)
+    assert row is not None
+    assert (row["actor"], (row["at"] - begun).total_seconds() > 0.04) == ("ada", True)
+
+
+@pytest.mark.parametrize("forged", ["nobody", "no token", "no user", "another's token", "unknown token", "elsewhere"])
+async def test_audit_rows_of_the_service_are_refused_unless_the_token_is_the_user_s(
+    service: Raw, world: World, raw: Raw, forged: str
+) -> None:
+    ada, mo = await world.user("ada"), await world.user("mo")
+    mine, elsewhere = await token_of(world, ada), await World.create(raw)
+    organization_id, user_id, token_id = {
+        "nobody": (world.id, None, None),
+        "no token": (world.id, ada.id, None),
+        "no user": (world.id, None, mine),
+        "another's token": (world.id, mo.id, mine),
+        "unknown token": (world.id, ada.id, uuid4()),
+        "elsewhere": (elsewhere.id, ada.id, mine),
+    }[forged]
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await connection.execute(statement)
-    await connection.close()
+        await service.execute(ROW, organization_id, user_id, "ada", token_id)
 
 
-async def test_service_role_adds_to_the_audit_trail_and_reads_it(service_dsn: str, world: World) -> None:
-    connection = await asyncpg.connect(service_dsn)
+async def test_audit_rows_of_the_owner_are_taken_as_they_are(world: World) -> None:
+    """Commands are no user; and a restore brings rows of users that were renamed, or are gone."""
+    await world.raw.execute(ROW, world.id, None, "command line", None)
+    await world.raw.execute(ROW, world.id, uuid4(), "once", uuid4())
 
-    await connection.execute(
-        "INSERT INTO audit (organization_id, actor, action, target) VALUES ($1, 'a', 'b', 'c')", world.id
+    rows = await world.raw.fetch("SELECT actor FROM audit WHERE organization_id = $1 ORDER BY id", world.id)
+    assert [row["actor"] for row in rows] == ["command line", "once"]
+
+
+async def test_audit_trigger_fires_always(raw: Raw) -> None:
+    assert await raw.fetchval("SELECT tgenabled FROM pg_trigger WHERE tgname = 'attest_on_insert'") == b"A"
+
+
+async def test_triggers_work_by_the_rights_of_their_owner(raw: Raw) -> None:
+    """All but the one that tells who inserts; with a fixed search path, and for nothing but the owner's triggers."""
+    functions = await raw.fetch(
+        """
+        SELECT p.proname, p.prosecdef, p.proconfig, has_function_privilege('flow_service', p.oid, 'EXECUTE') AS callable
+        FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.prorettype = 'trigger'::regtype
+        """
     )
-    assert await connection.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 1
-    await connection.close()
+
+    path = "search_path=pg_catalog, public, pg_temp"
+    assert {name for name, definer, config, _ in functions if not (definer and path in (config or []))} == {
+        "attest_audit_row"
+    }
+    assert [name for name, _, _, callable_ in functions if callable_] == []
+
+
+async def test_command_that_changes_something_by_the_service_s_role_says_which_one_may(
+    service_dsn: str, world: World
+) -> None:
+    done = run("user", "create", "mo", "--organization", str(world.id), DATABASE_URL=service_dsn)
+
+    assert done.returncode == 1
+    assert "commands that change something connect as flow_migrator" in done.stderr
 
 
 async def test_roles_file_and_migrate_make_the_owner_own_the_tables(empty_dsn: str) -> None:
@@ -59,8 +176,17 @@ async def test_roles_file_and_migrate_make_the_owner_own_the_tables(empty_dsn: s
         assert await admin.fetchval(owners) == "flow_owner"
         service = await asyncpg.connect(empty_dsn.replace("//postgres@", "//flow_service@"))
         assert await service.fetchval("SELECT count(*) FROM audit") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.execute("CREATE TEMP TABLE mine (id int)")
         await service.close()
+        line = '{"type": "organization", "id": "8c400d55-15d4-41f9-b306-ec2836898d83", "name": "Acme"}'
+        imported = run("import", "-", given=line, DATABASE_URL=empty_dsn.replace("//postgres@", "//flow_migrator@"))
+        assert imported.returncode == 0, imported.stderr
+        await admin.execute("CREATE ROLE stranger LOGIN")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await asyncpg.connect(empty_dsn.replace("//postgres@", "//stranger@"))
     finally:
+        await admin.execute("DROP ROLE IF EXISTS stranger")
         await admin.execute(
             "DROP OWNED BY flow_owner, flow_migrator CASCADE; DROP ROLE flow_migrator; DROP ROLE flow_owner"
         )
@@ -70,5 +196,9 @@ async def test_roles_file_and_migrate_make_the_owner_own_the_tables(empty_dsn: s
 def test_intended_privileges_are_read_from_the_file() -> None:
     intended = intended_privileges()
 
-    assert {("revisions", "USAGE"), ("organizations", "UPDATE (revision)"), ("assignments", "DELETE")} <= intended
-    assert {privilege for relation, privilege in intended if relation == "audit"} == {"SELECT", "INSERT"}
+    assert {("revisions", "USAGE"), ("assignments", "UPDATE (position)"), ("assignments", "DELETE")} <= intended
+    columns = ("organization_id", "actor_id", "actor", "token_id", "action", "target", "before", "after", "request_id")
+    assert {privilege for relation, privilege in intended if relation == "audit"} == {
+        "SELECT",
+        *(f"INSERT ({column})" for column in columns),
+    }
