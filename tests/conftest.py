@@ -79,6 +79,17 @@ async def empty_dsn(server_dsn: str) -> AsyncIterator[str]:
     await connection.close()
 
 
+@pytest.fixture
+async def closed_dsn(empty_dsn: str) -> str:
+    """Create an empty database that only the service's role gets into, as deploy/roles.sql leaves it."""
+    name = urlsplit(empty_dsn).path[1:]
+    connection = await asyncpg.connect(empty_dsn)
+    await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    await connection.execute(f"GRANT CONNECT ON DATABASE {name} TO {SERVICE_ROLE}")
+    await connection.close()
+    return empty_dsn
+
+
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """Return the default settings, whatever the environment of the run."""

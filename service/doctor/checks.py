@@ -16,7 +16,7 @@ from service.database.encryption import EncryptionError, TlsFailure
 from service.database.migrations import Applied, Migration, compare
 from service.database.pool import CONNECT_TIMEOUT
 from service.database.session import LOCK_TIMEOUT
-from service.doctor.facts import Encryption, ServerFacts
+from service.doctor.facts import Encryption, ServerFacts, Surroundings
 from service.errors import StartupError
 from service.settings import Settings
 
@@ -195,11 +195,36 @@ def check_privileges(server: ServerFacts, held: set[tuple[str, str]], intended: 
 
 
 def _listed(privileges: set[tuple[str, str]]) -> str:
-    """Format privileges by relation, such as "INSERT, SELECT on audit; UPDATE on jobs"."""
-    by_relation = defaultdict(list)
+    """Format privileges by relation, such as "INSERT (action, actor), SELECT on audit; UPDATE on jobs"."""
+    by_relation: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for relation, privilege in sorted(privileges):
-        by_relation[relation].append(privilege)
-    return "; ".join(f"{', '.join(each)} on {relation}" for relation, each in by_relation.items())
+        name, _, column = privilege.partition(" ")
+        by_relation[relation][name] += [column.strip("()")] if column else []
+    return "; ".join(
+        ", ".join(f"{name} ({', '.join(columns)})" if columns else name for name, columns in each.items())
+        + f" on {relation}"
+        for relation, each in by_relation.items()
+    )
+
+
+def check_surroundings(server: ServerFacts, surroundings: Surroundings) -> Finding:
+    """Check that the role owns nothing, and gets into no database but those that it was let into."""
+    if server.superuser or server.can_become_owner:
+        return Finding("surroundings", "skipped", f"{server.role} may do everything")
+    if surroundings.owned:
+        found = f"{server.role} owns {surroundings.owned} objects, which it may change in any way"
+        remedy = f"Let flow_migrator run `migrate`, and give them away: REASSIGN OWNED BY {server.role} TO flow_owner."
+        return Finding("surroundings", "wrong", found, remedy)
+    if surroundings.database in surroundings.open_databases:
+        found = f"every role of the server may connect to {surroundings.database}"
+        return Finding(
+            "surroundings", "warning", found, "Run deploy/roles.sql once more: it lets in the service's own."
+        )
+    if surroundings.open_databases:
+        found = f"{server.role} may connect to {', '.join(surroundings.open_databases)}, as every role may"
+        remedy = "REVOKE CONNECT ON DATABASE ... FROM PUBLIC, if nothing else needs that."
+        return Finding("surroundings", "warning", found, remedy)
+    return Finding("surroundings", "ok", f"{server.role} owns nothing, and gets into no other database uninvited")
 
 
 def check_migrations(applied: Sequence[Applied], known: Sequence[Migration]) -> Finding:

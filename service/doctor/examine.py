@@ -61,6 +61,7 @@ async def _examine_connection(
         checks.check_encryption(facts.find_encryption(first), await facts.read_encryption(connection), pooling),
         checks.check_role(server),
         checks.check_privileges(server, await facts.read_privileges(connection), intended_privileges()),
+        checks.check_surroundings(server, await facts.read_surroundings(connection)),
         await _examine_migrations(connection, server),
         checks.check_pooler(pooling, prepares=settings.database_prepared_statements),
         checks.check_timeout(server, settings),

@@ -106,7 +106,7 @@ async def read_server(connection: Connection) -> ServerFacts:
 
 
 async def read_privileges(connection: Connection) -> set[tuple[str, str]]:
-    """Read what the role may do on each relation of the tables' owner.
+    """Read what the role may do on each relation of the tables' owner, and what it may create in this database.
 
     Returns:
         pairs such as ("jobs", "SELECT"), or ("audit", "UPDATE (actor)") for a privilege on one column alone.
@@ -135,9 +135,51 @@ async def read_privileges(connection: Connection) -> set[tuple[str, str]]:
         -- Privileges on sequences.
         SELECT o.name, p.name FROM ours o CROSS JOIN unnest('{USAGE,SELECT,UPDATE}'::text[]) AS p (name)
         WHERE o.relkind = 'S' AND has_sequence_privilege(o.oid, p.name)
+        UNION ALL
+        -- What lets a role make objects of its own: schemas, temporary tables, and anything in a schema.
+        SELECT 'this database', p.name FROM unnest('{CREATE,TEMPORARY}'::text[]) AS p (name)
+        WHERE has_database_privilege(current_database(), p.name)
+        UNION ALL
+        SELECT format('schema %s', n.nspname), 'CREATE' FROM pg_namespace n
+        WHERE NOT starts_with(n.nspname, 'pg_temp_') AND NOT starts_with(n.nspname, 'pg_toast_temp_')
+          AND has_schema_privilege(n.oid, 'CREATE')
         """,
     )
     return {(row[0], row[1]) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of a server is open to the role beside what it was granted."""
+
+    owned: int
+    """Objects that the role owns, in any database."""
+    database: str
+    open_databases: list[str]
+    """Databases that every role may connect to."""
+
+
+async def read_surroundings(connection: Connection) -> Surroundings:
+    """Read what the role owns, and where it gets in without having been let in."""
+    row = await connection.fetch_one(
+        "doctor.surroundings",
+        """
+        SELECT
+            (
+                SELECT count(*) FROM pg_shdepend d
+                WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = current_user::regrole AND d.deptype = 'o'
+            ) AS owned,
+            current_database()::text AS database,
+            ARRAY(
+                SELECT d.datname::text FROM pg_database d
+                -- Privileges never set are the default ones, by which PUBLIC (grantee 0) may connect.
+                CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+                WHERE d.datallowconn AND a.grantee = 0 AND a.privilege_type = 'CONNECT'
+                ORDER BY d.datname
+            ) AS open_databases
+        """,
+    )
+    return Surroundings(*row)
 
 
 async def read_clock(connection: Connection) -> datetime:

@@ -141,18 +141,28 @@ class Server:
         )
 
     def _make_database(self) -> None:
-        """Create the role and the database where missing: the start before may have been killed between the two."""
+        """Create the role and the database where missing: the start before may have been killed between the two.
+
+        Only that role and the superuser get into any database of the server.
+        """
         connect = ("-X", "-h", read_socket_directory(self._pid_file), "-U", "postgres")
         role = f"""
             DO $$ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{self.role}') THEN
                     CREATE ROLE {self.role} LOGIN;
                 END IF;
-            END $$
+            END $$;
+            REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;
+        """
+        close = f"""
+            REVOKE CONNECT, TEMPORARY ON DATABASE {self.database} FROM PUBLIC;
+            GRANT CONNECT ON DATABASE {self.database} TO {self.role};
         """
         made = self.programs.run("psql", *connect, "-d", "postgres", "-c", role)
-        if not made.returncode and self.programs.run("psql", *connect, "-d", self.database, "-c", "").returncode:
+        if not made.returncode and self.programs.run("psql", *connect, "-d", self.database, "-c", close).returncode:
             made = self.programs.run("psql", *connect, "-d", "postgres", "-c", f"CREATE DATABASE {self.database}")
+            if not made.returncode:
+                made = self.programs.run("psql", *connect, "-d", self.database, "-c", close)
         if made.returncode:
             raise StartupError(f"The database {self.database} can't be made: {_reason(made.stderr)}")
 

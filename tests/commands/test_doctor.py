@@ -6,9 +6,9 @@ from service.embedded.cluster import SERVICE_ROLE
 from tests.commands.test_commands import run
 
 
-async def test_doctor_of_an_installation_in_order(empty_dsn: str) -> None:
-    await migrate(empty_dsn)
-    dsn = empty_dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
+async def test_doctor_of_an_installation_in_order(closed_dsn: str) -> None:
+    await migrate(closed_dsn)
+    dsn = closed_dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
 
     done = run("doctor", "--replicas", "3", "--grace", "40", "--pre-stop", "5", DATABASE_URL=dsn)
 

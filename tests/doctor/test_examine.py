@@ -31,14 +31,14 @@ def as_service(dsn: str) -> str:
     return dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
 
 
-async def test_examine_finds_an_installation_in_order(empty_dsn: str, settings: Settings) -> None:
-    await migrate(empty_dsn)
+async def test_examine_finds_an_installation_in_order(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
 
-    findings = await found(as_service(empty_dsn), settings)
+    findings = await found(as_service(closed_dsn), settings)
 
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [
-            *("server", "connect", "encryption", "role", "privileges", "migrations", "pooler"),
+            *("server", "connect", "encryption", "role", "privileges", "surroundings", "migrations", "pooler"),
             *("statement timeout", "connections", "clock", "shutdown"),
         ],
         "ok",
@@ -74,20 +74,68 @@ async def test_examine_finds_a_database_that_was_never_migrated(empty_dsn: str, 
     assert findings["privileges"].state == "skipped"
 
 
-async def test_examine_finds_privileges_that_are_missing_and_in_excess(empty_dsn: str, settings: Settings) -> None:
-    await migrate(empty_dsn)
-    await execute(empty_dsn, f"REVOKE INSERT ON audit FROM {SERVICE_ROLE}; REVOKE UPDATE ON jobs FROM {SERVICE_ROLE}")
-    missing = await found(as_service(empty_dsn), settings)
-    await migrate(empty_dsn)
+async def test_examine_finds_privileges_that_are_missing_and_in_excess(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
     await execute(
-        empty_dsn, f"GRANT DELETE, UPDATE (actor) ON audit TO {SERVICE_ROLE}; GRANT SELECT ON users TO PUBLIC"
+        closed_dsn,
+        f"REVOKE INSERT ON users FROM {SERVICE_ROLE}; REVOKE UPDATE (name, revision) ON jobs FROM {SERVICE_ROLE}",
     )
-    excess = await found(as_service(empty_dsn), settings)
+    missing = await found(as_service(closed_dsn), settings)
+    await migrate(closed_dsn)
+    await execute(
+        closed_dsn, f"GRANT DELETE, UPDATE (actor) ON audit TO {SERVICE_ROLE}; GRANT SELECT ON users TO PUBLIC"
+    )
+    excess = await found(as_service(closed_dsn), settings)
 
-    assert missing["privileges"].found == "flow_service lacks INSERT on audit; UPDATE on jobs"
+    assert missing["privileges"].found == "flow_service lacks UPDATE (name, revision) on jobs; INSERT on users"
     assert str(missing["privileges"].remedy).startswith("Run `migrate`")
     assert excess["privileges"].found == "flow_service may, beside what it needs, DELETE, UPDATE (actor) on audit"
     assert excess["privileges"].state == "wrong"
+
+
+async def test_examine_finds_what_the_role_may_create(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
+    name = urlsplit(closed_dsn).path[1:]
+    await execute(
+        closed_dsn,
+        f"GRANT TEMPORARY ON DATABASE {name} TO PUBLIC; GRANT CREATE ON DATABASE {name} TO {SERVICE_ROLE};"
+        f" GRANT CREATE ON SCHEMA public TO {SERVICE_ROLE}",
+    )
+
+    findings = await found(as_service(closed_dsn), settings)
+
+    assert findings["privileges"].state == "wrong"
+    assert findings["privileges"].found == (
+        "flow_service may, beside what it needs, CREATE on schema public; CREATE, TEMPORARY on this database"
+    )
+
+
+async def test_examine_finds_a_database_open_to_every_role(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
+    name = urlsplit(closed_dsn).path[1:]
+    await execute(closed_dsn, f"GRANT CONNECT ON DATABASE {name} TO PUBLIC")
+    this = await found(as_service(closed_dsn), settings)
+    await execute(
+        closed_dsn, f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE postgres TO PUBLIC"
+    )
+    try:
+        other = await found(as_service(closed_dsn), settings)
+    finally:
+        await execute(closed_dsn, "REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+
+    assert (this["surroundings"].state, other["surroundings"].state) == ("warning", "warning")
+    assert this["surroundings"].found == f"every role of the server may connect to {name}"
+    assert other["surroundings"].found == "flow_service may connect to postgres, as every role may"
+
+
+async def test_examine_finds_that_the_role_owns_something(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
+    await execute(closed_dsn, f"CREATE SCHEMA its AUTHORIZATION {SERVICE_ROLE}")
+
+    findings = await found(as_service(closed_dsn), settings)
+
+    assert findings["surroundings"].state == "wrong"
+    assert findings["surroundings"].found.startswith("flow_service owns 1 objects")
 
 
 async def test_examine_of_a_role_without_privileges_skips_migrations(empty_dsn: str, settings: Settings) -> None:

@@ -30,6 +30,13 @@ ALTER ROLE flow_service SET lock_timeout = '1500ms';
 ALTER ROLE flow_service SET idle_in_transaction_session_timeout = '10s';
 ALTER ROLE flow_service SET client_connection_check_interval = '1s';
 
+-- Nobody else gets in, and only the owner makes temporary tables (`import` does).
+DO $$ BEGIN
+    EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO flow_migrator, flow_service', current_database());
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO flow_owner', current_database());
+END $$;
+
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT ALL ON SCHEMA public TO flow_owner;
 GRANT USAGE ON SCHEMA public TO flow_service;
