@@ -1,16 +1,18 @@
 """The context of a call: what an operation is given beside its request."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
 
 from service.batching.batches import Batches
 from service.database.pool import Connection, Database
 from service.errors import Unauthenticated
 from service.identity import Caller
 from service.permissions import Role
-from service.repositories import audit, authority
+from service.repositories import audit, audit_lists, authority
+from service.repositories.audit_lists import AuditList
 from service.schemas.pages import DEFAULT_PAGE_SIZE, PagedRequest, Pages
 
 Value = TypeVar("Value")
@@ -112,3 +114,24 @@ class Proof(NamedTuple):
         """Add the row of one change to the audit trail, in the change's own transaction; see `audit.insert`."""
         call = self.call
         await audit.insert(self.connection, call.caller, action, target, before, after, call.request_id)
+
+    async def audit_deletion(
+        self, action: str, target: str, before: Mapping[str, Any], key: UUID, lost: Sequence[AuditList]
+    ) -> None:
+        """Audit a deletion that is about to be made, and all that goes with it.
+
+        The row has the first of each list; as many rows as it takes, of the same action and target, have the rest.
+
+        Args:
+            action: what is done.
+            target: to what, as kind:key.
+            before: the state that is deleted.
+            key: the id of what is to be deleted, which is locked.
+            lost: what goes with it.
+        """
+        caller, connection = self.call.caller, self.connection
+        first = await audit_lists.read_first(connection, lost, caller.organization_id, key)
+        await self.audit(action, target, {**before, **first}, None)
+        for each in lost:
+            if len(first[each.name]) == audit_lists.LARGEST:
+                await audit_lists.insert_rest(connection, each, caller, key, action, target, self.call.request_id)

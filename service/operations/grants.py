@@ -93,10 +93,10 @@ async def _get(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> Grant:
 
 
 async def _find_granted(
-    connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, name: str
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, name: str, *, for_update: bool = False
 ) -> tuple[UUID, Grant]:
     """Return the id of a grantee, and their grant."""
-    grantee_id = await _grantee_id(connection, organization_id, kind, name)
+    grantee_id = await _grantee_id(connection, organization_id, kind, name, for_update=for_update)
     found = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
     if found is None:
         raise NotFound(f"Nothing is granted to {kind} {name} on this pipeline.")
@@ -155,8 +155,8 @@ async def _put(
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
+        grantee_id = await _grantee_id(connection, organization_id, kind, name, for_update=True)
         proof = await call.prove(connection, PROVE_ALONE)
-        grantee_id = await _grantee_id(connection, organization_id, kind, name)
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         call.precondition(old)
         check_grant(pipeline.access, before=old.access if old else None, after=access)
@@ -173,18 +173,24 @@ async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
+        grantee_id, old = await _find_granted(connection, organization_id, pipeline_id, kind, name, for_update=True)
         proof = await call.prove(connection, PROVE_ALONE)
-        grantee_id, old = await _find_granted(connection, organization_id, pipeline_id, kind, name)
         call.precondition(old)
         check_grant(pipeline.access, before=old.access, after=None)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
         await _audit(proof, "grant.revoke", pipeline_id, old, None)
 
 
-async def _grantee_id(connection: Connection, organization_id: UUID, kind: Kind, name: str) -> UUID:
+async def _grantee_id(
+    connection: Connection, organization_id: UUID, kind: Kind, name: str, *, for_update: bool
+) -> UUID:
+    """Return the id of a grantee.
+
+    A group is locked before its grant: its deletion takes them in that order, and each would wait for the other.
+    """
     if kind == "user":
         return (await find_user(connection, organization_id, name)).id
-    return (await find_group(connection, organization_id, name)).id
+    return (await find_group(connection, organization_id, name, for_update=for_update)).id
 
 
 async def _audit(proof: Proof, action: str, pipeline_id: UUID, old: Grant | None, new: Grant | None) -> None:

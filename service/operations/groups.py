@@ -24,13 +24,13 @@ async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
     return call.pages.cut(request, seen, lambda each: (each.group.name.lower(),), size)
 
 
-async def find_group(connection: Connection, organization_id: UUID, name: str) -> Group:
-    """Return a group by name.
+async def find_group(connection: Connection, organization_id: UUID, name: str, *, for_update: bool = False) -> Group:
+    """Return a group by name, locked if it, its members or its grants are to be changed.
 
     Raises:
         NotFound: there is none.
     """
-    group = await groups.find_by_name(connection, organization_id, name)
+    group = await groups.find_by_name(connection, organization_id, name, for_update=for_update)
     if group is None:
         raise NotFound(f"Group {name} does not exist.")
     return group
@@ -102,10 +102,9 @@ async def delete_group(call: Call, request: GroupRef) -> None:
     async with call.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
         proof = await call.prove(connection, PROVE_ALONE)
-        members = await groups.page_members(connection, call.caller.organization_id, old.id, None, None)
+        lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
+        await proof.audit_deletion("group.delete", f"group:{old.name}", {"name": old.name}, old.id, lost)
         await groups.delete(connection, call.caller.organization_id, old.id)
-        before = {"name": old.name, "members": [member.username for member in members]}
-        await proof.audit("group.delete", f"group:{old.name}", before, None)
 
 
 async def list_members(call: Call, request: ListMembers) -> Page[Member]:

@@ -1,7 +1,7 @@
 """Operations on pipelines."""
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 from service.database.pool import Connection
@@ -193,14 +193,10 @@ async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
         if jobs and not request.force:
             are = "1 job is" if jobs == 1 else f"{jobs:,} jobs are"
             raise FailedPrecondition(f"{are} in this pipeline: take them out first, or delete with force=true.")
-        lost = [_grant_state(grant) for grant in await grants.list_of_pipeline(connection, organization_id, old.id)]
+        before = {"name": old.name, "description": old.description, "jobs": jobs}
+        lost = (GRANTS_ON_PIPELINE, JOBS_IN_PIPELINE)
+        await proof.audit_deletion("pipeline.delete", f"pipeline:{old.id}", before, old.id, lost)
         await pipelines.delete(connection, organization_id, old.id)
-        before = {"name": old.name, "description": old.description, "jobs": jobs, "grants": lost}
-        await proof.audit("pipeline.delete", f"pipeline:{old.id}", before, None)
-
-
-def _grant_state(grant: grants.Grant) -> dict[str, Any]:
-    return {"to": f"{grant.kind}:{grant.name}", **grants.state(grant.access, grant.expires_at)}
 
 
 async def list_pipeline_jobs(call: Call, request: ListPipelineJobs) -> Page[QueuedJob]:

@@ -26,6 +26,20 @@ END $$;
 CREATE TRIGGER attest_on_insert BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION attest_audit_row();
 ALTER TABLE audit ENABLE ALWAYS TRIGGER attest_on_insert;
 
+-- What goes with a pipeline is locked in the order of all other changes: pipelines, organizations, groups, users. By
+-- itself, the cascade would take the grants to users first. Named to run after bump_on_delete, which takes the organization.
+CREATE FUNCTION release_grants() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM groups g
+    WHERE g.organization_id = OLD.organization_id
+      AND g.id IN (SELECT gg.group_id FROM group_grants gg WHERE gg.organization_id = OLD.organization_id AND gg.pipeline_id = OLD.id)
+    ORDER BY g.id FOR NO KEY UPDATE;
+    DELETE FROM group_grants gg WHERE gg.organization_id = OLD.organization_id AND gg.pipeline_id = OLD.id;
+    RETURN OLD;
+END $$;
+
+CREATE TRIGGER release_grants_on_delete BEFORE DELETE ON pipelines FOR EACH ROW EXECUTE FUNCTION release_grants();
+
 -- The other triggers work for the tables, not for whoever changes them: they draw revisions and take locks by the rights of
 -- their owner, so that the role that serves needs none on these columns. Nothing but a trigger of the owner's calls them.
 DO $$

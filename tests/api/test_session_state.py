@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from service.app import TOKEN_USE, create_app
 from service.database.pool import Connection, Database, open_database
+from service.embedded.cluster import SERVICE_ROLE
 from service.health import Health
 from service.http.routes import Route
 from service.repositories import groups
@@ -257,7 +258,9 @@ async def test_session_after_a_client_disconnects_is_unchanged_or_replaced(singl
 async def test_session_check_finds_what_an_operation_left_behind(
     single: Single, world: World, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    """The control: it shows that the tests above can fail."""
+    """The control: it shows that the tests above can fail. Of itself the service's role can make no temporary table."""
+    database = await world.raw.fetchval("SELECT current_database()")
+    await world.raw.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {SERVICE_ROLE}")
     page = groups.page
 
     async def leave_something(connection: Connection, *arguments: Any) -> Any:
@@ -268,5 +271,6 @@ async def test_session_check_finds_what_an_operation_left_behind(
     answer = await As.member(single.client, await world.user(role="admin")).get("/groups")
 
     assert answer.code == "OK", answer.body
+    await world.raw.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM {SERVICE_ROLE}")
     with pytest.raises(AssertionError):
         await single.assert_left_as_it_was()
