@@ -14,18 +14,24 @@ from service.database.pool import Connection
 from service.identity import Caller
 from service.permissions import MANAGER, PERMISSION_BITS
 
-LARGEST: Final = 1000
-"""Items in one row."""
+LARGEST: Final = 250
+"""Items in one row, which then takes 60 kB at most: like that of the largest update of a job."""
 
 _PERMISSIONS: Final = ", ".join(
     f"CASE WHEN g.access & {bit} > 0 THEN '{name}' END" for name, bit in PERMISSION_BITS.items()
 )
 
+
+def timestamp(column: str) -> str:
+    """Return the SQL of a time as the trail shows it, whatever the session's time zone."""
+    return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
+
+
 GRANT: Final = f"""
     jsonb_build_object(
         'permissions', array_remove(ARRAY[{_PERMISSIONS}], NULL),
         'is_manager', g.access & {MANAGER} > 0,
-        'expires_at', to_char(g.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
+        'expires_at', {timestamp("g.expires_at")}
     )
 """
 """The row g of a table of grants, in the form of `grants.state`."""

@@ -16,6 +16,7 @@ from service.database.pool import Connection
 from service.errors import StartupError
 from service.identity import operator
 from service.repositories import audit
+from service.transfer.audit_lists import counted
 from service.transfer.bulk_load import Deferred, defer_indexes, is_empty, restore_indexes
 from service.transfer.diagnosis import find_first_fault
 from service.transfer.merge import CREATE_PARENTS, MERGES, REQUIRE_UNIQUE_IDS
@@ -110,7 +111,7 @@ def _parse(lines: IO[bytes], before: int) -> tuple[int, int, dict[str, list[str]
 
 
 async def _merge(connection: Raw, dropped: Sequence[Deferred]) -> dict[str, int]:
-    """Merge the staging tables into the real ones, with an audit row for each organization that this changed."""
+    """Merge the staging tables into the real ones, audited for each organization that this changed."""
     await analyze_staging(connection)
     for statement in CREATE_PARENTS:
         await connection.execute(statement)
@@ -121,8 +122,7 @@ async def _merge(connection: Raw, dropped: Sequence[Deferred]) -> dict[str, int]
                 await connection.execute(statement)
             for table, merge in MERGES.items():
                 statement = merge.statement(empty=bool(dropped))  # no other session has the tables then
-                counted = f"WITH merged AS ({statement}) SELECT organization_id, count(*) FROM merged GROUP BY 1"
-                for organization_id, count in await connection.fetch(counted):
+                for organization_id, count in await connection.fetch(counted(table, statement)):
                     written[organization_id][table] = count
             await restore_indexes(connection, dropped)
     except asyncpg.IntegrityConstraintViolationError as error:

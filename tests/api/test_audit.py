@@ -7,6 +7,7 @@ import pytest
 
 from service.database.pool import Database
 from service.permissions import MANAGER
+from service.repositories.audit_lists import LARGEST
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import World
@@ -158,7 +159,7 @@ async def test_audit_of_a_deleted_group_has_what_went_with_it(client: Client, wo
 async def test_audit_of_a_deleted_pipeline_has_its_jobs_and_grants_complete_however_many(
     client: Client, world: World
 ) -> None:
-    """No row has more than a thousand of them: those that follow have the rest."""
+    """No row has more than some hundred of them: those that follow have the rest."""
     root, ada = await world.user("root", role="admin"), await world.user("ada")
     pipeline, jobs = await world.pipeline("p"), [f"job-{number:04}" for number in range(2500)]
     await world.raw.execute(
@@ -191,7 +192,9 @@ async def test_audit_of_a_deleted_pipeline_has_its_jobs_and_grants_complete_howe
     rows = (await entries(admin))[::-1]
     assert {(action, target) for action, target, _, _ in rows} == {("pipeline.delete", f"pipeline:{pipeline}")}
     assert (rows[0][2]["jobs"], rows[0][2]["name"]) == (2500, "p")
-    assert max(len(found) for _, _, before, _ in rows for found in before.values() if isinstance(found, list)) == 1000
+    assert (
+        max(len(found) for _, _, before, _ in rows for found in before.values() if isinstance(found, list)) == LARGEST
+    )
     assert [job_id for _, _, before, _ in rows for job_id in before.get("job_ids", ())] == jobs
     lost = [grant for _, _, before, _ in rows for grant in before.get("grants", ())]
     assert [grant["to"] for grant in lost] == ["group:g", *(f"user:{name}" for name in names)]

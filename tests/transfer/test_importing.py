@@ -9,6 +9,7 @@ import pytest
 from service.database.migrations import migrate
 from service.database.sql_files import sql_directory
 from service.errors import StartupError
+from service.repositories.audit_lists import LARGEST
 from service.transfer.importing import ImportRefused, import_records
 from tests.transfer.files import READ, Record, lines, one_of_each, whole
 
@@ -47,12 +48,70 @@ async def test_import_records_is_audited_by_organization(dsn: str, raw: Raw) -> 
     await import_records(dsn, lines(*found.values(), other))
 
     trail = "SELECT actor, actor_id, action, after FROM audit WHERE organization_id = $1"
-    rows = await raw.fetch(trail, UUID(found["organization"]["id"]))
-    assert [(row["actor"], row["actor_id"], row["action"]) for row in rows] == [("command line", None, "import")]
-    assert json.loads(rows[0]["after"])["written"]["users"] == 1
+    rows = await raw.fetch(f"{trail} ORDER BY id", UUID(found["organization"]["id"]))
+    assert [(row["actor"], row["actor_id"], row["action"]) for row in rows] == [
+        ("command line", None, action)
+        for action in ("import.users", "import.tokens", "import.memberships", "import.group_grants", "import")
+    ]
+    assert json.loads(rows[-1]["after"])["written"]["users"] == 1
     assert json.loads(await raw.fetchval(trail.replace("actor, actor_id, action, ", ""), UUID(other["id"]))) == {
         "written": {"organizations": 1}
     }
+
+
+async def test_import_records_is_audited_by_name_of_who_and_what_it_let_in(dsn: str, raw: Raw) -> None:
+    found = whole()
+
+    await import_records(dsn, lines(*found.values()))
+    await import_records(dsn, lines(*found.values(), {**found["user"], "is_admin": False}))
+
+    trail = "SELECT action, after FROM audit WHERE organization_id = $1 AND action LIKE 'import.%' ORDER BY id"
+    rows = await raw.fetch(trail, UUID(found["organization"]["id"]))
+    pipeline = {"id": found["pipeline"]["id"], "name": "Invoices"}
+    token_id = str(await raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", UUID(found["user"]["id"])))
+    assert [json.loads(row["after"]) for row in rows] == [
+        {"users": [{"username": "ada", "role": "admin", "disabled": False}]},
+        {
+            "tokens": [
+                {
+                    "id": token_id,
+                    "username": "ada",
+                    "name": found["token"].get("name", ""),
+                    "scopes": [READ, "admin"],
+                    "expires_at": None,
+                    "revoked_at": None,
+                }
+            ]
+        },
+        {"memberships": [{"group": "reviewers", "member": "ada"}]},
+        {
+            "group_grants": [
+                {
+                    "to": "group:reviewers",
+                    "pipeline": pipeline,
+                    "permissions": [READ, "flow_pipeline:execute"],
+                    "is_manager": True,
+                    "expires_at": "2030-01-01T00:00:00.000000+00:00",
+                }
+            ]
+        },
+        {"users": [{"username": "ada", "role": "member", "disabled": False}]},
+    ], "what was there already is not there twice"
+
+
+async def test_import_records_is_audited_completely_in_rows_of_some_hundred(dsn: str, raw: Raw) -> None:
+    organization, user = one_of_each()["organization"], one_of_each()["user"]
+    users = [
+        {**user, "id": str(uuid4()), "organization_id": organization["id"], "username": f"u-{number}"}
+        for number in range(2100)
+    ]
+
+    await import_records(dsn, lines(organization, *users))
+
+    trail = "SELECT after FROM audit WHERE organization_id = $1 AND action = 'import.users' ORDER BY id"
+    rows = [json.loads(row["after"])["users"] for row in await raw.fetch(trail, UUID(organization["id"]))]
+    assert sorted(len(each) for each in rows) == [2100 % LARGEST, *[LARGEST] * (2100 // LARGEST)]
+    assert {each["username"] for row in rows for each in row} == {each["username"] for each in users}
 
 
 async def test_import_records_of_the_demo(empty_dsn: str) -> None:

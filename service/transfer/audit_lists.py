@@ -1,0 +1,86 @@
+"""The audit trail of an import: who and what it let in, complete, in many rows, made by the merging statement.
+
+Of the rest, which gives nobody any access, the counts are enough.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from service.permissions import SCOPE_BITS
+from service.repositories.audit_lists import GRANT, LARGEST, timestamp
+
+_SCOPES: Final = ", ".join(f"CASE WHEN g.scopes & {bit} > 0 THEN '{name}' END" for name, bit in SCOPE_BITS.items())
+_USER: Final = "JOIN users u ON u.organization_id = g.organization_id AND u.id = g.user_id"
+_GROUP: Final = "JOIN groups r ON r.organization_id = g.organization_id AND r.id = g.group_id"
+_PIPELINE: Final = "JOIN pipelines p ON p.organization_id = g.organization_id AND p.id = g.pipeline_id"
+_ON: Final = "jsonb_build_object('pipeline', jsonb_build_object('id', p.id, 'name', p.name),"
+
+
+class ImportedList(NamedTuple):
+    """What the trail says of each row `g` that was written to a table."""
+
+    columns: str
+    """The columns that it takes, of a written row `t`."""
+    item: str
+    joined: str = ""
+
+
+IMPORTED_LISTS: Final[Mapping[str, ImportedList]] = {
+    "users": ImportedList(
+        "t.username, t.role, t.disabled",
+        "jsonb_build_object('username', g.username, 'role', g.role, 'disabled', g.disabled)",
+    ),
+    "tokens": ImportedList(
+        "t.id, t.user_id, t.name, t.scopes, t.expires_at, t.revoked_at",
+        f"""
+        jsonb_build_object(
+            'id', g.id, 'username', u.username, 'name', g.name,
+            'scopes', CASE WHEN g.scopes IS NOT NULL THEN array_remove(ARRAY[{_SCOPES}], NULL) END,
+            'expires_at', {timestamp("g.expires_at")}, 'revoked_at', {timestamp("g.revoked_at")}
+        )
+        """,
+        _USER,
+    ),
+    "memberships": ImportedList(
+        "t.user_id, t.group_id",
+        "jsonb_build_object('group', r.name, 'member', u.username)",
+        f"{_USER} {_GROUP}",
+    ),
+    "user_grants": ImportedList(
+        "t.user_id, t.pipeline_id, t.access, t.expires_at",
+        f"{_ON} 'to', 'user:' || u.username) || {GRANT}",
+        f"{_USER} {_PIPELINE}",
+    ),
+    "group_grants": ImportedList(
+        "t.group_id, t.pipeline_id, t.access, t.expires_at",
+        f"{_ON} 'to', 'group:' || r.name) || {GRANT}",
+        f"{_GROUP} {_PIPELINE}",
+    ),
+}
+"""Lists by table."""
+
+
+def counted(table: str, merge: str) -> str:
+    """Return a merging statement that counts what it wrote by organization, and lists it in the trail.
+
+    Args:
+        table: that it fills.
+        merge: the statement, as `Merge.statement` composes it: it returns the organization of every row written.
+    """
+    listed = IMPORTED_LISTS.get(table)
+    if listed is None:
+        return f"WITH merged AS ({merge}) SELECT organization_id, count(*) FROM merged GROUP BY 1"
+    return f"""
+        WITH merged AS ({merge}, {listed.columns}), listed AS (
+            INSERT INTO audit (organization_id, actor, action, target, after)
+            SELECT organization_id, 'command line', 'import.{table}', 'organization:' || organization_id,
+                   jsonb_build_object('{table}', jsonb_agg(item))
+            FROM (
+                SELECT g.organization_id, {listed.item} AS item,
+                       (row_number() OVER (PARTITION BY g.organization_id) - 1) / {LARGEST} AS part
+                FROM merged g {listed.joined}
+            ) items
+            GROUP BY organization_id, part
+        )
+        SELECT organization_id, count(*) FROM merged GROUP BY 1
+    """
