@@ -20,11 +20,12 @@ from service.transfer.exporting import export_records
 @click.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @organization_option
-def export_command(file: Path, organization: str | None) -> None:
+@click.option("--with-tokens", is_flag=True, help="Write digests of tokens, which then work where this is imported.")
+def export_command(file: Path, organization: str | None, with_tokens: bool) -> None:
     """Export to FILE, or to standard output if it is "-": one organization, or all if none is named.
 
-    What is written is as it was at one moment, and stands under its name only when all of it is there. It holds digests
-    of tokens, not tokens; keep it as safe as a backup.
+    What is written is as it was at one moment, and stands under its name only when all of it is there. Of tokens it
+    says whose they are; without their digests `import` leaves them out. Keep a file that has these as safe as a backup.
     """
     organization_id = (
         None
@@ -32,24 +33,30 @@ def export_command(file: Path, organization: str | None) -> None:
         else run_with_database(lambda database: resolve_organization(database, organization)).id
     )
     if str(file) == "-":
-        _export(Path("/dev/stdout"), organization_id)
+        _export(Path("/dev/stdout"), organization_id, with_tokens)
         return
     unfinished = file.with_name(f"{file.name}.unfinished")
     try:
-        _export(unfinished, organization_id)
+        _export(unfinished, organization_id, with_tokens)
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _export(file: Path, organization_id: UUID | None) -> None:
+def _export(file: Path, organization_id: UUID | None, with_tokens: bool) -> None:
     settings = read_settings()
     with database_url(settings) as dsn, _progress() as progress:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as output:
-            result = asyncio.run(
-                export_records(dsn, output, organization_id, progress, plaintext=settings.database_plaintext)
+            exported = export_records(
+                dsn,
+                output,
+                organization_id,
+                progress,
+                plaintext=settings.database_plaintext,
+                with_tokens=with_tokens,
             )
+            result = asyncio.run(exported)
     click.echo(f"Exported {sum(result.records.values()):,} records in {result.seconds:.1f} s.", err=True)
 
 

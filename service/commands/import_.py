@@ -66,4 +66,9 @@ def _summary(result: ImportResult) -> str:
     lines.append(
         f"{written:,} rows were new or changed." if written else "Nothing was new: all of it was there already."
     )
+    if left_out := result.tokens_left_out:
+        lines.append(
+            f"{'1 token was' if left_out == 1 else f'{left_out:,} tokens were'} left out, as the file has no sha256:"
+            " `token create` makes new ones, and `export --with-tokens` writes it."
+        )
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from service.operations.call import Call, Outcome
 from service.operations.users import find_user
 from service.permissions import require_administrator
 from service.repositories import groups
+from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
 from service.repositories.authority import PROVE_ALONE
 from service.repositories.groups import Group, Member
 from service.schemas.groups import CreateGroup, GroupRef, GroupView, ListGroups, ListMembers, MemberRef, RenameGroup

@@ -22,6 +22,7 @@ from service.permissions import (
     require_visible,
 )
 from service.repositories import grants, pipelines
+from service.repositories.audit_lists import GRANTS_ON_PIPELINE, JOBS_IN_PIPELINE
 from service.repositories.authority import PROVE_WITH_ORGANIZATION
 from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
 from service.schemas.pages import Page

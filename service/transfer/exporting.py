@@ -1,7 +1,8 @@
 """The export: everything of one or all organizations in the import format, from one snapshot.
 
 Imported into an empty database it gives the same answers: whatever is shown or decides an order is in it. The audit
-trail is not, as what happened elsewhere did not happen there; secrets are not, as the service has only their digests.
+trail is not, as what happened elsewhere did not happen there; secrets are not, as the service has only their digests;
+and these only if they are asked for, as where they are imported the tokens work as well.
 """
 
 from collections.abc import Callable, Mapping
@@ -73,6 +74,7 @@ async def export_records(
     progress: Callable[[int], None] = lambda _: None,
     *,
     plaintext: bool = False,
+    with_tokens: bool = False,
 ) -> ExportResult:
     """Write records, one JSON object a line.
 
@@ -82,6 +84,7 @@ async def export_records(
         organization_id: the organization whose records are written; None for all.
         progress: called now and then with the number of records written since.
         plaintext: allow that a connection to another machine is not encrypted.
+        with_tokens: whether the digests of tokens are written.
 
     Raises:
         StartupError: the database can't be reached.
@@ -94,7 +97,10 @@ async def export_records(
             for kind, statement in _STATEMENTS.items():
                 counts[kind] = 0
                 async for row in connection.cursor(statement, organization_id, prefetch=1000):
-                    output.write(orjson.dumps(_record(kind, dict(row)), default=str, option=orjson.OPT_UTC_Z) + b"\n")
+                    record = _record(kind, dict(row))
+                    if not with_tokens:
+                        record.pop("sha256", None)
+                    output.write(orjson.dumps(record, default=str, option=orjson.OPT_UTC_Z) + b"\n")
                     counts[kind] += 1
                     if counts[kind] % 1000 == 0:
                         progress(1000)

@@ -20,7 +20,7 @@ from service.transfer.audit_lists import counted
 from service.transfer.bulk_load import Deferred, defer_indexes, is_empty, restore_indexes
 from service.transfer.diagnosis import find_first_fault
 from service.transfer.merge import CREATE_PARENTS, MERGES, REQUIRE_UNIQUE_IDS
-from service.transfer.records import BadRecord, parse_line
+from service.transfer.records import WITHOUT_DIGEST, BadRecord, parse_line
 from service.transfer.staging import analyze_staging, copy_rows, create_staging
 
 _CHUNK: Final = 10_000
@@ -37,6 +37,8 @@ class ImportResult:
 
     records: Mapping[str, int]
     written: Mapping[str, int]
+    tokens_left_out: int
+    """Tokens of which the file has no digest, by which alone they could be recognised."""
     seconds: float
 
 
@@ -65,7 +67,7 @@ async def import_records(
                 "SET LOCAL temp_buffers = '64MB'; SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '128MB'"
             )
             await create_staging(connection)
-            records = await _stage(connection, lines, progress)
+            records, tokens_left_out = await _stage(connection, lines, progress)
             written = await _merge(connection, dropped)
         for table in written:
             await connection.execute(f"ANALYZE {table}")  # the planner is right at once, not when autovacuum comes by
@@ -73,24 +75,25 @@ async def import_records(
         raise StartupError("The database is not migrated: run `migrate` first.") from error
     finally:
         await connection.close()
-    return ImportResult(records, written, perf_counter() - started)
+    return ImportResult(records, written, tokens_left_out, perf_counter() - started)
 
 
-async def _stage(connection: Raw, lines: IO[bytes], progress: Callable[[int], None]) -> dict[str, int]:
-    """Fill the staging tables, and count the records by type.
+async def _stage(connection: Raw, lines: IO[bytes], progress: Callable[[int], None]) -> tuple[dict[str, int], int]:
+    """Fill the staging tables, and count the records by type, and apart from them the tokens without a digest.
 
     A thread parses the next lines while the database takes the ones before.
     """
     counts: dict[str, int] = defaultdict(int)
-    number, rows = 0, dict[str, list[str]]()
+    number, left_out, rows = 0, 0, dict[str, list[str]]()
     while True:
         parsing = asyncio.create_task(asyncio.to_thread(_parse, lines, number))
         await copy_rows(connection, rows)
         read, size, parsed = await parsing
         progress(size)
         if not read:
-            return dict(counts)
+            return dict(counts), left_out
         number, rows = number + read, parsed
+        left_out += len(rows.pop(WITHOUT_DIGEST, ()))
         for kind, of_kind in rows.items():
             counts[kind] += len(of_kind)
 

@@ -16,6 +16,9 @@ from service.permissions import PERMISSION_BITS, READ, SCOPE_BITS, Role, scope_s
 
 NULL: Final = r"\N"
 
+WITHOUT_DIGEST: Final = "token without sha256"
+"""The type that parse_line() gives to a token of an export without digests: it says that there was one, and no more."""
+
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -45,6 +48,8 @@ def parse_line(line: bytes) -> tuple[str, str] | None:
     known = RECORD_TYPES.get(kind) if isinstance(kind, str) else None
     if known is None:
         raise BadRecord(f"type must be one of {', '.join(RECORD_TYPES)}")
+    if kind == "token" and "sha256" not in record:
+        return WITHOUT_DIGEST, _DIGESTLESS.columns_of(record)
     return kind, known.columns_of(record)
 
 
@@ -181,6 +186,16 @@ _username: Final = _matching(NAME, "1 to 100 of A-Z a-z 0-9 _ . @ -")
 _job_id: Final = _matching(JOB_ID, 'the id of a job: 1 to 128 of A-Z a-z 0-9 _ . : - (but not "pipelines")')
 _sha256: Final = _matching(_SHA256, "64 lower-case hexadecimal digits")
 
+_ABOUT_TOKEN: Final[Mapping[str, Converter]] = {
+    "id": _uuid,
+    "name": _text(255),
+    "scopes": _scopes,
+    "expires_at": _instant,
+    "revoked_at": _instant,
+    "created_at": _instant,
+    "last_used_at": _instant,
+}
+
 RECORD_TYPES: Final[Mapping[str, RecordType]] = {
     "organization": RecordType({"id": _uuid, "name": _text(255)}, {"created_at": _instant}),
     "user": RecordType(
@@ -201,15 +216,7 @@ RECORD_TYPES: Final[Mapping[str, RecordType]] = {
     ),
     "token": RecordType(
         {"user_id": _uuid, "sha256": lambda value: r"\\x" + _sha256(value)},
-        {
-            "id": _uuid,
-            "name": _text(255),
-            "scopes": _scopes,
-            "expires_at": _instant,
-            "revoked_at": _instant,
-            "created_at": _instant,
-            "last_used_at": _instant,
-        },
+        _ABOUT_TOKEN,
     ),
     "job": RecordType(
         {"id": _job_id, "organization_id": _uuid, "owner_id": _uuid}, {"name": _text(255), "created_at": _instant}
@@ -217,3 +224,5 @@ RECORD_TYPES: Final[Mapping[str, RecordType]] = {
     "assignment": RecordType({"job_id": _job_id, "pipeline_id": _uuid}, {"position": _whole, "assigned_at": _instant}),
 }
 """Record types by name, parents before children."""
+
+_DIGESTLESS: Final = RecordType({"user_id": _uuid}, _ABOUT_TOKEN)

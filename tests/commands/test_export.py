@@ -29,15 +29,34 @@ async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World,
     await world.token(ada.id, scopes=1 | 64)
     await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", ada.id)
     await world.job(bob, pipelines[1], pipelines[0])
-    first = dumped(dsn, tmp_path, "--organization", str(world.id))
+    first = dumped(dsn, tmp_path, "--organization", str(world.id), "--with-tokens")
     await migrate(empty_dsn)
 
     imported = run("import", "-", given=first.decode(), DATABASE_URL=empty_dsn)
 
     assert imported.returncode == 0, imported.stderr
-    assert dumped(empty_dsn, tmp_path) == first
+    assert dumped(empty_dsn, tmp_path, "--with-tokens") == first
     assert first.count(b"\n") == 15
     assert ada.token.encode() not in first
+
+
+async def test_export_has_no_digests_unless_asked_for(dsn: str, empty_dsn: str, world: World, tmp_path: Path) -> None:
+    """Imported elsewhere, no token works there; the rest is there, and that tokens are missing is said."""
+    ada = await world.user("ada", role="admin")
+    await world.token(ada.id)
+    digests = await world.raw.fetch("SELECT encode(digest, 'hex') FROM tokens WHERE organization_id = $1", world.id)
+
+    content = dumped(dsn, tmp_path, "--organization", str(world.id)).decode()
+
+    assert content.count('"type":"token"') == 2
+    assert [digest for (digest,) in digests if digest in content] == []
+    assert "sha256" not in content
+    await migrate(empty_dsn)
+    imported = run("import", "-", given=content, DATABASE_URL=empty_dsn)
+    assert imported.returncode == 0, imported.stderr
+    assert "2 tokens were left out, as the file has no sha256: `token create` makes new ones" in imported.stdout
+    again = dumped(empty_dsn, tmp_path).decode()
+    assert again == "".join(line for line in content.splitlines(keepends=True) if '"type":"token"' not in line)
 
 
 async def test_export_of_one_organization(dsn: str, world: World, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ async def test_import_from_standard_input(dsn: str, world: World) -> None:
     assert {key: value for key, value in json.loads(again.stdout).items() if key != "seconds"} == {
         "records": {"group": 1},
         "written": {},
+        "tokens_left_out": 0,
     }
 
 
