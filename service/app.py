@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,7 @@ from service.http.request_log import RequestLog
 from service.http.responses import Failures
 from service.http.routes import ROUTES
 from service.operations.dispatcher import Dispatcher
-from service.settings import Settings
+from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def create_app(
     database: Database,
     health: Health,
     tracing: "Tracing | None" = None,
-    request_log: Callable[[RequestMetrics], RequestLog] = RequestLog,
+    request_log: Callable[[RequestMetrics, Sequence[Network]], RequestLog] = RequestLog,
 ) -> web.Application:
     """Put the public application together.
 
@@ -58,7 +58,9 @@ def create_app(
     failures = Failures([(row.method, row.path) for row in ROUTES if row.vendor_v1 and settings.v1_errors_as_200])
     limiter = RateLimiter(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
     admission = AdmissionController(settings.max_requests, metrics, failures, limiter)
-    observe = observe_requests(settings.request_timeout, metrics, request_log(metrics), failures)
+    observe = observe_requests(
+        settings.request_timeout, metrics, request_log(metrics, settings.trusted_proxies), failures
+    )
     around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]
     app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
     app[METRICS], app[ADMISSION] = metrics, admission

@@ -86,6 +86,11 @@ class PermissionDenied(ServiceError):
     code = "PERMISSION_DENIED"
 
     @classmethod
+    def administration(cls, message: str) -> "PermissionDenied":
+        """Make the error for an attempt at administration by somebody whose role does not include it."""
+        return cls(message, reason="administration_denied")
+
+    @classmethod
     def insufficient_scope(cls, message: str, scope: str) -> "PermissionDenied":
         """Make the error for what the user may do, but the scopes of their token do not include."""
         error = cls(message, reason="insufficient_scope")

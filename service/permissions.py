@@ -253,7 +253,7 @@ def require_administrator(holder: Holder, what: str) -> None:
         PermissionDenied: it is somebody else; what they may not do is the rest of the sentence.
     """
     if holder.role is not Role.ADMIN:
-        raise PermissionDenied(f"You may not {what}: that takes an administrator.")
+        raise PermissionDenied.administration(f"You may not {what}: that takes an administrator.")
     require_scope(holder, SCOPE_ADMIN, "admin", what)
 
 
@@ -276,7 +276,9 @@ def require_pipeline_creator(holder: Holder) -> None:
         PermissionDenied: it is a member, or the token's scopes forbid it.
     """
     if holder.role is Role.MEMBER:
-        raise PermissionDenied("You may not create pipelines: that takes a pipeline administrator or an administrator.")
+        raise PermissionDenied.administration(
+            "You may not create pipelines: that takes a pipeline administrator or an administrator."
+        )
     require(holder, MANAGE_PIPELINES, 0, "create pipelines")
 
 
@@ -307,11 +309,13 @@ def check_grant(access: int, *, before: int | None, after: int | None) -> None:
         PermissionDenied: they may not.
     """
     if ((before or 0) | (after or 0)) & MANAGER and not is_manager(access):
-        raise PermissionDenied("You may not make, change or unmake managers: that takes a manager of the pipeline.")
+        raise PermissionDenied(
+            "You may not make, change or unmake managers: that takes a manager of the pipeline.", reason="grant_denied"
+        )
     missing = (after or 0) & EVERY_PERMISSION & ~access
     if missing:
         names = ", ".join(permission_names(missing))
-        raise PermissionDenied(f"You may not grant what you do not hold: {names}.")
+        raise PermissionDenied(f"You may not grant what you do not hold: {names}.", reason="grant_denied")
 
 
 def check_token_scopes(holder: Holder, scopes: int | None) -> None:
@@ -321,7 +325,9 @@ def check_token_scopes(holder: Holder, scopes: int | None) -> None:
         PermissionDenied: the new one could do what this one can't.
     """
     if holder.scopes is not None and (scopes is None or scopes & ~holder.scopes):
-        raise PermissionDenied("You may not make a token that may more than the one you call with.")
+        raise PermissionDenied(
+            "You may not make a token that may more than the one you call with.", reason="grant_denied"
+        )
 
 
 class Path(StrEnum):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from environs import Env, EnvError
 from marshmallow import validate
 
 from service.errors import StartupError
+
+Network = IPv4Network | IPv6Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("auto", "json", "console")
@@ -52,6 +55,8 @@ class Settings:
     """Bound of the cache of responses; 0: no cache."""
     permission_cache_bytes: int
     """Bound of the cache of pipelines that callers may execute, by which updates are pre-authorized; 0: no cache."""
+    trusted_proxies: tuple[Network, ...]
+    """Networks of proxies that are believed in whom they were asked by; none: the peer is the client."""
     v1_errors_as_200: bool
     tracing: bool
     """True if OpenTelemetry's own variables ask for traces."""
@@ -115,6 +120,7 @@ def read_settings() -> Settings:
         rate_limit_burst=env.whole("RATE_LIMIT_BURST", max(1, ceil(10 * rate_limit)), _Allowed(1, 10_000_000)),
         response_cache_bytes=env.whole("RESPONSE_CACHE_BYTES", 16 * 2**20, _CACHE_BYTES),
         permission_cache_bytes=env.whole("PERMISSION_CACHE_BYTES", 8 * 2**20, _CACHE_BYTES),
+        trusted_proxies=env.networks("TRUSTED_PROXIES"),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
         tracing=env.tracing(),
     )
@@ -138,6 +144,15 @@ class _Environment:
             # The value may hold a password: it is not repeated.
             raise StartupError(f"{name} must begin with postgresql://, as in postgresql://user@host:5432/name.")
         return value or None
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        try:
+            return tuple(ip_network(each.strip()) for each in self.text(name).split(",") if each.strip())
+        except ValueError as error:
+            raise StartupError(
+                f"{name} is {self.text(name)!r}, but must be networks with commas between, such as"
+                f" 10.0.0.0/8, fd00::/8 ({error})."
+            ) from error
 
     def whole(self, name: str, default: int, allowed: _Allowed) -> int:
         return int(self._read(name, self._env.int, default, f"a whole number {allowed}", allowed.rule))

@@ -1,3 +1,4 @@
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_read_settings_by_default() -> None:
         rate_limit_burst=1,
         response_cache_bytes=16_777_216,
         permission_cache_bytes=8_388_608,
+        trusted_proxies=(),
         v1_errors_as_200=False,
         tracing=False,
     )
@@ -75,6 +77,7 @@ def test_read_settings_by_default() -> None:
         ("DATABASE_PREPARED_STATEMENTS", "false", "database_prepared_statements", False),
         ("DATABASE_URL", "postgresql://x/y", "database_url", "postgresql://x/y"),
         ("HTTP_PORT", " ", "http_port", 8080),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", "trusted_proxies", (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
     ],
 )
 def test_read_settings_of_a_variable(
@@ -95,6 +98,12 @@ def test_read_settings_of_a_variable(
         ("STATEMENT_TIMEOUT", "-1", "STATEMENT_TIMEOUT is '-1', but must be a number from 0.05 to 3600 (seconds)."),
         ("REQUEST_TIMEOUT", "nan", "REQUEST_TIMEOUT is 'nan', but must be a number from 0.05 to 3600 (seconds)."),
         ("LOG_FORMAT", "xml", "LOG_FORMAT is 'xml', but allowed are auto, json, console."),
+        (
+            "TRUSTED_PROXIES",
+            "10.0.0.1/8",
+            "TRUSTED_PROXIES is '10.0.0.1/8', but must be networks with commas between, such as 10.0.0.0/8, fd00::/8"
+            " (10.0.0.1/8 has host bits set).",
+        ),
         ("V1_ERRORS_AS_200", "maybe", "V1_ERRORS_AS_200 is 'maybe', but must be true or false."),
         ("MAX_REQUESTS", "0", "MAX_REQUESTS is '0', but must be a whole number from 1 to 1000000."),
         (

@@ -12,6 +12,7 @@ from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.identity import Caller
 from service.repositories import tokens
+from service.telemetry.request_record import current_record
 
 MAX_TOKENS_PER_BATCH: Final = 500
 """Tokens in one statement."""
@@ -97,6 +98,9 @@ class Authentication:
         with timed():
             caller = await self.batcher.submit(digest)
         if caller is None:
+            record = current_record.get()
+            if record is not None:
+                record.token_digest = digest.hex()[:16]
             raise Unauthenticated.invalid_token()
         return caller
 

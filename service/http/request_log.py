@@ -2,14 +2,23 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from time import perf_counter
+from typing import Final
 
 import structlog
 from aiohttp import web
 
+from service.http.client_address import client_address
 from service.http.responses import route_template
+from service.settings import Network
 from service.telemetry.metrics import RequestMetrics
 from service.telemetry.request_record import RequestRecord
+
+ATTEMPTS: Final = frozenset({401, 403})
+"""Statuses of requests whose lines say who tried what: failed authentications, and what was not permitted."""
+MAX_TARGET: Final = 300
+"""Characters of a path in such a line."""
 
 
 class RequestLog:
@@ -19,8 +28,10 @@ class RequestLog:
     back into the processor's caches.
     """
 
-    def __init__(self, metrics: RequestMetrics) -> None:
+    def __init__(self, metrics: RequestMetrics, trusted_proxies: Sequence[Network] = ()) -> None:
+        """Count by some metrics; the addresses of clients are taken from proxies in the networks that are trusted."""
         self._metrics = metrics
+        self._trusted_proxies = trusted_proxies
         self._log = structlog.get_logger().bind()  # once: each use of one not bound yet costs as much as a line
         self._ended: deque[tuple[web.Request, RequestRecord, float]] = deque()
 
@@ -60,6 +71,8 @@ class RequestLog:
         if record.organization_id:
             fields["organization_id"] = str(record.organization_id)
             fields["user_id"] = str(record.user_id)
+        if record.status in ATTEMPTS:
+            fields.update(self._attempt(request, record))
         if record.error:
             fields["error"] = record.error
         if record.unexpected_error:
@@ -68,3 +81,17 @@ class RequestLog:
             self._log.warning("request", fields=fields)
         else:
             self._log.info("request", fields=fields)
+
+    def _attempt(self, request: web.Request, record: RequestRecord) -> dict[str, str | None]:
+        """Return who tried what, and why it was refused; no query, which may hold what is nobody's business."""
+        forwarded_for = request.headers.getall("X-Forwarded-For", ())
+        fields = {
+            "reason": record.reason,
+            "target": request.path[:MAX_TARGET],
+            "client": client_address(request.remote, forwarded_for, self._trusted_proxies),
+        }
+        if record.token_id:
+            fields["token_id"] = str(record.token_id)
+        if record.token_digest:
+            fields["token_digest"] = record.token_digest
+        return fields

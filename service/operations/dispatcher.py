@@ -207,6 +207,7 @@ class Dispatcher:
     def _note(self, caller: Caller) -> None:
         record = current_request()
         record.organization_id, record.user_id = caller.organization_id, caller.user_id
+        record.token_id = caller.token_id
         self._token_use.note(caller)
 
     def collect(self) -> Iterator[Metric]:

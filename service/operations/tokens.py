@@ -76,7 +76,9 @@ def _within(mine: Token | None, expires_at: datetime | None) -> datetime | None:
         return expires_at
     if expires_at is None:
         return limit
-    raise PermissionDenied("You may not make a token that lives longer than the one you call with.")
+    raise PermissionDenied(
+        "You may not make a token that lives longer than the one you call with.", reason="grant_denied"
+    )
 
 
 async def _issue(proof: Proof, user: User, request: CreateToken) -> NewToken:

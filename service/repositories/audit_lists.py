@@ -95,9 +95,7 @@ async def read_first(
         f"(SELECT jsonb_agg(item ORDER BY place) FROM ({each.items}) listed WHERE place <= {LARGEST}) AS {each.name}"
         for each in lists
     ]
-    row = await connection.fetch_one(
-        f"audit.first_{'_'.join(each.name for each in lists)}", f"SELECT {', '.join(columns)}", organization_id, key
-    )
+    row = await connection.fetch_one("audit.read_first", f"SELECT {', '.join(columns)}", organization_id, key)
     return {name: orjson.loads(items) if items else [] for name, items in row.items()}
 
 
@@ -112,7 +110,7 @@ async def insert_rest(
 ) -> None:
     """Insert rows of the others, each with that list alone, in the change's own transaction."""
     await connection.execute(
-        f"audit.rest_{listed.name}",
+        "audit.insert_rest",
         f"""
         INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, request_id)
         SELECT $1, $3, $4, $5, $6, $7, jsonb_build_object('{listed.name}', jsonb_agg(item ORDER BY place)), $8

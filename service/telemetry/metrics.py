@@ -21,6 +21,11 @@ SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 BATCH_SIZES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
 """Upper bounds of the buckets of batch sizes."""
 
+UNAUTHENTICATED: Final = ("no_credentials", "invalid_token")
+"""Reasons of failed authentications."""
+DENIED: Final = ("permission_denied", "insufficient_scope", "administration_denied", "grant_denied")
+"""Reasons of refused attempts: at a pipeline or job, by a narrow token, at administration, at granting too much."""
+
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 OTHER: Final = "_OTHER"
 """In the place of any other method, of which clients may invent as many as they like; OpenTelemetry's word for it."""
@@ -62,7 +67,7 @@ class RequestMetrics:
         """Requests under way."""
         self.durations = Histograms(SECONDS)
         """By method, route and status, of which there are only so many, whatever clients send."""
-        self.failures = Counter(pool_exhausted=0, overloaded=0)
+        self.failures = Counter(dict.fromkeys(("pool_exhausted", "overloaded", *UNAUTHENTICATED, *DENIED), 0))
         """By reason. Those that alerts ask for are there from the start, so that their first increase is seen."""
 
     def ended(self, method: str, route: str, record: RequestRecord, seconds: float) -> None:
