@@ -1,8 +1,7 @@
 -- What sql/migrations make of an empty database: written by `make schema`, and for reading only.
 
-CREATE FUNCTION public.bump_administrators(organization_ids uuid[]) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+CREATE FUNCTION public.attest_audit_row() RETURNS trigger
+    LANGUAGE plpgsql
     AS $$
 DECLARE
     known pg_catalog.text;
@@ -23,7 +22,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION public.bump_groups() RETURNS trigger
+CREATE FUNCTION public.bump_administrators(organization_ids uuid[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -219,6 +218,14 @@ BEGIN
     HAVING count(*) > 0;
 END $$;
 
+CREATE FUNCTION public.hold_organization(held uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM 1 FROM organizations o WHERE o.id = held FOR NO KEY UPDATE;
+END $$;
+
 CREATE FUNCTION public.hold_pipelines() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -235,6 +242,19 @@ CREATE FUNCTION public.next_revision() RETURNS bigint
     RETURN ((('x'::text || OVERLAY((gen_random_uuid())::text PLACING ''::text FROM 9 FOR 20)))::bit(64))::bigint;
 
 COMMENT ON FUNCTION public.next_revision() IS 'a value that no revision has had';
+
+CREATE FUNCTION public.release_grants() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM 1 FROM groups g
+    WHERE g.organization_id = OLD.organization_id
+      AND g.id IN (SELECT gg.group_id FROM group_grants gg WHERE gg.organization_id = OLD.organization_id AND gg.pipeline_id = OLD.id)
+    ORDER BY g.id FOR NO KEY UPDATE;
+    DELETE FROM group_grants gg WHERE gg.organization_id = OLD.organization_id AND gg.pipeline_id = OLD.id;
+    RETURN OLD;
+END $$;
 
 CREATE TABLE public.assignments (
     organization_id uuid NOT NULL,
@@ -500,6 +520,10 @@ CREATE TRIGGER a_hold_on_update AFTER UPDATE ON public.user_grants REFERENCING N
 
 ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER a_hold_on_update;
 
+CREATE TRIGGER attest_on_insert BEFORE INSERT ON public.audit FOR EACH ROW EXECUTE FUNCTION public.attest_audit_row();
+
+ALTER TABLE public.audit ENABLE ALWAYS TRIGGER attest_on_insert;
+
 CREATE TRIGGER bump_holders_on_rename AFTER UPDATE ON public.pipelines FOR EACH ROW WHEN ((((old.organization_id IS DISTINCT FROM new.organization_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.name IS DISTINCT FROM new.name))) EXECUTE FUNCTION public.bump_holders();
 
 ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_holders_on_rename;
@@ -627,6 +651,8 @@ ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_delete;
 CREATE TRIGGER bump_viewers_on_insert AFTER INSERT ON public.pipelines REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_holders_of_changed();
 
 ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_insert;
+
+CREATE TRIGGER release_grants_on_delete BEFORE DELETE ON public.pipelines FOR EACH ROW EXECUTE FUNCTION public.release_grants();
 
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_job_fkey FOREIGN KEY (organization_id, job_id) REFERENCES public.jobs(organization_id, id) ON DELETE CASCADE;

@@ -17,12 +17,12 @@ class Authority(NamedTuple):
     """Of the user and, for a member, of their groups, in ascending order."""
 
 
-def _prove(lock: str, organization: str = "") -> str:
+def _prove(lock: str, organization: str = "SELECT 1") -> str:
     # Each step is MATERIALIZED and counted by the next one, so that locks are taken in one order whatever the plan:
     # organization, groups by id, user, token, as the triggers that bump revisions do.
     return f"""
         WITH held_organization AS MATERIALIZED (
-            SELECT o.id FROM organizations o WHERE o.id = $1 {organization or "AND false"}
+            {organization}
         ), held_groups AS MATERIALIZED (
             -- A member's groups: only a member's permissions rest on grants.
             SELECT g.revision
@@ -55,7 +55,7 @@ PROVE: Final = _prove("FOR SHARE")
 """For changes that draw no new revision for the caller: any number of them run at once."""
 PROVE_ALONE: Final = _prove("FOR NO KEY UPDATE")
 """For changes that may draw one: two of one caller would wait for each other's shared lock for ever."""
-PROVE_WITH_ORGANIZATION: Final = _prove("FOR NO KEY UPDATE", "FOR NO KEY UPDATE")
+PROVE_WITH_ORGANIZATION: Final = _prove("FOR NO KEY UPDATE", "SELECT hold_organization($1)")
 """For changes that draw one for the organization too, which is locked ahead of users."""
 
 

@@ -57,3 +57,13 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+
+-- A change of users draws a revision for the organization, whose row is locked ahead. A lock takes the right to update: the
+-- role that serves gets the lock by this function, and no right.
+CREATE FUNCTION hold_organization(held uuid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM 1 FROM organizations o WHERE o.id = held FOR NO KEY UPDATE;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION hold_organization(uuid) FROM PUBLIC;
