@@ -36,7 +36,7 @@ An operator must act; a caller can only try again later."""
 
 
 class ConcurrentDelete(Exception):
-    """What an operation has found was deleted by another transaction before it was locked; or the other way round."""
+    """Another transaction deleted or made an object between this one's look at it and its lock."""
 
 
 RETRYABLE_ERRORS: Final = (

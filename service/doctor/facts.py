@@ -106,7 +106,7 @@ async def read_server(connection: Connection) -> ServerFacts:
 
 
 async def read_privileges(connection: Connection) -> set[tuple[str, str]]:
-    """Read what the role may do on each relation of the tables' owner, and what it may create in this database.
+    """Read what the role may do on relations and by functions of the tables' owner, and may create in this database.
 
     Returns:
         pairs such as ("jobs", "SELECT"), or ("audit", "UPDATE (actor)") for a privilege on one column alone.
@@ -136,6 +136,12 @@ async def read_privileges(connection: Connection) -> set[tuple[str, str]]:
         SELECT o.name, p.name FROM ours o CROSS JOIN unnest('{USAGE,SELECT,UPDATE}'::text[]) AS p (name)
         WHERE o.relkind = 'S' AND has_sequence_privilege(o.oid, p.name)
         UNION ALL
+        -- Privileges on functions that run by their owner's rights.
+        SELECT p.oid::regprocedure::text, 'EXECUTE' FROM pg_proc p
+        JOIN pg_class t ON t.oid = to_regclass('schema_migrations')
+        WHERE p.pronamespace = t.relnamespace AND p.proowner = t.relowner AND p.prosecdef
+          AND has_function_privilege(p.oid, 'EXECUTE')
+        UNION ALL
         -- What lets a role make objects of its own: schemas, temporary tables, and anything in a schema.
         SELECT 'this database', p.name FROM unnest('{CREATE,TEMPORARY}'::text[]) AS p (name)
         WHERE has_database_privilege(current_database(), p.name)
@@ -150,7 +156,7 @@ async def read_privileges(connection: Connection) -> set[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What of a server is open to the role beside what it was granted."""
+    """The objects and databases of a server that are open to the role beside what it was granted."""
 
     owned: int
     """Objects that the role owns, in any database."""

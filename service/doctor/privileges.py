@@ -5,7 +5,7 @@ from typing import Final
 
 from service.database.sql_files import sql_directory
 
-_GRANT: Final = re.compile(r"\bGRANT\s+(.+?)\s+ON\s+(?:SEQUENCE\s+)?(.+?)\s+TO\s+flow_service;", re.DOTALL)
+_GRANT: Final = re.compile(r"\bGRANT\s+(.+?)\s+ON\s+(?:SEQUENCE\s+|FUNCTION\s+)?(.+?)\s+TO\s+flow_service;", re.DOTALL)
 _PRIVILEGE: Final = re.compile(r"([A-Z]+)(?:\s+\(([a-z_,\s]+)\))?")
 
 

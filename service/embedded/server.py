@@ -151,12 +151,20 @@ class Server:
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{self.role}') THEN
                     CREATE ROLE {self.role} LOGIN;
                 END IF;
-            END $$;
-            REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;
+                IF has_database_privilege('public', 'postgres', 'CONNECT') THEN
+                    REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC;
+                END IF;
+            END $$
         """
         close = f"""
-            REVOKE CONNECT, TEMPORARY ON DATABASE {self.database} FROM PUBLIC;
-            GRANT CONNECT ON DATABASE {self.database} TO {self.role};
+            DO $$ BEGIN
+                IF has_database_privilege('public', '{self.database}', 'CONNECT') THEN
+                    REVOKE CONNECT, TEMPORARY ON DATABASE {self.database} FROM PUBLIC;
+                END IF;
+                IF NOT has_database_privilege('{self.role}', '{self.database}', 'CONNECT') THEN
+                    GRANT CONNECT ON DATABASE {self.database} TO {self.role};
+                END IF;
+            END $$
         """
         made = self.programs.run("psql", *connect, "-d", "postgres", "-c", role)
         if not made.returncode and self.programs.run("psql", *connect, "-d", self.database, "-c", close).returncode:

@@ -26,7 +26,7 @@ Raises:
 
 
 class AuthorityChanged(Exception):
-    """What the caller may do has changed since they were authenticated: authenticate and run the operation again."""
+    """The caller's authority has changed since they were authenticated: authenticate and run the operation again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from service.settings import Settings
 from service.telemetry.request_record import current_request
 
 AUTHENTICATIONS: Final = 3
-"""How often a caller is authenticated for one request, if what they may do changes while it is made."""
+"""The number of times that a caller is authenticated for one request, if their authority changes while it is made."""
 
 Operation = Callable[[Call, Any], Awaitable[Any]]
 

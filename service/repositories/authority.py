@@ -8,7 +8,7 @@ from service.identity import Caller
 
 
 class Authority(NamedTuple):
-    """What a caller may do rests on this; it stays so until the transaction ends."""
+    """The facts that a caller's permissions rest on; they stay so until the transaction ends."""
 
     role: str
     scopes: int | None

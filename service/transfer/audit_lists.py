@@ -17,7 +17,7 @@ _ON: Final = "jsonb_build_object('pipeline', jsonb_build_object('id', p.id, 'nam
 
 
 class ImportedList(NamedTuple):
-    """What the trail says of each row `g` that was written to a table."""
+    """The audit trail's entry for each row `g` that was written to a table."""
 
     columns: str
     """The columns that it takes, of a written row `t`."""

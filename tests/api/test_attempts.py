@@ -38,7 +38,9 @@ async def token_of(world: World, member: Member) -> str:
     return str(token_id)
 
 
-async def test_line_of_attempted_administration_says_who_tried_what_from_where(client: Client, world: World) -> None:
+async def test_line_of_attempted_administration_names_caller_operation_and_address(
+    client: Client, world: World
+) -> None:
     mo = await world.user("mo")
 
     line = await line_of(client, "PATCH", f"{USERS}/mo", mo.headers, {"role": "admin"})

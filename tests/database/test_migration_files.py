@@ -31,12 +31,14 @@ LOCKS = {
 
 
 def objections(migration: Migration) -> list[str]:
-    """List why a migration must not be released as it is. Tables that it makes itself may be treated as it likes."""
+    """List why a migration must not be released as it is. Tables and functions of its own may be treated as it likes."""
     statements = re.sub(r"\$\$.*?\$\$|--[^\n]*", "", migration.sql, flags=re.DOTALL)
-    made = re.findall(r"\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", statements, re.IGNORECASE)
+    made = re.findall(r"\bCREATE\s+(?:TABLE|FUNCTION)\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", statements, re.IGNORECASE)
     found = []
     for statement in statements.split(";"):
-        on = re.search(r"\b(?:ON|ALTER\s+TABLE)\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(\w+)", statement, re.IGNORECASE)
+        on = re.search(
+            r"\b(?:ON(?:\s+FUNCTION)?|ALTER\s+TABLE)\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(\w+)", statement, re.IGNORECASE
+        )
         if on and on[1] in made:
             continue
         rules = LOCKS if migration.compatible_from else {**BREAKS, **LOCKS}

@@ -300,6 +300,7 @@ def test_data_directory_that_can_not_be_made(tmp_path: Path) -> None:
 
 async def test_embedded_postgres_makes_the_service_role_where_it_is_missing(tmp_path: Path) -> None:
     with embedded_postgres(tmp_path) as dsn:
+        await value(dsn, f"DROP OWNED BY {SERVICE_ROLE}")
         await value(dsn, f"DROP ROLE {SERVICE_ROLE}")
 
     with embedded_postgres(tmp_path) as dsn:

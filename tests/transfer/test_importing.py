@@ -59,7 +59,7 @@ async def test_import_records_is_audited_by_organization(dsn: str, raw: Raw) -> 
     }
 
 
-async def test_import_records_is_audited_by_name_of_who_and_what_it_let_in(dsn: str, raw: Raw) -> None:
+async def test_import_records_audits_names_of_users_and_grants_let_in(dsn: str, raw: Raw) -> None:
     found = whole()
 
     await import_records(dsn, lines(*found.values()))
