@@ -44,16 +44,17 @@ CREATE TRIGGER release_grants_on_delete BEFORE DELETE ON pipelines FOR EACH ROW 
 -- their owner, so that the role that serves needs none on these columns. Nothing but a trigger of the owner's calls them.
 DO $$
 DECLARE
-    triggered regprocedure;
+    called regprocedure;
+    triggered boolean;
 BEGIN
-    FOR triggered IN
-        SELECT p.oid FROM pg_proc p
+    FOR called, triggered IN
+        SELECT p.oid, p.prorettype = 'trigger'::regtype FROM pg_proc p
         JOIN pg_class audit ON audit.oid = 'audit'::regclass AND audit.relnamespace = p.pronamespace
-        WHERE p.prorettype = 'trigger'::regtype AND p.proowner = audit.relowner
+        WHERE (p.prorettype = 'trigger'::regtype OR starts_with(p.proname, 'bump_')) AND p.proowner = audit.relowner
     LOOP
-        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', triggered);
-        IF triggered <> 'attest_audit_row()'::regprocedure THEN
-            EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp', triggered);
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', called);
+        IF triggered AND called <> 'attest_audit_row()'::regprocedure THEN
+            EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp', called);
         END IF;
     END LOOP;
 END $$;

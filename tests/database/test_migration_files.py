@@ -31,7 +31,7 @@ LOCKS = {
 
 
 def objections(migration: Migration) -> list[str]:
-    """List why a migration must not be released as it is. Tables and functions of its own may be treated as it likes."""
+    """List why a migration must not be released as it is. Tables and functions of its own are free."""
     statements = re.sub(r"\$\$.*?\$\$|--[^\n]*", "", migration.sql, flags=re.DOTALL)
     made = re.findall(r"\bCREATE\s+(?:TABLE|FUNCTION)\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", statements, re.IGNORECASE)
     found = []
