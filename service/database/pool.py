@@ -1,5 +1,7 @@
 """The pool of connections to PostgreSQL: named statements, deadlines, retries, and what becomes of a failure."""
 
+import asyncio
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -47,6 +49,11 @@ RELEASE_FAILURES: Final = (
     TimeoutError,
 )
 """Errors that asyncpg may raise when a connection is released to the pool."""
+RETRY_PAUSE: Final = 0.01
+"""Seconds of the mean pause before an operation is run again after a conflict; twice as long before the next time.
+
+Random, as those that got in each other's way would meet again.
+"""
 ATTEMPTS: Final = 3
 """Attempts at an operation that fails by a concurrent change or a lost connection, the first one included."""
 
@@ -151,6 +158,8 @@ class Database:
         """Seconds of statements, by name."""
         self.retries = Counter(conflict=0, connection_lost=0)
         """Operations run again, by reason."""
+        self.deadlocks = 0
+        """Deadlocks among the conflicts: there should be none, see repositories/__init__.py."""
         self.expired = 0
         """Calls of expire()."""
         self.on_forget: list[Callable[[], None]] = []
@@ -266,11 +275,13 @@ class Database:
         Raises:
             Aborted: concurrent changes kept coming between.
         """
-        for _ in range(ATTEMPTS - 1):
+        for attempt in range(1, ATTEMPTS):
             try:
                 return await operation()
-            except RETRYABLE_ERRORS:
+            except RETRYABLE_ERRORS as error:
                 self.retries["conflict"] += 1
+                self.deadlocks += isinstance(error, postgres.DeadlockDetectedError)
+                await asyncio.sleep(random.uniform(0, RETRY_PAUSE * 2**attempt))  # noqa: S311 - no secret
             except ConnectionLost:
                 if not only_reads:
                     raise

@@ -7,7 +7,7 @@ from service.errors import NotFound
 from service.operations.call import Call, Outcome
 from service.operations.users import find_user
 from service.permissions import require_administrator
-from service.repositories import groups
+from service.repositories import groups, organizations
 from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
 from service.repositories.authority import PROVE_ALONE
 from service.repositories.groups import Group, Member
@@ -74,6 +74,8 @@ async def rename_group(call: Call, request: RenameGroup) -> GroupView:
     """
     require_administrator(call.caller, "change groups")
     async with call.transaction() as connection:
+        # Two groups that take each other's name would each wait for the other.
+        await organizations.lock(connection, call.caller.organization_id)
         old = await _find_for_update(connection, call, request.name)
         proof = await call.prove(connection)
         if old.name == request.new_name:

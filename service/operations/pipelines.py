@@ -23,7 +23,7 @@ from service.permissions import (
 )
 from service.repositories import grants, pipelines
 from service.repositories.audit_lists import GRANTS_ON_PIPELINE, JOBS_IN_PIPELINE
-from service.repositories.authority import PROVE_WITH_ORGANIZATION
+from service.repositories.authority import PROVE_ALONE, PROVE_WITH_ORGANIZATION
 from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
 from service.schemas.pages import Page
 from service.schemas.pipelines import (
@@ -92,6 +92,7 @@ async def create_pipeline(call: Call, request: CreatePipeline) -> PipelineView:
     caller, pipeline_id = call.caller, uuid4()
     require_pipeline_creator(caller)
     async with call.transaction() as connection:
+        # The organization is locked before the name is taken, as by a rename: each would wait for the other.
         proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
         created_at, updated_at = await pipelines.insert(
             connection, caller.organization_id, pipeline_id, request.name, request.description
@@ -188,7 +189,8 @@ async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         old, _ = await find_to_change(connection, call, request.pipeline_id, DELETE, "delete this pipeline")
-        proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
+        await grants.lock_holders(connection, organization_id, old.id)
+        proof = await call.prove(connection, PROVE_ALONE)
         call.precondition(old)
         jobs = await pipelines.count_jobs(connection, organization_id, old.id)
         if jobs and not request.force:

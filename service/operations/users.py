@@ -85,9 +85,11 @@ async def update_user(call: Call, request: UpdateUser) -> UserView:
     require_administrator(call.caller, "change users")
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        administrators = await users.lock_administrators(connection, organization_id)
+        found = await find_user(connection, organization_id, request.username)
+        locked = await users.lock_with_administrators(connection, organization_id, found.id)
+        administrators = [user.id for user in locked if user.role is Role.ADMIN and not user.disabled]
+        old = next(user for user in locked if user.id == found.id)
         proof = await call.prove(connection, PROVE_ALONE)
-        old = await find_user(connection, organization_id, request.username)
         call.precondition(UserView(old, whole=True))
         new = replace(
             old,

@@ -2,4 +2,10 @@
 
 A statement is inline, and has a name by which logs, metrics and spans call it. Functions take the connection and plain
 values and return plain values: rules are in permissions.py, transactions and the audit trail in operations/.
+
+A transaction locks jobs, pipelines, organizations, groups, users, and then what refers to them (assignments, grants,
+memberships), in this order and by id within a table, so that two of them wait for each other instead of deadlocking. It
+is the order of the triggers in sql/migrations/0002_bump_revisions.sql: who a pipeline's change concerns is only known
+once the pipeline is locked. KEY SHARE, which foreign keys take, gets in the way of deletions alone. What is shared by
+strangers (batches) waits for no lock at all.
 """

@@ -21,6 +21,11 @@ async def insert(connection: Connection, organization_id: UUID, name: str) -> No
     )
 
 
+async def lock(connection: Connection, organization_id: UUID) -> None:
+    """Lock an organization: others that draw it a new revision, or rename in it, wait until this transaction ends."""
+    await connection.execute("organizations.lock", "SELECT hold_organization($1)", organization_id)
+
+
 async def find(connection: Connection, name_or_id: str | None, limit: int | None = None) -> list[Organization]:
     """Return the organizations of a name or id, or all if it is None, by name; no more than `limit` if it is given."""
     rows = await connection.fetch(

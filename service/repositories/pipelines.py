@@ -376,7 +376,7 @@ def _taken(error: asyncpg.UniqueViolationError, name: str) -> Exception:
 
 
 async def delete(connection: Connection, organization_id: UUID, pipeline_id: UUID) -> None:
-    """Delete a pipeline, its grants, and the places of jobs in it."""
+    """Delete a pipeline, its grants, and the places of jobs in it, once it and those who hold grants are locked."""
     await connection.execute(
         "pipelines.delete",
         "DELETE FROM pipelines WHERE organization_id = $1 AND id = $2",

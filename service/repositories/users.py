@@ -90,18 +90,29 @@ async def insert(connection: Connection, organization_id: UUID, user_id: UUID, u
     return _user(row)
 
 
-async def lock_administrators(connection: Connection, organization_id: UUID) -> list[UUID]:
-    """Lock the administrators who are not disabled: none is demoted or disabled until this transaction ends."""
+async def lock_with_administrators(connection: Connection, organization_id: UUID, user_id: UUID) -> list[User]:
+    """Lock a user, and the administrators who are not disabled: none is demoted or disabled meanwhile.
+
+    Returns:
+        all of them, as they are now.
+    """
     rows = await connection.fetch(
-        "users.lock_administrators",
-        """
-        SELECT u.id FROM users u
-        WHERE u.organization_id = $1 AND u.role = 'admin' AND NOT u.disabled
+        "users.lock_with_administrators",
+        f"""
+        SELECT {_COLUMNS}
+        FROM users u
+        WHERE u.organization_id = $1
+          AND u.id = ANY (ARRAY(
+              SELECT a.id FROM users a WHERE a.organization_id = $1 AND a.role = 'admin' AND NOT a.disabled
+              UNION
+              SELECT $2
+          ))
         ORDER BY u.id FOR NO KEY UPDATE
         """,
         organization_id,
+        user_id,
     )
-    return [row["id"] for row in rows]
+    return [_user(row) for row in rows]
 
 
 async def update(connection: Connection, organization_id: UUID, user_id: UUID, role: Role, disabled: bool) -> None:

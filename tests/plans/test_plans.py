@@ -272,7 +272,11 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
         list_for_update_of_job,
         {"assignments": "assignments_pkey", "pipelines": "pipelines_pkey", **GRANTS},
     ),
-    ("jobs.replace_assignments", replace_assignments, {"jobs": "jobs_pkey", "assignments": "assignments_pkey"}),
+    (
+        "jobs.replace_assignments",
+        replace_assignments,
+        {"jobs": "jobs_pkey", "assignments": "assignments_pkey", "pipelines": "pipelines_pkey"},
+    ),
     (
         "pipelines.list_of_job",
         list_of_job,

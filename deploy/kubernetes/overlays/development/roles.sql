@@ -23,8 +23,8 @@ END $$;
 -- Acts as the owner from the moment it connects, so that all it creates is the owner's.
 ALTER ROLE flow_migrator SET role = 'flow_owner';
 
--- The limits that the service asks for by default (STATEMENT_TIMEOUT, REQUEST_TIMEOUT, and 1 s to wait for a lock, and until
--- the server notices that a client is gone), for sessions in which a pooler keeps it from asking.
+-- The limits that the service asks for by default (STATEMENT_TIMEOUT, REQUEST_TIMEOUT, 1.5 s to wait for a lock, and 1 s
+-- until the server notices that a client is gone), for sessions in which a pooler keeps it from asking.
 ALTER ROLE flow_service SET statement_timeout = '5s';
 ALTER ROLE flow_service SET lock_timeout = '1500ms';
 ALTER ROLE flow_service SET idle_in_transaction_session_timeout = '10s';
