@@ -47,6 +47,10 @@ class Settings:
     max_body_bytes: int
     max_requests: int
     """Requests that may be under way at once; more are refused."""
+    max_organization_share: float
+    """The part of the connections to the database that one organization may use while others are there."""
+    max_token_share: float
+    """The same of one token."""
     rate_limit: float
     """Requests a second that one token may make; 0: no limit."""
     rate_limit_burst: int
@@ -88,6 +92,7 @@ _PORT = _Allowed(1, 65535)
 _PORT_OR_ANY = _Allowed(0, 65535)
 _SECONDS = _Allowed(0.05, 3600, " (seconds)")
 _SECONDS_OR_NONE = _Allowed(0, 3600, " (seconds)")
+_SHARE = _Allowed(0.01, 1, " (of all; 1: no limit)")
 _CACHE_BYTES = _Allowed(0, 16 * 2**30, " (bytes; 0: no cache)")
 
 
@@ -116,6 +121,8 @@ def read_settings() -> Settings:
         drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
         max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
         max_requests=env.whole("MAX_REQUESTS", 400, _Allowed(1, 1_000_000)),
+        max_organization_share=env.number("MAX_ORGANIZATION_SHARE", 0.5, _SHARE),
+        max_token_share=env.number("MAX_TOKEN_SHARE", 0.5, _SHARE),
         rate_limit=rate_limit,
         rate_limit_burst=env.whole("RATE_LIMIT_BURST", max(1, ceil(10 * rate_limit)), _Allowed(1, 10_000_000)),
         response_cache_bytes=env.whole("RESPONSE_CACHE_BYTES", 16 * 2**20, _CACHE_BYTES),

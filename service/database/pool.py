@@ -25,12 +25,13 @@ from service.database.errors import (
     leaves_unusable,
     to_service_error,
 )
+from service.database.fair_queue import FairQueue
 from service.database.session import notice_dead_peer, reset_nothing, session_settings
 from service.deadlines import Deadlines
 from service.errors import Aborted, StartupError, Unavailable
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histogram, Histograms, counters, gauge, gauges, histogram, histograms
-from service.telemetry.request_record import current_record
+from service.telemetry.request_record import Asking, current_record
 
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Result = TypeVar("Result")
@@ -138,6 +139,7 @@ class Database:
         pool: "asyncpg.Pool[asyncpg.Record]",
         connector: Connector,
         connection_type: ConnectionType = Connection,
+        queue: FairQueue | None = None,
     ) -> None:
         """Wrap a pool.
 
@@ -145,10 +147,14 @@ class Database:
             pool: open already.
             connector: makes the pool's connections.
             connection_type: wraps each connection that is checked out, such as in spans.
+            queue: of those who wait for its connections.
         """
         self.connector = connector
         self.connection_type = connection_type
         self._pool = pool
+        self._queue = queue or FairQueue(pool.get_max_size())
+        self._holders: dict[PooledConnection, Asking | None] = {}
+        """Who each connection that is in use is for."""
         self._acquiring = Deadlines(ACQUIRE_TIMEOUT)
         self.waiting = 0
         """Units of work that wait for a connection."""
@@ -164,6 +170,11 @@ class Database:
         """Calls of expire()."""
         self.on_forget: list[Callable[[], None]] = []
         """Callbacks that drop what is kept of what was read: the database may have gone back, or be another."""
+
+    @property
+    def exhausted(self) -> bool:
+        """True while units of work wait because all connections are in use."""
+        return self.waiting > 0 and not self._queue.free
 
     def pool_size(self) -> PoolSize:
         """Count the pool's connections as they are now."""
@@ -193,6 +204,10 @@ class Database:
         """Have everything dropped that is kept of what was read."""
         for callback in self.on_forget:
             callback()
+
+    def note(self, asking: Asking) -> None:
+        """Note whose request is under way, whose share of the connections is kept free from now on."""
+        self._queue.note(asking)
 
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Check out a connection for one unit of work.
@@ -228,12 +243,21 @@ class Database:
             Unavailable: none could be had.
         """
         self.waiting += 1
+        record = current_record.get()
+        asking, queueing = record.asking if record else None, True
         try:
             with timed(self.waits, statements=0), self._acquiring.begin():
-                return await self._pool.acquire()
+                await self._queue.acquire(asking)
+                queueing = False
+                try:
+                    raw = await self._pool.acquire()
+                except BaseException:
+                    self._queue.release(asking)
+                    raise
+                self._holders[raw] = asking
+                return raw
         except TimeoutError as error:
-            size = self.pool_size()
-            if size.used == size.max:
+            if queueing:
                 raise Unavailable(
                     "No connection to the database could be had in time; try again.", reason="pool_exhausted"
                 ) from error
@@ -265,7 +289,10 @@ class Database:
             if service_error is not None:
                 raise service_error from error
         finally:
-            await self._pool.release(raw, timeout=ACQUIRE_TIMEOUT)
+            try:
+                await self._pool.release(raw, timeout=ACQUIRE_TIMEOUT)
+            finally:
+                self._queue.release(self._holders.pop(raw))
 
     async def run(self, operation: Callable[[], Awaitable[Result]], *, only_reads: bool) -> Result:
         """Run an operation, and retry it after a concurrent change, or a lost connection if it only reads.
@@ -327,7 +354,7 @@ class ReusedConnection:
         return self._database.connection_type(self._raw, self._database.durations)
 
     async def __aexit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
-        if error is not None or self._database.waiting:
+        if error is not None or self._database.exhausted:
             await self._release(error)
 
     def _usable(self, raw: PooledConnection) -> bool:
@@ -384,7 +411,8 @@ async def open_database(
         server_settings=session_settings(settings),
     )
     await pool
-    database = Database(pool, connector, connection_type)
+    queue = FairQueue(settings.database_pool_size, settings.max_organization_share, settings.max_token_share)
+    database = Database(pool, connector, connection_type, queue)
     connector.on_primary_change.append(database.expire)
     connector.on_new_history.append(database.forget)
     try:

@@ -20,7 +20,7 @@ from service.errors import Aborted, InvalidArgument, PreconditionFailed
 from service.identity import Caller
 from service.operations.call import AuthorityChanged, Call, Precondition
 from service.settings import Settings
-from service.telemetry.request_record import current_request
+from service.telemetry.request_record import Asking, current_request
 
 AUTHENTICATIONS: Final = 3
 """The number of times that a caller is authenticated for one request, if their authority changes while it is made."""
@@ -130,6 +130,7 @@ class Dispatcher:
             if answer is not None:
                 return answer
         caller = await self.authentication.authenticate(credentials)
+        self._arrived(caller)
         self._note(caller)
         if method.optimistic is not None:
             self._recent.note(caller)
@@ -168,6 +169,7 @@ class Dispatcher:
         """
         if caller is None:
             return None
+        self._arrived(caller)
         try:
             result = await self._run(operation, binding, incoming, caller)
         except (InvalidArgument, PreconditionFailed):
@@ -203,6 +205,13 @@ class Dispatcher:
             return await self._database.run(run, only_reads=binding.method.only_reads)
         except AuthorityChanged as error:
             raise Aborted("What you may do kept changing while this was done; try again.") from error
+
+    def _arrived(self, caller: Caller) -> None:
+        """Let what follows take the connections of a caller's own share."""
+        record = current_request()
+        if record.asking is None:
+            record.asking = Asking(caller.organization_id.bytes, caller.token_id.bytes)
+            self._database.note(record.asking)
 
     def _note(self, caller: Caller) -> None:
         record = current_request()

@@ -1,11 +1,20 @@
 """The record of one request while it runs: what its log line, its metrics and its span say in the end."""
 
+from collections.abc import Hashable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import NamedTuple
 from uuid import UUID
 
 from service.errors import Internal, ServiceError
+
+
+class Asking(NamedTuple):
+    """Who something is done for."""
+
+    organization: Hashable
+    token: Hashable
 
 
 @dataclass(slots=True)
@@ -24,6 +33,8 @@ class RequestRecord:
     token_id: UUID | None = None
     token_digest: str | None = None
     """The beginning of the digest of a token that was refused: it leads to the token, if there is one."""
+    asking: Asking | None = None
+    """Whose share of the connections it takes; None until it is known, and what is done then is shared with others."""
     status: int = 200
     """The true HTTP status, also where the answer was sent as 200."""
     code: str = "OK"

@@ -1,0 +1,167 @@
+"""A fair queue for the connections of the pool: who asks for few does not wait behind those who ask for many."""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import Hashable
+from typing import Final
+
+from service.telemetry.request_record import Asking
+
+RECENT_SECONDS: Final = 1.0
+"""Seconds for which somebody who asked counts as being there, so that what they may use is kept free for them."""
+
+
+class Share:
+    """The most of something that one of several may hold while others are there; alone, each may hold all of it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: Counter[Hashable] = Counter()
+        self._last: tuple[Hashable, float] = (None, float("-inf"))
+        self._before: tuple[Hashable, float] = (None, float("-inf"))
+        """The last one that asked, and the last one before that was another, each with the time."""
+
+    def asked(self, who: Hashable, now: float) -> None:
+        """Note that somebody is there."""
+        if who != self._last[0]:
+            self._before = self._last
+        self._last = who, now
+
+    def reached(self, who: Hashable, now: float) -> bool:
+        """Return whether somebody may hold no more for now."""
+        if self._held[who] < self._limit:
+            return False
+        others = self._before if self._last[0] == who else self._last
+        return others[1] > now - RECENT_SECONDS
+
+    def hold(self, who: Hashable) -> None:
+        """Count one more that somebody holds."""
+        self._held[who] += 1
+
+    def give_back(self, who: Hashable) -> None:
+        """Count one less."""
+        self._held[who] -= 1
+        if not self._held[who]:
+            del self._held[who]
+
+
+class FairQueue:
+    """Places that are given to organizations in turn, and within each to tokens in turn, not to who asked first.
+
+    Statements that strangers share come before all, as each is work for many. While others are there, an organization
+    and a token hold no more than their share of the places, so that a free one is found at once by who uses few.
+    """
+
+    def __init__(self, size: int, organization_share: float = 1.0, token_share: float = 1.0) -> None:
+        """Give out places.
+
+        Args:
+            size: how many there are.
+            organization_share: the part of them that one organization may hold while others are there.
+            token_share: the same of a token.
+        """
+        self.free = size
+        self._organizations = Share(max(1, int(size * organization_share)))
+        self._tokens = Share(max(1, int(size * token_share)))
+        self._shared: deque[asyncio.Future[None]] = deque()
+        self._waiting: OrderedDict[Hashable, OrderedDict[Hashable, deque[asyncio.Future[None]]]] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def acquire(self, asking: Asking | None) -> None:
+        """Wait for a place.
+
+        Args:
+            asking: who it is for; None for what strangers share, and what is for nobody in particular.
+        """
+        if asking is not None:
+            self.note(asking)
+        if self.free and (asking is None or not (self._waiting or self._reached(asking))):
+            self._take(asking)
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lane(asking).append(place)
+        self._hand_out()
+        try:
+            await place
+        except BaseException:
+            if place.done() and not place.cancelled():
+                self.release(asking)
+            raise
+
+    def note(self, asking: Asking) -> None:
+        """Note that somebody is there, also if what they ask for takes no place of their own: a share is for them."""
+        now = asyncio.get_running_loop().time()
+        self._organizations.asked(asking.organization, now)
+        self._tokens.asked(asking.token, now)
+
+    def release(self, asking: Asking | None) -> None:
+        """Give a place back."""
+        self.free += 1
+        if asking is not None:
+            self._organizations.give_back(asking.organization)
+            self._tokens.give_back(asking.token)
+        if self._shared or self._waiting:
+            self._hand_out()
+
+    def _take(self, asking: Asking | None) -> None:
+        self.free -= 1
+        if asking is not None:
+            self._organizations.hold(asking.organization)
+            self._tokens.hold(asking.token)
+
+    def _reached(self, asking: Asking) -> bool:
+        now = asyncio.get_running_loop().time()
+        return self._organizations.reached(asking.organization, now) or self._tokens.reached(asking.token, now)
+
+    def _lane(self, asking: Asking | None) -> "deque[asyncio.Future[None]]":
+        if asking is None:
+            return self._shared
+        return self._waiting.setdefault(asking.organization, OrderedDict()).setdefault(asking.token, deque())
+
+    def _hand_out(self) -> None:
+        """Give the free places to those who wait, as far as they may hold them."""
+        while self.free and (self._shared or self._waiting):
+            if self._shared:
+                self._give(self._shared, None)
+                continue
+            now = asyncio.get_running_loop().time()
+            asking = self._next(now)
+            if asking is None:
+                self._look_again()
+                return
+            self._give(self._waiting[asking.organization][asking.token], asking)
+            self._turn(asking)
+
+    def _next(self, now: float) -> Asking | None:
+        """Return who comes next; None if all that wait have reached their share."""
+        for organization, tokens in self._waiting.items():
+            if not self._organizations.reached(organization, now):
+                for token in tokens:
+                    if not self._tokens.reached(token, now):
+                        return Asking(organization, token)
+        return None
+
+    def _give(self, lane: "deque[asyncio.Future[None]]", asking: Asking | None) -> None:
+        place = lane.popleft()
+        if not place.done():  # else who waited has left
+            self._take(asking)
+            place.set_result(None)
+
+    def _turn(self, asking: Asking) -> None:
+        """Let those who have just had their turn come last, and forget them if they wait for nothing more."""
+        tokens = self._waiting[asking.organization]
+        tokens.move_to_end(asking.token)
+        if not tokens[asking.token]:
+            del tokens[asking.token]
+        self._waiting.move_to_end(asking.organization)
+        if not tokens:
+            del self._waiting[asking.organization]
+
+    def _look_again(self) -> None:
+        """Hand out places that are kept free for others as soon as these are gone, if nothing else does before."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(RECENT_SECONDS, self._time_up)
+
+    def _time_up(self) -> None:
+        self._timer = None
+        self._hand_out()

@@ -1,0 +1,110 @@
+"""The fair queue: in turn, within shares while others are there, and nothing lost by who leaves."""
+
+import asyncio
+
+import pytest
+
+from service.database import fair_queue
+from service.database.fair_queue import FairQueue
+from service.telemetry.request_record import Asking
+
+MO, MIA, BOB = Asking("alpha", "mo"), Asking("alpha", "mia"), Asking("beta", "bob")
+
+
+class Served:
+    """Those who wait for a place of a queue, and the order in which they got one."""
+
+    def __init__(self, queue: FairQueue) -> None:
+        self.queue = queue
+        self.order: list[Asking | None] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def ask(self, *asking: Asking | None) -> None:
+        self.tasks += [asyncio.create_task(self._ask(each)) for each in asking]
+        await asyncio.sleep(0)
+
+    async def _ask(self, asking: Asking | None) -> None:
+        await self.queue.acquire(asking)
+        self.order.append(asking)
+
+    async def release(self, *asking: Asking | None) -> None:
+        for each in asking:
+            self.queue.release(each)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+
+async def test_places_are_given_in_turn_to_organizations_and_their_tokens() -> None:
+    served = Served(FairQueue(1))
+    await served.ask(MO)
+    await served.ask(MO, MO, MO, MIA, BOB, BOB)
+
+    for _ in range(6):
+        await served.release(served.order[-1])
+
+    assert served.order == [MO, MO, BOB, MIA, BOB, MO, MO]
+
+
+async def test_what_strangers_share_comes_first() -> None:
+    served = Served(FairQueue(1))
+    await served.ask(MO, MO, None)
+
+    await served.release(MO)
+
+    assert served.order == [MO, None]
+
+
+async def test_one_alone_may_hold_all_places() -> None:
+    served = Served(FairQueue(4, 0.5, 0.5))
+
+    await served.ask(MO, MO, MO, MO)
+
+    assert served.order == [MO] * 4
+
+
+async def test_others_find_a_free_place_at_once() -> None:
+    served = Served(FairQueue(4, 0.5))
+    await served.ask(BOB, *[MO] * 9)
+    assert served.order == [BOB, MO, MO]
+
+    await served.release(BOB)
+    await served.ask(BOB)
+
+    assert served.order == [BOB, MO, MO, BOB]
+
+
+async def test_tokens_of_one_organization_have_shares_too() -> None:
+    served = Served(FairQueue(4, 1, 0.5))
+
+    await served.ask(MIA, *[MO] * 9)
+
+    assert served.order == [MIA, MO, MO]
+
+
+async def test_places_kept_for_others_are_used_once_they_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fair_queue, "RECENT_SECONDS", 0.05)
+    served = Served(FairQueue(4, 0.5))
+    await served.ask(BOB, *[MO] * 4)
+    await served.release(BOB)
+    assert served.order == [BOB, MO, MO]
+
+    await asyncio.sleep(0.1)
+
+    assert served.order == [BOB, MO, MO, MO, MO]
+
+
+async def test_who_leaves_takes_no_place() -> None:
+    served = Served(FairQueue(1))
+    await served.ask(MO, MIA, BOB)
+    served.tasks[1].cancel()
+    await served.release(MO)
+    assert served.order == [MO, BOB]
+
+    await served.ask(MIA)
+    served.queue.release(BOB)  # gives it to mia, who leaves before she hears of it
+    served.tasks[-1].cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert served.queue.free == 1
+    assert not served.queue._waiting

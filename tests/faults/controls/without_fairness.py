@@ -1,0 +1,30 @@
+"""A control: a service with connections for who asked first, and batches that have no bound but in requests."""
+
+from typing import Any, Final
+
+from service.__main__ import main
+from service.batching import job_updates
+from service.database.fair_queue import FairQueue
+
+MODULE: Final = __name__
+"""The module to run in the place of `service`."""
+
+acquire, release = FairQueue.acquire, FairQueue.release
+
+
+async def acquire_for_anybody(self: FairQueue, _: Any) -> None:
+    """Replace FairQueue.acquire: all wait in one lane."""
+    await acquire(self, None)
+
+
+def release_for_anybody(self: FairQueue, _: Any) -> None:
+    """Replace FairQueue.release, likewise."""
+    release(self, None)
+
+
+if __name__ == "__main__":
+    setattr(FairQueue, "acquire", acquire_for_anybody)  # noqa: B010 - of the type that it really has
+    setattr(FairQueue, "release", release_for_anybody)  # noqa: B010 - likewise
+    setattr(job_updates, "MAX_PIPELINES_IN_BATCH", 1000)  # noqa: B010 - a constant
+    setattr(job_updates, "MAX_PIPELINES_PER_BATCH", 64_000)  # noqa: B010 - a constant
+    main()
