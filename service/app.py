@@ -14,6 +14,7 @@ from service.batching.batcher import Batcher
 from service.database.pool import Database
 from service.health import Health
 from service.http.admission import AdmissionController
+from service.http.bodies import BodyBudget
 from service.http.endpoint import Endpoint
 from service.http.middleware import observe_requests
 from service.http.openapi.page import add_documentation
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from service.tracing import Tracing
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
+BODIES: Final = web.AppKey("bodies", BodyBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
@@ -64,6 +66,7 @@ def create_app(
     around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]
     app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
     app[METRICS], app[ADMISSION] = metrics, admission
+    app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     token_use = app[TOKEN_USE] = TokenUse(database)
     batcher_type = tracing.batcher_type if tracing else Batcher
     app[DISPATCHER] = Dispatcher(database, token_use, settings, batcher_type)
@@ -79,7 +82,7 @@ def _add_routes(app: web.Application) -> None:
     """Add the method table's rows."""
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
-        handle = Endpoint(route, app[DISPATCHER]).handle
+        handle = Endpoint(route, app[DISPATCHER], app[BODIES]).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:

@@ -4,10 +4,16 @@ An operation raises one of the classes below. Whatever else it raises is INTERNA
 cause only in the log. Each transport says in its own place how it tells a failure: HTTP in http/responses.py.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import ClassVar, Final
 
 Details = Mapping[str, Sequence[str]]
+
+MOST_TOLD: Final = 20
+"""Invalid fields that a failure names, and reasons that it gives for each; more are counted."""
+LONGEST_TOLD: Final = 100
+"""Characters of a field's name that a failure repeats."""
 
 
 class StartupError(Exception):
@@ -49,6 +55,36 @@ class InvalidArgument(ServiceError):
     """A request that is wrong in itself, whatever the state."""
 
     code = "INVALID_ARGUMENT"
+
+    @classmethod
+    def of_fields(cls, reasons: Iterable[tuple[str, Sequence[str]]]) -> "InvalidArgument":
+        """Make the error for invalid fields: the first of them in full, of the others how many they are.
+
+        Args:
+            reasons: those of each field, by its name; at least one field.
+        """
+        remaining = iter(reasons)
+        details = {_shown(name): _first(each) for name, each in islice(remaining, MOST_TOLD)}
+        beyond = sum(1 for _ in remaining)
+        name, first = next(iter(details.items()))
+        others = len(details) - 1 + beyond
+        more = f" (and {others:,} more, see details)" if others else ""
+        if beyond:
+            details[_REST] = [f"and {beyond:,} more"]
+        return cls(f"The request is not valid: {name}: {first[0]}{more}", details=details)
+
+
+_REST: Final = "..."
+"""In the place of the names of further fields."""
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= LONGEST_TOLD else f"{name[:LONGEST_TOLD]}..."
+
+
+def _first(reasons: Sequence[str]) -> list[str]:
+    beyond = len(reasons) - MOST_TOLD
+    return [*reasons[:MOST_TOLD], f"and {beyond:,} more"] if beyond > 0 else [*reasons]
 
 
 class FailedPrecondition(ServiceError):

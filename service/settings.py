@@ -45,6 +45,8 @@ class Settings:
     drain_timeout: float
     """Seconds for requests under way to end, once the process accepts no more."""
     max_body_bytes: int
+    max_bodies_bytes: int
+    """Bytes of large bodies that may be under way at once; more are refused."""
     max_requests: int
     """Requests that may be under way at once; more are refused."""
     max_organization_share: float
@@ -95,6 +97,8 @@ _SECONDS_OR_NONE = _Allowed(0, 3600, " (seconds)")
 _SHARE = _Allowed(0.01, 1, " (of all; 1: no limit)")
 _CACHE_BYTES = _Allowed(0, 16 * 2**30, " (bytes; 0: no cache)")
 
+_BUDGET = _Allowed(2**20, 16 * 2**30, " (bytes)")
+
 
 def read_settings() -> Settings:
     """Read the settings from the process's environment.
@@ -120,6 +124,7 @@ def read_settings() -> Settings:
         shutdown_delay=env.number("SHUTDOWN_DELAY", 5.0, _SECONDS_OR_NONE),
         drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
         max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
+        max_bodies_bytes=env.whole("MAX_BODIES_BYTES", 32 * 2**20, _BUDGET),
         max_requests=env.whole("MAX_REQUESTS", 400, _Allowed(1, 1_000_000)),
         max_organization_share=env.number("MAX_ORGANIZATION_SHARE", 0.5, _SHARE),
         max_token_share=env.number("MAX_TOKEN_SHARE", 0.5, _SHARE),

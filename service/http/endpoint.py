@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 
+from service.http.bodies import BodyBudget
 from service.http.conditions import entity_tag, not_modified, precondition_of
 from service.http.reader import Reader
 from service.http.responses import NO_HEADERS, encode
@@ -27,10 +28,10 @@ class EncodedAnswer(NamedTuple):
 class Endpoint:
     """The HTTP binding of one method: credentials, request and conditions in, an answer out."""
 
-    def __init__(self, route: Route, dispatcher: Dispatcher) -> None:
+    def __init__(self, route: Route, dispatcher: Dispatcher, bodies: BodyBudget) -> None:
         self.method: Final = route
         self._dispatcher = dispatcher
-        self._reader = Reader(route)
+        self._reader = Reader(route, bodies)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""

@@ -1,15 +1,20 @@
 """Requests and answers about the audit trail."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import Schema, fields
 
 from service.repositories.audit import Entry
 from service.schemas.answers import ListSchema, answers, dump_page
-from service.schemas.fields import Instant, PageSize
+from service.schemas.fields import Instant, PageSize, page_token, text
 from service.schemas.pages import Page
 from service.schemas.request import field, request
+
+WORD_LENGTH: Final = 100
+"""The characters of an actor or an action to look for: usernames have no more."""
+TARGET_LENGTH: Final = 255
+"""The characters of a target to look for: the longest is a grant's, of 150."""
 
 
 @request
@@ -19,13 +24,13 @@ class ListAudit:
     Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to.
     """
 
-    actor: str | None = field(fields.String(), default=None)
-    action: str | None = field(fields.String(), default=None)
-    target: str | None = field(fields.String(), default=None)
+    actor: str | None = field(text(WORD_LENGTH), default=None)
+    action: str | None = field(text(WORD_LENGTH), default=None)
+    target: str | None = field(text(TARGET_LENGTH), default=None)
     since: datetime | None = field(Instant(), default=None)
     until: datetime | None = field(Instant(), default=None)
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 class EntrySchema(Schema):

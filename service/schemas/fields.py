@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, runtime_checkable
+from enum import Enum
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -11,6 +12,18 @@ from marshmallow import ValidationError, fields, validate
 
 from service.identifiers import JOB_ID, NAME, PIPELINE_NAME_LENGTH, is_pipeline_name
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
+
+Item = TypeVar("Item")
+Chosen = TypeVar("Chosen", bound=Enum)
+
+FILTER_LENGTH: Final = PIPELINE_NAME_LENGTH
+"""The characters of a filter by a part of a name: nothing can hold a longer one."""
+PAGE_TOKEN_LENGTH: Final = 2_000
+"""The characters of a page token; one that names a pipeline of 255 characters of four bytes has 1,600."""
+UNTRIMMED_LENGTH: Final = 4 * PIPELINE_NAME_LENGTH
+"""The characters of a pipeline's name before it is trimmed."""
+MAX_NAMES: Final = 50
+"""The names in a list of permissions or scopes, of which there are fewer: some may be given twice."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _RFC_3339: Final = re.compile(
@@ -35,25 +48,43 @@ class StrictUUID(fields.UUID):
         return pgproto.UUID(value)  # which is one, and is made and written in a tenth of the time
 
 
-class _UUIDs(fields.List[UUID]):
+class BoundedList(fields.List[Item]):
+    """A list whose length is looked at before its items: of what is too long, nothing else is told."""
+
+    def __init__(self, inner: fields.Field[Item], max_length: int, **arguments: Any) -> None:
+        super().__init__(inner, **arguments)
+        self.max_length: Final = max_length
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Item | None]:
+        if isinstance(value, list) and len(value) > self.max_length:
+            raise ValidationError(f"Longer than maximum length {self.max_length}.")
+        return self._read(value, attr, data, **kwargs)
+
+    def _read(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Item | None]:
+        """Return the items of a list that is short enough, or refuse what is no list."""
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class _UUIDs(BoundedList[UUID]):
     """A list of UUIDs. Where all are right, and so for nearly every update, each is looked at but once."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[UUID | None]:
+    def _read(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[UUID | None]:
         if isinstance(value, list) and all(isinstance(item, str) and _UUID.fullmatch(item) for item in value):
             return [*map(pgproto.UUID, value)]
-        return super()._deserialize(value, attr, data, **kwargs)  # says what is wrong with which
+        return super()._read(value, attr, data, **kwargs)  # says what is wrong with which
 
 
 def uuids(max_length: int) -> fields.Field[list[UUID]]:
     """Return a field of a list of UUIDs."""
-    return _UUIDs(StrictUUID(), validate=validate.Length(max=max_length))  # type: ignore[return-value] # none is null
+    return _UUIDs(StrictUUID(), max_length)  # type: ignore[return-value] # none is null
 
 
 class Matching(fields.String):
-    """A text of one pattern."""
+    """A text of one pattern, which bounds its length."""
 
     pattern: re.Pattern[str]
     sentence: str
+    max_length: int
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
@@ -66,6 +97,7 @@ class JobId(Matching):
     """A job's id: opaque, compared as it is."""
 
     pattern = JOB_ID
+    max_length = 128
     sentence = 'Must be 1 to 128 characters of A-Z a-z 0-9 _ . : - (but not "pipelines").'
 
 
@@ -73,14 +105,18 @@ class Name(Matching):
     """A user's or group's name, compared regardless of case."""
 
     pattern = NAME
+    max_length = 100
     sentence = "Must be 1 to 100 characters of A-Z a-z 0-9 _ . @ -."
 
 
 class PipelineName(fields.String):
     """A pipeline's name, trimmed."""
 
+    max_length: Final = PIPELINE_NAME_LENGTH
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text: str = super()._deserialize(value, attr, data, **kwargs).strip()
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        text = text.strip() if len(text) <= UNTRIMMED_LENGTH else ""
         if not is_pipeline_name(text):
             raise ValidationError(f"Must be 1 to {PIPELINE_NAME_LENGTH} characters, none of them a control character.")
         return text
@@ -89,6 +125,30 @@ class PipelineName(fields.String):
 def text(max_length: int) -> fields.String:
     """Return a field of a text of bounded length."""
     return fields.String(validate=validate.Length(max=max_length))
+
+
+def part_of_name(data_key: str | None = None) -> fields.String:
+    """Return a field of a filter by a part of a name."""
+    return fields.String(data_key=data_key, validate=validate.Length(max=FILTER_LENGTH))
+
+
+def page_token() -> fields.String:
+    """Return a field of the token of the page before."""
+    return text(PAGE_TOKEN_LENGTH)
+
+
+class Choice(fields.Enum[Chosen]):
+    """One of a few words, of which nothing else is made a message of."""
+
+    def __init__(self, kind: type[Chosen]) -> None:
+        super().__init__(kind, by_value=True)
+        self._words: Final = {member.value: member for member in kind}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Chosen:
+        chosen = self._words.get(value) if isinstance(value, str) else None
+        if chosen is None:
+            raise self.make_error("unknown", choices=self.choices_text)
+        return chosen
 
 
 class Flag(fields.Boolean):
@@ -132,11 +192,11 @@ class Instant(fields.DateTime):
             raise ValidationError("Must be a time as in 2030-01-31T12:00:00Z.") from error
 
 
-class _BitSet(fields.List[str]):
+class _BitSet(BoundedList[str]):
     """A list of names that loads into the bit set of permissions.py."""
 
     def __init__(self, names: Mapping[str, int], **arguments: Any) -> None:
-        super().__init__(fields.String(validate=validate.OneOf([*names])), **arguments)
+        super().__init__(fields.String(validate=validate.OneOf([*names])), MAX_NAMES, **arguments)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:  # type: ignore[override] # a set, not the list
         names = super()._deserialize(value, attr, data, **kwargs)

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
 from service.repositories.grants import Grant
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, Instant, Name, PageSize, StrictUUID, permission, permissions
+from service.schemas.fields import Flag, Instant, Name, PageSize, StrictUUID, page_token, permission, permissions
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 
@@ -24,7 +24,7 @@ class ListGrants:
 
     pipeline_id: UUID = field(StrictUUID())
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 @request
@@ -83,7 +83,7 @@ class ListAccess:
     pipeline_id: UUID = field(StrictUUID())
     permission: str | None = field(permission(), default=None)
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 @request

@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 
 from service.repositories.groups import Group, Member
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Name, PageSize
+from service.schemas.fields import Name, PageSize, page_token, part_of_name
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 
@@ -19,9 +19,9 @@ class ListGroups:
     Filter: a part of the name regardless of case.
     """
 
-    contains: str | None = field(fields.String(data_key="name"), default=None)
+    contains: str | None = field(part_of_name(data_key="name"), default=None)
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 @request
@@ -64,7 +64,7 @@ class ListMembers:
 
     name: str = field(Name())
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 @request

@@ -8,7 +8,7 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import JobId, Name, PageSize, StrictUUID, text, uuids
+from service.schemas.fields import JobId, Name, PageSize, StrictUUID, page_token, text, uuids
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.schemas.request import field, request
@@ -69,7 +69,7 @@ class ListJobs:
     pipeline_id: UUID | None = field(StrictUUID(), default=None)
     owner: str | None = field(Name(), default=None)
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 class UpdatedPipelineSchema(Schema):

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields, validate
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, PageSize, PipelineName, StrictUUID, permission, text
+from service.schemas.fields import Flag, PageSize, PipelineName, StrictUUID, page_token, part_of_name, permission, text
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 
@@ -24,11 +24,11 @@ class ListPipelines:
     Filters: a part of the name regardless of case, a permission held, being a manager.
     """
 
-    name: str | None = field(fields.String(), default=None)
+    name: str | None = field(part_of_name(), default=None)
     permission: str | None = field(permission(), default=None)
     is_manager: bool | None = field(Flag(), default=None)
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 @request
@@ -81,7 +81,7 @@ class ListPipelineJobs:
 
     pipeline_id: UUID = field(StrictUUID())
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 class PipelineItemSchema(Schema):

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from service.permissions import SCOPE_BITS, scope_names
 from service.repositories.tokens import Token
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Instant, Name, PageSize, StrictUUID, scopes, text
+from service.schemas.fields import Instant, Name, PageSize, StrictUUID, page_token, scopes, text
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 
@@ -24,7 +24,7 @@ class ListTokens:
 
     username: str | None = field(Name(), default=None)
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 @request

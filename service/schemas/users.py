@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from service.permissions import SCOPE_BITS, Role, scope_names
 from service.repositories.users import User
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, Name, PageSize
+from service.schemas.fields import Choice, Flag, Name, PageSize, page_token, part_of_name
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 
@@ -20,9 +20,9 @@ class ListUsers:
     Filter: a part of the username regardless of case.
     """
 
-    name: str | None = field(fields.String(), default=None)
+    name: str | None = field(part_of_name(), default=None)
     page_size: int | None = field(PageSize(), default=None)
-    page_token: str | None = field(fields.String(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 def _not_an_address(username: str) -> None:
@@ -38,7 +38,7 @@ class CreateUser:
     """
 
     username: str = field(Name(validate=_not_an_address))
-    role: Role = field(fields.Enum(Role, by_value=True), default=Role.MEMBER)
+    role: Role = field(Choice(Role), default=Role.MEMBER)
 
 
 @request
@@ -64,7 +64,7 @@ class UpdateUser:
     """
 
     username: str = field(Name())
-    role: Role | None = field(fields.Enum(Role, by_value=True), default=None)
+    role: Role | None = field(Choice(Role), default=None)
     disabled: bool | None = field(Flag(), default=None)
 
 

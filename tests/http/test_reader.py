@@ -5,6 +5,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from service.errors import InvalidArgument
+from service.http.bodies import BodyBudget
 from service.http.reader import Reader
 from service.http.routes import ROUTES
 from service.operations import grants, jobs, pipelines
@@ -22,7 +23,7 @@ async def read(operation: object, query: str = "", body: Any = None, **in_path: 
     request._read_bytes = json.dumps(body).encode()
     context = current_record.set(RequestRecord("read"))
     try:
-        return await Reader(route).read(request)
+        return await Reader(route, BodyBudget(2**20)).read(request)
     except InvalidArgument as error:
         return error.details
     finally:
@@ -74,7 +75,7 @@ async def test_body_is_read_only_where_fields_are_in_it() -> None:
 
 
 async def test_request_that_gives_nothing_is_made_once() -> None:
-    reader = Reader(next(route for route in ROUTES if route.operation is pipelines.list_pipelines))
+    reader = Reader(next(route for route in ROUTES if route.operation is pipelines.list_pipelines), BodyBudget(2**20))
     first, second = [await reader.read(make_mocked_request("GET", "/")) for _ in range(2)]
 
     assert first == ListPipelines()

@@ -17,7 +17,7 @@ from service.http.responses import BodyTooLarge, RequestTimeout, status_of
 from service.http.routes import ROUTES, Route, Standing
 from service.permissions import PERMISSION_NAMES
 from service.schemas.answers import FailureSchema
-from service.schemas.fields import Matching
+from service.schemas.fields import BoundedList, Matching, PipelineName
 from service.schemas.request import RequestSchema, schema_of
 
 _RETRIED: Final = (
@@ -41,6 +41,7 @@ def openapi_document() -> dict[str, Any]:
     )
     assert plugin.converter is not None  # noqa: S101 - the specification has just made it
     plugin.converter.add_attribute_function(_pattern)  # type: ignore[no-untyped-call] # apispec's
+    plugin.converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call] # apispec's
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     spec.components.schema("Failure", schema=FailureSchema)
     for route in ROUTES:
@@ -62,6 +63,13 @@ def _component_name(schema: Any) -> str:
 def _pattern(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
     """Return the pattern of a field that has one, in the dialect of JSON Schema."""
     return {"pattern": f"^(?:{field.pattern.pattern})$".replace(r"\Z", "$")} if isinstance(field, Matching) else {}
+
+
+def _bounds(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
+    """Return the longest length of a field that checks it by itself, before anything else."""
+    if isinstance(field, BoundedList):
+        return {"maxItems": field.max_length}
+    return {"maxLength": field.max_length} if isinstance(field, Matching | PipelineName) else {}
 
 
 def _operation(route: Route, plugin: MarshmallowPlugin) -> dict[str, Any]:

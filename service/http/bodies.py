@@ -1,0 +1,81 @@
+"""Bodies of requests, and the bytes that all of them under way may take at once.
+
+A body takes memory from its first byte on, however slowly it comes, and several times as much in the moment in which it
+is parsed. So what is beyond the budget is refused before it is read.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from aiohttp import hdrs, web
+from prometheus_client.metrics_core import Metric
+
+from service.errors import Unavailable
+from service.telemetry.metrics import gauge
+from service.telemetry.request_record import current_request
+
+Value = TypeVar("Value")
+
+UNCOUNTED: Final = 16_384
+"""Bytes of a body that is always taken: its request is counted, and those who send large ones do not keep it out."""
+
+
+class BodyBudget:
+    """Receives bodies, all of them within a budget of bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Start with nothing under way.
+
+        Args:
+            max_bytes: of bodies under way; one that is alone may be larger.
+        """
+        self.max_bytes: Final = max_bytes
+        self.bytes = 0
+        """Of bodies that are being received or parsed; those that are always taken are not counted."""
+
+    async def receive(self, request: web.Request, parse: Callable[[bytes | bytearray], Value]) -> Value:
+        """Return what a whole body is parsed as.
+
+        Meanwhile the request's record says that its body is waited for: if the deadline comes, the caller is late.
+
+        Raises:
+            Unavailable: there is no room for it now.
+            web.HTTPRequestEntityTooLarge: it is over the limit of one body.
+            web.RequestPayloadError: it is not coded as the headers say.
+        """
+        record, length = current_request(), request.content_length
+        record.reading_body = True
+        plain = hdrs.CONTENT_ENCODING not in request.headers and hdrs.TRANSFER_ENCODING not in request.headers
+        if plain and (length or 0) <= UNCOUNTED:
+            body = await request.read()
+            record.reading_body = False
+            return parse(body)
+        reserved = length if plain and length is not None else 0
+        if reserved > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size, reserved)
+        taken = 0
+        try:
+            taken = self._take(reserved)
+            received = bytearray()
+            while chunk := await request.content.readany():
+                received += chunk
+                if len(received) > request.client_max_size:
+                    raise web.HTTPRequestEntityTooLarge(request.client_max_size, len(received))
+                if len(received) > max(taken, UNCOUNTED):
+                    taken += self._take(len(received) - taken)
+            record.reading_body = False
+            return parse(received)
+        finally:
+            self.bytes -= taken
+
+    def _take(self, size: int) -> int:
+        """Take some bytes out of the budget, and return how many."""
+        if self.bytes and self.bytes + size > self.max_bytes:
+            raise Unavailable("More bodies are on their way to this service right now than it takes.", reason="bodies")
+        self.bytes += size
+        return size
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the bytes of bodies under way, and their limit."""
+        yield gauge("flow_pipelines_body_bytes", "Bytes of large bodies under way.", self.bytes)
+        yield gauge("flow_pipelines_body_limit_bytes", "Bytes that they may take.", self.max_bytes)

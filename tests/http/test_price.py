@@ -1,0 +1,281 @@
+"""What a request may cost, counted in work: what is looked at, told and kept, whatever is sent."""
+
+import json
+import traceback
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiohttp import StreamReader, web
+from aiohttp.test_utils import make_mocked_request
+from marshmallow import ValidationError, fields
+
+from service.errors import LONGEST_TOLD, MOST_TOLD, InvalidArgument, Unavailable
+from service.http import reader
+from service.http.bodies import UNCOUNTED, BodyBudget
+from service.http.openapi.document import openapi_document
+from service.http.reader import MAX_DEPTH, MAX_VALUES, Reader, parse_object
+from service.http.responses import encode, failure_body
+from service.http.routes import ROUTES, Route
+from service.operations import jobs
+from service.schemas.request import schema_of
+from service.telemetry.request_record import RequestRecord, current_record
+
+WITH_BODY = [route for route in ROUTES if route.has_body]
+LIMIT = 2**20
+"""Bytes of the largest body."""
+
+with_body = pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
+
+
+def name_of(route: Route) -> bytes:
+    """The name of the first field in a route's body."""
+    return next(key for key, place in route.places.items() if place == "body").encode()
+
+
+@cache
+def worst_bodies(name: bytes) -> dict[str, bytes]:
+    """The most wrong body of each kind: as large as it may be, or as small as it takes."""
+    ones, texts, deep = b"1," * (LIMIT // 2 - 100), b'"\xef\xb7\xba",' * (LIMIT // 6 - 100), b"[" * 972 + b"]" * 972
+    keys = b",".join(b'"k%d":0' % number for number in range(95_000))
+    few = b",".join(b'"k%d":0' % number for number in range(MAX_VALUES - 2))
+    return {
+        "a list of numbers": b'{"%s":[%s1]}' % (name, ones),
+        "a list of the longest texts": b'{"%s":[%s1]}' % (name, texts),
+        "a list as long as is parsed": b'{"%s":[%s1]}' % (name, b"1," * (MAX_VALUES - 10)),
+        "unknown keys": b"{%s}" % keys,
+        "as many unknown keys as are parsed": b"{%s}" % few,
+        "a key twice": b'{%s,"k1":0}' % keys,
+        "a key twice among as many as are parsed": b'{%s,"k1":0}' % few,
+        "one key again and again": b"{%s}" % b",".join([b'"a":0'] * (MAX_VALUES - 1)),
+        "a key of a megabyte": b'{"%s":0}' % (b"k" * (LIMIT - 100)),
+        "a text of a megabyte": b'{"%s":"%s"}' % (name, b"x" * (LIMIT - 100)),
+        "a text of a megabyte of blanks": b'{"%s":"%s"}' % (name, b" " * (LIMIT - 100)),
+        "a number of a megabyte": b'{"%s":%s}' % (name, b"9" * (LIMIT - 100)),
+        "numbers of thousands of digits": b'{"%s":[%s1]}' % (name, (b"9" * 4_000 + b",") * 250),
+        "empty objects": b'{"%s":[%s1]}' % (name, b"{}," * (LIMIT // 3 - 100)),
+        "deep": b'{"a": %s}' % deep,
+        "deep, with what has to be looked for": b'{"a": %s}' % deep.replace(b"[]", b'["\\u0041"]'),
+        "as deep as bytes": b'{"a": %s' % (b"[" * (LIMIT - 100)),
+        "a lone surrogate at the end": b'{"%s":"%s\\ud800"}' % (name, b"x" * (LIMIT - 100)),
+        "escapes": b'{"%s":"%s"}' % (name, b"\\ufdfa" * (LIMIT // 6 - 100)),
+    }
+
+
+KINDS = [*worst_bodies(b"name")]
+
+
+def request_of(route: Route, body: bytes, **headers: str) -> web.Request:
+    content = StreamReader(make_mocked_request("GET", "/").protocol, LIMIT)
+    content.feed_data(body)
+    content.feed_eof()
+    in_path = {key: str(uuid4()) for key, place in route.places.items() if place == "path"}
+    headers = headers or {"Content-Length": str(len(body))}
+    return make_mocked_request(route.method, "/", headers, match_info=in_path, payload=content, client_max_size=LIMIT)
+
+
+async def refusal(route: Route, request: web.Request, bodies: BodyBudget) -> InvalidArgument:
+    context = current_record.set(RequestRecord("price"))
+    try:
+        with pytest.raises(InvalidArgument) as raised:
+            await Reader(route, bodies).read(request)
+    finally:
+        current_record.reset(context)
+    return raised.value
+
+
+@with_body
+@pytest.mark.parametrize("kind", KINDS)
+async def test_refusal_of_any_body_is_short_and_keeps_nothing_of_it(route: Route, kind: str) -> None:
+    bodies = BodyBudget(LIMIT)
+    body = worst_bodies(name_of(route))[kind]
+    assert len(body) <= LIMIT
+
+    error = await refusal(route, request_of(route, body), bodies)
+
+    assert len(encode(failure_body(error, "x"))) < 10_000
+    assert (error.__cause__, error.__context__, bodies.bytes) == (None, None, 0)
+    assert len(error.details or {}) <= MOST_TOLD + 1
+    assert {frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)} == {"refusal", "read"}
+
+
+class Counted(fields.Field[Any]):
+    """An item that counts how often one is looked at."""
+
+    looked_at = 0
+
+    def deserialize(self, *_: Any, **__: Any) -> Any:
+        Counted.looked_at += 1
+
+
+def lists() -> list[tuple[str, fields.List[Any]]]:
+    found = {
+        (request.__name__, key): each
+        for request in (route.request for route in ROUTES)
+        for key, each in schema_of(request).by_key.items()
+        if isinstance(each, fields.List)
+    }
+    return [(f"{name}.{key}", each) for (name, key), each in found.items()]
+
+
+@pytest.mark.parametrize(("name", "field"), lists(), ids=[name for name, _ in lists()])
+def test_no_item_is_looked_at_of_a_list_that_is_too_long(
+    name: str, field: fields.List[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counted, "looked_at", 0)
+    monkeypatch.setattr(field, "inner", Counted())
+    with pytest.raises(ValidationError, match=r"Longer than maximum length \d+\."):
+        field.deserialize(["x"] * 5_000)
+    assert Counted.looked_at == 0, name
+
+
+def test_every_request_field_has_a_stated_longest_length() -> None:
+    unbounded = []
+    for path, methods in openapi_document()["paths"].items():
+        for method, operation in methods.items():
+            fields_of = [(each["name"], each["schema"]) for each in operation["parameters"] if each["in"] != "header"]
+            content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            fields_of += content.get("schema", {}).get("properties", {}).items()
+            unbounded += [f"{method} {path} {name}" for name, schema in fields_of if not _is_bounded(schema)]
+    assert unbounded == []
+
+
+def _is_bounded(schema: dict[str, Any]) -> bool:
+    kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ["string"])
+    if "array" in kinds:
+        return "maxItems" in schema and _is_bounded(schema["items"])
+    if "string" in kinds:
+        return bool({"maxLength", "enum"} & {*schema}) or schema.get("format") in ("uuid", "date-time")
+    return set(kinds) <= {"boolean", "integer", "null"}
+
+
+@pytest.mark.parametrize(
+    ("request_type", "key"),
+    sorted({(route.request, key) for route in ROUTES for key in route.places}, key=str),
+    ids=lambda value: value.__name__ if isinstance(value, type) else value,
+)
+@pytest.mark.parametrize(
+    "value", ["x" * 5_000, "\ufdfa" * 5_000, "9" * 5_000, "2099-01-01T00:00:00." + "0" * 5_000 + "Z"]
+)
+def test_every_request_field_refuses_what_is_longer(request_type: type, key: str, value: str) -> None:
+    with pytest.raises(ValidationError):
+        schema_of(request_type).by_key[key].deserialize(value * 3, key, {})
+
+
+async def test_body_is_parsed_once_however_often_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dispatcher tries an update for a recent caller, and asks again once the caller is authenticated."""
+    parsed: list[int] = []
+
+    def parse(body: bytes) -> dict[str, Any]:
+        parsed.append(len(body))
+        return parse_object(body)
+
+    monkeypatch.setattr(reader, "parse_object", parse)
+    route = next(route for route in ROUTES if route.operation is jobs.update_job_pipelines)
+    read = Reader(route, BodyBudget(LIMIT))
+    right = json.dumps({"job_id": "7", "pipeline_ids": [str(uuid4())]}).encode()
+    context = current_record.set(RequestRecord("price"))
+    try:
+        for body in (right, b"{}"):
+            request, outcomes = request_of(route, body), []
+            for _ in range(3):
+                try:
+                    outcomes.append(await read.read(request))
+                except InvalidArgument as error:
+                    outcomes.append(error)
+            assert outcomes[0] is outcomes[1] is outcomes[2]
+    finally:
+        current_record.reset(context)
+    assert parsed == [len(right), 2]
+
+
+def test_details_name_the_first_fields_and_count_the_others() -> None:
+    reasons = ["a"] * 523_999
+    error = InvalidArgument.of_fields((f"{number}{'k' * 500}", reasons) for number in range(1_000))
+
+    assert error.details is not None
+    assert error.message.endswith("(and 999 more, see details)")
+    assert [*error.details][-1] == "..."
+    assert error.details["..."] == ["and 980 more"]
+    assert all(len(name) <= LONGEST_TOLD + 3 for name in error.details)
+    assert next(iter(error.details.values()))[-2:] == ["a", "and 523,979 more"]
+
+
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a":', "}")])
+def test_body_may_be_nested_as_deep_as_is_said(brackets: tuple[str, str]) -> None:
+    def nested(depth: int) -> bytes:
+        return f'{{"a":{brackets[0] * depth}"\\u0041"{brackets[1] * depth}}}'.encode()
+
+    parse_object(nested(MAX_DEPTH - 1))
+    for depth in (MAX_DEPTH, 500, 900, 972, 990, 100_000):
+        with pytest.raises(InvalidArgument, match="nested more than 32 deep"):
+            parse_object(nested(depth))
+
+
+def test_body_of_many_values_is_refused_unparsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = b'{"a":[%s1]}' % (b"1," * (MAX_VALUES - 1))
+    parse_object(most + b" " * reader.SMALL_BODY)
+    monkeypatch.setattr(reader, "_DECODER", None)
+    with pytest.raises(InvalidArgument, match="more than 12,000 values"):
+        parse_object(most.replace(b"[", b"[1,") + b" " * reader.SMALL_BODY)
+
+
+Make = Callable[[Route, bytes], web.Request]
+CODED: dict[str, Make] = {
+    "of a length": request_of,
+    "in chunks": lambda route, body: request_of(route, body, **{"Transfer-Encoding": "chunked"}),
+    "coded": lambda route, body: request_of(route, body, **{"Content-Encoding": "x", "Content-Length": "100"}),
+}
+
+
+@pytest.mark.parametrize("how", CODED)
+async def test_bodies_beyond_the_budget_are_refused_and_small_ones_taken(how: str) -> None:
+    route, bodies = WITH_BODY[0], BodyBudget(3 * UNCOUNTED)
+    bodies.bytes = 2 * UNCOUNTED  # as if others were under way
+    context = current_record.set(RequestRecord("price"))
+    try:
+        with pytest.raises(Unavailable) as raised:
+            await Reader(route, bodies).read(CODED[how](route, b" " * (2 * UNCOUNTED)))
+        assert (raised.value.reason, raised.value.retry_after, bodies.bytes) == ("bodies", 1, 2 * UNCOUNTED)
+        with pytest.raises(InvalidArgument):
+            await Reader(route, bodies).read(CODED[how](route, b" " * UNCOUNTED))
+        bodies.bytes = 0
+        with pytest.raises(InvalidArgument):  # alone, it may be larger than all together
+            await Reader(route, bodies).read(CODED[how](route, b" " * (10 * UNCOUNTED)))
+        with pytest.raises(web.HTTPRequestEntityTooLarge):
+            await Reader(route, bodies).read(CODED[how](route, b" " * (LIMIT + 1)))
+        assert bodies.bytes == 0
+    finally:
+        current_record.reset(context)
+
+
+class Key(str):
+    """A key that counts comparisons."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Key.compared += 1
+        return str(self) == str(other)
+
+    __hash__ = str.__hash__
+
+
+def test_repeated_keys_are_found_without_comparing_all_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Key, "compared", 0)
+    pairs: list[tuple[str, Any]] = [(Key(f"k{number}"), 0) for number in range(5_000)] + [(Key("k1"), 0)]
+    with pytest.raises(InvalidArgument) as raised:
+        reader._refuse_duplicates(pairs)
+    assert raised.value.details == {"k1": ["Given more than once."]}
+    assert Key.compared < 10 * len(pairs)
+
+
+async def test_keys_beyond_those_of_any_request_are_counted() -> None:
+    keys = json.dumps(dict.fromkeys(map(str, range(150)))).encode()
+
+    error = await refusal(WITH_BODY[0], request_of(WITH_BODY[0], keys), BodyBudget(1))
+
+    assert error.message.endswith("0: Unknown field. (and 149 more, see details)")
