@@ -39,7 +39,7 @@ class RevisionCache(Generic[Value]):
         self.name = name
         self.max_bytes = max_bytes
         self.bytes = 0
-        self.hits = self.absent = self.outdated = self.evictions = 0
+        self.hits = self.absent = self.outdated = self.evictions = self.too_large = 0
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -66,12 +66,16 @@ class RevisionCache(Generic[Value]):
     def put(self, caller: Caller, value: Value, version: ReadVersion, size: int) -> None:
         """Cache a value of `size` bytes in the place of the caller's former one.
 
-        Ignored if the value was read at other revisions than the caller's: their role, say, may be another there.
+        Ignored if the value was read at other revisions than the caller's: their role, say, may be another there. And
+        if it is larger than the whole cache, for which all others would be evicted in vain.
         """
         if version.revisions != caller.revisions:
             return
         key = _key(caller)
         self._drop(key)
+        if size + OVERHEAD > self.max_bytes:
+            self.too_large += 1
+            return
         entry = self._entries[key] = _Entry(value, version, size + OVERHEAD)
         self.bytes += entry.size
         while self.bytes > self.max_bytes:
@@ -97,6 +101,7 @@ class RevisionCache(Generic[Value]):
         yield gauge(f"{name}_bytes", "Bytes that the entries take.", self.bytes)
         yield gauge(f"{name}_limit_bytes", "Bytes that the entries may take.", self.max_bytes)
         yield counter(f"{name}_evictions", "Entries evicted because others needed room.", self.evictions)
+        yield counter(f"{name}_too_large", "Values that are larger than the whole cache.", self.too_large)
 
 
 def _key(caller: Caller) -> Hashable:

@@ -1,17 +1,20 @@
 """An endpoint: one row of the method table as an aiohttp handler."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 
 from service.http.bodies import BodyBudget
-from service.http.conditions import entity_tag, not_modified, precondition_of
+from service.http.conditions import entity_tag, entity_tag_in_slices, not_modified, precondition_of
 from service.http.reader import Reader
 from service.http.responses import NO_HEADERS, encode
 from service.http.routes import Route
 from service.operations.call import Outcome, Precondition, no_precondition
 from service.operations.dispatcher import Dispatcher
+from service.schemas.pages import Page
+from service.slices import in_slices
 from service.telemetry.request_record import current_request
 
 
@@ -77,6 +80,23 @@ class Endpoint:
         headers = {"Location": location.format(**answer)} if created and location is not None else NO_HEADERS
         tag = entity_tag(body) if route.dump is route.etag_of else None
         return EncodedAnswer(body, tag, 201 if created else 200, headers)
+
+    async def answer_large(self, request: web.Request, result: Page[Any]) -> EncodedAnswer:
+        """Encode a page of many items in slices, to the bytes that `answer` gives.
+
+        An empty page shows what stands before and behind the items, as the dump function has it.
+        """
+        empty = encode(self.method.dump(Page([])))
+        before, behind = empty[:_BEHIND], encode(self.method.dump(replace(result, items=[])))[len(empty[:_BEHIND]) :]
+
+        def encoded(items: list[Any]) -> list[bytes]:
+            return [encode(self.method.dump(Page(items)))[len(before) : _BEHIND]]
+
+        body = before + b",".join(await in_slices(encoded, result.items)) + behind
+        return EncodedAnswer(body, await entity_tag_in_slices(body))
+
+
+_BEHIND: Final = -len(b"]}")
 
 
 def _read(request: web.Request, answer: EncodedAnswer) -> web.Response:

@@ -11,13 +11,15 @@ from service.schemas.pages import Page
 async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
     """List the rows of the audit trail, newest first, each with the state before and after.
 
+    A page ends early where those states are large.
+
     Raises:
         PermissionDenied: the caller is no administrator.
     """
     require_administrator(call.caller, "read the audit trail")
     after, size = call.page_start(request)
     async with call.database.connection() as connection:
-        found = await audit.page(
+        found, more = await audit.page(
             connection,
             call.caller.organization_id,
             actor=request.actor,
@@ -28,4 +30,4 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
             after=after[0] if after else None,
             limit=size + 1,
         )
-    return call.pages.cut(request, found, lambda entry: (entry.id,), size)
+    return call.pages.cut(request, found, lambda entry: (entry.id,), size, more=more)

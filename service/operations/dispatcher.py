@@ -19,7 +19,9 @@ from service.database.pool import Database
 from service.errors import Aborted, InvalidArgument, PreconditionFailed
 from service.identity import Caller
 from service.operations.call import AuthorityChanged, Call, Precondition
+from service.schemas.pages import Page
 from service.settings import Settings
+from service.slices import SLICE
 from service.telemetry.request_record import Asking, current_request
 
 AUTHENTICATIONS: Final = 3
@@ -95,6 +97,9 @@ class Binding(Protocol[Incoming_contra]):
     def answer(self, incoming: Incoming_contra, result: Any) -> Any:
         """Return what the operation gave as an `Encoded` answer."""
 
+    async def answer_large(self, incoming: Incoming_contra, result: Any) -> Any:
+        """Return a page of many items as an `Encoded` answer, and let others go on meanwhile."""
+
 
 class Dispatcher:
     """Dispatches the calls of one process; its caches and batchers are there once, whatever the transports."""
@@ -135,7 +140,8 @@ class Dispatcher:
         if method.optimistic is not None:
             self._recent.note(caller)
         if not (method.cached and binding.cacheable(incoming)):
-            return binding.answer(incoming, await self._run(method.operation, binding, incoming, caller))
+            result = await self._run(method.operation, binding, incoming, caller)
+            return await self._encode(binding, incoming, result)
         cached = None if binding.wants_fresh(incoming) else self.responses.find(caller)
         return await self._read(binding, incoming, caller) if cached is None else cached
 
@@ -182,10 +188,17 @@ class Dispatcher:
     async def _read(self, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
         """Answer a read that is in no cache, and cache it."""
         result = await self._run(binding.method.operation, binding, incoming, caller)
-        answer: Encoded = binding.answer(incoming, result)
+        answer: Encoded = await self._encode(binding, incoming, result)
         if result.version is not None:
             self.responses.put(caller, answer, result.version, len(answer.body))
         return answer
+
+    @staticmethod
+    async def _encode(binding: Binding[Incoming], incoming: Incoming, result: Any) -> Any:
+        """Encode what the operation gave: at once, unless that would hold up others."""
+        if isinstance(result, Page) and len(result.items) > SLICE:
+            return await binding.answer_large(incoming, result)
+        return binding.answer(incoming, result)
 
     async def _run(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
         """Run an operation, and again where another change came between, or the caller's authority changed."""

@@ -1,6 +1,7 @@
 """Operations on jobs and on the pipelines they are in."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,7 @@ from service.schemas.jobs import (
 )
 from service.schemas.pages import Page
 from service.schemas.pipelines import AccessiblePipeline
+from service.slices import in_slices
 
 Find = Callable[[Connection, UUID, str], Awaitable[Job | None]]
 """A way of finding a job, with or without a lock."""
@@ -57,21 +59,21 @@ async def list_job_pipelines(call: Call, request: ListJobPipelines) -> Page[Acce
     caller, after = call.caller, call.pages.start(request)
     async with call.database.connection() as connection:
         job = await jobs.find(connection, caller.organization_id, request.job_id)
-        found = await pipelines.list_of_job(connection, caller.organization_id, caller.user_id, request.job_id)
+        found = await pipelines.list_of_job(
+            connection, caller.organization_id, caller.user_id, request.job_id, request.name
+        )
     _visible(call, request.job_id, job, found)
     fitting = [
         pipeline
-        for pipeline in readable(caller, found)
+        for pipeline in readable(caller, [pipeline for pipeline in found if pipeline.fits])
         if _fits(pipeline, request) and (after is None or [*map(str, sort_key(pipeline))] > after)
     ]
     return call.pages.cut(request, fitting, sort_key)
 
 
 def _fits(pipeline: AccessiblePipeline, request: ListJobPipelines) -> bool:
-    return (
-        (request.name is None or name_key(request.name) in name_key(pipeline.name))
-        and (request.permission is None or bool(pipeline.access & PERMISSION_BITS[request.permission]))
-        and (request.is_manager is None or request.is_manager == is_manager(pipeline.access))
+    return (request.permission is None or bool(pipeline.access & PERMISSION_BITS[request.permission])) and (
+        request.is_manager is None or request.is_manager == is_manager(pipeline.access)
     )
 
 
@@ -292,6 +294,8 @@ async def delete_job(call: Call, request: JobRef) -> None:
 async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
     """List the jobs that the caller can see, newest first.
 
+    A page ends early where its jobs are in too many pipelines.
+
     Raises:
         NotFound: there is no such pipeline or owner, or the caller may not see it.
     """
@@ -313,7 +317,7 @@ async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
             limit=size + 1,
         )
         of_each = await jobs.pipelines_of_each(connection, organization_id, caller.user_id, [job.id for job in found])
-    page = call.pages.cut(request, found, lambda job: (job.created_at, job.id), size)
+    page = call.pages.cut(request, found, lambda job: (job.created_at, job.id), min(size, len(of_each)))
     return Page([_whole(call, job, of_each[job.id]) for job in page.items], page.next_page_token)
 
 
@@ -324,4 +328,4 @@ async def _readable_ids(connection: Connection, call: Call) -> list[UUID]:
         return []
     listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
     found = await listing(connection, caller.organization_id, caller.user_id)
-    return [pipeline.id for pipeline in readable(caller, found.pipelines)]
+    return [pipeline.id for pipeline in await in_slices(partial(readable, caller), found.pipelines)]

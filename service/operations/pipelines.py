@@ -1,6 +1,7 @@
 """Operations on pipelines."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -36,6 +37,7 @@ from service.schemas.pipelines import (
     PipelineView,
     UpdatePipeline,
 )
+from service.slices import in_slices
 
 READABLE: Final = Filters(holding=READ)
 """The filters of all pipelines that may be read."""
@@ -53,7 +55,8 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
         listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
         async with call.database.connection() as connection:
             found = await listing(connection, caller.organization_id, caller.user_id, filters)
-    return call.pages.cut(request, readable(caller, found.pipelines), sort_key, version=found.version)
+    listed = await in_slices(partial(readable, caller), found.pipelines)
+    return call.pages.cut(request, listed, sort_key, version=found.version)
 
 
 def _filters(call: Call, request: ListPipelines) -> Filters | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -68,6 +68,10 @@ class Entry:
     request_id: str | None
 
 
+MAX_PAGE_BYTES: Final = 2**20
+"""Bytes of states beyond which a page ends: an update's may be two lists of 1,000 ids, of 80 kB."""
+
+
 async def page(
     connection: Connection,
     organization_id: UUID,
@@ -79,22 +83,37 @@ async def page(
     until: datetime | None,
     after: int | None,
     limit: int,
-) -> list[Entry]:
-    """Return a page of the trail, newest first, of the entries older than `after`, the id of one."""
+) -> tuple[list[Entry], bool]:
+    """Return a page of the trail, newest first, of the entries older than `after`, the id of one.
+
+    Returns:
+        The entries, at least one if there is one, and else as many as MAX_PAGE_BYTES hold; and whether it has cut them.
+    """
     rows = await connection.fetch(
         "audit.page",
         """
-        SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before, a.after, a.request_id
-        FROM audit a
-        WHERE a.organization_id = $1
-          AND ($2::text IS NULL OR lower(a.actor) = lower($2))
-          AND ($3::text IS NULL OR a.action = $3)
-          AND ($4::text IS NULL OR a.target = $4)
-          AND ($5::timestamptz IS NULL OR a.at >= $5)
-          AND ($6::timestamptz IS NULL OR a.at < $6)
-          AND ($7::bigint IS NULL OR a.id < $7)
-        ORDER BY a.id DESC
-        LIMIT $8
+        SELECT p.count, p.id, p.at, p.actor, p.token_id, p.action, p.target, p.before, p.after, p.request_id
+        FROM (
+            SELECT found.*, count(*) OVER () AS count, row_number() OVER newest AS number,
+                   sum(coalesce(octet_length(found.before), 0) + coalesce(octet_length(found.after), 0)) OVER newest
+                   AS bytes
+            FROM (
+                SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before::text, a.after::text, a.request_id
+                FROM audit a
+                WHERE a.organization_id = $1
+                  AND ($2::text IS NULL OR lower(a.actor) = lower($2))
+                  AND ($3::text IS NULL OR a.action = $3)
+                  AND ($4::text IS NULL OR a.target = $4)
+                  AND ($5::timestamptz IS NULL OR a.at >= $5)
+                  AND ($6::timestamptz IS NULL OR a.at < $6)
+                  AND ($7::bigint IS NULL OR a.id < $7)
+                ORDER BY a.id DESC
+                LIMIT $8
+            ) found
+            WINDOW newest AS (ORDER BY found.id DESC ROWS UNBOUNDED PRECEDING)
+        ) p
+        WHERE p.number = 1 OR p.bytes <= $9
+        ORDER BY p.id DESC
         """,
         organization_id,
         actor,
@@ -104,10 +123,12 @@ async def page(
         until,
         after,
         limit,
+        MAX_PAGE_BYTES,
     )
-    return [_entry(row) for row in rows]
+    return [_entry(row) for row in rows], bool(rows) and len(rows) < rows[0]["count"]
 
 
 def _entry(row: asyncpg.Record) -> Entry:
-    states = {name: orjson.loads(row[name]) if row[name] else None for name in ("before", "after")}
-    return Entry(**{**row, **states})
+    before, after = (orjson.loads(row[name]) if row[name] else None for name in ("before", "after"))
+    values = [*row[1:7], before, after, row["request_id"]]
+    return Entry(*values)

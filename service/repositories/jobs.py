@@ -197,28 +197,48 @@ async def page(
     return [Job(*row) for row in rows]
 
 
+MAX_PIPELINES_OF_JOBS: Final = 5000
+"""Pipelines that the jobs of one page are in together; one job alone may be in more."""
+
+
 async def pipelines_of_each(
     connection: Connection, organization_id: UUID, user_id: UUID, job_ids: Sequence[str]
 ) -> Mapping[str, list[GrantedPipeline]]:
-    """Return the pipelines of each of some jobs, in its own order, with what is granted on each to a user."""
+    """Return the pipelines of each of some jobs, in its own order, with what is granted on each to a user.
+
+    Of the first job those of all, and of the others as many jobs as are in MAX_PIPELINES_OF_JOBS together.
+    """
     rows = await connection.fetch(
         "jobs.pipelines_of_each",
         f"""
-        {GRANTED_FIRST}
-        SELECT a.job_id, p.id, p.name, coalesce(granted.access, 0)
+        {GRANTED_FIRST},
+        -- How many pipelines each job and those before it are in together.
+        counted AS MATERIALIZED (
+            SELECT requested.job_id, requested.number, sum(counted.up) OVER (ORDER BY requested.number) AS together
+            FROM unnest($3::text[]) WITH ORDINALITY AS requested (job_id, number)
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS up FROM assignments a WHERE a.organization_id = $1 AND a.job_id = requested.job_id
+            ) counted
+        ),
+        -- Whole jobs, from the first on.
+        taken AS MATERIALIZED (
+            SELECT c.job_id FROM counted c WHERE c.number = 1 OR c.together <= {MAX_PIPELINES_OF_JOBS}
+        )
+        SELECT (SELECT count(*) FROM taken) AS jobs, a.job_id, p.id, p.name, coalesce(granted.access, 0)
         FROM looked
         LEFT JOIN (
-            assignments a
-            JOIN pipelines p ON p.organization_id = a.organization_id AND p.id = a.pipeline_id
+            taken t
+            JOIN assignments a ON a.organization_id = $1 AND a.job_id = t.job_id
+            JOIN pipelines p ON p.organization_id = $1 AND p.id = a.pipeline_id
             LEFT JOIN granted ON granted.pipeline_id = p.id
-        ) ON looked.up >= 0 AND a.organization_id = $1 AND a.job_id = ANY ($3)
+        ) ON looked.up >= 0
         ORDER BY a.job_id, a.position
         """,
         organization_id,
         user_id,
         job_ids,
     )
-    found: dict[str, list[GrantedPipeline]] = {job_id: [] for job_id in job_ids}
-    for job_id, *pipeline in rows if rows[0]["job_id"] else ():
+    found: dict[str, list[GrantedPipeline]] = {job_id: [] for job_id in job_ids[: rows[0]["jobs"]]}
+    for _, job_id, *pipeline in rows if rows[0]["job_id"] else ():
         found[job_id].append(GrantedPipeline(*pipeline))
     return found

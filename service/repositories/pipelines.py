@@ -14,6 +14,7 @@ from service.identifiers import name_key
 from service.permissions import FULL_ACCESS, MANAGER
 from service.repositories import revisions
 from service.repositories.granted import GRANTED, GRANTED_FIRST, GRANTS, grants_of
+from service.slices import in_slices
 
 
 class GrantedPipeline(NamedTuple):
@@ -50,7 +51,16 @@ class PlacedPipeline(NamedTuple):
     position: int | None
 
 
-Granted: TypeAlias = GrantedPipeline | PlacedPipeline
+class FilteredPipeline(NamedTuple):
+    """A pipeline and what is granted on it, likewise, and whether its name fits a filter."""
+
+    id: UUID
+    name: str
+    granted: int
+    fits: bool
+
+
+Granted: TypeAlias = GrantedPipeline | PlacedPipeline | FilteredPipeline
 """A pipeline with what is granted on it, in any form that rules are applied to."""
 
 
@@ -129,7 +139,7 @@ async def list_granted(
         *(filters.after or (None, None)),
         filters.limit,
     )
-    return _listing(rows)
+    return await _listing(rows)
 
 
 MAX_BATCHED_GRANTS: Final = 500
@@ -207,16 +217,20 @@ async def list_all(
         *(filters.after or (None, None)),
         filters.limit,
     )
-    return _listing(rows)
+    return await _listing(rows)
 
 
-def _listing(rows: Sequence[asyncpg.Record]) -> PipelineList:
+async def _listing(rows: list[asyncpg.Record]) -> PipelineList:
     """Return rows as a list: the first has the revisions, and no pipeline if there is none; no row: no such user."""
     state = tuple(rows[0][0]) if rows else ()
-    expires_at = min((row[1] for row in rows if row[1] is not None), default=None)
-    return PipelineList(
-        [GrantedPipeline(*row[2:]) for row in rows if row[2] is not None], revisions.ReadVersion(state, expires_at)
-    )
+    expiries: set[datetime] = set()
+
+    def granted(some: list[asyncpg.Record]) -> list[GrantedPipeline]:
+        expiries.update(row[1] for row in some if row[1] is not None)
+        return [GrantedPipeline(*row[2:]) for row in some if row[2] is not None]
+
+    listed = await in_slices(granted, rows)
+    return PipelineList(listed, revisions.ReadVersion(state, min(expiries, default=None)))
 
 
 def _key(name: str | None) -> str | None:
@@ -224,14 +238,17 @@ def _key(name: str | None) -> str | None:
 
 
 async def list_of_job(
-    connection: Connection, organization_id: UUID, user_id: UUID, job_id: str
-) -> list[GrantedPipeline]:
-    """Return the pipelines of a job, by name, then id, with what is granted on each to a user (0: nothing)."""
+    connection: Connection, organization_id: UUID, user_id: UUID, job_id: str, name: str | None = None
+) -> list[FilteredPipeline]:
+    """Return the pipelines of a job, by name, then id, with what is granted on each to a user (0: nothing).
+
+    Each says whether its name holds `name`. All are returned, as all of them decide who may see the job.
+    """
     rows = await connection.fetch(
         "pipelines.list_of_job",
         f"""
         {GRANTED_FIRST}
-        SELECT p.id, p.name, coalesce(granted.access, 0)
+        SELECT p.id, p.name, coalesce(granted.access, 0), $4::text IS NULL OR position($4 IN p.name_key) > 0
         FROM looked
         LEFT JOIN (
             assignments a
@@ -243,8 +260,9 @@ async def list_of_job(
         organization_id,
         user_id,
         job_id,
+        _key(name),
     )
-    return [GrantedPipeline(*row) for row in rows if row["id"]]
+    return [FilteredPipeline(*row) for row in rows if row["id"]]
 
 
 async def list_for_update_of_job(

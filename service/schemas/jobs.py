@@ -63,7 +63,7 @@ class JobRef:
 class ListJobs:
     """The jobs that the caller can see, or those of them that fit the filters.
 
-    Newest first. Filters: a pipeline, an owner's username.
+    Newest first. Filters: a pipeline, an owner's username. A page also ends where its jobs are in 5,000 pipelines.
     """
 
     pipeline_id: UUID | None = field(StrictUUID(), default=None)

@@ -84,6 +84,8 @@ class Pages:
         key: Callable[[Item], Sequence[Any]],
         size: int | None = None,
         version: ReadVersion | None = None,
+        *,
+        more: bool = False,
     ) -> Page[Item]:
         """Cut a page out of rows, of which one more than a page was asked for if there were as many.
 
@@ -91,11 +93,13 @@ class Pages:
             key: a row's sort key, of what JSON can hold.
             size: of the page; the request's own if None, and all rows where that is None too.
             version: the state that the rows were read at, if the page may be cached.
+            more: whether others follow these rows, however few they are.
         """
         size = request.page_size if size is None else size
-        if size is None or len(rows) <= size:
+        if size is None or (len(rows) <= size and not more):
             return Page([*rows], version=version)
-        return Page([*rows[:size]], self._token(request, key(rows[size - 1])), version)
+        items = [*rows[:size]]
+        return Page(items, self._token(request, key(items[-1])), version)
 
     def _token(self, request: PagedRequest, key: Sequence[Any]) -> str:
         raw = orjson.dumps([*key], default=str)

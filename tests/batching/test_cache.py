@@ -93,3 +93,13 @@ def test_revision_cache_put_ignores_a_value_of_other_revisions() -> None:
     kept.put(caller("a", (1,)), "newer", ReadVersion((2,), None), 100)
 
     assert kept.find(caller("a", (2,))) is None
+
+
+def test_revision_cache_keeps_no_value_larger_than_itself_and_evicts_none_for_it() -> None:
+    kept = RevisionCache[str]("test", 2 * (100 + OVERHEAD))
+    keep(kept, "a", 1)
+    keep(kept, "b", 1)
+    kept.put(caller("b", (1,)), "b", ReadVersion((1,), None), 2 * (100 + OVERHEAD))
+
+    assert [key for key in "ab" if find(kept, key, (1,), NOW)] == ["a"], "the former value of b is none any more"
+    assert (kept.too_large, kept.evictions) == (1, 0)

@@ -266,7 +266,7 @@ class Key(str):
 
 def test_repeated_keys_are_found_without_comparing_all_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Key, "compared", 0)
-    pairs: list[tuple[str, Any]] = [(Key(f"k{number}"), 0) for number in range(5_000)] + [(Key("k1"), 0)]
+    pairs: list[tuple[str, Any]] = [*((Key(f"k{number}"), 0) for number in range(5_000)), (Key("k1"), 0)]
     with pytest.raises(InvalidArgument) as raised:
         reader._refuse_duplicates(pairs)
     assert raised.value.details == {"k1": ["Given more than once."]}
