@@ -23,6 +23,7 @@ from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
 from service.http.routes import ROUTES
+from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
 from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
+UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
@@ -67,6 +69,7 @@ def create_app(
     app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
     app[METRICS], app[ADMISSION] = metrics, admission
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
+    app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
     token_use = app[TOKEN_USE] = TokenUse(database)
     batcher_type = tracing.batcher_type if tracing else Batcher
     app[DISPATCHER] = Dispatcher(database, token_use, settings, batcher_type)
@@ -82,7 +85,7 @@ def _add_routes(app: web.Application) -> None:
     """Add the method table's rows."""
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES]).handle
+        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT]).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:

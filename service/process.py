@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from service import __version__
-from service.app import ADMISSION, BODIES, DISPATCHER, METRICS, create_app
+from service.app import ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
 from service.database.pool import Connection, open_database
 from service.errors import StartupError
 from service.health import Health
@@ -61,7 +61,9 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         probed = await stack.enter_async_context(open_database(dsn, replace(settings, database_pool_size=1), database))
         health = Health(probed, settings.ready_timeout)
         app = create_app(settings, database, health, tracing)
-        probes = probes_app(health, metrics_handler(health, (app[METRICS], app[BODIES], app[DISPATCHER], database)))
+        probes = probes_app(
+            health, metrics_handler(health, (app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database))
+        )
         # The API last, so that it ends first: probes are answered for as long as requests are.
         _, ops = await _listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
         runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
@@ -104,6 +106,7 @@ async def _listen(
         settings.request_timeout,
         app.get(METRICS),
         app.get(ADMISSION),
+        app.get(UNSENT),
         access_log=None,
         keepalive_timeout=KEEPALIVE_TIMEOUT,
         lingering_time=settings.request_timeout,

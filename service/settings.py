@@ -47,6 +47,8 @@ class Settings:
     max_body_bytes: int
     max_bodies_bytes: int
     """Bytes of large bodies that may be under way at once; more are refused."""
+    max_unsent_bytes: int
+    """Bytes of answers that may wait for clients to take them; beyond, the slowest connections are closed."""
     max_requests: int
     """Requests that may be under way at once; more are refused."""
     max_organization_share: float
@@ -125,6 +127,7 @@ def read_settings() -> Settings:
         drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
         max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
         max_bodies_bytes=env.whole("MAX_BODIES_BYTES", 32 * 2**20, _BUDGET),
+        max_unsent_bytes=env.whole("MAX_UNSENT_BYTES", 32 * 2**20, _BUDGET),
         max_requests=env.whole("MAX_REQUESTS", 400, _Allowed(1, 1_000_000)),
         max_organization_share=env.number("MAX_ORGANIZATION_SHARE", 0.5, _SHARE),
         max_token_share=env.number("MAX_TOKEN_SHARE", 0.5, _SHARE),

@@ -18,7 +18,14 @@ NAMES = [
         "DRAIN_TIMEOUT",
     ),
     *("MAX_REQUESTS", "RATE_LIMIT", "RATE_LIMIT_BURST", "RESPONSE_CACHE_BYTES", "PERMISSION_CACHE_BYTES"),
-    *("MAX_BODY_BYTES", "MAX_BODIES_BYTES", "V1_ERRORS_AS_200", "OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER"),
+    *(
+        "MAX_BODY_BYTES",
+        "MAX_BODIES_BYTES",
+        "MAX_UNSENT_BYTES",
+        "V1_ERRORS_AS_200",
+        "OTEL_SDK_DISABLED",
+        "OTEL_TRACES_EXPORTER",
+    ),
     *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL"),
 ]
 
@@ -47,6 +54,7 @@ def test_read_settings_by_default() -> None:
         drain_timeout=10.0,
         max_body_bytes=1_048_576,
         max_bodies_bytes=32 * 2**20,
+        max_unsent_bytes=32 * 2**20,
         max_requests=400,
         max_organization_share=0.5,
         max_token_share=0.5,

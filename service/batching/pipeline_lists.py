@@ -1,6 +1,7 @@
 """Lists of granted pipelines that are in no cache, read in batches."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -8,10 +9,14 @@ from service.batching.batcher import Batcher
 from service.database.pool import Database, ReusedConnection, timed
 from service.identity import Caller
 from service.repositories import pipelines
-from service.repositories.pipelines import PipelineList
+from service.repositories.pipelines import NO_FILTERS, Filters, PipelineList
+
+Listing = Callable[..., Awaitable[PipelineList]]
 
 MAX_LISTS_PER_BATCH: Final = 32
 """Callers in one statement."""
+MAX_LONG_LISTS: Final = 4
+"""Lists without a bound that are read at once: of 20,000 pipelines each, they take 10 MB, and others wait for none."""
 
 
 class PipelineListBatcher:
@@ -20,6 +25,7 @@ class PipelineListBatcher:
     def __init__(self, database: Database, batcher_type: Callable[..., Batcher[Any, Any]] = Batcher) -> None:
         self._database = database
         self._connection = ReusedConnection(database)
+        self._long: Final = asyncio.Semaphore(MAX_LONG_LISTS)
         self.batcher: Batcher[tuple[UUID, UUID], PipelineList | None] = batcher_type(
             "pipeline_list", self._list, max_size=MAX_LISTS_PER_BATCH, on_idle=self._connection.release
         )
@@ -30,8 +36,12 @@ class PipelineListBatcher:
             found = await self.batcher.submit((caller.organization_id, caller.user_id))
         if found is not None:
             return found
-        async with self._database.connection() as connection:
-            return await pipelines.list_granted(connection, caller.organization_id, caller.user_id)
+        return await self.read_alone(pipelines.list_granted, caller)
+
+    async def read_alone(self, listing: Listing, caller: Caller, filters: Filters = NO_FILTERS) -> PipelineList:
+        """Read a caller's pipelines in a statement of its own, together with few others that may be as long."""
+        async with self._long, self._database.connection() as connection:
+            return await listing(connection, caller.organization_id, caller.user_id, filters)
 
     async def _list(self, users: Sequence[tuple[UUID, UUID]]) -> Sequence[PipelineList | None]:
         async with self._connection as connection:

@@ -11,6 +11,7 @@ from service.http.conditions import entity_tag, entity_tag_in_slices, not_modifi
 from service.http.reader import Reader
 from service.http.responses import NO_HEADERS, encode
 from service.http.routes import Route
+from service.http.unsent import PIECE, LongResponse, UnsentBudget
 from service.operations.call import Outcome, Precondition, no_precondition
 from service.operations.dispatcher import Dispatcher
 from service.schemas.pages import Page
@@ -31,16 +32,17 @@ class EncodedAnswer(NamedTuple):
 class Endpoint:
     """The HTTP binding of one method: credentials, request and conditions in, an answer out."""
 
-    def __init__(self, route: Route, dispatcher: Dispatcher, bodies: BodyBudget) -> None:
+    def __init__(self, route: Route, dispatcher: Dispatcher, bodies: BodyBudget, unsent: UnsentBudget) -> None:
         self.method: Final = route
         self._dispatcher = dispatcher
+        self._unsent = unsent
         self._reader = Reader(route, bodies)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""
         current_request().route = self.method.path
         answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
-        return _read(request, answer) if self.method.only_reads else _changed(answer)
+        return _read(request, answer, self._unsent) if self.method.only_reads else _changed(answer)
 
     def credentials(self, request: web.Request) -> str | None:
         """Return the Authorization header."""
@@ -99,13 +101,15 @@ class Endpoint:
 _BEHIND: Final = -len(b"]}")
 
 
-def _read(request: web.Request, answer: EncodedAnswer) -> web.Response:
+def _read(request: web.Request, answer: EncodedAnswer, unsent: UnsentBudget) -> web.Response:
     """Make the response to a read, or say that the client has the answer already."""
     assert answer.tag is not None  # noqa: S101 - the answer to a read has one
     headers = {hdrs.ETAG: answer.tag, hdrs.CACHE_CONTROL: "private, no-cache"}
     if not_modified(request, answer.tag):
         return web.Response(status=304, headers=headers)
     headers[hdrs.CONTENT_TYPE] = "application/json"
+    if len(answer.body) > PIECE:
+        return LongResponse(request, unsent, answer.body, headers)
     return web.Response(body=answer.body, headers=headers)
 
 

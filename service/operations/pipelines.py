@@ -53,8 +53,11 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
         found = await call.batches.pipeline_lists.granted_to(caller)
     else:
         listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
-        async with call.database.connection() as connection:
-            found = await listing(connection, caller.organization_id, caller.user_id, filters)
+        if call.batches is not None and filters.limit is None:
+            found = await call.batches.pipeline_lists.read_alone(listing, caller, filters)
+        else:
+            async with call.database.connection() as connection:
+                found = await listing(connection, caller.organization_id, caller.user_id, filters)
     listed = await in_slices(partial(readable, caller), found.pipelines)
     return call.pages.cut(request, listed, sort_key, version=found.version)
 

@@ -20,12 +20,15 @@ from service.errors import Internal, InvalidArgument, ServiceError
 from service.http.admission import AdmissionController
 from service.http.request_id import new_request_id
 from service.http.responses import RequestTimeout, failure_response, identify, status_of
+from service.http.unsent import UnsentBudget
 from service.telemetry.metrics import RequestMetrics
 
 log = structlog.get_logger()
 
 UNREAD_TIMEOUT: Final = 30.0
 """Seconds that a client may take none of an answer."""
+KERNEL_BYTES: Final = 131_072
+"""Bytes of an answer that the system takes before the client does; it would take megabytes, which no budget counts."""
 FIRST_REQUEST_SECONDS: Final = 0.5
 """Seconds that a connection made just before the end has for its first request."""
 SUPPORTED_VERSIONS: Final = (HttpVersion11, HttpVersion10)
@@ -62,6 +65,7 @@ class Server(web.Server):
         head_timeout: float,
         metrics: RequestMetrics | None,
         admission: AdmissionController | None,
+        unsent: UnsentBudget | None,
         **options: Any,
     ) -> None:
         """Serve by a handler; the other arguments are those of `Runner`."""
@@ -69,6 +73,7 @@ class Server(web.Server):
         self.head_timeout = head_timeout
         self.metrics = metrics
         self.admission = admission
+        self.unsent = unsent
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of a new connection."""
@@ -95,12 +100,22 @@ class HttpConnection(RequestHandler):
     119 where requests were read as they came (`python -m tests.bench.refusals`, 2026-11-26, two processors).
     """
 
-    __slots__ = ("_admission", "_closing", "_deferred", "_head_deadline", "_head_timeout", "_last_body", "_metrics")
+    __slots__ = (
+        "_admission",
+        "_closing",
+        "_deferred",
+        "_head_deadline",
+        "_head_timeout",
+        "_last_body",
+        "_metrics",
+        "_unsent",
+    )
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._metrics = server.metrics
         self._admission = server.admission
+        self._unsent = server.unsent
         self._last_body: StreamReader = EMPTY_PAYLOAD
         """The body of the last request that came."""
         self._deferred: list[bytes] = []
@@ -110,11 +125,25 @@ class HttpConnection(RequestHandler):
         self._closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Have the system end the connection when what was written is not taken."""
+        """Have the system end the connection when what was written is not taken, and keep little of it meanwhile."""
         super().connection_made(transport)
         connection = transport.get_extra_info("socket")
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_TIMEOUT * 1000))
+        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
+
+    def pause_writing(self) -> None:
+        """Count what the client does not take."""
+        super().pause_writing()
+        if self._unsent is not None:
+            self._unsent.paused(self)
+
+    def resume_writing(self) -> None:
+        """Count it no more."""
+        super().resume_writing()
+        if self._unsent is not None:
+            self._unsent.resumed(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget what was to be done."""
@@ -123,6 +152,8 @@ class HttpConnection(RequestHandler):
             self._closing.cancel()
         if self._admission is not None:
             self._admission.disconnected(self)
+        if self._unsent is not None:
+            self._unsent.disconnected(self)
         super().connection_lost(exc)
 
     def close(self) -> None:
@@ -206,6 +237,8 @@ class HttpConnection(RequestHandler):
         if len(self._messages) > 1 or not isinstance(message, RawRequestMessage) or message.upgrade:
             return False
         if not payload.is_eof() or self._reading_paused or self.transport is None or self._parser is None:
+            return False
+        if self.writing_paused:  # more would only be kept: a handler's answer waits until the client has taken some
             return False
         response = admission.refusal(self, message)
         if response is None:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from service.http.admission import AdmissionController
 from service.http.server.connection import Server, reject_unsupported
+from service.http.unsent import UnsentBudget
 from service.telemetry.metrics import RequestMetrics
 
 
@@ -18,6 +19,7 @@ class Runner(web.AppRunner):
         head_timeout: float,
         metrics: RequestMetrics | None = None,
         admission: AdmissionController | None = None,
+        unsent: UnsentBudget | None = None,
         **options: Any,
     ) -> None:
         """Prepare to run an application.
@@ -27,12 +29,14 @@ class Runner(web.AppRunner):
             head_timeout: seconds that the head of a request may take from its first byte to its last.
             metrics: counts what never becomes a request; None: it is not counted.
             admission: may refuse requests; None: none is refused.
+            unsent: counts answers that clients do not take; None: they are not counted.
             options: more of what `web.AppRunner` takes.
         """
         super().__init__(app, **options)
         self._head_timeout = head_timeout
         self._metrics = metrics
         self._admission = admission
+        self._unsent = unsent
 
     async def _make_server(self) -> Server:
         """Make the application's server of the service's own type: aiohttp has no public way."""
@@ -42,6 +46,7 @@ class Runner(web.AppRunner):
             self._head_timeout,
             self._metrics,
             self._admission,
+            self._unsent,
             request_factory=made.request_factory,
             **made._kwargs,  # noqa: SLF001 - the options that aiohttp has made of its own
         )

@@ -1,0 +1,126 @@
+"""Answers that clients do not take: their bytes are counted, and beyond a budget the slowest connections are closed.
+
+An answer that is sent whole lies in the transport's buffer until its client takes it, long after its request has ended.
+A long one is written in pieces, so that what is cached is not copied for each client, and a piece lies there at most.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import LooseHeaders
+from aiohttp.web_protocol import RequestHandler
+from prometheus_client.metrics_core import Metric
+
+from service.telemetry.metrics import RequestMetrics, gauge
+
+PIECE: Final = 65_536
+"""Bytes of an answer that are written at once: as many as a transport buffers before it asks to wait."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An answer that waits for its client."""
+
+    bytes: int
+    """Not taken when it was looked at last."""
+    since: float
+    """When the client last took some, by the monotonic clock."""
+
+
+class UnsentBudget:
+    """The answers of one process that wait for their clients."""
+
+    def __init__(self, max_bytes: int, metrics: RequestMetrics) -> None:
+        """Count from nothing.
+
+        Args:
+            max_bytes: of all answers that wait; one that is alone may be larger.
+            metrics: counts the connections that are closed.
+        """
+        self.max_bytes: Final = max_bytes
+        self._metrics = metrics
+        self._waiting: dict[RequestHandler, _Waiting] = {}
+        self._unwritten: dict[RequestHandler, int] = {}
+        """Bytes of an answer behind the piece that is being written, by connection."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def bytes(self) -> int:
+        """The bytes that wait, or did when they were looked at last."""
+        return sum(each.bytes for each in self._waiting.values())
+
+    def writing(self, connection: RequestHandler, unwritten: int) -> None:
+        """Note how much of an answer is still to be written."""
+        if unwritten:
+            self._unwritten[connection] = unwritten
+        else:
+            self._unwritten.pop(connection, None)
+
+    def paused(self, connection: RequestHandler) -> None:
+        """Count a connection whose client has to take something before more is written."""
+        self._waiting[connection] = _Waiting(self._unsent(connection), monotonic())
+        if self.bytes > self.max_bytes:
+            self._close_slowest()
+
+    def resumed(self, connection: RequestHandler) -> None:
+        """Count a connection no more: its client has taken what was written, or is gone."""
+        self._waiting.pop(connection, None)
+
+    def disconnected(self, connection: RequestHandler) -> None:
+        """Forget a connection that is gone."""
+        self.resumed(connection)
+        self._unwritten.pop(connection, None)
+
+    def _unsent(self, connection: RequestHandler) -> int:
+        buffered = 0 if connection.transport is None else connection.transport.get_write_buffer_size()
+        return buffered + self._unwritten.get(connection, 0)
+
+    def _close_slowest(self) -> None:
+        """Close connections until the budget holds: first those with the most bytes times the time without progress."""
+        now = monotonic()
+        for connection, each in self._waiting.items():
+            unsent = self._unsent(connection)
+            each.bytes, each.since = unsent, each.since if unsent == each.bytes else now
+        slowest = sorted(self._waiting, key=lambda waiting: self._badness(waiting, now))
+        while len(slowest) > 1 and self.bytes > self.max_bytes:
+            connection = slowest.pop()
+            self.disconnected(connection)
+            self._metrics.failures["unsent"] += 1
+            if connection.transport is not None:
+                connection.transport.abort()
+
+    def _badness(self, connection: RequestHandler, now: float) -> tuple[float, int]:
+        each = self._waiting[connection]
+        return each.bytes * (now - each.since), each.bytes
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the connections and bytes that wait, and the limit."""
+        yield gauge("flow_pipelines_unsent_connections", "Connections whose clients must take some first.", len(self))
+        yield gauge("flow_pipelines_unsent_bytes", "Bytes of answers that these have not taken.", self.bytes)
+        yield gauge("flow_pipelines_unsent_limit_bytes", "Bytes that may wait.", self.max_bytes)
+
+
+class LongResponse(web.Response):
+    """A response that is written piece by piece, as its client takes it."""
+
+    def __init__(self, request: web.Request, unsent: UnsentBudget, body: bytes, headers: LooseHeaders) -> None:
+        super().__init__(body=body, headers=headers)
+        self._connection = request.protocol
+        self._pieces = memoryview(body if request.method != hdrs.METH_HEAD else b"")
+        self._unsent = unsent
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write the body, and end the response."""
+        pieces = self._pieces
+        try:
+            for start in range(0, len(pieces), PIECE):
+                self._unsent.writing(self._connection, max(0, len(pieces) - start - PIECE))
+                await self.write(pieces[start : start + PIECE])
+        finally:
+            self._unsent.writing(self._connection, 0)
+        await super(web.Response, self).write_eof(data)
