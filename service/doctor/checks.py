@@ -6,6 +6,7 @@ All are pure; examine.py collects the facts.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from statistics import median
 from typing import Final, Literal
 
@@ -27,6 +28,14 @@ SLOW_CONNECT: Final = 0.1
 """Seconds to connect from which on it is worth a look: a request waits for each new connection."""
 CLOCK_TOLERANCE: Final = 1.0
 """Seconds that the clocks of process and server may differ by without consequence."""
+PROCESS_MIB: Final = 64
+"""MiB of a process that does nothing: 58 to 63, measured with ten connections."""
+CONNECTION_MIB: Final = 0.65
+"""MiB of a connection of the pool that has prepared 60 statements, measured with 80."""
+REQUEST_MIB: Final = 0.125
+"""MiB of a request under way beside a large body: 32 KiB that were read ahead, 64 KiB of an answer, and its objects."""
+LONG_LISTS_MIB: Final = 40
+"""MiB of the four long lists that are read at once, each of 20,000 pipelines."""
 RESERVED_CONNECTIONS: Final = 3
 """Connections for `migrate`, a command and a person at psql, beside the service."""
 
@@ -55,6 +64,8 @@ class Deployment:
     """Time from the order to end until the process is killed, such as terminationGracePeriodSeconds."""
     pre_stop: float
     """Time of that grace that passes before SIGTERM comes."""
+    memory: int | None = None
+    """MiB that a process may take until it is killed; None if that is not known."""
 
 
 def shutdown_seconds(settings: Settings) -> float:
@@ -305,6 +316,29 @@ def check_clock(skew: float) -> Finding:
             "clock", "wrong", found, "Let NTP set the clocks of both hosts: tokens and grants expire by them."
         )
     return Finding("clock", "ok", f"within {CLOCK_TOLERANCE:g} s of the server's")
+
+
+def check_memory(settings: Settings, deployment: Deployment) -> Finding:
+    """Check that what the settings allow a process to keep at once fits into its limit of memory."""
+    parts = {
+        "process": PROCESS_MIB,
+        "RESPONSE_CACHE_BYTES": settings.response_cache_bytes / 2**20,
+        "PERMISSION_CACHE_BYTES": settings.permission_cache_bytes / 2**20,
+        "MAX_BODIES_BYTES": max(settings.max_bodies_bytes, settings.max_body_bytes) / 2**20,
+        "MAX_UNSENT_BYTES": settings.max_unsent_bytes / 2**20,
+        f"MAX_REQUESTS {settings.max_requests}": settings.max_requests * REQUEST_MIB,
+        f"DATABASE_POOL_SIZE {settings.database_pool_size}": settings.database_pool_size * CONNECTION_MIB,
+        "long lists": LONG_LISTS_MIB,
+    }
+    needed = ceil(sum(parts.values()))
+    found = f"{needed} MiB at most, as {' + '.join(f'{name} {size:.0f}' for name, size in parts.items())}"
+    if deployment.memory is None:
+        return Finding("memory", "ok", f"{found}: hold that against the limit (--memory)")
+    found += f", of {deployment.memory} MiB"
+    if needed > deployment.memory:
+        remedy = f"Raise the limit (resources.limits.memory) to {needed} MiB or more, or lower the largest of these."
+        return Finding("memory", "wrong", found, remedy)
+    return Finding("memory", "ok", found)
 
 
 def check_shutdown(settings: Settings, deployment: Deployment) -> Finding:

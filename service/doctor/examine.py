@@ -22,7 +22,11 @@ from service.settings import Settings
 
 async def examine(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:
     """Examine an installation, and return all findings, those on the database first."""
-    return [*await _examine_database(dsn, settings, deployment), checks.check_shutdown(settings, deployment)]
+    return [
+        *await _examine_database(dsn, settings, deployment),
+        checks.check_memory(settings, deployment),
+        checks.check_shutdown(settings, deployment),
+    ]
 
 
 async def _examine_database(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:

@@ -10,7 +10,7 @@ async def test_doctor_of_an_installation_in_order(closed_dsn: str) -> None:
     await migrate(closed_dsn)
     dsn = closed_dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
 
-    done = run("doctor", "--replicas", "3", "--grace", "40", "--pre-stop", "5", DATABASE_URL=dsn)
+    done = run("doctor", "--replicas", "3", "--grace", "40", "--pre-stop", "5", "--memory", "256", DATABASE_URL=dsn)
 
     assert done.returncode == 0, done.stdout
     assert {line.split()[0] for line in done.stdout.splitlines()} == {"ok"}
@@ -31,7 +31,10 @@ def test_doctor_without_a_database() -> None:
 
     assert done.returncode == 1
     answer = json.loads(done.stdout)
-    assert (answer["status"], [check["check"] for check in answer["checks"]]) == ("ERROR", ["server", "shutdown"])
+    assert (answer["status"], [check["check"] for check in answer["checks"]]) == (
+        "ERROR",
+        ["server", "memory", "shutdown"],
+    )
     assert answer["checks"][0]["found"].startswith("The database 127.0.0.1:1/db can't be reached: ")
     assert "secret" not in done.stdout
 

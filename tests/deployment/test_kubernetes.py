@@ -13,7 +13,7 @@ from service import __version__
 from service.database.connector import Connector
 from service.database.encryption import EncryptionError
 from service.database.pool import Database
-from service.doctor.checks import Deployment, check_connections, check_shutdown
+from service.doctor.checks import Deployment, check_connections, check_memory, check_shutdown
 from service.health import Health
 from service.http.probes import probes_app
 from service.prometheus import metrics_handler
@@ -75,6 +75,15 @@ def test_deployment_shutdown_fits_into_the_grace_period(service_settings: Settin
     assert (finding.state, finding.remedy) == ("ok", None), finding.found
     much_less = replace(deployment, grace=deployment.grace - 11)
     assert check_shutdown(service_settings, much_less).state == "wrong", "some seconds to spare, and no more"
+
+
+def test_what_the_settings_allow_fits_into_the_limit_of_memory(service_settings: Settings) -> None:
+    limit = container("production")["resources"]["limits"]["memory"]
+    deployment = Deployment(1, 40, 5, int(limit.removesuffix("Mi")))
+
+    finding = check_memory(service_settings, deployment)
+
+    assert (finding.state, finding.remedy) == ("ok", None), finding.found
 
 
 def test_replicas_fit_into_the_databases_connections(service_settings: Settings) -> None:

@@ -169,6 +169,29 @@ def test_check_shutdown_fits_the_grace_and_cuts_nothing_off(
     assert said in f"{finding.found} {finding.remedy}"
 
 
+@pytest.mark.parametrize(
+    ("memory", "changes", "state", "said"),
+    [
+        (None, {}, "ok", "MiB at most, as process 64 + RESPONSE_CACHE_BYTES 16 + PERMISSION_CACHE_BYTES 8"),
+        (256, {}, "ok", ", of 256 MiB"),
+        (200, {}, "wrong", "Raise the limit (resources.limits.memory) to"),
+        (256, {"max_requests": 800}, "wrong", "MAX_REQUESTS 800 100"),
+        (256, {"max_bodies_bytes": 64 * 2**20}, "wrong", "MAX_BODIES_BYTES 64"),
+        (256, {"max_body_bytes": 64 * 2**20}, "wrong", "MAX_BODIES_BYTES 64"),
+        (256, {"max_unsent_bytes": 64 * 2**20}, "wrong", "MAX_UNSENT_BYTES 64"),
+        (256, {"database_pool_size": 100}, "wrong", "DATABASE_POOL_SIZE 100 65"),
+        (300, {"max_unsent_bytes": 64 * 2**20}, "ok", ""),
+    ],
+)
+def test_check_memory_adds_up_what_the_settings_allow(
+    settings: Settings, memory: int | None, changes: dict[str, int], state: str, said: str
+) -> None:
+    finding = checks.check_memory(replace(settings, **changes), replace(DEPLOYMENT, memory=memory))  # type: ignore[arg-type]  # they are integers
+
+    assert finding.state == state
+    assert said in f"{finding.found} {finding.remedy}"
+
+
 def test_check_migrations_of_databases_older_and_newer() -> None:
     known = load_migrations()
     applied = [Applied(each.version, each.name, each.checksum, each.compatible_from) for each in known]

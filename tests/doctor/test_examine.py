@@ -39,7 +39,7 @@ async def test_examine_finds_an_installation_in_order(closed_dsn: str, settings:
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [
             *("server", "connect", "encryption", "role", "privileges", "surroundings", "migrations", "pooler"),
-            *("statement timeout", "connections", "clock", "shutdown"),
+            *("statement timeout", "connections", "clock", "memory", "shutdown"),
         ],
         "ok",
     )
@@ -170,7 +170,7 @@ async def test_examine_counts_the_limits_of_database_and_role(empty_dsn: str, se
 async def test_examine_without_the_database_says_so_alone(server_dsn: str, settings: Settings) -> None:
     findings = await found(server_dsn.replace("/flow_pipelines?", "/nothing?"), settings)
 
-    assert set(findings) == {"server", "shutdown"}
+    assert set(findings) == {"server", "memory", "shutdown"}
     assert findings["server"].remedy == "Create the database, or let DATABASE_URL name the one that there is."
 
 
