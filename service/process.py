@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 GARBAGE_THRESHOLD: Final = 20_000
 """Objects made and not freed after which cycles are looked for among them: less than 10 MiB of them."""
+READ_AHEAD: Final = 16_384
+"""Bytes of a body beyond which no more is read until they are asked for; twice as many may have come."""
 KEEPALIVE_TIMEOUT: Final = 75.0
 """Seconds an idle connection is kept: longer than proxies keep theirs (60 s), so that it is they who close it."""
 
@@ -111,6 +113,7 @@ async def _listen(
         keepalive_timeout=KEEPALIVE_TIMEOUT,
         lingering_time=settings.request_timeout,
         shutdown_timeout=settings.drain_timeout,
+        read_bufsize=READ_AHEAD,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -47,14 +47,15 @@ class Reader:
             self._empty = self._schema.read({})
 
     async def receive(self, request: web.Request) -> None:
-        """Wait for the body, if fields are in it; `read` finds it there.
+        """Wait for the body, if fields are in it; `read` tells what it was read as, or what is wrong with it.
 
         Raises:
+            Unavailable: there is no room for the body now.
             web.HTTPRequestEntityTooLarge: the body is over the limit.
             web.RequestPayloadError: the body is not coded as the headers say.
         """
-        if self._has_body:
-            await _receive(request)
+        if self._has_body and _OUTCOME not in request:
+            request[_OUTCOME] = await self._receive(request)
 
     async def read(self, request: web.Request) -> Any:
         """Return the operation's request, as the dataclass that its schema loads into.

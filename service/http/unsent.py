@@ -123,4 +123,6 @@ class LongResponse(web.Response):
                 await self.write(pieces[start : start + PIECE])
         finally:
             self._unsent.writing(self._connection, 0)
+            self.body = None  # an idle connection keeps its last response
+            self._pieces = pieces = memoryview(b"")
         await super(web.Response, self).write_eof(data)

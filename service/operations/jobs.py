@@ -8,7 +8,6 @@ from uuid import UUID
 from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
 from service.errors import AlreadyExists, NotFound
-from service.identifiers import name_key
 from service.operations.call import Call, Outcome, Proof, no_precondition
 from service.operations.pipelines import (
     find_visible,

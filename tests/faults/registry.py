@@ -5,6 +5,7 @@ from typing import Final
 from tests.faults.harness.fault import Fault
 from tests.faults.scenarios import (
     cancelled,
+    ceiling,
     database_outage,
     failover,
     isolation,
@@ -30,6 +31,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *overload.FAULTS,
     *neighbours.FAULTS,
     *attack.FAULTS,
+    *ceiling.FAULTS,
     *isolation.FAULTS,
     *timing.FAULTS,
     *cancelled.FAULTS,

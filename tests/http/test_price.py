@@ -3,7 +3,6 @@
 import json
 import traceback
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -22,46 +21,12 @@ from service.http.routes import ROUTES, Route
 from service.operations import jobs
 from service.schemas.request import schema_of
 from service.telemetry.request_record import RequestRecord, current_record
+from tests.api.worst import BODY_BYTES, field_names, worst_bodies
 
 WITH_BODY = [route for route in ROUTES if route.has_body]
-LIMIT = 2**20
-"""Bytes of the largest body."""
+LIMIT = BODY_BYTES
 
 with_body = pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{route.method} {route.path}")
-
-
-def name_of(route: Route) -> bytes:
-    """The name of the first field in a route's body."""
-    return next(key for key, place in route.places.items() if place == "body").encode()
-
-
-@cache
-def worst_bodies(name: bytes) -> dict[str, bytes]:
-    """The most wrong body of each kind: as large as it may be, or as small as it takes."""
-    ones, texts, deep = b"1," * (LIMIT // 2 - 100), b'"\xef\xb7\xba",' * (LIMIT // 6 - 100), b"[" * 972 + b"]" * 972
-    keys = b",".join(b'"k%d":0' % number for number in range(95_000))
-    few = b",".join(b'"k%d":0' % number for number in range(MAX_VALUES - 2))
-    return {
-        "a list of numbers": b'{"%s":[%s1]}' % (name, ones),
-        "a list of the longest texts": b'{"%s":[%s1]}' % (name, texts),
-        "a list as long as is parsed": b'{"%s":[%s1]}' % (name, b"1," * (MAX_VALUES - 10)),
-        "unknown keys": b"{%s}" % keys,
-        "as many unknown keys as are parsed": b"{%s}" % few,
-        "a key twice": b'{%s,"k1":0}' % keys,
-        "a key twice among as many as are parsed": b'{%s,"k1":0}' % few,
-        "one key again and again": b"{%s}" % b",".join([b'"a":0'] * (MAX_VALUES - 1)),
-        "a key of a megabyte": b'{"%s":0}' % (b"k" * (LIMIT - 100)),
-        "a text of a megabyte": b'{"%s":"%s"}' % (name, b"x" * (LIMIT - 100)),
-        "a text of a megabyte of blanks": b'{"%s":"%s"}' % (name, b" " * (LIMIT - 100)),
-        "a number of a megabyte": b'{"%s":%s}' % (name, b"9" * (LIMIT - 100)),
-        "numbers of thousands of digits": b'{"%s":[%s1]}' % (name, (b"9" * 4_000 + b",") * 250),
-        "empty objects": b'{"%s":[%s1]}' % (name, b"{}," * (LIMIT // 3 - 100)),
-        "deep": b'{"a": %s}' % deep,
-        "deep, with what has to be looked for": b'{"a": %s}' % deep.replace(b"[]", b'["\\u0041"]'),
-        "as deep as bytes": b'{"a": %s' % (b"[" * (LIMIT - 100)),
-        "a lone surrogate at the end": b'{"%s":"%s\\ud800"}' % (name, b"x" * (LIMIT - 100)),
-        "escapes": b'{"%s":"%s"}' % (name, b"\\ufdfa" * (LIMIT // 6 - 100)),
-    }
 
 
 KINDS = [*worst_bodies(b"name")]
@@ -90,7 +55,7 @@ async def refusal(route: Route, request: web.Request, bodies: BodyBudget) -> Inv
 @pytest.mark.parametrize("kind", KINDS)
 async def test_refusal_of_any_body_is_short_and_keeps_nothing_of_it(route: Route, kind: str) -> None:
     bodies = BodyBudget(LIMIT)
-    body = worst_bodies(name_of(route))[kind]
+    body = worst_bodies(field_names(route)[0])[kind]
     assert len(body) <= LIMIT
 
     error = await refusal(route, request_of(route, body), bodies)

@@ -144,6 +144,21 @@ def test_most_bytes_without_progress_for_longest_go_first(monkeypatch: pytest.Mo
     assert (left, unsent.bytes) == (["large, old, reads", "large, newer"], 35 + 60)
 
 
+async def test_idle_connection_keeps_nothing_of_its_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[LongResponse] = []
+    begin = LongResponse.__init__
+
+    def keep(self: LongResponse, *arguments: Any) -> None:
+        made.append(self)
+        begin(self, *arguments)
+
+    monkeypatch.setattr(LongResponse, "__init__", keep)
+    async with serving(2**22) as (_, _, address), ClientSession() as session:
+        async with session.get(f"http://{address[0]}:{address[1]}/long") as answer:
+            assert len(await answer.read()) == len(LONG)
+        assert [response.body for response in made] == [None]
+
+
 async def test_long_answer_is_written_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is cached is not copied for a client, and at most a piece lies in the transport's buffer."""
     written: list[int] = []

@@ -37,11 +37,19 @@ RequestHandlerFunction = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def reject_unsupported(handler: RequestHandlerFunction) -> RequestHandlerFunction:
-    """Reject unsupported HTTP versions and Expect headers before the application's handler."""
+    """Reject unsupported HTTP versions and Expect headers before the application's handler.
+
+    And end a coded body that the handler has not read to its end: to read the rest would be to decode it all at once.
+    """
 
     def handle(request: BaseRequest) -> Awaitable[web.StreamResponse]:
         """Handle what needs no check; no coroutine, as every request would pay for it."""
-        if request.version in SUPPORTED_VERSIONS and hdrs.EXPECT not in request.headers:
+        headers = request.headers
+        if (
+            request.version in SUPPORTED_VERSIONS
+            and hdrs.EXPECT not in headers
+            and hdrs.CONTENT_ENCODING not in headers
+        ):
             return handler(request)
         return checked(request)
 
@@ -49,9 +57,13 @@ def reject_unsupported(handler: RequestHandlerFunction) -> RequestHandlerFunctio
         if request.version not in SUPPORTED_VERSIONS:
             return request.protocol.handle_error(request, 400)
         try:
-            return await handler(request)
+            response = await handler(request)
         except web.HTTPException as exception:  # of an Expect, which aiohttp looks at before any of our code
             return request.protocol.handle_error(request, exception.status)
+        if hdrs.CONTENT_ENCODING in request.headers and not request.content.is_eof():
+            response.force_close()
+            request.content.set_exception(web.RequestPayloadError("It is not read to its end."))
+        return response
 
     return handle
 

@@ -1,10 +1,12 @@
 """Connections: the timeout of a request's head, which nothing else is taken for, and the end of a server."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from aiohttp import web
+import pytest
+from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 
 from service.http.server.runner import Runner
@@ -40,7 +42,12 @@ async def connected() -> AsyncIterator[tuple[asyncio.Protocol, Transport]]:
         return web.Response(body=await request.read())
 
     app = web.Application()
+
+    async def ignore(_: web.Request) -> web.Response:
+        return web.Response(status=204)
+
     app.router.add_post("/", echo)
+    app.router.add_put("/", ignore)
     runner, transport = Runner(app, HEAD_TIMEOUT, shutdown_timeout=0.1), Transport()
     await runner.setup()
     assert runner.server is not None
@@ -137,3 +144,25 @@ async def test_connection_closed_before_its_admission_delays_no_other() -> None:
 
         assert len(admission.later) == 1
         admission.later[0]()
+
+
+async def test_coded_body_is_decoded_no_further_than_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiohttp reads the rest of a body that its handler has left, and decodes it all at once: 200 MB of 200 kB."""
+    decoded = []
+    feed_data = StreamReader.feed_data
+
+    def count(self: StreamReader, data: bytes, *size: int) -> bool:
+        decoded.append(len(data))
+        return bool(feed_data(self, data, *size))
+
+    monkeypatch.setattr(StreamReader, "feed_data", count)
+    coded = gzip.compress(bytes(100 * 2**20))
+    head = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(coded)
+    async with connected() as (protocol, transport):
+        protocol.data_received(head + coded)
+        await asyncio.sleep(0.2)
+
+        assert transport.written.startswith(b"HTTP/1.1 204 ")
+        assert b"Connection: close" in transport.written
+        assert transport.closed
+        assert sum(decoded) < 2**20
