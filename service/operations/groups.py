@@ -135,7 +135,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
     require_administrator(call.caller, "change who is in a group")
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        group = await find_group(connection, organization_id, request.name)
+        group = await find_group(connection, organization_id, request.name, for_update=True)
         user = await find_user(connection, organization_id, request.username)
         proof = await call.prove(connection, PROVE_ALONE)
         joined = await groups.add_member(connection, organization_id, group.id, user.id)
@@ -154,7 +154,7 @@ async def remove_member(call: Call, request: MemberRef) -> None:
     require_administrator(call.caller, "change who is in a group")
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        group = await find_group(connection, organization_id, request.name)
+        group = await find_group(connection, organization_id, request.name, for_update=True)
         user = await find_user(connection, organization_id, request.username)
         proof = await call.prove(connection, PROVE_ALONE)
         if not await groups.remove_member(connection, organization_id, group.id, user.id):

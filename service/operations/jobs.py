@@ -116,6 +116,7 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
     async with call.transaction() as connection:
         await _find_to_replace(connection, call, request, jobs.find)
         job, found = await _find_to_replace(connection, call, request, jobs.find_for_update)
+        await pipelines.hold(connection, call.caller.organization_id, request.pipeline_ids)
         return await _replace(await call.prove(connection), call, job, found, request.pipeline_ids)
 
 
@@ -184,6 +185,7 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
         owner = await find_user(connection, organization_id, request.owner or caller.username)
         job, created = await _find_or_insert(connection, call, request, owner)
         found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
+        await pipelines.hold(connection, organization_id, request.pipeline_ids or [])
         proof = await call.prove(connection)
         current = [pipeline for pipeline in found if pipeline.position is not None]
         if created:

@@ -170,7 +170,8 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
     """
     async with call.transaction() as connection:
         old, _ = await find_to_change(connection, call, request.pipeline_id, WRITE, "change this pipeline")
-        proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
+        await grants.lock_holders(connection, call.caller.organization_id, old.id)
+        proof = await call.prove(connection, PROVE_ALONE)
         call.precondition(old)
         name = old.name if request.name is None else request.name
         description = old.description if request.description is None else request.description

@@ -83,28 +83,20 @@ async def delete(connection: Connection, organization_id: UUID, job_id: str) -> 
 async def replace_assignments(
     connection: Connection, organization_id: UUID, job_id: str, pipeline_ids: Sequence[UUID]
 ) -> None:
-    """Put a locked job into exactly these pipelines, in this order; where it stays, it keeps its place in the queue."""
+    """Put a locked job into exactly these locked pipelines, in this order; where it stays, it keeps its place there."""
     await connection.execute(
         "jobs.replace_assignments",
         """
-        -- The pipelines are locked before any assignment, as they are by their deletion. Each step counts them, and so
-        -- comes after.
-        WITH held AS MATERIALIZED (
-            SELECT p.id FROM pipelines p
-            WHERE p.organization_id = $1 AND p.id = ANY ($3)
-            ORDER BY p.id FOR KEY SHARE
-        ), revised AS (
-            -- The new revision tells a pre-authorized update under way that its snapshot of the job is outdated.
+        -- The new revision tells a pre-authorized update under way that its snapshot of the job is outdated.
+        WITH revised AS (
             UPDATE jobs SET revision = revision + 1 WHERE organization_id = $1 AND id = $2
         ), removed AS (
             DELETE FROM assignments a
             WHERE a.organization_id = $1 AND a.job_id = $2 AND a.pipeline_id <> ALL ($3)
-              AND (SELECT count(*) FROM held) >= 0
         )
         INSERT INTO assignments AS a (organization_id, job_id, pipeline_id, position)
         SELECT $1, $2, wanted.pipeline_id, wanted.position
         FROM unnest($3::uuid[]) WITH ORDINALITY AS wanted (pipeline_id, position)
-        WHERE (SELECT count(*) FROM held) >= 0
         ON CONFLICT (organization_id, job_id, pipeline_id) DO UPDATE SET position = excluded.position
         WHERE a.position <> excluded.position
         """,

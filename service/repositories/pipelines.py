@@ -265,6 +265,16 @@ async def list_of_job(
     return [FilteredPipeline(*row) for row in rows if row["id"]]
 
 
+async def hold(connection: Connection, organization_id: UUID, pipeline_ids: Sequence[UUID]) -> None:
+    """Keep pipelines from being deleted until the transaction ends: locked ahead of users, as by their deletion."""
+    await connection.execute(
+        "pipelines.hold",
+        "SELECT FROM pipelines WHERE organization_id = $1 AND id = ANY ($2) ORDER BY id FOR KEY SHARE",
+        organization_id,
+        pipeline_ids,
+    )
+
+
 async def list_for_update_of_job(
     connection: Connection, organization_id: UUID, user_id: UUID, job_id: str, pipeline_ids: Sequence[UUID]
 ) -> list[PlacedPipeline]:
