@@ -28,4 +28,4 @@ OF_USER: Final = """
         ORDER BY 1
     )
 """
-"""The revisions of the row u of users, in ascending order, as they count as a set. No value is ever used twice."""
+"""The revisions of the row u of users, in ascending order, as they count as a set. None ever comes back (0005)."""

@@ -5,8 +5,8 @@
 -- user's (with their groups', perhaps the organization's) and those that a process keeps of the same user, so a change goes
 -- unnoticed with a chance of 2^-64 for each state that is kept: at a million changes a second, less than once in 500,000
 -- years. uuid columns (2^-122) would take a new type in every statement, and a release in between; an epoch in front of a
--- sequence would have to be told of each promotion and restore. A draw takes 0.9 microseconds, from the sequence it took
--- 0.15 (100,000 each); a grant's whole bump of a user 30.
+-- sequence would have to be told of each promotion and restore. A draw takes 4.9 microseconds, from the sequence it took
+-- 0.3 (100,000 each, in PostgreSQL 18); a change of a user's grant, with all of this file, 0.21 ms instead of 0.15.
 --
 -- jobs.revision stays a count: it is compared only within one statement, between its snapshot and its lock, and a
 -- statement outlives neither the server nor its history.
