@@ -17,14 +17,15 @@
 -- Bumps are made by their owner, for any role that may make the change, and with names looked up in these schemas alone:
 -- pg_restore and the workers of logical replication look nothing up in public, and others could put tables of theirs ahead.
 
--- In a block that is tried again, with short waits: these tables are locked together for milliseconds, and a writer that
--- holds one and wants another must neither be held up for long nor be the one that a deadlock ends.
+-- These tables are locked together, for milliseconds, in the order in which most writers come to them: those that began
+-- end, and others wait at their first. In a block that is tried again, with short waits, as some come the other way: a
+-- writer must neither be held up for long nor be the one that a deadlock ends.
 DO $$ BEGIN
     FOR attempt IN 1..100 LOOP
         BEGIN
             SET LOCAL lock_timeout = '100ms';
+            LOCK TABLE pipelines, user_grants, group_grants, memberships IN SHARE ROW EXCLUSIVE MODE;
             LOCK TABLE organizations, groups, users IN ACCESS EXCLUSIVE MODE;
-            LOCK TABLE pipelines, memberships, user_grants, group_grants IN SHARE ROW EXCLUSIVE MODE;
             RETURN;
         EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
             PERFORM pg_sleep(0.05 + random() / 10);
