@@ -27,14 +27,11 @@ CREATE FUNCTION public.bump_administrators(organization_ids uuid[]) RETURNS void
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT u.organization_id, u.id FROM users u
-        WHERE u.organization_id = ANY (organization_ids) AND u.role <> 'member'
-        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
-    )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    PERFORM FROM users u
+    WHERE u.organization_id = ANY (organization_ids) AND u.role <> 'member'
+    ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision()
+    WHERE u.organization_id = ANY (organization_ids) AND u.role <> 'member';
 END $$;
 
 CREATE FUNCTION public.bump_everybody() RETURNS trigger
@@ -42,12 +39,8 @@ CREATE FUNCTION public.bump_everybody() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT u.organization_id, u.id FROM users u ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
-    )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    PERFORM FROM users u ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision();
     RETURN NULL;
 END $$;
 
@@ -56,14 +49,11 @@ CREATE FUNCTION public.bump_groups() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT g.organization_id, g.id FROM groups g
-        WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c)
-        ORDER BY g.organization_id, g.id FOR NO KEY UPDATE
-    )
-    UPDATE groups g SET revision = next_revision() FROM concerned c
-    WHERE g.organization_id = c.organization_id AND g.id = c.id;
+    PERFORM FROM groups g
+    WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c)
+    ORDER BY g.organization_id, g.id FOR NO KEY UPDATE;
+    UPDATE groups g SET revision = next_revision()
+    WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c);
     PERFORM bump_members(array_agg(c.organization_id), array_agg(c.group_id))
     FROM changed c
     WHERE NOT EXISTS (SELECT FROM groups g WHERE g.organization_id = c.organization_id AND g.id = c.group_id)
@@ -111,18 +101,19 @@ CREATE FUNCTION public.bump_members(organization_ids uuid[], group_ids uuid[]) R
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT u.organization_id, u.id FROM users u
-        WHERE (u.organization_id, u.id) IN (
-            SELECT m.organization_id, m.user_id
-            FROM unnest(organization_ids, group_ids) g (organization_id, id)
-            JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
-        )
-        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    PERFORM FROM users u
+    WHERE (u.organization_id, u.id) IN (
+        SELECT m.organization_id, m.user_id
+        FROM unnest(organization_ids, group_ids) g (organization_id, id)
+        JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
     )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision()
+    WHERE (u.organization_id, u.id) IN (
+        SELECT m.organization_id, m.user_id
+        FROM unnest(organization_ids, group_ids) g (organization_id, id)
+        JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
+    );
 END $$;
 
 CREATE FUNCTION public.bump_organization_of_row() RETURNS trigger
@@ -130,12 +121,12 @@ CREATE FUNCTION public.bump_organization_of_row() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- One, or the two that a pipeline is moved between; there is no NEW row of what is deleted.
-        SELECT o.id FROM organizations o WHERE o.id IN (OLD.organization_id, NEW.organization_id)
-        ORDER BY o.id FOR NO KEY UPDATE
-    )
-    UPDATE organizations o SET revision = next_revision() FROM concerned c WHERE o.id = c.id;
+    UPDATE organizations o SET revision = next_revision()
+    WHERE o.id = least(OLD.organization_id, NEW.organization_id);
+    IF OLD.organization_id <> NEW.organization_id THEN -- moved between two, which are locked in order
+        UPDATE organizations o SET revision = next_revision()
+        WHERE o.id = greatest(OLD.organization_id, NEW.organization_id);
+    END IF;
     RETURN COALESCE(NEW, OLD);
 END $$;
 
@@ -144,12 +135,11 @@ CREATE FUNCTION public.bump_organizations() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT o.id FROM organizations o WHERE o.id IN (SELECT c.organization_id FROM changed c)
-        ORDER BY o.id FOR NO KEY UPDATE
-    )
-    UPDATE organizations o SET revision = next_revision() FROM concerned c WHERE o.id = c.id;
+    PERFORM FROM organizations o
+    WHERE o.id IN (SELECT c.organization_id FROM changed c)
+    ORDER BY o.id FOR NO KEY UPDATE;
+    UPDATE organizations o SET revision = next_revision()
+    WHERE o.id IN (SELECT c.organization_id FROM changed c);
     RETURN NULL;
 END $$;
 
@@ -167,14 +157,11 @@ CREATE FUNCTION public.bump_users() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT u.organization_id, u.id FROM users u
-        WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c)
-        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
-    )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    PERFORM FROM users u
+    WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c)
+    ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision()
+    WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c);
     RETURN NULL;
 END $$;
 
@@ -183,29 +170,32 @@ CREATE FUNCTION public.bump_viewers(organization_ids uuid[], pipeline_ids uuid[]
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys, groups before users.
-        SELECT g.organization_id, g.id FROM groups g
-        WHERE (g.organization_id, g.id) IN (
-            SELECT gg.organization_id, gg.group_id
-            FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
-            JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
-        )
-        ORDER BY g.organization_id, g.id FOR NO KEY UPDATE
+    PERFORM FROM groups g
+    WHERE (g.organization_id, g.id) IN (
+        SELECT gg.organization_id, gg.group_id
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
     )
-    UPDATE groups g SET revision = next_revision() FROM concerned c
-    WHERE g.organization_id = c.organization_id AND g.id = c.id;
-    WITH concerned AS MATERIALIZED (
-        SELECT u.organization_id, u.id FROM users u
-        WHERE (u.organization_id, u.id) IN (
-            SELECT ug.organization_id, ug.user_id
-            FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
-            JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
-        )
-        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    ORDER BY g.organization_id, g.id FOR NO KEY UPDATE;
+    UPDATE groups g SET revision = next_revision()
+    WHERE (g.organization_id, g.id) IN (
+        SELECT gg.organization_id, gg.group_id
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
+    );
+    PERFORM FROM users u
+    WHERE (u.organization_id, u.id) IN (
+        SELECT ug.organization_id, ug.user_id
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
     )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision()
+    WHERE (u.organization_id, u.id) IN (
+        SELECT ug.organization_id, ug.user_id
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
+    );
     -- Apart, and only if there are any: together with the others they would make the planner read all users.
     PERFORM bump_members(array_agg(gg.organization_id), array_agg(gg.group_id))
     FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)

@@ -62,59 +62,54 @@ CREATE OR REPLACE TRIGGER bump_on_update BEFORE UPDATE ON users FOR EACH ROW
 CREATE TRIGGER bump_on_update BEFORE UPDATE ON groups FOR EACH ROW
     WHEN ((OLD.organization_id, OLD.id, OLD.revision) IS DISTINCT FROM (NEW.organization_id, NEW.id, NEW.revision)) EXECUTE FUNCTION bump_self();
 
+-- What is bumped is first locked, in the order of keys, and then updated by a statement of its own, which sees what was
+-- waited for. One statement for both would go on to update the rows of its older snapshot, and wait in the queue of those
+-- who wait for the very lock that it holds: a deadlock.
 CREATE OR REPLACE FUNCTION bump_users() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT u.organization_id, u.id FROM users u
-        WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c)
-        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
-    )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    PERFORM FROM users u
+    WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c)
+    ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision()
+    WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c);
     RETURN NULL;
 END $$;
 
 -- The members of groups that are not there, two arrays side by side: they have no other revision that would tell.
 CREATE FUNCTION bump_members(organization_ids uuid[], group_ids uuid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT u.organization_id, u.id FROM users u
-        WHERE (u.organization_id, u.id) IN (
-            SELECT m.organization_id, m.user_id
-            FROM unnest(organization_ids, group_ids) g (organization_id, id)
-            JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
-        )
-        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    PERFORM FROM users u
+    WHERE (u.organization_id, u.id) IN (
+        SELECT m.organization_id, m.user_id
+        FROM unnest(organization_ids, group_ids) g (organization_id, id)
+        JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
     )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision()
+    WHERE (u.organization_id, u.id) IN (
+        SELECT m.organization_id, m.user_id
+        FROM unnest(organization_ids, group_ids) g (organization_id, id)
+        JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
+    );
 END $$;
 
 -- The administrators of organizations that are not there, for the same reason.
 CREATE FUNCTION bump_administrators(organization_ids uuid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT u.organization_id, u.id FROM users u
-        WHERE u.organization_id = ANY (organization_ids) AND u.role <> 'member'
-        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
-    )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    PERFORM FROM users u
+    WHERE u.organization_id = ANY (organization_ids) AND u.role <> 'member'
+    ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision()
+    WHERE u.organization_id = ANY (organization_ids) AND u.role <> 'member';
 END $$;
 
 CREATE OR REPLACE FUNCTION bump_groups() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT g.organization_id, g.id FROM groups g
-        WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c)
-        ORDER BY g.organization_id, g.id FOR NO KEY UPDATE
-    )
-    UPDATE groups g SET revision = next_revision() FROM concerned c
-    WHERE g.organization_id = c.organization_id AND g.id = c.id;
+    PERFORM FROM groups g
+    WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c)
+    ORDER BY g.organization_id, g.id FOR NO KEY UPDATE;
+    UPDATE groups g SET revision = next_revision()
+    WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c);
     PERFORM bump_members(array_agg(c.organization_id), array_agg(c.group_id))
     FROM changed c
     WHERE NOT EXISTS (SELECT FROM groups g WHERE g.organization_id = c.organization_id AND g.id = c.group_id)
@@ -127,52 +122,54 @@ ALTER FUNCTION hold_pipelines() SET search_path = pg_catalog, public, pg_temp;
 
 CREATE OR REPLACE FUNCTION bump_organizations() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT o.id FROM organizations o WHERE o.id IN (SELECT c.organization_id FROM changed c)
-        ORDER BY o.id FOR NO KEY UPDATE
-    )
-    UPDATE organizations o SET revision = next_revision() FROM concerned c WHERE o.id = c.id;
+    PERFORM FROM organizations o
+    WHERE o.id IN (SELECT c.organization_id FROM changed c)
+    ORDER BY o.id FOR NO KEY UPDATE;
+    UPDATE organizations o SET revision = next_revision()
+    WHERE o.id IN (SELECT c.organization_id FROM changed c);
     RETURN NULL;
 END $$;
 
 CREATE OR REPLACE FUNCTION bump_organization_of_row() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- One, or the two that a pipeline is moved between; there is no NEW row of what is deleted.
-        SELECT o.id FROM organizations o WHERE o.id IN (OLD.organization_id, NEW.organization_id)
-        ORDER BY o.id FOR NO KEY UPDATE
-    )
-    UPDATE organizations o SET revision = next_revision() FROM concerned c WHERE o.id = c.id;
+    UPDATE organizations o SET revision = next_revision()
+    WHERE o.id = least(OLD.organization_id, NEW.organization_id);
+    IF OLD.organization_id <> NEW.organization_id THEN -- moved between two, which are locked in order
+        UPDATE organizations o SET revision = next_revision()
+        WHERE o.id = greatest(OLD.organization_id, NEW.organization_id);
+    END IF;
     RETURN COALESCE(NEW, OLD);
 END $$;
 
 -- Everyone who holds a grant on these pipelines, two arrays side by side; the organizations are bumped by then.
 CREATE FUNCTION bump_viewers(organization_ids uuid[], pipeline_ids uuid[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys, groups before users.
-        SELECT g.organization_id, g.id FROM groups g
-        WHERE (g.organization_id, g.id) IN (
-            SELECT gg.organization_id, gg.group_id
-            FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
-            JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
-        )
-        ORDER BY g.organization_id, g.id FOR NO KEY UPDATE
+    PERFORM FROM groups g
+    WHERE (g.organization_id, g.id) IN (
+        SELECT gg.organization_id, gg.group_id
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
     )
-    UPDATE groups g SET revision = next_revision() FROM concerned c
-    WHERE g.organization_id = c.organization_id AND g.id = c.id;
-    WITH concerned AS MATERIALIZED (
-        SELECT u.organization_id, u.id FROM users u
-        WHERE (u.organization_id, u.id) IN (
-            SELECT ug.organization_id, ug.user_id
-            FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
-            JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
-        )
-        ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
+    ORDER BY g.organization_id, g.id FOR NO KEY UPDATE;
+    UPDATE groups g SET revision = next_revision()
+    WHERE (g.organization_id, g.id) IN (
+        SELECT gg.organization_id, gg.group_id
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
+    );
+    PERFORM FROM users u
+    WHERE (u.organization_id, u.id) IN (
+        SELECT ug.organization_id, ug.user_id
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
     )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision()
+    WHERE (u.organization_id, u.id) IN (
+        SELECT ug.organization_id, ug.user_id
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
+    );
     -- Apart, and only if there are any: together with the others they would make the planner read all users.
     PERFORM bump_members(array_agg(gg.organization_id), array_agg(gg.group_id))
     FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
@@ -232,12 +229,8 @@ CREATE TRIGGER bump_left_behind_on_update AFTER UPDATE ON organizations FOR EACH
 -- TRUNCATE has no rows to tell whom it concerns, so it concerns all: each list is made at its user's own revision, too.
 CREATE FUNCTION bump_everybody() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-    WITH concerned AS MATERIALIZED (
-        -- Locked in the order of their keys.
-        SELECT u.organization_id, u.id FROM users u ORDER BY u.organization_id, u.id FOR NO KEY UPDATE
-    )
-    UPDATE users u SET revision = next_revision() FROM concerned c
-    WHERE u.organization_id = c.organization_id AND u.id = c.id;
+    PERFORM FROM users u ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
+    UPDATE users u SET revision = next_revision();
     RETURN NULL;
 END $$;
 
