@@ -154,7 +154,7 @@ class Database:
         self._pool = pool
         self._queue = queue or FairQueue(pool.get_max_size())
         self._holders: dict[PooledConnection, Asking | None] = {}
-        """Who each connection that is in use is for."""
+        """The caller that each connection in use is for."""
         self._acquiring = Deadlines(ACQUIRE_TIMEOUT)
         self.waiting = 0
         """Units of work that wait for a connection."""
@@ -165,7 +165,7 @@ class Database:
         self.retries = Counter(conflict=0, connection_lost=0)
         """Operations run again, by reason."""
         self.deadlocks = 0
-        """Deadlocks among the conflicts: there should be none, see repositories/__init__.py."""
+        """Deadlocks among the conflicts."""
         self.expired = 0
         """Calls of expire()."""
         self.on_forget: list[Callable[[], None]] = []

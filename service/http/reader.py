@@ -27,7 +27,7 @@ MAX_DIGITS: Final = 20
 """Of a whole number: one of thousands takes as long to parse as thousands of others."""
 
 _OUTCOME: Final = web.RequestKey("outcome", object)
-"""What a request with a body was read as: the operation's request, or an InvalidArgument."""
+"""The outcome of reading a request with a body: the operation's request, or an InvalidArgument."""
 
 
 class Reader:

@@ -27,7 +27,7 @@ class _Waiting:
     bytes: int
     """Not taken when it was looked at last."""
     since: float
-    """When the client last took some, by the monotonic clock."""
+    """The moment at which the client last took some, by the monotonic clock."""
 
 
 class UnsentBudget:

@@ -76,7 +76,7 @@ class Call(NamedTuple):
         async with self.database.transaction() as connection:
             yield connection
 
-    async def prove(self, connection: Connection, statements: authority.Statements = authority.PROVE) -> "Proof":
+    async def prove(self, connection: Connection, statement: str = authority.PROVE) -> "Proof":
         """Prove the caller's authority in the transaction that makes a change; nothing that it rests on changes then.
 
         It is called once the objects of the change are locked, and before anything is written that draws revisions:
@@ -84,7 +84,7 @@ class Call(NamedTuple):
 
         Args:
             connection: in the transaction.
-            statements: those of repositories/authority.py, by what the change may draw new revisions for.
+            statement: one of repositories/authority.py, by what the change may draw new revisions for.
 
         Raises:
             Unauthenticated: the token was revoked or has expired, or its user was disabled.
@@ -92,7 +92,7 @@ class Call(NamedTuple):
         """
         caller = self.caller
         if not caller.is_operator:
-            proved = await authority.prove(connection, caller, statements)
+            proved = await authority.prove(connection, caller, statement)
             if proved is None:
                 raise Unauthenticated.invalid_token()
             if (proved.role, proved.scopes, proved.username) != (caller.role, caller.scopes, caller.username) or (

@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 
 from service.database.pool import Connection
 from service.identity import Caller
-from service.permissions import Role
 
 
 class Authority(NamedTuple):
@@ -18,22 +17,7 @@ class Authority(NamedTuple):
     """Of the user and, for a member, of their groups, in ascending order."""
 
 
-class Statements(NamedTuple):
-    """The statements of one kind of proof."""
-
-    of_member: str
-    of_other: str
-    """For callers whose permissions rest on their role alone.
-
-    New revisions of their user, which every grant and membership draws, are not waited for: only a new role and disabling
-    take the lock that KEY SHARE conflicts with (users.update)."""
-
-
-def _statements(lock: str, organization: str = "SELECT 1") -> Statements:
-    return Statements(_prove(lock, lock, organization), _prove("FOR KEY SHARE", lock, organization))
-
-
-def _prove(user_lock: str, lock: str, organization: str) -> str:
+def _prove(lock: str, organization: str = "SELECT 1") -> str:
     # Each step is MATERIALIZED and counted by the next one, so that locks are taken in one order whatever the plan:
     # organization, groups by id, user, token, as the triggers that bump revisions do.
     return f"""
@@ -52,7 +36,7 @@ def _prove(user_lock: str, lock: str, organization: str) -> str:
             SELECT u.role, u.username, u.revision
             FROM users u
             WHERE u.organization_id = $1 AND u.id = $2 AND NOT u.disabled AND (SELECT count(*) FROM held_groups) >= 0
-            {user_lock}
+            {lock}
         ), held_token AS MATERIALIZED (
             SELECT t.scopes
             FROM tokens t
@@ -67,22 +51,22 @@ def _prove(user_lock: str, lock: str, organization: str) -> str:
     """
 
 
-PROVE: Final = _statements("FOR SHARE")
+PROVE: Final = _prove("FOR SHARE")
 """For changes that draw no new revision for the caller: any number of them run at once."""
-PROVE_ALONE: Final = _statements("FOR NO KEY UPDATE")
+PROVE_ALONE: Final = _prove("FOR NO KEY UPDATE")
 """For changes that may draw one: two of one caller would wait for each other's shared lock for ever."""
-PROVE_WITH_ORGANIZATION: Final = _statements("FOR NO KEY UPDATE", "SELECT hold_organization($1)")
+PROVE_WITH_ORGANIZATION: Final = _prove("FOR NO KEY UPDATE", "SELECT hold_organization($1)")
 """For changes that draw one for the organization too, which is locked ahead of users."""
 
 
-async def prove(connection: Connection, caller: Caller, statements: Statements) -> Authority | None:
+async def prove(connection: Connection, caller: Caller, statement: str) -> Authority | None:
     """Lock what a caller's authority rests on, and return it as it is now; None if the token can't be used any more.
 
     A revocation that was committed before is seen; a later one waits for this transaction's end.
     """
     row = await connection.fetch_row(
         "authority.prove",
-        statements.of_member if caller.role is Role.MEMBER else statements.of_other,
+        statement,
         caller.organization_id,
         caller.user_id,
         caller.digest,

@@ -144,8 +144,8 @@ async def delete(
 async def lock_holders(connection: Connection, organization_id: UUID, pipeline_id: UUID) -> None:
     """Lock the organization, groups and users whose revisions a change of a locked pipeline bumps.
 
-    The caller's own user is locked before the change is made, and a deletion's cascade bumps users before groups: against
-    the order of locks, unless all are locked ahead.
+    The caller's own user is locked before the change is made, and a deletion's cascade bumps users before groups:
+    against the order of locks, unless all are locked ahead.
     """
     await connection.execute(
         "grants.lock_holders",

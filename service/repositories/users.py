@@ -119,14 +119,7 @@ async def update(connection: Connection, organization_id: UUID, user_id: UUID, r
     """Update a user's role, and whether they are disabled."""
     await connection.execute(
         "users.update",
-        """
-        -- FOR UPDATE, which the change itself does not take: it waits for changes by this user's authority, and they for
-        -- it (repositories/authority.py).
-        WITH held AS MATERIALIZED (
-            SELECT u.id FROM users u WHERE u.organization_id = $1 AND u.id = $2 FOR UPDATE
-        )
-        UPDATE users u SET role = $3, disabled = $4 FROM held WHERE u.organization_id = $1 AND u.id = held.id
-        """,
+        "UPDATE users SET role = $3, disabled = $4 WHERE organization_id = $1 AND id = $2",
         organization_id,
         user_id,
         role.value,

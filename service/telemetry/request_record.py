@@ -11,7 +11,7 @@ from service.errors import Internal, ServiceError
 
 
 class Asking(NamedTuple):
-    """Who something is done for."""
+    """The organization and token that something is done for."""
 
     organization: Hashable
     token: Hashable

@@ -45,7 +45,7 @@ async def test_places_are_given_in_turn_to_organizations_and_their_tokens() -> N
     assert served.order == [MO, MO, BOB, MIA, BOB, MO, MO]
 
 
-async def test_what_strangers_share_comes_first() -> None:
+async def test_shared_statements_come_first() -> None:
     served = Served(FairQueue(1))
     await served.ask(MO, MO, None)
 
@@ -54,7 +54,7 @@ async def test_what_strangers_share_comes_first() -> None:
     assert served.order == [MO, None]
 
 
-async def test_one_alone_may_hold_all_places() -> None:
+async def test_caller_alone_may_hold_all_places() -> None:
     served = Served(FairQueue(4, 0.5, 0.5))
 
     await served.ask(MO, MO, MO, MO)
@@ -93,7 +93,7 @@ async def test_places_kept_for_others_are_used_once_they_are_gone(monkeypatch: p
     assert served.order == [BOB, MO, MO, MO, MO]
 
 
-async def test_who_leaves_takes_no_place() -> None:
+async def test_cancelled_caller_takes_no_place() -> None:
     served = Served(FairQueue(1))
     await served.ask(MO, MIA, BOB)
     served.tasks[1].cancel()

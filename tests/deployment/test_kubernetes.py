@@ -77,7 +77,7 @@ def test_deployment_shutdown_fits_into_the_grace_period(service_settings: Settin
     assert check_shutdown(service_settings, much_less).state == "wrong", "some seconds to spare, and no more"
 
 
-def test_what_the_settings_allow_fits_into_the_limit_of_memory(service_settings: Settings) -> None:
+def test_settings_fit_into_the_limit_of_memory(service_settings: Settings) -> None:
     limit = container("production")["resources"]["limits"]["memory"]
     deployment = Deployment(1, 40, 5, int(limit.removesuffix("Mi")))
 
