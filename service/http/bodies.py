@@ -43,9 +43,9 @@ class BodyBudget:
             web.HTTPRequestEntityTooLarge: it is over the limit of one body.
             web.RequestPayloadError: it is not coded as the headers say.
         """
-        record, length = current_request(), request.content_length
+        record, length, headers = current_request(), request.content_length, request.headers
         record.reading_body = True
-        plain = hdrs.CONTENT_ENCODING not in request.headers and hdrs.TRANSFER_ENCODING not in request.headers
+        plain = hdrs.CONTENT_ENCODING not in headers and hdrs.TRANSFER_ENCODING not in headers
         if plain and (length or 0) <= UNCOUNTED:
             body = await request.read()
             record.reading_body = False

@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 
 from service.__main__ import main
-from service.errors import Internal, ServiceError
+from service.errors import Internal, InvalidArgument, ServiceError
 from service.http import middleware
 from service.http.request_log import RequestLog
 from service.http.server import connection as protocol
@@ -23,8 +23,8 @@ write = RequestLog.write
 
 def _disclose_error(exception: Exception, record: RequestRecord) -> ServiceError:
     """Replace as_service_error; a body that is no JSON becomes an internal error whose message discloses it."""
-    if isinstance(exception.__cause__, ValueError):
-        return Internal(f"Traceback (most recent call last): {exception.__cause__!r}")
+    if isinstance(exception, InvalidArgument) and exception.details is None:
+        return Internal(f"Traceback (most recent call last): {exception!r}")
     return as_service_error(exception, record)
 
 
