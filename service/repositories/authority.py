@@ -35,7 +35,9 @@ def _prove(lock: str, organization: str = "SELECT 1") -> str:
             -- Memberships are not locked: who changes them draws a new revision for the user.
             SELECT u.role, u.username, u.revision
             FROM users u
-            WHERE u.organization_id = $1 AND u.id = $2 AND NOT u.disabled AND (SELECT count(*) FROM held_groups) >= 0
+            WHERE u.organization_id = $1 AND u.id = $2 AND NOT u.disabled
+              -- Both, as the groups of others than members are not looked for, nor what comes before them.
+              AND (SELECT count(*) FROM held_organization) >= 0 AND (SELECT count(*) FROM held_groups) >= 0
             {lock}
         ), held_token AS MATERIALIZED (
             SELECT t.scopes
