@@ -14,6 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from service.errors import NotFound, PermissionDenied
+from service.instants import FIRST, written
 
 READ: Final = 1
 WRITE: Final = 2
@@ -295,6 +296,31 @@ def require_job_changer(holder: Holder, *, owns: bool, what: str) -> None:
     require_scope(holder, EXECUTE, PERMISSION_NAMES[EXECUTE], what)
 
 
+def held_until(role: Role, grants: Iterable[GrantedAccess], now: datetime) -> dict[int, datetime | None]:
+    """Return the bits of an access that somebody holds on a pipeline, each with the time at which they lose it.
+
+    None: never, as far as it is known now.
+
+    Args:
+        role: everyone but a member holds all of them for as long as they have the role.
+        grants: to the user and to their groups.
+    """
+    if role is not Role.MEMBER:
+        return dict.fromkeys(_BITS)
+    held: dict[int, datetime | None] = {}
+    for grant in grants:
+        given = union([grant], now)
+        for bit in _BITS:
+            if not given & (bit | MANAGER):
+                continue
+            former, until = held.get(bit, now), grant.expires_at
+            held[bit] = None if former is None or until is None else max(former, until)
+    return held
+
+
+_BITS: Final = (*PERMISSION_BITS.values(), MANAGER)
+
+
 def check_grant(access: int, *, before: int | None, after: int | None) -> None:
     """Check that one grant may be put in the place of another, by a holder of manage_pipelines there.
 
@@ -316,6 +342,29 @@ def check_grant(access: int, *, before: int | None, after: int | None) -> None:
     if missing:
         names = ", ".join(permission_names(missing))
         raise PermissionDenied(f"You may not grant what you do not hold: {names}.", reason="grant_denied")
+
+
+def check_grant_end(held: Mapping[int, datetime | None], access: int, expires_at: datetime | None) -> None:
+    """Check that a grant ends no later than its grantor's own hold on what it gives.
+
+    Args:
+        held: of the grantor, by held_until().
+        access: what the grant gives; a manager's gives all five.
+        expires_at: when it ends; None: never.
+
+    Raises:
+        PermissionDenied: they would hand on something for longer than they have it.
+    """
+    for bit in _BITS:
+        if not access & bit:
+            continue
+        until = held.get(bit, FIRST)
+        if until is not None and (expires_at is None or expires_at > until):
+            what = PERMISSION_NAMES.get(bit, "being a manager")
+            raise PermissionDenied(
+                f"You may not grant for longer than you hold it yourself: you hold {what} until {written(until)}.",
+                reason="grant_denied",
+            )
 
 
 def check_token_scopes(holder: Holder, scopes: int | None) -> None:

@@ -13,7 +13,8 @@ DO $$ BEGIN
     GRANT SELECT, INSERT (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         ON audit TO flow_service;
     GRANT SELECT, INSERT, UPDATE (role, disabled) ON users TO flow_service;
-    GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at) ON tokens TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at, expires_at, parent_id, replaced_by_id)
+        ON tokens TO flow_service;
     GRANT SELECT, INSERT, UPDATE (name), DELETE ON groups TO flow_service;
     GRANT SELECT, INSERT, DELETE ON memberships TO flow_service;
     GRANT SELECT, INSERT, UPDATE (name, name_key, description, updated_at), DELETE ON pipelines TO flow_service;

@@ -251,7 +251,8 @@ CREATE TABLE public.assignments (
     job_id text NOT NULL COLLATE pg_catalog."C",
     pipeline_id uuid NOT NULL,
     "position" integer NOT NULL,
-    assigned_at timestamp with time zone DEFAULT now() NOT NULL
+    assigned_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT assignments_times_bounded CHECK (((assigned_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (assigned_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 COMMENT ON COLUMN public.assignments."position" IS 'the place of the pipeline in the job''s own order, ascending, not necessarily without gaps';
@@ -290,7 +291,8 @@ CREATE TABLE public.group_grants (
     access smallint NOT NULL,
     expires_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT group_grants_include_read CHECK ((((access >= 1) AND (access <= 63)) AND (((access)::integer & 1) = 1)))
+    CONSTRAINT group_grants_include_read CHECK ((((access >= 1) AND (access <= 63)) AND (((access)::integer & 1) = 1))),
+    CONSTRAINT group_grants_times_bounded CHECK (((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (updated_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (updated_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 CREATE TABLE public.user_grants (
@@ -300,7 +302,8 @@ CREATE TABLE public.user_grants (
     access smallint NOT NULL,
     expires_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT user_grants_include_read CHECK ((((access >= 1) AND (access <= 63)) AND (((access)::integer & 1) = 1)))
+    CONSTRAINT user_grants_include_read CHECK ((((access >= 1) AND (access <= 63)) AND (((access)::integer & 1) = 1))),
+    CONSTRAINT user_grants_times_bounded CHECK (((expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (updated_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (updated_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 CREATE VIEW public.grants AS
@@ -328,7 +331,8 @@ CREATE TABLE public.groups (
     name text NOT NULL COLLATE pg_catalog."C",
     revision bigint DEFAULT public.next_revision() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT groups_name_valid CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 100)) AND (name !~ '[^A-Za-z0-9_.@-]'::text)))
+    CONSTRAINT groups_name_valid CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 100)) AND (name !~ '[^A-Za-z0-9_.@-]'::text))),
+    CONSTRAINT groups_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 )
 WITH (fillfactor='85');
 
@@ -340,7 +344,8 @@ CREATE TABLE public.jobs (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revision bigint DEFAULT 0 NOT NULL,
     CONSTRAINT jobs_id_valid CHECK ((((char_length(id) >= 1) AND (char_length(id) <= 128)) AND (id !~ '[^A-Za-z0-9_.:-]'::text) AND (id <> 'pipelines'::text))),
-    CONSTRAINT jobs_name_valid CHECK ((char_length(name) <= 255))
+    CONSTRAINT jobs_name_valid CHECK ((char_length(name) <= 255)),
+    CONSTRAINT jobs_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 )
 WITH (fillfactor='85');
 
@@ -350,7 +355,8 @@ CREATE TABLE public.memberships (
     organization_id uuid NOT NULL,
     user_id uuid NOT NULL,
     group_id uuid NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT memberships_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 CREATE TABLE public.organizations (
@@ -358,7 +364,8 @@ CREATE TABLE public.organizations (
     name text NOT NULL COLLATE pg_catalog."C",
     revision bigint DEFAULT public.next_revision() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT organizations_name_valid CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255)))
+    CONSTRAINT organizations_name_valid CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
+    CONSTRAINT organizations_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 COMMENT ON COLUMN public.organizations.revision IS 'of what its administrators see: drawn anew when a pipeline comes, goes or is renamed';
@@ -372,7 +379,8 @@ CREATE TABLE public.pipelines (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT pipelines_description_valid CHECK ((char_length(description) <= 10000)),
-    CONSTRAINT pipelines_name_valid CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 255)) AND (name !~ '[\x01-\x1f\x7f]'::text)))
+    CONSTRAINT pipelines_name_valid CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 255)) AND (name !~ '[\x01-\x1f\x7f]'::text))),
+    CONSTRAINT pipelines_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (updated_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (updated_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 COMMENT ON COLUMN public.pipelines.name_key IS 'name, normalised and case-folded by the service (the database folds only ASCII in every locale)';
@@ -405,15 +413,22 @@ CREATE TABLE public.tokens (
     expires_at timestamp with time zone,
     last_used_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    parent_id uuid,
+    replaced_by_id uuid,
     CONSTRAINT tokens_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
     CONSTRAINT tokens_name_valid CHECK ((char_length(name) <= 255)),
-    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 127)))
+    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 127))),
+    CONSTRAINT tokens_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 )
 WITH (fillfactor='85');
 
 COMMENT ON COLUMN public.tokens.digest IS 'SHA-256 of the raw token, which is stored nowhere';
 
 COMMENT ON COLUMN public.tokens.scopes IS 'NULL: all that the user may';
+
+COMMENT ON COLUMN public.tokens.parent_id IS 'the token that made it; NULL for one made at the command line, by an import, or before there was this column';
+
+COMMENT ON COLUMN public.tokens.replaced_by_id IS 'the token that took its place by rotation';
 
 CREATE TABLE public.users (
     organization_id uuid NOT NULL,
@@ -424,6 +439,7 @@ CREATE TABLE public.users (
     revision bigint DEFAULT public.next_revision() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
+    CONSTRAINT users_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
 )
 WITH (fillfactor='85');
@@ -485,6 +501,8 @@ CREATE INDEX jobs_by_owner ON public.jobs USING btree (organization_id, owner_id
 CREATE INDEX memberships_by_group ON public.memberships USING btree (organization_id, group_id, user_id);
 
 CREATE INDEX pipelines_by_name ON public.pipelines USING btree (organization_id, name, id);
+
+CREATE INDEX tokens_by_parent ON public.tokens USING btree (organization_id, parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX tokens_by_user ON public.tokens USING btree (organization_id, user_id, created_at, id);
 
@@ -670,6 +688,9 @@ ALTER TABLE ONLY public.memberships
 
 ALTER TABLE ONLY public.pipelines
     ADD CONSTRAINT pipelines_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_parent_fkey FOREIGN KEY (organization_id, parent_id) REFERENCES public.tokens(organization_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;

@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 
 from service.identifiers import NAME
+from service.instants import END
 from service.permissions import PERMISSION_BITS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -51,7 +52,10 @@ class Duration(click.ParamType[datetime]):
         if match is None:
             self.fail("give a number of minutes, hours or days, such as 30m, 12h or 90d.", param, ctx)
         unit = {"m": "minutes", "h": "hours", "d": "days"}[match[2]]
-        return datetime.now(UTC) + timedelta(**{unit: int(match[1])})
+        end = datetime.now(UTC) + timedelta(**{unit: int(match[1])})
+        if end >= END:
+            self.fail(f"that is beyond the year {END.year - 1}.", param, ctx)
+        return end
 
 
 class NameType(click.ParamType[str]):

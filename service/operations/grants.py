@@ -18,9 +18,12 @@ from service.permissions import (
     GrantedAccess,
     NamedGrant,
     Path,
+    Role,
     check_grant,
+    check_grant_end,
     effective,
     explain,
+    held_until,
     require,
     union,
 )
@@ -108,7 +111,7 @@ async def put_user_grant(call: Call, request: PutUserGrant) -> Outcome[Grant]:
 
     Raises:
         NotFound: there is no such pipeline or user, or the caller may not see it.
-        PermissionDenied: the caller may not manage its grants, or does not hold what they grant.
+        PermissionDenied: the caller may not manage its grants, or does not hold what they grant, or not as long.
         PreconditionFailed: the grant is not what the caller has seen.
     """
     access = request.permissions | READ | (MANAGER if request.is_manager else 0)
@@ -120,7 +123,7 @@ async def put_group_grant(call: Call, request: PutGroupGrant) -> Outcome[Grant]:
 
     Raises:
         NotFound: there is no such pipeline or group, or the caller may not see it.
-        PermissionDenied: the caller may not manage its grants, or does not hold what they grant.
+        PermissionDenied: the caller may not manage its grants, or does not hold what they grant, or not as long.
         PreconditionFailed: the grant is not what the caller has seen.
     """
     access = request.permissions | READ | (MANAGER if request.is_manager else 0)
@@ -160,6 +163,7 @@ async def _put(
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         call.precondition(old)
         check_grant(pipeline.access, before=old.access if old else None, after=access)
+        check_grant_end(await _held_until(connection, call, pipeline_id), access, expires_at)
         if old and (old.access, old.expires_at) == (access, expires_at):
             return Outcome(old, created=False)
         await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at)
@@ -167,6 +171,16 @@ async def _put(
         assert new is not None  # noqa: S101 - it has just been put there
         await _audit(proof, "grant.set", pipeline_id, old, new)
     return Outcome(new, created=old is None)
+
+
+async def _held_until(connection: Connection, call: Call, pipeline_id: UUID) -> dict[int, datetime | None]:
+    """Return what the caller holds on a pipeline, and until when; by a role forever, which takes no statement."""
+    caller = call.caller
+    if caller.role is not Role.MEMBER:
+        return held_until(caller.role, (), caller.database_time)
+    concerning = await grants.list_concerning(connection, caller.organization_id, pipeline_id, caller.user_id)
+    mine = [GrantedAccess(grant.access, grant.expires_at) for grant in concerning]
+    return held_until(caller.role, mine, caller.database_time)
 
 
 async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:

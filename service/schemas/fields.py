@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
@@ -11,6 +11,7 @@ from asyncpg.pgproto import pgproto
 from marshmallow import ValidationError, fields, validate
 
 from service.identifiers import JOB_ID, NAME, PIPELINE_NAME_LENGTH, is_pipeline_name
+from service.instants import END, check_end, parse_instant
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
 
 Item = TypeVar("Item")
@@ -26,9 +27,6 @@ MAX_NAMES: Final = 50
 """The names in a list of permissions or scopes, of which there are fewer: some may be given twice."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_RFC_3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 
 
 @runtime_checkable
@@ -181,15 +179,29 @@ class PageSize(fields.Integer):
 
 
 class Instant(fields.DateTime):
-    """A moment as RFC 3339 has it, with its offset from UTC."""
+    """A moment as RFC 3339 has it, with its offset from UTC, within the bounds of instants.py."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
-        if not isinstance(value, str) or not _RFC_3339.fullmatch(value):
-            raise ValidationError("Must be a time as in 2030-01-31T12:00:00Z.")
         try:
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-        except (ValueError, OverflowError) as error:
-            raise ValidationError("Must be a time as in 2030-01-31T12:00:00Z.") from error
+            return parse_instant(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+class End(Instant):
+    """A moment at which something is to end, and so one to come."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        instant = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return check_end(instant)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+def end() -> End:
+    """Return a field of a moment at which something is to end; null: never."""
+    return End(allow_none=True, metadata={"description": f"After now, and before the year {END.year}; null: never."})
 
 
 class _BitSet(BoundedList[str]):

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
 from service.repositories.grants import Grant
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, Instant, Name, PageSize, StrictUUID, page_token, permission, permissions
+from service.schemas.fields import Flag, Name, PageSize, StrictUUID, end, page_token, permission, permissions
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 
@@ -39,7 +39,7 @@ class PutUserGrant:
     permissions: int = field(permissions())
     """A bit set of permissions.py."""
     is_manager: bool = field(Flag(), default=False)
-    expires_at: datetime | None = field(Instant(allow_none=True), default=None)
+    expires_at: datetime | None = field(end(), default=None)
 
 
 @request
@@ -54,7 +54,7 @@ class PutGroupGrant:
     permissions: int = field(permissions())
     """A bit set of permissions.py."""
     is_manager: bool = field(Flag(), default=False)
-    expires_at: datetime | None = field(Instant(allow_none=True), default=None)
+    expires_at: datetime | None = field(end(), default=None)
 
 
 @request

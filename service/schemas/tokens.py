@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 from service.permissions import SCOPE_BITS, scope_names
 from service.repositories.tokens import Token
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Instant, Name, PageSize, StrictUUID, page_token, scopes, text
+from service.schemas.fields import Name, PageSize, StrictUUID, end, page_token, scopes, text
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 
@@ -38,7 +38,7 @@ class CreateToken:
     name: str = field(text(255), default="")
     scopes: int | None = field(scopes(), default=None)
     """A bit set of permissions.py; None: all that the user may."""
-    expires_at: datetime | None = field(Instant(allow_none=True), default=None)
+    expires_at: datetime | None = field(end(), default=None)
 
 
 @request

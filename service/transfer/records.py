@@ -6,12 +6,12 @@ Hand-written, as it runs for millions of lines: a converter takes a JSON value a
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from service.identifiers import JOB_ID, NAME, is_pipeline_name, name_key
+from service.instants import END, FIRST, parse_instant
 from service.permissions import PERMISSION_BITS, READ, SCOPE_BITS, Role, scope_set
 
 NULL: Final = r"\N"
@@ -153,12 +153,11 @@ def _scopes(value: Any) -> str:
 
 
 def _instant(value: Any) -> str:
+    """Convert a time, also one at which something ended: an export has what has expired, too."""
     try:
-        if isinstance(value, str) and datetime.fromisoformat(value).tzinfo:
-            return value
-    except ValueError:
-        pass
-    raise ValueError("an RFC 3339 time with its offset")
+        return parse_instant(value).isoformat()
+    except ValueError as error:
+        raise ValueError(f"an RFC 3339 time with its offset, from {FIRST.year} on and before {END.year}") from error
 
 
 def _whole(value: Any) -> str:

@@ -26,7 +26,9 @@ BREAKS = {
 }
 LOCKS = {
     r"\bCREATE\s+(UNIQUE\s+)?INDEX\s+(?!CONCURRENTLY)": "CREATE INDEX CONCURRENTLY, in a file of its own",
-    r"\bADD\s+(CONSTRAINT|CHECK|FOREIGN)\b(?![^,;]*\b(NOT\s+VALID|USING\s+INDEX)\b)": "NOT VALID, then VALIDATE",
+    r"\bADD\s+(CONSTRAINT|CHECK|FOREIGN)\b(?!(\([^()]*\)|[^,;()])*\b(NOT\s+VALID|USING\s+INDEX)\b)": (
+        "NOT VALID, then VALIDATE"
+    ),
 }
 
 
@@ -67,6 +69,10 @@ def test_migration_files_leave_the_version_before_at_work() -> None:
         ("ALTER TABLE jobs ADD COLUMN priority int NOT NULL", "it may be left out"),
         ("ALTER TABLE jobs ADD CONSTRAINT c CHECK (true) NOT VALID", "what it forbids may still be written"),
         ("-- compatible-from: 0008\nALTER TABLE jobs ADD CONSTRAINT c CHECK (true)", "NOT VALID, then VALIDATE"),
+        (
+            "-- compatible-from: 0008\nALTER TABLE jobs ADD CONSTRAINT c CHECK (true), ADD CHECK (false) NOT VALID",
+            "NOT VALID, then VALIDATE",
+        ),
         ("CREATE INDEX jobs_by_name ON jobs (name)", "CREATE INDEX CONCURRENTLY, in a file of its own"),
         (
             "-- no transaction\nCREATE UNIQUE INDEX CONCURRENTLY u ON jobs (name)",
@@ -94,6 +100,7 @@ def test_objections_name_what_breaks_or_locks(sql: str, objection: str) -> None:
         "-- It does not DROP TABLE anything.\nCREATE OR REPLACE FUNCTION f() RETURNS int AS $$ DROP TABLE x; $$",
         "DROP INDEX jobs_by_age",
         "ALTER TABLE jobs VALIDATE CONSTRAINT c",
+        "-- compatible-from: 0004\nALTER TABLE jobs ADD FOREIGN KEY (a, b) REFERENCES users (a, b) NOT VALID",
     ],
 )
 def test_objections_are_none_to_what_only_adds(sql: str) -> None:
