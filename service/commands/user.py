@@ -4,10 +4,19 @@ import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
 from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
-from service.commands.output import show_json, show_table
+from service.commands.output import short_permission_names, show_json, show_table
 from service.operations import users
-from service.permissions import Role
-from service.schemas.users import CreateUser, ListUsers, UpdateUser, UserView, dump_user, dump_user_list
+from service.permissions import Role, is_manager, permission_names
+from service.schemas.users import (
+    CreateUser,
+    ListUsers,
+    UpdateUser,
+    UserUpdated,
+    UserView,
+    dump_user,
+    dump_user_list,
+    dump_user_updated,
+)
 
 ROLE = click.Choice([role.value for role in Role])
 
@@ -45,12 +54,28 @@ def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
 @user_commands.command("role")
 @click.argument("username", type=NAME_TYPE)
 @click.argument("role", type=ROLE)
+@click.option("--withdraw-grants", is_flag=True, help="Take back what they have granted themselves.")
 @organization_option
 @json_option
-def set_role(username: str, role: str, organization: str | None, as_json: bool) -> None:
-    """Give USERNAME the role member, pipeline_admin or admin."""
-    changed = run_as_operator(organization, lambda call: users.update_user(call, UpdateUser(username, Role(role))))
+def set_role(username: str, role: str, withdraw_grants: bool, organization: str | None, as_json: bool) -> None:
+    """Give USERNAME the role member, pipeline_admin or admin, and list what a member keeps."""
+    request = UpdateUser(username, Role(role), withdraw_grants=withdraw_grants)
+    changed = run_as_operator(organization, lambda call: users.update_user(call, request))
     _show(changed, as_json, "Changed")
+    if changed.keeps is not None and not as_json:
+        rows = [
+            (
+                grant.id,
+                grant.name,
+                short_permission_names(permission_names(grant.access)),
+                is_manager(grant.access),
+                grant.group,
+                grant.by_themselves,
+            )
+            for grant in changed.keeps.grants
+        ]
+        columns = ["KEEPS PIPELINE", "NAME", "PERMISSIONS", "MANAGER", "BY GROUP", "GRANTED THEMSELVES"]
+        show_table(columns, rows, "No grant is left to them.")
 
 
 @user_commands.command("disable")
@@ -77,6 +102,6 @@ def enable(username: str, organization: str | None, as_json: bool) -> None:
 
 def _show(seen: UserView, as_json: bool, done: str) -> None:
     if as_json:
-        show_json(dump_user(seen))
+        show_json(dump_user_updated(seen) if isinstance(seen, UserUpdated) else dump_user(seen))
     else:
         click.echo(f"{done} user {seen.user.username}, {seen.user.role}{', disabled' if seen.user.disabled else ''}.")

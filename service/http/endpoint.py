@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_type_hints
 
 from aiohttp import hdrs, web
 
@@ -37,6 +37,8 @@ class Endpoint:
         self._dispatcher = dispatcher
         self._unsent = unsent
         self._reader = Reader(route, bodies)
+        shown = next(iter(get_type_hints(route.etag_of).values())) if route.etag_of else None
+        self._shown = shown if isinstance(shown, type) and not route.only_reads else None
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""
@@ -80,8 +82,15 @@ class Endpoint:
         answer = route.dump(result)
         body = encode(answer)
         headers = {"Location": location.format(**answer)} if created and location is not None else NO_HEADERS
-        tag = entity_tag(body) if route.dump is route.etag_of else None
+        tag = entity_tag(body) if route.dump is route.etag_of else self._tag(result)
         return EncodedAnswer(body, tag, 201 if created else 200, headers)
+
+    def _tag(self, result: Any) -> str | None:
+        """Return the tag of what reading the changed thing would answer, if the change answers that and more."""
+        if self._shown is None or not isinstance(result, self._shown):
+            return None
+        assert self.method.etag_of is not None  # noqa: S101 - it is what tells the type
+        return entity_tag(encode(self.method.etag_of(result)))
 
     async def answer_large(self, request: web.Request, result: Page[Any]) -> EncodedAnswer:
         """Encode a page of many items in slices, to the bytes that `answer` gives.

@@ -115,6 +115,13 @@ class Proof(NamedTuple):
         call = self.call
         await audit.insert(self.connection, call.caller, action, target, before, after, call.request_id)
 
+    async def audit_each(
+        self, action: str, changes: Sequence[tuple[str, Mapping[str, Any] | None, Mapping[str, Any] | None]]
+    ) -> None:
+        """Add a row for each thing that a call has changed alike; see `audit.insert_each`."""
+        call = self.call
+        await audit.insert_each(self.connection, call.caller, action, changes, call.request_id)
+
     async def audit_deletion(
         self, action: str, target: str, before: Mapping[str, Any], key: UUID, lost: Sequence[AuditList]
     ) -> None:

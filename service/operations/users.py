@@ -6,13 +6,24 @@ from uuid import UUID, uuid4
 
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, NotFound
-from service.operations.call import Call
+from service.operations.call import Call, Proof
 from service.permissions import Role, require_administrator
-from service.repositories import groups, users
+from service.repositories import grants, groups, users
 from service.repositories.authority import PROVE_ALONE
 from service.repositories.users import User
 from service.schemas.pages import Page
-from service.schemas.users import CreateUser, GetMe, GetUser, ListUsers, Me, UpdateUser, UserView
+from service.schemas.users import (
+    MOST_KEPT,
+    CreateUser,
+    GetMe,
+    GetUser,
+    Kept,
+    ListUsers,
+    Me,
+    UpdateUser,
+    UserUpdated,
+    UserView,
+)
 
 
 async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
@@ -73,8 +84,10 @@ async def create_user(call: Call, request: CreateUser) -> UserView:
     return UserView(user, whole=True)
 
 
-async def update_user(call: Call, request: UpdateUser) -> UserView:
+async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
     """Change a user's role, or disable or enable them.
+
+    Who becomes a member keeps what was granted to them, also what they granted themselves: the answer lists it.
 
     Raises:
         PermissionDenied: the caller is no administrator.
@@ -86,6 +99,8 @@ async def update_user(call: Call, request: UpdateUser) -> UserView:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         found = await find_user(connection, organization_id, request.username)
+        if request.withdraw_grants:
+            await grants.lock_self_granted(connection, organization_id, found.id, found.username)
         locked = await users.lock_with_administrators(connection, organization_id, found.id)
         administrators = [user.id for user in locked if user.role is Role.ADMIN and not user.disabled]
         old = next(user for user in locked if user.id == found.id)
@@ -102,7 +117,23 @@ async def update_user(call: Call, request: UpdateUser) -> UserView:
             await users.update(connection, organization_id, old.id, new.role, new.disabled)
             before, after = _state(old), _state(new)
             await proof.audit("user.update", _target(old), before, after)
-    return UserView(new, whole=True)
+        if request.withdraw_grants:
+            await _withdraw_grants(proof, old)
+        keeps = None
+        if new.role is Role.MEMBER and (request.withdraw_grants or old.role is not Role.MEMBER):
+            keeps = Kept(*await grants.list_kept(connection, organization_id, old.id, old.username, MOST_KEPT))
+    return UserUpdated(new, whole=True, keeps=keeps)
+
+
+async def _withdraw_grants(proof: Proof, user: User) -> None:
+    """Take back what a user has granted themselves."""
+    organization_id = proof.call.caller.organization_id
+    withdrawn = await grants.delete_self_granted(proof.connection, organization_id, user.id, user.username)
+    changes = [
+        (f"grant:{each.id}/user:{user.username}", grants.state(each.access, each.expires_at), None)
+        for each in withdrawn
+    ]
+    await proof.audit_each("grant.revoke", changes)
 
 
 def _target(user: User) -> str:

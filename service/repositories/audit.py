@@ -1,6 +1,6 @@
 """Statements on the audit trail, which is append-only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -45,6 +45,37 @@ async def insert(
         target,
         _json(before),
         _json(after),
+        request_id,
+    )
+
+
+async def insert_each(
+    connection: Connection,
+    caller: Caller,
+    action: str,
+    changes: Sequence[tuple[str, Mapping[str, Any] | None, Mapping[str, Any] | None]],
+    request_id: str | None = None,
+) -> None:
+    """Insert a row for each of the things that one call has changed alike: target, before and after, as in `insert`."""
+    if not changes:
+        return
+    targets, before, after = zip(*changes, strict=True)
+    await connection.execute(
+        "audit.insert_each",
+        """
+        INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
+        SELECT $1, $2, $3, $4, $5, each.target, each.before::jsonb, each.after::jsonb, $9
+        FROM unnest($6::text[], $7::text[], $8::text[]) WITH ORDINALITY AS each (target, before, after, number)
+        ORDER BY each.number
+        """,
+        caller.organization_id,
+        None if caller.is_operator else caller.user_id,
+        caller.username,
+        None if caller.is_operator else caller.token_id,
+        action,
+        targets,
+        [_json(state) for state in before],
+        [_json(state) for state in after],
         request_id,
     )
 

@@ -1,16 +1,20 @@
 """Requests and answers about users."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from service.permissions import SCOPE_BITS, Role, scope_names
+from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role, is_manager, permission_names, scope_names
+from service.repositories.grants import KeptGrant
 from service.repositories.users import User
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
 from service.schemas.fields import Choice, Flag, Name, PageSize, page_token, part_of_name
 from service.schemas.pages import Page
 from service.schemas.request import field, request
+
+MOST_KEPT: Final = 1000
+"""Grants that an answer lists, of those that a user keeps."""
 
 
 @request
@@ -60,12 +64,14 @@ class GetUser:
 class UpdateUser:
     """Changes of a user; None leaves a value as it is.
 
-    What is left out stays.
+    What is left out stays. `withdraw_grants` takes back, each audited, every grant that the user has made to
+    themselves, also as the creator of a pipeline.
     """
 
     username: str = field(Name())
     role: Role | None = field(Choice(Role), default=None)
     disabled: bool | None = field(Flag(), default=None)
+    withdraw_grants: bool = field(Flag(), default=False)
 
 
 class UserSchema(Schema):
@@ -81,6 +87,37 @@ class UserAnswerSchema(AnswerSchema):
     """One user."""
 
     user = fields.Nested(UserSchema, required=True)
+
+
+class KeptGrantSchema(Schema):
+    """A grant that a user keeps who is a member now."""
+
+    id = fields.UUID(required=True, metadata={"description": "Of the pipeline."})
+    name = fields.String(required=True, metadata={"description": "Of the pipeline."})
+    permissions = fields.List(fields.String(validate=validate.OneOf([*PERMISSION_BITS])), required=True)
+    is_manager = fields.Boolean(required=True)
+    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+    group = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The group of theirs that it is to; null: to the user."},
+    )
+    by_themselves = fields.Boolean(
+        required=True, metadata={"description": "The audit trail says that they made it, or the pipeline."}
+    )
+
+
+class UserUpdatedSchema(UserAnswerSchema):
+    """One user, and what they keep: told when they become a member, or grants are withdrawn from one."""
+
+    keeps = fields.List(
+        fields.Nested(KeptGrantSchema),
+        metadata={
+            "description": "Grants to them, and those that they made to groups of theirs, by pipeline;"
+            f" the first {MOST_KEPT}."
+        },
+    )
+    keeps_total = fields.Integer(metadata={"description": "How many there are."})
 
 
 class UserListSchema(ListSchema):
@@ -118,10 +155,34 @@ class Me(UserView):
     scopes: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The first of the grants that a user keeps without a role, and how many there are."""
+
+    grants: list[KeptGrant]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserUpdated(UserView):
+    """A user after a change, and what they keep if that made a member of them."""
+
+    keeps: Kept | None = None
+
+
 @answers(UserAnswerSchema)
 def dump_user(seen: UserView) -> dict[str, Any]:
     """Dump one user."""
     return {"status": "OK", "user": _dump_user(seen)}
+
+
+@answers(UserUpdatedSchema)
+def dump_user_updated(seen: UserUpdated) -> dict[str, Any]:
+    """Dump a user after a change."""
+    if seen.keeps is None:
+        return dump_user(seen)
+    keeps = [_dump_kept(grant) for grant in seen.keeps.grants]
+    return {**dump_user(seen), "keeps": keeps, "keeps_total": seen.keeps.total}
 
 
 @answers(UserListSchema)
@@ -145,4 +206,16 @@ def _dump_user(seen: UserView) -> dict[str, Any]:
         "role": user.role.value,
         "disabled": user.disabled,
         "created_at": user.created_at,
+    }
+
+
+def _dump_kept(grant: KeptGrant) -> dict[str, Any]:
+    return {
+        "id": grant.id,
+        "name": grant.name,
+        "permissions": permission_names(grant.access),
+        "is_manager": is_manager(grant.access),
+        "expires_at": grant.expires_at,
+        "group": grant.group,
+        "by_themselves": grant.by_themselves,
     }

@@ -42,6 +42,7 @@ _GRANT: Final = {
 }
 _USER_GRANT: Final = {**_GRANT, "username": "ada", "group": None}
 _PUT_GRANT: Final = {"permissions": ["flow_pipeline:execute"], "expires_at": None}
+_KEPT: Final = {**_ITEM, "expires_at": None, "group": None}
 _REASON: Final = {"through": "group", "name": "reviewers", "as_manager": False, "expires_at": None}
 
 
@@ -103,7 +104,9 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "create_user": Example({"username": "ada", "role": "member"}, {**_DONE, "user": _USER}),
     "get_me": _answer(user={**_USER, "groups": ["reviewers"], "scopes": None}),
     "get_user": _answer(user=_USER),
-    "update_user": Example({"role": "member"}, {**_DONE, "user": _USER}),
+    "update_user": Example(
+        {"role": "member"}, {**_DONE, "user": _USER, "keeps": [{**_KEPT, "by_themselves": True}], "keeps_total": 1}
+    ),
     "list_groups": _answer(groups=[_GROUP]),
     "create_group": Example({"name": "reviewers"}, {**_DONE, "group": _GROUP}),
     "get_group": _answer(group=_GROUP),
