@@ -65,6 +65,8 @@ class Settings:
     """Bound of the cache of pipelines that callers may execute, by which updates are pre-authorized; 0: no cache."""
     trusted_proxies: tuple[Network, ...]
     """Networks of proxies that are believed in whom they were asked by; none: the peer is the client."""
+    token_max_lifetime: int
+    """Seconds that new tokens may live; 0: as long as they are asked for."""
     v1_errors_as_200: bool
     tracing: bool
     """True if OpenTelemetry's own variables ask for traces."""
@@ -136,6 +138,7 @@ def read_settings() -> Settings:
         response_cache_bytes=env.whole("RESPONSE_CACHE_BYTES", 16 * 2**20, _CACHE_BYTES),
         permission_cache_bytes=env.whole("PERMISSION_CACHE_BYTES", 8 * 2**20, _CACHE_BYTES),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
+        token_max_lifetime=env.whole("TOKEN_MAX_LIFETIME", 0, _Allowed(0, 3_153_600_000, " (seconds; 0: no limit)")),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
         tracing=env.tracing(),
     )

@@ -22,6 +22,7 @@ NAMES = [
         "MAX_BODY_BYTES",
         "MAX_BODIES_BYTES",
         "MAX_UNSENT_BYTES",
+        "TOKEN_MAX_LIFETIME",
         "V1_ERRORS_AS_200",
         "OTEL_SDK_DISABLED",
         "OTEL_TRACES_EXPORTER",
@@ -63,6 +64,7 @@ def test_read_settings_by_default() -> None:
         response_cache_bytes=16_777_216,
         permission_cache_bytes=8_388_608,
         trusted_proxies=(),
+        token_max_lifetime=0,
         v1_errors_as_200=False,
         tracing=False,
     )
@@ -80,6 +82,7 @@ def test_read_settings_by_default() -> None:
         ("MAX_REQUESTS", "50", "max_requests", 50),
         ("MAX_ORGANIZATION_SHARE", "0.8", "max_organization_share", 0.8),
         ("MAX_TOKEN_SHARE", "1", "max_token_share", 1.0),
+        ("TOKEN_MAX_LIFETIME", "7776000", "token_max_lifetime", 7_776_000),
         ("RATE_LIMIT", "0.5", "rate_limit", 0.5),
         ("RATE_LIMIT", "2.55", "rate_limit_burst", 26),
         ("RATE_LIMIT_BURST", "7", "rate_limit_burst", 7),

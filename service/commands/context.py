@@ -25,7 +25,7 @@ from service.repositories import organizations
 from service.repositories.organizations import Organization
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
-from service.settings import read_settings
+from service.settings import Settings, read_settings
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -33,9 +33,9 @@ Item = TypeVar("Item")
 _LARGEST_PAGE: Final = 1000
 
 
-def run_with_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
+def run_with_database(work: Callable[[Database], Awaitable[Result]], settings: Settings | None = None) -> Result:
     """Run a command's work; where it is refused, print one sentence to standard error and exit with code 1."""
-    settings = read_settings()
+    settings = settings or read_settings()
 
     async def run(dsn: str) -> Result:
         async with open_database(dsn, settings) as database:
@@ -52,17 +52,18 @@ def run_with_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
 
 def run_as_operator(organization: str | None, work: Callable[[Call], Awaitable[Result]]) -> Result:
     """Run operations in an organization as its operator."""
+    settings = read_settings()
 
     async def run(database: Database) -> Result:
-        call = operator_call(database, await resolve_organization(database, organization))
+        call = operator_call(database, await resolve_organization(database, organization), settings)
         return await database.run(lambda: work(call), only_reads=False)
 
-    return run_with_database(run)
+    return run_with_database(run, settings)
 
 
-def operator_call(database: Database, organization: Organization) -> Call:
+def operator_call(database: Database, organization: Organization, settings: Settings) -> Call:
     """Make a call by the operator: an administrator of the organization who is no user of it."""
-    return Call(operator(organization.id), database)
+    return Call(operator(organization.id), database, token_max_lifetime=settings.token_max_lifetime)
 
 
 async def fetch_all_pages(

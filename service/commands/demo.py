@@ -15,7 +15,7 @@ from service.embedded.cluster import as_service, database_url
 from service.operations.tokens import create_token, list_tokens, revoke_token
 from service.process import Addresses, serve
 from service.repositories import organizations
-from service.schemas.tokens import CreateToken, ListTokens, TokenRef
+from service.schemas.tokens import CreateToken, ListTokens, RevokeToken
 from service.settings import Settings, read_settings
 from service.telemetry.logs import configure_logs
 from service.transfer.importing import import_records
@@ -52,10 +52,10 @@ async def _prepare(settings: Settings, dsn: str) -> str:
         if not loaded:
             with (sql_directory() / "demo.ndjson").open("rb") as lines:
                 await import_records(dsn, lines, plaintext=settings.database_plaintext)
-        call = operator_call(database, await resolve_organization(database, ORGANIZATION))
+        call = operator_call(database, await resolve_organization(database, ORGANIZATION), settings)
         for token in (await fetch_all_pages(list_tokens, call, ListTokens(USER))).items:
             if token.name == TOKEN:
-                await revoke_token(call, TokenRef(token.id))
+                await revoke_token(call, RevokeToken(token.id))
         return (await create_token(call, CreateToken(USER, TOKEN))).secret
 
 

@@ -10,13 +10,23 @@ from service.commands.options import NAME_TYPE, Duration, confirm, json_option, 
 from service.commands.output import short_permission_names, show_json, show_table
 from service.operations import tokens
 from service.permissions import SCOPE_BITS, scope_names, scope_set
-from service.schemas.answers import dump_nothing
-from service.schemas.tokens import CreateToken, ListTokens, TokenRef, dump_new_token, dump_token_list
+from service.schemas.tokens import (
+    DEFAULT_OVERLAP,
+    MAX_OVERLAP,
+    CreateToken,
+    ListTokens,
+    RevokeToken,
+    RotateToken,
+    dump_new_token,
+    dump_revoked,
+    dump_rotated_token,
+    dump_token_list,
+)
 
 
 @click.group("token")
 def token_commands() -> None:
-    """Make, list and revoke bearer tokens."""
+    """Make, list, rotate and revoke bearer tokens."""
 
 
 @token_commands.command("create")
@@ -76,13 +86,48 @@ def _scopes(scopes: int | None) -> str:
     return "all" if scopes is None else short_permission_names(scope_names(scopes) or [])
 
 
+@token_commands.command("rotate")
+@click.argument("token_id", type=click.UUID)
+@click.option(
+    "--overlap",
+    type=click.IntRange(0, MAX_OVERLAP),
+    default=DEFAULT_OVERLAP,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the old one stays good; at most an hour.",
+)
+@organization_option
+@json_option
+def rotate(token_id: UUID, overlap: int, organization: str | None, as_json: bool) -> None:
+    """Make a token in the place of the one of that id, and print it: the only place where it is ever shown."""
+    request = RotateToken(token_id, overlap)
+    made = run_as_operator(organization, lambda call: tokens.rotate_token(call, request))
+    if as_json:
+        show_json(dump_rotated_token(made))
+    else:
+        click.echo(made.secret)
+        click.echo(
+            f"This token of {made.token.username} is shown here and nowhere again."
+            f" The old one is good until {made.replaced_expires_at:%Y-%m-%d %H:%M:%SZ}.",
+            err=True,
+        )
+
+
 @token_commands.command("revoke")
 @click.argument("token_id", type=click.UUID)
+@click.option("--keep-descendants", is_flag=True, help="Leave alone what was made with it.")
 @organization_option
 @yes_option
 @json_option
-def revoke(token_id: UUID, organization: str | None, yes: bool, as_json: bool) -> None:
-    """Refuse the token of that id from the next request on."""
-    confirm(yes, f"Refuse token {token_id} from now on?")
-    run_as_operator(organization, lambda call: tokens.revoke_token(call, TokenRef(token_id)))
-    show_json(dump_nothing(None)) if as_json else click.echo(f"Revoked token {token_id}.")
+def revoke(token_id: UUID, keep_descendants: bool, organization: str | None, yes: bool, as_json: bool) -> None:
+    """Refuse the token of that id, and those made with it, from the next request on."""
+    confirm(
+        yes, f"Refuse token {token_id} from now on{'' if keep_descendants else ', and all that were made with it'}?"
+    )
+    request = RevokeToken(token_id, keep_descendants)
+    revoked = run_as_operator(organization, lambda call: tokens.revoke_token(call, request))
+    if as_json:
+        show_json(dump_revoked(revoked))
+    else:
+        more = revoked.number - 1
+        click.echo(f"Revoked token {token_id}{f', and {more} made with it' if more else ''}.")

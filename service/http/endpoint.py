@@ -81,7 +81,9 @@ class Endpoint:
             result, created, location = result.value, result.created, request.path
         answer = route.dump(result)
         body = encode(answer)
-        headers = {"Location": location.format(**answer)} if created and location is not None else NO_HEADERS
+        headers = {"Location": location.format(**answer)} if created and location is not None else {}
+        if route.tells_secret:
+            headers[hdrs.CACHE_CONTROL] = "no-store"
         tag = entity_tag(body) if route.dump is route.etag_of else self._tag(result)
         return EncodedAnswer(body, tag, 201 if created else 200, headers)
 

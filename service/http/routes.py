@@ -16,6 +16,7 @@ from service.operations import audit, grants, groups, jobs, pipelines, tokens, u
 from service.operations.call import Call, Outcome
 from service.permissions import DELETE, EXECUTE, MANAGE_PIPELINES, PERMISSION_NAMES, READ, WRITE
 from service.schemas.answers import Dump, answer_of
+from service.schemas.fields import Secret
 from service.schemas.request import schema_of
 
 Place = Literal["path", "query", "body"]
@@ -47,7 +48,9 @@ class Route:
     conditional: bool = False
     """It takes If-Match, which is compared with the tag of what GET answers at the same address."""
     creates: str | None = None
-    """The name of what a POST created, as in its answer: the last segment of its address, behind this path."""
+    """The name of what a POST created, as in its answer: the last segment of its address."""
+    at: str | None = None
+    """The path before that name; the row's own if None."""
     cached: bool = False
     """Its answers to requests without a query may be cached for as long as nothing changes them."""
     optimistic: Callable[[Call, Any], Awaitable[Any]] | None = None
@@ -66,6 +69,8 @@ class Route:
     dump: Dump[Any] = field(init=False, compare=False)
     location: str | None = field(init=False, compare=False)
     """The address of what a POST created, with names of its answer's fields in braces."""
+    tells_secret: bool = field(init=False, compare=False)
+    """True if its answer has a secret, so that nothing on its way may store it."""
 
     def __post_init__(self) -> None:
         """Derive the rest from the operation's annotations, the method and the path.
@@ -77,9 +82,14 @@ class Route:
         if get_origin(returned) is Outcome:
             (returned,) = get_args(returned)
         schema, dump = answer_of(returned)
-        location = f"{self.path}/{{{self.creates}}}" if self.creates else None
-        places = self._places(request)
-        derived = {"request": request, "places": places, "answer": schema, "dump": dump, "location": location}
+        derived = {
+            "request": request,
+            "places": self._places(request),
+            "answer": schema,
+            "dump": dump,
+            "location": f"{self.at or self.path}/{{{self.creates}}}" if self.creates else None,
+            "tells_secret": any(isinstance(field, Secret) for field in schema().fields.values()),
+        }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
 
@@ -114,6 +124,7 @@ PIPELINES: Final = "/api/v1/flow/pipeline"
 PIPELINE: Final = PIPELINES + "/{pipeline_id}"
 GRANTS: Final = PIPELINE + "/grants"
 MEMBERS: Final = "/api/v1/groups/{name}/members"
+TOKENS_PATH: Final = "/api/v1/tokens"
 
 ROUTES: Final = _table(
     # The vendor's three calls
@@ -165,10 +176,18 @@ ROUTES: Final = _table(
     Route("PUT", MEMBERS + "/{username}", groups.add_member, needs=ADMINISTRATOR),
     Route("DELETE", MEMBERS + "/{username}", groups.remove_member, needs=ADMINISTRATOR),
     # Tokens
-    Route("GET", "/api/v1/tokens", tokens.list_tokens, needs=TOKENS),
-    Route("POST", "/api/v1/tokens", tokens.create_token, needs=TOKENS, creates="token[id]"),
-    Route("GET", "/api/v1/tokens/{token_id}", tokens.get_token, needs=TOKENS),
-    Route("DELETE", "/api/v1/tokens/{token_id}", tokens.revoke_token, needs=TOKENS, conditional=True),
+    Route("GET", TOKENS_PATH, tokens.list_tokens, needs=TOKENS),
+    Route("POST", TOKENS_PATH, tokens.create_token, needs=TOKENS, creates="token[id]"),
+    Route("GET", TOKENS_PATH + "/{token_id}", tokens.get_token, needs=TOKENS),
+    Route("DELETE", TOKENS_PATH + "/{token_id}", tokens.revoke_token, needs=TOKENS, conditional=True),
+    Route(
+        "POST",
+        TOKENS_PATH + "/{token_id}/rotate",
+        tokens.rotate_token,
+        needs=TOKENS,
+        creates="token[id]",
+        at=TOKENS_PATH,
+    ),
     # The audit trail
     Route("GET", "/api/v1/audit", audit.list_audit, needs=ADMINISTRATOR),
 )

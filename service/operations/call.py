@@ -51,6 +51,8 @@ class Call(NamedTuple):
     """None where there are no concurrent calls to share statements with: at the command line."""
     request_id: str | None = None
     """For the audit trail; None at the command line."""
+    token_max_lifetime: int = 0
+    """Seconds that a new token may live; 0: for ever."""
 
     @property
     def pages(self) -> Pages:

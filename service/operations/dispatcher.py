@@ -113,6 +113,7 @@ class Dispatcher:
     ) -> None:
         self._database = database
         self._token_use = token_use
+        self._token_max_lifetime = settings.token_max_lifetime
         self.authentication: Final = Authentication(database, settings.statement_timeout, batcher_type)
         self._recent = RecentCallers()
         self.responses: RevisionCache[Any] = RevisionCache("response", settings.response_cache_bytes)
@@ -203,7 +204,14 @@ class Dispatcher:
     async def _run(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
         """Run an operation, and again where another change came between, or the caller's authority changed."""
         precondition, request = binding.precondition(incoming), await binding.read(incoming)
-        call = Call(caller, self._database, precondition, self.batches, current_request().request_id)
+        call = Call(
+            caller,
+            self._database,
+            precondition,
+            self.batches,
+            current_request().request_id,
+            self._token_max_lifetime,
+        )
 
         async def run() -> Any:
             return await operation(call, request)

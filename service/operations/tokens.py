@@ -1,18 +1,23 @@
-"""Operations on tokens."""
+"""Operations on tokens.
 
-import secrets
-from dataclasses import replace
-from datetime import datetime
+Each knows the token that it was made with: it never may more or lives longer, and is revoked with it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.authentication.bearer import token_digest
+from service.authentication.token_format import new_token
 from service.database.pool import Connection
-from service.errors import NotFound, PermissionDenied
+from service.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from service.instants import written
 from service.operations.call import Call, Proof
 from service.operations.users import find_user
 from service.permissions import (
     SCOPE_TOKENS,
+    Holder,
     Role,
     check_token_scopes,
     require_administrator,
@@ -21,13 +26,23 @@ from service.permissions import (
 )
 from service.repositories import tokens
 from service.repositories.authority import PROVE_ALONE
-from service.repositories.tokens import Token
+from service.repositories.tokens import Maker, Token, TokenInTree
 from service.repositories.users import User
 from service.schemas.pages import Page
-from service.schemas.tokens import CreateToken, ListTokens, NewToken, TokenRef
+from service.schemas.tokens import (
+    CreateToken,
+    ListTokens,
+    NewToken,
+    Revoked,
+    RevokeToken,
+    RotatedToken,
+    RotateToken,
+    TokenRef,
+    TokenView,
+)
 
-TOKEN_PREFIX: Final = "fp_"  # noqa: S105 - not a secret, but what all of them begin with
-"""The prefix of every token, by which scanners for leaked secrets can tell one."""
+MAX_GENERATIONS: Final = 16
+"""Tokens of which each was made with the one before: revoking the first takes a statement for each."""
 
 
 async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
@@ -55,49 +70,92 @@ async def _whose(connection: Connection, call: Call, username: str | None, what:
 
 
 async def create_token(call: Call, request: CreateToken) -> NewToken:
-    """Make a token, which can do no more, and live no longer, than the one it is made with.
+    """Make a token, which can do no more, and live no longer, than the one it is made with, and is revoked with it.
 
     Raises:
         PermissionDenied: it is for somebody else, and the caller is no administrator; or it would widen.
         NotFound: there is no such user.
+        FailedPrecondition: too many tokens were made with one another.
     """
-    caller = call.caller
     async with call.transaction() as connection:
+        await tokens.share_trees(connection, call.caller.organization_id)
         user = await _whose(connection, call, request.username, "make")
-        check_token_scopes(caller, request.scopes)
-        expires_at = _within(await tokens.find(connection, caller.organization_id, caller.token_id), request.expires_at)
-        return await _issue(await call.prove(connection), user, replace(request, expires_at=expires_at))
+        proof = await call.prove(connection)
+        maker = await _maker(connection, call)
+        if maker is not None and maker.generation >= MAX_GENERATIONS:
+            raise FailedPrecondition(
+                f"Tokens can be made with one another {MAX_GENERATIONS} deep at most: make this with another."
+            )
+        expires_at = _within_lifetime(call, request.expires_at)
+        if maker is not None:
+            check_token_scopes(Holder(call.caller.role, maker.scopes), request.scopes)
+            expires_at = _within(maker, expires_at, asked=request.expires_at is not None)
+        parent_id = maker.id if maker else None
+        return await _issue(proof, user.id, user.username, request.name, request.scopes, expires_at, parent_id)
 
 
-def _within(mine: Token | None, expires_at: datetime | None) -> datetime | None:
+async def _maker(connection: Connection, call: Call) -> Maker | None:
+    """Return the token of the call as it is now; None for an operator, who needs none.
+
+    Raises:
+        Unauthenticated: it is not good any more.
+    """
+    if call.caller.is_operator:
+        return None
+    maker = await tokens.find_maker(connection, call.caller.organization_id, call.caller.token_id)
+    if maker is None:
+        raise Unauthenticated.invalid_token()
+    return maker
+
+
+def _within_lifetime(call: Call, expires_at: datetime | None) -> datetime | None:
+    """Return the expiry of a new token: the installation's latest, if none is asked for.
+
+    Raises:
+        InvalidArgument: it is later than that.
+    """
+    if not call.token_max_lifetime:
+        return expires_at
+    latest = datetime.now(UTC) + timedelta(seconds=call.token_max_lifetime)
+    if expires_at is None or expires_at <= latest:
+        return expires_at or latest
+    sentence = f"Must be before {written(latest.replace(microsecond=0))}: no new token may live longer here."
+    raise InvalidArgument(f"The request is not valid: expires_at: {sentence}", details={"expires_at": [sentence]})
+
+
+def _within(maker: Maker, expires_at: datetime | None, *, asked: bool) -> datetime | None:
     """Return the expiry of a new token: that of the token that makes it, if nothing else is asked for."""
-    limit = mine.expires_at if mine else None
+    limit = maker.expires_at
     if limit is None or (expires_at is not None and expires_at <= limit):
         return expires_at
-    if expires_at is None:
+    if not asked:
         return limit
     raise PermissionDenied(
         "You may not make a token that lives longer than the one you call with.", reason="grant_denied"
     )
 
 
-async def _issue(proof: Proof, user: User, request: CreateToken) -> NewToken:
-    call, connection = proof.call, proof.connection
-    organization_id, token_id, secret = call.caller.organization_id, uuid4(), TOKEN_PREFIX + secrets.token_hex(32)
+async def _issue(
+    proof: Proof,
+    user_id: UUID,
+    username: str,
+    name: str,
+    scopes: int | None,
+    expires_at: datetime | None,
+    parent_id: UUID | None,
+) -> NewToken:
+    organization_id, token_id, secret = proof.call.caller.organization_id, uuid4(), new_token()
+    digest = token_digest(secret)
     created_at = await tokens.insert(
-        connection,
-        organization_id,
-        token_id,
-        user.id,
-        request.name,
-        token_digest(secret),
-        request.scopes,
-        request.expires_at,
+        proof.connection, organization_id, token_id, user_id, name, digest, scopes, expires_at, parent_id
     )
-    token = Token(token_id, user.id, user.username, request.name, request.scopes, request.expires_at, created_at, None)
-    target = f"token:{token_id}"
-    await proof.audit("token.create", target, None, _state(token))
+    token = Token(token_id, user_id, username, name, scopes, expires_at, created_at, None)
+    await proof.audit("token.create", _target(token_id), None, {**_state(token), "parent": parent_id})
     return NewToken(token, secret)
+
+
+def _target(token_id: UUID) -> str:
+    return f"token:{token_id}"
 
 
 def _state(token: Token) -> dict[str, Any]:
@@ -109,40 +167,125 @@ def _state(token: Token) -> dict[str, Any]:
     }
 
 
-async def get_token(call: Call, request: TokenRef) -> Token:
-    """Return a token.
+async def get_token(call: Call, request: TokenRef) -> TokenView:
+    """Return a token, and how many would be revoked with it.
 
     Raises:
         NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
         PermissionDenied: the token that calls is too narrow.
     """
     async with call.database.connection() as connection:
-        return await _find(connection, call, request.token_id, "see")
+        found = await _find(connection, call, request.token_id, "see")
+        descendants = await tokens.find_descendants(connection, call.caller.organization_id, request.token_id)
+    return TokenView(found.token, len(descendants))
 
 
-async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -> Token:
+async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -> TokenInTree:
     caller = call.caller
     require_scope(caller, SCOPE_TOKENS, "tokens", f"{what} tokens")
-    found = await tokens.find(connection, caller.organization_id, token_id)
-    if found is None or (found.user_id != caller.user_id and caller.role is not Role.ADMIN):
+    found = await tokens.find_in_tree(connection, caller.organization_id, token_id, caller.token_id)
+    if found is None or (found.token.user_id != caller.user_id and caller.role is not Role.ADMIN):
         raise NotFound(f"Token {token_id} does not exist, or you may not see it.")
-    if found.user_id != caller.user_id:
+    if found.token.user_id != caller.user_id:
         require_administrator(caller, f"{what} somebody else's tokens")
     return found
 
 
-async def revoke_token(call: Call, request: TokenRef) -> None:
-    """Revoke a token: it is refused from the very next request on.
+async def revoke_token(call: Call, request: RevokeToken) -> Revoked:
+    """Revoke a token and those made with it: they are refused from the very next request on.
+
+    What took its place by rotation goes, too, and what was made with that.
 
     Raises:
         NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
-        PermissionDenied: the token that calls is too narrow.
+        PermissionDenied: the token that calls is too narrow, or is one of those that it asks to keep.
         PreconditionFailed: it is not what the caller has seen.
     """
+    organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        token = await _find(connection, call, request.token_id, "revoke")
+        await tokens.lock_trees(connection, organization_id)
+        found = await _find(connection, call, request.token_id, "revoke")
+        descendants = await tokens.find_descendants(connection, organization_id, request.token_id)
         proof = await call.prove(connection, PROVE_ALONE)
-        call.precondition(token)
-        if await tokens.revoke(connection, call.caller.organization_id, token.id):
-            target = f"token:{token.id}"
-            await proof.audit("token.revoke", target, _state(token), None)
+        call.precondition(TokenView(found.token, len(descendants)))
+        if request.keep_descendants:
+            await _keep_descendants(proof, found, descendants)
+            descendants = []
+        gone = await tokens.lock(connection, organization_id, [request.token_id, *descendants])
+        await tokens.revoke(connection, organization_id, [each.id for each in gone])
+        await proof.audit_each("token.revoke", [(_target(each.id), _state(each), None) for each in gone])
+    return Revoked(len(gone))
+
+
+async def _keep_descendants(proof: Proof, found: TokenInTree, descendants: Sequence[UUID]) -> None:
+    """Put a token's own parent, or none, in its place, so that its descendants are not revoked with it."""
+    caller, token_id, parent_id = proof.call.caller, found.token.id, found.parent_id
+    if caller.token_id in {token_id, *descendants}:
+        raise PermissionDenied(
+            "You may not keep what was made with a token by a call with that token or one made with it."
+        )
+    moved = await tokens.move_children(proof.connection, caller.organization_id, token_id, parent_id)
+    await tokens.forget_replacement(proof.connection, caller.organization_id, token_id)
+    changes = [(_target(each), {"parent": token_id}, {"parent": parent_id}) for each in moved]
+    await proof.audit_each("token.keep", changes)
+
+
+async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
+    """Make a token that takes another's place, and let that one end after a while.
+
+    It has the same user, name, scopes and expiry, and becomes the parent of the tokens made with the old one.
+
+    Raises:
+        NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
+        PermissionDenied: the token that calls is too narrow, ends before, or was made with that which it is to replace.
+        FailedPrecondition: it has expired, or was rotated before.
+    """
+    organization_id = call.caller.organization_id
+    async with call.transaction() as connection:
+        await tokens.lock_trees(connection, organization_id)
+        found = await _find(connection, call, request.token_id, "rotate")
+        old = found.token
+        if found.expired or found.replaced_by_id is not None:
+            raise FailedPrecondition(
+                f"Token {old.id} {'has expired' if found.expired else 'was rotated before'}: make another."
+            )
+        descendants = await tokens.find_descendants(connection, organization_id, old.id)
+        proof = await call.prove(connection, PROVE_ALONE)
+        parent_id = await _parent_in_its_place(connection, call, found, descendants)
+        expires_at = _cut_to_lifetime(call, old.expires_at)
+        new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, parent_id)
+        await tokens.move_children(connection, organization_id, old.id, new.token.id)
+        if expires_at is not None and expires_at != old.expires_at:
+            await tokens.end_by(connection, organization_id, descendants, expires_at)
+        ends_at = await tokens.replace(connection, organization_id, old.id, new.token.id, request.overlap_seconds)
+        after = {**_state(old), "expires_at": ends_at, "replaced_by": new.token.id}
+        await proof.audit("token.rotate", _target(old.id), _state(old), after)
+    return RotatedToken(new.token, new.secret, old.id, ends_at)
+
+
+async def _parent_in_its_place(
+    connection: Connection, call: Call, found: TokenInTree, descendants: Sequence[UUID]
+) -> UUID | None:
+    """Return the parent of the token that takes another's place.
+
+    It is that of the old one, if the call comes with that or what it was made with; else the token of the call, as who
+    gets a secret by a token must lose it with that.
+    """
+    maker, old = await _maker(connection, call), found.token
+    if maker is None:
+        return found.parent_id
+    check_token_scopes(Holder(call.caller.role, maker.scopes), old.scopes)
+    _within(maker, old.expires_at, asked=True)
+    if maker.id == old.id or found.made_by_caller:
+        return found.parent_id
+    if maker.id in descendants:
+        raise PermissionDenied("You may not rotate the token that the one you call with was made with.")
+    return maker.id
+
+
+def _cut_to_lifetime(call: Call, expires_at: datetime | None) -> datetime | None:
+    """Return when a token ends that takes another's place: when that would have, or the installation's latest."""
+    if not call.token_max_lifetime:
+        return expires_at
+    latest = datetime.now(UTC) + timedelta(seconds=call.token_max_lifetime)
+    return latest if expires_at is None else min(expires_at, latest)

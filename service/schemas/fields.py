@@ -162,11 +162,11 @@ class Flag(fields.Boolean):
         return value
 
 
-class PageSize(fields.Integer):
-    """The number of rows on a page."""
+class WholeNumber(fields.Integer):
+    """A whole number within bounds."""
 
-    def __init__(self) -> None:
-        super().__init__(validate=validate.Range(1, 1000))
+    def __init__(self, low: int, high: int) -> None:
+        super().__init__(validate=validate.Range(low, high))
 
     def from_text(self, text: str) -> int | str:
         """Return the number that decimal digits stand for; not those of other scripts, signs, or thousands of them."""
@@ -176,6 +176,17 @@ class PageSize(fields.Integer):
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValidationError("Must be a whole number.")
         return value
+
+
+class PageSize(WholeNumber):
+    """The number of rows on a page."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1000)
+
+
+class Secret(fields.String):
+    """A text that is answered once: the answer must be stored nowhere on its way."""
 
 
 class Instant(fields.DateTime):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -10,7 +10,18 @@ from marshmallow import Schema, fields, validate
 from service.permissions import SCOPE_BITS, scope_names
 from service.repositories.tokens import Token
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Name, PageSize, StrictUUID, end, page_token, scopes, text
+from service.schemas.fields import (
+    Flag,
+    Name,
+    PageSize,
+    Secret,
+    StrictUUID,
+    WholeNumber,
+    end,
+    page_token,
+    scopes,
+    text,
+)
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 
@@ -43,12 +54,40 @@ class CreateToken:
 
 @request
 class TokenRef:
-    """One token, to be read or revoked.
+    """One token, to be read.
 
     Names one token by its id, which is no secret.
     """
 
     token_id: UUID = field(StrictUUID())
+
+
+@request
+class RevokeToken:
+    """One token, to be revoked.
+
+    With `keep_descendants` those made with it are not revoked, and go on as if what made it had made them; this takes a
+    token that is none of them.
+    """
+
+    token_id: UUID = field(StrictUUID())
+    keep_descendants: bool = field(Flag(), default=False)
+
+
+MAX_OVERLAP: Final = 3600
+"""Seconds that a token may stay good for once another takes its place."""
+DEFAULT_OVERLAP: Final = 300
+
+
+@request
+class RotateToken:
+    """One token, to be replaced.
+
+    The old one stays good for `overlap_seconds`, at most an hour, so that whatever uses it can be given the new one.
+    """
+
+    token_id: UUID = field(StrictUUID())
+    overlap_seconds: int = field(WholeNumber(0, MAX_OVERLAP), default=DEFAULT_OVERLAP)
 
 
 class TokenSchema(Schema):
@@ -69,16 +108,52 @@ class TokenAnswerSchema(AnswerSchema):
     token = fields.Nested(TokenSchema, required=True)
 
 
+class TokenViewSchema(TokenAnswerSchema):
+    """One token, and how many would be revoked with it."""
+
+    descendants = fields.Integer(
+        required=True,
+        metadata={"description": "Good tokens made with it or with one of these, and what took its place."},
+    )
+
+
 class NewTokenSchema(TokenAnswerSchema):
     """A token just made, and its secret, which is stored nowhere."""
 
-    secret = fields.String(required=True, metadata={"description": "Shown here and nowhere again."})
+    secret = Secret(required=True, metadata={"description": "Shown here and nowhere again."})
+
+
+class ReplacedSchema(Schema):
+    """The token whose place another has taken."""
+
+    id = fields.UUID(required=True)
+    expires_at = fields.AwareDateTime(required=True, metadata={"description": "Until then it is good."})
+
+
+class RotatedTokenSchema(NewTokenSchema):
+    """A token just made in the place of another."""
+
+    replaced = fields.Nested(ReplacedSchema, required=True)
+
+
+class RevokedSchema(AnswerSchema):
+    """How many tokens were revoked."""
+
+    revoked = fields.Integer(required=True, metadata={"description": "The token, and those that went with it."})
 
 
 class TokenListSchema(ListSchema):
     """Tokens, newest first."""
 
     tokens = fields.List(fields.Nested(TokenSchema), required=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A token, and how many would be revoked with it."""
+
+    token: Token
+    descendants: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +164,43 @@ class NewToken:
     secret: str
 
 
-@answers(TokenAnswerSchema)
-def dump_token(token: Token) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class RotatedToken(NewToken):
+    """A token just made in the place of another, which stays good until a time."""
+
+    replaced_id: UUID
+    replaced_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """How many tokens were revoked, the one that was asked for included."""
+
+    number: int
+
+
+@answers(TokenViewSchema)
+def dump_token(seen: TokenView) -> dict[str, Any]:
     """Dump one token."""
-    return {"status": "OK", "token": _dump_token(token)}
+    return {"status": "OK", "token": _dump_token(seen.token), "descendants": seen.descendants}
 
 
 @answers(NewTokenSchema)
 def dump_new_token(new: NewToken) -> dict[str, Any]:
     """Dump a new token and its secret."""
-    return {**dump_token(new.token), "secret": new.secret}
+    return {"status": "OK", "token": _dump_token(new.token), "secret": new.secret}
+
+
+@answers(RotatedTokenSchema)
+def dump_rotated_token(new: RotatedToken) -> dict[str, Any]:
+    """Dump a token that takes another's place."""
+    return {**dump_new_token(new), "replaced": {"id": new.replaced_id, "expires_at": new.replaced_expires_at}}
+
+
+@answers(RevokedSchema)
+def dump_revoked(revoked: Revoked) -> dict[str, Any]:
+    """Dump how many tokens were revoked."""
+    return {"status": "OK", "revoked": revoked.number}
 
 
 @answers(TokenListSchema)

@@ -15,11 +15,12 @@ from service.database.connector import Raw, connect
 from service.database.pool import Connection
 from service.errors import StartupError
 from service.identity import operator
+from service.permissions import scope_names
 from service.repositories import audit
 from service.transfer.audit_lists import counted
 from service.transfer.bulk_load import Deferred, defer_indexes, is_empty, restore_indexes
 from service.transfer.diagnosis import find_first_fault
-from service.transfer.merge import CREATE_PARENTS, MERGES, REQUIRE_UNIQUE_IDS
+from service.transfer.merge import BOUND_TOKENS, CREATE_PARENTS, MERGES, REQUIRE_UNIQUE_IDS
 from service.transfer.records import WITHOUT_DIGEST, BadRecord, parse_line
 from service.transfer.staging import analyze_staging, copy_rows, create_staging
 
@@ -69,6 +70,8 @@ async def import_records(
             await create_staging(connection)
             records, tokens_left_out = await _stage(connection, lines, progress)
             written = await _merge(connection, dropped)
+            if "tokens" in written:
+                await _bound_tokens(connection)
         for table in written:
             await connection.execute(f"ANALYZE {table}")  # the planner is right at once, not when autovacuum comes by
     except asyncpg.UndefinedTableError as error:
@@ -147,3 +150,23 @@ async def _merge(connection: Raw, dropped: Sequence[Deferred]) -> dict[str, int]
         for table, count in tables.items():
             totals[table] += count
     return dict(totals)
+
+
+async def _bound_tokens(connection: Raw) -> None:
+    """Let no token be better than the one it was made with, now that the file has changed some; each is audited."""
+    while rows := await connection.fetch(BOUND_TOKENS):
+        for organization_id in {row["organization_id"] for row in rows}:
+            changes = [
+                (
+                    f"token:{row['id']}",
+                    None,
+                    {
+                        "revoked": row["revoked"],
+                        "expires_at": row["expires_at"],
+                        "scopes": scope_names(row["scopes"]),
+                    },
+                )
+                for row in rows
+                if row["organization_id"] == organization_id
+            ]
+            await audit.insert_each(Connection(connection), operator(organization_id), "token.bound", changes)

@@ -250,3 +250,34 @@ MERGES: Final[Mapping[str, Merge]] = {
 
 Memberships and grants come last, as they bump the revisions of users: the foreign keys of other rows are then checked
 against users not yet changed."""
+
+BOUND_TOKENS: Final = """
+    WITH
+    -- Tokens that are better than the one they were made with, or than the file lets that be now, or have survived it;
+    -- and those that took the place of one that is revoked.
+    beyond AS (
+        SELECT c.organization_id, c.id, p.revoked_at IS NOT NULL AS ended, p.expires_at, p.scopes
+        FROM tokens c
+        JOIN tokens p ON p.organization_id = c.organization_id AND p.id = c.parent_id
+        WHERE c.revoked_at IS NULL
+          AND (
+              p.revoked_at IS NOT NULL
+              OR p.expires_at < coalesce(c.expires_at, 'infinity')
+              OR coalesce(c.scopes, 127) & ~coalesce(p.scopes, 127)::integer <> 0
+          )
+        UNION ALL
+        SELECT c.organization_id, c.id, true, NULL, NULL
+        FROM tokens p
+        JOIN tokens c ON c.organization_id = p.organization_id AND c.id = p.replaced_by_id
+        WHERE p.revoked_at IS NOT NULL AND c.revoked_at IS NULL
+    )
+    UPDATE tokens t
+    SET revoked_at = CASE WHEN b.ended OR coalesce(t.scopes, 127) & coalesce(b.scopes, 127) = 0 THEN now() END,
+        expires_at = LEAST(t.expires_at, b.expires_at),
+        scopes = CASE WHEN coalesce(t.scopes, 127) & b.scopes <> 0 THEN coalesce(t.scopes, 127) & b.scopes
+                      ELSE t.scopes END
+    FROM beyond b
+    WHERE t.organization_id = b.organization_id AND t.id = b.id
+    RETURNING t.organization_id, t.id, t.revoked_at IS NOT NULL AS revoked, t.expires_at, t.scopes
+"""
+"""Bring the children of tokens within what these are now; to be repeated until it changes none."""

@@ -186,9 +186,10 @@ STATEMENTS = {
     "add_member": 8,
     "remove_member": 8,
     "list_tokens": 3,
-    "create_token": 8,
-    "get_token": 2,
-    "revoke_token": 7,
+    "create_token": 9,
+    "get_token": 4,
+    "revoke_token": 11,
+    "rotate_token": 14,
     "list_audit": 2,
 }
 """The statements that each call sends, authentication, BEGIN and COMMIT included, when it does what it is for."""

@@ -114,9 +114,14 @@ async def contradictions(client: Client, world: World, route: Route) -> list[str
             await world.grant(pipeline, user, caller.access)
         owner = user if caller.owns else other
         job = await world.job(owner, pipeline)
-        token_id = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1 LIMIT 1", owner.id)
+        token = await world.token(user.id, scopes=caller.scopes)
+        token_id = await world.raw.fetchval(
+            "SELECT id FROM tokens WHERE user_id = $1 ORDER BY digest = sha256($2::bytea) DESC",
+            owner.id,
+            token.encode(),
+        )
         path = sample_path(route.path, pipeline_id=pipeline, job_id=job, token_id=token_id)
-        call = As(client, await world.token(user.id, scopes=caller.scopes))
+        call = As(client, token)
         return await call(route.method, path, sample_body(route, job_id=job))
 
     refusals = {"PERMISSION_DENIED", "NOT_FOUND"} if route.needs == READ else {"PERMISSION_DENIED"}

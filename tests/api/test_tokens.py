@@ -58,7 +58,7 @@ async def test_revoke_token_holds_from_the_next_request(client: Client, world: W
     used, where = As(client, made.body["secret"]), f"/tokens/{made.body['token']['id']}"
 
     assert (await used.get("/users/me")).status == 200
-    assert (await call("DELETE", where)).body == {"status": "OK"}
+    assert (await call("DELETE", where)).body == {"status": "OK", "revoked": 1}
     assert (await used.get("/users/me")).status == 401
     assert (await call("DELETE", where)).code == "NOT_FOUND"
     assert (await call.get(where)).code == "NOT_FOUND"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.database.migrations import migrate
+from service.permissions import MANAGER
 from tests.commands.test_commands import run
 from tests.factories import World
 
@@ -96,7 +97,7 @@ async def test_commands_with_json_answer_like_the_api(dsn: str, world: World) ->
     token = shell.json("token", "create", "bob", "--name", "n")
     assert token["token"]["name"] == "n"
     assert [each["name"] for each in shell.json("token", "list", "bob")["tokens"]] == ["n", ""]
-    assert shell.json("token", "revoke", token["token"]["id"], "--yes") == {"status": "OK"}
+    assert shell.json("token", "revoke", token["token"]["id"], "--yes") == {"status": "OK", "revoked": 1}
     assert shell.json("grant", "revoke", "p", "--user", "bob", "--yes") == {"status": "OK"}
     assert json.loads(shell("audit", "tail", "-n", "1", "--json"))["action"] == "grant.revoke"
     assert shell.json("job", "delete", "j", "--yes") == {"status": "OK"}
@@ -158,3 +159,24 @@ async def test_commands_that_delete_ask_first(dsn: str, world: World) -> None:
     assert "Delete group g, and take from its members" in shell("group", "delete", "g", code=1, given="n\n")
     assert "Aborted!" in shell("group", "delete", "g", code=1)
     assert shell("group", "delete", "g", given="y\n") == "Deleted group g.\n"
+
+
+async def test_user_role_lists_and_takes_back_what_they_granted_themselves(dsn: str, world: World) -> None:
+    pam, of = await world.user("pam", role="pipeline_admin"), ("--organization", str(world.id))
+    pipeline = await world.pipeline("Hers")
+    await world.grant(pipeline, pam, MANAGER)
+    await world.raw.execute(
+        "INSERT INTO audit (organization_id, actor_id, actor, action, target) VALUES ($1, $2, 'pam', 'grant.set', $3)",
+        world.id,
+        pam.id,
+        f"grant:{pipeline}/user:pam",
+    )
+
+    kept = run("user", "role", "pam", "member", *of, DATABASE_URL=dsn)
+    taken = run("user", "role", "pam", "member", "--withdraw-grants", *of, DATABASE_URL=dsn)
+    plain = run("user", "role", "pam", "admin", *of, DATABASE_URL=dsn)
+
+    assert kept.stdout.splitlines()[0] == "Changed user pam, member."
+    assert kept.stdout.splitlines()[2].split()[:2] == [str(pipeline), "Hers"]
+    assert taken.stdout.splitlines() == ["Changed user pam, member.", "No grant is left to them."]
+    assert plain.stdout == "Changed user pam, admin.\n"

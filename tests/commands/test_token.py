@@ -74,3 +74,47 @@ async def test_token_create_without_the_organization_it_takes(dsn: str, world: W
     assert refused.stderr == "flow-pipelines: There is more than one organization: say which by --organization.\n"
     assert named.stderr == "flow-pipelines: There is more than one organization called Acme: say which by its id.\n"
     assert unknown.stderr == "flow-pipelines: There is no organization nothing.\n"
+
+
+async def token_id_of(world: World, secret: str) -> str:
+    found = await world.raw.fetchval("SELECT id FROM tokens WHERE digest = sha256($1::bytea)", secret.encode())
+    return str(found)
+
+
+async def test_token_rotate_and_revoke(dsn: str, world: World) -> None:
+    ada = await world.user("ada")
+    old = await token_id_of(world, ada.token)
+    of = ("--organization", str(world.id))
+
+    made = run("token", "rotate", old, "--overlap", "60", *of, DATABASE_URL=dsn)
+    again = run("token", "rotate", old, *of, DATABASE_URL=dsn)
+    revoked = run("token", "revoke", old, "--yes", *of, DATABASE_URL=dsn)
+
+    assert made.stdout.startswith("fp_")
+    assert made.stderr.startswith("This token of ada is shown here and nowhere again. The old one is good until ")
+    assert (again.returncode, "was rotated before" in again.stderr) == (1, True)
+    assert revoked.stdout == f"Revoked token {old}, and 1 made with it.\n"
+
+
+async def test_token_revoke_alone(dsn: str, world: World) -> None:
+    ada = await world.user("ada")
+    old = await token_id_of(world, ada.token)
+    child = await token_id_of(world, await world.token(ada.id))
+    await world.raw.execute("UPDATE tokens SET parent_id = $2::uuid WHERE id = $1::uuid", child, old)
+    options = ["--organization", str(world.id), "--yes", "--keep-descendants", "--json"]
+
+    revoked = run("token", "revoke", old, *options, DATABASE_URL=dsn)
+
+    assert json.loads(revoked.stdout) == {"status": "OK", "revoked": 1}
+    assert await world.raw.fetchval("SELECT count(*) FROM tokens WHERE revoked_at IS NULL AND parent_id IS NULL") >= 1
+
+
+async def test_token_create_within_the_longest_lifetime(dsn: str, world: World) -> None:
+    await world.user("ada")
+    create = ["token", "create", "ada", "--organization", str(world.id)]
+
+    unasked = run(*create, "--json", DATABASE_URL=dsn, TOKEN_MAX_LIFETIME="3600")
+    longer = run(*create, "--expires-in", "2h", DATABASE_URL=dsn, TOKEN_MAX_LIFETIME="3600")
+
+    assert json.loads(unasked.stdout)["token"]["expires_at"] is not None
+    assert (longer.returncode, "no new token may live longer here" in longer.stderr) == (1, True)

@@ -32,6 +32,7 @@ _TOKEN: Final = {
     "created_at": _THEN,
     "last_used_at": None,
 }
+_SECRET: Final = "fp_" + "0" * 64 + "0j8qna"
 _GRANT: Final = {
     "username": None,
     "group": "reviewers",
@@ -116,11 +117,13 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "add_member": _answer(),
     "remove_member": _answer(),
     "list_tokens": _answer(tokens=[_TOKEN]),
-    "create_token": Example(
-        {"name": "flow runner", "scopes": _READ}, {**_DONE, "token": _TOKEN, "secret": "fp_" + "0" * 64}
+    "create_token": Example({"name": "flow runner", "scopes": _READ}, {**_DONE, "token": _TOKEN, "secret": _SECRET}),
+    "get_token": _answer(token=_TOKEN, descendants=2),
+    "revoke_token": _answer(revoked=3),
+    "rotate_token": Example(
+        {"overlap_seconds": 300},
+        {**_DONE, "token": _TOKEN, "secret": _SECRET, "replaced": {"id": _ID, "expires_at": _THEN}},
     ),
-    "get_token": _answer(token=_TOKEN),
-    "revoke_token": _answer(),
     "list_audit": _answer(
         audit=[
             {
