@@ -17,7 +17,7 @@ from service.database.encryption import EncryptionError, TlsFailure
 from service.database.migrations import Applied, Migration, compare
 from service.database.pool import CONNECT_TIMEOUT
 from service.database.session import LOCK_TIMEOUT
-from service.doctor.facts import Encryption, ServerFacts, Surroundings
+from service.doctor.facts import Encryption, Keeper, ServerFacts, Surroundings
 from service.errors import StartupError
 from service.settings import Settings
 
@@ -250,6 +250,33 @@ def check_migrations(applied: Sequence[Applied], known: Sequence[Migration]) -> 
     if len(applied) > len(known):
         return Finding("migrations", "ok", f"newer than this version ({applied[-1].name}), which can work with it")
     return Finding("migrations", "ok", f"all {len(known)} are in place, the last is {known[-1].name}")
+
+
+def check_times(unbounded: Sequence[str]) -> Finding:
+    """Check that the database refuses times out of bounds in every column that a client can set."""
+    if unbounded:
+        found = f"nothing keeps infinity out of {', '.join(unbounded)}"
+        return Finding("times", "wrong", found, "Run `migrate`; restore the constraints that somebody has dropped.")
+    return Finding("times", "ok", "within bounds in every column that a client can set")
+
+
+def check_tokens(escaped: int) -> Finding:
+    """Check that no token is better than the one that it was made with, or has survived it."""
+    if escaped:
+        found = f"{escaped} live longer, or may more, than the token they were made with, or have survived it"
+        return Finding("tokens", "wrong", found, "Revoke them: something else than the service has changed tokens.")
+    return Finding("tokens", "ok", "none is better than the one it was made with")
+
+
+def check_kept_grants(keepers: Sequence[Keeper]) -> Finding:
+    """Check that nobody who was demoted still manages pipelines by grants that they made to themselves."""
+    if keepers:
+        first = keepers[0]
+        more = f", and {len(keepers) - 1} more like them" if len(keepers) > 1 else ""
+        found = f"{first.username} of {first.organization} still manages {first.pipelines} pipelines by grants to"
+        remedy = "`user role USERNAME member --withdraw-grants` takes them back, or let a manager set them anew."
+        return Finding("kept grants", "warning", f"{found} themselves, though a member now{more}", remedy)
+    return Finding("kept grants", "ok", "no member manages pipelines by what they granted themselves in another role")
 
 
 def check_pooler(pooling: Pooling, *, prepares: bool) -> Finding:

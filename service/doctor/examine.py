@@ -1,9 +1,10 @@
 """The examination of `doctor`: collect the facts of an installation, and hand each to the check that judges it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from time import perf_counter
+from typing import TypeVar
 from uuid import uuid4
 
 import asyncpg
@@ -18,6 +19,8 @@ from service.doctor.facts import ServerFacts
 from service.doctor.privileges import intended_privileges
 from service.errors import StartupError
 from service.settings import Settings
+
+Fact = TypeVar("Fact")
 
 
 async def examine(dsn: str, settings: Settings, deployment: Deployment) -> list[Finding]:
@@ -67,6 +70,7 @@ async def _examine_connection(
         checks.check_privileges(server, await facts.read_privileges(connection), intended_privileges()),
         checks.check_surroundings(server, await facts.read_surroundings(connection)),
         await _examine_migrations(connection, server),
+        *await _examine_data(connection, server),
         checks.check_pooler(pooling, prepares=settings.database_prepared_statements),
         checks.check_timeout(server, settings),
         checks.check_connections(server, pooling, settings, deployment),
@@ -79,6 +83,29 @@ async def _examine_migrations(connection: Connection, server: ServerFacts) -> Fi
         return checks.check_migrations(await list_applied(connection), load_migrations())
     except asyncpg.InsufficientPrivilegeError:
         return Finding("migrations", "skipped", f"{server.role} may not read schema_migrations")
+
+
+async def _examine_data(connection: Connection, server: ServerFacts) -> list[Finding]:
+    """Examine what is in the tables; skip what is not there yet, not readable, or takes too long to find."""
+    examinations: list[tuple[str, Callable[[], Awaitable[Finding]]]] = [
+        ("times", lambda: _judge(facts.read_unbounded_times(connection), checks.check_times)),
+        ("tokens", lambda: _judge(facts.count_escaped_tokens(connection), checks.check_tokens)),
+        ("kept grants", lambda: _judge(facts.read_keepers(connection), checks.check_kept_grants)),
+    ]
+    findings = []
+    for check, examination in examinations:
+        if not server.migrated:
+            findings.append(Finding(check, "skipped", "nothing was ever migrated here"))
+            continue
+        try:
+            findings.append(await examination())
+        except (asyncpg.SyntaxOrAccessError, asyncpg.QueryCanceledError) as error:
+            findings.append(Finding(check, "skipped", f"it can't be found out: {error}"))
+    return findings
+
+
+async def _judge(reading: Awaitable[Fact], judge: Callable[[Fact], Finding]) -> Finding:
+    return judge(await reading)
 
 
 async def _find_pooling(first: Raw, second: Raw) -> Pooling:

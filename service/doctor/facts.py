@@ -9,6 +9,7 @@ from service.database.asyncpg_internals import get_socket, get_tls
 from service.database.connector import Raw
 from service.database.encryption import is_this_machine
 from service.database.pool import Connection
+from service.permissions import MANAGER
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +206,100 @@ async def read_prepared_statements(connection: Connection) -> set[str]:
     """Read the names of the statements that the process of the server holds prepared."""
     rows = await connection.fetch("doctor.prepared_statements", "SELECT name FROM pg_prepared_statements")
     return {row["name"] for row in rows}
+
+
+async def read_unbounded_times(connection: Connection) -> list[str]:
+    """Read which columns may hold times out of bounds: those that no validated check is about.
+
+    The service's own clock sets those of the audit trail and of migrations.
+    """
+    rows = await connection.fetch(
+        "doctor.unbounded_times",
+        """
+        SELECT format('%s.%s', c.relname, a.attname) AS name
+        FROM pg_class c
+        JOIN pg_class t ON t.oid = to_regclass('schema_migrations') AND t.relnamespace = c.relnamespace
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.atttypid = 'timestamptz'::regtype AND NOT a.attisdropped
+        WHERE c.relkind = 'r' AND c.relowner = t.relowner AND c.relname NOT IN ('audit', 'schema_migrations')
+          AND NOT EXISTS (
+              SELECT FROM pg_constraint k
+              WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated AND a.attnum = ANY (k.conkey)
+          )
+        ORDER BY 1
+        """,
+    )
+    return [row["name"] for row in rows]
+
+
+async def count_escaped_tokens(connection: Connection) -> int:
+    """Count the tokens that are good, but better than the one that they were made with, or have survived it."""
+    row = await connection.fetch_one(
+        "doctor.escaped_tokens",
+        """
+        SELECT count(*) AS number
+        FROM tokens c
+        JOIN tokens p ON p.organization_id = c.organization_id AND p.id = c.parent_id
+        WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > now())
+          AND (
+              p.revoked_at IS NOT NULL
+              OR p.expires_at < coalesce(c.expires_at, 'infinity')
+              OR coalesce(c.scopes, 127) & ~coalesce(p.scopes, 127)::integer <> 0
+          )
+        """,
+    )
+    return int(row["number"])
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """A member who manages pipelines by grants that they made to themselves while they had another role."""
+
+    username: str
+    organization: str
+    pipelines: int
+
+
+async def read_keepers(connection: Connection) -> list[Keeper]:
+    """Read the first of those who keep what they have granted themselves, by the audit trail."""
+    rows = await connection.fetch(
+        "doctor.keepers",
+        f"""
+        -- Members who manage pipelines by grants of their own, and had another role before.
+        WITH demoted AS MATERIALIZED (
+            SELECT u.organization_id, u.id, u.username
+            FROM users u
+            WHERE u.role = 'member'
+              AND EXISTS (
+                  SELECT FROM user_grants ug
+                  WHERE ug.organization_id = u.organization_id AND ug.user_id = u.id
+                    AND ug.access & {MANAGER} = {MANAGER} AND (ug.expires_at IS NULL OR ug.expires_at > now())
+              )
+              AND EXISTS (
+                  SELECT FROM audit a
+                  WHERE a.organization_id = u.organization_id AND a.target = 'user:' || u.username
+                    AND a.action = 'user.update' AND a.before ->> 'role' <> 'member'
+              )
+        )
+        SELECT d.username, o.name, count(*)
+        FROM demoted d
+        JOIN organizations o ON o.id = d.organization_id
+        JOIN user_grants ug ON ug.organization_id = d.organization_id AND ug.user_id = d.id
+        JOIN LATERAL (
+            -- The last who is known to have set the grant.
+            SELECT a.actor_id
+            FROM audit a
+            WHERE a.organization_id = d.organization_id
+              AND (
+                  (a.action = 'grant.set' AND a.target = 'grant:' || ug.pipeline_id || '/user:' || d.username)
+                  OR (a.action = 'pipeline.create' AND a.target = 'pipeline:' || ug.pipeline_id)
+              )
+            ORDER BY a.id DESC
+            LIMIT 1
+        ) made ON made.actor_id = d.id
+        WHERE ug.access & {MANAGER} = {MANAGER} AND (ug.expires_at IS NULL OR ug.expires_at > now())
+        GROUP BY o.id, d.id, d.username, o.name
+        ORDER BY count(*) DESC, d.username
+        LIMIT 100
+        """,
+    )
+    return [Keeper(*row) for row in rows]

@@ -8,11 +8,14 @@ import asyncpg
 import pytest
 
 from service.database.migrations import load_migrations, migrate
+from service.doctor import facts
 from service.doctor.checks import Deployment, Finding
 from service.doctor.examine import examine
 from service.embedded.cluster import SERVICE_ROLE
+from service.permissions import MANAGER
 from service.settings import Settings
 from tests import pgbouncer
+from tests.factories import PAST, World
 
 DEPLOYMENT = Deployment(replicas=2, grace=40, pre_stop=5)
 
@@ -38,7 +41,8 @@ async def test_examine_finds_an_installation_in_order(closed_dsn: str, settings:
 
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [
-            *("server", "connect", "encryption", "role", "privileges", "surroundings", "migrations", "pooler"),
+            *("server", "connect", "encryption", "role", "privileges", "surroundings", "migrations"),
+            *("times", "tokens", "kept grants", "pooler"),
             *("statement timeout", "connections", "clock", "memory", "shutdown"),
         ],
         "ok",
@@ -145,6 +149,53 @@ async def test_examine_of_a_role_without_privileges_skips_migrations(empty_dsn: 
     findings = await found(as_service(empty_dsn), settings)
 
     assert (findings["privileges"].state, findings["migrations"].state) == ("wrong", "skipped")
+
+
+async def test_examine_finds_what_is_wrong_in_the_tables(empty_dsn: str, settings: Settings) -> None:
+    await migrate(empty_dsn)
+    raw = await asyncpg.connect(empty_dsn)
+    world = await World.create(raw)
+    pam = await world.user("pam")
+    audited = (
+        "INSERT INTO audit (organization_id, actor_id, actor, action, target, before) VALUES ($1, $2, 'x', $3, $4, $5)"
+    )
+    await raw.execute(audited, world.id, None, "user.update", "user:pam", '{"role": "pipeline_admin"}')
+    for number in range(3):
+        pipeline = await world.pipeline()
+        await world.grant(pipeline, pam, MANAGER)
+        action, target = [
+            ("grant.set", f"grant:{pipeline}/user:pam"),
+            ("pipeline.create", f"pipeline:{pipeline}"),
+            ("grant.set", "something else"),
+        ][number]
+        await raw.execute(audited, world.id, pam.id, action, target, None)
+    await world.token(pam.id, revoked_at=PAST)
+    await raw.execute(
+        "UPDATE tokens SET parent_id = (SELECT id FROM tokens WHERE revoked_at IS NOT NULL) WHERE revoked_at IS NULL"
+    )
+    await raw.execute("ALTER TABLE jobs DROP CONSTRAINT jobs_times_bounded")
+    await raw.close()
+
+    findings = await found(as_service(empty_dsn), settings)
+
+    assert (findings["times"].state, "out of jobs.created_at" in findings["times"].found) == ("wrong", True)
+    assert (findings["tokens"].state, findings["tokens"].found[:2]) == ("wrong", "1 ")
+    assert findings["kept grants"].state == "warning"
+    assert "pam of Acme still manages 2 pipelines" in findings["kept grants"].found
+
+
+async def test_examine_skips_what_takes_too_long(
+    empty_dsn: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def take_too_long(_: object) -> int:
+        raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+
+    await migrate(empty_dsn)
+    monkeypatch.setattr(facts, "count_escaped_tokens", take_too_long)
+
+    findings = await found(as_service(empty_dsn), settings)
+
+    assert (findings["tokens"].state, findings["kept grants"].state) == ("skipped", "ok")
 
 
 async def test_examine_finds_a_server_that_only_reads(empty_dsn: str, settings: Settings) -> None:
