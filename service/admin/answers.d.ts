@@ -118,6 +118,29 @@ export interface Token {
   last_used_at: Instant | null;
 }
 
+/** One token, as it is answered alone. */
+export interface TokenAnswer {
+  token: Token;
+  /** How many good tokens would be revoked with it. */
+  descendants: number;
+}
+
+/** A grant that a user keeps who is a member now. */
+export interface KeptGrant extends PipelineItem {
+  expires_at: Instant | null;
+  /** The group of theirs that it is to; null if it is to the user. */
+  group: string | null;
+  by_themselves: boolean;
+}
+
+/** A user after a change. */
+export interface UserAnswer {
+  user: User;
+  /** Told when they became a member, or grants were withdrawn from one. */
+  keeps?: KeptGrant[];
+  keeps_total?: number;
+}
+
 export interface AuditEntry {
   id: number;
   at: Instant;

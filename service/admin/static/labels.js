@@ -73,5 +73,8 @@ export const ACTIONS = new Map([
   ["group.add_member", "added a member"],
   ["group.remove_member", "removed a member"],
   ["token.create", "made a token"],
+  ["token.rotate", "replaced a token"],
   ["token.revoke", "revoked a token"],
+  ["token.keep", "kept a token whose parent was revoked"],
+  ["token.bound", "narrowed a token to its parent"],
 ]);

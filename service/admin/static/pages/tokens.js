@@ -1,6 +1,6 @@
 // Tokens: the caller's own, and for administrators those of anyone.
 
-import { path, post, remove } from "../api.js";
+import { call, path, post, remove } from "../api.js";
 import { isAdministrator, isCaller, mayUseTokens } from "../caller.js";
 import { button } from "../components/buttons.js";
 import { searchUsers } from "../components/choices.js";
@@ -18,13 +18,13 @@ import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
 import { toast } from "../components/toast.js";
-import { h, sentence } from "../dom.js";
+import { count, h, sentence } from "../dom.js";
 import { permissionLabels, SCOPES } from "../labels.js";
 import { caller } from "../session.js";
 import { ago, day, isPast } from "../time.js";
 import { notForCaller } from "./not_found.js";
 
-/** @import { Token } from "../../answers.d.ts" */
+/** @import { Token, TokenAnswer } from "../../answers.d.ts" */
 /** @import { Dialog } from "../components/dialog.js" */
 /** @import { Field } from "../components/fields.js" */
 /** @import { List } from "../components/listing.js" */
@@ -122,6 +122,7 @@ async function createToken(username) {
       expiryField("expires_at", "Expires", { span: "90" }),
     ],
     submit: "Make the token",
+    intro: h("p", {}, "It ends with the token that you are signed in with, and is revoked with it."),
     blame: { NOT_FOUND: "username" },
     cancel: () => dialog.close(null),
     send: async ({ kind, ...values }) =>
@@ -215,16 +216,21 @@ async function showSecret({ token, secret }) {
 
 /** @param {Token} token */
 async function revoke(token) {
+  const where = path`/tokens/${token.id}`;
+  /** @type {{body: TokenAnswer, tag: string | null}} */
+  const { body, tag } = await call("GET", where);
+  const more = body.descendants;
   const done = await confirmDialog({
     title: "Revoke this token?",
     intro: sentence`Whatever uses ${token.name || token.id} of ${token.username} is refused from the next request on. This can't be undone.`,
     consequences: [
+      more > 0 && `${count(more, "token")} made with it, or in its place, ${more === 1 ? "goes" : "go"} along.`,
       token.last_used_at ? ["It was last used ", ago(token.last_used_at), "."] : "It was never used.",
       isCaller(token.username) && "If it is the one you are signed in with, you will have to sign in with another.",
     ],
     submit: "Revoke token",
-    run: () => remove(path`/tokens/${token.id}`),
+    run: () => remove(where, { ifMatch: tag }),
   });
-  if (done) toast("The token is revoked.");
+  if (done) toast(more > 0 ? `${count(more + 1, "token")} are revoked.` : "The token is revoked.");
   return done;
 }

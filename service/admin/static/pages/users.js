@@ -19,7 +19,7 @@ import { address, go } from "../router.js";
 import { day } from "../time.js";
 import { notForCaller } from "./not_found.js";
 
-/** @import { Page, Token, User } from "../../answers.d.ts" */
+/** @import { KeptGrant, Page, Token, User, UserAnswer } from "../../answers.d.ts" */
 /** @import { Dialog } from "../components/dialog.js" */
 /** @import { List } from "../components/listing.js" */
 /** @import { Column } from "../components/table.js" */
@@ -139,6 +139,8 @@ async function present(where) {
 async function changeRole({ username }) {
   const where = path`/users/${username}`;
   let { user, tag } = await present(where);
+  /** @type {KeptGrant[]} */
+  let kept = [];
   const role = choiceField("role", "Role", ROLES, { value: user.role });
   const changing = form({
     fields: [role],
@@ -149,7 +151,9 @@ async function changeRole({ username }) {
     blame: { FAILED_PRECONDITION: "role" },
     cancel: () => dialog.close(false),
     send: async (values) => {
-      await call("PATCH", where, { body: values, ifMatch: tag });
+      /** @type {{body: UserAnswer}} */
+      const { body } = await call("PATCH", where, { body: values, ifMatch: tag });
+      kept = body.keeps ?? [];
       dialog.close(true);
     },
     conflict: async () => {
@@ -171,7 +175,36 @@ async function changeRole({ username }) {
   });
   const done = await dialog.closed;
   if (done) toast(sentence`The role of ${username} is saved.`);
+  if (kept.some(({ by_themselves: made }) => made)) await withdraw(username, kept);
   return done;
+}
+
+/**
+ * Offer to take back what somebody has granted themselves while they had another role.
+ *
+ * @param {string} username
+ * @param {KeptGrant[]} kept
+ */
+async function withdraw(username, kept) {
+  const own = kept.filter(({ by_themselves: made, group }) => made && group === null);
+  const groups = kept.filter(({ group }) => group !== null);
+  const shown = own.slice(0, 10).map(({ name: pipeline }) => sentence`${pipeline}`);
+  if (own.length > shown.length) shown.push([`${count(own.length - shown.length, "more pipeline")}`]);
+  for (const { name: pipeline, group } of groups.slice(0, 10)) {
+    shown.push(sentence`${pipeline}, by the group ${group ?? ""}: others may be in it, so take that back there`);
+  }
+  if (own.length === 0) {
+    toast(sentence`${username} has granted access to groups of theirs, on: `, shown);
+    return;
+  }
+  const done = await confirmDialog({
+    title: "Take back what they granted themselves?",
+    intro: sentence`${username} is a member now, but has made themselves, or a group of theirs, hold access to:`,
+    consequences: shown,
+    submit: "Take it back",
+    run: () => call("PATCH", path`/users/${username}`, { body: { withdraw_grants: true } }),
+  });
+  if (done) toast(sentence`${username} no longer holds what they granted themselves.`);
 }
 
 /** @param {User} user */
