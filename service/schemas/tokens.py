@@ -137,7 +137,7 @@ class RotatedTokenSchema(NewTokenSchema):
 
 
 class RevokedSchema(AnswerSchema):
-    """How many tokens were revoked."""
+    """The number of tokens that were revoked."""
 
     revoked = fields.Integer(required=True, metadata={"description": "The token, and those that went with it."})
 
@@ -174,7 +174,7 @@ class RotatedToken(NewToken):
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """How many tokens were revoked, the one that was asked for included."""
+    """The number of tokens that were revoked, the one that was asked for included."""
 
     number: int
 
