@@ -206,6 +206,10 @@ async def replace_assignments(filled: Filled, recorder: Recorder, _: Settings) -
     await jobs.replace_assignments(recorder, await filled.organization_id(), target.job_id, target.pipeline_ids)
 
 
+async def hold_pipelines(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    await pipelines.hold(recorder, await filled.organization_id(), filled.targets[0].pipeline_ids)
+
+
 async def list_of_job(filled: Filled, recorder: Recorder, _: Settings) -> None:
     organization_id = await filled.organization_id()
     job_id = await filled.raw.fetchval("SELECT job_id FROM assignments WHERE organization_id = $1", organization_id)
@@ -275,8 +279,9 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
     (
         "jobs.replace_assignments",
         replace_assignments,
-        {"jobs": "jobs_pkey", "assignments": "assignments_pkey", "pipelines": "pipelines_pkey"},
+        {"jobs": "jobs_pkey", "assignments": "assignments_pkey"},
     ),
+    ("pipelines.hold", hold_pipelines, {"pipelines": "pipelines_pkey"}),
     (
         "pipelines.list_of_job",
         list_of_job,

@@ -132,4 +132,5 @@ WRITE_KINDS: Final = (
     WriteKind("DELETE", "/api/v1/groups/{name}/members/{username}", names={"username": "ann"}),
     WriteKind("POST", "/api/v1/tokens", {"username": "{username}", "name": "{new}"}),
     WriteKind("DELETE", "/api/v1/tokens/{token_id}"),
+    WriteKind("POST", "/api/v1/tokens/{token_id}/rotate", {}),
 )
