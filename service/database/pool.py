@@ -164,8 +164,6 @@ class Database:
         """Seconds of statements, by name."""
         self.retries = Counter(conflict=0, connection_lost=0)
         """Operations run again, by reason."""
-        self.deadlocks = 0
-        """Deadlocks among the conflicts."""
         self.expired = 0
         """Calls of expire()."""
         self.on_forget: list[Callable[[], None]] = []
@@ -305,9 +303,8 @@ class Database:
         for attempt in range(1, ATTEMPTS):
             try:
                 return await operation()
-            except RETRYABLE_ERRORS as error:
+            except RETRYABLE_ERRORS:
                 self.retries["conflict"] += 1
-                self.deadlocks += isinstance(error, postgres.DeadlockDetectedError)
                 await asyncio.sleep(random.uniform(0, RETRY_PAUSE * 2**attempt))  # noqa: S311 - no secret
             except ConnectionLost:
                 if not only_reads:

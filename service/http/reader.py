@@ -72,9 +72,8 @@ class Reader:
         """
         if not self._has_body:
             return self._load(request, {})
-        outcome = request.get(_OUTCOME) if len(request) else None  # a miss takes a microsecond
-        if outcome is None:
-            outcome = request[_OUTCOME] = await self._receive(request)
+        await self.receive(request)
+        outcome = request[_OUTCOME]
         if isinstance(outcome, InvalidArgument):
             raise outcome
         return outcome

@@ -1,7 +1,7 @@
 """The context of a call: what an operation is given beside its request."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -67,16 +67,14 @@ class Call(NamedTuple):
         """
         return self.pages.start(request), request.page_size or DEFAULT_PAGE_SIZE
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """Begin the transaction of a change, which must be proved before its audit row can be written.
 
         Raises:
             Unavailable: no connection could be had, or it was lost; if at the commit, the change may have been made.
             DeadlineExceeded: the database took longer than it may.
         """
-        async with self.database.transaction() as connection:
-            yield connection
+        return self.database.transaction()
 
     async def prove(self, connection: Connection, statement: str = authority.PROVE) -> "Proof":
         """Prove the caller's authority in the transaction that makes a change; nothing that it rests on changes then.

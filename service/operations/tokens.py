@@ -108,17 +108,23 @@ async def _maker(connection: Connection, call: Call) -> Maker | None:
     return maker
 
 
+def _latest_end(call: Call) -> datetime | None:
+    """Return the latest end of a token that is made now, by the installation's setting; None: it may have none."""
+    lifetime = call.token_max_lifetime
+    return datetime.now(UTC) + timedelta(seconds=lifetime) if lifetime else None
+
+
 def _within_lifetime(call: Call, expires_at: datetime | None) -> datetime | None:
     """Return the expiry of a new token: the installation's latest, if none is asked for.
 
     Raises:
         InvalidArgument: it is later than that.
     """
-    if not call.token_max_lifetime:
+    latest = _latest_end(call)
+    if latest is None or (expires_at is not None and expires_at <= latest):
         return expires_at
-    latest = datetime.now(UTC) + timedelta(seconds=call.token_max_lifetime)
-    if expires_at is None or expires_at <= latest:
-        return expires_at or latest
+    if expires_at is None:
+        return latest
     sentence = f"Must be before {written(latest.replace(microsecond=0))}: no new token may live longer here."
     raise InvalidArgument(f"The request is not valid: expires_at: {sentence}", details={"expires_at": [sentence]})
 
@@ -285,7 +291,5 @@ async def _parent_in_its_place(
 
 def _cut_to_lifetime(call: Call, expires_at: datetime | None) -> datetime | None:
     """Return when a token ends that takes another's place: when that would have, or the installation's latest."""
-    if not call.token_max_lifetime:
-        return expires_at
-    latest = datetime.now(UTC) + timedelta(seconds=call.token_max_lifetime)
-    return latest if expires_at is None else min(expires_at, latest)
+    ends = [end for end in (expires_at, _latest_end(call)) if end is not None]
+    return min(ends, default=None)

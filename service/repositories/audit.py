@@ -13,6 +13,13 @@ from service.database.pool import Connection
 from service.identity import Caller
 
 
+def attribution(caller: Caller) -> tuple[UUID, UUID | None, str, UUID | None]:
+    """Return the columns organization_id, actor_id, actor and token_id of a caller's row."""
+    if caller.is_operator:
+        return caller.organization_id, None, caller.username, None
+    return caller.organization_id, caller.user_id, caller.username, caller.token_id
+
+
 async def insert(
     connection: Connection,
     caller: Caller,
@@ -37,10 +44,7 @@ async def insert(
         INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9)
         """,
-        caller.organization_id,
-        None if caller.is_operator else caller.user_id,
-        caller.username,
-        None if caller.is_operator else caller.token_id,
+        *attribution(caller),
         action,
         target,
         _json(before),
@@ -68,10 +72,7 @@ async def insert_each(
         FROM unnest($6::text[], $7::text[], $8::text[]) WITH ORDINALITY AS each (target, before, after, number)
         ORDER BY each.number
         """,
-        caller.organization_id,
-        None if caller.is_operator else caller.user_id,
-        caller.username,
-        None if caller.is_operator else caller.token_id,
+        *attribution(caller),
         action,
         targets,
         [_json(state) for state in before],

@@ -13,6 +13,7 @@ import orjson
 from service.database.pool import Connection
 from service.identity import Caller
 from service.permissions import MANAGER, PERMISSION_BITS
+from service.repositories.audit import attribution
 
 LARGEST: Final = 250
 """Items in one row, which then takes 60 kB at most: like that of the largest update of a job."""
@@ -121,9 +122,7 @@ async def insert_rest(
         """,
         caller.organization_id,
         key,
-        None if caller.is_operator else caller.user_id,
-        caller.username,
-        None if caller.is_operator else caller.token_id,
+        *attribution(caller)[1:],
         action,
         target,
         request_id,
