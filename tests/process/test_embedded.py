@@ -81,12 +81,13 @@ def let_others_through(path: Path) -> None:
 def servers(directory: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["name"]):
-        if process.info["name"] == "postgres" and process.status() != psutil.STATUS_ZOMBIE:
-            try:
-                if Path(process.cwd()) == directory / "postgres":
-                    found.append(process)
-            except psutil.Error:
-                continue
+        if process.info["name"] != "postgres":
+            continue
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == directory / "postgres":
+                found.append(process)
+        except psutil.Error:  # it ended meanwhile
+            continue
     return found
 
 
