@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import orjson
+import psutil
 import requests
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,14 @@ def wait_for(condition: Callable[[], bool], within: float = 15, what: str = "it"
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come within {within} s"
         time.sleep(0.05)
+
+
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process is there and no zombie, though it may end at any moment."""
+    try:
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ import orjson
 import psutil
 import pytest
 
-from tests.process.running import free_port, start, wait_for
+from tests.process.running import free_port, runs, start, wait_for
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_demo_prints_calls_that_work_and_keeps_its_data(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         psutil.wait_procs(children, timeout=15)
-        assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        assert not [child for child in children if runs(child)]
 
 
 def test_demo_with_a_database_url_uses_that_database(tmp_path: Path, empty_dsn: str) -> None:

@@ -17,7 +17,7 @@ from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.embedded.files import make_socket_directory
 from service.embedded.programs import find_programs
 from service.errors import StartupError
-from tests.process.running import ROOT, wait_for
+from tests.process.running import ROOT, runs, wait_for
 
 HOLD = """
 import sys, time
@@ -84,7 +84,7 @@ def servers(directory: Path) -> list[psutil.Process]:
         if process.info["name"] != "postgres":
             continue
         try:
-            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == directory / "postgres":
+            if runs(process) and Path(process.cwd()) == directory / "postgres":
                 found.append(process)
         except psutil.Error:  # it ended meanwhile
             continue
