@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from service.batching.batcher import Batcher
 from service.batching.cache import RevisionCache
 from service.batching.pipeline_lists import PipelineListBatcher
+from service.batching.tenants import TenantBatchers
+from service.database.fair_queue import FairQueue
 from service.database.pool import Database, ReusedConnection, timed
 from service.identity import Caller
 from service.permissions import Role, executable_pipelines, preauthorize_update
 from service.repositories import job_updates
 from service.repositories.job_updates import ArrayLiteral, Update, array_literal
 from service.repositories.revisions import ReadVersion
+from service.telemetry.request_record import current_asking
 
 BYTES_PER_PIPELINE: Final = 400
 """Of an entry in the cache of executable pipelines: the id in a set, and in a text."""
@@ -23,6 +27,9 @@ MAX_PIPELINES_PER_BATCH: Final = 250
 """Pipelines that the updates of one statement name together, so that strangers wait for 20 ms of each other's work."""
 MAX_PIPELINES_IN_BATCH: Final = 50
 """Pipelines that an update names which shares a statement; those with more each have a statement of their own."""
+MAX_LARGE_UPDATES: Final = 2
+"""Updates with more at once, as each keeps a processor of the database busy for up to 40 ms; of one tenant one, while
+others are there."""
 MAX_ALLOWED_PIPELINES: Final = 250
 """Pipelines that another user's job may be in: for a caller who may execute more, the job is read first."""
 
@@ -53,16 +60,22 @@ class JobUpdateBatcher:
         self._database = database
         self._pipeline_lists = pipeline_lists
         self.executable: RevisionCache[Executable] = RevisionCache("permission", cache_bytes)
-        self._connection = ReusedConnection(database)
-        self.batcher: Batcher[Update, list[str] | None] = batcher_type(
-            "job_update",
-            self._update,
-            max_size=MAX_UPDATES_PER_BATCH,
-            weight=lambda update: len(update.wanted),
-            max_weight=MAX_PIPELINES_PER_BATCH,
-            conflict_key=lambda update: (update.organization_id, update.job_id),
-            on_idle=self._connection.release,
-        )
+        self._large = FairQueue(MAX_LARGE_UPDATES, database.presence, 0.5, 0.5)
+
+        def make() -> Batcher[Update, list[str] | None]:
+            connection = ReusedConnection(database)
+            return batcher_type(
+                "job_update",
+                partial(self._update, connection),
+                max_size=MAX_UPDATES_PER_BATCH,
+                weight=lambda update: len(update.wanted),
+                max_weight=MAX_PIPELINES_PER_BATCH,
+                conflict_key=lambda update: (update.organization_id, update.job_id),
+                on_idle=connection.release,
+            )
+
+        self._batchers = TenantBatchers(make, database.presence)
+        self.batcher: Final = self._batchers.batcher
 
     async def update(
         self, caller: Caller, request_id: str | None, job_id: str, wanted: Sequence[UUID]
@@ -93,7 +106,7 @@ class JobUpdateBatcher:
         if len(wanted) > MAX_PIPELINES_IN_BATCH:
             return await self._update_alone(update)
         with timed():
-            return await self.batcher.submit(update)
+            return await self._batchers.submit(caller.organization_id.bytes, update)
 
     async def _executable_by(self, caller: Caller) -> Executable:
         cached = self.executable.find(caller)
@@ -111,11 +124,12 @@ class JobUpdateBatcher:
             async with self._database.connection() as connection:
                 return (await job_updates.update_each(connection, [update]))[0]
 
-        return await self._database.run(update_it, only_reads=False)
+        async with self._large.place(current_asking()):
+            return await self._database.run(update_it, only_reads=False)
 
-    async def _update(self, updates: Sequence[Update]) -> Sequence[list[str] | None]:
+    async def _update(self, reused: ReusedConnection, updates: Sequence[Update]) -> Sequence[list[str] | None]:
         async def update() -> Sequence[list[str] | None]:
-            async with self._connection as connection:
+            async with reused as connection:
                 return await job_updates.update_each(connection, updates)
 
         return await self._database.run(update, only_reads=False)

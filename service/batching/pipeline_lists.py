@@ -1,15 +1,18 @@
 """Lists of granted pipelines that are in no cache, read in batches."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from service.batching.batcher import Batcher
+from service.batching.tenants import TenantBatchers
+from service.database.fair_queue import FairQueue
 from service.database.pool import Database, ReusedConnection, timed
 from service.identity import Caller
 from service.repositories import pipelines
 from service.repositories.pipelines import NO_FILTERS, Filters, PipelineList
+from service.telemetry.request_record import current_asking
 
 Listing = Callable[..., Awaitable[PipelineList]]
 
@@ -24,25 +27,35 @@ class PipelineListBatcher:
 
     def __init__(self, database: Database, batcher_type: Callable[..., Batcher[Any, Any]] = Batcher) -> None:
         self._database = database
-        self._connection = ReusedConnection(database)
-        self._long: Final = asyncio.Semaphore(MAX_LONG_LISTS)
-        self.batcher: Batcher[tuple[UUID, UUID], PipelineList | None] = batcher_type(
-            "pipeline_list", self._list, max_size=MAX_LISTS_PER_BATCH, on_idle=self._connection.release
-        )
+        self._long: Final = FairQueue(MAX_LONG_LISTS, database.presence, 0.5, 0.5)
+
+        def make() -> Batcher[tuple[UUID, UUID], PipelineList | None]:
+            connection = ReusedConnection(database)
+            return batcher_type(
+                "pipeline_list",
+                partial(self._list, connection),
+                max_size=MAX_LISTS_PER_BATCH,
+                on_idle=connection.release,
+            )
+
+        self._batchers = TenantBatchers(make, database.presence)
+        self.batcher: Final = self._batchers.batcher
 
     async def granted_to(self, caller: Caller) -> PipelineList:
         """Return a caller's pipelines by name, then id, and their version; read alone if they are many."""
         with timed():
-            found = await self.batcher.submit((caller.organization_id, caller.user_id))
+            found = await self._batchers.submit(caller.organization_id.bytes, (caller.organization_id, caller.user_id))
         if found is not None:
             return found
         return await self.read_alone(pipelines.list_granted, caller)
 
     async def read_alone(self, listing: Listing, caller: Caller, filters: Filters = NO_FILTERS) -> PipelineList:
         """Read a caller's pipelines in a statement of its own, together with few others that may be as long."""
-        async with self._long, self._database.connection() as connection:
+        async with self._long.place(current_asking()), self._database.connection() as connection:
             return await listing(connection, caller.organization_id, caller.user_id, filters)
 
-    async def _list(self, users: Sequence[tuple[UUID, UUID]]) -> Sequence[PipelineList | None]:
-        async with self._connection as connection:
+    async def _list(
+        self, reused: ReusedConnection, users: Sequence[tuple[UUID, UUID]]
+    ) -> Sequence[PipelineList | None]:
+        async with reused as connection:
             return await pipelines.list_granted_each(connection, users)

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from service.telemetry.request_record import Asking
@@ -11,28 +12,63 @@ RECENT_SECONDS: Final = 1.0
 """Seconds for which somebody who asked counts as being there, so that what they may use is kept free for them."""
 
 
-class Share:
-    """The most of something that one of several may hold while others are there; alone, each may hold all of it."""
+class Others:
+    """The last one that came, and the last before that was another: enough to tell whether others are there."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._held: Counter[Hashable] = Counter()
+    def __init__(self) -> None:
         self._last: tuple[Hashable, float] = (None, float("-inf"))
         self._before: tuple[Hashable, float] = (None, float("-inf"))
-        """The last one that asked, and the last one before that was another, each with the time."""
 
-    def asked(self, who: Hashable, now: float) -> None:
+    def note(self, who: Hashable, now: float) -> None:
         """Note that somebody is there."""
         if who != self._last[0]:
             self._before = self._last
         self._last = who, now
 
-    def reached(self, who: Hashable, now: float) -> bool:
-        """Return whether somebody may hold no more for now."""
-        if self._held[who] < self._limit:
-            return False
+    def than(self, who: Hashable, now: float) -> bool:
+        """Return whether others than this one are there."""
         others = self._before if self._last[0] == who else self._last
         return others[1] > now - RECENT_SECONDS
+
+    def several(self, now: float) -> bool:
+        """Return whether more than one are there."""
+        return self._before[1] > now - RECENT_SECONDS
+
+
+class Presence:
+    """The organizations and tokens that are there, by the requests of the last second, however these are answered."""
+
+    def __init__(self) -> None:
+        self.organizations = Others()
+        self.tokens = Others()
+
+    def note(self, asking: Asking) -> None:
+        """Note whose request has come."""
+        now = _now()
+        self.organizations.note(asking.organization, now)
+        self.tokens.note(asking.token, now)
+
+    @property
+    def several_organizations(self) -> bool:
+        """True while more than one organization is there."""
+        return self.organizations.several(_now())
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Share:
+    """The most of something that one may hold while others are there; alone, each may hold all of it."""
+
+    def __init__(self, limit: int, others: Others) -> None:
+        self._limit = limit
+        self._others = others
+        self._held: Counter[Hashable] = Counter()
+
+    def reached(self, who: Hashable, now: float) -> bool:
+        """Return whether somebody may hold no more for now."""
+        return self._held[who] >= self._limit and self._others.than(who, now)
 
     def hold(self, who: Hashable) -> None:
         """Count one more that somebody holds."""
@@ -52,17 +88,20 @@ class FairQueue:
     and a token hold no more than their share of the places, so that a free one is found at once by who uses few.
     """
 
-    def __init__(self, size: int, organization_share: float = 1.0, token_share: float = 1.0) -> None:
+    def __init__(
+        self, size: int, presence: Presence, organization_share: float = 1.0, token_share: float = 1.0
+    ) -> None:
         """Give out places.
 
         Args:
             size: how many there are.
+            presence: who is there; `note` has to be called for whoever asks.
             organization_share: the part of them that one organization may hold while others are there.
             token_share: the same of a token.
         """
         self.free = size
-        self._organizations = Share(max(1, int(size * organization_share)))
-        self._tokens = Share(max(1, int(size * token_share)))
+        self._organizations = Share(max(1, int(size * organization_share)), presence.organizations)
+        self._tokens = Share(max(1, int(size * token_share)), presence.tokens)
         self._shared: deque[asyncio.Future[None]] = deque()
         self._waiting: OrderedDict[Hashable, OrderedDict[Hashable, deque[asyncio.Future[None]]]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -73,8 +112,6 @@ class FairQueue:
         Args:
             asking: who it is for; None for what strangers share, and what is for nobody in particular.
         """
-        if asking is not None:
-            self.note(asking)
         if self.free and (asking is None or not (self._waiting or self._reached(asking))):
             self._take(asking)
             return
@@ -88,12 +125,6 @@ class FairQueue:
                 self.release(asking)
             raise
 
-    def note(self, asking: Asking) -> None:
-        """Note that somebody is there, also if what they ask for takes no place of their own: a share is for them."""
-        now = asyncio.get_running_loop().time()
-        self._organizations.asked(asking.organization, now)
-        self._tokens.asked(asking.token, now)
-
     def release(self, asking: Asking | None) -> None:
         """Give a place back."""
         self.free += 1
@@ -103,6 +134,15 @@ class FairQueue:
         if self._shared or self._waiting:
             self._hand_out()
 
+    @asynccontextmanager
+    async def place(self, asking: Asking | None) -> AsyncIterator[None]:
+        """Hold a place while something is done."""
+        await self.acquire(asking)
+        try:
+            yield
+        finally:
+            self.release(asking)
+
     def _take(self, asking: Asking | None) -> None:
         self.free -= 1
         if asking is not None:
@@ -110,7 +150,7 @@ class FairQueue:
             self._tokens.hold(asking.token)
 
     def _reached(self, asking: Asking) -> bool:
-        now = asyncio.get_running_loop().time()
+        now = _now()
         return self._organizations.reached(asking.organization, now) or self._tokens.reached(asking.token, now)
 
     def _lane(self, asking: Asking | None) -> "deque[asyncio.Future[None]]":
@@ -124,8 +164,7 @@ class FairQueue:
             if self._shared:
                 self._give(self._shared, None)
                 continue
-            now = asyncio.get_running_loop().time()
-            asking = self._next(now)
+            asking = self._next(_now())
             if asking is None:
                 self._look_again()
                 return

@@ -25,13 +25,13 @@ from service.database.errors import (
     leaves_unusable,
     to_service_error,
 )
-from service.database.fair_queue import FairQueue
+from service.database.fair_queue import FairQueue, Presence
 from service.database.session import notice_dead_peer, reset_nothing, session_settings
 from service.deadlines import Deadlines
 from service.errors import Aborted, StartupError, Unavailable
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histogram, Histograms, counters, gauge, gauges, histogram, histograms
-from service.telemetry.request_record import Asking, current_record
+from service.telemetry.request_record import Asking, current_asking, current_record
 
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Result = TypeVar("Result")
@@ -139,6 +139,7 @@ class Database:
         pool: "asyncpg.Pool[asyncpg.Record]",
         connector: Connector,
         connection_type: ConnectionType = Connection,
+        presence: Presence | None = None,
         queue: FairQueue | None = None,
     ) -> None:
         """Wrap a pool.
@@ -147,12 +148,14 @@ class Database:
             pool: open already.
             connector: makes the pool's connections.
             connection_type: wraps each connection that is checked out, such as in spans.
+            presence: who is there, for shares of this and of other things.
             queue: of those who wait for its connections.
         """
         self.connector = connector
         self.connection_type = connection_type
         self._pool = pool
-        self._queue = queue or FairQueue(pool.get_max_size())
+        self.presence = presence or Presence()
+        self._queue = queue or FairQueue(pool.get_max_size(), self.presence)
         self._holders: dict[PooledConnection, Asking | None] = {}
         """The caller that each connection in use is for."""
         self._acquiring = Deadlines(ACQUIRE_TIMEOUT)
@@ -203,10 +206,6 @@ class Database:
         for callback in self.on_forget:
             callback()
 
-    def note(self, asking: Asking) -> None:
-        """Note whose request is under way, whose share of the connections is kept free from now on."""
-        self._queue.note(asking)
-
     def connection(self) -> AbstractAsyncContextManager[Connection]:
         """Check out a connection for one unit of work.
 
@@ -241,8 +240,7 @@ class Database:
             Unavailable: none could be had.
         """
         self.waiting += 1
-        record = current_record.get()
-        asking, queueing = record.asking if record else None, True
+        asking, queueing = current_asking(), True
         try:
             with timed(self.waits, statements=0), self._acquiring.begin():
                 await self._queue.acquire(asking)
@@ -408,8 +406,9 @@ async def open_database(
         server_settings=session_settings(settings),
     )
     await pool
-    queue = FairQueue(settings.database_pool_size, settings.max_organization_share, settings.max_token_share)
-    database = Database(pool, connector, connection_type, queue)
+    presence, size = Presence(), settings.database_pool_size
+    queue = FairQueue(size, presence, settings.max_organization_share, settings.max_token_share)
+    database = Database(pool, connector, connection_type, presence, queue)
     connector.on_primary_change.append(database.expire)
     connector.on_new_history.append(database.forget)
     try:

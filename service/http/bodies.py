@@ -4,20 +4,24 @@ A body takes memory from its first byte on, however slowly it comes, and several
 is parsed. So what is beyond the budget is refused before it is read.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from aiohttp import hdrs, web
 from prometheus_client.metrics_core import Metric
 
+from service.database.fair_queue import FairQueue, Presence
 from service.errors import Unavailable
 from service.telemetry.metrics import gauge
-from service.telemetry.request_record import current_request
+from service.telemetry.request_record import Asking, current_request
 
 Value = TypeVar("Value")
 
 UNCOUNTED: Final = 16_384
 """Bytes of a body that is always taken: its request is counted, and those who send large ones do not keep it out."""
+PARSED_AT_ONCE: Final = 4_096
+"""Bytes of a body that is parsed as it comes, in 0.1 ms; larger ones are parsed in turn."""
 
 
 class BodyBudget:
@@ -32,6 +36,7 @@ class BodyBudget:
         self.max_bytes: Final = max_bytes
         self.bytes = 0
         """Of bodies that are being received or parsed; those that are always taken are not counted."""
+        self._parsing: Final = FairQueue(1, Presence())
 
     async def receive(self, request: web.Request, parse: Callable[[bytes | bytearray], Value]) -> Value:
         """Return what a whole body is parsed as.
@@ -49,7 +54,7 @@ class BodyBudget:
         if plain and (length or 0) <= UNCOUNTED:
             body = await request.read()
             record.reading_body = False
-            return parse(body)
+            return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(request, body, parse)
         reserved = length if plain and length is not None else 0
         if reserved > request.client_max_size:
             raise web.HTTPRequestEntityTooLarge(request.client_max_size, reserved)
@@ -64,9 +69,22 @@ class BodyBudget:
                 if len(received) > max(taken, UNCOUNTED):
                     taken += self._take(len(received) - taken)
             record.reading_body = False
-            return parse(received)
+            return await self._parse_in_turn(request, received, parse)
         finally:
             self.bytes -= taken
+
+    async def _parse_in_turn(
+        self, request: web.Request, body: bytes | bytearray, parse: Callable[[bytes | bytearray], Value]
+    ) -> Value:
+        """Parse a large body, one in each turn of the event loop, whose others it would hold up for 10 ms at most.
+
+        The callers, who are not authenticated yet, come in turn by what they say they are.
+        """
+        credentials = request.headers.get(hdrs.AUTHORIZATION)
+        asking = Asking(credentials, credentials)
+        await self._parsing.acquire(asking)
+        asyncio.get_running_loop().call_soon(self._parsing.release, asking)
+        return parse(body)
 
     def _take(self, size: int) -> int:
         """Take some bytes out of the budget, and return how many."""

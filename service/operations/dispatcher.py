@@ -15,6 +15,7 @@ from service.batching.batches import Batches
 from service.batching.cache import RevisionCache
 from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
+from service.database.fair_queue import FairQueue
 from service.database.pool import Database
 from service.errors import Aborted, InvalidArgument, PreconditionFailed
 from service.identity import Caller
@@ -26,6 +27,13 @@ from service.telemetry.request_record import Asking, current_request
 
 AUTHENTICATIONS: Final = 3
 """The number of times that a caller is authenticated for one request, if their authority changes while it is made."""
+MAX_RUNNING: Final = 128
+"""Calls that run at once; others wait for a turn, so that what runs takes its usual time."""
+RUNNING_SHARE: Final = 1 / 16
+"""The part of them that is of one organization, or token, while others are there.
+
+It is more than the connections that it may use then, and enough for its updates to share batches.
+"""
 
 Operation = Callable[[Call, Any], Awaitable[Any]]
 
@@ -114,6 +122,7 @@ class Dispatcher:
         self._database = database
         self._token_use = token_use
         self._token_max_lifetime = settings.token_max_lifetime
+        self._turns = FairQueue(MAX_RUNNING, database.presence, RUNNING_SHARE, RUNNING_SHARE)
         self.authentication: Final = Authentication(database, settings.statement_timeout, batcher_type)
         self._recent = RecentCallers()
         self.responses: RevisionCache[Any] = RevisionCache("response", settings.response_cache_bytes)
@@ -202,17 +211,19 @@ class Dispatcher:
         return binding.answer(incoming, result)
 
     async def _run(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
-        """Run an operation, and again where another change came between, or the caller's authority changed."""
+        """Run an operation in turn, and again where another change came between, or the caller's authority changed."""
+        record = current_request()
         precondition, request = binding.precondition(incoming), await binding.read(incoming)
-        call = Call(
-            caller,
-            self._database,
-            precondition,
-            self.batches,
-            current_request().request_id,
-            self._token_max_lifetime,
-        )
+        call = Call(caller, self._database, precondition, self.batches, record.request_id, self._token_max_lifetime)
+        await self._turns.acquire(record.asking)
+        try:
+            return await self._run_call(operation, binding, incoming, call, request)
+        finally:
+            self._turns.release(record.asking)
 
+    async def _run_call(
+        self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, call: Call, request: Any
+    ) -> Any:
         async def run() -> Any:
             return await operation(call, request)
 
@@ -232,7 +243,7 @@ class Dispatcher:
         record = current_request()
         if record.asking is None:
             record.asking = Asking(caller.organization_id.bytes, caller.token_id.bytes)
-            self._database.note(record.asking)
+            self._database.presence.note(record.asking)
 
     def _note(self, caller: Caller) -> None:
         record = current_request()

@@ -74,3 +74,9 @@ def current_request() -> RequestRecord:
     record = current_record.get()
     assert record is not None  # noqa: S101 - the middleware has begun it
     return record
+
+
+def current_asking() -> Asking | None:
+    """Return what the running task works for: the caller of its request; None for what is shared, or for nobody."""
+    record = current_record.get()
+    return record.asking if record else None

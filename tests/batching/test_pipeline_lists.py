@@ -5,6 +5,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from service.batching.pipeline_lists import MAX_LONG_LISTS, PipelineListBatcher
+from service.database.fair_queue import Presence
 from service.database.pool import Database
 from service.identity import Caller
 from service.permissions import Role
@@ -14,6 +15,8 @@ from service.repositories.revisions import ReadVersion
 
 class AnyConnection:
     """A database with as many connections as are asked for."""
+
+    presence = Presence()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.database import fair_queue
-from service.database.fair_queue import FairQueue
+from service.database.fair_queue import FairQueue, Presence
 from service.telemetry.request_record import Asking
 
 MO, MIA, BOB = Asking("alpha", "mo"), Asking("alpha", "mia"), Asking("beta", "bob")
@@ -14,8 +14,9 @@ MO, MIA, BOB = Asking("alpha", "mo"), Asking("alpha", "mia"), Asking("beta", "bo
 class Served:
     """Those who wait for a place of a queue, and the order in which they got one."""
 
-    def __init__(self, queue: FairQueue) -> None:
-        self.queue = queue
+    def __init__(self, size: int, organization_share: float = 1, token_share: float = 1) -> None:
+        self.presence = Presence()
+        self.queue = FairQueue(size, self.presence, organization_share, token_share)
         self.order: list[Asking | None] = []
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -24,6 +25,8 @@ class Served:
         await asyncio.sleep(0)
 
     async def _ask(self, asking: Asking | None) -> None:
+        if asking:
+            self.presence.note(asking)
         await self.queue.acquire(asking)
         self.order.append(asking)
 
@@ -35,7 +38,7 @@ class Served:
 
 
 async def test_places_are_given_in_turn_to_organizations_and_their_tokens() -> None:
-    served = Served(FairQueue(1))
+    served = Served(1)
     await served.ask(MO)
     await served.ask(MO, MO, MO, MIA, BOB, BOB)
 
@@ -46,7 +49,7 @@ async def test_places_are_given_in_turn_to_organizations_and_their_tokens() -> N
 
 
 async def test_shared_statements_come_first() -> None:
-    served = Served(FairQueue(1))
+    served = Served(1)
     await served.ask(MO, MO, None)
 
     await served.release(MO)
@@ -55,7 +58,7 @@ async def test_shared_statements_come_first() -> None:
 
 
 async def test_caller_alone_may_hold_all_places() -> None:
-    served = Served(FairQueue(4, 0.5, 0.5))
+    served = Served(4, 0.5, 0.5)
 
     await served.ask(MO, MO, MO, MO)
 
@@ -63,7 +66,7 @@ async def test_caller_alone_may_hold_all_places() -> None:
 
 
 async def test_others_find_a_free_place_at_once() -> None:
-    served = Served(FairQueue(4, 0.5))
+    served = Served(4, 0.5)
     await served.ask(BOB, *[MO] * 9)
     assert served.order == [BOB, MO, MO]
 
@@ -74,7 +77,7 @@ async def test_others_find_a_free_place_at_once() -> None:
 
 
 async def test_tokens_of_one_organization_have_shares_too() -> None:
-    served = Served(FairQueue(4, 1, 0.5))
+    served = Served(4, 1, 0.5)
 
     await served.ask(MIA, *[MO] * 9)
 
@@ -83,7 +86,7 @@ async def test_tokens_of_one_organization_have_shares_too() -> None:
 
 async def test_places_kept_for_others_are_used_once_they_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fair_queue, "RECENT_SECONDS", 0.05)
-    served = Served(FairQueue(4, 0.5))
+    served = Served(4, 0.5)
     await served.ask(BOB, *[MO] * 4)
     await served.release(BOB)
     assert served.order == [BOB, MO, MO]
@@ -93,8 +96,18 @@ async def test_places_kept_for_others_are_used_once_they_are_gone(monkeypatch: p
     assert served.order == [BOB, MO, MO, MO, MO]
 
 
+async def test_places_are_kept_for_callers_answered_without_one() -> None:
+    served = Served(4, 0.5)
+    served.presence.note(BOB)
+
+    await served.ask(*[MO] * 4)
+
+    assert served.order == [MO, MO]
+    assert served.presence.several_organizations
+
+
 async def test_cancelled_caller_takes_no_place() -> None:
-    served = Served(FairQueue(1))
+    served = Served(1)
     await served.ask(MO, MIA, BOB)
     served.tasks[1].cancel()
     await served.release(MO)

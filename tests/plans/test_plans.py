@@ -19,6 +19,7 @@ import pytest
 from service.authentication.bearer import Authentication
 from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
+from service.database.fair_queue import Presence
 from service.database.pool import Connection, Database, open_database
 from service.embedded.cluster import embedded_postgres
 from service.identity import Caller
@@ -75,6 +76,7 @@ class OneConnection(Database):
         self.durations = Histograms(SECONDS)
         self.connection_type = lambda *_: recorder
         self.waiting = self.expired = 0
+        self.presence = Presence()
 
     async def acquire(self) -> Any:
         await self._turn.acquire()

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from service.__main__ import main
-from service.batching import job_updates
+from service.batching import job_updates, tenants
 from service.database.fair_queue import FairQueue
 
 MODULE: Final = __name__
@@ -27,4 +27,5 @@ if __name__ == "__main__":
     setattr(FairQueue, "release", release_for_anybody)  # noqa: B010 - likewise
     setattr(job_updates, "MAX_PIPELINES_IN_BATCH", 1000)  # noqa: B010 - a constant
     setattr(job_updates, "MAX_PIPELINES_PER_BATCH", 64_000)  # noqa: B010 - a constant
+    setattr(tenants, "FEW", 1_000_000)  # noqa: B010 - a constant
     main()

@@ -37,10 +37,11 @@ LARGE: Final = 1000
 
 @dataclass(frozen=True)
 class Bounds:
-    """The bounds of what the other tenant may feel."""
+    """The bounds of what the other tenant may feel, beside so many connections of the one."""
 
     factor: float = FACTOR
     late: float = LATE
+    connections: int = CONNECTIONS
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ async def create_attacks(world: World) -> list[Attack]:
         Attack(f"updates of {LARGE:,} pipelines", large),
         Attack("grants on one pipeline", grants),
         Attack("updates of one pipeline", small),
+        Attack("short lists", [request(other, "GET", "/flow/pipeline")]),
+        Attack(f"lists of {2 * LARGE:,} pipelines", [request(member, "GET", "/flow/pipeline")]),
     ]
 
 
@@ -117,7 +120,9 @@ async def attack_neighbour(service: Service, dsn: str, seconds: float, bounds: B
     (alone,) = await run_load(plan(usual, seconds, 4, USUAL_RATE))
     findings = Findings(summary=[f"usually {_figures(alone)}"])
     for attack in attacks:
-        _, beside = await run_load(plan(attack.requests, seconds + 1, CONNECTIONS), plan(usual, seconds, 4, USUAL_RATE))
+        _, beside = await run_load(
+            plan(attack.requests, seconds + 1, bounds.connections), plan(usual, seconds, 4, USUAL_RATE)
+        )
         findings.violations += _violations(attack, alone, beside, bounds)
         findings.summary.append(f"beside {attack.name} {_figures(beside)}")
     return findings
