@@ -23,6 +23,7 @@ from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
 from service.http.routes import ROUTES
+from service.http.turns import Turns
 from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
 from service.settings import Network, Settings
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
+TURNS: Final = web.AppKey("turns", Turns)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
@@ -61,18 +63,19 @@ def create_app(
     metrics = RequestMetrics()
     failures = Failures([(row.method, row.path) for row in ROUTES if row.vendor_v1 and settings.v1_errors_as_200])
     limiter = RateLimiter(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
-    admission = AdmissionController(settings.max_requests, metrics, failures, limiter)
+    token_use = TokenUse(database)
+    dispatcher = Dispatcher(database, token_use, settings, tracing.batcher_type if tracing else Batcher)
+    turns = Turns(database.presence)
+    admission = AdmissionController(settings.max_requests, metrics, failures, limiter, dispatcher.under_way, turns)
     observe = observe_requests(
         settings.request_timeout, metrics, request_log(metrics, settings.trusted_proxies), failures
     )
     around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]
     app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
-    app[METRICS], app[ADMISSION] = metrics, admission
+    app[METRICS], app[ADMISSION], app[TURNS] = metrics, admission, turns
+    app[DISPATCHER], app[TOKEN_USE] = dispatcher, token_use
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
-    token_use = app[TOKEN_USE] = TokenUse(database)
-    batcher_type = tracing.batcher_type if tracing else Batcher
-    app[DISPATCHER] = Dispatcher(database, token_use, settings, batcher_type)
     app.cleanup_ctx.append(_write_token_use)
     app.router.add_get(HEALTHZ, healthz(health))
     add_documentation(app)
@@ -85,7 +88,7 @@ def _add_routes(app: web.Application) -> None:
     """Add the method table's rows."""
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT]).handle
+        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[TURNS]).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:

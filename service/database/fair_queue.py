@@ -81,6 +81,45 @@ class Share:
             del self._held[who]
 
 
+class Shares:
+    """The shares of a number of things that an organization and a token may hold while others are there."""
+
+    def __init__(self, size: int, presence: Presence, organization_share: float, token_share: float) -> None:
+        """Start with nothing held.
+
+        Args:
+            size: how many things there are.
+            presence: who is there; `note` has to be called for whoever asks.
+            organization_share: the part of them that one organization may hold while others are there.
+            token_share: the same of a token.
+        """
+        self._organizations = Share(max(1, int(size * organization_share)), presence.organizations)
+        self._tokens = Share(max(1, int(size * token_share)), presence.tokens)
+
+    def organization_reached(self, organization: Hashable, now: float) -> bool:
+        """Return whether an organization may hold no more for now."""
+        return self._organizations.reached(organization, now)
+
+    def token_reached(self, token: Hashable, now: float) -> bool:
+        """Return whether a token may hold no more for now."""
+        return self._tokens.reached(token, now)
+
+    def reached(self, asking: Asking) -> bool:
+        """Return whether a caller may hold no more for now."""
+        now = _now()
+        return self._organizations.reached(asking.organization, now) or self._tokens.reached(asking.token, now)
+
+    def hold(self, asking: Asking) -> None:
+        """Count one more that a caller holds."""
+        self._organizations.hold(asking.organization)
+        self._tokens.hold(asking.token)
+
+    def give_back(self, asking: Asking) -> None:
+        """Count one less."""
+        self._organizations.give_back(asking.organization)
+        self._tokens.give_back(asking.token)
+
+
 class FairQueue:
     """Places that are given to organizations in turn, and within each to tokens in turn, not to who asked first.
 
@@ -100,8 +139,7 @@ class FairQueue:
             token_share: the same of a token.
         """
         self.free = size
-        self._organizations = Share(max(1, int(size * organization_share)), presence.organizations)
-        self._tokens = Share(max(1, int(size * token_share)), presence.tokens)
+        self._shares = Shares(size, presence, organization_share, token_share)
         self._shared: deque[asyncio.Future[None]] = deque()
         self._waiting: OrderedDict[Hashable, OrderedDict[Hashable, deque[asyncio.Future[None]]]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -112,7 +150,7 @@ class FairQueue:
         Args:
             asking: who it is for; None for what strangers share, and what is for nobody in particular.
         """
-        if self.free and (asking is None or not (self._waiting or self._reached(asking))):
+        if self.free and (asking is None or not (self._waiting or self._shares.reached(asking))):
             self._take(asking)
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -129,8 +167,7 @@ class FairQueue:
         """Give a place back."""
         self.free += 1
         if asking is not None:
-            self._organizations.give_back(asking.organization)
-            self._tokens.give_back(asking.token)
+            self._shares.give_back(asking)
         if self._shared or self._waiting:
             self._hand_out()
 
@@ -146,12 +183,7 @@ class FairQueue:
     def _take(self, asking: Asking | None) -> None:
         self.free -= 1
         if asking is not None:
-            self._organizations.hold(asking.organization)
-            self._tokens.hold(asking.token)
-
-    def _reached(self, asking: Asking) -> bool:
-        now = _now()
-        return self._organizations.reached(asking.organization, now) or self._tokens.reached(asking.token, now)
+            self._shares.hold(asking)
 
     def _lane(self, asking: Asking | None) -> "deque[asyncio.Future[None]]":
         if asking is None:
@@ -174,9 +206,9 @@ class FairQueue:
     def _next(self, now: float) -> Asking | None:
         """Return who comes next; None if all that wait have reached their share."""
         for organization, tokens in self._waiting.items():
-            if not self._organizations.reached(organization, now):
+            if not self._shares.organization_reached(organization, now):
                 for token in tokens:
-                    if not self._tokens.reached(token, now):
+                    if not self._shares.token_reached(token, now):
                         return Asking(organization, token)
         return None
 

@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestHandler
 
 from service.authentication.bearer import bearer_token, token_digest
+from service.database.fair_queue import Shares
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from service.http.middleware import begin
 from service.http.probes import HEALTHZ
@@ -34,6 +35,7 @@ from service.http.responses import (
     route_template,
     status_of,
 )
+from service.http.turns import Turns
 from service.telemetry.metrics import RequestMetrics
 
 log = structlog.get_logger()
@@ -47,6 +49,12 @@ RATE_LIMITED: Final = ResourceExhausted(
 
 ANY_CALL: Final = "/api/*"
 """The route of calls that are refused before they are routed."""
+
+CROWDED: Final = 0.75
+"""The part of `MAX_REQUESTS` beyond which no organization or token has more than its share under way.
+
+Before, its requests wait: they would come again at once, and be refused again, which takes more time than waiting.
+"""
 
 DEFERRED_PER_TURN: Final = 64
 """Deferred requests that are looked at in each turn of the event loop."""
@@ -110,7 +118,13 @@ class AdmissionController:
     """
 
     def __init__(
-        self, max_requests: int, metrics: RequestMetrics, failures: Failures, limiter: RateLimiter | None
+        self,
+        max_requests: int,
+        metrics: RequestMetrics,
+        failures: Failures,
+        limiter: RateLimiter | None,
+        shares: Shares,
+        turns: Turns,
     ) -> None:
         """Admit by what the metrics say is under way.
 
@@ -119,8 +133,13 @@ class AdmissionController:
             metrics: of the application.
             failures: makes the responses.
             limiter: of each token's rate; None: there is no such limit.
+            shares: of the requests under way.
+            turns: begin the requests that are admitted.
         """
         self._max_requests = max_requests
+        self._crowded = int(max_requests * CROWDED)
+        self._shares = shares
+        self._turns = turns
         self._metrics = metrics
         self._refusals = Refusals(failures, metrics)
         self._limiter = limiter
@@ -138,7 +157,7 @@ class AdmissionController:
     @property
     def checks_next(self) -> bool:
         """True if the next request may have to be refused, so that `refusal` has to see it."""
-        return self._limiter is not None or self.full
+        return self._limiter is not None or self._metrics.active + len(self._admitted) >= self._crowded
 
     def defer(self, read: Callable[[], None]) -> None:
         """Read a request a little later, after what continues those that were admitted.
@@ -164,15 +183,26 @@ class AdmissionController:
         response, taken = None, self._take(message.headers)
         if taken is not None and self._limiter is not None and not taken.allowed:
             response = self._refusals.raw_response(message, RATE_LIMITED, limit_headers(self._limiter, taken))
-        elif self.full:
+        elif self.full or self._over_share(message.headers):
             response = self._refusals.raw_response(message, OVERLOADED)
         if response is None and taken is not None:
             self._taken[connection] = taken
         return response
 
+    def _over_share(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request is of a caller that has its share under way, while there is little room left."""
+        if self._metrics.active + len(self._admitted) < self._crowded:
+            return False
+        asking = self._turns.find(headers.get("Authorization"))
+        return asking is not None and self._shares.reached(asking)
+
     def admitted(self, connection: RequestHandler) -> None:
         """Count a request that has been read, and will be handled."""
         self._admitted.add(connection)
+
+    def begin(self, handler: "asyncio.Future[None]", headers: Mapping[str, str]) -> None:
+        """Wake the handler of a request that has been read, in its caller's turn."""
+        self._turns.begin(handler, headers.get("Authorization"))
 
     def disconnected(self, connection: RequestHandler) -> None:
         """Forget a connection that is gone."""
@@ -189,7 +219,9 @@ class AdmissionController:
         """Admit by what is under way; no coroutine, as every request passes."""
         self._admitted.discard(request.protocol)
         # /healthz always passes: a process that seems dead leaves its load to others.
-        if self._metrics.active < self._max_requests or request.path == HEALTHZ:
+        if self._metrics.active < self._crowded or request.path == HEALTHZ:
+            return handler(request)
+        if self._metrics.active < self._max_requests and not self._over_share(request.headers):
             return handler(request)
         return self._refuse(request)
 

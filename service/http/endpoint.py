@@ -11,6 +11,7 @@ from service.http.conditions import entity_tag, entity_tag_in_slices, not_modifi
 from service.http.reader import Reader
 from service.http.responses import NO_HEADERS, encode
 from service.http.routes import Route
+from service.http.turns import Turns
 from service.http.unsent import PIECE, LongResponse, UnsentBudget
 from service.operations.call import Outcome, Precondition, no_precondition
 from service.operations.dispatcher import Dispatcher
@@ -32,18 +33,25 @@ class EncodedAnswer(NamedTuple):
 class Endpoint:
     """The HTTP binding of one method: credentials, request and conditions in, an answer out."""
 
-    def __init__(self, route: Route, dispatcher: Dispatcher, bodies: BodyBudget, unsent: UnsentBudget) -> None:
+    def __init__(
+        self, route: Route, dispatcher: Dispatcher, bodies: BodyBudget, unsent: UnsentBudget, turns: Turns
+    ) -> None:
         self.method: Final = route
         self._dispatcher = dispatcher
         self._unsent = unsent
+        self._turns = turns
         self._reader = Reader(route, bodies)
         shown = next(iter(get_type_hints(route.etag_of).values())) if route.etag_of else None
         self._shown = shown if isinstance(shown, type) and not route.only_reads else None
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""
-        current_request().route = self.method.path
-        answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
+        record = current_request()
+        record.route = self.method.path
+        try:
+            answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
+        finally:
+            self._turns.note(self.credentials(request), record.asking)
         return _read(request, answer, self._unsent) if self.method.only_reads else _changed(answer)
 
     def credentials(self, request: web.Request) -> str | None:

@@ -8,14 +8,14 @@ from typing import Any, Final, Protocol, TypeVar
 
 from prometheus_client.metrics_core import Metric
 
-from service.authentication.bearer import Authentication, RecentCallers, bearer_token
+from service.authentication.bearer import Authentication, RecentCallers
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher, BatcherMetrics
 from service.batching.batches import Batches
 from service.batching.cache import RevisionCache
 from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
-from service.database.fair_queue import FairQueue
+from service.database.fair_queue import FairQueue, Shares
 from service.database.pool import Database
 from service.errors import Aborted, InvalidArgument, PreconditionFailed
 from service.identity import Caller
@@ -122,6 +122,9 @@ class Dispatcher:
         self._database = database
         self._token_use = token_use
         self._token_max_lifetime = settings.token_max_lifetime
+        shares = settings.max_organization_share, settings.max_token_share
+        self.under_way: Final = Shares(settings.max_requests, database.presence, *shares)
+        """Of the requests whose caller is known, or presumed until the request is here."""
         self._turns = FairQueue(MAX_RUNNING, database.presence, RUNNING_SHARE, RUNNING_SHARE)
         self.authentication: Final = Authentication(database, settings.statement_timeout, batcher_type)
         self._recent = RecentCallers()
@@ -137,17 +140,28 @@ class Dispatcher:
         Raises:
             ServiceError: the request is refused, or can't be answered.
         """
+        record = current_request()
+        try:
+            return await self._dispatch(binding, incoming)
+        finally:
+            if record.asking is not None:
+                self.under_way.give_back(record.asking)
+
+    async def _dispatch(self, binding: Binding[Incoming], incoming: Incoming) -> Any:
         method, credentials = binding.method, binding.credentials(incoming)
         if not method.only_reads:
+            presumed = self._recent.find(credentials)
+            if presumed is not None:
+                self._arrived(presumed)
             await self._receive(binding, incoming, credentials)
-        if method.optimistic is not None:
-            answer = await self._try(method.optimistic, binding, incoming, self._recent.find(credentials))
-            if answer is not None:
-                return answer
+            if presumed is not None and method.optimistic is not None:
+                answer = await self._try(method.optimistic, binding, incoming, presumed)
+                if answer is not None:
+                    return answer
         caller = await self.authentication.authenticate(credentials)
         self._arrived(caller)
         self._note(caller)
-        if method.optimistic is not None:
+        if not method.only_reads:
             self._recent.note(caller)
         if not (method.cached and binding.cacheable(incoming)):
             result = await self._run(method.operation, binding, incoming, caller)
@@ -160,7 +174,6 @@ class Dispatcher:
 
         A client could otherwise be authenticated, and send what it wants to be done when it may no longer.
         """
-        bearer_token(credentials)
         try:
             await binding.receive(incoming)
         except Exception:
@@ -239,11 +252,12 @@ class Dispatcher:
             raise Aborted("What you may do kept changing while this was done; try again.") from error
 
     def _arrived(self, caller: Caller) -> None:
-        """Let what follows take the connections of a caller's own share."""
+        """Let what follows count as the caller's own."""
         record = current_request()
         if record.asking is None:
             record.asking = Asking(caller.organization_id.bytes, caller.token_id.bytes)
             self._database.presence.note(record.asking)
+            self.under_way.hold(record.asking)
 
     def _note(self, caller: Caller) -> None:
         record = current_request()

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
 from service.app import ADMISSION, METRICS, create_app
+from service.database import fair_queue
 from service.database.pool import Database
 from service.health import Health
 from service.http.server.listener import ListeningSite
@@ -100,6 +101,38 @@ async def test_admission_beyond_max_requests_refuses_at_once_and_recovers(start:
     assert client.app[METRICS].durations["GET", LIST, 503].counts[0] == 1
     assert [line["overloaded"] for line in summary] == [3]
     assert 503 not in {line["fields"]["status"] for line in lines if line["event"] == "request"}
+
+
+async def test_organization_beyond_its_share_is_refused_while_others_are_there(
+    start: Start, world: World, raw: Any
+) -> None:
+    ada, bob = await world.user(), await (await World.create(raw)).user()
+    client = await start(max_requests=8, max_organization_share=0.5)
+    for member in (ada, bob):
+        assert (await client.post(UPDATE, json={}, headers=member.headers)).status == 400
+    held = await Held(client, ada.token, 6).under_way()  # three quarters of all, more than a half
+
+    unknown = await client.get(LIST, headers=(await world.user()).headers)
+    answered = await client.get(LIST, headers=bob.headers)
+    refused = [(await client.request(method, UPDATE, headers=ada.headers)).status for method in ("GET", "POST")]
+
+    assert (unknown.status, answered.status) == (200, 200)
+    assert refused == [503, 503]
+    assert client.app[METRICS].failures["overloaded"] == 2
+    await held.let_go()
+    assert (await client.get(LIST, headers=ada.headers)).status == 200
+
+
+async def test_organization_alone_has_all_requests(start: Start, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fair_queue, "RECENT_SECONDS", 0)  # those of other tests have left
+    ada = await world.user()
+    client = await start(max_requests=8, max_organization_share=0.5)
+    assert (await client.post(UPDATE, json={}, headers=ada.headers)).status == 400
+    held = await Held(client, ada.token, 7).under_way()
+
+    assert (await client.get(LIST, headers=ada.headers)).status == 200
+
+    await held.let_go()
 
 
 async def test_refused_request_sends_no_statement(start: Start, world: World, records: list[RequestRecord]) -> None:

@@ -171,8 +171,11 @@ class HttpConnection(RequestHandler):
     def close(self) -> None:
         """End the connection behind what it has under way, or its first request if that is still to come.
 
-        A client that was accepted just before the end has sent its request, or does so now.
+        A client that was accepted just before the end has sent its request, or does so now. A request that waits for
+        its turn is handled now, as aiohttp would drop it.
         """
+        if self._messages and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
         if self._request_count or self._closing is not None:
             super().close()
         else:
@@ -212,7 +215,12 @@ class HttpConnection(RequestHandler):
             if idle and self._admission.checks_next and self._refused(self._admission):
                 return
             self._admission.admitted(self)
-        if waiter is not None and not waiter.done():
+        if waiter is None or waiter.done():
+            return
+        message = self._messages[0][0]
+        if self._admission is not None and isinstance(message, RawRequestMessage):
+            self._admission.begin(waiter, message.headers)
+        else:
             waiter.set_result(None)
 
     def _parse(self, data: bytes) -> None:

@@ -1,0 +1,80 @@
+"""Turns of the event loop, in which no organization has more than a few requests begun while others are there.
+
+Hundreds of requests that come at the same moment would all be begun in one turn of the loop otherwise, and each step of
+another caller's request would wait for a step of all of theirs: 55 ms instead of 3.
+"""
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import Hashable
+from typing import Final
+
+from service.database.fair_queue import Presence
+from service.telemetry.request_record import Asking
+
+BEGUN_PER_TURN: Final = 4
+"""Requests of one organization that are begun in one turn of the loop; and of those that wait, of all."""
+MAX_KNOWN: Final = 10_000
+"""Callers that are known by their credentials; others count as an organization of their own."""
+
+
+class Turns:
+    """Begins requests that have been read, as many in each turn of the loop as let others have theirs."""
+
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
+        self._callers: OrderedDict[int, Asking] = OrderedDict()
+        """By the hash of their credentials, as these are kept nowhere."""
+        self._begun: Counter[Hashable] = Counter()
+        """In this turn of the loop, by organization."""
+        self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def note(self, credentials: str | None, asking: Asking | None) -> None:
+        """Note for whom requests with these credentials are, once that is known."""
+        if asking is not None and hash(credentials) not in self._callers:
+            self._callers[hash(credentials)] = asking
+            if len(self._callers) > MAX_KNOWN:
+                self._callers.popitem(last=False)
+
+    def find(self, credentials: str | None) -> Asking | None:
+        """Return for whom requests with these credentials have been; nothing is proved by it."""
+        return self._callers.get(hash(credentials))
+
+    def begin(self, handler: "asyncio.Future[None]", credentials: str | None) -> None:
+        """Wake the handler of a request that has been read, in this turn of the loop or one that comes.
+
+        Args:
+            handler: waits for the request.
+            credentials: came with it.
+        """
+        if not self._presence.several_organizations and not self._waiting:
+            handler.set_result(None)
+            return
+        asking = self.find(credentials)
+        organization: Hashable = hash(credentials) if asking is None else asking.organization
+        if not (self._begun or self._waiting):
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        waiting = self._waiting.get(organization)
+        if waiting is None and self._begun[organization] < BEGUN_PER_TURN:
+            self._begun[organization] += 1
+            handler.set_result(None)
+        elif waiting is None:
+            self._waiting[organization] = deque([handler])
+        else:
+            waiting.append(handler)
+
+    def _next_turn(self) -> None:
+        """Begin some of the requests that wait, of one organization after the other."""
+        self._begun.clear()
+        begun = 0
+        while self._waiting and begun < BEGUN_PER_TURN:
+            organization, waiting = self._waiting.popitem(last=False)
+            handler = waiting.popleft()
+            if not handler.done():  # else its connection has ended
+                handler.set_result(None)
+                self._begun[organization] += 1
+                begun += 1
+            if waiting:
+                self._waiting[organization] = waiting
+        if self._begun or self._waiting:
+            asyncio.get_running_loop().call_soon(self._next_turn)
