@@ -190,10 +190,13 @@ async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -
     caller = call.caller
     require_scope(caller, SCOPE_TOKENS, "tokens", f"{what} tokens")
     found = await tokens.find_in_tree(connection, caller.organization_id, token_id, caller.token_id)
-    if found is None or (found.token.user_id != caller.user_id and caller.role is not Role.ADMIN):
+    if found is not None and found.token.user_id == caller.user_id:
+        return found
+    if caller.role is Role.ADMIN:
+        # Also where there is none: by a token without the scope admin nobody learns which there are.
+        require_administrator(caller, f"{what} tokens other than your own")
+    if found is None or caller.role is not Role.ADMIN:
         raise NotFound(f"Token {token_id} does not exist, or you may not see it.")
-    if found.token.user_id != caller.user_id:
-        require_administrator(caller, f"{what} somebody else's tokens")
     return found
 
 

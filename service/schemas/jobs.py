@@ -42,7 +42,9 @@ class UpdateJobPipelines:
 class PutJob:
     """A job to register, or its changes; None leaves a value as it is.
 
-    What is left out stays; of a new job, it is empty, and the owner who calls.
+    What is left out stays; of a new job, it is empty, and the owner who calls. So the answer's owner is somebody else
+    where they had a job of that id before. A job runner that must own what it registers names itself as the owner: an
+    administrator then takes the job over, anybody else is refused; or it sends `If-None-Match: *`, and gets 412.
     """
 
     job_id: str = field(JobId())

@@ -88,6 +88,23 @@ async def test_put_job_with_the_id_of_a_hidden_job_conflicts(client: Client, wor
     assert (await call("DELETE", f"/jobs/{job}")).code == "NOT_FOUND"
 
 
+async def test_put_job_of_an_id_taken_before_is_told_or_taken_over(client: Client, world: World) -> None:
+    """Whoever knows the ids to come can register them first, and would decide about the runner's jobs."""
+    mo, pam = await world.user("mo"), await world.user("pam", role="pipeline_admin")
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline()
+    squatter, runner, narrow = As.member(client, mo), As.member(client, ada), As.member(client, pam)
+    queued = {"pipeline_ids": [str(pipeline)]}
+    await world.grant(pipeline, mo)
+    await squatter("PUT", "/jobs/run-1", queued)
+
+    refused = await runner("PUT", "/jobs/run-1", queued, {"If-None-Match": "*"})
+    assert (refused.status, refused.body["msg"]) == (412, "It is there already.")
+    assert (await narrow("PUT", "/jobs/run-1", {**queued, "owner": "pam"})).code == "PERMISSION_DENIED"
+    taken_over = await runner("PUT", "/jobs/run-1", {**queued, "owner": "ada"})
+    assert (taken_over.status, taken_over.body["job"]["owner"]) == (200, "ada")
+    assert (await squatter("DELETE", "/jobs/run-1")).code == "PERMISSION_DENIED"
+
+
 async def test_get_job_shows_only_readable_pipelines(client: Client, world: World) -> None:
     owner, shown, hidden = await world.user(), await world.pipeline("shown"), await world.pipeline("hidden")
     await world.grant(shown, owner, READ)

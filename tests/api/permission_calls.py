@@ -1,0 +1,257 @@
+"""The call of each row of the permission table, by what is done."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from service.operations import jobs, users
+from service.operations.verdicts import ACCOUNT, GROUP, JOB, JOB_IN_NONE, ORGANIZATION, PIPELINE, TOKEN, USER, Ownership
+from service.permissions import FULL_ACCESS, READ, SCOPE_TOKENS, scope_names
+from tests.api.permission_stage import EVERY_SCOPE, Asked, Cell, Stage
+from tests.factories import Member
+
+Ask = Callable[[Stage, Cell], Awaitable[Asked]]
+
+
+def asking(body: dict[str, Any] | None = None, **query: str) -> Ask:
+    """Return a call that is about nothing that is there."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        return Asked({"job_id": uuid4()}, _filled(stage, body), query)
+
+    return ask
+
+
+def _filled(stage: Stage, body: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a body in which NEW stands for a new name, and OTHER and CHIEF for users'."""
+    if body is None:
+        return None
+    named = {NEW: f"new-{uuid4()}", OTHER: stage.other.username, CHIEF: stage.chief.username}
+    return {key: named.get(value, value) if isinstance(value, str) else value for key, value in body.items()}
+
+
+NEW: Final = "NEW"
+OTHER: Final = "OTHER"
+CHIEF: Final = "CHIEF"
+CALLER: Final = "CALLER"
+
+
+def on_pipeline(body: dict[str, Any] | None = None, username: str = OTHER) -> Ask:
+    """Return a call that is about the first pipeline, and perhaps a user."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        user = stage.other if username == OTHER else stage.caller(cell)
+        values = {"pipeline_id": stage.pipeline, "username": user.username, "name": "group"}
+        return Asked(values, _filled(stage, body), listed=str(stage.pipeline))
+
+    return ask
+
+
+async def delete_pipeline(stage: Stage, cell: Cell) -> Asked:
+    return Asked({"pipeline_id": await stage.new_pipeline(cell) if cell.changes else stage.pipeline})
+
+
+async def register_into_pipeline(stage: Stage, cell: Cell) -> Asked:
+    return Asked({"job_id": uuid4()}, {"pipeline_ids": [str(stage.pipeline)]})
+
+
+async def put_own_job_in(stage: Stage, cell: Cell) -> Asked:
+    job = await stage.job(cell, own=True, queued=False)
+    return Asked({}, {"job_id": job, "pipeline_ids": [str(stage.pipeline)]})
+
+
+async def put_others_job_in(stage: Stage, cell: Cell) -> Asked:
+    job = await stage.job(cell, own=False, queued=True)
+    return Asked({}, {"job_id": job, "pipeline_ids": [str(stage.pipeline), str(stage.second)]})
+
+
+def on_grant(body: dict[str, Any] | None = None, *, present: int | None = None, manager: bool = False) -> Ask:
+    """Return a call that is about a grant, to a user or group that no other call is about if it changes that.
+
+    Args:
+        body: of the call.
+        present: the access that is granted already; None: none is.
+        manager: whether the grant of those who share one is a manager's.
+    """
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        named = {"username": stage.chief.username, "name": "chiefs"}
+        if not manager:
+            named = {"username": stage.other.username, "name": "group"}
+        if cell.changes:
+            named = await _new_grantee(stage, cell, present)
+        return Asked({"pipeline_id": stage.pipeline, **named}, body)
+
+    return ask
+
+
+async def _new_grantee(stage: Stage, cell: Cell, present: int | None) -> dict[str, str]:
+    to: Member | UUID
+    if "{username}" in cell.route.path:
+        to = await stage.home.user()
+        named = {"username": to.username}
+    else:
+        name = f"group-{uuid4()}"
+        to, named = await stage.home.group(name=name), {"name": name}
+    if present is not None:
+        await stage.home.grant(stage.pipeline, to, present)
+    return named
+
+
+def on_job(body: dict[str, Any] | None = None) -> Ask:
+    """Return a call that is about a job of the caller's or of somebody else's."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        job = await stage.job_of(cell)
+        query = {"job_id": job} if cell.route.operation is jobs.list_job_pipelines else {}
+        if cell.route.operation is jobs.list_jobs:
+            query = {"page_size": "1000"}
+        named = {"owner": stage.caller(cell).username} if body == {"owner": CALLER} else _filled(stage, body)
+        return Asked({"job_id": job}, named, query, listed=job)
+
+    return ask
+
+
+def update_job(*pipelines: str) -> Ask:
+    """Return an update of a job to pipelines of these names."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        wanted = [str(getattr(stage, name)) for name in pipelines]
+        return Asked({}, {"job_id": await stage.job_of(cell), "pipeline_ids": wanted})
+
+    return ask
+
+
+def on_user(body: dict[str, Any] | None = None) -> Ask:
+    """Return a call that is about the caller or another user; a change of oneself is none, so that it lasts."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        if cell.owns:
+            changes = {"disabled": False} if cell.route.operation is users.update_user else body
+            return Asked({"username": stage.caller(cell).username}, changes)
+        user = await stage.home.user() if cell.changes else stage.other
+        return Asked({"username": user.username}, body)
+
+    return ask
+
+
+def on_group(body: dict[str, Any] | None = None) -> Ask:
+    """Return a call that is about a group, and perhaps a user, who is a member if they are to be taken out."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        joined = [stage.other] if cell.route.method == "DELETE" else []
+        name = await stage.new_group(*joined) if cell.changes else "group"
+        return Asked({"name": name, "username": stage.other.username}, _filled(stage, body))
+
+    return ask
+
+
+def on_account(body: dict[str, Any] | None = None) -> Ask:
+    """Return a call that is about the tokens of the caller or of another user."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        username = (stage.caller(cell) if cell.owns else stage.other).username
+        if body is None:
+            return Asked(query={"username": username})
+        return Asked(body={**body, "username": username})
+
+    return ask
+
+
+def on_token(body: dict[str, Any] | None = None, scopes: int = SCOPE_TOKENS, **query: str) -> Ask:
+    """Return a call that is about a token with these scopes, or with the caller's own where that is about itself."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        caller, ownership = stage.caller(cell), cell.situation.ownership
+        if ownership is Ownership.ITSELF:
+            token_id, secret = await stage.new_token(caller, cell.scopes)
+            return Asked({"token_id": token_id}, body, query, secret)
+        if ownership is Ownership.MAKER:
+            token_id, _ = await stage.new_token(caller, cell.scopes)
+            _, secret = await stage.new_token(caller, cell.scopes, token_id)
+            return Asked({"token_id": token_id}, body, query, secret)
+        token_id, _ = await stage.new_token(caller if cell.owns else stage.other, scopes)
+        return Asked({"token_id": token_id}, body, query)
+
+    return ask
+
+
+_MANAGED: Final = {"permissions": [], "is_manager": True}
+
+ASKED: Final[dict[str, dict[str, Ask]]] = {
+    ORGANIZATION.title: {
+        "create a pipeline, and be its manager": asking({"name": NEW}),
+        "register a job": asking({}),
+        "register a job for another user": asking({"owner": OTHER}),
+        "list the users": asking(),
+        "see who they are themselves, with role, groups and scopes": asking(),
+        "create a user": asking({"username": NEW}),
+        "list the groups": asking(),
+        "create a group": asking({"name": NEW}),
+        "make a token that has every scope": asking({"scopes": scope_names(EVERY_SCOPE)}),
+        "read the audit trail": asking(page_size="1"),
+    },
+    PIPELINE.title: {
+        "find it in the list of pipelines": on_pipeline(),
+        "read it": on_pipeline(),
+        "see the jobs in it": on_pipeline(),
+        "rename or describe it": on_pipeline({"description": NEW}),
+        "delete it": delete_pipeline,
+        "put a job of their own into it": put_own_job_in,
+        "put somebody else's job into it, from a pipeline on which they hold the same": put_others_job_in,
+        "register a job into it": register_into_pipeline,
+        "list the grants on it": on_pipeline(),
+        "see a user's or group's grant": on_pipeline(),
+        "grant what they hold": on_grant({"permissions": ["flow_pipeline:read"]}),
+        "grant `execute`": on_grant({"permissions": ["flow_pipeline:execute"]}),
+        "make a manager": on_grant(_MANAGED),
+        "take a grant back that makes no manager": on_grant(present=READ),
+        "unmake a manager": on_grant(present=FULL_ACCESS, manager=True),
+        "list who has access to it": on_pipeline(),
+        "see why they have their own access": on_pipeline(username=CALLER),
+        "see why somebody else has access": on_pipeline(),
+    },
+    JOB.title: {
+        "find it in the list of jobs": on_job(),
+        "read it, and which pipelines it is in": on_job(),
+        "leave it in its pipelines by an update": update_job("pipeline"),
+        "take it out of its pipelines by an update": update_job(),
+        "put it again as it is": on_job({}),
+        "take it out of its pipelines by putting it": on_job({"pipeline_ids": []}),
+        "rename it": on_job({"name": NEW}),
+        "make themselves its owner": on_job({"owner": CALLER}),
+        "make another user its owner": on_job({"owner": CHIEF}),
+        "forget it": on_job(),
+    },
+    JOB_IN_NONE.title: {
+        "find it in the list of jobs": on_job(),
+        "read it": on_job(),
+        "put it into a pipeline that they may execute": update_job("open"),
+        "rename it": on_job({"name": NEW}),
+        "make themselves its owner": on_job({"owner": CALLER}),
+        "make another user its owner": on_job({"owner": CHIEF}),
+        "forget it": on_job(),
+    },
+    USER.title: {
+        "read them": on_user(),
+        "change their role, disable or enable them": on_user({"role": "pipeline_admin"}),
+    },
+    GROUP.title: {
+        "read it": on_group(),
+        "rename it": on_group({"new_name": NEW}),
+        "delete it": on_group(),
+        "see who is in it": on_group(),
+        "change who is in it": on_group(),
+    },
+    ACCOUNT.title: {
+        "list them": on_account(),
+        "make one that may no more than the one that calls": on_account({"scopes": ["tokens"]}),
+    },
+    TOKEN.title: {
+        "see it": on_token(),
+        "revoke it, and what was made with it": on_token(),
+        "revoke it, and keep what was made with it": on_token(keep_descendants="true"),
+        "rotate it, if it may no more than the one that calls": on_token({}),
+        "rotate it, if it has every scope": on_token({}, EVERY_SCOPE),
+    },
+}
