@@ -174,7 +174,7 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
     Raises:
         PermissionDenied: the caller neither owns the job nor is an administrator, or may not put it into a pipeline.
         NotFound: there is no such owner or pipeline, or the caller may not see it.
-        AlreadyExists: somebody else has a job of that id, which the caller may not see.
+        AlreadyExists: somebody else has a job of that id, which the caller can't see, or sees by their role alone.
         PreconditionFailed: the job is not what the caller has seen.
     """
     caller, organization_id = call.caller, call.caller.organization_id
@@ -228,6 +228,12 @@ def _require_putter(call: Call, request: PutJob, job: Job, current: Sequence[Gra
     caller, owns = call.caller, job.owner_id == call.caller.user_id
     if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
         raise AlreadyExists(f"Job {job.id} is somebody else's: choose another id.")
+    registers = request.pipeline_ids is not None and request.owner is None and call.precondition is no_precondition
+    if registers and not owns and caller.role is not Role.MEMBER:
+        raise AlreadyExists(
+            f"Job {job.id} was registered by {job.owner}. To change its pipelines, send what you have seen as If-Match;"
+            " an administrator takes it over by naming themselves as its owner."
+        )
     owner = request.owner or job.owner
     if owner.lower() != job.owner.lower() or request.name not in (None, job.name):
         require_job_changer(caller, owns=owns, what="change this job")

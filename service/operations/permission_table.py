@@ -275,8 +275,8 @@ _JOB_ROWS: Final = (
         {
             **_each(OWNERS, ALLOWED, PUTTING),
             READER: Decision(DENIED, PUTTING_SEEN),
-            **_each((EXECUTOR, PIPELINE_ADMIN, ADMIN), ALLOWED, PUTTING_SEEN),
-            NO_GRANT: Decision(TAKEN, PUTTING),
+            EXECUTOR: Decision(ALLOWED, PUTTING_SEEN),
+            **_each((NO_GRANT, PIPELINE_ADMIN, ADMIN), TAKEN, PUTTING),
             **THEIR_OWN,
         },
     ),

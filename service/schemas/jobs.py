@@ -43,8 +43,9 @@ class PutJob:
     """A job to register, or its changes; None leaves a value as it is.
 
     What is left out stays; of a new job, it is empty, and the owner who calls. So the answer's owner is somebody else
-    where they had a job of that id before. A job runner that must own what it registers names itself as the owner: an
-    administrator then takes the job over, anybody else is refused; or it sends `If-None-Match: *`, and gets 412.
+    where they had a job of that id before. Administrators and pipeline administrators who name the pipelines of such a
+    job, but neither its owner nor by `If-Match` what they have seen, get 409; an administrator takes it over by naming
+    themselves as its owner. `If-None-Match: *` answers 412 where a job of that id exists.
     """
 
     job_id: str = field(JobId())

@@ -97,9 +97,15 @@ async def test_put_job_of_an_id_taken_before_is_told_or_taken_over(client: Clien
     await world.grant(pipeline, mo)
     await squatter("PUT", "/jobs/run-1", queued)
 
+    told = await runner("PUT", "/jobs/run-1", queued)
+    assert (told.status, told.code) == (409, "ALREADY_EXISTS")
+    assert told.body["msg"].startswith("Job run-1 was registered by mo. To change its pipelines, send")
+    assert (await narrow("PUT", "/jobs/run-1", queued)).code == "ALREADY_EXISTS"
     refused = await runner("PUT", "/jobs/run-1", queued, {"If-None-Match": "*"})
     assert (refused.status, refused.body["msg"]) == (412, "It is there already.")
     assert (await narrow("PUT", "/jobs/run-1", {**queued, "owner": "pam"})).code == "PERMISSION_DENIED"
+    seen = (await runner.get("/jobs/run-1")).headers["ETag"]
+    assert (await runner("PUT", "/jobs/run-1", queued, {"If-Match": seen})).body["job"]["owner"] == "mo"
     taken_over = await runner("PUT", "/jobs/run-1", {**queued, "owner": "ada"})
     assert (taken_over.status, taken_over.body["job"]["owner"]) == (200, "ada")
     assert (await squatter("DELETE", "/jobs/run-1")).code == "PERMISSION_DENIED"
