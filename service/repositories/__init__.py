@@ -7,6 +7,7 @@ A transaction locks jobs, pipelines, organizations, groups, users, and then what
 memberships), in this order and by id within a table, so that two of them wait for each other instead of deadlocking. It
 is the order of the triggers in sql/migrations/0002_bump_revisions.sql: who a pipeline's change concerns is only known
 once the pipeline is locked. KEY SHARE, which foreign keys take, gets in the way of deletions alone. What is shared by
-strangers (batches) waits for no lock at all. The proof of a caller's authority locks the caller and their token before
-others that a change bumps: what deadlocks by that is run again.
+strangers (batches) waits for no lock at all. The proof of a caller's authority (authority.py) locks the caller, and all
+whose revisions the change draws anew, in one go; the caller's token, and the other tokens of a tree that is locked,
+come last.
 """
