@@ -183,36 +183,29 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
     require_job_changer(caller, owns=True, what="register or change jobs")
     async with call.transaction() as connection:
         owner = await find_user(connection, organization_id, request.owner or caller.username)
-        job, created = await _find_or_insert(connection, call, request, owner)
-        found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
+        old = await _find_to_put(connection, call, request)
+        found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids or [])
         await pipelines.hold(connection, organization_id, request.pipeline_ids or [])
         proof = await call.prove(connection)
         current = [pipeline for pipeline in found if pipeline.position is not None]
-        if created:
-            call.precondition(None)
-            await proof.audit("job.create", f"job:{job.id}", None, _state(job))
-        else:
-            job = await _change(proof, request, job, current)
+        job = await (_change(proof, request, old, current) if old else _insert(proof, request, owner))
         if request.pipeline_ids is not None:
             unguarded = call._replace(precondition=no_precondition)  # what was expected has been seen to be so
             await _replace(proof, unguarded, job, found, request.pipeline_ids)
             current = [pipeline for key in request.pipeline_ids for pipeline in found if pipeline.id == key]
-    return Outcome(_whole(call, job, list(dict.fromkeys(current))), created)
+    return Outcome(_whole(call, job, list(dict.fromkeys(current))), created=old is None)
 
 
-async def _find_or_insert(connection: Connection, call: Call, request: PutJob, owner: User) -> tuple[Job, bool]:
-    """Return the job of an id, locked, and whether it had to be inserted; one that the caller can't see is left alone.
+async def _find_to_put(connection: Connection, call: Call, request: PutJob) -> Job | None:
+    """Return the job of an id, locked, or None if there is none; one that the caller can't see is left alone.
 
     Raises:
-        ConcurrentDelete: it came or went meanwhile.
+        ConcurrentDelete: it went meanwhile.
     """
-    organization_id, name = call.caller.organization_id, request.name or ""
+    organization_id = call.caller.organization_id
     job = await jobs.find(connection, organization_id, request.job_id)
     if job is None:
-        created_at = await jobs.insert(connection, organization_id, request.job_id, owner.id, name)
-        if created_at is None:
-            raise ConcurrentDelete
-        return Job(request.job_id, owner.id, owner.username, name, created_at), True
+        return None
     found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
     _require_putter(call, request, job, [pipeline for pipeline in found if pipeline.position is not None])
     if request.pipeline_ids is not None:
@@ -220,7 +213,23 @@ async def _find_or_insert(connection: Connection, call: Call, request: PutJob, o
     job = await jobs.find_for_update(connection, organization_id, request.job_id)
     if job is None:
         raise ConcurrentDelete
-    return job, False
+    return job
+
+
+async def _insert(proof: Proof, request: PutJob, owner: User) -> Job:
+    """Insert a job; last of all, as others who insert one of that id wait for this transaction's end.
+
+    Raises:
+        ConcurrentDelete: there is one of that id by now.
+    """
+    call, name = proof.call, request.name or ""
+    call.precondition(None)
+    created_at = await jobs.insert(proof.connection, call.caller.organization_id, request.job_id, owner.id, name)
+    if created_at is None:
+        raise ConcurrentDelete
+    job = Job(request.job_id, owner.id, owner.username, name, created_at)
+    await proof.audit("job.create", f"job:{job.id}", None, _state(job))
+    return job
 
 
 def _require_putter(call: Call, request: PutJob, job: Job, current: Sequence[Granted]) -> None:
