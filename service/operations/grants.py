@@ -163,7 +163,8 @@ async def _put(
         check_grant_end(await _held_until(connection, call, pipeline_id), access, expires_at)
         if old and (old.access, old.expires_at) == (access, expires_at):
             return Outcome(old, created=False)
-        await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at)
+        if not await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at):
+            raise NotFound(f"{kind.title()} {name} does not exist.")  # since they were looked for, before the proof
         new = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         assert new is not None  # noqa: S101 - it has just been put there
         await _audit(proof, "grant.set", pipeline_id, old, new)

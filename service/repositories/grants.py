@@ -109,15 +109,18 @@ async def put(
     grantee_id: UUID,
     access: int,
     expires_at: datetime | None,
-) -> None:
-    """Insert a grant to a locked user or group, or replace the one that there is."""
-    await connection.execute(
+) -> bool:
+    """Insert a grant to a locked user or group, or replace the one that there is; return False if they are gone."""
+    row = await connection.fetch_row(
         f"grants.put_{kind}",
         f"""
         INSERT INTO {kind}_grants (organization_id, pipeline_id, {kind}_id, access, expires_at)
-        VALUES ($1, $2, $3, $4, $5)
+        SELECT $1, $2, grantee.id, $4, $5
+        FROM {kind}s grantee
+        WHERE grantee.organization_id = $1 AND grantee.id = $3
         ON CONFLICT (organization_id, {kind}_id, pipeline_id) DO UPDATE
         SET access = excluded.access, expires_at = excluded.expires_at, updated_at = now()
+        RETURNING pipeline_id
         """,
         organization_id,
         pipeline_id,
@@ -125,6 +128,7 @@ async def put(
         access,
         expires_at,
     )
+    return row is not None
 
 
 async def delete(
