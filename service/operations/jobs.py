@@ -115,9 +115,10 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
         return updated
     async with call.transaction() as connection:
         await _find_to_replace(connection, call, request, jobs.find)
-        job, found = await _find_to_replace(connection, call, request, jobs.find_for_update)
         await pipelines.hold(connection, call.caller.organization_id, request.pipeline_ids)
-        return await _replace(await call.prove(connection), call, job, found, request.pipeline_ids)
+        proof = await call.prove(connection)
+        job, found = await _find_to_replace(connection, call, request, jobs.find_for_update)
+        return await _replace(proof, call, job, found, request.pipeline_ids)
 
 
 async def _find_to_replace(
@@ -183,10 +184,11 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
     require_job_changer(caller, owns=True, what="register or change jobs")
     async with call.transaction() as connection:
         owner = await find_user(connection, organization_id, request.owner or caller.username)
-        old = await _find_to_put(connection, call, request)
-        found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids or [])
+        known = await _find_to_put(connection, call, request)
         await pipelines.hold(connection, organization_id, request.pipeline_ids or [])
         proof = await call.prove(connection)
+        old = await jobs.find_for_update(connection, organization_id, request.job_id) if known else None
+        found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids or [])
         current = [pipeline for pipeline in found if pipeline.position is not None]
         job = await (_change(proof, request, old, current) if old else _insert(proof, request, owner))
         if request.pipeline_ids is not None:
@@ -197,27 +199,19 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
 
 
 async def _find_to_put(connection: Connection, call: Call, request: PutJob) -> Job | None:
-    """Return the job of an id, locked, or None if there is none; one that the caller can't see is left alone.
-
-    Raises:
-        ConcurrentDelete: it went meanwhile.
-    """
-    organization_id = call.caller.organization_id
-    job = await jobs.find(connection, organization_id, request.job_id)
+    """Return the job of an id, if there is one, which the caller may put so: one that they can't see is left alone."""
+    job = await jobs.find(connection, call.caller.organization_id, request.job_id)
     if job is None:
         return None
     found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
     _require_putter(call, request, job, [pipeline for pipeline in found if pipeline.position is not None])
     if request.pipeline_ids is not None:
         _check_update(call, job, found, request.pipeline_ids)
-    job = await jobs.find_for_update(connection, organization_id, request.job_id)
-    if job is None:
-        raise ConcurrentDelete
     return job
 
 
 async def _insert(proof: Proof, request: PutJob, owner: User) -> Job:
-    """Insert a job; last of all, as others who insert one of that id wait for this transaction's end.
+    """Insert a job.
 
     Raises:
         ConcurrentDelete: there is one of that id by now.
@@ -292,8 +286,8 @@ async def delete_job(call: Call, request: JobRef) -> None:
     async with call.transaction() as connection:
         job, found = await _find(connection, call, request.job_id, jobs.find)
         require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")
-        job, found = await _find(connection, call, request.job_id, jobs.find_for_update)
         proof = await call.prove(connection)
+        job, found = await _find(connection, call, request.job_id, jobs.find_for_update)
         require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")
         call.precondition(_whole(call, job, found))
         await jobs.delete(connection, caller.organization_id, job.id)

@@ -84,7 +84,6 @@ def _lock(table: str, keys: str, lock: str) -> str:
 
 
 LOCK: Final = (
-    _lock("jobs", "SELECT organization_id, id FROM staged_job", "NO KEY UPDATE"),
     _lock("pipelines", "SELECT organization_id, id FROM staged_pipeline", "UPDATE"),
     _lock(
         "pipelines",
@@ -130,6 +129,7 @@ LOCK: Final = (
 """Statements that lock what the others will, in the order of all transactions (repositories/__init__.py).
 
 Theirs is another, parents before children: without these, a change of the same things would often end in a deadlock.
+Jobs, which others insert by the same ids, come last in either.
 """
 
 
