@@ -76,23 +76,26 @@ class Call(NamedTuple):
         """
         return self.database.transaction()
 
-    async def prove(self, connection: Connection, statement: str = authority.PROVE) -> "Proof":
+    async def prove(self, connection: Connection, statement: str = authority.PROVE, *concerned: UUID) -> "Proof":
         """Prove the caller's authority in the transaction that makes a change; nothing that it rests on changes then.
 
-        It is called once the objects of the change are locked, and before anything is written that draws revisions:
-        locks are taken in the order objects, organization, groups, users, tokens.
+        It is called once the objects of the change are locked, and before anything is written that draws revisions,
+        which it locks: locks are taken in the order objects, organization, groups, users, tokens.
 
         Args:
             connection: in the transaction.
             statement: one of repositories/authority.py, by what the change may draw new revisions for.
+            concerned: the user, group or pipeline that these are told by.
 
         Raises:
             Unauthenticated: the token was revoked or has expired, or its user was disabled.
             AuthorityChanged: what the caller may do is no longer what it was when they were authenticated.
         """
         caller = self.caller
+        if caller.is_operator and not concerned:
+            return Proof(self, connection)
+        proved = await authority.prove(connection, caller, statement, *concerned)
         if not caller.is_operator:
-            proved = await authority.prove(connection, caller, statement)
             if proved is None:
                 raise Unauthenticated.invalid_token()
             if (proved.role, proved.scopes, proved.username) != (caller.role, caller.scopes, caller.username) or (

@@ -28,7 +28,7 @@ from service.permissions import (
     union,
 )
 from service.repositories import grants, users
-from service.repositories.authority import PROVE_ALONE
+from service.repositories.authority import PROVE_FOR_GROUP, PROVE_FOR_USER
 from service.repositories.grants import Grant, Kind
 from service.schemas.grants import (
     AccessExplained,
@@ -92,18 +92,15 @@ async def get_group_grant(call: Call, request: GroupGrantRef) -> Grant:
 async def _get(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> Grant:
     async with call.database.connection() as connection:
         await _find_managed(connection, call, pipeline_id)
-        return (await _find_granted(connection, call.caller.organization_id, pipeline_id, kind, name))[1]
+        organization_id = call.caller.organization_id
+        grantee_id = await _grantee_id(connection, organization_id, kind, name)
+        return _granted(await grants.find(connection, organization_id, pipeline_id, kind, grantee_id), kind, name)
 
 
-async def _find_granted(
-    connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, name: str, *, for_update: bool = False
-) -> tuple[UUID, Grant]:
-    """Return the id of a grantee, and their grant."""
-    grantee_id = await _grantee_id(connection, organization_id, kind, name, for_update=for_update)
-    found = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
+def _granted(found: Grant | None, kind: Kind, name: str) -> Grant:
     if found is None:
         raise NotFound(f"Nothing is granted to {kind} {name} on this pipeline.")
-    return grantee_id, found
+    return found
 
 
 async def put_user_grant(call: Call, request: PutUserGrant) -> Outcome[Grant]:
@@ -158,15 +155,16 @@ async def _put(
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
-        grantee_id = await _grantee_id(connection, organization_id, kind, name, for_update=True)
-        proof = await call.prove(connection, PROVE_ALONE)
+        grantee_id = await _grantee_id(connection, organization_id, kind, name)
+        proof = await call.prove(connection, _PROVE_FOR[kind], grantee_id)
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         call.precondition(old)
         check_grant(pipeline.access, before=old.access if old else None, after=access)
         check_grant_end(await _held_until(connection, call, pipeline_id), access, expires_at)
         if old and (old.access, old.expires_at) == (access, expires_at):
             return Outcome(old, created=False)
-        await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at)
+        if not await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at):
+            raise NotFound(f"{kind.title()} {name} does not exist.")  # since they were looked for, before the proof
         new = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         assert new is not None  # noqa: S101 - it has just been put there
         await _audit(proof, "grant.set", pipeline_id, old, new)
@@ -187,24 +185,21 @@ async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
-        grantee_id, old = await _find_granted(connection, organization_id, pipeline_id, kind, name, for_update=True)
-        proof = await call.prove(connection, PROVE_ALONE)
+        grantee_id = await _grantee_id(connection, organization_id, kind, name)
+        proof = await call.prove(connection, _PROVE_FOR[kind], grantee_id)
+        old = _granted(await grants.find(connection, organization_id, pipeline_id, kind, grantee_id), kind, name)
         call.precondition(old)
         check_grant(pipeline.access, before=old.access, after=None)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
         await _audit(proof, "grant.revoke", pipeline_id, old, None)
 
 
-async def _grantee_id(
-    connection: Connection, organization_id: UUID, kind: Kind, name: str, *, for_update: bool
-) -> UUID:
-    """Return the id of a grantee.
+_PROVE_FOR: Final[dict[Kind, str]] = {"user": PROVE_FOR_USER, "group": PROVE_FOR_GROUP}
 
-    A group is locked before its grant: its deletion takes them in that order, and each would wait for the other.
-    """
-    if kind == "user":
-        return (await find_user(connection, organization_id, name)).id
-    return (await find_group(connection, organization_id, name, for_update=for_update)).id
+
+async def _grantee_id(connection: Connection, organization_id: UUID, kind: Kind, name: str) -> UUID:
+    find = find_user if kind == "user" else find_group
+    return (await find(connection, organization_id, name)).id
 
 
 async def _audit(proof: Proof, action: str, pipeline_id: UUID, old: Grant | None, new: Grant | None) -> None:

@@ -9,7 +9,7 @@ from service.operations.users import find_user
 from service.permissions import require_administrator
 from service.repositories import groups, organizations
 from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
-from service.repositories.authority import PROVE_ALONE
+from service.repositories.authority import PROVE_FOR_MEMBERS, PROVE_FOR_USER
 from service.repositories.groups import Group, Member
 from service.schemas.groups import CreateGroup, GroupRef, GroupView, ListGroups, ListMembers, MemberRef, RenameGroup
 from service.schemas.pages import Page
@@ -104,7 +104,7 @@ async def delete_group(call: Call, request: GroupRef) -> None:
     require_administrator(call.caller, "delete groups")
     async with call.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
-        proof = await call.prove(connection, PROVE_ALONE)
+        proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
         await proof.audit_deletion("group.delete", f"group:{old.name}", {"name": old.name}, old.id, lost)
         await groups.delete(connection, call.caller.organization_id, old.id)
@@ -137,7 +137,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
     async with call.transaction() as connection:
         group = await find_group(connection, organization_id, request.name, for_update=True)
         user = await find_user(connection, organization_id, request.username)
-        proof = await call.prove(connection, PROVE_ALONE)
+        proof = await call.prove(connection, PROVE_FOR_USER, user.id)
         joined = await groups.add_member(connection, organization_id, group.id, user.id)
         if joined:
             await proof.audit("group.add_member", f"group:{group.name}", None, {"member": user.username})
@@ -156,7 +156,7 @@ async def remove_member(call: Call, request: MemberRef) -> None:
     async with call.transaction() as connection:
         group = await find_group(connection, organization_id, request.name, for_update=True)
         user = await find_user(connection, organization_id, request.username)
-        proof = await call.prove(connection, PROVE_ALONE)
+        proof = await call.prove(connection, PROVE_FOR_USER, user.id)
         if not await groups.remove_member(connection, organization_id, group.id, user.id):
             raise NotFound(f"User {user.username} is not in group {group.name}.")
         await proof.audit("group.remove_member", f"group:{group.name}", {"member": user.username}, None)

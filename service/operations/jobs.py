@@ -115,9 +115,10 @@ async def update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[
         return updated
     async with call.transaction() as connection:
         await _find_to_replace(connection, call, request, jobs.find)
-        job, found = await _find_to_replace(connection, call, request, jobs.find_for_update)
         await pipelines.hold(connection, call.caller.organization_id, request.pipeline_ids)
-        return await _replace(await call.prove(connection), call, job, found, request.pipeline_ids)
+        proof = await call.prove(connection)
+        job, found = await _find_to_replace(connection, call, request, jobs.find_for_update)
+        return await _replace(proof, call, job, found, request.pipeline_ids)
 
 
 async def _find_to_replace(
@@ -183,44 +184,46 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
     require_job_changer(caller, owns=True, what="register or change jobs")
     async with call.transaction() as connection:
         owner = await find_user(connection, organization_id, request.owner or caller.username)
-        job, created = await _find_or_insert(connection, call, request, owner)
-        found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
+        known = await _find_to_put(connection, call, request)
         await pipelines.hold(connection, organization_id, request.pipeline_ids or [])
         proof = await call.prove(connection)
+        old = await jobs.find_for_update(connection, organization_id, request.job_id) if known else None
+        found = await _pipelines_concerned(connection, call, request.job_id, request.pipeline_ids or [])
         current = [pipeline for pipeline in found if pipeline.position is not None]
-        if created:
-            call.precondition(None)
-            await proof.audit("job.create", f"job:{job.id}", None, _state(job))
-        else:
-            job = await _change(proof, request, job, current)
+        job = await (_change(proof, request, old, current) if old else _insert(proof, request, owner))
         if request.pipeline_ids is not None:
             unguarded = call._replace(precondition=no_precondition)  # what was expected has been seen to be so
             await _replace(proof, unguarded, job, found, request.pipeline_ids)
             current = [pipeline for key in request.pipeline_ids for pipeline in found if pipeline.id == key]
-    return Outcome(_whole(call, job, list(dict.fromkeys(current))), created)
+    return Outcome(_whole(call, job, list(dict.fromkeys(current))), created=old is None)
 
 
-async def _find_or_insert(connection: Connection, call: Call, request: PutJob, owner: User) -> tuple[Job, bool]:
-    """Return the job of an id, locked, and whether it had to be inserted; one that the caller can't see is left alone.
-
-    Raises:
-        ConcurrentDelete: it came or went meanwhile.
-    """
-    organization_id, name = call.caller.organization_id, request.name or ""
-    job = await jobs.find(connection, organization_id, request.job_id)
+async def _find_to_put(connection: Connection, call: Call, request: PutJob) -> Job | None:
+    """Return the job of an id, if there is one, which the caller may put so: one that they can't see is left alone."""
+    job = await jobs.find(connection, call.caller.organization_id, request.job_id)
     if job is None:
-        created_at = await jobs.insert(connection, organization_id, request.job_id, owner.id, name)
-        if created_at is None:
-            raise ConcurrentDelete
-        return Job(request.job_id, owner.id, owner.username, name, created_at), True
+        return None
     found = await _pipelines_concerned(connection, call, job.id, request.pipeline_ids or [])
     _require_putter(call, request, job, [pipeline for pipeline in found if pipeline.position is not None])
     if request.pipeline_ids is not None:
         _check_update(call, job, found, request.pipeline_ids)
-    job = await jobs.find_for_update(connection, organization_id, request.job_id)
-    if job is None:
+    return job
+
+
+async def _insert(proof: Proof, request: PutJob, owner: User) -> Job:
+    """Insert a job.
+
+    Raises:
+        ConcurrentDelete: there is one of that id by now.
+    """
+    call, name = proof.call, request.name or ""
+    call.precondition(None)
+    created_at = await jobs.insert(proof.connection, call.caller.organization_id, request.job_id, owner.id, name)
+    if created_at is None:
         raise ConcurrentDelete
-    return job, False
+    job = Job(request.job_id, owner.id, owner.username, name, created_at)
+    await proof.audit("job.create", f"job:{job.id}", None, _state(job))
+    return job
 
 
 def _require_putter(call: Call, request: PutJob, job: Job, current: Sequence[Granted]) -> None:
@@ -289,8 +292,8 @@ async def delete_job(call: Call, request: JobRef) -> None:
     async with call.transaction() as connection:
         job, found = await _find(connection, call, request.job_id, jobs.find)
         require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")
-        job, found = await _find(connection, call, request.job_id, jobs.find_for_update)
         proof = await call.prove(connection)
+        job, found = await _find(connection, call, request.job_id, jobs.find_for_update)
         require_job_changer(caller, owns=job.owner_id == caller.user_id, what="forget this job")
         call.precondition(_whole(call, job, found))
         await jobs.delete(connection, caller.organization_id, job.id)

@@ -24,7 +24,7 @@ from service.permissions import (
 )
 from service.repositories import grants, pipelines
 from service.repositories.audit_lists import GRANTS_ON_PIPELINE, JOBS_IN_PIPELINE
-from service.repositories.authority import PROVE_ALONE, PROVE_WITH_ORGANIZATION
+from service.repositories.authority import PROVE_FOR_HOLDERS
 from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
 from service.schemas.pages import Page
 from service.schemas.pipelines import (
@@ -99,7 +99,7 @@ async def create_pipeline(call: Call, request: CreatePipeline) -> PipelineView:
     require_pipeline_creator(caller)
     async with call.transaction() as connection:
         # The organization is locked before the name is taken, as by a rename: each would wait for the other.
-        proof = await call.prove(connection, PROVE_WITH_ORGANIZATION)
+        proof = await call.prove(connection, PROVE_FOR_HOLDERS, pipeline_id)
         created_at, updated_at = await pipelines.insert(
             connection, caller.organization_id, pipeline_id, request.name, request.description
         )
@@ -170,11 +170,11 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
     """
     async with call.transaction() as connection:
         old, _ = await find_to_change(connection, call, request.pipeline_id, WRITE, "change this pipeline")
-        await grants.lock_holders(connection, call.caller.organization_id, old.id)
-        proof = await call.prove(connection, PROVE_ALONE)
-        call.precondition(old)
         name = old.name if request.name is None else request.name
         description = old.description if request.description is None else request.description
+        renamed = name != old.name
+        proof = await (call.prove(connection, PROVE_FOR_HOLDERS, old.id) if renamed else call.prove(connection))
+        call.precondition(old)
         if (name, description) == (old.name, old.description):
             return old
         updated_at = await pipelines.update(connection, call.caller.organization_id, old.id, name, description)
@@ -196,8 +196,7 @@ async def delete_pipeline(call: Call, request: DeletePipeline) -> None:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         old, _ = await find_to_change(connection, call, request.pipeline_id, DELETE, "delete this pipeline")
-        await grants.lock_holders(connection, organization_id, old.id)
-        proof = await call.prove(connection, PROVE_ALONE)
+        proof = await call.prove(connection, PROVE_FOR_HOLDERS, old.id)
         call.precondition(old)
         jobs = await pipelines.count_jobs(connection, organization_id, old.id)
         if jobs and not request.force:

@@ -25,7 +25,6 @@ from service.permissions import (
     scope_names,
 )
 from service.repositories import tokens
-from service.repositories.authority import PROVE_ALONE
 from service.repositories.tokens import Maker, Token, TokenInTree
 from service.repositories.users import User
 from service.schemas.pages import Page
@@ -215,7 +214,7 @@ async def revoke_token(call: Call, request: RevokeToken) -> Revoked:
         await tokens.lock_trees(connection, organization_id)
         found = await _find(connection, call, request.token_id, "revoke")
         descendants = await tokens.find_descendants(connection, organization_id, request.token_id)
-        proof = await call.prove(connection, PROVE_ALONE)
+        proof = await call.prove(connection)
         call.precondition(TokenView(found.token, len(descendants)))
         if request.keep_descendants:
             await _keep_descendants(proof, found, descendants)
@@ -259,7 +258,7 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
                 f"Token {old.id} {'has expired' if found.expired else 'was rotated before'}: make another."
             )
         descendants = await tokens.find_descendants(connection, organization_id, old.id)
-        proof = await call.prove(connection, PROVE_ALONE)
+        proof = await call.prove(connection)
         parent_id = await _parent_in_its_place(connection, call, found, descendants)
         expires_at = _cut_to_lifetime(call, old.expires_at)
         new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, parent_id)

@@ -9,7 +9,6 @@ from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call, Proof
 from service.permissions import Role, require_administrator
 from service.repositories import grants, groups, users
-from service.repositories.authority import PROVE_ALONE
 from service.repositories.users import User
 from service.schemas.pages import Page
 from service.schemas.users import (
@@ -101,10 +100,10 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
         found = await find_user(connection, organization_id, request.username)
         if request.withdraw_grants:
             await grants.lock_self_granted(connection, organization_id, found.id, found.username)
-        locked = await users.lock_with_administrators(connection, organization_id, found.id)
+        locked = await users.lock_with_administrators(connection, organization_id, found.id, call.caller.user_id)
         administrators = [user.id for user in locked if user.role is Role.ADMIN and not user.disabled]
         old = next(user for user in locked if user.id == found.id)
-        proof = await call.prove(connection, PROVE_ALONE)
+        proof = await call.prove(connection)
         call.precondition(UserView(old, whole=True))
         new = replace(
             old,

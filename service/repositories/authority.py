@@ -1,7 +1,12 @@
-"""The proof of a caller's authority: what their permissions rest on, read and locked in the transaction that writes."""
+"""The proof of a caller's authority: what their permissions rest on, read and locked in the transaction that writes.
+
+The same statement locks whose revisions the change draws anew. The caller is often among them, or among those of
+another's change: locked one after the other, two such changes would wait for each other.
+"""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from service.database.pool import Connection
 from service.identity import Caller
@@ -17,54 +22,89 @@ class Authority(NamedTuple):
     """Of the user and, for a member, of their groups, in ascending order."""
 
 
-def _prove(lock: str, organization: str = "SELECT 1") -> str:
+def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> str:
+    """Return a statement that proves a caller's authority, and locks what a change of $5 draws new revisions for.
+
+    Args:
+        organization: True if it is among these.
+        groups: a statement of the groups' ids; none, if the lock on the caller's own may be shared.
+        users: a statement of the users' ids, likewise.
+    """
     # Each step is MATERIALIZED and counted by the next one, so that locks are taken in one order whatever the plan:
-    # organization, groups by id, user, token, as the triggers that bump revisions do.
+    # organization, groups by id, users by id, token, as the triggers that bump revisions do.
     return f"""
         WITH held_organization AS MATERIALIZED (
-            {organization}
+            {"SELECT hold_organization($1)" if organization else "SELECT 1"}
+        ), own_groups AS MATERIALIZED (
+            -- A member's: only a member's permissions rest on grants. Memberships are not locked, as a change of them
+            -- draws a new revision for the user.
+            SELECT m.group_id AS id FROM memberships m WHERE m.organization_id = $1 AND m.user_id = $2 AND $4
         ), held_groups AS MATERIALIZED (
-            -- A member's groups: only a member's permissions rest on grants.
-            SELECT g.revision
-            FROM memberships m
-            JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
-            WHERE m.organization_id = $1 AND m.user_id = $2 AND $4 AND (SELECT count(*) FROM held_organization) >= 0
+            SELECT g.id, g.revision
+            FROM groups g
+            WHERE g.organization_id = $1
+              AND g.id = ANY (ARRAY(SELECT o.id FROM own_groups o {f"UNION {groups}" if groups else ""}))
+              AND (SELECT count(*) FROM held_organization) >= 0
             ORDER BY g.id
-            {lock} OF g
-        ), held_user AS MATERIALIZED (
-            -- Memberships are not locked: who changes them draws a new revision for the user.
-            SELECT u.role, u.username, u.revision
+            {"FOR NO KEY UPDATE" if groups else "FOR SHARE"}
+        ), held_users AS MATERIALIZED (
+            SELECT u.id, u.role, u.username, u.revision, u.disabled
             FROM users u
-            WHERE u.organization_id = $1 AND u.id = $2 AND NOT u.disabled
-              -- Both, as the groups of others than members are not looked for, nor what comes before them.
-              AND (SELECT count(*) FROM held_organization) >= 0 AND (SELECT count(*) FROM held_groups) >= 0
-            {lock}
+            WHERE u.organization_id = $1
+              AND u.id = ANY (ARRAY(SELECT $2::uuid {f"UNION {users}" if users else ""}))
+              AND (SELECT count(*) FROM held_groups) >= 0
+            ORDER BY u.id
+            {"FOR NO KEY UPDATE" if users else "FOR SHARE"}
+        ), caller AS MATERIALIZED (
+            SELECT u.role, u.username, u.revision FROM held_users u WHERE u.id = $2 AND NOT u.disabled
         ), held_token AS MATERIALIZED (
             SELECT t.scopes
             FROM tokens t
             WHERE t.digest = $3 AND t.organization_id = $1 AND t.user_id = $2 AND t.revoked_at IS NULL
               AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
-              AND (SELECT count(*) FROM held_user) > 0
-            {lock}
+              AND (SELECT count(*) FROM caller) > 0
+            FOR SHARE
         )
-        SELECT u.role, t.scopes, u.username,
-               ARRAY(SELECT u.revision UNION ALL SELECT g.revision FROM held_groups g ORDER BY 1) AS revisions
-        FROM held_token t CROSS JOIN held_user u
+        SELECT c.role, t.scopes, c.username,
+               ARRAY(
+                   SELECT c.revision
+                   UNION ALL
+                   SELECT g.revision FROM held_groups g WHERE g.id IN (SELECT o.id FROM own_groups o)
+                   ORDER BY 1
+               ) AS revisions
+        FROM held_token t CROSS JOIN caller c
     """
 
 
-PROVE: Final = _prove("FOR SHARE")
-"""For changes that draw no new revision for the caller: any number of them run at once."""
-PROVE_ALONE: Final = _prove("FOR NO KEY UPDATE")
-"""For changes that may draw one: two of one caller would wait for each other's shared lock for ever."""
-PROVE_WITH_ORGANIZATION: Final = _prove("FOR NO KEY UPDATE", "SELECT hold_organization($1)")
-"""For changes that draw one for the organization too, which is locked ahead of users."""
+PROVE: Final = _prove()
+"""For changes that draw no new revision, or for what is locked already: any number of them run at once."""
+PROVE_FOR_USER: Final = _prove(users="SELECT $5::uuid")
+"""For changes that draw a new revision for user $5."""
+PROVE_FOR_GROUP: Final = _prove(groups="SELECT $5::uuid")
+"""For changes that draw a new revision for group $5."""
+PROVE_FOR_MEMBERS: Final = _prove(
+    users="SELECT m.user_id FROM memberships m WHERE m.organization_id = $1 AND m.group_id = $5"
+)
+"""For changes that draw new revisions for the members of group $5, which is locked."""
+PROVE_FOR_HOLDERS: Final = _prove(
+    organization=True,
+    groups="SELECT gg.group_id FROM group_grants gg WHERE gg.organization_id = $1 AND gg.pipeline_id = $5",
+    users="SELECT ug.user_id FROM user_grants ug WHERE ug.organization_id = $1 AND ug.pipeline_id = $5",
+)
+"""For changes that draw new revisions for the organization and for those to whom something is granted on pipeline $5,
+which is locked, or is about to be made and granted to the caller."""
 
 
-async def prove(connection: Connection, caller: Caller, statement: str) -> Authority | None:
+async def prove(connection: Connection, caller: Caller, statement: str, *concerned: UUID) -> Authority | None:
     """Lock what a caller's authority rests on, and return it as it is now; None if the token can't be used any more.
 
     A revocation that was committed before is seen; a later one waits for this transaction's end.
+
+    Args:
+        connection: in the transaction.
+        caller: whose authority is proved; an operator has none, and only locks what the change concerns.
+        statement: one of those above.
+        concerned: what the change concerns, $5, if the statement has that.
     """
     row = await connection.fetch_row(
         "authority.prove",
@@ -73,5 +113,6 @@ async def prove(connection: Connection, caller: Caller, statement: str) -> Autho
         caller.user_id,
         caller.digest,
         caller.role == "member",
+        *concerned,
     )
     return None if row is None else Authority(row["role"], row["scopes"], row["username"], row["revisions"])

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
 from service.permissions import MANAGER, Role, is_manager, permission_names
 
@@ -110,18 +109,15 @@ async def put(
     grantee_id: UUID,
     access: int,
     expires_at: datetime | None,
-) -> None:
-    """Insert a grant, or replace the one that there is.
-
-    Raises:
-        ConcurrentDelete: the grantee is gone.
-    """
+) -> bool:
+    """Insert a grant to a locked user or group, or replace the one that there is; return False if they are gone."""
     row = await connection.fetch_row(
         f"grants.put_{kind}",
         f"""
         INSERT INTO {kind}_grants (organization_id, pipeline_id, {kind}_id, access, expires_at)
         SELECT $1, $2, grantee.id, $4, $5
-        FROM ({_GRANTEE.format(kind=kind)}) grantee
+        FROM {kind}s grantee
+        WHERE grantee.organization_id = $1 AND grantee.id = $3
         ON CONFLICT (organization_id, {kind}_id, pipeline_id) DO UPDATE
         SET access = excluded.access, expires_at = excluded.expires_at, updated_at = now()
         RETURNING pipeline_id
@@ -132,66 +128,19 @@ async def put(
         access,
         expires_at,
     )
-    if row is None:
-        raise ConcurrentDelete
-
-
-_GRANTEE: Final = "SELECT t.id FROM {kind}s t WHERE t.organization_id = $1 AND t.id = $3 FOR NO KEY UPDATE"
-"""The grantee, locked before the grant as a deletion of it does; its revision would be bumped after the grant."""
+    return row is not None
 
 
 async def delete(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, grantee_id: UUID
 ) -> None:
-    """Delete a grant."""
+    """Delete the grant to a locked user or group."""
     await connection.execute(
         f"grants.delete_{kind}",
-        f"""
-        DELETE FROM {kind}_grants g
-        USING ({_GRANTEE.format(kind=kind)}) grantee
-        WHERE g.organization_id = $1 AND g.pipeline_id = $2 AND g.{kind}_id = grantee.id
-        """,
+        f"DELETE FROM {kind}_grants WHERE organization_id = $1 AND pipeline_id = $2 AND {kind}_id = $3",
         organization_id,
         pipeline_id,
         grantee_id,
-    )
-
-
-async def lock_holders(connection: Connection, organization_id: UUID, pipeline_id: UUID) -> None:
-    """Lock the organization, groups and users whose revisions a change of a locked pipeline bumps.
-
-    The caller's own user is locked before the change is made, and a deletion's cascade bumps users before groups:
-    against the order of locks, unless all are locked ahead.
-    """
-    await connection.execute(
-        "grants.lock_holders",
-        """
-        -- Each step counts the rows of the one before, and so comes after it.
-        WITH organization AS MATERIALIZED (
-            SELECT hold_organization($1)
-        ), held_groups AS MATERIALIZED (
-            SELECT g.id
-            FROM groups g
-            WHERE g.organization_id = $1
-              AND g.id IN (
-                  SELECT gg.group_id FROM group_grants gg WHERE gg.organization_id = $1 AND gg.pipeline_id = $2
-              )
-              AND (SELECT count(*) FROM organization) >= 0
-            ORDER BY g.id FOR NO KEY UPDATE OF g
-        ), held_users AS MATERIALIZED (
-            SELECT u.id
-            FROM users u
-            WHERE u.organization_id = $1
-              AND u.id IN (
-                  SELECT ug.user_id FROM user_grants ug WHERE ug.organization_id = $1 AND ug.pipeline_id = $2
-              )
-              AND (SELECT count(*) FROM held_groups) >= 0
-            ORDER BY u.id FOR NO KEY UPDATE OF u
-        )
-        SELECT count(*) FROM held_users
-        """,
-        organization_id,
-        pipeline_id,
     )
 
 

@@ -90,8 +90,12 @@ async def insert(connection: Connection, organization_id: UUID, user_id: UUID, u
     return _user(row)
 
 
-async def lock_with_administrators(connection: Connection, organization_id: UUID, user_id: UUID) -> list[User]:
+async def lock_with_administrators(
+    connection: Connection, organization_id: UUID, user_id: UUID, caller_id: UUID
+) -> list[User]:
     """Lock a user, and the administrators who are not disabled: none is demoted or disabled meanwhile.
+
+    And the caller, who was an administrator, in the order of all of them, as the proof of their authority locks them.
 
     Returns:
         all of them, as they are now.
@@ -105,12 +109,13 @@ async def lock_with_administrators(connection: Connection, organization_id: UUID
           AND u.id = ANY (ARRAY(
               SELECT a.id FROM users a WHERE a.organization_id = $1 AND a.role = 'admin' AND NOT a.disabled
               UNION
-              SELECT $2
+              SELECT unnest(ARRAY[$2, $3]::uuid[])
           ))
         ORDER BY u.id FOR NO KEY UPDATE
         """,
         organization_id,
         user_id,
+        caller_id,
     )
     return [_user(row) for row in rows]
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
@@ -20,12 +21,14 @@ from service.repositories import audit
 from service.transfer.audit_lists import counted
 from service.transfer.bulk_load import Deferred, defer_indexes, is_empty, restore_indexes
 from service.transfer.diagnosis import find_first_fault
-from service.transfer.merge import BOUND_TOKENS, CREATE_PARENTS, MERGES, REQUIRE_UNIQUE_IDS
+from service.transfer.merge import BOUND_TOKENS, CREATE_PARENTS, LOCK, MERGES, REQUIRE_UNIQUE_IDS
 from service.transfer.records import WITHOUT_DIGEST, BadRecord, parse_line
 from service.transfer.staging import analyze_staging, copy_rows, create_staging
 
 _CHUNK: Final = 10_000
 """Lines parsed while the database takes those before; a few megabytes."""
+_ATTEMPTS: Final = 3
+"""Attempts at writing what is staged, if it ends in a deadlock."""
 
 
 class ImportRefused(StartupError):
@@ -70,8 +73,6 @@ async def import_records(
             await create_staging(connection)
             records, tokens_left_out = await _stage(connection, lines, progress)
             written = await _merge(connection, dropped)
-            if "tokens" in written:
-                await _bound_tokens(connection)
         for table in written:
             await connection.execute(f"ANALYZE {table}")  # the planner is right at once, not when autovacuum comes by
     except asyncpg.UndefinedTableError as error:
@@ -121,21 +122,41 @@ async def _merge(connection: Raw, dropped: Sequence[Deferred]) -> dict[str, int]
     await analyze_staging(connection)
     for statement in CREATE_PARENTS:
         await connection.execute(statement)
-    written: dict[UUID, dict[str, int]] = defaultdict(dict)
     try:
-        async with connection.transaction():
-            for statement in REQUIRE_UNIQUE_IDS:
-                await connection.execute(statement)
-            for table, merge in MERGES.items():
-                statement = merge.statement(empty=bool(dropped))  # no other session has the tables then
-                for organization_id, count in await connection.fetch(counted(table, statement)):
-                    written[organization_id][table] = count
-            await restore_indexes(connection, dropped)
+        written = await _write(connection, dropped)
     except asyncpg.IntegrityConstraintViolationError as error:
         fault = await find_first_fault(connection)
         if fault is None:
             raise ImportRefused(f"The records break a rule of the database, {error.constraint_name}.") from error
         raise ImportRefused(f"line {fault[0]}: {fault[1]}") from error
+    totals: dict[str, int] = defaultdict(int)
+    for tables in written.values():
+        for table, count in tables.items():
+            totals[table] += count
+    return dict(totals)
+
+
+async def _write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UUID, dict[str, int]]:
+    """Write what is staged; return the rows written by organization and table.
+
+    A deadlock with another import, or with changes of tokens made with those in the file, undoes this alone: it is
+    tried again.
+    """
+    for _ in range(_ATTEMPTS):
+        with suppress(asyncpg.DeadlockDetectedError):
+            async with connection.transaction():
+                return await _try_to_write(connection, dropped)
+    raise ImportRefused("Other changes kept getting in the way: import again while there are fewer.")
+
+
+async def _try_to_write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UUID, dict[str, int]]:
+    written: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for statement in (*REQUIRE_UNIQUE_IDS, *(() if dropped else LOCK)):  # no other session has the tables if dropped
+        await connection.execute(statement)
+    for table, merge in MERGES.items():
+        for organization_id, count in await connection.fetch(counted(table, merge.statement(empty=bool(dropped)))):
+            written[organization_id][table] = count
+    await restore_indexes(connection, dropped)
     for organization_id, tables in written.items():
         await audit.insert(
             Connection(connection),
@@ -145,11 +166,9 @@ async def _merge(connection: Raw, dropped: Sequence[Deferred]) -> dict[str, int]
             None,
             {"written": tables},
         )
-    totals: dict[str, int] = defaultdict(int)
-    for tables in written.values():
-        for table, count in tables.items():
-            totals[table] += count
-    return dict(totals)
+    if any("tokens" in tables for tables in written.values()):
+        await _bound_tokens(connection)
+    return written
 
 
 async def _bound_tokens(connection: Raw) -> None:

@@ -62,6 +62,77 @@ REQUIRE_UNIQUE_IDS: Final = tuple(
 """Statements that refuse an id of two organizations: in the import format an id alone tells the organization."""
 
 
+_RENAMED: Final = """
+    SELECT p.organization_id, p.id
+    FROM staged_pipeline s
+    JOIN pipelines p ON p.organization_id = s.organization_id AND p.id = s.id AND p.name <> s.name
+"""
+"""The pipelines that the file renames, whose holders' revisions are drawn anew."""
+
+
+def _lock(table: str, keys: str, lock: str) -> str:
+    """Return the statement that locks rows of a table, by organization and id; some may be given twice."""
+    return f"""
+        -- Counted, so that no row of the locked is sent.
+        SELECT count(*)
+        FROM (
+            SELECT FROM {table} t
+            WHERE (t.organization_id, t.id) IN ({keys})
+            ORDER BY t.organization_id, t.id FOR {lock}
+        ) locked
+    """
+
+
+LOCK: Final = (
+    _lock("pipelines", "SELECT organization_id, id FROM staged_pipeline", "UPDATE"),
+    _lock(
+        "pipelines",
+        "SELECT p.organization_id, p.id FROM staged_grant s JOIN parent_pipeline p ON p.id = s.pipeline_id",
+        "SHARE",
+    ),
+    _lock(
+        "pipelines",
+        "SELECT p.organization_id, p.id FROM staged_assignment s JOIN parent_pipeline p ON p.id = s.pipeline_id",
+        "KEY SHARE",
+    ),
+    "SELECT FROM organizations t WHERE t.id IN (SELECT id FROM parent_organization) ORDER BY t.id FOR NO KEY UPDATE",
+    _lock(
+        "groups",
+        f"""
+        SELECT organization_id, id FROM parent_group
+        UNION ALL
+        SELECT organization_id, group_id FROM group_grants
+        WHERE (organization_id, pipeline_id) IN ({_RENAMED})
+        """,
+        "NO KEY UPDATE",
+    ),
+    _lock(
+        "users",
+        f"""
+        SELECT organization_id, id FROM staged_user
+        UNION ALL
+        SELECT u.organization_id, u.id FROM staged_membership s JOIN parent_user u ON u.id = s.user_id
+        UNION ALL
+        SELECT u.organization_id, u.id FROM staged_grant s JOIN parent_user u ON u.id = s.user_id
+        UNION ALL
+        SELECT organization_id, user_id FROM user_grants
+        WHERE (organization_id, pipeline_id) IN ({_RENAMED})
+        """,
+        "NO KEY UPDATE",
+    ),
+    _lock(
+        "tokens",
+        "SELECT t.organization_id, t.id FROM staged_token s JOIN tokens t ON t.digest = s.digest",
+        "NO KEY UPDATE",
+    ),
+)
+"""Statements that lock what the others will, in the order of all transactions (repositories/__init__.py).
+
+Theirs is another, parents before children: without these, a change of the same things would often end in a deadlock.
+Jobs, which others insert by the same ids, come last in either.
+"""
+
+
 class Merge(NamedTuple):
     """The statement that fills one table: the rows to insert, each key once, and what a key that exists is set to."""
 

@@ -188,7 +188,7 @@ async def test_change_is_refused_once_its_authority_is_lost(
             assert await losses_at(watched, raw, dsn, route, through, loss) == []
 
 
-async def _unproved(self: Call, connection: Connection, _: str = "") -> Proof:
+async def _unproved(self: Call, connection: Connection, *_: object) -> Proof:
     return Proof(self, connection)
 
 
