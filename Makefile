@@ -16,6 +16,7 @@ ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(e
 EPOCH = $(shell git log -1 --format=%ct)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
+RUNNABLE := $(VENV)/.runnable
 PROMETHEUS = $(or $(patsubst %/promtool,%,$(shell command -v promtool)),.tools/prometheus/usr/bin)
 TOOLS := $(VENV)/.deployment-tools
 NODE := node_modules/.installed
@@ -23,6 +24,7 @@ NPM := $(shell command -v npm)
 SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh)
 CHECKOV := $(VENV)/checkov
 PATRONI := $(VENV)/patroni
+EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
@@ -34,12 +36,24 @@ help: ## Say what each of these does
 
 venv: $(STAMP) ## Make .venv with everything that running and developing take
 
-$(STAMP): requirements/development.txt
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1): Python 3.11 or newer is needed; name one by 'make $(MAKECMDGOALS) PYTHON=python3.12'." >&2; exit 2; }
+	@echo "Making $(VENV), an environment for Python's packages ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) can't make virtual environments: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; rm -rf $(VENV); exit 2; }
-	@echo "Installing what is locked in requirements/development.txt ..."
+
+# Its packages take 25 MB to download. What pip downloads is named as it does, so that a slow line is seen to be one.
+$(RUNNABLE): requirements/run.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what is locked in requirements/run.txt ..."
+	@rm -f $(VENV)/.failed; { $(BIN)/python $(subst --quiet ,,$(INSTALL)) --progress-bar off -r requirements/run.txt 2>&1 || touch $(VENV)/.failed; } | \
+	  sed -n 's/^ *Downloading \([^ ]*\)-[^-]*-[^-]*-[^-]*[.]whl *\(.*\)/  \1 \2/p; s/^ERROR/make: &/p'; test ! -e $(VENV)/.failed
+	@$(EDITABLE)
+	@touch $(RUNNABLE)
+
+$(STAMP): requirements/development.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what is locked in requirements/development.txt: 460 MB, a minute or two ..."
 	@$(BIN)/python $(INSTALL) -r requirements/development.txt
-	@touch $(STAMP)
+	@$(EDITABLE)
+	@touch $(RUNNABLE) $(STAMP)
 
 $(TOOLS): requirements/deployment.txt | $(STAMP)
 	@echo "Installing what is locked in requirements/deployment.txt ..."
@@ -56,8 +70,8 @@ $(PATRONI): requirements/faults.txt
 	@$(PYTHON) -m venv $(PATRONI) && $(PATRONI)/bin/python $(INSTALL) --no-binary python-etcd,ydiff -r requirements/faults.txt || { rm -rf $(PATRONI); exit 2; }
 	@touch $(PATRONI)
 
-run: venv ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
-	@exec $(BIN)/python -m service demo
+run: $(RUNNABLE) ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
+	@exec $(BIN)/flow-pipelines demo
 
 test: venv $(TOOLS) ## Run all tests on a PostgreSQL of their own (PYTHON=python3.12: on another Python)
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
@@ -109,8 +123,8 @@ shell: venv ## Check the shell scripts
 audit: venv ## Check that no vulnerability is known of what the service runs with
 	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt
 
-migrate: venv ## Bring the database (embedded, or DATABASE_URL) up to date
-	@exec $(BIN)/python -m service migrate
+migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to date
+	@exec $(BIN)/flow-pipelines migrate
 
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
@@ -178,7 +192,8 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
-	$(LOCK) pyproject.toml --extra tracing --group development -c requirements/tracing.txt -o requirements/development.txt
+	$(LOCK) pyproject.toml --extra embedded --group run -c requirements/runtime.txt -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra tracing --extra embedded --group development -c requirements/tracing.txt -c requirements/run.txt -o requirements/development.txt
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
 	$(LOCK) --group policies -o requirements/policies.txt
