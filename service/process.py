@@ -22,6 +22,7 @@ from service.http.server.listener import ListeningSite, connection_limit
 from service.http.server.runner import Runner
 from service.prometheus import metrics_handler
 from service.settings import Settings
+from service.telemetry.logs import LOG_METRICS
 
 if TYPE_CHECKING:
     from service.tracing import Tracing
@@ -64,7 +65,8 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         health = Health(probed, settings.ready_timeout)
         app = create_app(settings, database, health, tracing)
         probes = probes_app(
-            health, metrics_handler(health, (app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database))
+            health,
+            metrics_handler(health, (app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database, LOG_METRICS)),
         )
         # The API last, so that it ends first: probes are answered for as long as requests are.
         _, ops = await _listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
