@@ -16,7 +16,7 @@ import orjson
 import structlog
 from prometheus_client.metrics_core import Metric
 
-from service.settings import Settings
+from service.settings import Settings, find_unknown
 from service.telemetry.metrics import counter
 from service.telemetry.outlet import Nothing, Outlet, OutletText, open_output
 
@@ -40,7 +40,8 @@ LOG_METRICS: Final = LogMetrics()
 def configure_logs(settings: Settings) -> None:
     """Send this process's log lines, and those of its libraries, to standard output.
 
-    From here on neither standard output nor standard error holds the process up, whatever writes to them.
+    The first ones tell of variables that look like settings, but are none. From here on neither standard output nor
+    standard error holds the process up, whatever writes to them.
     """
     console = settings.log_format == "console" or (
         settings.log_format == "auto" and sys.stdout is not None and sys.stdout.isatty()
@@ -66,6 +67,8 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
+    for name, nearest in find_unknown().items():
+        structlog.get_logger().warning("unknown_setting", name=name, nearest=nearest)
 
 
 def _make_outlet(stream: TextIO | None, say_dropped: Callable[[int], bytes]) -> Outlet:

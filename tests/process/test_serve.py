@@ -222,6 +222,14 @@ def test_signals_shut_down_the_service(dsn: str, tmp_path: Path, number: signal.
         assert service.events("stopping")[0]["signal"] == number.name
 
 
+def test_service_tells_of_unknown_settings_first(dsn: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, dsn, DATABASE_POOL_SIZES="3") as service:
+        told = service.lines()[0]
+
+    assert (told["event"], told["level"]) == ("unknown_setting", "warning")
+    assert (told["name"], told["nearest"]) == ("DATABASE_POOL_SIZES", "DATABASE_POOL_SIZE")
+
+
 def test_a_terminated_service_is_not_ready_but_answers_during_the_shutdown_delay(dsn: str, tmp_path: Path) -> None:
     with running_service(tmp_path, dsn, SHUTDOWN_DELAY="2") as service:
         service.wait_until("/readyz", 200)
