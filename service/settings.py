@@ -220,7 +220,7 @@ class _Environment:
         self.names: set[str] = set()
         """The variables that were asked for."""
         self.wrong: list[str] = []
-        """What is wrong with values, a sentence each."""
+        """Sentences on values that are wrong."""
         self._env = Env(eager=True)
 
     def refuse(self, sentence: str, default: Value) -> Value:

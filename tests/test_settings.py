@@ -258,7 +258,7 @@ def test_blanks_around_a_setting_do_not_matter(
     assert getattr(read_settings(), field) == read
 
 
-def test_one_port_for_both_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_ports_alike_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPS_PORT", "8080")
 
     with pytest.raises(WrongSettings, match="HTTP_PORT and OPS_PORT are both 8080, but must be two ports"):

@@ -221,7 +221,7 @@ def _misunderstood(reason: str) -> AddressError:
 
 @dataclass(slots=True)
 class _Told:
-    """What an address itself says."""
+    """The parts of an address, as they are written there."""
 
     values: dict[str, str]
     authority: str | None = None

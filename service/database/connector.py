@@ -82,7 +82,7 @@ class Connector:
         self._hosts = [*self.address.hosts] if len(self.address.hosts) > 1 else []
         self._encryption = Encryption(self.address, plaintext=plaintext)
         self._settings = dict(SESSION_DEFAULTS)
-        """Those of the server that each connection sets at its start."""
+        """Settings of the server that each connection sets at its start."""
         self._last_good: Host | None = None
         self._turn = asyncio.Lock()
         self._failure: Exception | None = None

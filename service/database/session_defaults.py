@@ -31,7 +31,7 @@ SESSION_DEFAULTS: Final[Mapping[str, str]] = {
 """Parameters that each connection sets at its start, by PostgreSQL's names."""
 
 POOLED_DEFAULTS: Final = frozenset({"TimeZone", "DateStyle", "standard_conforming_strings"})
-"""Those that PgBouncer keeps for each of its clients; others it refuses, or is told to ignore."""
+"""Parameters that PgBouncer keeps for each of its clients; others it refuses, or is told to ignore."""
 
 SET_BY_SETTINGS: Final = frozenset(
     {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "client_connection_check_interval"}
@@ -42,7 +42,7 @@ COMMAND_SETTINGS: Final[Mapping[str, str]] = {"statement_timeout": "0", "idle_in
 """More for the one connection of a command, whose statements may take their time."""
 
 _CHECKED: Final = SESSION_DEFAULTS.keys() - {"search_path", "extra_float_digits", "idle_session_timeout"}
-"""Those whose value matters: of the search path the first schema that there is does, and others cost no answer."""
+"""Parameters whose value matters: of the search path the first schema that there is does, and others cost no answer."""
 
 ENCODING: Final = "UTF8"
 

@@ -109,7 +109,7 @@ async def refusing(state: str, message: str) -> AsyncIterator[int]:
         ("", "", "it ended the connection while it was made; is it a PostgreSQL?"),
     ],
 )
-async def test_what_the_server_refuses_is_told_with_its_words(
+async def test_a_refusal_of_the_server_is_told_with_its_words(
     state: str, message: str, cause: str, settings: Settings
 ) -> None:
     async with refusing(state, message) as port:
@@ -167,7 +167,7 @@ def _address(name: str) -> list[int]:
     return [first, second, rest // 256, rest % 256]
 
 
-def test_what_managed_servers_hand_out_is_taken(server: TlsServer) -> None:
+def test_an_address_that_a_managed_server_hands_out_is_taken(server: TlsServer) -> None:
     timeouts = "connect_timeout=10&keepalives=1&keepalives_idle=5&tcp_user_timeout=1000"
     rest = "gssencmode=disable&fallback_application_name=x&target_session_attrs=read-write&sslsni=1"
     dsn = server.dsn(sslmode="require", channel_binding="require", sslrootcert=server.authority.file)
