@@ -156,7 +156,7 @@ def find_unknown(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
         if not nearest and alike.startswith(tuple(beginnings)) and alike == name:
             nearest = get_close_matches(alike, [each for each in names if _begins_alike(each, alike)], 1, 0)
         if nearest:
-            found[name] = nearest[0]
+            found[name.encode("unicode_escape").decode()] = nearest[0]  # it may hold anything, and is shown
     return found
 
 

@@ -283,6 +283,10 @@ def test_find_unknown_settings_with_the_nearest_name(name: str, nearest: str) ->
     assert find_unknown({name: "secret"}) == {name: nearest}
 
 
+def test_find_unknown_settings_escapes_names() -> None:
+    assert find_unknown({"HTTP_PORT\x1b\udcff": "1"}) == {"HTTP_PORT\\x1b\\udcff": "HTTP_PORT"}
+
+
 @pytest.mark.parametrize(
     "variables",
     [

@@ -131,7 +131,7 @@ class Address:
         """The host, port and database for a message, with a blank before; "" where they must not be told."""
         if not self.told:
             return ""
-        hosts, database = ",".join(map(str, self.hosts)), self.parameters.get("dbname", "")
+        hosts, database = _shown(",".join(map(str, self.hosts))), _shown(self.parameters.get("dbname", ""))
         if not hosts or hosts.startswith("/"):
             return "".join(f" {part}" for part in (database, f"at {hosts}" if hosts else "") if part)
         return f" {hosts}/{database}" if database else f" {hosts}"
@@ -153,6 +153,11 @@ class Address:
         # libpq's default, as asyncpg would take an invalid one from the environment.
         query = "&".join(f"{name}={quote(value, safe=',')}" for name, value in {**values, "gsslib": "gssapi"}.items())
         return f"postgresql:///{quote(self.parameters.get('dbname', ''), safe='')}?{query}"
+
+
+def _shown(text: str) -> str:
+    """Return a text for a terminal or a log, as what is written with % may be any sign."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 _FOR_ASYNCPG: Final = frozenset(

@@ -9,6 +9,7 @@ import atexit
 import errno
 import io
 import os
+import select
 import socket
 import stat
 import threading
@@ -291,7 +292,10 @@ class _Threaded(Nothing):
             self._wake.clear()
             try:
                 while self._piece:
-                    self._piece = self._piece[os.write(self._descriptor, self._piece) :]
+                    try:
+                        self._piece = self._piece[os.write(self._descriptor, self._piece) :]
+                    except BlockingIOError:  # another process has set that flag for all that share the output
+                        select.select([], [self._descriptor], [], RETRY_PAUSE)
             except OSError as error:
                 self._error = error
             self._idle.set()

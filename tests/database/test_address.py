@@ -240,6 +240,7 @@ def test_service_file_counts_between_address_and_variables(tmp_path: Path, monke
         ("postgresql:///n?host=/run/a&user=u&password=canary", " n at /run/a/.s.PGSQL.5432"),
         ("host=db user=u dbname=n password=canary", " db:5432/n"),
         ("postgresql://u@db/n?password=ca@nary", ""),
+        ("postgresql://u@db/%1B%0A%C5%81", " db:5432/\\x1b\\nŁ"),
     ],
 )
 def test_place_names_hosts_ports_and_database(url: str, place: str) -> None:

@@ -149,8 +149,10 @@ def test_no_kind_of_output_blocks_while_nothing_reads(make: Callable[[], tuple[i
     os.close(writing)
 
 
-def test_an_output_that_can_not_be_opened_again_is_written_to_by_a_thread() -> None:
+@pytest.mark.parametrize("blocking", [True, False])
+def test_an_output_that_can_not_be_opened_again_is_written_to_by_a_thread(*, blocking: bool) -> None:
     reading, writing = os.pipe()
+    os.set_blocking(writing, blocking)
     outlet = Outlet(_Threaded(writing), _say)
     for number in range(100):
         outlet.info(b"%d" % number * 999)
