@@ -12,7 +12,7 @@ from asyncpg.connect_utils import SessionAttribute
 
 from service.database.address import Host, list_hosts, read_address
 from service.database.encryption import Encryption
-from service.database.failures import UnfitDatabase, describe
+from service.database.failures import NoServer, UnfitDatabase, describe
 from service.database.history import History, read_history
 from service.database.session_defaults import (
     APPLICATION_NAME,
@@ -44,10 +44,6 @@ _CONNECT_TIMEOUT: Final = 10.0
 
 _CONNECT_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """Errors by which asyncpg.connect() says that a server can't be reached or used."""
-
-
-class NoServer(ConnectionError):
-    """A failure to connect to any of several hosts; the message gives the reason for each."""
 
 
 class Connector:

@@ -1,6 +1,7 @@
 """Why a database can't be reached or used, in an operator's words."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from typing import Final
@@ -9,6 +10,10 @@ import asyncpg
 from asyncpg import exceptions as postgres
 
 from service.database.encryption import TlsFailure
+
+
+class NoServer(ConnectionError):
+    """A failure to connect to any of several hosts; the message gives the reason for each."""
 
 
 class UnfitDatabase(ConnectionError):
@@ -35,15 +40,22 @@ _SENTENCES: Final[Mapping[type[BaseException], str]] = {
 
 def describe(error: BaseException) -> str:
     """Say why a server can't be reached or used, with what the server said."""
-    if isinstance(error, TlsFailure | UnfitDatabase):
+    if isinstance(error, NoServer | TlsFailure | UnfitDatabase):
         return str(error)
+    error = _only_one(error)
     if isinstance(error, socket.gaierror):
         return f"gaierror: the name of its host can't be resolved ({error.strerror})"
     for kind, sentence in _SENTENCES.items():
         if isinstance(error, kind):
             said = _said(error)
             return f"{sentence} ({said})" if said else sentence
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {_said(error) or error}"
+
+
+def _only_one(error: BaseException) -> BaseException:
+    """Return the error that all addresses of one host, such as localhost, have failed by; if they differ, all of it."""
+    numbers = set(re.findall(r"\[Errno (\d+)\]", str(error))) if isinstance(error, OSError) and not error.errno else ()
+    return OSError(int(*numbers), "") if len(numbers) == 1 else error
 
 
 def _said(error: BaseException) -> str:

@@ -47,6 +47,15 @@ def test_a_command_names_host_port_and_cause(arguments: list[str]) -> None:
             "The database host.invalid:5432/n can't be reached: gaierror: the name of its",
         ),
         ("postgresql://u@/n?host=/none", "The database n at /none/.s.PGSQL.5432 can't be reached: FileNotFoundError: "),
+        (
+            "postgresql://u@localhost:1/n",
+            "The database localhost:1/n can't be reached: ConnectionRefusedError: nothing accepts connections there"
+            " (Connection refused).",
+        ),
+        (
+            "postgresql://u@localhost:1,127.0.0.1:1/n",
+            "The database localhost:1,127.0.0.1:1/n can't be reached: localhost:1: ConnectionRefusedError: nothing",
+        ),
         ("host=/none dbname=n user=u", "The database n at /none/.s.PGSQL.5432 can't be reached: FileNotFoundError: "),
         (
             "postgresql://u@/n?host=/none,/nowhere",
