@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from typing import Final
 
 if os.getpid() == 1:
     # The kernel drops signals to process 1, as in a container, that it has no handler for. This one is handled from the
@@ -27,16 +28,25 @@ from service.commands.serve import serve_command
 from service.commands.token import token_commands
 from service.commands.user import user_commands
 from service.errors import StartupError
+from service.settings import find_unknown
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="flow-pipelines")
-def commands() -> None:
+@click.pass_context
+def commands(context: click.Context) -> None:
     """Run the Flow Pipeline service, and what an operator needs beside it.
 
     All settings are environment variables; the README lists them. Without DATABASE_URL, every command uses an embedded
     PostgreSQL under DATA_DIR (.data), starting it if it does not run.
     """
+    if context.invoked_subcommand not in _LOGGING:
+        for name, nearest in find_unknown().items():
+            click.echo(f"flow-pipelines: {name} is no setting, and ignored; did you mean {nearest}?", err=True)
+
+
+_LOGGING: Final = ("serve", "demo")
+"""The commands that tell of unknown settings in their log."""
 
 
 for command in (

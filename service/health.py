@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import structlog
 from prometheus_client.metrics_core import Metric
 
+from service.database.errors import NoConnection
 from service.database.migrations import compare, list_applied, load_migrations
 from service.database.pool import Database
 from service.errors import ServiceError, StartupError
@@ -80,6 +81,9 @@ class Health:
         except TimeoutError:
             self.database_up = False
             return [f"The database did not answer within {self._timeout:g} s."]
+        except NoConnection as error:
+            self.database_up = False
+            return [self._database.describe(error)]
         except ServiceError as error:
             self.database_up = False
             cause = f" ({type(error.__cause__).__name__}: {error.__cause__})" if str(error.__cause__ or "") else ""

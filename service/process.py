@@ -1,10 +1,12 @@
 """A serving process: two ports, signals, and a graceful shutdown that loses no request."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -22,6 +24,7 @@ from service.http.server.listener import ListeningSite, connection_limit
 from service.http.server.runner import Runner
 from service.prometheus import metrics_handler
 from service.settings import Settings
+from service.telemetry.logs import LOG_METRICS
 
 if TYPE_CHECKING:
     from service.tracing import Tracing
@@ -44,7 +47,13 @@ class Addresses:
     ops: str
 
 
-async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], None] = lambda _: None) -> None:
+async def _announce_nothing(_: Addresses) -> None:
+    pass
+
+
+async def serve(
+    settings: Settings, dsn: str, announce: Callable[[Addresses], Awaitable[None]] = _announce_nothing
+) -> None:
     """Serve until the process is told to end: at once by SIGINT, or by SIGTERM with the delays of the settings.
 
     Args:
@@ -52,7 +61,7 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         announce: called once both ports accept connections.
 
     Raises:
-        StartupError: a port is taken.
+        StartupError: a port is taken, or can't be had.
     """
     ending = _signals()
     async with AsyncExitStack() as stack:
@@ -64,14 +73,15 @@ async def serve(settings: Settings, dsn: str, announce: Callable[[Addresses], No
         health = Health(probed, settings.ready_timeout)
         app = create_app(settings, database, health, tracing)
         probes = probes_app(
-            health, metrics_handler(health, (app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database))
+            health,
+            metrics_handler(health, (app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database, LOG_METRICS)),
         )
         # The API last, so that it ends first: probes are answered for as long as requests are.
         _, ops = await _listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
         runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
         addresses = Addresses(api, ops)
         log.info("started", version=__version__, process=os.getpid(), api=api, operations=ops)
-        announce(addresses)
+        await announce(addresses)
         _collect_garbage_rarely()
         await health.reasons()  # so that the log says from the start why it can't serve, if it can't
         name = await ending
@@ -120,12 +130,27 @@ async def _listen(
     try:
         await ListeningSite(runner, settings.http_host, port, app.get(METRICS), connection_limit()).start()
     except OSError as error:
-        raise StartupError(
-            f"{settings.http_host}:{port} can't be listened on ({os.strerror(error.errno or 0)}):"
-            f" set {variable} to another port."
-        ) from error
-    host, bound_port = runner.addresses[0][:2]
-    return runner, f"http://[{host}]:{bound_port}" if ":" in host else f"http://{host}:{bound_port}"
+        raise StartupError(_why_not_listening(settings.http_host, port, variable, error)) from error
+    urls = [
+        f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}" for host, bound, *_ in runner.addresses
+    ]
+    if len(urls) > 1:
+        log.info("listening", setting=variable, addresses=urls)
+    return runner, urls[0]
+
+
+def _why_not_listening(host: str, port: int, variable: str, error: OSError) -> str:
+    """Say what is wrong: the host, or the port."""
+    if isinstance(error, socket.gaierror):
+        return (
+            f"HTTP_HOST is {host!r}, which can't be resolved ({error.strerror}): set it to an address of this machine,"
+            " such as 127.0.0.1, 0.0.0.0 for all of IPv4, or :: for all of both families."
+        )
+    if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        return f"HTTP_HOST is {host!r}, which is no address of this machine: set it to one, such as 127.0.0.1 or ::."
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"{host}:{port} may not be listened on by this user: set {variable} to a port from 1024 on."
+    return f"{host}:{port} can't be listened on ({os.strerror(error.errno or 0)}): set {variable} to another port."
 
 
 def _collect_garbage_rarely() -> None:

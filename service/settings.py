@@ -1,17 +1,21 @@
 """Settings: for each an environment variable, a default that works, and a sentence for values that do not."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from environs import Env, EnvError
-from marshmallow import validate
+from marshmallow import ValidationError, fields, validate
 
 from service.errors import StartupError
+
+Value = TypeVar("Value")
 
 Network = IPv4Network | IPv6Network
 
@@ -93,6 +97,8 @@ class _Allowed:
         return validate.Range(self.low, self.high)
 
 
+_KEYWORDS = re.compile(r"[a-z_]+\s*=")
+"""The beginning of libpq's other form of an address: host=... dbname=..."""
 _TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PORT = _Allowed(1, 65535)
 _PORT_OR_ANY = _Allowed(0, 65535)
@@ -108,9 +114,69 @@ def read_settings() -> Settings:
     """Read the settings from the process's environment.
 
     Raises:
-        StartupError: a value is not allowed; the sentence names the variable, the value and what is allowed.
+        WrongSettings: values are not allowed; of each a sentence names the variable, the value and what is allowed.
     """
     env = _Environment()
+    settings = _read(env)
+    if not env.wrong and settings.http_port == settings.ops_port:
+        env.refuse(f"HTTP_PORT and OPS_PORT are both {settings.http_port}, but must be two ports.", None)
+    if env.wrong:
+        raise WrongSettings(env.wrong)
+    return settings
+
+
+class WrongSettings(StartupError):
+    """Settings that are not allowed, all of them.
+
+    Attributes:
+        sentences: one of each.
+    """
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        several = f"{len(sentences)} settings are wrong:"
+        super().__init__(sentences[0] if len(sentences) == 1 else "\n  ".join([several, *sentences]))
+        self.sentences = (*sentences,)
+
+
+def find_unknown(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Find variables of the environment that look like settings, but are none, each with the setting nearest to it.
+
+    Those are the ones that begin as settings do, or that are settings but for some letters or their case.
+    """
+    env = _Environment()
+    _read(env)
+    names = sorted(name for name in env.names if not name.startswith(_OTHERS))
+    beginnings = {name.partition("_")[0] + "_" for name in names}
+    found = {}
+    for name in sorted(variables.keys() - env.names):
+        alike = name.upper().replace("-", "_")
+        if name.startswith(_OTHERS) or name in _FOREIGN or _is_of_kubernetes(name, variables):
+            continue
+        nearest = [*get_close_matches(alike, names, 1, 0.88)]
+        if not nearest and alike.startswith(tuple(beginnings)) and alike == name:
+            nearest = get_close_matches(alike, [each for each in names if _begins_alike(each, alike)], 1, 0)
+        if nearest:
+            found[name.encode("unicode_escape").decode()] = nearest[0]  # it may hold anything, and is shown
+    return found
+
+
+_OTHERS: Final = "OTEL_"
+"""The beginning of settings that OpenTelemetry reads too, of which it has many more."""
+_FOREIGN: Final = frozenset({"HTTP_PROXY", "http_proxy"})
+"""Variables of other programs that begin as settings do."""
+
+
+def _begins_alike(one: str, other: str) -> bool:
+    return one.partition("_")[0] == other.partition("_")[0]
+
+
+def _is_of_kubernetes(name: str, variables: Mapping[str, str]) -> bool:
+    """Return whether Kubernetes has set a variable, as it does for each service of a namespace, such as `database`."""
+    service = name.partition("_SERVICE_")[0].partition("_PORT")[0]
+    return f"{service}_SERVICE_HOST" in variables
+
+
+def _read(env: "_Environment") -> Settings:
     rate_limit = env.number("RATE_LIMIT", 0.0, _Allowed(0, 1_000_000, " (requests a second; 0: no limit)"))
     return Settings(
         database_url=env.database_url("DATABASE_URL"),
@@ -151,26 +217,38 @@ class _Environment:
     """
 
     def __init__(self) -> None:
+        self.names: set[str] = set()
+        """The variables that were asked for."""
+        self.wrong: list[str] = []
+        """Sentences on values that are wrong."""
         self._env = Env(eager=True)
 
+    def refuse(self, sentence: str, default: Value) -> Value:
+        """Note what is wrong with a value, and go on with another, so that all that is wrong can be told at once."""
+        self.wrong.append(sentence)
+        return default
+
     def text(self, name: str) -> str:
+        self.names.add(name)
         return os.environ.get(name, "").strip()
 
     def database_url(self, name: str) -> str | None:
         value = self.text(name)
-        if value and not value.startswith(("postgresql://", "postgres://")):
+        if value and not value.startswith(("postgresql://", "postgres://")) and not _KEYWORDS.match(value):
             # The value may hold a password: it is not repeated.
-            raise StartupError(f"{name} must begin with postgresql://, as in postgresql://user@host:5432/name.")
+            sentence = f"{name} must begin with postgresql://, as in postgresql://user@host:5432/name."
+            return self.refuse(sentence, None)
         return value or None
 
     def networks(self, name: str) -> tuple[Network, ...]:
         try:
             return tuple(ip_network(each.strip()) for each in self.text(name).split(",") if each.strip())
         except ValueError as error:
-            raise StartupError(
+            sentence = (
                 f"{name} is {self.text(name)!r}, but must be networks with commas between, such as"
                 f" 10.0.0.0/8, fd00::/8 ({error})."
-            ) from error
+            )
+            return self.refuse(sentence, ())
 
     def whole(self, name: str, default: int, allowed: _Allowed) -> int:
         return int(self._read(name, self._env.int, default, f"a whole number {allowed}", allowed.rule))
@@ -179,20 +257,21 @@ class _Environment:
         return float(self._read(name, self._env.float, default, f"a number {allowed}", allowed.rule))
 
     def flag(self, name: str, *, default: bool) -> bool:
-        return bool(self._read(name, self._env.bool, default, "true or false"))
+        if not self.text(name):
+            return default
+        try:
+            return bool(fields.Boolean().deserialize(self.text(name)))
+        except ValidationError:
+            return self.refuse(f"{name} is {self.text(name)!r}, but must be true or false.", default)
 
     def one_of(self, name: str, default: str, allowed: tuple[str, ...], fold: Callable[[str], str]) -> str:
         value = fold(self.text(name)) or default
         if value not in allowed:
-            raise StartupError(f"{name} is {self.text(name)!r}, but allowed are {', '.join(allowed)}.")
+            return self.refuse(f"{name} is {self.text(name)!r}, but allowed are {', '.join(allowed)}.", default)
         return value
 
     def tracing(self) -> bool:
-        """Return whether to send traces: where OpenTelemetry's variables say so; unlike its SDK, not by default.
-
-        Raises:
-            StartupError: they ask for what this service can't do.
-        """
+        """Return whether to send traces: where OpenTelemetry's variables say so; unlike its SDK, not by default."""
         endpoint = next(filter(None, map(self.text, _TRACE_ENDPOINTS)), "")
         exporter = self.one_of("OTEL_TRACES_EXPORTER", "otlp" if endpoint else "none", ("otlp", "none"), str.lower)
         if exporter == "none" or self.flag("OTEL_SDK_DISABLED", default=False):
@@ -200,7 +279,7 @@ class _Environment:
         for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
             self.one_of(name, "http/protobuf", ("http/protobuf",), str.lower)
         if endpoint and not endpoint.startswith(("http://", "https://")):
-            raise StartupError(f"{' or '.join(_TRACE_ENDPOINTS)} must begin with http:// or https://.")
+            return self.refuse(f"{' or '.join(_TRACE_ENDPOINTS)} must begin with http:// or https://.", False)
         return True
 
     def _read(self, name: str, read: Callable[..., Any], default: Any, allowed: str, *rules: validate.Range) -> Any:
@@ -208,5 +287,5 @@ class _Environment:
             return default
         try:
             return read(name, validate=list(rules))
-        except EnvError as error:
-            raise StartupError(f"{name} is {self.text(name)!r}, but must be {allowed}.") from error
+        except EnvError:
+            return self.refuse(f"{name} is {self.text(name)!r}, but must be {allowed}.", default)

@@ -45,8 +45,15 @@ def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 async def dsn(server_dsn: str) -> str:
-    """Migrate the database that most tests share, and return its address."""
+    """Migrate the database that most tests share, and return its address.
+
+    What is in the variable SQL_AFTER_MIGRATE is run there: a test so runs others on a database that is unlike others.
+    """
     await migrate(server_dsn)
+    if statements := os.environ.get("SQL_AFTER_MIGRATE"):
+        connection = await asyncpg.connect(server_dsn)
+        await connection.execute(statements)
+        await connection.close()
     return server_dsn
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import StartupError
-from service.settings import Settings, read_settings
+from service.settings import Settings, WrongSettings, find_unknown, read_settings
 
 NAMES = [
     *("DATABASE_URL", "DATA_DIR", "HTTP_HOST", "HTTP_PORT", "OPS_PORT", "LOG_LEVEL", "LOG_FORMAT"),
@@ -199,3 +199,108 @@ def test_tracing_that_is_not_supported(monkeypatch: pytest.MonkeyPatch, name: st
         read_settings()
 
     assert str(refused.value) == sentence
+
+
+def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each by its name, value and what is right; the address of the database without its value, as that is secret."""
+    for name, value in {
+        "DATABASE_URL": "mysql://me:canary@db/x",
+        "HTTP_PORT": "eighty",
+        "OPS_PORT": "-1",
+        "LOG_LEVEL": "loud",
+        "MAX_BODY_BYTES": "10MB",
+        "STATEMENT_TIMEOUT": "5s",
+        "TRUSTED_PROXIES": "everywhere",
+        "V1_ERRORS_AS_200": "perhaps",
+        "OTEL_TRACES_EXPORTER": "zipkin",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(WrongSettings) as caught:
+        read_settings()
+
+    first, *sentences = str(caught.value).split("\n  ")
+    assert first == "9 settings are wrong:"
+    assert tuple(sentences) == caught.value.sentences
+    assert [sentence.split()[0] for sentence in sentences] == [
+        *("DATABASE_URL", "HTTP_PORT", "OPS_PORT", "LOG_LEVEL", "STATEMENT_TIMEOUT", "MAX_BODY_BYTES"),
+        *("TRUSTED_PROXIES", "V1_ERRORS_AS_200", "OTEL_TRACES_EXPORTER"),
+    ]
+    assert "MAX_BODY_BYTES is '10MB', but must be a whole number from 1024 to 1073741824 (bytes)." in sentences
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_setting_or_blanks_count_as_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    default = read_settings()
+    for value in ("", " ", "\t\n"):
+        monkeypatch.setenv(name, value)
+
+        assert read_settings() == default
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "read"),
+    [
+        ("HTTP_PORT", " 9000\n", "http_port", 9000),
+        ("STATEMENT_TIMEOUT", "\t0.5 ", "statement_timeout", 0.5),
+        ("DATABASE_PLAINTEXT", " true ", "database_plaintext", True),
+        ("DATABASE_PLAINTEXT", "False\r\n", "database_plaintext", False),
+        ("LOG_LEVEL", " debug ", "log_level", "DEBUG"),
+        ("DATABASE_URL", "\npostgresql://x/y\n", "database_url", "postgresql://x/y"),
+    ],
+)
+def test_blanks_around_a_setting_do_not_matter(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, read: object
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert getattr(read_settings(), field) == read
+
+
+def test_both_ports_alike_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPS_PORT", "8080")
+
+    with pytest.raises(WrongSettings, match="HTTP_PORT and OPS_PORT are both 8080, but must be two ports"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("DATABASE_POOL_SIZES", "DATABASE_POOL_SIZE"),
+        ("DATABASEURL", "DATABASE_URL"),
+        ("database_url", "DATABASE_URL"),
+        ("HTTP-PORT", "HTTP_PORT"),
+        ("HTP_PORT", "HTTP_PORT"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+        ("MAX_REQUEST", "MAX_REQUESTS"),
+        ("OPS_HOST", "OPS_PORT"),
+        ("DATABASE_PASSWORD", "DATABASE_URL"),
+    ],
+)
+def test_find_unknown_settings_with_the_nearest_name(name: str, nearest: str) -> None:
+    assert find_unknown({name: "secret"}) == {name: nearest}
+
+
+def test_find_unknown_settings_escapes_names() -> None:
+    assert find_unknown({"HTTP_PORT\x1b\udcff": "1"}) == {"HTTP_PORT\\x1b\\udcff": "HTTP_PORT"}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        dict.fromkeys(NAMES, ""),
+        dict.fromkeys(("PATH", "HOME", "PGHOST", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "PORT", "TOKEN"), "x"),
+        {"OTEL_SERVICE_NAME": "x", "OTEL_BSP_MAX_QUEUE_SIZE": "1"},
+        {
+            "DATABASE_SERVICE_HOST": "10.0.0.1",
+            "DATABASE_SERVICE_PORT": "5432",
+            "DATABASE_SERVICE_PORT_SQL": "5432",
+            "DATABASE_PORT": "tcp://10.0.0.1:5432",
+            "DATABASE_PORT_5432_TCP_ADDR": "10.0.0.1",
+        },
+    ],
+)
+def test_find_unknown_settings_in_none_that_are_known_or_of_others(variables: dict[str, str]) -> None:
+    assert find_unknown(variables) == {}

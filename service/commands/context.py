@@ -14,9 +14,10 @@ from uuid import UUID
 import click
 
 from service.commands.options import as_uuid
+from service.database.errors import NoConnection
 from service.database.pool import Database, open_database
 from service.embedded.cluster import database_url
-from service.errors import NotFound, ServiceError
+from service.errors import NotFound, ServiceError, StartupError
 from service.identifiers import name_key
 from service.identity import operator
 from service.operations.call import Call
@@ -34,12 +35,19 @@ _LARGEST_PAGE: Final = 1000
 
 
 def run_with_database(work: Callable[[Database], Awaitable[Result]], settings: Settings | None = None) -> Result:
-    """Run a command's work; where it is refused, print one sentence to standard error and exit with code 1."""
+    """Run a command's work; where it is refused, print one sentence to standard error and exit with code 1.
+
+    Raises:
+        StartupError: the database can't be reached or used.
+    """
     settings = settings or read_settings()
 
     async def run(dsn: str) -> Result:
         async with open_database(dsn, settings) as database:
-            return await work(database)
+            try:
+                return await work(database)
+            except NoConnection as error:
+                raise StartupError(database.describe(error)) from error
 
     try:
         with database_url(settings) as dsn:

@@ -1,7 +1,5 @@
 """The command `demo`: the service with data to try, for a first look; `make run` runs it."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Final
 
 import click
@@ -39,8 +37,12 @@ def demo_command() -> None:
     settings = read_settings()
     configure_logs(settings)
     with database_url(settings) as dsn:
-        token = asyncio.run(_prepare(settings, dsn))
-        uvloop.run(serve(settings, as_service(dsn, settings), _announcement(token)))
+
+        async def prepare(addresses: Addresses) -> None:
+            """Touch the data only once both ports are this process's: of two, the second would revoke the token."""
+            click.echo(_announcement(await _prepare(settings, dsn), addresses))
+
+        uvloop.run(serve(settings, as_service(dsn, settings), prepare))
 
 
 async def _prepare(settings: Settings, dsn: str) -> str:
@@ -59,10 +61,9 @@ async def _prepare(settings: Settings, dsn: str) -> str:
         return (await create_token(call, CreateToken(USER, TOKEN))).secret
 
 
-def _announcement(token: str) -> Callable[[Addresses], None]:
-    def announce(addresses: Addresses) -> None:
-        body = f'{{"job_id": "{JOB}", "pipeline_ids": ["{PIPELINES[0]}", "{PIPELINES[1]}"]}}'
-        click.echo(f"""
+def _announcement(token: str, addresses: Addresses) -> str:
+    body = f'{{"job_id": "{JOB}", "pipeline_ids": ["{PIPELINES[0]}", "{PIPELINES[1]}"]}}'
+    return f"""
 The Flow Pipeline service runs.
 
   API          {addresses.api}
@@ -80,6 +81,4 @@ Put a job into two of them:
   curl -H 'Authorization: Bearer {token}' -d '{body}' {addresses.api}/api/v1/jobs/pipelines
 
 Ctrl-C ends it; the data stay.
-""")
-
-    return announce
+"""

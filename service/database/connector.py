@@ -2,20 +2,29 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 import structlog
 from asyncpg.connect_utils import SessionAttribute
 
-from service.database.asyncpg_internals import resolve
-from service.database.encryption import Encryption, TlsFailure, explain
+from service.database.address import Host, list_hosts, read_address
+from service.database.encryption import Encryption
+from service.database.failures import NoServer, UnfitDatabase, describe
 from service.database.history import History, read_history
+from service.database.session_defaults import (
+    APPLICATION_NAME,
+    COMMAND_SETTINGS,
+    POOLED_DEFAULTS,
+    SESSION_DEFAULTS,
+    SET_BY_SETTINGS,
+    check_session,
+)
 from service.errors import StartupError
+
+__all__ = ["Connector", "Host", "NoServer", "connect", "list_hosts"]
 
 log = structlog.get_logger()
 
@@ -23,11 +32,6 @@ Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 OLDEST_SUPPORTED: Final = 15
 """The oldest major version of PostgreSQL that this service is written for and tested with."""
-
-INVALID_ADDRESS: Final = (
-    "DATABASE_URL can't be understood: it must be like postgresql://user@host:5432/name,"
-    " with several hosts like postgresql://user@one:5432,two:5432/name."
-)
 
 HOST_TIMEOUT: Final = 1.0
 """Seconds for each of several hosts: one that hangs must not hide those after it."""
@@ -40,21 +44,6 @@ _CONNECT_TIMEOUT: Final = 10.0
 
 _CONNECT_ERRORS: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """Errors by which asyncpg.connect() says that a server can't be reached or used."""
-
-
-class NoServer(ConnectionError):
-    """A failure to connect to any of several hosts; the message gives the reason for each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """One of several servers. Without a port, that of the environment or PostgreSQL's own."""
-
-    name: str
-    port: int | None
-
-    def __str__(self) -> str:
-        return self.name if self.port is None else f"{self.name}:{self.port}"
 
 
 class Connector:
@@ -75,8 +64,8 @@ class Connector:
             plaintext: allow that connections to another machine are not encrypted.
 
         Raises:
-            StartupError: they would be, without that being allowed, or can't be verified as the address demands.
-            ValueError: the address can't be understood.
+            StartupError: they would be, without that being allowed, or can't be verified as the address demands; or it
+                can't be understood.
         """
         self.on_primary_change: list[Callable[[], Awaitable[None]]] = []
         """Callbacks for when another host than before takes writes: earlier connections lead to a former primary."""
@@ -84,9 +73,12 @@ class Connector:
         """Callbacks for when a new connection finds a database that has gone back, or is another than before."""
         self._history: History | None = None
         """The history that the last connection was told."""
-        self._dsn = dsn
-        self._hosts = list_hosts(dsn)
-        self._encryption = _choose_encryption(dsn, [host.name for host in self._hosts], plaintext=plaintext)
+        self.address = read_address(dsn, set_by_service=[*SESSION_DEFAULTS, *SET_BY_SETTINGS])
+        self._dsn = self.address.dsn
+        self._hosts = [*self.address.hosts] if len(self.address.hosts) > 1 else []
+        self._encryption = Encryption(self.address, plaintext=plaintext)
+        self._settings = dict(SESSION_DEFAULTS)
+        """Settings of the server that each connection sets at its start."""
         self._last_good: Host | None = None
         self._turn = asyncio.Lock()
         self._failure: Exception | None = None
@@ -113,6 +105,12 @@ class Connector:
                     raise self._failure.with_traceback(None)
                 return await self._attempt(options)
         return await self._attempt(options)
+
+    def describe(self, error: BaseException | None) -> str:
+        """Say in one sentence that the database can't be reached or used: where it is, and why."""
+        if isinstance(error, UnfitDatabase):
+            return f"The database{self.address.place} can't be used: {error}."
+        return f"The database{self.address.place} can't be reached: {describe(error) if error else 'why is not known'}."
 
     async def _attempt(self, options: dict[str, Any]) -> Raw:
         begun = monotonic()
@@ -187,10 +185,21 @@ class Connector:
         raise NoServer("; ".join(reasons))
 
     async def _connect(self, options: dict[str, Any]) -> Raw:
+        settings = self._settings | options.get("server_settings", {})
+        if self.address.parameters.get("application_name"):
+            settings["application_name"] = self.address.parameters["application_name"]
         try:
-            made: Raw = await asyncpg.connect(self._dsn, **options | self._encryption.options())
+            made: Raw = await asyncpg.connect(
+                self._dsn, **options | {"server_settings": settings} | self._encryption.options()
+            )
+        except asyncpg.ProtocolViolationError as error:
+            if "startup parameter" not in str(error) or not self._settings.keys() - POOLED_DEFAULTS:
+                raise
+            # A pooler, which sets less for its clients; what is relied on is checked instead.
+            self._settings = {name: value for name, value in self._settings.items() if name in POOLED_DEFAULTS}
+            return await self._connect(options)
         except OSError as error:
-            if failure := explain(error):
+            if failure := self._encryption.explain(error):
                 raise failure from error
             raise
         return made
@@ -219,88 +228,29 @@ async def connect(dsn: str, *, plaintext: bool = False, **options: Any) -> Raw:
     Raises:
         StartupError: the database can't be reached, or not safely, or its address can't be understood.
     """
+    connector = Connector(dsn, plaintext=plaintext)
+    timeout = connector.address.connect_timeout or _CONNECT_TIMEOUT
+    settings = {"application_name": APPLICATION_NAME, **COMMAND_SETTINGS}
     try:
-        return await Connector(dsn, plaintext=plaintext).connect(timeout=_CONNECT_TIMEOUT, **options)
-    except ValueError as error:
-        raise StartupError(INVALID_ADDRESS) from error
+        made = await connector.connect(timeout=timeout, **{"server_settings": settings, **options})
+        return await _checked(made)
     except TimeoutError as error:
         raise StartupError(
-            f"The database{_place(dsn)} can't be reached: it did not answer within {_CONNECT_TIMEOUT:g} s."
+            f"The database{connector.address.place} can't be reached: it did not answer within {timeout:g} s."
         ) from error
     except _CONNECT_ERRORS as error:
-        raise StartupError(f"The database{_place(dsn)} can't be reached: {_told(error)}") from error
+        raise StartupError(connector.describe(error)) from error
 
 
-def _choose_encryption(dsn: str, several: Sequence[str], *, plaintext: bool) -> Encryption:
-    """Choose how connections are encrypted, by the several hosts of an address or by what asyncpg makes of it."""
-    hosts, place = several or resolve(dsn, "disable").hosts, _place(dsn)
-    if any("@" in host for host in hosts):
-        raise StartupError(f"The database{place} can't be reached: an @ in a password must be written as %40.")
-    if not urlsplit(dsn).netloc.rpartition("@")[2]:  # the host is named elsewhere, where no password can be
-        place = f" {','.join(hosts)}"
-    return Encryption(dsn, hosts, place, plaintext=plaintext)
-
-
-def _place(dsn: str) -> str:
-    """Return the host and database of an address, for a message.
-
-    Nothing is returned where a sign in a password may have moved where they begin: no part of a password is ever told.
-    """
-    parts = urlsplit(dsn)
-    host = parts.netloc.rpartition("@")[2]
-    return f" {host}{parts.path}" if host and "@" not in parts.path + parts.query + parts.fragment else ""
-
-
-def list_hosts(dsn: str) -> list[Host]:
-    """List the hosts of an address that names more than one, read as asyncpg reads it.
-
-    Returns:
-        none for an address that names one host, or leaves that open: asyncpg alone deals with it.
-
-    Raises:
-        ValueError: it can't be understood.
-    """
-    parts = urlsplit(dsn)
-    if parts.scheme not in {"postgresql", "postgres"}:
-        raise ValueError("It must begin with postgresql://.")
-    in_front = parts.netloc.partition("@")[2] if "@" in parts.netloc else parts.netloc
-    if in_front:
-        hosts = [_host(text) for text in in_front.split(",")]
-        return hosts if len(hosts) > 1 else []
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    hosts = [_host(text) for text in query["host"].split(",")] if "host" in query else []
-    if len(hosts) < 2:
-        return []
-    ports = [int(port) for port in query["port"].split(",")] if "port" in query else []
-    if len(ports) > 1:
-        return [Host(host.name, port) for host, port in zip(hosts, ports, strict=True)]
-    return [Host(host.name, ports[0]) for host in hosts] if ports else hosts
-
-
-def _host(text: str) -> Host:
-    """Parse one host of a list: a name, an address or the directory of a socket, with or without a port."""
-    if not text:
-        raise ValueError("A host is missing in the list of hosts.")
-    if text.startswith("/"):
-        return Host(text, None)
-    if text.startswith("["):
-        name, closed, port = text[1:].partition("]")
-        if not closed or port[:1] not in {"", ":"}:
-            raise ValueError("An IPv6 address must be like [::1]:5432.")
-        port = port[1:]
-    else:
-        name, _, port = text.partition(":")
-    return Host(unquote(name), int(port) if port else None)
+async def _checked(made: Raw) -> Raw:
+    try:
+        await check_session(made)
+    except BaseException:
+        made.terminate()
+        raise
+    return made
 
 
 def _reason(error: Exception) -> str:
-    """Say in an operator's words why a host can't be used."""
-    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return "it takes no writes"
-    if isinstance(error, TimeoutError):
-        return f"it did not answer within {HOST_TIMEOUT:g} s"
-    return _told(error)
-
-
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, TlsFailure) else f"{type(error).__name__}: {error}"
+    """Say in an operator's words why one of several hosts can't be used."""
+    return f"it did not answer within {HOST_TIMEOUT:g} s" if isinstance(error, TimeoutError) else describe(error)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from service.database.address import Address
 from service.database.asyncpg_internals import Resolved, resolve
 from service.errors import StartupError
 
@@ -21,14 +21,6 @@ _VERIFIED: Final = "verify-full"
 _SYSTEM: Final = "system"
 """The value of sslrootcert that stands, as since libpq 16, for the authorities that this machine trusts."""
 
-_VARIABLES: Final = {
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "sslcrl": "PGSSLCRL",
-}
-"""The parameters of an address that are read here, and the variables that hold where it has none."""
 _DEFAULT_FILES: Final = {
     "sslrootcert": "root.crt",
     "sslcert": "postgresql.crt",
@@ -57,24 +49,23 @@ class Encryption:
     Without sslmode, another machine is reached by verify-full, and this one as libpq does by default.
     """
 
-    def __init__(self, dsn: str, hosts: Sequence[str], place: str, *, plaintext: bool) -> None:
+    def __init__(self, address: Address, *, plaintext: bool) -> None:
         """Choose, and read what files it takes.
 
         Args:
-            dsn: the address.
-            hosts: all that it leads to.
-            place: names them in messages.
+            address: names all hosts.
             plaintext: allow what may be plain text to another machine.
 
         Raises:
             EncryptionError: such is asked for and not allowed, or the files for TLS can't be used.
-            ValueError: the address can't be understood.
         """
-        self._dsn = dsn
-        self._place = place
-        self._parameters = _read_parameters(dsn)
-        self._by_system = self._parameters.get("sslrootcert") == _SYSTEM
-        self._by_socket = all(host.startswith("/") for host in hosts)
+        hosts = [host.name for host in address.hosts]
+        self._dsn = address.dsn
+        self._place = address.place
+        self._parameters = address.parameters
+        self._bound = self._parameters.get("channel_binding") == "require" and not all(map(is_this_machine, hosts))
+        self._by_system = self._parameters.get("sslrootcert") == _SYSTEM or (self._bound and not self._names_authority)
+        self._by_socket = bool(hosts) and all(host.startswith("/") for host in hosts)
         self._mode = "disable" if self._by_socket else self._choose_mode(hosts, plaintext=plaintext)
         self._stamps: tuple[object, ...] | None = None
         self._context: object = None
@@ -96,10 +87,37 @@ class Encryption:
             return {"ssl": False, "direct_tls": False}
         return {"ssl": self._context or self._mode}
 
+    def explain(self, error: OSError) -> TlsFailure | None:
+        """Say in an operator's words why TLS did not come about; None for other errors."""
+        failure = explain(error)
+        if failure and self._bound and isinstance(error, ssl.SSLCertVerificationError):
+            return TlsFailure(
+                f"{failure} (channel_binding=require is kept by verifying that: name its authority by sslrootcert, or"
+                " say channel_binding=prefer)"
+            )
+        return failure
+
+    @property
+    def _names_authority(self) -> bool:
+        """True if there is a file of the authority that vouches for the server."""
+        return bool(self._parameters.get("sslrootcert")) or _files(self._parameters)[0].exists()
+
     def _choose_mode(self, hosts: Sequence[str], *, plaintext: bool) -> str:
         given = self._parameters.get("sslmode")
         if given is not None and given not in MODES:
             raise EncryptionError(f"sslmode is {given!r}, but allowed are {', '.join(MODES)}.")
+        unasked = given is None and not plaintext and not all(map(is_this_machine, hosts))
+        if self._parameters.get("sslnegotiation") == "direct" and not unasked and (given or "prefer") in _PLAINTEXT:
+            raise EncryptionError("sslnegotiation=direct takes sslmode=require or a stronger one.")
+        if self._bound:
+            if given in _PLAINTEXT:
+                raise EncryptionError(
+                    f"channel_binding=require takes sslmode=verify-full, not {given}: without TLS there is no channel"
+                    " that the password could be bound to."
+                )
+            # Binding the password to the channel takes what asyncpg lacks; to verify whom the channel leads to is as
+            # good against whatever is in between.
+            return _VERIFIED
         if self._by_system:
             if given not in {None, _VERIFIED}:
                 raise EncryptionError(
@@ -162,6 +180,10 @@ class Encryption:
             path = self._parameters.get(name)
             if path and not (name == "sslrootcert" and self._by_system) and (reason := _unreadable(path)):
                 return EncryptionError(f"{name} names {path}, which can't be read: {reason}.")
+        key = self._parameters.get("sslkey") or self._parameters.get("sslcert")
+        if isinstance(error, ssl.SSLError) and key and _is_encrypted(key):
+            lacking = "sslpassword does not open" if "sslpassword" in self._parameters else "takes sslpassword to open"
+            return EncryptionError(f"sslkey names {key}, an encrypted key that {lacking}.")
         if isinstance(error, ssl.SSLError):
             return EncryptionError(
                 f"The files that sslrootcert, sslcert, sslkey and sslcrl name can't be used together: {_said(error)}."
@@ -208,13 +230,6 @@ def explain(error: OSError) -> TlsFailure | None:
     return None
 
 
-def _read_parameters(dsn: str) -> Mapping[str, str]:
-    """Read the parameters of TLS from the address, else from the environment."""
-    query = {name: values[-1] for name, values in parse_qs(urlsplit(dsn).query).items()}
-    variables = {name: value for name, variable in _VARIABLES.items() if (value := os.environ.get(variable))}
-    return variables | {name: value for name, value in query.items() if name in _VARIABLES}
-
-
 def _files(parameters: Mapping[str, str]) -> list[Path]:
     directory = Path(os.path.expanduser("~/.postgresql"))  # noqa: PTH111 - Path.expanduser() fails without a home
     return [Path(parameters.get(name) or directory / default) for name, default in _DEFAULT_FILES.items()]
@@ -235,6 +250,13 @@ def _unreadable(path: str) -> str | None:
     except OSError as error:
         return error.strerror
     return None
+
+
+def _is_encrypted(path: str) -> bool:
+    try:
+        return b"ENCRYPTED" in Path(path).read_bytes()
+    except OSError:
+        return False
 
 
 def _said(error: ssl.SSLError) -> str:

@@ -57,6 +57,10 @@ class ConnectionLost(Unavailable):
     reason = "connection_lost"
 
 
+class NoConnection(Unavailable):
+    """A failure to connect; its cause says why."""
+
+
 class NoRow(Exception):
     """A statement that always returns a row returned none: a fault of the service's own, which no retry mends."""
 

@@ -14,21 +14,21 @@ from asyncpg import exceptions as postgres
 from prometheus_client.metrics_core import Metric
 
 from service.database.asyncpg_internals import end_idle_connections
-from service.database.connector import INVALID_ADDRESS, Connector, Raw
+from service.database.connector import Connector, Raw
 from service.database.errors import (
     CONNECTION_ERRORS,
-    NOT_READY_ERRORS,
     RETRYABLE_ERRORS,
     ConnectionLost,
+    NoConnection,
     NoRow,
     is_lost,
     leaves_unusable,
     to_service_error,
 )
 from service.database.fair_queue import FairQueue, Presence
-from service.database.session import notice_dead_peer, reset_nothing, session_settings
+from service.database.session import prepare, reset_nothing, session_settings
 from service.deadlines import Deadlines
-from service.errors import Aborted, StartupError, Unavailable
+from service.errors import Aborted, Unavailable
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histogram, Histograms, counters, gauge, gauges, histogram, histograms
 from service.telemetry.request_record import Asking, current_asking, current_record
@@ -42,6 +42,8 @@ ACQUIRE_TIMEOUT: Final = 3.0
 """Seconds for a connection to become free, the making of one included."""
 STATEMENT_CACHE_SIZE: Final = 100
 """Prepared statements that a connection keeps."""
+BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Whatever server, database or role have as their default: what a transaction sees decides its answer."""
 RELEASE_FAILURES: Final = (
     postgres.PostgresError,
     postgres.InterfaceError,
@@ -177,6 +179,10 @@ class Database:
         """True while units of work wait because all connections are in use."""
         return self.waiting > 0 and not self._queue.free
 
+    def describe(self, error: NoConnection) -> str:
+        """Say in one sentence for an operator where the database is, and why it can't be reached or used."""
+        return self.connector.describe(error.__cause__)
+
     def pool_size(self) -> PoolSize:
         """Count the pool's connections as they are now."""
         idle = self._pool.get_idle_size()
@@ -224,7 +230,7 @@ class Database:
             DeadlineExceeded: the database took longer than it may.
         """
         async with self.connection() as connection:
-            await connection.execute("begin", "BEGIN")
+            await connection.execute("begin", BEGIN)
             try:
                 yield connection
             except BaseException as error:
@@ -257,11 +263,11 @@ class Database:
                 raise Unavailable(
                     "No connection to the database could be had in time; try again.", reason="pool_exhausted"
                 ) from error
-            raise Unavailable("The database did not answer in time; try again.", reason="database_lost") from error
+            raise NoConnection("The database did not answer in time; try again.", reason="database_lost") from error
         except CONNECTION_ERRORS as error:
-            raise Unavailable("The database can't be reached; try again.", reason="database_lost") from error
-        except NOT_READY_ERRORS as error:
-            raise Unavailable("The database takes no connection; try again.", reason="database_not_ready") from error
+            raise NoConnection("The database can't be reached; try again.", reason="database_lost") from error
+        except postgres.PostgresError as error:
+            raise NoConnection("The database takes no connection; try again.", reason="database_not_ready") from error
         finally:
             self.waiting -= 1
 
@@ -388,10 +394,7 @@ async def open_database(
     Raises:
         StartupError: the address can't be understood, or leads to another machine unprotected.
     """
-    try:
-        connector = beside.connector if beside else Connector(dsn, plaintext=settings.database_plaintext)
-    except ValueError as error:
-        raise StartupError(INVALID_ADDRESS) from error
+    connector = beside.connector if beside else Connector(dsn, plaintext=settings.database_plaintext)
     connect: Any = connector.connect  # asyncpg's stubs name its keywords one by one
     pool = asyncpg.create_pool(
         dsn,
@@ -400,7 +403,7 @@ async def open_database(
         max_size=settings.database_pool_size,
         timeout=CONNECT_TIMEOUT,
         command_timeout=settings.statement_timeout + 1,  # for a server that is gone; its own limit is shorter
-        init=notice_dead_peer,
+        init=prepare,
         reset=reset_nothing,
         statement_cache_size=STATEMENT_CACHE_SIZE if settings.database_prepared_statements else 0,
         server_settings=session_settings(settings),

@@ -6,6 +6,7 @@ from typing import Final
 
 from service.database.asyncpg_internals import get_socket
 from service.database.connector import Raw
+from service.database.session_defaults import APPLICATION_NAME, check_session
 from service.settings import Settings
 
 CHECK_INTERVAL: Final = 1.0
@@ -27,12 +28,22 @@ KEEPALIVE: Final = 5
 def session_settings(settings: Settings) -> dict[str, str]:
     """Return the parameters that each connection sets at its start, by PostgreSQL's names."""
     return {
-        "application_name": "flow-pipelines",
+        "application_name": APPLICATION_NAME,
         "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
         "lock_timeout": f"{LOCK_TIMEOUT * 1000:.0f}",
         "idle_in_transaction_session_timeout": f"{settings.request_timeout * 1000:.0f}",
         "client_connection_check_interval": f"{CHECK_INTERVAL * 1000:.0f}",
     }
+
+
+async def prepare(connection: Raw) -> None:
+    """Prepare a new connection for its work.
+
+    Raises:
+        UnfitDatabase: it leads to a database that can't be used as it is.
+    """
+    await notice_dead_peer(connection)
+    await check_session(connection)
 
 
 async def notice_dead_peer(connection: Raw) -> None:

@@ -14,6 +14,7 @@ import asyncpg
 
 from service.database.connector import OLDEST_SUPPORTED
 from service.database.encryption import EncryptionError, TlsFailure
+from service.database.failures import UnfitDatabase
 from service.database.migrations import Applied, Migration, compare
 from service.database.pool import CONNECT_TIMEOUT
 from service.database.session import LOCK_TIMEOUT
@@ -88,7 +89,9 @@ def check_reached(error: StartupError) -> Finding:
             " `openssl s_client -starttls postgres -connect HOST:5432` shows its names, its time, and who signed it."
         )
         return Finding("encryption", "wrong", str(error), remedy)
-    if isinstance(cause, asyncpg.ProtocolViolationError):
+    if isinstance(cause, UnfitDatabase):
+        remedy = "Do that, and run `doctor` again: the README says more under *The database's own defaults*."
+    elif isinstance(cause, asyncpg.ProtocolViolationError):
         remedy = (
             "If this is PgBouncer: let its ignore_startup_parameters include statement_timeout, lock_timeout,"
             " idle_in_transaction_session_timeout and client_connection_check_interval, and set them on the role"

@@ -6,13 +6,14 @@ kill -9; meanwhile other processes that find it running share it.
 """
 
 import fcntl
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from service.embedded.files import make_data_directory, unusable
-from service.embedded.programs import find_programs
+from service.embedded.programs import find_programs, without_libpq_variables
 from service.embedded.server import Server
 from service.errors import StartupError
 from service.settings import Settings
@@ -26,7 +27,8 @@ SERVICE_ROLE: Final = "flow_service"
 def database_url(settings: Settings) -> Iterator[str]:
     """Yield the address of the database that the settings name; if none, of the embedded one, kept running meanwhile.
 
-    The embedded one's address is by its owner; as_service() makes it one for serving.
+    The embedded one's address is by its owner; as_service() makes it one for serving. Meanwhile libpq's variables are
+    taken out of this process's environment: they are about other databases.
 
     Raises:
         StartupError: the embedded one can't be started.
@@ -34,8 +36,18 @@ def database_url(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
     else:
-        with embedded_postgres(settings.data_dir) as dsn:
+        with embedded_postgres(settings.data_dir) as dsn, _without_libpq_variables():
             yield dsn
+
+
+@contextmanager
+def _without_libpq_variables() -> Iterator[None]:
+    kept = without_libpq_variables()
+    removed = {name: os.environ.pop(name) for name in [*os.environ] if name not in kept}
+    try:
+        yield
+    finally:
+        os.environ.update(removed)
 
 
 @contextmanager

@@ -44,7 +44,16 @@ class Programs:
 
     def run(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         """Run a program to its end."""
-        return subprocess.run([*self.command(name), *arguments], capture_output=True, check=False)
+        command = [*self.command(name), *arguments]
+        return subprocess.run(command, capture_output=True, check=False, env=without_libpq_variables())
+
+
+def without_libpq_variables() -> dict[str, str]:
+    """Return the environment without libpq's variables, which are about other databases than the embedded one.
+
+    The server itself reads some of them too, such as PGPORT.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def find_programs() -> Programs:

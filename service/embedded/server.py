@@ -15,7 +15,7 @@ from typing import IO, Final
 from urllib.parse import quote
 
 from service.embedded.files import make_private, make_socket_directory, read_server_pid, read_socket_directory
-from service.embedded.programs import Programs
+from service.embedded.programs import Programs, without_libpq_variables
 from service.errors import StartupError
 
 _WAIT: Final = 60.0
@@ -134,6 +134,7 @@ class Server:
         return subprocess.Popen(
             [*self.programs.command("postgres"), "-D", str(self._cluster), *settings, *self.options],
             stdin=subprocess.DEVNULL,
+            env=without_libpq_variables(),
             stdout=output,
             stderr=output,
             start_new_session=True,  # so that Ctrl-C reaches the service alone, which then ends the server

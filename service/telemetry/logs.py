@@ -4,31 +4,88 @@ An event's name is a constant and its values are keywords: identifiers, never ob
 many of them gives them as one mapping, `fields`: structlog copies keywords four times on their way.
 """
 
-import asyncio
+import atexit
+import io
 import logging
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, TextIO
 
 import orjson
 import structlog
+from prometheus_client.metrics_core import Metric
 
-from service.settings import Settings
+from service.settings import Settings, find_unknown
+from service.telemetry.metrics import counter
+from service.telemetry.outlet import Nothing, Outlet, OutletText, open_output
+
+
+class LogMetrics:
+    """The log lines that were lost, for /metrics."""
+
+    def __init__(self) -> None:
+        self.outlets: list[Outlet] = []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield how many lines were dropped."""
+        dropped = sum(outlet.dropped for outlet in self.outlets)
+        yield counter("flow_pipelines_log_lines_dropped", "Lines of output that nothing has taken.", dropped)
+
+
+LOG_METRICS: Final = LogMetrics()
+"""Of this process: its outputs are one of a kind."""
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send this process's log lines, and those of its libraries, to standard output."""
-    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stdout.isatty())
+    """Send this process's log lines, and those of its libraries, to standard output.
+
+    The first ones tell of variables that look like settings, but are none. From here on neither standard output nor
+    standard error holds the process up, whatever writes to them.
+    """
+    console = settings.log_format == "console" or (
+        settings.log_format == "auto" and sys.stdout is not None and sys.stdout.isatty()
+    )
+    processors = _CONSOLE if console else _JSON
     level = logging.getLevelNamesMapping()[settings.log_level]
+
+    def say_dropped(lines: int) -> bytes:
+        event: Any = {"event": "log_lines_dropped", "lines": lines}
+        for process in processors:
+            event = process(None, "warning", event)
+        return bytes(event)
+
+    outlet = _make_outlet(sys.stdout, say_dropped)
+    if sys.stdout is sys.__stdout__ and sys.__stdout__ is not None:
+        sys.stdout = OutletText(outlet, sys.__stdout__.fileno())
+    if sys.stderr is sys.__stderr__ and sys.__stderr__ is not None:
+        sys.stderr = OutletText(_make_outlet(sys.stderr, say_dropped), sys.__stderr__.fileno())
     structlog.configure(
-        processors=_CONSOLE if console else _JSON,
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=(structlog.PrintLoggerFactory(sys.stdout) if console else lambda *_: _Lines(sys.stdout.buffer)),
+        logger_factory=lambda *_: outlet,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
+    for name, nearest in find_unknown().items():
+        structlog.get_logger().warning("unknown_setting", name=name, nearest=nearest)
+
+
+def _make_outlet(stream: TextIO | None, say_dropped: Callable[[int], bytes]) -> Outlet:
+    """Make the outlet of a stream; of none, as Python has it where the process was started with that one closed.
+
+    Its number may be another file's by now, which must not get the log.
+    """
+    if stream is None:
+        return Outlet(Nothing())
+    try:
+        file = open_output(stream.fileno())
+    except io.UnsupportedOperation:  # it is in memory, as in tests
+        return Outlet(stream.buffer, say_dropped)
+    outlet = Outlet(file, say_dropped)
+    LOG_METRICS.outlets.append(outlet)
+    atexit.register(outlet.end)
+    return outlet
 
 
 def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
@@ -49,43 +106,14 @@ def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
     return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z)
 
 
-class _Lines:
-    """Writes lines to a file; those of one turn of the event loop together, so that a busy one makes few system calls.
-
-    Lines that are not written yet when the process is killed are those of that turn. Where the output is closed, the
-    service goes on without a log.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._lines: list[bytes] = []
-
-    def msg(self, line: bytes) -> None:
-        """Write one line."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # of a command, or of a thread
-            self._write([line])
-            return
-        if not self._lines:
-            loop.call_soon(self._flush)
-        self._lines.append(line)
-
-    debug = info = warning = error = critical = exception = msg
-
-    def _flush(self) -> None:
-        lines, self._lines = self._lines, []
-        self._write(lines)
-
-    def _write(self, lines: Sequence[bytes]) -> None:
-        with suppress(OSError):
-            self._file.write(b"\n".join(lines) + b"\n")
-            self._file.flush()
-
-
 def flat(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Return the event with its `fields` as values of its own."""
     return {**event.pop("fields", _NO_FIELDS), **event}
+
+
+def _encode(_: object, __: str, line: str) -> bytes:
+    """Encode a line for the terminal, which may lack some of its characters."""
+    return line.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8", "backslashreplace")
 
 
 _NO_FIELDS: Final[dict[str, Any]] = {}
@@ -95,6 +123,7 @@ _CONSOLE: Final[list[Any]] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.dev.ConsoleRenderer(),
+    _encode,
 ]
 
 

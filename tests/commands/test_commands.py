@@ -86,3 +86,25 @@ def test_wheel_from_any_directory(empty_dsn: str, tmp_path: Path) -> None:
         "flow-pipelines = service.__main__:main"
         in (next((tmp_path / "installed").glob("*.dist-info")) / "entry_points.txt").read_text()
     )
+
+
+@pytest.mark.parametrize("command", [["user", "list"], ["migrate"], ["doctor"], ["serve"], ["demo"], ["export", "-"]])
+def test_a_command_tells_all_wrong_settings(command: list[str]) -> None:
+    done = run(*command, HTTP_PORT="x", LOG_LEVEL="loud", MAX_REQUESTS="0")
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "flow-pipelines: 3 settings are wrong:",
+        "  HTTP_PORT is 'x', but must be a whole number from 1 to 65535.",
+        "  LOG_LEVEL is 'loud', but allowed are DEBUG, INFO, WARNING, ERROR.",
+        "  MAX_REQUESTS is '0', but must be a whole number from 1 to 1000000.",
+    ]
+
+
+def test_a_command_tells_of_an_unknown_setting() -> None:
+    done = run("migrate", "--check", DATABASE_URL="postgresql://127.0.0.1:1/x", DATABASE_POOL_SIZES="secret")
+
+    assert done.stderr.splitlines()[0] == (
+        "flow-pipelines: DATABASE_POOL_SIZES is no setting, and ignored; did you mean DATABASE_POOL_SIZE?"
+    )
+    assert "secret" not in done.stderr

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -252,6 +253,58 @@ async def test_parameters_that_can_not_be_followed_are_told_at_the_start(
 
     assert sentence in str(refused.value)
     assert "canary" not in str(refused.value)
+
+
+async def test_an_encrypted_key_takes_its_password(authority: Authority, connects: Connects, tmp_path: Path) -> None:
+    client, key = authority.issue("client"), tmp_path / "encrypted.key"
+    command = ["openssl", "pkcs8", "-topk8", "-in", str(client.key), "-out", str(key), "-passout", "pass:canary"]
+    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+    dsn = f"postgresql://u@db.example.com/n?sslrootcert={authority.file}&sslcert={client.file}&sslkey={key}"
+
+    with pytest.raises(EncryptionError, match=r"an encrypted key that takes sslpassword to open\.$"):
+        Connector(dsn)
+    with pytest.raises(EncryptionError, match=r"an encrypted key that sslpassword does not open\.$") as refused:
+        Connector(f"{dsn}&sslpassword=canaries")
+    with pytest.raises(OSError, match="nothing there"):
+        await Connector(f"{dsn}&sslpassword=canary").connect()
+
+    assert "canar" not in str(refused.value)
+    assert len(connects.options) == 1
+
+
+@pytest.mark.parametrize("mode", ["", "&sslmode=require", "&sslmode=verify-ca", "&sslmode=verify-full"])
+async def test_channel_binding_that_is_demanded_is_kept_by_verifying_the_server(
+    mode: str, connects: Connects, authority: Authority
+) -> None:
+    """By the authority that is named, or those that this machine trusts."""
+    for authorities in ("", f"&sslrootcert={authority.file}"):
+        dsn = f"postgresql://u@db.example.com/n?channel_binding=require{mode}{authorities}"
+        with pytest.raises(OSError, match="nothing there"):
+            await Connector(dsn, plaintext=True).connect()
+
+    for options in connects.options:
+        context = options["ssl"]
+        assert isinstance(context, ssl.SSLContext)
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+@pytest.mark.parametrize("mode", ["disable", "allow", "prefer"])
+def test_channel_binding_without_tls_is_refused(mode: str) -> None:
+    with pytest.raises(EncryptionError, match=f"channel_binding=require takes sslmode=verify-full, not {mode}"):
+        Connector(f"postgresql://u@db.example.com/n?channel_binding=require&sslmode={mode}", plaintext=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "%2Frun%2Fpostgresql"])
+def test_channel_binding_within_this_machine_needs_nothing(host: str) -> None:
+    Connector(f"postgresql://u@{host}/n?channel_binding=require")
+
+
+def test_direct_negotiation_takes_a_mode_without_plain_text(authority: Authority) -> None:
+    for host in ("127.0.0.1", "db.example.com"):
+        with pytest.raises(EncryptionError, match="sslnegotiation=direct takes sslmode=require or a stronger one"):
+            Connector(f"postgresql://u@{host}/n?sslnegotiation=direct&sslmode=prefer", plaintext=True)
+    Connector(f"postgresql://u@db.example.com/n?sslnegotiation=direct&sslrootcert={authority.file}")
+    Connector("postgresql://u@%2Frun%2Fpostgresql/n?sslnegotiation=direct")
 
 
 async def test_a_file_that_was_replaced_is_read_anew_and_only_then(

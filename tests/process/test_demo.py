@@ -79,3 +79,16 @@ def test_demo_on_a_taken_port_names_the_setting(tmp_path: Path, empty_dsn: str, 
         f"flow-pipelines: 127.0.0.1:{taken} can't be listened on (Address already in use):"
         f" set {variable} to another port."
     )
+
+
+def test_second_demo_leaves_the_token_of_the_first_alone(tmp_path: Path) -> None:
+    """It can't serve on the same ports, and has touched nothing when it finds that out."""
+    ports = {"HTTP_PORT": str(free_port()), "OPS_PORT": str(free_port())}
+    with demo(tmp_path, **ports) as (_, printed):
+        with demo(tmp_path, **ports) as (second, said):
+            assert second.wait(20) == 2
+
+        listed, updated = answers(printed)
+
+    assert "can't be listened on" in said
+    assert (listed["status"], updated["status"]) == ("OK", "OK")

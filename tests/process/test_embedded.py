@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.embedded.files import make_socket_directory
 from service.embedded.programs import find_programs
 from service.errors import StartupError
+from tests.commands.test_commands import run
 from tests.process.running import ROOT, runs, wait_for
 
 HOLD = """
@@ -358,3 +360,42 @@ def test_server_of_root_runs_unprivileged_where_user_namespaces_are_refused(tmp_
         kill()
 
         wait_for(lambda: servers(tmp_path / "data") == [])
+
+
+def test_libpqs_variables_do_not_concern_the_embedded_database(tmp_path: Path) -> None:
+    """Whatever other databases they are about, and whatever reads them: client, server, initdb, psql."""
+    odd = {
+        "PGHOST": "db.invalid",
+        "PGHOSTADDR": "10.0.0.1",
+        "PGPORT": "1",
+        "PGUSER": "nobody",
+        "PGPASSWORD": "x",
+        "PGDATABASE": "none",
+        "PGSERVICE": "none",
+        "PGSERVICEFILE": "/none",
+        "PGPASSFILE": "/dev/null",
+        "PGSSLMODE": "verify-full",
+        "PGSSLNEGOTIATION": "direct",
+        "PGSSLROOTCERT": "/none",
+        "PGSSLMINPROTOCOLVERSION": "none",
+        "PGCHANNELBINDING": "require",
+        "PGGSSENCMODE": "require",
+        "PGGSSLIB": "none",
+        "PGREQUIREAUTH": "scram-sha-256",
+        "PGREQUIREPEER": "nobody",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGOPTIONS": "-c search_path=none",
+        "PGCLIENTENCODING": "LATIN1",
+        "PGCONNECT_TIMEOUT": "none",
+        "PGAPPNAME": "none",
+        "PGDATA": "/none",
+        "PGTZ": "none",
+        "PGDATESTYLE": "none",
+        "PGSYSCONFDIR": "/none",
+    }
+    begun = time.monotonic()
+    for arguments in (["migrate"], ["import", "sql/demo.ndjson"], ["user", "list"], ["doctor", "--grace", "60"]):
+        done = run(*arguments, DATABASE_URL="", DATA_DIR=str(tmp_path / "data"), **odd)
+        assert done.returncode == 0, (done.stdout, done.stderr)
+
+    assert time.monotonic() - begun < 30

@@ -22,6 +22,7 @@ import requests
 
 from service.database.migrations import Migration, load_migrations, migrate
 from service.embedded.cluster import embedded_postgres
+from tests.commands.test_commands import run
 from tests.conftest import FAST
 from tests.factories import Member, World
 from tests.process.running import Service, environment, free_port, running_service, start, wait_for
@@ -220,6 +221,41 @@ def test_signals_shut_down_the_service(dsn: str, tmp_path: Path, number: signal.
         assert service.process.wait(10) == 0
         assert [line["event"] for line in service.lines()] == ["started", "stopping", "stopped"]
         assert service.events("stopping")[0]["signal"] == number.name
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_service_on_all_of_ipv6_is_on_all_of_ipv4_too_and_says_both(dsn: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, dsn, HTTP_HOST="::") as service:
+        told = {line["setting"]: line["addresses"] for line in service.events("listening")}
+        port = service.api.rpartition(":")[2]
+        for host in ("127.0.0.1", "[::1]"):
+            assert requests.get(f"http://{host}:{port}{LIST}", timeout=5).status_code == 401
+
+    assert told["HTTP_PORT"] == [f"http://[::]:{port}", f"http://0.0.0.0:{port}"]
+    assert len({address.rpartition(":")[2] for address in told["OPS_PORT"]}) == 1, "any free port, but one"  # type: ignore[attr-defined] # a list
+
+
+@pytest.mark.parametrize(
+    ("host", "sentence"),
+    [
+        ("host.invalid", "HTTP_HOST is 'host.invalid', which can't be resolved ("),
+        ("203.0.113.7", "HTTP_HOST is '203.0.113.7', which is no address of this machine: set it to one, such as"),
+    ],
+)
+def test_service_on_a_host_that_is_none_names_the_host(host: str, sentence: str, dsn: str) -> None:
+    done = run("serve", DATABASE_URL=dsn, HTTP_HOST=host, HTTP_PORT=str(free_port()))
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"flow-pipelines: {sentence}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_service_tells_of_unknown_settings_first(dsn: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, dsn, DATABASE_POOL_SIZES="3") as service:
+        told = service.lines()[0]
+
+    assert (told["event"], told["level"]) == ("unknown_setting", "warning")
+    assert (told["name"], told["nearest"]) == ("DATABASE_POOL_SIZES", "DATABASE_POOL_SIZE")
 
 
 def test_a_terminated_service_is_not_ready_but_answers_during_the_shutdown_delay(dsn: str, tmp_path: Path) -> None:

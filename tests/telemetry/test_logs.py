@@ -3,7 +3,7 @@
 import asyncio
 import io
 
-from service.telemetry.logs import _Lines
+from service.telemetry.outlet import Outlet
 
 
 class Counting(io.BytesIO):
@@ -15,7 +15,7 @@ class Counting(io.BytesIO):
 
 async def test_lines_of_one_turn_are_written_together() -> None:
     file = Counting()
-    lines = _Lines(file)
+    lines = Outlet(file)
     for turn in (b"a", b"b"):
         for number in (b"1", b"2", b"3"):
             lines.info(turn + number)
@@ -27,7 +27,7 @@ async def test_lines_of_one_turn_are_written_together() -> None:
 
 async def test_lines_of_threads_are_written_at_once() -> None:
     file = Counting()
-    await asyncio.to_thread(_Lines(file).info, b"line")
+    await asyncio.to_thread(Outlet(file).info, b"line")
 
     assert (file.getvalue(), file.flushes) == (b"line\n", 1)
 
@@ -41,7 +41,7 @@ class Gone(io.BytesIO):
 
 
 async def test_lines_for_a_closed_pipe_are_dropped() -> None:
-    lines = _Lines(Gone())
+    lines = Outlet(Gone())
     for _ in range(3):
         lines.info(b"line")
         await asyncio.sleep(0)

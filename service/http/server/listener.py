@@ -5,10 +5,12 @@ waits for seconds where it could be refused at once.
 """
 
 import asyncio
+import errno
 import resource
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -59,12 +61,20 @@ class ListeningSite(web.BaseSite):
         server = self._runner.server
         assert server is not None  # noqa: S101 - the base class requires it
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        host = self._host.removeprefix("[").removesuffix("]")
+        # A socket for all of IPv6 would be for IPv4 too, or not, as the system is set: each gets one of its own.
+        hosts = [host, "0.0.0.0"] if host == "::" else [host]  # noqa: S104 - it is what was asked for
+        found = [
+            (family, address)
+            for each in hosts
+            for family, _, _, _, address in await loop.getaddrinfo(
+                each, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+        ]
         listener = Acceptor(server, self._metrics, self._max_connections)
         self._server = listener  # type: ignore[assignment] # of a server, the base class wants but these
         try:
-            for family, address in dict.fromkeys((family, address) for family, _, _, _, address in found):
-                listener.listen(family, address)
+            listener.listen_on_all([*dict.fromkeys(found)])
         except OSError:
             listener.close()
             raise
@@ -92,6 +102,24 @@ class Acceptor:
         self._metrics = metrics
         self._max_connections = max_connections
         self._opening: set[asyncio.Task[None]] = set()
+
+    def listen_on_all(self, addresses: Sequence[tuple[int, tuple[Any, ...]]]) -> None:
+        """Listen on the addresses of a host, all by one port; those of a family that this machine lacks are left out.
+
+        Raises:
+            OSError: the port is taken at one of them, or there is none that can be listened on.
+        """
+        lacking: OSError | None = None
+        for family, (name, port, *more) in addresses:
+            taken = self.sockets[0].getsockname()[1] if self.sockets and port == 0 else port
+            try:
+                self.listen(family, (name, taken, *more))
+            except OSError as error:
+                if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+                    raise
+                lacking = error
+        if lacking and not self.sockets:
+            raise lacking
 
     def listen(self, family: int, address: tuple[object, ...]) -> None:
         """Listen on one more address."""
