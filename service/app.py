@@ -19,6 +19,7 @@ from service.http.endpoint import Endpoint
 from service.http.middleware import observe_requests
 from service.http.openapi.page import add_documentation
 from service.http.probes import HEALTHZ, healthz
+from service.http.public_address import PublicAddresses
 from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
@@ -36,6 +37,7 @@ BODIES: Final = web.AppKey("bodies", BodyBudget)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
+ADDRESSES: Final = web.AppKey("addresses", PublicAddresses)
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
 
 RESERVED: Final = {"job_id": "pipelines", "username": "me"}
@@ -75,8 +77,9 @@ def create_app(
     app[DISPATCHER] = Dispatcher(database, token_use, settings, batcher_type)
     app.cleanup_ctx.append(_write_token_use)
     app.router.add_get(HEALTHZ, healthz(health))
-    add_documentation(app)
-    add_admin_page(app)
+    addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
+    add_documentation(app, addresses)
+    add_admin_page(app, addresses)
     _add_routes(app)
     return app
 
@@ -85,7 +88,7 @@ def _add_routes(app: web.Application) -> None:
     """Add the method table's rows."""
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT]).handle
+        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:

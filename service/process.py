@@ -13,12 +13,13 @@ import structlog
 from aiohttp import web
 
 from service import __version__
-from service.app import ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
+from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
 from service.database.pool import Connection, open_database
 from service.errors import StartupError
 from service.health import Health
 from service.http.probes import probes_app
 from service.http.server.listener import ListeningSite, connection_limit
+from service.http.server.malformed import head_limits
 from service.http.server.runner import Runner
 from service.prometheus import metrics_handler
 from service.settings import Settings
@@ -109,11 +110,13 @@ async def _listen(
         app.get(METRICS),
         app.get(ADMISSION),
         app.get(UNSENT),
+        app.get(ADDRESSES),
         access_log=None,
         keepalive_timeout=KEEPALIVE_TIMEOUT,
         lingering_time=settings.request_timeout,
         shutdown_timeout=settings.drain_timeout,
         read_bufsize=READ_AHEAD,
+        **head_limits(settings.max_url_bytes, settings.max_header_bytes),
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -33,8 +33,8 @@ def bearer_token(authorization: str | None) -> str:
     Raises:
         Unauthenticated: the header is missing, of another scheme, or holds no token.
     """
-    scheme, _, token = (authorization or "").partition(" ")
-    token = token.strip()
+    scheme, _, token = (authorization or "").replace("\t", " ").partition(" ")
+    token = token.strip(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated.no_credentials()
     return token

@@ -1,5 +1,6 @@
 // The public API, and nothing but it: this page has no rules of its own.
 
+import { API } from "./base.js";
 import { caller, forget, session } from "./session.js";
 
 /** @import { Details, Failure, Me } from "../answers.d.ts" */
@@ -162,7 +163,7 @@ async function send(method, path, token, { query = {}, body, ifMatch, ifNoneMatc
  * @param {Query} query
  */
 function locate(path, query) {
-  const address = new URL(`/api/v1${path}`, location.origin);
+  const address = new URL(`${API}${path}`);
   for (const [key, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== "") address.searchParams.set(key, String(value));
   }
