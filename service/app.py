@@ -15,6 +15,7 @@ from service.database.pool import Database
 from service.health import Health
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
+from service.http.cross_origin import CrossOrigin
 from service.http.endpoint import Endpoint
 from service.http.middleware import observe_requests
 from service.http.openapi.page import add_documentation
@@ -63,12 +64,16 @@ def create_app(
     metrics = RequestMetrics()
     failures = Failures([(row.method, row.path) for row in ROUTES if row.vendor_v1 and settings.v1_errors_as_200])
     limiter = RateLimiter(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
-    admission = AdmissionController(settings.max_requests, metrics, failures, limiter)
+    cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
+    admission = AdmissionController(settings.max_requests, metrics, failures, limiter, cross_origin)
     observe = observe_requests(
         settings.request_timeout, metrics, request_log(metrics, settings.trusted_proxies), failures
     )
     around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]
     app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
+    if cross_origin is not None:
+        app.middlewares.append(cross_origin.answer_preflight)
+        app.on_response_prepare.append(cross_origin.add_headers)
     app[METRICS], app[ADMISSION] = metrics, admission
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)

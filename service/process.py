@@ -18,9 +18,10 @@ from service.database.pool import Connection, open_database
 from service.errors import StartupError
 from service.health import Health
 from service.http.probes import probes_app
-from service.http.server.listener import ListeningSite, connection_limit
+from service.http.server.listener import ListeningSite, UnixSite, connection_limit
 from service.http.server.malformed import head_limits
 from service.http.server.runner import Runner
+from service.http.server.socket_file import SocketFile
 from service.prometheus import metrics_handler
 from service.settings import Settings
 
@@ -120,6 +121,11 @@ async def _listen(
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    if variable == "HTTP_PORT" and settings.http_socket is not None:
+        file = SocketFile(settings.http_socket, settings.http_socket_mode)
+        site = UnixSite(runner, file, app.get(METRICS), connection_limit())
+        await site.start()
+        return runner, site.name
     try:
         await ListeningSite(runner, settings.http_host, port, app.get(METRICS), connection_limit()).start()
     except OSError as error:

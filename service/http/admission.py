@@ -19,6 +19,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from service.authentication.bearer import bearer_token, token_digest
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
+from service.http.cross_origin import CrossOrigin
 from service.http.middleware import begin
 from service.http.probes import HEALTHZ
 from service.http.rate_limit import RateLimiter, Taken, limit_headers
@@ -58,8 +59,9 @@ SUMMARY_INTERVAL: Final = 1.0
 class Refusals:
     """Responses to refused requests, which are counted, and summed up in one log line a second."""
 
-    def __init__(self, failures: Failures, metrics: RequestMetrics) -> None:
+    def __init__(self, failures: Failures, metrics: RequestMetrics, cross_origin: CrossOrigin | None = None) -> None:
         self._failures = failures
+        self._cross_origin = cross_origin
         self._metrics = metrics
         self._unlogged: Counter[str] = Counter()
 
@@ -84,12 +86,16 @@ class Refusals:
         self._sum_up(error.label)
         request_id = request_id_of(message.headers)
         body = encode(failure_body(error, request_id))
+        shared = self._cross_origin.headers(message.headers) if self._cross_origin else NO_HEADERS
         lines = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
             f"Content-Type: application/json\r\nContent-Length: {len(body)}",
             f"X-Request-Id: {request_id}\r\nServer: {SERVER}",
             f"Connection: {'close' if message.should_close else 'keep-alive'}",
-            *(f"{name}: {value}" for name, value in (*failure_headers(error).items(), *headers.items())),
+            *(
+                f"{name}: {value}"
+                for name, value in (*failure_headers(error).items(), *headers.items(), *shared.items())
+            ),
         ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if message.method == "HEAD" else body)
 
@@ -110,7 +116,12 @@ class AdmissionController:
     """
 
     def __init__(
-        self, max_requests: int, metrics: RequestMetrics, failures: Failures, limiter: RateLimiter | None
+        self,
+        max_requests: int,
+        metrics: RequestMetrics,
+        failures: Failures,
+        limiter: RateLimiter | None,
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         """Admit by what the metrics say is under way.
 
@@ -119,10 +130,11 @@ class AdmissionController:
             metrics: of the application.
             failures: makes the responses.
             limiter: of each token's rate; None: there is no such limit.
+            cross_origin: says which pages may read a refusal; None: only those of the same origin.
         """
         self._max_requests = max_requests
         self._metrics = metrics
-        self._refusals = Refusals(failures, metrics)
+        self._refusals = Refusals(failures, metrics, cross_origin)
         self._limiter = limiter
         self._admitted: set[RequestHandler] = set()
         """Connections whose request has been read, and whose handler has not begun yet."""

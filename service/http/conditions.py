@@ -19,7 +19,7 @@ _HASHED_AT_ONCE: Final = 2**20
 
 _TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 _CODED: Final = re.compile(r"[-;]{1,2}(?:gzip|br|zstd|deflate)\Z")
-"""What proxies that compress put behind a tag: Apache -gzip, -br and -zstd, Jetty --gzip."""
+"""The coding that proxies which compress put behind a tag: Apache -gzip, -br and -zstd, Jetty --gzip."""
 
 
 def entity_tag(body: bytes) -> str:

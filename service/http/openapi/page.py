@@ -82,7 +82,7 @@ def page(document: dict[str, Any]) -> str:
 
 def _server(document: dict[str, Any]) -> str:
     """Say what stands before the paths, if anything does."""
-    url = document.get("servers", [{"url": "/"}])[0]["url"]
+    url = document["servers"][0]["url"]
     return "" if url == "/" else f" All addresses begin with <code>{escape(url)}</code>."
 
 
