@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 from aiohttp.http import RawRequestMessage
-from multidict import CIMultiDictProxy
+from multidict import CIMultiDictProxy, istr
 from yarl import URL
 
 from service.http.client_address import MAX_HOPS, follow
@@ -20,7 +20,7 @@ from service.settings import AUTHORITY, PATH_PREFIX, Network
 Headers = CIMultiDictProxy[str]
 
 X_FORWARDED_FOR: Final = "X-Forwarded-For"
-X_FORWARDED_PREFIX: Final = "X-Forwarded-Prefix"
+X_FORWARDED_PREFIX: Final = istr("X-Forwarded-Prefix")
 _X_FORWARDED: Final = (X_FORWARDED_FOR, "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port")
 VARY: Final = ", ".join(("Forwarded", *_X_FORWARDED[1:], X_FORWARDED_PREFIX))
 
@@ -81,13 +81,14 @@ class PublicAddresses:
 
     def without_prefix(self, message: RawRequestMessage, peer: str) -> RawRequestMessage:
         """Return a message whose target has no prefix that a proxy has left before it."""
-        target = message.path
+        target, prefix = message.path, self._fixed.prefix
+        told = message.headers.get(X_FORWARDED_PREFIX) if self._trusted else prefix
+        if not told:
+            return message
         if target[:1] != "/":  # the absolute form, with an origin before the path
             target = target[target.find("/", target.find("://") + 3) :]
-        prefix = self._fixed.prefix
         if self._trusted:
-            told = message.headers.get(X_FORWARDED_PREFIX, "").partition(",")[0].strip()
-            if not told.startswith("/") or not target.startswith(told):
+            if not target.startswith(told.partition(",")[0].strip()):
                 return message  # as most are, where proxies say that they have taken it away
             prefix = self._told(message.headers, peer).prefix
         if not prefix or not target.startswith(prefix) or not OWN_PATHS.match(target, len(prefix)):
