@@ -137,7 +137,7 @@ async def test_names_break_where_their_parts_end(desk: Desk, client: Client, wor
                 assert (await visit.width())[0] == width
 
 
-async def test_audit_trail_keeps_who_on_one_line(desk: Desk, world: World) -> None:
+async def test_audit_trail_shows_command_line_on_one_line(desk: Desk, world: World) -> None:
     ada = await world.user("ada", role="admin")
     await world.raw.execute(
         "INSERT INTO audit (organization_id, actor, action, target) SELECT $1, 'command line', 'group.create',"

@@ -263,3 +263,14 @@ async def test_head_over_a_limit_is_told_the_limit(
     assert found == status
     assert sentence in body.decode()
     assert "x-request-id" in headers
+
+
+async def test_body_over_the_limit_is_told_the_limit(settings: Settings, database: Database, world: World) -> None:
+    ada = await world.user()
+    line = "Authorization: Bearer TOKEN"
+    async with served(settings, database, max_body_bytes=1024) as service:
+        for coding, body in (("identity", b" " * 1025), ("gzip", gzip.compress(b" " * 1025))):
+            data = authorized(ada, line, f"Content-Encoding: {coding}", method="PUT", path="/api/v1/jobs/j", body=body)
+            status, _, answer = await exchange(service, data)
+            assert status == 413
+            assert b"The body is longer than 1,024 bytes, the most that this service takes." in answer

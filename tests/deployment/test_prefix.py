@@ -24,6 +24,7 @@ defaults
 frontend public
     bind 127.0.0.1:{port}
     http-request del-header Forwarded
+    http-request del-header X-Forwarded-Port
     http-request set-header X-Forwarded-Prefix /flows
     http-request set-header X-Forwarded-Proto http
     http-request set-header X-Forwarded-Host %[req.hdr(Host)]
@@ -58,6 +59,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Host $http_host;
             proxy_set_header Forwarded "";
+            proxy_set_header X-Forwarded-Port "";
             proxy_set_header X-Forwarded-Prefix /flows;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
@@ -124,10 +126,14 @@ async def test_proxy_serves_the_service_below_a_path(service_dsn: str, tmp_path:
 
 def check(url: str, ask: Callable[..., requests.Response]) -> None:
     """Check all that leads somewhere, and that a client's own headers lead nowhere else."""
-    for lies in (
-        {},
-        {"X-Forwarded-Prefix": "/evil", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"},
-    ):
+    hostile = {
+        "X-Forwarded-Prefix": "/evil",
+        "X-Forwarded-Host": "evil.example",
+        "X-Forwarded-Port": "1",
+        "X-Forwarded-Proto": "https",
+        "Forwarded": "host=evil.example;proto=https",
+    }
+    for lies in ({}, hostile):
         assert ask("GET", "/flows/admin", headers=lies).headers["Location"] == "/flows/admin/"
         assert '"/flows/admin/assets/' in ask("GET", "/flows/admin/", headers=lies).text
         assert ask("GET", "/flows/openapi.json", headers=lies).json()["servers"] == [{"url": f"{url}/flows"}]

@@ -139,7 +139,7 @@ def test_public_address_ignores_a_hostile_host(host: str) -> None:
     assert address(("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "a.example")).url == "/"
 
 
-def test_public_address_of_a_setting_is_what_nobody_else_says() -> None:
+def test_public_address_of_a_setting_outranks_headers() -> None:
     told = [("X-Forwarded-Prefix", "/other"), ("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "other.example")]
 
     assert address(*told, url="https://a.example/flows") == PublicAddress("https://a.example", "/flows")
