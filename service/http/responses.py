@@ -1,7 +1,7 @@
 """Responses: JSON bodies, and failures by the canonical map from gRPC codes to HTTP statuses.
 
 The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses where it has one: 405, 408,
-412 to 415, and 431.
+412 to 415, 417, and 431.
 """
 
 from collections.abc import Collection, Mapping
@@ -43,6 +43,12 @@ class TargetTooLong(ServiceError):
     """A request's target over the limit (414): INVALID_ARGUMENT, like a body too large."""
 
     code, reason = "INVALID_ARGUMENT", "target_too_long"
+
+
+class ExpectationFailed(ServiceError):
+    """An Expect header that asks for what there is not (417)."""
+
+    code, reason = "INVALID_ARGUMENT", "expectation_failed"
 
 
 class HeadersTooLarge(ServiceError):
@@ -87,6 +93,7 @@ _STATUS_OF_OWN: Final[Mapping[type[ServiceError], int]] = {
     BodyTooLarge: 413,
     TargetTooLong: 414,
     UnsupportedCoding: 415,
+    ExpectationFailed: 417,
     HeadersTooLarge: 431,
 }
 

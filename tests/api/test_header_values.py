@@ -265,6 +265,14 @@ async def test_head_over_a_limit_is_told_the_limit(
     assert "x-request-id" in headers
 
 
+@pytest.mark.parametrize(("expected", "status"), [("100-Continue", 100), ("\t100-continue", 100), ("200-ok", 417)])
+async def test_expect_other_than_continue_is_refused(service: str, world: World, expected: str, status: int) -> None:
+    ada = await world.user()
+    lines = ("Authorization: Bearer TOKEN", f"Expect: {expected}")
+    data = authorized(ada, *lines, method="PUT", path="/api/v1/jobs/j", body=b"{}")
+    assert (await exchange(service, data))[0] == status
+
+
 async def test_body_over_the_limit_is_told_the_limit(settings: Settings, database: Database, world: World) -> None:
     ada = await world.user()
     line = "Authorization: Bearer TOKEN"

@@ -20,7 +20,7 @@ from service.errors import Internal, ServiceError
 from service.http.admission import AdmissionController
 from service.http.public_address import PublicAddresses, peer_of
 from service.http.request_id import new_request_id
-from service.http.responses import RequestTimeout, failure_response, identify, status_of
+from service.http.responses import ExpectationFailed, RequestTimeout, failure_response, identify, status_of
 from service.http.server.malformed import error_of
 from service.http.unsent import UnsentBudget
 from service.telemetry.metrics import RequestMetrics
@@ -316,6 +316,8 @@ class HttpConnection(RequestHandler):
         error: ServiceError = Internal.unexpected()
         if status == status_of(RequestTimeout):
             error = RequestTimeout("The request did not come in time.")
+        elif status == status_of(ExpectationFailed):
+            error = ExpectationFailed("All that a request may expect is 100-continue.")
         elif status < 500:
             error = error_of(exc, self._max_url_bytes)
         if self._metrics:
