@@ -102,6 +102,19 @@ async def test_unknown_name_is_answered_where_it_can_be_read(desk: Desk, world: 
         await visit.close_dialogs()
 
 
+async def test_half_a_character_is_answered(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    await world.group(name="g")
+    async with desk.visit(ada, "/jobs") as visit:
+        await put(visit.field("Job ID"), "a\ud800b")
+        await visit.button("Find the job").click()
+        await expect(visit.page.get_by_text("Must be 1 to 128 characters").first).to_be_visible()
+        await visit.follow("/groups/g")
+        await put(visit.box("Add a member"), "\udc00")
+        await visit.button("Add").click()
+        await expect(visit.page.locator(".field-error")).to_contain_text("Must be 1 to 100 characters")
+
+
 @pytest.mark.parametrize(
     "path", ["/groups/none", "/jobs/none", "/pipelines/8c400d55-15d4-41f9-b306-ec2836898d83", "/pipelines/x"]
 )

@@ -227,6 +227,9 @@ export const put = (path) => call("PUT", path);
  */
 export const remove = (path, options) => call("DELETE", path, options);
 
+// Half a character, which a paste can hold and no address can.
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+
 /**
  * Make a path whose values are each one segment, whatever is in them.
  *
@@ -234,5 +237,6 @@ export const remove = (path, options) => call("DELETE", path, options);
  * @param {string[]} values
  */
 export function path(strings, ...values) {
-  return strings.reduce((whole, text, index) => whole + encodeURIComponent(values[index - 1]) + text);
+  const segments = values.map((value) => encodeURIComponent(value.replace(LONE_SURROGATE, "\ufffd")));
+  return strings.reduce((whole, text, index) => whole + segments[index - 1] + text);
 }
