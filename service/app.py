@@ -15,10 +15,12 @@ from service.database.pool import Database
 from service.health import Health
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
+from service.http.cross_origin import CrossOrigin
 from service.http.endpoint import Endpoint
 from service.http.middleware import observe_requests
 from service.http.openapi.page import add_documentation
 from service.http.probes import HEALTHZ, healthz
+from service.http.public_address import PublicAddresses
 from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
@@ -38,6 +40,7 @@ UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 TURNS: Final = web.AppKey("turns", Turns)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
+ADDRESSES: Final = web.AppKey("addresses", PublicAddresses)
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
 
 RESERVED: Final = {"job_id": "pipelines", "username": "me"}
@@ -66,20 +69,26 @@ def create_app(
     token_use = TokenUse(database)
     dispatcher = Dispatcher(database, token_use, settings, tracing.batcher_type if tracing else Batcher)
     turns = Turns(database.presence)
-    admission = AdmissionController(settings.max_requests, metrics, failures, limiter, dispatcher.under_way, turns)
+    cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
+    shares = dispatcher.under_way
+    admission = AdmissionController(settings.max_requests, metrics, failures, limiter, shares, turns, cross_origin)
     observe = observe_requests(
         settings.request_timeout, metrics, request_log(metrics, settings.trusted_proxies), failures
     )
     around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]
     app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
+    if cross_origin is not None:
+        app.middlewares.append(cross_origin.answer_preflight)
+        app.on_response_prepare.append(cross_origin.add_headers)
     app[METRICS], app[ADMISSION], app[TURNS] = metrics, admission, turns
     app[DISPATCHER], app[TOKEN_USE] = dispatcher, token_use
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
     app.cleanup_ctx.append(_write_token_use)
     app.router.add_get(HEALTHZ, healthz(health))
-    add_documentation(app)
-    add_admin_page(app)
+    addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
+    add_documentation(app, addresses)
+    add_admin_page(app, addresses)
     _add_routes(app)
     return app
 
@@ -88,7 +97,7 @@ def _add_routes(app: web.Application) -> None:
     """Add the method table's rows."""
     for route in ROUTES:
         path = re.sub(r"\{(\w+)\}", _pattern, route.path)
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[TURNS]).handle
+        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[TURNS], app[ADDRESSES]).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:

@@ -15,13 +15,15 @@ import structlog
 from aiohttp import web
 
 from service import __version__
-from service.app import ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
+from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
 from service.database.pool import Connection, open_database
 from service.errors import StartupError
 from service.health import Health
 from service.http.probes import probes_app
-from service.http.server.listener import ListeningSite, connection_limit
+from service.http.server.listener import ListeningSite, UnixSite, connection_limit
+from service.http.server.malformed import head_limits
 from service.http.server.runner import Runner
+from service.http.server.socket_file import SocketFile
 from service.prometheus import metrics_handler
 from service.settings import Settings
 from service.telemetry.logs import LOG_METRICS
@@ -119,14 +121,21 @@ async def _listen(
         app.get(METRICS),
         app.get(ADMISSION),
         app.get(UNSENT),
+        app.get(ADDRESSES),
         access_log=None,
         keepalive_timeout=KEEPALIVE_TIMEOUT,
         lingering_time=settings.request_timeout,
         shutdown_timeout=settings.drain_timeout,
         read_bufsize=READ_AHEAD,
+        **head_limits(settings.max_url_bytes, settings.max_header_bytes),
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    if variable == "HTTP_PORT" and settings.http_socket is not None:
+        file = SocketFile(settings.http_socket, settings.http_socket_mode)
+        site = UnixSite(runner, file, app.get(METRICS), connection_limit())
+        await site.start()
+        return runner, site.name
     try:
         await ListeningSite(runner, settings.http_host, port, app.get(METRICS), connection_limit()).start()
     except OSError as error:

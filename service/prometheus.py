@@ -47,7 +47,7 @@ def metrics_handler(health: Health, parts: Iterable[Part]) -> Callable[[web.Requ
 
     async def expose(request: web.Request) -> web.Response:
         await health.reasons()
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", ())))
         return web.Response(body=await asyncio.to_thread(encode, registry), headers={"Content-Type": content_type})
 
     return expose

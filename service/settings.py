@@ -19,6 +19,17 @@ Value = TypeVar("Value")
 
 Network = IPv4Network | IPv6Network
 
+AUTHORITY: Final = (
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])"
+    r"(?::(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+)
+"""The pattern of a host, and a port if it has one."""
+PATH_PREFIX: Final = r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]{1,100}){0,8}"
+"""The pattern of what a proxy puts before paths: nothing in it means anything to a browser, in HTML or in a header."""
+
+MAX_SOCKET_PATH: Final = 100
+"""Bytes of a Unix socket's path: a few less than systems take, as it is made beside its place first."""
+
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("auto", "json", "console")
 
@@ -32,6 +43,14 @@ class Settings:
     data_dir: Path
     http_host: str
     http_port: int
+    http_socket: Path | None
+    """A Unix socket to serve on, in the place of http_host and http_port."""
+    http_socket_mode: int
+    """Permissions of that socket's file: whoever may write to it may connect."""
+    public_url: str | None
+    """The address at which clients reach the service, without a slash at its end; None: as trusted proxies say."""
+    cors_origins: tuple[str, ...]
+    """Origins whose pages may call the API; a lone * for all of them."""
     ops_port: int
     """Port of probes and metrics; 0: any free one, which the start line names."""
     log_level: str
@@ -48,6 +67,10 @@ class Settings:
     """Seconds for which a terminated process accepts requests, so that load balancers first see it become unready."""
     drain_timeout: float
     """Seconds for requests under way to end, once the process accepts no more."""
+    max_url_bytes: int
+    """Bytes of a request's target."""
+    max_header_bytes: int
+    """Bytes of one header line."""
     max_body_bytes: int
     max_bodies_bytes: int
     """Bytes of large bodies that may be under way at once; more are refused."""
@@ -107,6 +130,7 @@ _SECONDS_OR_NONE = _Allowed(0, 3600, " (seconds)")
 _SHARE = _Allowed(0.01, 1, " (of all; 1: no limit)")
 _CACHE_BYTES = _Allowed(0, 16 * 2**30, " (bytes; 0: no cache)")
 
+_HEAD_BYTES = _Allowed(1024, 65536, " (bytes)")
 _BUDGET = _Allowed(2**20, 16 * 2**30, " (bytes)")
 
 
@@ -183,6 +207,10 @@ def _read(env: "_Environment") -> Settings:
         data_dir=Path(env.text("DATA_DIR") or ".data"),
         http_host=env.text("HTTP_HOST") or "127.0.0.1",
         http_port=env.whole("HTTP_PORT", 8080, _PORT),
+        http_socket=env.socket("HTTP_SOCKET"),
+        http_socket_mode=env.mode("HTTP_SOCKET_MODE", 0o660),
+        public_url=env.public_url("PUBLIC_URL"),
+        cors_origins=env.origins("CORS_ORIGINS"),
         ops_port=env.whole("OPS_PORT", 8081, _PORT_OR_ANY),
         log_level=env.one_of("LOG_LEVEL", "INFO", LOG_LEVELS, str.upper),
         log_format=env.one_of("LOG_FORMAT", "auto", LOG_FORMATS, str.lower),
@@ -193,6 +221,8 @@ def _read(env: "_Environment") -> Settings:
         request_timeout=env.number("REQUEST_TIMEOUT", 10.0, _SECONDS),
         shutdown_delay=env.number("SHUTDOWN_DELAY", 5.0, _SECONDS_OR_NONE),
         drain_timeout=env.number("DRAIN_TIMEOUT", 10.0, _SECONDS_OR_NONE),
+        max_url_bytes=env.whole("MAX_URL_BYTES", 8192, _HEAD_BYTES),
+        max_header_bytes=env.whole("MAX_HEADER_BYTES", 8192, _HEAD_BYTES),
         max_body_bytes=env.whole("MAX_BODY_BYTES", 1_048_576, _Allowed(1024, 1_073_741_824, " (bytes)")),
         max_bodies_bytes=env.whole("MAX_BODIES_BYTES", 32 * 2**20, _BUDGET),
         max_unsent_bytes=env.whole("MAX_UNSENT_BYTES", 32 * 2**20, _BUDGET),
@@ -250,6 +280,45 @@ class _Environment:
             )
             return self.refuse(sentence, ())
 
+    def public_url(self, name: str) -> str | None:
+        value = self.text(name).removesuffix("/")
+        if value and not re.fullmatch(rf"https?://{AUTHORITY}{PATH_PREFIX}", value):
+            sentence = (
+                f"{name} is {self.text(name)!r}, but must be http:// or https://, a host, and perhaps a port and a path"
+                " of letters, digits and . _ ~ -, such as https://example.com/flows."
+            )
+            return self.refuse(sentence, None)
+        return value or None
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        values = [each.strip() for each in self.text(name).split(",") if each.strip()]
+        if wrong := [each for each in values if each != "*" and not re.fullmatch(rf"https?://{AUTHORITY}", each)]:
+            sentence = (
+                f"{name} holds {wrong[0]!r}, but must be origins with commas between, each http:// or https://, a host,"
+                " and perhaps a port, such as https://example.com, or * alone for all."
+            )
+            return self.refuse(sentence, ())
+        if "*" in values and len(values) > 1:
+            return self.refuse(f"{name} has * beside origins: give * alone for all, or only the origins.", ())
+        return tuple(each if each == "*" else _as_browsers_write(each) for each in values)
+
+    def socket(self, name: str) -> Path | None:
+        value = self.text(name)
+        if len(os.fsencode(value)) > MAX_SOCKET_PATH:
+            sentence = (
+                f"{name} is {value!r}, but must be a path of at most {MAX_SOCKET_PATH} bytes, as systems take no more."
+            )
+            return self.refuse(sentence, None)
+        return Path(value) if value else None
+
+    def mode(self, name: str, default: int) -> int:
+        value = self.text(name)
+        if value and not re.fullmatch(r"0?[0-7]{3}", value):
+            return self.refuse(
+                f"{name} is {value!r}, but must be permissions in octal digits, such as 660 or 600.", default
+            )
+        return int(value, 8) if value else default
+
     def whole(self, name: str, default: int, allowed: _Allowed) -> int:
         return int(self._read(name, self._env.int, default, f"a whole number {allowed}", allowed.rule))
 
@@ -289,3 +358,9 @@ class _Environment:
             return read(name, validate=list(rules))
         except EnvError:
             return self.refuse(f"{name} is {self.text(name)!r}, but must be {allowed}.", default)
+
+
+def _as_browsers_write(origin: str) -> str:
+    """Write an origin as browsers do: in lower case, without the port that its scheme implies."""
+    scheme, _, authority = origin.lower().partition("://")
+    return f"{scheme}://{authority.removesuffix(':443' if scheme == 'https' else ':80')}"

@@ -17,6 +17,7 @@ NAMES = [
         "SHUTDOWN_DELAY",
         "DRAIN_TIMEOUT",
     ),
+    *("HTTP_SOCKET", "HTTP_SOCKET_MODE", "PUBLIC_URL", "CORS_ORIGINS", "MAX_URL_BYTES", "MAX_HEADER_BYTES"),
     *("MAX_REQUESTS", "RATE_LIMIT", "RATE_LIMIT_BURST", "RESPONSE_CACHE_BYTES", "PERMISSION_CACHE_BYTES"),
     *(
         "MAX_BODY_BYTES",
@@ -43,6 +44,10 @@ def test_read_settings_by_default() -> None:
         data_dir=Path(".data"),
         http_host="127.0.0.1",
         http_port=8080,
+        http_socket=None,
+        http_socket_mode=0o660,
+        public_url=None,
+        cors_origins=(),
         ops_port=8081,
         log_level="INFO",
         log_format="auto",
@@ -53,6 +58,8 @@ def test_read_settings_by_default() -> None:
         request_timeout=10.0,
         shutdown_delay=5.0,
         drain_timeout=10.0,
+        max_url_bytes=8192,
+        max_header_bytes=8192,
         max_body_bytes=1_048_576,
         max_bodies_bytes=32 * 2**20,
         max_unsent_bytes=32 * 2**20,
@@ -93,6 +100,19 @@ def test_read_settings_by_default() -> None:
         ("DATABASE_PREPARED_STATEMENTS", "false", "database_prepared_statements", False),
         ("DATABASE_URL", "postgresql://x/y", "database_url", "postgresql://x/y"),
         ("HTTP_PORT", " ", "http_port", 8080),
+        ("HTTP_SOCKET", "/run/flows.sock", "http_socket", Path("/run/flows.sock")),
+        ("HTTP_SOCKET_MODE", "0600", "http_socket_mode", 0o600),
+        ("PUBLIC_URL", "https://example.com/", "public_url", "https://example.com"),
+        ("PUBLIC_URL", "http://[2001:db8::1]:8080/a/b.c/", "public_url", "http://[2001:db8::1]:8080/a/b.c"),
+        ("CORS_ORIGINS", "*", "cors_origins", ("*",)),
+        (
+            "CORS_ORIGINS",
+            "https://App.Example:443, http://localhost:3000,,http://x:80",
+            "cors_origins",
+            ("https://app.example", "http://localhost:3000", "http://x"),
+        ),
+        ("MAX_URL_BYTES", "1024", "max_url_bytes", 1024),
+        ("MAX_HEADER_BYTES", "65536", "max_header_bytes", 65536),
         ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", "trusted_proxies", (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
     ],
 )
@@ -149,6 +169,76 @@ def test_read_settings_of_a_bad_value(monkeypatch: pytest.MonkeyPatch, name: str
         read_settings()
 
     assert str(caught.value) == sentence
+
+
+HOSTILE_ADDRESSES = (
+    *("flows", "/flows", "//evil.example", "ftp://a", "javascript://a", "https://", "https://a b", "https://a/b c"),
+    *(
+        "https://u:p@a",
+        "https://a/..",
+        "https://a/b/../c",
+        "https://a//b",
+        "https://a/%2e%2e",
+        "https://a?b",
+        "https://a#b",
+    ),
+    *(
+        "https://a:99999",
+        "https://a:x",
+        'https://a/"b',
+        "https://a/<b>",
+        "https://a/b\nc",
+        "https://ä.example",
+        "https://[::1",
+    ),
+    *("https://a/" + "b" * 200, "https://a" + "/b" * 20, "https://a/b//", "https://-a"),
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE_ADDRESSES)
+def test_public_url_that_is_no_plain_address_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("PUBLIC_URL", value)
+
+    with pytest.raises(StartupError, match=r"^PUBLIC_URL is .* but must be http:// or https://, a host,"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("example.com", "https://a/", "https://a/b", "null", "https://*.example", "https://a https://b", "file://"),
+        *("https://a:0x", "https://u@a", "https://a, https://b/c", "https://a;b", "**"),
+    ],
+)
+def test_cors_origins_that_are_no_origins_are_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", value)
+
+    with pytest.raises(StartupError, match=r"^CORS_ORIGINS holds .* but must be origins with commas between"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "CORS_ORIGINS",
+            "*, https://a",
+            "CORS_ORIGINS has * beside origins: give * alone for all, or only the",
+        ),
+        ("HTTP_SOCKET", "/" + "a" * 100, "but must be a path of at most 100 bytes, as systems take no more."),
+        ("HTTP_SOCKET_MODE", "rw", "HTTP_SOCKET_MODE is 'rw', but must be permissions in octal digits, such as 660 or"),
+        ("HTTP_SOCKET_MODE", "4755", "HTTP_SOCKET_MODE is '4755', but must be permissions in octal digits"),
+        ("MAX_URL_BYTES", "1023", "MAX_URL_BYTES is '1023', but must be a whole number from 1024 to 65536 (bytes)."),
+        ("MAX_HEADER_BYTES", "65537", "but must be a whole number from 1024 to 65536 (bytes)."),
+    ],
+)
+def test_address_setting_of_a_bad_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(StartupError) as refused:
+        read_settings()
+
+    assert sentence in str(refused.value)
 
 
 COLLECTOR = "http://collector:4318"

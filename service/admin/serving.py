@@ -10,13 +10,15 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from service.http.conditions import entity_tag, not_modified
+from service.http.header_lists import quality
+from service.http.public_address import PublicAddresses
 
 STATIC: Final = Path(__file__).parent / "static"
 SHELL: Final = "index.html"
@@ -71,6 +73,10 @@ class Site:
     assets: Mapping[str, Asset]
     shell: bytes
 
+    def shell_below(self, prefix: str) -> bytes:
+        """Return the shell for a page that a proxy serves below a path; the modules go by where they were loaded."""
+        return self.shell.replace(b'"/admin/', f'"{prefix}/admin/'.encode())
+
 
 @cache
 def read_site(directory: Path) -> Site:
@@ -95,28 +101,34 @@ def read_site(directory: Path) -> Site:
     return Site(version, assets, shell.encode())
 
 
-def add_admin_page(app: web.Application) -> None:
+def add_admin_page(app: web.Application, addresses: PublicAddresses) -> None:
     """Serve the page; it says nothing of any organization until somebody signs in, and takes no token."""
     site = read_site(STATIC)
-    tag = entity_tag(site.shell)
 
-    async def redirect(_: web.Request) -> web.Response:
-        return web.Response(status=308, headers={"Location": "/admin/"})
+    @lru_cache(maxsize=16)
+    def shell_below(prefix: str) -> tuple[bytes, str]:
+        found = site.shell_below(prefix)
+        return found, entity_tag(found)
+
+    async def redirect(request: web.Request) -> web.Response:
+        location = f"{addresses.of(request).prefix}/admin/"
+        return web.Response(status=308, headers={"Location": location, **addresses.headers})
 
     async def asset(request: web.Request) -> web.Response:
         found = site.assets.get(request.match_info["name"])
         if found is None or request.match_info["version"] != site.version:
             raise web.HTTPNotFound
-        zipped = "gzip" in request.headers.get("Accept-Encoding", "")
+        zipped = quality(request.headers, "Accept-Encoding", "gzip") > 0
         headers = {**ASSET_HEADERS, "Content-Encoding": "gzip"} if zipped else ASSET_HEADERS
         body = found.compressed if zipped else found.body
         return web.Response(body=body, content_type=found.content_type, charset="utf-8", headers=headers)
 
     async def shell(request: web.Request) -> web.Response:
-        headers = {**SHELL_HEADERS, "ETag": tag}
+        body, tag = shell_below(addresses.of(request).prefix)
+        headers = {**SHELL_HEADERS, **addresses.headers, "ETag": tag}
         if not_modified(request, tag):
             return web.Response(status=304, headers=headers)
-        return web.Response(body=site.shell, content_type="text/html", charset="utf-8", headers=headers)
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
 
     app.router.add_get("/admin", redirect)
     app.router.add_get("/admin/assets/{version}/{name:.+}", asset)

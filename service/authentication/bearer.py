@@ -34,7 +34,9 @@ def bearer_token(authorization: str | None) -> str:
         Unauthenticated: the header is missing, of another scheme, or holds no token.
     """
     scheme, _, token = (authorization or "").partition(" ")
-    token = token.strip()
+    if "\t" in scheme:
+        return bearer_token((authorization or "").replace("\t", " "))
+    token = token.strip(" \t")
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated.no_credentials()
     return token

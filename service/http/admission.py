@@ -20,6 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 from service.authentication.bearer import bearer_token, token_digest
 from service.database.fair_queue import Shares
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
+from service.http.cross_origin import CrossOrigin
 from service.http.middleware import begin
 from service.http.probes import HEALTHZ
 from service.http.rate_limit import RateLimiter, Taken, limit_headers
@@ -66,8 +67,9 @@ SUMMARY_INTERVAL: Final = 1.0
 class Refusals:
     """Responses to refused requests, which are counted, and summed up in one log line a second."""
 
-    def __init__(self, failures: Failures, metrics: RequestMetrics) -> None:
+    def __init__(self, failures: Failures, metrics: RequestMetrics, cross_origin: CrossOrigin | None = None) -> None:
         self._failures = failures
+        self._cross_origin = cross_origin
         self._metrics = metrics
         self._unlogged: Counter[str] = Counter()
 
@@ -92,12 +94,16 @@ class Refusals:
         self._sum_up(error.label)
         request_id = request_id_of(message.headers)
         body = encode(failure_body(error, request_id))
+        shared = self._cross_origin.headers(message.headers) if self._cross_origin else NO_HEADERS
         lines = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
             f"Content-Type: application/json\r\nContent-Length: {len(body)}",
             f"X-Request-Id: {request_id}\r\nServer: {SERVER}",
             f"Connection: {'close' if message.should_close else 'keep-alive'}",
-            *(f"{name}: {value}" for name, value in (*failure_headers(error).items(), *headers.items())),
+            *(
+                f"{name}: {value}"
+                for name, value in (*failure_headers(error).items(), *headers.items(), *shared.items())
+            ),
         ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if message.method == "HEAD" else body)
 
@@ -125,6 +131,7 @@ class AdmissionController:
         limiter: RateLimiter | None,
         shares: Shares,
         turns: Turns,
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         """Admit by what the metrics say is under way.
 
@@ -135,13 +142,14 @@ class AdmissionController:
             limiter: of each token's rate; None: there is no such limit.
             shares: of the requests under way.
             turns: begin the requests that are admitted.
+            cross_origin: says which pages may read a refusal; None: only those of the same origin.
         """
         self._max_requests = max_requests
         self._crowded = int(max_requests * CROWDED)
         self._shares = shares
         self._turns = turns
         self._metrics = metrics
-        self._refusals = Refusals(failures, metrics)
+        self._refusals = Refusals(failures, metrics, cross_origin)
         self._limiter = limiter
         self._admitted: set[RequestHandler] = set()
         """Connections whose request has been read, and whose handler has not begun yet."""

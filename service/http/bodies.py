@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 from aiohttp import hdrs, web
+from multidict import CIMultiDictProxy
 from prometheus_client.metrics_core import Metric
 
 from service.database.fair_queue import FairQueue, Presence
 from service.errors import Unavailable
+from service.http.header_lists import list_of
+from service.http.responses import CODINGS, UnsupportedCoding
 from service.telemetry.metrics import gauge
 from service.telemetry.request_record import Asking, current_request
 
@@ -47,8 +50,11 @@ class BodyBudget:
             Unavailable: there is no room for it now.
             web.HTTPRequestEntityTooLarge: it is over the limit of one body.
             web.RequestPayloadError: it is not coded as the headers say.
+            UnsupportedCoding: it is coded in a way that is not decoded.
         """
         record, length, headers = current_request(), request.content_length, request.headers
+        if hdrs.CONTENT_ENCODING in headers:
+            _refuse_unknown_coding(headers)
         record.reading_body = True
         plain = hdrs.CONTENT_ENCODING not in headers and hdrs.TRANSFER_ENCODING not in headers
         if plain and (length or 0) <= UNCOUNTED:
@@ -97,3 +103,10 @@ class BodyBudget:
         """Yield the bytes of bodies under way, and their limit."""
         yield gauge("flow_pipelines_body_bytes", "Bytes of large bodies under way.", self.bytes)
         yield gauge("flow_pipelines_body_limit_bytes", "Bytes that they may take.", self.max_bytes)
+
+
+def _refuse_unknown_coding(headers: CIMultiDictProxy[str]) -> None:
+    """Refuse a body that aiohttp hands on as it came: more than one coding, or one that it does not know."""
+    codings = [each.lower() for each in list_of(headers, hdrs.CONTENT_ENCODING)]
+    if len(codings) > 1 or not CODINGS.issuperset(set(codings) - {"identity"}):
+        raise UnsupportedCoding

@@ -15,23 +15,32 @@ MAX_HOPS: Final = 20
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str | None:
     """Return the address of the client, as far as those are trusted who tell it; None if there is no peer's.
 
-    Only X-Forwarded-For is read: a proxy that sets that one lets a client's own Forwarded (RFC 7239) pass.
-
     Args:
         peer: the address that the connection comes from.
         forwarded_for: the header's values, in the order in which they came; each proxy appends whom it was asked by.
         trusted: the networks of proxies whose word is taken.
     """
-    found = _address(peer or "")
-    if found is None:
-        return None
-    hops = [hop for value in forwarded_for for hop in value.split(",")][-MAX_HOPS:]
-    while hops and any(found in network for network in trusted):
-        told = _address(hops.pop())
+    found, _ = follow(peer or "", [hop for value in forwarded_for for hop in value.split(",")], trusted)
+    return None if found is None else str(found)
+
+
+def follow(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> tuple[Address | None, int]:
+    """Return the address of the client, and how many trusted proxies its request has passed.
+
+    Args:
+        peer: the address that the connection comes from.
+        forwarded_for: the addresses that proxies were asked by, the last proxy's at the end.
+        trusted: the networks of proxies whose word is taken.
+    """
+    found, passed = _address(peer), 0
+    hops = list(forwarded_for[-MAX_HOPS:])
+    while found is not None and any(found in network for network in trusted):
+        passed += 1
+        told = _address(hops.pop()) if hops else None
         if told is None:
             break
         found = told
-    return str(found)
+    return found, passed
 
 
 def _address(text: str) -> Address | None:

@@ -7,15 +7,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import hdrs, web
+from multidict import CIMultiDictProxy
 
-from service.errors import PreconditionFailed
+from service.errors import InvalidArgument, PreconditionFailed
+from service.http.header_lists import OWS, joined
 from service.http.responses import encode
 from service.operations.call import Precondition, no_precondition
 
 _HASHED_AT_ONCE: Final = 2**20
 """Bytes, for a millisecond or two."""
 
-_TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
+_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
+_CODED: Final = re.compile(r"[-;]{1,2}(?:gzip|br|zstd|deflate)\Z")
+"""The coding that proxies which compress put behind a tag: Apache -gzip, -br and -zstd, Jetty --gzip."""
 
 
 def entity_tag(body: bytes) -> str:
@@ -38,8 +42,10 @@ def _tag(digest: "hashlib._Hash") -> str:
 
 def not_modified(request: web.Request, tag: str) -> bool:
     """Return whether the client has these bytes already."""
-    header = request.headers.get(hdrs.IF_NONE_MATCH)
-    return header is not None and _matches(header, tag)
+    if hdrs.IF_NONE_MATCH not in request.headers:
+        return False
+    condition = joined(request.headers, hdrs.IF_NONE_MATCH)
+    return condition is not None and _matches(condition, tag)
 
 
 def precondition_of(request: web.Request, dump: Callable[[Any], dict[str, Any]] | None) -> Precondition:
@@ -51,10 +57,12 @@ def precondition_of(request: web.Request, dump: Callable[[Any], dict[str, Any]] 
 
     Raises:
         PreconditionFailed: the request has a condition, and nothing to compare it with.
+        InvalidArgument: the condition is none, so that it can't be said whether it holds.
     """
-    wanted, unwanted = request.headers.get(hdrs.IF_MATCH), request.headers.get(hdrs.IF_NONE_MATCH)
-    if wanted is None and unwanted is None:
+    headers = request.headers
+    if hdrs.IF_MATCH not in headers and hdrs.IF_NONE_MATCH not in headers:
         return no_precondition
+    wanted, unwanted = _condition(headers, hdrs.IF_MATCH), _condition(headers, hdrs.IF_NONE_MATCH)
     if dump is None:
         raise PreconditionFailed("This call has nothing to compare If-Match or If-None-Match with.")
 
@@ -68,9 +76,23 @@ def precondition_of(request: web.Request, dump: Callable[[Any], dict[str, Any]] 
     return check
 
 
-def _matches(header: str, tag: str) -> bool:
+def _condition(headers: CIMultiDictProxy[str], name: str) -> str | None:
+    """Return a condition as one value; None if the request has none of this name.
+
+    Raises:
+        InvalidArgument: it is neither * nor a list of tags.
+    """
+    condition = joined(headers, name)
+    if condition is not None and condition.strip(OWS) != "*" and _TAG.sub("", condition).strip(f"{OWS},"):
+        raise InvalidArgument(f'{name} must be *, or entity tags in quotes with commas between, such as "abc", "def".')
+    return condition
+
+
+def _matches(condition: str, tag: str) -> bool:
     """Return whether a list of tags has one in it.
 
-    A proxy may have made a strong tag weak, which changes nothing here.
+    A proxy that compresses makes a strong tag weak (nginx), or puts the coding behind it (Apache): the service's own
+    tags have neither, so that what was read through one is recognized for reads and writes alike.
     """
-    return header.strip() == "*" or tag in (found.removeprefix("W/") for found in _TAG.findall(header))
+    own = tag.strip('"')
+    return condition.strip(OWS) == "*" or any(_CODED.sub("", found) == own for found in _TAG.findall(condition))

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, get_type_hints
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from service.errors import InvalidArgument
 from service.http.bodies import BodyBudget
 from service.http.conditions import entity_tag, entity_tag_in_slices, not_modified, precondition_of
+from service.http.header_lists import has_directive
+from service.http.public_address import PublicAddresses
 from service.http.reader import Reader
 from service.http.responses import NO_HEADERS, encode
 from service.http.routes import Route
@@ -34,12 +38,19 @@ class Endpoint:
     """The HTTP binding of one method: credentials, request and conditions in, an answer out."""
 
     def __init__(
-        self, route: Route, dispatcher: Dispatcher, bodies: BodyBudget, unsent: UnsentBudget, turns: Turns
+        self,
+        route: Route,
+        dispatcher: Dispatcher,
+        bodies: BodyBudget,
+        unsent: UnsentBudget,
+        turns: Turns,
+        addresses: PublicAddresses,
     ) -> None:
         self.method: Final = route
         self._dispatcher = dispatcher
         self._unsent = unsent
         self._turns = turns
+        self._addresses = addresses
         self._reader = Reader(route, bodies)
         shown = next(iter(get_type_hints(route.etag_of).values())) if route.etag_of else None
         self._shown = shown if isinstance(shown, type) and not route.only_reads else None
@@ -51,12 +62,26 @@ class Endpoint:
         try:
             answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
         finally:
-            self._turns.note(self.credentials(request), record.asking)
-        return _read(request, answer, self._unsent) if self.method.only_reads else _changed(answer)
+            self._turns.note(request.headers.get(hdrs.AUTHORIZATION), record.asking)
+        if self.method.only_reads:
+            return _read(request, answer, self._unsent)
+        response = _changed(answer)
+        if hdrs.LOCATION in answer.headers:
+            response.headers[hdrs.LOCATION] = self._addresses.of(request).prefix + answer.headers[hdrs.LOCATION]
+        return response
 
     def credentials(self, request: web.Request) -> str | None:
-        """Return the Authorization header."""
-        return request.headers.get(hdrs.AUTHORIZATION)
+        """Return the Authorization header.
+
+        Raises:
+            InvalidArgument: there are several, and parts on the way could each believe another one.
+        """
+        values = request.headers.getall(hdrs.AUTHORIZATION, None)
+        if values is None:
+            return None
+        if len(values) > 1:
+            raise InvalidArgument("The header Authorization is given more than once.")
+        return values[0]
 
     def cacheable(self, request: web.Request) -> bool:
         """Return whether the request has no query, which could filter the answer."""
@@ -64,7 +89,8 @@ class Endpoint:
 
     def wants_fresh(self, request: web.Request) -> bool:
         """Return whether the client does not want a cached answer."""
-        return "no-cache" in request.headers.get(hdrs.CACHE_CONTROL, "")
+        headers = request.headers
+        return hdrs.CACHE_CONTROL in headers and has_directive(headers, hdrs.CACHE_CONTROL, "no-cache")
 
     async def receive(self, request: web.Request) -> None:
         """Wait for the body, if there is one that matters."""
@@ -89,7 +115,7 @@ class Endpoint:
             result, created, location = result.value, result.created, request.path
         answer = route.dump(result)
         body = encode(answer)
-        headers = {"Location": location.format(**answer)} if created and location is not None else {}
+        headers = {"Location": quote(location.format(**answer), safe=_IN_PATHS)} if created and location else {}
         if route.tells_secret:
             headers[hdrs.CACHE_CONTROL] = "no-store"
         tag = entity_tag(body) if route.dump is route.etag_of else self._tag(result)
@@ -116,6 +142,9 @@ class Endpoint:
         body = before + b",".join(await in_slices(encoded, result.items)) + behind
         return EncodedAnswer(body, await entity_tag_in_slices(body))
 
+
+_IN_PATHS: Final = "/!$&'()*+,;=:@~"
+"""The characters that need no escape in a path (RFC 3986 §3.3), beside letters and digits."""
 
 _BEHIND: Final = -len(b"]}")
 

@@ -22,6 +22,9 @@ A caller must not be able to tell by the time that something hidden was read, wh
 first two milliseconds.
 """
 
+_LIMIT: Final = re.compile(r"\d+")
+"""The limit in aiohttp's words on a body over it: the first number."""
+
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
@@ -92,7 +95,9 @@ def as_service_error(exception: Exception, record: RequestRecord) -> errors.Serv
         case web.HTTPMethodNotAllowed():
             return MethodNotAllowed(", ".join(sorted(exception.allowed_methods)))
         case web.HTTPRequestEntityTooLarge():
-            return BodyTooLarge("The body is larger than this service takes.")
+            found = _LIMIT.search(exception.text or "")
+            limit = f"{int(found[0]):,} bytes, the most that" if found else "what"
+            return BodyTooLarge(f"The body is longer than {limit} this service takes.")
         case web.HTTPClientError() | web.RequestPayloadError():
             return errors.InvalidArgument("The request is not one that this service understands.")
     return errors.Internal.unexpected()

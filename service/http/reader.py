@@ -1,10 +1,12 @@
 """HTTP request → the arguments of an operation: path, query and body merged, and every malformed one refused."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 from marshmallow import ValidationError
@@ -25,6 +27,8 @@ MAX_DEPTH: Final = 32
 """Arrays and objects of a body within each other."""
 MAX_DIGITS: Final = 20
 """Of a whole number: one of thousands takes as long to parse as thousands of others."""
+
+_WRONG_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _OUTCOME: Final = web.RequestKey("outcome", object)
 """The outcome of reading a request with a body: the operation's request, or an InvalidArgument."""
@@ -65,8 +69,8 @@ class Reader:
 
         Raises:
             Unavailable: there is no room for the body now.
-            InvalidArgument: the body is not JSON, or something is missing, unknown, misplaced, given twice, or of the
-                wrong type.
+            InvalidArgument: the address is coded wrongly, the body is not JSON, or something is missing, unknown,
+                misplaced, given twice, or of the wrong type.
             web.HTTPRequestEntityTooLarge: the body is over the limit.
             web.RequestPayloadError: the body is not coded as the headers say.
         """
@@ -87,6 +91,8 @@ class Reader:
 
     def _load(self, request: web.Request, body: dict[str, Any]) -> Any:
         """Merge path, query and body, and load the request."""
+        if "%" in request.raw_path:
+            _refuse_wrong_escapes(request.raw_path)
         values = self._query(request) if request.query_string else {}
         values |= request.match_info
         if body:
@@ -108,6 +114,8 @@ class Reader:
         query = request.query
         _refuse_repeated([name for name, _ in query.items()])
         _refuse_unstorable(query)
+        if "" in query:
+            raise InvalidArgument("A field in the query has no name: fields are written as name=value, with & between.")
         self._refuse_misplaced(query, "query")
         return {key: self._from_text[key](text) if key in self._from_text else text for key, text in query.items()}
 
@@ -115,6 +123,16 @@ class Reader:
         misplaced = [name for name in values if self._places.get(name, place) != place]
         if misplaced:
             raise InvalidArgument.of_fields((name, [f"Belongs in the {self._places[name]}."]) for name in misplaced)
+
+
+def _refuse_wrong_escapes(target: str) -> None:
+    """Refuse percent-encoding that could be read in several ways, where others would put in something of their own."""
+    if _WRONG_ESCAPE.search(target):
+        raise InvalidArgument("The address has a % without two hexadecimal digits behind it: write % itself as %25.")
+    with suppress(UnicodeDecodeError):
+        unquote_to_bytes(target).decode()
+        return
+    raise InvalidArgument("The address is not UTF-8 once its percent-encoding is undone.")
 
 
 def parse_object(body: bytes | bytearray) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from service.http.client_address import client_address
+from service.http.public_address import forwarded_clients, peer_of
 from service.http.responses import route_template
 from service.settings import Network
 from service.telemetry.metrics import RequestMetrics
@@ -84,11 +85,11 @@ class RequestLog:
 
     def _attempt(self, request: web.Request, record: RequestRecord) -> dict[str, str | None]:
         """Return who tried what, and why it was refused; no query, which may hold what is nobody's business."""
-        forwarded_for = request.headers.getall("X-Forwarded-For", ())
+        peer, forwarded_for = peer_of(request.remote), forwarded_clients(request.headers)
         fields = {
             "reason": record.reason,
             "target": request.path[:MAX_TARGET],
-            "client": client_address(request.remote, forwarded_for, self._trusted_proxies),
+            "client": client_address(peer, forwarded_for, self._trusted_proxies),
         }
         if record.token_id:
             fields["token_id"] = str(record.token_id)

@@ -1,6 +1,7 @@
 """Responses: JSON bodies, and failures by the canonical map from gRPC codes to HTTP statuses.
 
-The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses where it has one: 405, 408, 412, 413.
+The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses where it has one: 405, 408,
+412 to 415, 417, and 431.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,6 +16,9 @@ from service.http.request_id import X_REQUEST_ID
 
 SERVER: Final = "flow-pipelines"
 """The Server header: neither software nor version of what answers."""
+
+CODINGS: Final = frozenset({"deflate", "gzip"})
+"""The content codings of bodies that the service decodes."""
 
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
@@ -33,6 +37,33 @@ class RequestTimeout(ServiceError):
     """A request that came too slowly (408)."""
 
     code, reason = "DEADLINE_EXCEEDED", "request_timeout"
+
+
+class TargetTooLong(ServiceError):
+    """A request's target over the limit (414): INVALID_ARGUMENT, like a body too large."""
+
+    code, reason = "INVALID_ARGUMENT", "target_too_long"
+
+
+class ExpectationFailed(ServiceError):
+    """An Expect header that asks for what there is not (417)."""
+
+    code, reason = "INVALID_ARGUMENT", "expectation_failed"
+
+
+class HeadersTooLarge(ServiceError):
+    """A header line over the limit, or too many of them (431)."""
+
+    code, reason = "INVALID_ARGUMENT", "headers_too_large"
+
+
+class UnsupportedCoding(ServiceError):
+    """A body in a content coding that the service does not decode (415)."""
+
+    code, reason = "INVALID_ARGUMENT", "unsupported_coding"
+
+    def __init__(self) -> None:
+        super().__init__(f"A body may be sent as it is, or coded as {' or '.join(sorted(CODINGS))}.")
 
 
 class BodyTooLarge(ServiceError):
@@ -60,6 +91,10 @@ _STATUS_OF_OWN: Final[Mapping[type[ServiceError], int]] = {
     RequestTimeout: 408,
     errors.PreconditionFailed: 412,
     BodyTooLarge: 413,
+    TargetTooLong: 414,
+    UnsupportedCoding: 415,
+    ExpectationFailed: 417,
+    HeadersTooLarge: 431,
 }
 
 
@@ -80,6 +115,8 @@ def failure_headers(error: ServiceError) -> Mapping[str, str]:
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, errors.Unauthenticated) or error.scope is not None:
         return {"WWW-Authenticate": _challenge(error)}
+    if isinstance(error, UnsupportedCoding):
+        return {hdrs.ACCEPT_ENCODING: ", ".join(sorted(CODINGS))}
     return {"Allow": error.allowed} if isinstance(error, MethodNotAllowed) else NO_HEADERS
 
 

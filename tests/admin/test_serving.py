@@ -64,6 +64,19 @@ async def test_assets_are_compressed_for_clients_that_accept_gzip(client: Client
     assert plain.headers["Vary"] == zipped.headers["Vary"] == "Accept-Encoding"
 
 
+@pytest.mark.parametrize(
+    ("accepted", "zipped"),
+    [("GZIP", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("*", True), ("gzipx", False)],
+)
+async def test_assets_are_compressed_by_the_weights_that_clients_give(
+    client: Client, accepted: str, *, zipped: bool
+) -> None:
+    path = f"/admin/assets/{read_site(STATIC).version}/app.js"
+    answer = await client.get(path, headers={"Accept-Encoding": accepted})
+
+    assert ("Content-Encoding" in answer.headers) is zipped
+
+
 @pytest.mark.parametrize("name", ["index.html", "none.js", "../serving.py", "%2e%2e/serving.py", "pages/"])
 async def test_asset_address_of_no_asset_is_not_found(client: Client, name: str) -> None:
     assert (await client.get(f"/admin/assets/{read_site(STATIC).version}/{name}")).status == 404

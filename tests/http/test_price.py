@@ -191,7 +191,7 @@ Make = Callable[[Route, bytes], web.Request]
 CODED: dict[str, Make] = {
     "of a length": request_of,
     "in chunks": lambda route, body: request_of(route, body, **{"Transfer-Encoding": "chunked"}),
-    "coded": lambda route, body: request_of(route, body, **{"Content-Encoding": "x", "Content-Length": "100"}),
+    "coded": lambda route, body: request_of(route, body, **{"Content-Encoding": "gzip", "Content-Length": "100"}),
 }
 
 

@@ -408,16 +408,21 @@ async def test_log_lines_contain_no_token(service: Service, world: World) -> Non
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "status", "reason"),
     [
-        b"GARBAGE\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer fp_hidden\x00\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization Bearer fp_hidden\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+        (b"GARBAGE\r\n\r\n", 400, "malformed"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer fp_hidden\x00\r\n\r\n", 400, "malformed"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization Bearer fp_hidden\r\n\r\n", 400, "malformed"),
+        (
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+            "malformed",
+        ),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: hidden" + b"a" * 20_000 + b"\r\n\r\n", 431, "headers_too_large"),
+        (b"GET /hidden" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "target_too_long"),
     ],
 )
-def test_malformed_http_is_answered_and_logged(service: Service, sent: bytes) -> None:
+def test_malformed_http_is_answered_and_logged(service: Service, sent: bytes, status: int, reason: str) -> None:
     host, port = service.api.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(sent)
@@ -427,13 +432,13 @@ def test_malformed_http_is_answered_and_logged(service: Service, sent: bytes) ->
 
     head, _, body = answer.partition(b"\r\n\r\n")
     failure = json.loads(body)
-    assert re.match(rb"HTTP/1\.[01] 400 ", head)
+    assert re.match(rb"HTTP/1\.[01] %d " % status, head)
     assert (failure["status"], failure["code"]) == ("ERROR", "INVALID_ARGUMENT")
     wait_for(lambda: len(of_request(service, failure["request_id"])) == 1)
     assert of_request(service, failure["request_id"])[0]["route"] == "malformed"
     assert "hidden" not in service.log.read_text()
     metrics = requests.get(service.operations + "/metrics", timeout=5).text
-    assert 'flow_pipelines_refusals_total{reason="malformed"}' in metrics
+    assert f'flow_pipelines_refusals_total{{reason="{reason}"}}' in metrics
 
 
 def test_log_format_console_is_no_json(dsn: str, tmp_path: Path) -> None:

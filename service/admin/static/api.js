@@ -1,5 +1,6 @@
 // The public API, and nothing but it: this page has no rules of its own.
 
+import { API } from "./base.js";
 import { caller, forget, session } from "./session.js";
 
 /** @import { Details, Failure, Me } from "../answers.d.ts" */
@@ -162,7 +163,7 @@ async function send(method, path, token, { query = {}, body, ifMatch, ifNoneMatc
  * @param {Query} query
  */
 function locate(path, query) {
-  const address = new URL(`/api/v1${path}`, location.origin);
+  const address = new URL(`${API}${path}`);
   for (const [key, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== "") address.searchParams.set(key, String(value));
   }
@@ -226,6 +227,9 @@ export const put = (path) => call("PUT", path);
  */
 export const remove = (path, options) => call("DELETE", path, options);
 
+// Half a character, which a paste can hold and no address can.
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+
 /**
  * Make a path whose values are each one segment, whatever is in them.
  *
@@ -233,5 +237,6 @@ export const remove = (path, options) => call("DELETE", path, options);
  * @param {string[]} values
  */
 export function path(strings, ...values) {
-  return strings.reduce((whole, text, index) => whole + encodeURIComponent(values[index - 1]) + text);
+  const segments = values.map((value) => encodeURIComponent(value.replace(LONE_SURROGATE, "\ufffd")));
+  return strings.reduce((whole, text, index) => whole + segments[index - 1] + text);
 }

@@ -5,7 +5,7 @@ import { navigation } from "./components/navigation.js";
 import { askAgain, signInPage } from "./components/sign_in.js";
 import { failure } from "./components/states.js";
 import { h, replace } from "./dom.js";
-import { mayLeave, refresh, startRouter, unsaved } from "./router.js";
+import { address, mayLeave, refresh, startRouter, unsaved } from "./router.js";
 import { routes } from "./routes.js";
 import { caller, forget, keep, session } from "./session.js";
 
@@ -76,7 +76,7 @@ async function signOut() {
   forget();
   session.me = null;
   replace(app);
-  location.assign("/admin/");
+  location.assign(address("/"));
 }
 
 addEventListener("pageshow", (event) => {

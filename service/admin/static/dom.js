@@ -124,8 +124,18 @@ export function focusFirst(parent, selector) {
  * @param {string} text
  */
 export function name(text) {
-  return h("bdi", { class: "name" }, text);
+  return h("bdi", { class: "name" }, breakable(text));
 }
+
+// Behind what joins the parts of addresses and ids, and before a letter or digit, so that no accent loses its letter.
+const JOINT = /(?<=[@._:/-])(?=[\p{L}\p{N}])/u;
+
+/**
+ * Let a long text go on in the next line where a part of it ends, before it has to within a word.
+ *
+ * @param {string} text
+ */
+export const breakable = (text) => text.split(JOINT).flatMap((part, index) => (index ? [h("wbr"), part] : [part]));
 
 /**
  * Make a sentence of a tagged template: values stand in it as names, or as they are if they are elements.

@@ -1,5 +1,6 @@
 // Views have addresses: which view an address shows, and what going to another does to focus, title and scroll.
 
+import { BASE } from "./base.js";
 import { askToDiscard, closeDialogs, dialogsUnsaved } from "./components/dialog.js";
 import { failure } from "./components/states.js";
 import { closest, h, replace } from "./dom.js";
@@ -43,7 +44,6 @@ import { closest, h, replace } from "./dom.js";
  * @property {(() => boolean) | null} unsaved
  */
 
-const BASE = "/admin";
 const NAME = "Flow Pipelines";
 
 /** @type {Map<number, Memory>} by the entries of the history */

@@ -5,9 +5,12 @@
 // unlike a variable it outlives a reload. What could read it is a script of this very origin: the policy of this page
 // admits only files of its own and no text as script, and the service serves no other script.
 
+import { BASE } from "./base.js";
+
 /** @import { Me } from "../answers.d.ts" */
 
-const KEY = "flow-pipelines.token";
+// Below another path of this origin there may be another service, whose tokens are not for this one.
+const KEY = BASE === "/admin" ? "flow-pipelines.token" : `flow-pipelines.token:${BASE}`;
 
 const storage = available();
 

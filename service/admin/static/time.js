@@ -43,6 +43,7 @@ export const ago = (instant) => timeElement(instant, distance);
  * @param {(date: Date) => string} format
  */
 function timeElement(instant, format) {
+  if (!isInstant(instant)) return h("time", {}, instant);
   const date = new Date(instant);
   return h("time", { datetime: instant, title: EXACT.format(date) }, format(date));
 }
@@ -59,6 +60,13 @@ function distance(date) {
   }
   return "just now";
 }
+
+/**
+ * Return whether a text is a time that can be shown, and not only looks like one.
+ *
+ * @param {string} text
+ */
+export const isInstant = (text) => !Number.isNaN(new Date(text).getTime());
 
 /** @param {Instant} instant */
 export const isPast = (instant) => new Date(instant).getTime() <= Date.now();

@@ -13,7 +13,7 @@ from marshmallow import fields
 
 from service import __version__, errors
 from service.http.openapi.examples import EXAMPLES
-from service.http.responses import BodyTooLarge, RequestTimeout, status_of
+from service.http.responses import BodyTooLarge, RequestTimeout, UnsupportedCoding, status_of
 from service.http.routes import ROUTES, Route, Standing
 from service.permissions import PERMISSION_NAMES
 from service.schemas.answers import FailureSchema
@@ -37,6 +37,7 @@ def openapi_document() -> dict[str, Any]:
         openapi_version="3.1.0",
         plugins=[plugin],
         info={"description": _DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        servers=[{"url": "/"}],
         security=[{"bearer": []}],
     )
     assert plugin.converter is not None  # noqa: S101 - the specification has just made it
@@ -170,6 +171,7 @@ def failures(route: Route) -> dict[int, list[str]]:
     if route.has_body:
         found[status_of(RequestTimeout)] = ["The body came too slowly."]
         found[status_of(BodyTooLarge)] = ["The body is too large."]
+        found[status_of(UnsupportedCoding)] = ["The body is coded in a way that is not decoded."]
     if not route.only_reads:
         found[status_of(errors.Aborted)] = ["Other changes kept coming between."]
         found.setdefault(status_of(errors.PreconditionFailed), ["What If-Match names is not there."])

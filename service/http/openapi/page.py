@@ -3,13 +3,18 @@
 import base64
 import hashlib
 import json
+from functools import lru_cache
 from html import escape
 from typing import Any, Final
 
 from aiohttp import web
 
 from service.http.openapi.document import openapi_document
+from service.http.public_address import PublicAddresses
 from service.http.responses import encode
+
+MAX_ADDRESSES: Final = 16
+"""Public addresses for which both are kept: there is one, unless proxies tell several."""
 
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
@@ -31,17 +36,26 @@ HEADERS: Final = {
 }
 
 
-def add_documentation(app: web.Application) -> None:
+def add_documentation(app: web.Application, addresses: PublicAddresses) -> None:
     """Serve both, to every caller: they say nothing of any organization, and take no token."""
     document = openapi_document()
-    as_json, as_page = encode(document), page(document).encode()
 
-    async def for_machines(_: web.Request) -> web.Response:
-        headers = {"Cache-Control": HEADERS["Cache-Control"]}
-        return web.Response(body=as_json, content_type="application/json", headers=headers)
+    @lru_cache(maxsize=MAX_ADDRESSES)
+    def as_json(url: str) -> bytes:
+        return encode({**document, "servers": [{"url": url}]})
 
-    async def for_people(_: web.Request) -> web.Response:
-        return web.Response(body=as_page, content_type="text/html", charset="utf-8", headers=HEADERS)
+    @lru_cache(maxsize=MAX_ADDRESSES)
+    def as_page(url: str) -> bytes:
+        return page({**document, "servers": [{"url": url}]}).encode()
+
+    async def for_machines(request: web.Request) -> web.Response:
+        headers = {"Cache-Control": HEADERS["Cache-Control"], **addresses.headers}
+        body = as_json(addresses.of(request).url)
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    async def for_people(request: web.Request) -> web.Response:
+        body, headers = as_page(addresses.of(request).url), {**HEADERS, **addresses.headers}
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
 
     app.router.add_get("/openapi.json", for_machines)
     app.router.add_get("/docs", for_people)
@@ -61,9 +75,15 @@ def page(document: dict[str, Any]) -> str:
         f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>"
         f"<p>{_text(info['description'])}</p>"
         "<p>Send <code>Authorization: Bearer &lt;token&gt;</code> with each call. For machines:"
-        ' <a href="/openapi.json">openapi.json</a>.</p>'
+        f' <a href="openapi.json">openapi.json</a>.{_server(document)}</p>'
         f"<main>{sections}</main></body></html>"
     )
+
+
+def _server(document: dict[str, Any]) -> str:
+    """Say what stands before the paths, if anything does."""
+    url = document["servers"][0]["url"]
+    return "" if url == "/" else f" All addresses begin with <code>{escape(url)}</code>."
 
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> str:

@@ -16,10 +16,12 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
-from service.errors import Internal, InvalidArgument, ServiceError
+from service.errors import Internal, ServiceError
 from service.http.admission import AdmissionController
+from service.http.public_address import PublicAddresses, peer_of
 from service.http.request_id import new_request_id
-from service.http.responses import RequestTimeout, failure_response, identify, status_of
+from service.http.responses import ExpectationFailed, RequestTimeout, failure_response, identify, status_of
+from service.http.server.malformed import error_of
 from service.http.unsent import UnsentBudget
 from service.telemetry.metrics import RequestMetrics
 
@@ -78,6 +80,7 @@ class Server(web.Server):
         metrics: RequestMetrics | None,
         admission: AdmissionController | None,
         unsent: UnsentBudget | None,
+        addresses: PublicAddresses | None = None,
         **options: Any,
     ) -> None:
         """Serve by a handler; the other arguments are those of `Runner`."""
@@ -86,6 +89,8 @@ class Server(web.Server):
         self.metrics = metrics
         self.admission = admission
         self.unsent = unsent
+        self.addresses = addresses if addresses is not None and addresses.strips else None
+        self.max_url_bytes: int | None = options.get("max_line_size")
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of a new connection."""
@@ -113,13 +118,16 @@ class HttpConnection(RequestHandler):
     """
 
     __slots__ = (
+        "_addresses",
         "_admission",
         "_closing",
         "_deferred",
         "_head_deadline",
         "_head_timeout",
         "_last_body",
+        "_max_url_bytes",
         "_metrics",
+        "_peer",
         "_unsent",
     )
 
@@ -128,6 +136,9 @@ class HttpConnection(RequestHandler):
         self._metrics = server.metrics
         self._admission = server.admission
         self._unsent = server.unsent
+        self._addresses = server.addresses
+        self._peer = ""
+        self._max_url_bytes = server.max_url_bytes
         self._last_body: StreamReader = EMPTY_PAYLOAD
         """The body of the last request that came."""
         self._deferred: list[bytes] = []
@@ -139,7 +150,10 @@ class HttpConnection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have the system end the connection when what was written is not taken, and keep little of it meanwhile."""
         super().connection_made(transport)
+        self._peer = peer_of(transport.get_extra_info("peername"))
         connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family == socket.AF_UNIX:
+            return
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_TIMEOUT * 1000))
         if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -211,6 +225,8 @@ class HttpConnection(RequestHandler):
         if self._head_deadline is not None:
             self._cancel_head_deadline()
         self._check_last(data)
+        if self._addresses is not None:
+            self._strip_prefixes(self._addresses, queued)
         if self._admission is not None:
             if idle and self._admission.checks_next and self._refused(self._admission):
                 return
@@ -245,6 +261,13 @@ class HttpConnection(RequestHandler):
         elif message.upgrade and not self._upgraded and not _is_head(data, message):
             # aiohttp has lost what came after it, so no request may follow it.
             self._messages[-1] = (message._replace(should_close=True), body)
+
+    def _strip_prefixes(self, addresses: PublicAddresses, queued: int) -> None:
+        """Take what a proxy has left before the service's own paths from the requests behind those queued already."""
+        for index in range(queued, len(self._messages)):
+            message, body = self._messages[index]
+            if isinstance(message, RawRequestMessage):
+                self._messages[index] = (addresses.without_prefix(message, self._peer), body)
 
     @property
     def _idle(self) -> bool:
@@ -301,8 +324,10 @@ class HttpConnection(RequestHandler):
         error: ServiceError = Internal.unexpected()
         if status == status_of(RequestTimeout):
             error = RequestTimeout("The request did not come in time.")
+        elif status == status_of(ExpectationFailed):
+            error = ExpectationFailed("All that a request may expect is 100-continue.")
         elif status < 500:
-            error = InvalidArgument("This is not HTTP that this service understands.", reason="malformed")
+            error = error_of(exc, self._max_url_bytes)
         if self._metrics:
             self._metrics.failures[error.reason or "malformed"] += 1
         request_id = new_request_id()

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from service.errors import StartupError
+from service.http.server.socket_file import SocketFile
 from service.telemetry.metrics import RequestMetrics
 
 BACKLOG: Final = 4096
@@ -60,6 +62,15 @@ class ListeningSite(web.BaseSite):
         await super().start()
         server = self._runner.server
         assert server is not None  # noqa: S101 - the base class requires it
+        listener = Acceptor(server, self._metrics, self._max_connections)
+        self._server = listener  # type: ignore[assignment] # of a server, the base class wants but these
+        try:
+            await self._open_sockets(listener)
+        except (OSError, StartupError):
+            listener.close()
+            raise
+
+    async def _open_sockets(self, listener: "Acceptor") -> None:
         loop = asyncio.get_running_loop()
         host = self._host.removeprefix("[").removesuffix("]")
         # A socket for all of IPv6 would be for IPv4 too, or not, as the system is set: each gets one of its own.
@@ -71,13 +82,7 @@ class ListeningSite(web.BaseSite):
                 each, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
         ]
-        listener = Acceptor(server, self._metrics, self._max_connections)
-        self._server = listener  # type: ignore[assignment] # of a server, the base class wants but these
-        try:
-            listener.listen_on_all([*dict.fromkeys(found)])
-        except OSError:
-            listener.close()
-            raise
+        listener.listen_on_all([*dict.fromkeys(found)])
 
     async def stop(self) -> None:
         """Stop listening; clients that waited to be accepted have become connections.
@@ -90,6 +95,32 @@ class ListeningSite(web.BaseSite):
         await super().stop()
         if isinstance(listener, Acceptor):
             await listener.wait_opened()
+
+
+class UnixSite(ListeningSite):
+    """A site of one application at a Unix socket, whose file is there for as long as the site listens."""
+
+    __slots__ = ("_file",)
+
+    def __init__(
+        self, runner: web.BaseRunner, file: SocketFile, metrics: RequestMetrics | None, max_connections: int
+    ) -> None:
+        """Close connections beyond `max_connections` on accept, and count them if there are metrics."""
+        super().__init__(runner, "", 0, metrics, max_connections)
+        self._file = file
+
+    @property
+    def name(self) -> str:
+        """The address, for messages."""
+        return f"unix:{self._file.path}"
+
+    async def _open_sockets(self, listener: "Acceptor") -> None:
+        listener.accept_from(self._file.open(BACKLOG))
+
+    async def stop(self) -> None:
+        """Stop listening: first nobody finds the socket any more, then those who did are accepted."""
+        self._file.remove()
+        await super().stop()
 
 
 class Acceptor:
@@ -123,7 +154,10 @@ class Acceptor:
 
     def listen(self, family: int, address: tuple[object, ...]) -> None:
         """Listen on one more address."""
-        listening = socket.create_server(address, family=family, backlog=BACKLOG)
+        self.accept_from(socket.create_server(address, family=family, backlog=BACKLOG))
+
+    def accept_from(self, listening: socket.socket) -> None:
+        """Accept the connections of a socket that listens already."""
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         listening.setblocking(False)
         self.sockets.append(listening)

@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from service.http.admission import AdmissionController
+from service.http.public_address import PublicAddresses
 from service.http.server.connection import Server, reject_unsupported
 from service.http.unsent import UnsentBudget
 from service.telemetry.metrics import RequestMetrics
@@ -20,6 +21,7 @@ class Runner(web.AppRunner):
         metrics: RequestMetrics | None = None,
         admission: AdmissionController | None = None,
         unsent: UnsentBudget | None = None,
+        addresses: PublicAddresses | None = None,
         **options: Any,
     ) -> None:
         """Prepare to run an application.
@@ -30,6 +32,7 @@ class Runner(web.AppRunner):
             metrics: counts what never becomes a request; None: it is not counted.
             admission: may refuse requests; None: none is refused.
             unsent: counts answers that clients do not take; None: they are not counted.
+            addresses: may know a path that proxies leave before the application's own; None: there is none.
             options: more of what `web.AppRunner` takes.
         """
         super().__init__(app, **options)
@@ -37,6 +40,7 @@ class Runner(web.AppRunner):
         self._metrics = metrics
         self._admission = admission
         self._unsent = unsent
+        self._addresses = addresses
 
     async def _make_server(self) -> Server:
         """Make the application's server of the service's own type: aiohttp has no public way."""
@@ -47,6 +51,7 @@ class Runner(web.AppRunner):
             self._metrics,
             self._admission,
             self._unsent,
+            self._addresses,
             request_factory=made.request_factory,
             **made._kwargs,  # noqa: SLF001 - the options that aiohttp has made of its own
         )

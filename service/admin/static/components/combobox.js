@@ -129,7 +129,10 @@ function answerKey({ key }, list, { take, close, search }) {
   if (step && list.isOpen()) list.move(step);
   else if (step) search();
   else if (key === "Enter" && active) take(active);
-  else if (key === "Escape" && list.isOpen())
+  else if (key === "Enter") {
+    close(); // it would hide what the form then says of the text
+    return false;
+  } else if (key === "Escape" && list.isOpen())
     close(); // the list, and not the dialog it is in
   else return false;
   return true;

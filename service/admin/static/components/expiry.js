@@ -1,7 +1,7 @@
 // When something expires: a choice of usual spans, or a date of one's own.
 
 import { h, identifier, replace } from "../dom.js";
-import { time } from "../time.js";
+import { isInstant, time } from "../time.js";
 import { showErrors } from "./fields.js";
 
 /** @import { Instant } from "../../answers.d.ts" */
@@ -15,6 +15,9 @@ const CHOICES = [
   { value: "365", label: "In a year" },
   { value: "date", label: "On a date …" },
 ];
+
+// What the API says of such a text is for programs.
+const UNREADABLE = "Choose a date and a time before the year 2200.";
 
 /**
  * Make a field whose value is an instant as the API writes it, or null for never.
@@ -34,6 +37,7 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
   );
   const date = h("input", {
     type: "datetime-local",
+    max: "9999-12-31T23:59", // or a browser takes years of six digits
     "aria-label": `${label}: date and time`,
     "aria-describedby": errors.id,
     oninput: draw,
@@ -59,14 +63,14 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
     if (days) spanEnd = new Date(Date.now() + days * DAY).toISOString();
     const instant = current();
     const asked = select.value === "date" ? "Choose a date and a time." : "";
-    replace(hint, instant ? ["On ", time(instant), ", your time."] : asked);
+    replace(hint, instant && isInstant(instant) ? ["On ", time(instant), ", your time."] : asked);
   }
 
   function current() {
     if (select.value === "never") return null;
     if (select.value !== "date") return spanEnd;
     if (kept && date.value === local(new Date(kept))) return kept; // to the second, as it was
-    return date.value ? new Date(date.value).toISOString() : "";
+    return isInstant(date.value) ? new Date(date.value).toISOString() : date.value; // the API says what is wrong with it
   }
 
   return {
@@ -75,7 +79,11 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
     value: current,
     set,
     focus: () => (date.hidden ? select : date).focus(),
-    showErrors: (/** @type {string[]} */ reasons) => showErrors(errors, [select, date], reasons),
+    showErrors: (/** @type {string[]} */ reasons) => {
+      const chosen = current();
+      const shown = reasons.length > 0 && chosen !== null && !isInstant(chosen) ? [UNREADABLE] : reasons;
+      showErrors(errors, [select, date], shown);
+    },
   };
 }
 

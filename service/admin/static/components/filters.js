@@ -3,6 +3,7 @@
 import { closest, focusFirst, h, identifier } from "../dom.js";
 import { setFilters } from "../router.js";
 import { combobox } from "./combobox.js";
+import { showErrors } from "./fields.js";
 import { icon } from "./icons.js";
 
 /** @import { Search } from "./combobox.js" */
@@ -168,8 +169,26 @@ export const comboFilter =
  * @returns {MakeFilter}
  */
 export const dayFilter = (name, label) => (query, changed) => {
-  const input = h("input", { type: "date", value: query[name] ?? "", onchange: changed });
-  return { name, value: () => input.value, element: h("div", { class: "filter" }, labelFor(label, input), input) };
+  const id = identifier(name);
+  const errors = h("p", { class: "field-error", id });
+  const input = h("input", {
+    type: "date",
+    min: "1970-01-02", // a day within what the API takes, whatever the time zone
+    max: "2199-12-30",
+    value: query[name] ?? "",
+    "aria-describedby": id,
+    onchange: () => {
+      check();
+      changed();
+    },
+  });
+  const check = () => showErrors(errors, [input], input.validity.valid ? [] : ["Choose a day from 1970 to 2199."]);
+  check();
+  return {
+    name,
+    value: () => input.value,
+    element: h("div", { class: "filter" }, labelFor(label, input), input, errors),
+  };
 };
 
 document.addEventListener("keydown", (event) => {

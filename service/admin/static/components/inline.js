@@ -1,7 +1,7 @@
 // What stands within lines and cells everywhere: badges, identifiers, links, and the names of users and groups.
 
 import { path } from "../api.js";
-import { h, name } from "../dom.js";
+import { breakable, h, name } from "../dom.js";
 import { permissionLabels } from "../labels.js";
 import { address } from "../router.js";
 import { icon } from "./icons.js";
@@ -24,7 +24,7 @@ export function standing({ permissions, is_manager: isManager }) {
 }
 
 /** @param {string} text */
-export const identifierText = (text) => h("code", { class: "identifier" }, text);
+export const identifierText = (text) => h("code", { class: "identifier" }, breakable(text));
 
 /** @param {PipelineReference} pipeline */
 export function pipelineLink({ id, name: text }) {

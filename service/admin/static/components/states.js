@@ -28,7 +28,7 @@ export function empty(symbol, title, message, ...actions) {
 }
 
 /**
- * Show that something failed: in the API's own words, with the way on.
+ * Show that something failed: in the API's own words, with the way on where trying again can help.
  *
  * @param {unknown} error
  * @param {(() => unknown) | null} [retry]
@@ -36,6 +36,7 @@ export function empty(symbol, title, message, ...actions) {
 export function failure(error, retry = null) {
   const { status = 0, requestId = "" } = error instanceof ApiError ? error : {};
   const again = error instanceof SignedOut ? "Sign in" : "Try again";
+  const helps = !LASTING.has(status);
   return h(
     "div",
     { class: "state error", role: "alert" },
@@ -44,6 +45,7 @@ export function failure(error, retry = null) {
     h("p", {}, messageOf(error)),
     requestId && h("p", { class: "muted" }, "Request ", h("code", { class: "identifier" }, requestId)),
     retry &&
+      helps &&
       h(
         "div",
         { class: "actions" },
@@ -51,6 +53,9 @@ export function failure(error, retry = null) {
       ),
   );
 }
+
+// Asked again, these answer the same.
+const LASTING = new Set([400, 403, 404, 405, 410, 414, 431]);
 
 const TITLES = new Map([
   [403, "You may not see this"],

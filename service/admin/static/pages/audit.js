@@ -9,7 +9,7 @@ import { identifierText } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
-import { h, name } from "../dom.js";
+import { breakable, h, name } from "../dom.js";
 import { ACTIONS } from "../labels.js";
 import { address, go } from "../router.js";
 import { time } from "../time.js";
@@ -73,7 +73,7 @@ const asked = ({ since, until, ...others }) => ({ ...others, since: beginning(si
  */
 function beginning(day, later = 0) {
   const date = new Date(`${day}T00:00`);
-  if (Number.isNaN(date.getTime())) return "";
+  if (Number.isNaN(date.getTime())) return day; // such as a year of five digits: the API says what is wrong with it
   date.setDate(date.getDate() + later);
   return date.toISOString();
 }
@@ -81,7 +81,7 @@ function beginning(day, later = 0) {
 /** @type {Column<AuditEntry>[]} */
 const COLUMNS = [
   { label: "When", cell: ({ at }) => time(at), class: "when" },
-  { label: "Who", cell: ({ actor }) => name(actor) },
+  { label: "Who", cell: ({ actor }) => name(actor), class: "person" },
   {
     label: "What",
     class: "most",
@@ -107,7 +107,7 @@ function target(text) {
     job: () => path`/jobs/${key}`,
     group: () => path`/groups/${key}`,
   };
-  const said = h("bdi", { class: "name identifier" }, text);
+  const said = h("bdi", { class: "name identifier" }, breakable(text));
   return pages[kind] ? h("a", { href: address(pages[kind]()) }, said) : said;
 }
 

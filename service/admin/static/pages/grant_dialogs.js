@@ -12,6 +12,7 @@ import { form, InvalidInput } from "../components/form.js";
 import { toast } from "../components/toast.js";
 import { sentence, together } from "../dom.js";
 import { PERMISSIONS, permissionLabels } from "../labels.js";
+import { isInstant } from "../time.js";
 
 /** @import { Grant, GrantTerms, Instant, Pipeline } from "../../answers.d.ts" */
 /** @import { GranteeChoice } from "../components/choices.js" */
@@ -231,7 +232,9 @@ const held = (isManager, permissions) => (isManager ? "Manager" : permissionLabe
 
 /** @param {Instant | null | undefined} instant */
 const until = (instant) =>
-  instant ? new Date(instant).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "never";
+  instant && isInstant(instant)
+    ? new Date(instant).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" })
+    : "never";
 
 /**
  * Take a grant back; return whether it was taken.

@@ -105,7 +105,7 @@ const COLUMNS = [
     class: "grow",
     cell: ({ id, name: text }) => h("span", { class: "two-lines" }, jobLink(id), text && name(text)),
   },
-  { label: "Owner", cell: ({ owner }) => name(owner) },
+  { label: "Owner", cell: ({ owner }) => name(owner), class: "person" },
   { label: "Pipelines", cell: ({ flow_pipeline_infos: infos }) => pipelinesOf(infos) },
   { label: "Registered", cell: ({ created_at: at }) => ago(at) },
 ];

@@ -42,6 +42,6 @@ export const queueTab = (view) =>
 const COLUMNS = [
   { label: "Job", class: "grow", cell: ({ id }) => jobLink(id) },
   { label: "Name", cell: (job) => (job.name ? name(job.name) : h("span", { class: "muted" }, "none")) },
-  { label: "Owner", cell: ({ owner }) => name(owner) },
+  { label: "Owner", cell: ({ owner }) => name(owner), class: "person" },
   { label: "In it since", cell: ({ assigned_at: since }) => ago(since) },
 ];

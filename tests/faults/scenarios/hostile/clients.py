@@ -192,7 +192,7 @@ def _ending_violations(connection: RawConnection, framing: FramingCase, response
                 return [] if served else ["it neither closed the connection nor left the follow-up request intact"]
             refused = response.status < 500
         case "refused":
-            refused = response.status in (400, 408)
+            refused = response.status in (400, 408, 414, 417, 431)
     if not refused:
         return [f"{response.status} instead of a refusal, or of the end"]
     return [] if connection.reaches_end() else ["something came after the last answer"]

@@ -1,0 +1,47 @@
+"""Errors for bytes that never became a request: they say what is wrong with them, and never repeat them."""
+
+import re
+from typing import Any, Final
+
+from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError, LineTooLong
+
+from service.errors import InvalidArgument, ServiceError
+from service.http.responses import HeadersTooLarge, TargetTooLong, UnsupportedCoding
+
+MAX_HEADERS: Final = 128
+"""Header lines of a request."""
+
+_DUPLICATE: Final = re.compile(r"Duplicate '([\w-]+)' header found\.")
+"""aiohttp's words; the name is one of a few that it knows, never the client's own."""
+
+
+def head_limits(max_url_bytes: int, max_header_bytes: int) -> dict[str, Any]:
+    """Return the limits of aiohttp's parser.
+
+    It tells only by its limit what was too long, so the two are never the same.
+    """
+    return {
+        "max_line_size": max_url_bytes,
+        "max_field_size": max_header_bytes + (max_header_bytes == max_url_bytes),
+        "max_headers": MAX_HEADERS,
+    }
+
+
+def error_of(exception: BaseException | None, max_url_bytes: int | None) -> ServiceError:
+    """Return the error that a client is told of what aiohttp could not parse."""
+    message = exception.message if isinstance(exception, BadHttpMessage) else ""
+    if isinstance(exception, LineTooLong):
+        limit = int(exception.args[1])
+        if limit == max_url_bytes:
+            return TargetTooLong(f"The address is longer than {limit:,} bytes, the most that this service takes.")
+        limit -= limit - 1 == max_url_bytes  # see head_limits
+        return HeadersTooLarge(f"A header line is longer than {limit:,} bytes, the most that this service takes.")
+    if message == "Too many headers received":
+        return HeadersTooLarge(f"There are more than {MAX_HEADERS} header lines, the most that this service takes.")
+    if isinstance(exception, ContentEncodingError):
+        return UnsupportedCoding()
+    if duplicate := _DUPLICATE.fullmatch(message):
+        return InvalidArgument(f"The header {duplicate[1]} is given more than once.", reason="malformed")
+    if message.startswith("Missing 'Host' header"):
+        return InvalidArgument("The header Host is missing.", reason="malformed")
+    return InvalidArgument("This is not HTTP that this service understands.", reason="malformed")
