@@ -13,7 +13,14 @@ from marshmallow import fields
 
 from service import __version__, errors
 from service.http.openapi.examples import EXAMPLES
-from service.http.responses import BodyTooLarge, RequestTimeout, UnsupportedCoding, status_of
+from service.http.responses import (
+    BodyTooLarge,
+    HeadersTooLarge,
+    RequestTimeout,
+    TargetTooLong,
+    UnsupportedCoding,
+    status_of,
+)
 from service.http.routes import ROUTES, Route, Standing
 from service.permissions import PERMISSION_NAMES
 from service.schemas.answers import FailureSchema
@@ -168,6 +175,8 @@ def failures(route: Route) -> dict[int, list[str]]:
     raised = (inspect.getdoc(route.operation) or "").partition("Raises:")[2]
     found = {status_of(errors.InvalidArgument): ["The request is malformed."]}
     found[status_of(errors.Unauthenticated)] = ["The bearer token is missing or not good."]
+    found[status_of(TargetTooLong)] = ["The address is too long."]
+    found[status_of(HeadersTooLarge)] = ["A header is too long, or there are too many."]
     if route.has_body:
         found[status_of(RequestTimeout)] = ["The body came too slowly."]
         found[status_of(BodyTooLarge)] = ["The body is too large."]
