@@ -8,6 +8,7 @@ import click
 import uvloop
 
 from service.commands.context import fetch_all_pages, operator_call, resolve_organization
+from service.commands.output import say
 from service.database.migrations import migrate
 from service.database.pool import open_database
 from service.database.sql_files import sql_directory
@@ -62,7 +63,7 @@ async def _prepare(settings: Settings, dsn: str) -> str:
 def _announcement(token: str) -> Callable[[Addresses], None]:
     def announce(addresses: Addresses) -> None:
         body = f'{{"job_id": "{JOB}", "pipeline_ids": ["{PIPELINES[0]}", "{PIPELINES[1]}"]}}'
-        click.echo(f"""
+        text = f"""
 The Flow Pipeline service runs.
 
   API          {addresses.api}
@@ -80,6 +81,7 @@ Put a job into two of them:
   curl -H 'Authorization: Bearer {token}' -d '{body}' {addresses.api}/api/v1/jobs/pipelines
 
 Ctrl-C ends it; the data stay.
-""")
+"""
+        say(*text.split("\n"))
 
     return announce
