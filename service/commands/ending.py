@@ -149,7 +149,7 @@ def _misused(error: click.UsageError) -> Failure:
 def _aborted(error: click.Abort) -> Failure:
     if isinstance(error.__cause__, KeyboardInterrupt):
         return Failure(128 + signal.SIGINT, "ABORTED", ())
-    return Failure(ExitCode.REFUSED, "ABORTED", ["Aborted! Nothing was changed: --yes answers without being asked."])
+    return Failure(ExitCode.REFUSED, "ABORTED", ["Aborted! Nothing was changed; --yes does it without asking."])
 
 
 def _failed_database(error: Exception) -> Failure:
