@@ -62,18 +62,16 @@ def _resolve(name: str) -> int | Path:
     """Return the number of the open file that a name leads to, or the path without a symbolic link at its end."""
     if name == "-":
         return _STANDARD_OUTPUT
-    path = name
+    path, own_files = name, rf"/dev/fd|/proc/{os.getpid()}(/task/\d+)?/fd"
     for _ in range(_MAX_LINKS):
         folder, last = os.path.split(path)
-        folder = os.path.realpath(folder or ".")
-        if last.isdecimal() and re.fullmatch(rf"/dev/fd|/proc/{os.getpid()}(/task/\d+)?/fd", folder):
+        if last.isdecimal() and re.fullmatch(own_files, os.path.realpath(folder)):
             return int(last)
         if last in {"", ".", ".."}:
             raise TargetUnusable(f"{name} is a folder, not a file to write to.")
-        resolved = Path(folder, last)
-        if not resolved.is_symlink():
-            return resolved
-        path = str(Path(folder, resolved.readlink()))
+        if not os.path.islink(path):  # noqa: PTH114 - a Path's own method fails on names that are too long
+            return Path(path)
+        path = os.path.join(folder, os.readlink(path))  # noqa: PTH115, PTH118 - a Path would lose a / at the end
     raise TargetUnusable(f"{name} can't be written: it is a circle of symbolic links.")
 
 

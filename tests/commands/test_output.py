@@ -17,6 +17,7 @@ import pytest
 
 from service.__main__ import commands
 from service.telemetry.terminal import escape, escape_cell
+from tests.commands.forked import run_each
 from tests.commands.test_commands import run
 from tests.factories import World
 from tests.process.running import ROOT, environment
@@ -126,9 +127,9 @@ async def test_every_command_escapes_what_others_have_named(dsn: str, world: Wor
     called = calls(await hostile_world(world))
     assert called.keys() | SILENT == {*leaves(commands)}
 
-    for command, (arguments, code, named) in called.items():
-        of = [] if command[0] == "organization" else ["--organization", str(world.id)]
-        done = run(*command, *arguments, *of, DATABASE_URL=dsn)
+    of = ["--organization", str(world.id)]
+    lines = [[*words, *call[0], *(of if words[0] != "organization" else [])] for words, call in called.items()]
+    for done, (command, (_, code, named)) in zip(run_each(lines, DATABASE_URL=dsn), called.items(), strict=True):
         output = done.stdout + done.stderr
         assert done.returncode in ({0, 1, 64} if code is None else {code}), (command, output)
         assert is_safe(output), command
