@@ -57,7 +57,9 @@ async def require_migrated(dsn: str, settings: Settings) -> None:
     finally:
         await connection.close()
     if missing:
-        raise StartupError(f"The database lacks {len(missing)} migrations, from {missing[0].name} on: run `migrate`.")
+        more = f"{len(missing)} migrations, from {missing[0].name} on"
+        which = more if len(missing) > 1 else f"1 migration, {missing[0].name}"
+        raise StartupError(f"The database lacks {which}: run `migrate`.")
 
 
 def run_as_operator(organization: str | None, work: Callable[[Call], Awaitable[Result]]) -> Result:

@@ -126,7 +126,8 @@ def _refused_import(error: ImportRefused) -> Failure:
 
 def _not_started(error: StartupError) -> Failure:
     cause = error.__cause__
-    unreachable = isinstance(cause, _FROM_DATABASE) and not isinstance(cause, OutputFailed | ReaderGone)
+    from_file = isinstance(cause, OutputFailed | ReaderGone) or getattr(cause, "filename", None) is not None
+    unreachable = isinstance(cause, _FROM_DATABASE) and not from_file
     code = "UNAVAILABLE" if unreachable else "FAILED_PRECONDITION"
     return Failure(ExitCode.IMPOSSIBLE, code, [str(line) for line in error.args])
 

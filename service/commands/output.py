@@ -59,6 +59,9 @@ class OutputFile(io.FileIO):
         except OSError as error:
             self._failed = True
             raise OutputFailed(f"{self._called} can't be written: {error.strerror}.") from error
+        except BaseException:  # by a signal, behind a part that was written: it would be written once more
+            self._failed = True
+            raise
         return written
 
 
@@ -104,7 +107,7 @@ def say(*lines: str) -> None:
 
 def say_fields(*fields: str) -> None:
     """Print a line of several fields, with two spaces between them, which stand in none."""
-    _write(sys.stdout, ["  ".join(escape_cell(each, sys.stdout.encoding) for each in fields)])
+    _write(sys.stdout, ["  ".join(escape_cell(each, sys.stdout.encoding) for each in fields).rstrip()])
 
 
 def tell(*lines: str) -> None:
