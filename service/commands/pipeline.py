@@ -145,7 +145,7 @@ def access(pipeline: str, permission: str | None, organization: str | None, as_j
         (each.username, short_permission_names(permission_names(each.access)), is_manager(each.access))
         for each in page.items
     ]
-    show_table(["USERNAME", "PERMISSIONS", "MANAGER"], rows, "Nobody can.")
+    show_table(["USERNAME", "PERMISSIONS", "MANAGER"], rows, "Nobody has access to it: `grant set` gives some.")
 
 
 @pipeline_commands.command("why")
