@@ -56,4 +56,5 @@ def list_all(as_json: bool) -> None:
     if as_json:
         show_json({"status": "OK", "organizations": found})
     else:
-        show_table(["NAME", "ID"], [(each.name, each.id) for each in found], "There is no organization: `organization create` makes one.")
+        none = "There is no organization: `organization create` makes one."
+        show_table(["NAME", "ID"], [(each.name, each.id) for each in found], none)

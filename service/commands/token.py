@@ -101,7 +101,8 @@ def list_all(username: str, organization: str | None, as_json: bool) -> None:
         (token.id, token.name or None, _scopes(token.scopes), token.created_at, token.expires_at, token.last_used_at)
         for token in page.items
     ]
-    show_table(["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"], rows, f"{username} has no token: `token create` makes one.")
+    none = f"{username} has no token: `token create` makes one."
+    show_table(["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"], rows, none)
 
 
 def _scopes(scopes: int | None) -> str:
