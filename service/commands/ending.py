@@ -167,9 +167,9 @@ def _failed_database(error: Exception) -> Failure:
 
 
 def _failed_file(error: OSError) -> Failure:
-    what = error.filename if isinstance(error.filename, str) else "A file"
+    what = error.filename if isinstance(error.filename, str) else "The input"
     reason = error.strerror or type(error).__name__
-    return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [f"{what} can't be read or written: {reason}."])
+    return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [f"{what} can't be read: {reason}."])
 
 
 _FROM_DATABASE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
