@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
     DONE = 0
     REFUSED = 1
-    """What was asked is refused; or a check has found something."""
+    """Refused by a rule, with nothing changed; or a check has found something."""
     IMPOSSIBLE = 2
     """A setting, the database, a file or the output stands in the way."""
     USAGE = 64
