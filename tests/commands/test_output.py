@@ -118,7 +118,7 @@ def calls(ids: dict[str, str]) -> dict[tuple[str, ...], tuple[list[str], int | N
         ("grant", "revoke"): ([HOSTILE, "--user", "ada"], 1, True),
         ("job", "put"): (["j", "--pipeline", pipeline, "--name", HOSTILE], None, True),
         ("job", "show"): (["j"], 0, True),
-        ("job", "delete"): ([HOSTILE, "--yes"], 1, True),
+        ("job", "delete"): ([HOSTILE, "--yes"], None, True),
         ("audit", "tail"): (["-n", "1000"], 0, True),
     }
 
