@@ -16,6 +16,7 @@ from service import __version__
 from service.commands.audit import audit_commands
 from service.commands.demo import demo_command
 from service.commands.doctor import doctor_command
+from service.commands.ending import EXIT_CODES, run_command
 from service.commands.export import export_command
 from service.commands.grant import grant_commands
 from service.commands.group import group_commands
@@ -23,15 +24,15 @@ from service.commands.import_ import import_command
 from service.commands.job import job_commands
 from service.commands.migrate import migrate_command
 from service.commands.organization import organization_commands
+from service.commands.output import tell
 from service.commands.pipeline import pipeline_commands
 from service.commands.serve import serve_command
 from service.commands.token import token_commands
 from service.commands.user import user_commands
-from service.errors import StartupError
 from service.settings import find_unknown
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="flow-pipelines")
 @click.pass_context
 def commands(context: click.Context) -> None:
@@ -42,7 +43,7 @@ def commands(context: click.Context) -> None:
     """
     if context.invoked_subcommand not in _LOGGING:
         for name, nearest in find_unknown().items():
-            click.echo(f"flow-pipelines: {name} is no setting, and ignored; did you mean {nearest}?", err=True)
+            tell(f"flow-pipelines: {name} is no setting, and ignored; did you mean {nearest}?")
 
 
 _LOGGING: Final = ("serve", "demo")
@@ -58,12 +59,8 @@ for command in (
 
 
 def main() -> None:
-    """Run the command; if it can't start, print one sentence to standard error and exit with code 2."""
-    try:
-        commands(prog_name="flow-pipelines")
-    except StartupError as error:
-        click.echo(f"flow-pipelines: {error}", err=True)
-        sys.exit(2)
+    """Run the command, and end the process with its exit code."""
+    sys.exit(run_command(commands, sys.argv[1:], "flow-pipelines"))
 
 
 if __name__ == "__main__":

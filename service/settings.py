@@ -158,8 +158,11 @@ class WrongSettings(StartupError):
 
     def __init__(self, sentences: Sequence[str]) -> None:
         several = f"{len(sentences)} settings are wrong:"
-        super().__init__(sentences[0] if len(sentences) == 1 else "\n  ".join([several, *sentences]))
+        super().__init__(*(sentences if len(sentences) == 1 else (several, *sentences)))
         self.sentences = (*sentences,)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 def find_unknown(variables: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -268,12 +268,15 @@ CREATE TABLE public.audit (
     target text NOT NULL COLLATE pg_catalog."C",
     before jsonb,
     after jsonb,
-    request_id text COLLATE pg_catalog."C"
+    request_id text COLLATE pg_catalog."C",
+    transaction_id xid8 DEFAULT pg_current_xact_id()
 );
 
 COMMENT ON COLUMN public.audit.actor IS 'a username, or "command line" with no actor_id';
 
 COMMENT ON COLUMN public.audit.target IS 'what was changed, as kind:key, such as job:4711';
+
+COMMENT ON COLUMN public.audit.transaction_id IS 'the transaction that has written the row, by which the trail is followed';
 
 ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.audit_id_seq
@@ -489,6 +492,8 @@ ALTER TABLE ONLY public.users
 CREATE INDEX assignments_by_pipeline ON public.assignments USING btree (organization_id, pipeline_id, assigned_at, job_id);
 
 CREATE INDEX audit_by_target ON public.audit USING btree (organization_id, target, id);
+
+CREATE INDEX audit_by_transaction ON public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
 
 CREATE INDEX group_grants_by_pipeline ON public.group_grants USING btree (organization_id, pipeline_id);
 

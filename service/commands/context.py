@@ -5,19 +5,18 @@ and the audit trail says "command line".
 """
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import click
-
 from service.commands.options import as_uuid
+from service.database.connector import connect
 from service.database.errors import NoConnection
-from service.database.pool import Database, open_database
+from service.database.migrations import compare, list_applied, load_migrations
+from service.database.pool import Connection, Database, open_database
 from service.embedded.cluster import database_url
-from service.errors import NotFound, ServiceError, StartupError
+from service.errors import NotFound, StartupError
 from service.identifiers import name_key
 from service.identity import operator
 from service.operations.call import Call
@@ -35,7 +34,7 @@ _LARGEST_PAGE: Final = 1000
 
 
 def run_with_database(work: Callable[[Database], Awaitable[Result]], settings: Settings | None = None) -> Result:
-    """Run a command's work; where it is refused, print one sentence to standard error and exit with code 1.
+    """Run a command's work on the database, once that is known to be there and migrated.
 
     Raises:
         StartupError: the database can't be reached or used.
@@ -43,19 +42,32 @@ def run_with_database(work: Callable[[Database], Awaitable[Result]], settings: S
     settings = settings or read_settings()
 
     async def run(dsn: str) -> Result:
+        await require_migrated(dsn, settings)
         async with open_database(dsn, settings) as database:
             try:
                 return await work(database)
             except NoConnection as error:
                 raise StartupError(database.describe(error)) from error
 
+    with database_url(settings) as dsn:
+        return asyncio.run(run(dsn))
+
+
+async def require_migrated(dsn: str, settings: Settings) -> None:
+    """Require a database that can be reached and has every migration, by the sentences of `migrate` and `serve`.
+
+    Raises:
+        StartupError: it can't be reached, lacks a migration, or is too new.
+    """
+    connection = await connect(dsn, plaintext=settings.database_plaintext, statement_cache_size=0)  # for a pooler
     try:
-        with database_url(settings) as dsn:
-            return asyncio.run(run(dsn))
-    except ServiceError as error:
-        cause = f" ({error.__cause__})" if error.service_fault and error.__cause__ else ""
-        click.echo(f"flow-pipelines: {error.message}{cause}", err=True)
-        sys.exit(1)
+        missing = compare(await list_applied(Connection(connection)), load_migrations())
+    finally:
+        await connection.close()
+    if missing:
+        more = f"{len(missing)} migrations, from {missing[0].name} on"
+        which = more if len(missing) > 1 else f"1 migration, {missing[0].name}"
+        raise StartupError(f"The database lacks {which}: run `migrate`.")
 
 
 def run_as_operator(organization: str | None, work: Callable[[Call], Awaitable[Result]]) -> Result:

@@ -1,11 +1,14 @@
 """The command `demo`: the service with data to try, for a first look; `make run` runs it."""
 
+import asyncio
 from typing import Final
 
 import click
 import uvloop
 
 from service.commands.context import fetch_all_pages, operator_call, resolve_organization
+from service.commands.output import say
+from service.database.connector import connect
 from service.database.migrations import migrate
 from service.database.pool import open_database
 from service.database.sql_files import sql_directory
@@ -37,12 +40,22 @@ def demo_command() -> None:
     settings = read_settings()
     configure_logs(settings)
     with database_url(settings) as dsn:
+        asyncio.run(_require_database(settings, dsn))
 
         async def prepare(addresses: Addresses) -> None:
             """Touch the data only once both ports are this process's: of two, the second would revoke the token."""
-            click.echo(_announcement(await _prepare(settings, dsn), addresses))
+            say(*_announcement(await _prepare(settings, dsn), addresses).split("\n"))
 
         uvloop.run(serve(settings, as_service(dsn, settings), prepare))
+
+
+async def _require_database(settings: Settings, dsn: str) -> None:
+    """Require a database that can be reached, before anything is started.
+
+    Raises:
+        StartupError: it can't.
+    """
+    await (await connect(dsn, plaintext=settings.database_plaintext, statement_cache_size=0)).close()
 
 
 async def _prepare(settings: Settings, dsn: str) -> str:

@@ -3,9 +3,9 @@
 import asyncio
 
 import click
-import orjson
 
 from service.commands.options import json_option
+from service.commands.output import say, show_json
 from service.doctor.checks import Deployment, Finding
 from service.doctor.examine import examine
 from service.embedded.cluster import as_service, database_url
@@ -32,13 +32,13 @@ def doctor_command(replicas: int, grace: float, pre_stop: float, memory: int | N
         findings = asyncio.run(examine(as_service(dsn, settings), settings, deployment))
     wrong = any(finding.state == "wrong" for finding in findings)
     if as_json:
-        click.echo(orjson.dumps({"status": "ERROR" if wrong else "OK", "checks": findings}))
+        show_json({"status": "ERROR" if wrong else "OK", "checks": findings})
     else:
-        click.echo("\n".join(_line(finding) for finding in findings))
+        say(*(line for finding in findings for line in _lines(finding)))
     if wrong:
         raise SystemExit(1)
 
 
-def _line(finding: Finding) -> str:
+def _lines(finding: Finding) -> list[str]:
     line = f"{finding.state:<8} {finding.check:<18} {finding.found}"
-    return f"{line}\n{'':<27} {finding.remedy}" if finding.remedy else line
+    return [line, f"{'':<27} {finding.remedy}"] if finding.remedy else [line]

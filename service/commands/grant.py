@@ -16,7 +16,7 @@ from service.commands.options import (
     permission_set,
     yes_option,
 )
-from service.commands.output import short_permission_names, show_json, show_table
+from service.commands.output import say, short_permission_names, show_json, show_table
 from service.operations import grants
 from service.operations.call import Call, Outcome
 from service.permissions import is_manager, permission_names
@@ -61,7 +61,10 @@ def set_grant(
     organization: str | None,
     as_json: bool,
 ) -> None:
-    """Grant permissions on PIPELINE to --user or --group, in the place of what was granted to them before."""
+    """Grant permissions on PIPELINE to --user or --group, in the place of what was granted to them before.
+
+    Says what that was; with --json as "former", in the same form, or null.
+    """
     _either(user, group)
     bits = permission_set(permissions)
 
@@ -71,12 +74,20 @@ def set_grant(
             return await grants.put_user_grant(call, PutUserGrant(pipeline_id, user, bits, manager, expires_at))
         return await grants.put_group_grant(call, PutGroupGrant(pipeline_id, str(group), bits, manager, expires_at))
 
-    grant = run_as_operator(organization, work).value
+    done = run_as_operator(organization, work)
+    grant, former = done.value, done.former
     if as_json:
-        show_json(dump_grant(grant))
+        show_json({**dump_grant(grant), "former": dump_grant(former)["grant"] if former else None})
+    elif former is not None and (former.access, former.expires_at) == (grant.access, grant.expires_at):
+        say(f"Nothing to do: {_described(grant)} is what {grant.kind} {grant.name} was granted before.")
     else:
-        what = "manager" if is_manager(grant.access) else short_permission_names(permission_names(grant.access))
-        click.echo(f"Granted {what} to {grant.kind} {grant.name}.")
+        before = f", in the place of {_described(former)}" if former else ""
+        say(f"Granted {_described(grant)} to {grant.kind} {grant.name}{before}.")
+
+
+def _described(grant: Grant) -> str:
+    what = "manager" if is_manager(grant.access) else short_permission_names(permission_names(grant.access))
+    return f"{what} until {grant.expires_at:%Y-%m-%d %H:%M:%SZ}" if grant.expires_at else what
 
 
 def _either(user: str | None, group: str | None) -> None:
@@ -133,4 +144,4 @@ def revoke(
             await grants.delete_group_grant(call, GroupGrantRef(pipeline_id, str(group)))
 
     run_as_operator(organization, work)
-    show_json(dump_nothing(None)) if as_json else click.echo(f"Took back what was granted to {whom}.")
+    show_json(dump_nothing(None)) if as_json else say(f"Took back what was granted to {whom}.")

@@ -4,7 +4,7 @@ import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
 from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
-from service.commands.output import show_json, show_table
+from service.commands.output import say, show_json, show_table
 from service.operations import groups
 from service.schemas.answers import dump_nothing
 from service.schemas.groups import (
@@ -31,7 +31,7 @@ def group_commands() -> None:
 def create(name: str, organization: str | None, as_json: bool) -> None:
     """Make a group called NAME."""
     made = run_as_operator(organization, lambda call: groups.create_group(call, CreateGroup(name)))
-    show_json(dump_group(made)) if as_json else click.echo(f"Made group {made.group.name}.")
+    show_json(dump_group(made)) if as_json else say(f"Made group {made.group.name}.")
 
 
 @group_commands.command("list")
@@ -56,7 +56,7 @@ def delete(name: str, organization: str | None, yes: bool, as_json: bool) -> Non
     """Delete group NAME; what was granted to it, its members lose."""
     confirm(yes, f"Delete group {name}, and take from its members what was granted to it?")
     run_as_operator(organization, lambda call: groups.delete_group(call, GroupRef(name)))
-    show_json(dump_nothing(None)) if as_json else click.echo(f"Deleted group {name}.")
+    show_json(dump_nothing(None)) if as_json else say(f"Deleted group {name}.")
 
 
 @group_commands.command("members")
@@ -84,7 +84,7 @@ def add(name: str, username: str, organization: str | None, as_json: bool) -> No
     if as_json:
         show_json(dump_nothing(None))
     else:
-        click.echo(f"{username} is {'now' if done.created else 'already'} in group {name}.")
+        say(f"{username} is {'now' if done.created else 'already'} in group {name}.")
 
 
 @group_commands.command("remove")
@@ -97,4 +97,4 @@ def remove(name: str, username: str, organization: str | None, yes: bool, as_jso
     """Take USERNAME out of group NAME."""
     confirm(yes, f"Take {username} out of group {name}?")
     run_as_operator(organization, lambda call: groups.remove_member(call, MemberRef(name, username)))
-    show_json(dump_nothing(None)) if as_json else click.echo(f"{username} is no longer in group {name}.")
+    show_json(dump_nothing(None)) if as_json else say(f"{username} is no longer in group {name}.")

@@ -4,7 +4,7 @@ import click
 
 from service.commands.context import resolve_pipeline, run_as_operator
 from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
-from service.commands.output import show_json
+from service.commands.output import say, show_json
 from service.errors import InvalidArgument
 from service.identifiers import JOB_ID
 from service.operations import jobs
@@ -20,7 +20,7 @@ def job_commands() -> None:
 
 @job_commands.command("put")
 @click.argument("job_id")
-@click.option("--owner", type=NAME_TYPE, metavar="USERNAME", required=True)
+@click.option("--owner", type=NAME_TYPE, metavar="USERNAME", help="A new job needs one.")
 @click.option("--name")
 @click.option("--pipeline", "pipelines", multiple=True, help="An id or a name; repeatable. All that it is to be in.")
 @click.option("--no-pipelines", is_flag=True, help="Take it out of all of them.")
@@ -28,7 +28,7 @@ def job_commands() -> None:
 @json_option
 def put(
     job_id: str,
-    owner: str,
+    owner: str | None,
     name: str | None,
     pipelines: tuple[str, ...],
     no_pipelines: bool,
@@ -66,7 +66,7 @@ def show(job_id: str, organization: str | None, as_json: bool) -> None:
 def _say(job: JobView) -> None:
     named = f" ({job.name})" if job.name else ""
     places = ", ".join(pipeline.name for pipeline in job.pipelines) or "no pipeline"
-    click.echo(f"Job {job.id}{named} of {job.owner} is in {places}.")
+    say(f"Job {job.id}{named} of {job.owner} is in {places}.")
 
 
 @job_commands.command("delete")
@@ -78,4 +78,4 @@ def delete(job_id: str, organization: str | None, yes: bool, as_json: bool) -> N
     """Forget JOB_ID; the pipelines it was in stay."""
     confirm(yes, f"Forget job {job_id}?")
     run_as_operator(organization, lambda call: jobs.delete_job(call, JobRef(job_id)))
-    show_json(dump_nothing(None)) if as_json else click.echo(f"Forgot job {job_id}.")
+    show_json(dump_nothing(None)) if as_json else say(f"Forgot job {job_id}.")

@@ -1,10 +1,12 @@
 """The command `migrate`: migrations that the database lacks."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
-import orjson
 
+from service.commands.output import say, show_json
 from service.database.connector import connect
 from service.database.migrations import Migration, compare, list_applied, load_migrations, migrate
 from service.database.pool import Connection
@@ -26,14 +28,14 @@ def migrate_command(check: bool, as_json: bool) -> None:
         if check:
             missing = asyncio.run(_missing(dsn, plaintext=settings.database_plaintext))
         else:
-            report = _say if not as_json else lambda *_: None
-            missing = asyncio.run(migrate(dsn, report, plaintext=settings.database_plaintext))
+            with _reported(as_json) as report:
+                missing = asyncio.run(migrate(dsn, report, plaintext=settings.database_plaintext))
     if as_json:
-        click.echo(orjson.dumps({"pending" if check else "applied": [migration.name for migration in missing]}))
+        show_json({"pending" if check else "applied": [migration.name for migration in missing]})
     elif check:
-        click.echo("\n".join(f"pending  {migration.name}" for migration in missing) or "Nothing is pending.")
+        say(*([f"pending  {migration.name}" for migration in missing] or ["Nothing is pending."]))
     elif not missing:
-        click.echo(f"Nothing to do: the database has every migration up to {load_migrations()[-1].name}.")
+        say(f"Nothing to do: the database has every migration up to {load_migrations()[-1].name}.")
     if check and missing:
         raise SystemExit(1)
 
@@ -46,5 +48,18 @@ async def _missing(dsn: str, *, plaintext: bool) -> list[Migration]:
         await connection.close()
 
 
-def _say(migration: Migration, seconds: float) -> None:
-    click.echo(f"applied  {migration.name}  ({seconds * 1000:.0f} ms)")
+@contextmanager
+def _reported(as_json: bool) -> Iterator[Callable[[Migration, float], None]]:
+    """Yield a function that says which migration was applied; an output that fails does so once all of them are."""
+    failures: list[OSError] = []
+
+    def report(migration: Migration, seconds: float) -> None:
+        try:
+            if not as_json:
+                say(f"applied  {migration.name}  ({seconds * 1000:.0f} ms)")
+        except OSError as error:
+            failures.append(error)
+
+    yield report
+    for failure in failures:
+        raise failure

@@ -1,13 +1,17 @@
 """The options of several commands, and the types of their values."""
 
 import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import IO, Any, TypeVar, cast
 from uuid import UUID
 
 import click
 
+from service.commands.output import ask
+from service.errors import StartupError
 from service.identifiers import NAME
 from service.instants import END
 from service.permissions import PERMISSION_BITS
@@ -36,7 +40,7 @@ def yes_option(command: Command) -> Command:
 def confirm(yes: bool, question: str) -> None:
     """Ask, unless --yes has answered; a no ends the command with exit code 1."""
     if not yes:
-        click.confirm(question, abort=True, err=True)
+        ask(question)
 
 
 class Duration(click.ParamType[datetime]):
@@ -71,6 +75,29 @@ class NameType(click.ParamType[str]):
 
 
 NAME_TYPE = NameType()
+
+
+class InputFile(click.ParamType[IO[bytes]]):
+    """A file to read from, or - for standard input. One that can't be opened is no fault of the command line."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> IO[bytes]:
+        """Open the file, until the command ends."""
+        if not isinstance(value, str):
+            return cast("IO[bytes]", value)
+        if value == "-":
+            return sys.stdin.buffer
+        try:
+            file = Path(value).open("rb")  # noqa: SIM115 - it is read after this
+        except OSError as error:
+            raise StartupError(f"{value} can't be read: {error.strerror}.") from error
+        if ctx is not None:
+            ctx.call_on_close(file.close)
+        return file
+
+
+INPUT_FILE = InputFile()
 
 PERMISSION = click.Choice([name.removeprefix("flow_pipeline:") for name in PERMISSION_BITS])
 """A permission, by its short name."""

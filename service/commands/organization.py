@@ -6,7 +6,7 @@ import click
 
 from service.commands.context import run_with_database
 from service.commands.options import json_option
-from service.commands.output import show_json, show_table
+from service.commands.output import say, show_json, show_table
 from service.database.pool import Database
 from service.errors import InvalidArgument
 from service.identity import operator
@@ -40,7 +40,7 @@ def create(name: str, as_json: bool) -> None:
     if as_json:
         show_json({"status": "OK", "organization": made})
     else:
-        click.echo(f"Made organization {made.name}, {made.id}.")
+        say(f"Made organization {made.name}, {made.id}.")
 
 
 @organization_commands.command("list")
@@ -56,4 +56,5 @@ def list_all(as_json: bool) -> None:
     if as_json:
         show_json({"status": "OK", "organizations": found})
     else:
-        show_table(["NAME", "ID"], [(each.name, each.id) for each in found], "There is none.")
+        none = "There is no organization: `organization create` makes one."
+        show_table(["NAME", "ID"], [(each.name, each.id) for each in found], none)

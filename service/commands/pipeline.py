@@ -4,7 +4,7 @@ import click
 
 from service.commands.context import fetch_all_pages, resolve_pipeline, run_as_operator
 from service.commands.options import NAME_TYPE, PERMISSION, confirm, json_option, organization_option, yes_option
-from service.commands.output import short_permission_names, show_json, show_table
+from service.commands.output import say, short_permission_names, show_json, show_table
 from service.operations import grants, pipelines
 from service.operations.call import Call
 from service.permissions import PERMISSION_NAMES, is_manager, permission_names
@@ -52,13 +52,15 @@ def create(name: str, description: str, manager: str | None, organization: str |
 
     async def work(call: Call) -> PipelineView:
         request = CreatePipeline(**_checked(name, description))
-        made = await pipelines.create_pipeline(call, request)
-        if manager:
-            await grants.put_user_grant(call, PutUserGrant(made.id, manager, 0, is_manager=True))
+        async with call.transaction() as connection:
+            within = call._replace(within=connection)
+            made = await pipelines.create_pipeline(within, request)
+            if manager:
+                await grants.put_user_grant(within, PutUserGrant(made.id, manager, 0, is_manager=True))
         return made
 
     made = run_as_operator(organization, work)
-    show_json(dump_pipeline(made)) if as_json else click.echo(f"Made pipeline {made.name}, {made.id}.")
+    show_json(dump_pipeline(made)) if as_json else say(f"Made pipeline {made.name}, {made.id}.")
 
 
 def _checked(name: str, description: str) -> dict[str, str]:
@@ -100,7 +102,7 @@ def delete(pipeline: str, force: bool, organization: str | None, yes: bool, as_j
         await pipelines.delete_pipeline(call, DeletePipeline(await resolve_pipeline(call, pipeline), force))
 
     run_as_operator(organization, work)
-    show_json(dump_nothing(None)) if as_json else click.echo(f"Deleted pipeline {pipeline}.")
+    show_json(dump_nothing(None)) if as_json else say(f"Deleted pipeline {pipeline}.")
 
 
 @pipeline_commands.command("jobs")
@@ -143,7 +145,7 @@ def access(pipeline: str, permission: str | None, organization: str | None, as_j
         (each.username, short_permission_names(permission_names(each.access)), is_manager(each.access))
         for each in page.items
     ]
-    show_table(["USERNAME", "PERMISSIONS", "MANAGER"], rows, "Nobody can.")
+    show_table(["USERNAME", "PERMISSIONS", "MANAGER"], rows, "Nobody has access to it: `grant set` gives some.")
 
 
 @pipeline_commands.command("why")
@@ -168,4 +170,4 @@ def why(pipeline: str, username: str, organization: str | None, as_json: bool) -
             for reason in each.reasons
         ]
         held = f"yes, by {'; '.join(paths)}" if paths else f"no: {each.missing}"
-        click.echo(f"{short_permission_names([PERMISSION_NAMES[each.permission]]):<18}{held}")
+        say(f"{short_permission_names([PERMISSION_NAMES[each.permission]]):<18}{held}")

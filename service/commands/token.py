@@ -1,21 +1,26 @@
 """The command `token`: bearer tokens."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
 from service.commands.options import NAME_TYPE, Duration, confirm, json_option, organization_option, yes_option
-from service.commands.output import short_permission_names, show_json, show_table
+from service.commands.output import say, short_permission_names, show_json, show_table, tell
+from service.errors import StartupError
 from service.operations import tokens
+from service.operations.call import Call
 from service.permissions import SCOPE_BITS, scope_names, scope_set
 from service.schemas.tokens import (
     DEFAULT_OVERLAP,
     MAX_OVERLAP,
     CreateToken,
     ListTokens,
+    NewToken,
     RevokeToken,
+    RotatedToken,
     RotateToken,
     dump_new_token,
     dump_revoked,
@@ -57,12 +62,29 @@ def create(
     It can do what its user can, or less by --scope.
     """
     request = CreateToken(username, name, scope_set(scopes) if scopes else None, expires_at)
-    made = run_as_operator(organization, lambda call: tokens.create_token(call, request))
-    if as_json:
-        show_json(dump_new_token(made))
-    else:
-        click.echo(made.secret)
-        click.echo(f"This token of {made.token.username} is shown here and nowhere again.", err=True)
+
+    async def work(call: Call) -> NewToken:
+        async with call.transaction() as connection:
+            made = await tokens.create_token(call._replace(within=connection), request)
+            _show_secret(made.secret, dump_new_token(made), as_json)
+        return made
+
+    made = run_as_operator(organization, work)
+    if not as_json:
+        tell(f"This token of {made.token.username} is shown here and nowhere again.")
+
+
+def _show_secret(secret: str, answer: dict[str, Any], as_json: bool) -> None:
+    """Print a token before the transaction that makes it ends, so that none is made that could not be shown.
+
+    Raises:
+        StartupError: it could not be.
+    """
+    try:
+        show_json(answer) if as_json else say(secret)
+    except OSError as error:
+        reason = str(error) or "What reads standard output has ended."
+        raise StartupError(f"{reason} No token was made, as it could not be shown.") from error
 
 
 @token_commands.command("list")
@@ -79,7 +101,8 @@ def list_all(username: str, organization: str | None, as_json: bool) -> None:
         (token.id, token.name or None, _scopes(token.scopes), token.created_at, token.expires_at, token.last_used_at)
         for token in page.items
     ]
-    show_table(["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"], rows, f"{username} has none.")
+    none = f"{username} has no token: `token create` makes one."
+    show_table(["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"], rows, none)
 
 
 def _scopes(scopes: int | None) -> str:
@@ -101,15 +124,18 @@ def _scopes(scopes: int | None) -> str:
 def rotate(token_id: UUID, overlap: int, organization: str | None, as_json: bool) -> None:
     """Make a token in the place of the one of that id, and print it: the only place where it is ever shown."""
     request = RotateToken(token_id, overlap)
-    made = run_as_operator(organization, lambda call: tokens.rotate_token(call, request))
-    if as_json:
-        show_json(dump_rotated_token(made))
-    else:
-        click.echo(made.secret)
-        click.echo(
+
+    async def work(call: Call) -> RotatedToken:
+        async with call.transaction() as connection:
+            made = await tokens.rotate_token(call._replace(within=connection), request)
+            _show_secret(made.secret, dump_rotated_token(made), as_json)
+        return made
+
+    made = run_as_operator(organization, work)
+    if not as_json:
+        tell(
             f"This token of {made.token.username} is shown here and nowhere again."
-            f" The old one is good until {made.replaced_expires_at:%Y-%m-%d %H:%M:%SZ}.",
-            err=True,
+            f" The old one is good until {made.replaced_expires_at:%Y-%m-%d %H:%M:%SZ}."
         )
 
 
@@ -130,4 +156,4 @@ def revoke(token_id: UUID, keep_descendants: bool, organization: str | None, yes
         show_json(dump_revoked(revoked))
     else:
         more = revoked.number - 1
-        click.echo(f"Revoked token {token_id}{f', and {more} made with it' if more else ''}.")
+        say(f"Revoked token {token_id}{f', and {more} made with it' if more else ''}.")

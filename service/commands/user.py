@@ -4,7 +4,7 @@ import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
 from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
-from service.commands.output import short_permission_names, show_json, show_table
+from service.commands.output import say, short_permission_names, show_json, show_table
 from service.operations import users
 from service.permissions import Role, is_manager, permission_names
 from service.schemas.users import (
@@ -104,4 +104,4 @@ def _show(seen: UserView, as_json: bool, done: str) -> None:
     if as_json:
         show_json(dump_user_updated(seen) if isinstance(seen, UserUpdated) else dump_user(seen))
     else:
-        click.echo(f"{done} user {seen.user.username}, {seen.user.role}{', disabled' if seen.user.disabled else ''}.")
+        say(f"{done} user {seen.user.username}, {seen.user.role}{', disabled' if seen.user.disabled else ''}.")

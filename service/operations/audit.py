@@ -1,9 +1,11 @@
-"""The operation on the audit trail."""
+"""Operations on the audit trail."""
 
+from service.errors import FailedPrecondition
 from service.operations.call import Call
 from service.permissions import require_administrator
-from service.repositories import audit
+from service.repositories import audit, audit_feed
 from service.repositories.audit import Entry
+from service.repositories.audit_feed import PAGE_SIZE, FeedCursor
 from service.schemas.audit import ListAudit
 from service.schemas.pages import Page
 
@@ -31,3 +33,44 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
             limit=size + 1,
         )
     return call.pages.cut(request, found, lambda entry: (entry.id,), size, more=more)
+
+
+async def begin_to_follow(call: Call) -> FeedCursor:
+    """Return the place from which on what happens is new.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+    """
+    require_administrator(call.caller, "read the audit trail")
+    async with call.database.connection() as connection:
+        return FeedCursor(await audit_feed.snapshot(connection))
+
+
+async def follow_audit(call: Call, request: ListAudit, cursor: FeedCursor) -> tuple[list[Entry], FeedCursor]:
+    """Return entries that are new since a place, as far as the filters by actor, action and target fit, and the next.
+
+    Each entry comes once, whenever its transaction commits. There may be more at once, unless the next place has no
+    target.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        FailedPrecondition: the database has gone back behind that place.
+    """
+    require_administrator(call.caller, "read the audit trail")
+    async with call.database.connection() as connection:
+        target = cursor.target or await audit_feed.snapshot(connection)
+        if cursor.goes_back_to(target):
+            raise FailedPrecondition("The database has gone back to an earlier state: begin anew to follow the trail.")
+        found = await audit_feed.page(
+            connection,
+            call.caller.organization_id,
+            seen=cursor.seen,
+            target=target,
+            after=cursor.after,
+            actor=request.actor,
+            action=request.action,
+            on=request.target,
+        )
+    if len(found) < PAGE_SIZE:
+        return found, FeedCursor(target)
+    return found, FeedCursor(cursor.seen, target, found[-1].id)

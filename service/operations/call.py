@@ -1,7 +1,7 @@
 """The context of a call: what an operation is given beside its request."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -35,6 +35,8 @@ class Outcome(Generic[Value]):
 
     value: Value
     created: bool
+    former: Value | None = None
+    """The object that was there before, where the operation tells; None if there was none."""
 
 
 def no_precondition(_: Any) -> None:
@@ -53,6 +55,8 @@ class Call(NamedTuple):
     """For the audit trail; None at the command line."""
     token_max_lifetime: int = 0
     """Seconds that a new token may live; 0: for ever."""
+    within: Connection | None = None
+    """The connection of a transaction that this call is a part of; None: each change has one of its own."""
 
     @property
     def pages(self) -> Pages:
@@ -74,7 +78,7 @@ class Call(NamedTuple):
             Unavailable: no connection could be had, or it was lost; if at the commit, the change may have been made.
             DeadlineExceeded: the database took longer than it may.
         """
-        return self.database.transaction()
+        return self.database.transaction() if self.within is None else nullcontext(self.within)
 
     async def prove(self, connection: Connection, statement: str = authority.PROVE, *concerned: UUID) -> "Proof":
         """Prove the caller's authority in the transaction that makes a change; nothing that it rests on changes then.

@@ -162,13 +162,13 @@ async def _put(
         check_grant(pipeline.access, before=old.access if old else None, after=access)
         check_grant_end(await _held_until(connection, call, pipeline_id), access, expires_at)
         if old and (old.access, old.expires_at) == (access, expires_at):
-            return Outcome(old, created=False)
+            return Outcome(old, created=False, former=old)
         if not await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at):
             raise NotFound(f"{kind.title()} {name} does not exist.")  # since they were looked for, before the proof
         new = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         assert new is not None  # noqa: S101 - it has just been put there
         await _audit(proof, "grant.set", pipeline_id, old, new)
-    return Outcome(new, created=old is None)
+    return Outcome(new, created=old is None, former=old)
 
 
 async def _held_until(connection: Connection, call: Call, pipeline_id: UUID) -> dict[int, datetime | None]:

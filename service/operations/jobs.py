@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
-from service.errors import AlreadyExists, NotFound
+from service.errors import AlreadyExists, InvalidArgument, NotFound
 from service.operations.call import Call, Outcome, Proof, no_precondition
 from service.operations.pipelines import (
     find_visible,
@@ -183,7 +183,8 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
         require_administrator(caller, "make another user the owner of a job")
     require_job_changer(caller, owns=True, what="register or change jobs")
     async with call.transaction() as connection:
-        owner = await find_user(connection, organization_id, request.owner or caller.username)
+        nobody = caller.is_operator and request.owner is None  # an operator is no user, who could own a new job
+        owner = None if nobody else await find_user(connection, organization_id, request.owner or caller.username)
         known = await _find_to_put(connection, call, request)
         await pipelines.hold(connection, organization_id, request.pipeline_ids or [])
         proof = await call.prove(connection)
@@ -210,13 +211,16 @@ async def _find_to_put(connection: Connection, call: Call, request: PutJob) -> J
     return job
 
 
-async def _insert(proof: Proof, request: PutJob, owner: User) -> Job:
+async def _insert(proof: Proof, request: PutJob, owner: User | None) -> Job:
     """Insert a job.
 
     Raises:
+        InvalidArgument: there is nobody to own it.
         ConcurrentDelete: there is one of that id by now.
     """
     call, name = proof.call, request.name or ""
+    if owner is None:
+        raise InvalidArgument(f"Job {request.job_id} is new: say by --owner whose it is.")
     call.precondition(None)
     created_at = await jobs.insert(proof.connection, call.caller.organization_id, request.job_id, owner.id, name)
     if created_at is None:
@@ -232,7 +236,7 @@ def _require_putter(call: Call, request: PutJob, job: Job, current: Sequence[Gra
     if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
         raise AlreadyExists(f"Job {job.id} is somebody else's: choose another id.")
     registers = request.pipeline_ids is not None and request.owner is None and call.precondition is no_precondition
-    if registers and not owns and caller.role is not Role.MEMBER:
+    if registers and not owns and caller.role is not Role.MEMBER and not caller.is_operator:
         raise AlreadyExists(
             f"Job {job.id} was registered by {job.owner}. To change its pipelines, send what you have seen as If-Match;"
             " an administrator takes it over by naming themselves as its owner."

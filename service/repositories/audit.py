@@ -157,10 +157,12 @@ async def page(
         limit,
         MAX_PAGE_BYTES,
     )
-    return [_entry(row) for row in rows], bool(rows) and len(rows) < rows[0]["count"]
+    return [read_entry(row) for row in rows], bool(rows) and len(rows) < rows[0]["count"]
 
 
-def _entry(row: asyncpg.Record) -> Entry:
+def read_entry(row: asyncpg.Record) -> Entry:
+    """Read a row with the columns of an entry, its states as text."""
     before, after = (orjson.loads(row[name]) if row[name] else None for name in ("before", "after"))
-    values = [*row[1:7], before, after, row["request_id"]]
+    named = (row[name] for name in ("id", "at", "actor", "token_id", "action", "target"))
+    values = [*named, before, after, row["request_id"]]
     return Entry(*values)

@@ -126,22 +126,68 @@ async def test_commands_without_json_print_tables_and_sentences(dsn: str, world:
     assert shell("group", "delete", "g", "--yes") == "Deleted group g.\n"
 
 
+async def test_pipeline_create_with_a_manager_that_does_not_exist_makes_none(dsn: str, world: World) -> None:
+    shell = Shell(dsn, "--organization", str(world.id))
+
+    refused = shell("pipeline", "create", "X", "--manager", "nobody", code=1)
+
+    assert refused == "flow-pipelines: User nobody does not exist.\n"
+    assert shell.json("pipeline", "list")["pipelines"] == []
+    assert await world.raw.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 0
+
+
+async def test_job_put_leaves_what_is_not_said(dsn: str, world: World) -> None:
+    shell = Shell(dsn, "--organization", str(world.id))
+    ada, _ = await world.user("ada"), await world.user("bob")
+    pipeline = await world.pipeline("X")
+    await world.job(ada, job_id="4711")
+
+    assert shell("job", "put", "4711", "--pipeline", "X") == "Job 4711 of ada is in X.\n"
+    assert shell("job", "put", "4711", "--name", "batch") == "Job 4711 (batch) of ada is in X.\n"
+    assert shell("job", "put", "4711", "--owner", "bob") == "Job 4711 (batch) of bob is in X.\n"
+    assert shell("job", "put", "4711") == "Job 4711 (batch) of bob is in X.\n"
+    assert shell("job", "put", "4711", "--no-pipelines") == "Job 4711 (batch) of bob is in no pipeline.\n"
+    assert shell("job", "put", "4712", "--pipeline", str(pipeline), code=1) == (
+        "flow-pipelines: Job 4712 is new: say by --owner whose it is.\n"
+    )
+    assert await world.raw.fetchval("SELECT count(*) FROM jobs WHERE id = '4712'") == 0
+
+
+async def test_grant_set_says_what_was_granted_before(dsn: str, world: World) -> None:
+    shell = Shell(dsn, "--organization", str(world.id))
+    await world.user("bob")
+    await world.group(name="g")
+    await world.pipeline("p")
+    grant = ("grant", "set", "p", "--user", "bob")
+
+    assert shell(*grant) == "Granted read to user bob.\n"
+    assert shell(*grant) == "Nothing to do: read is what user bob was granted before.\n"
+    assert re.fullmatch(
+        r"Granted read, execute until [0-9-]{10} [0-9:]{8}Z to user bob, in the place of read\.\n",
+        shell(*grant, "--permission", "execute", "--expires-in", "2h"),
+    )
+    replaced = shell.json(*grant, "--manager")
+    assert (replaced["grant"]["is_manager"], replaced["former"]["is_manager"]) == (True, False)
+    assert replaced["former"].keys() == replaced["grant"].keys()
+    assert shell.json("grant", "set", "p", "--group", "g")["former"] is None
+
+
 @pytest.mark.parametrize(
     ("command", "code", "sentence"),
     [
         (["user", "create", "BOB"], 1, "flow-pipelines: There is a user called BOB, regardless of case.\n"),
-        (["user", "create", "a b"], 2, "a name is 1 to 100 characters"),
-        (["user", "role", "bob", "boss"], 2, "'boss' is not one of"),
+        (["user", "create", "a b"], 64, "a name is 1 to 100 characters"),
+        (["user", "role", "bob", "boss"], 64, "'boss' is not one of"),
         (["user", "role", "root", "member"], 1, "root is the last administrator: make somebody else one first.\n"),
         (["user", "disable", "nobody", "--yes"], 1, "User nobody does not exist.\n"),
-        (["pipeline", "create", ""], 2, "Must be 1 to 255 characters"),
+        (["pipeline", "create", ""], 64, "Must be 1 to 255 characters"),
         (["pipeline", "jobs", "nothing"], 1, "There is no pipeline called nothing.\n"),
-        (["grant", "set", "p"], 2, "Say either --user or --group."),
-        (["grant", "set", "p", "--user", "a", "--group", "b"], 2, "Say either --user or --group."),
-        (["grant", "set", "p", "--user", "bob", "--permission", "all"], 2, "'all' is not one of"),
+        (["grant", "set", "p"], 64, "Say either --user or --group."),
+        (["grant", "set", "p", "--user", "a", "--group", "b"], 64, "Say either --user or --group."),
+        (["grant", "set", "p", "--user", "bob", "--permission", "all"], 64, "'all' is not one of"),
         (["job", "put", "a b", "--owner", "bob"], 1, "The id of a job is 1 to 128 characters"),
         (["job", "put", "j", "--owner", "nobody"], 1, "User nobody does not exist.\n"),
-        (["token", "revoke", "x", "--yes"], 2, "'x' is not a valid UUID"),
+        (["token", "revoke", "x", "--yes"], 64, "'x' is not a valid UUID"),
     ],
 )
 async def test_commands_refused(dsn: str, world: World, command: list[str], code: int, sentence: str) -> None:

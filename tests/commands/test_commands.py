@@ -95,9 +95,9 @@ def test_a_command_tells_all_wrong_settings(command: list[str]) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "flow-pipelines: 3 settings are wrong:",
-        "  HTTP_PORT is 'x', but must be a whole number from 1 to 65535.",
-        "  LOG_LEVEL is 'loud', but allowed are DEBUG, INFO, WARNING, ERROR.",
-        "  MAX_REQUESTS is '0', but must be a whole number from 1 to 1000000.",
+        "flow-pipelines: HTTP_PORT is 'x', but must be a whole number from 1 to 65535.",
+        "flow-pipelines: LOG_LEVEL is 'loud', but allowed are DEBUG, INFO, WARNING, ERROR.",
+        "flow-pipelines: MAX_REQUESTS is '0', but must be a whole number from 1 to 1000000.",
     ]
 
 
