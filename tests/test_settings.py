@@ -309,7 +309,7 @@ def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(WrongSettings) as caught:
         read_settings()
 
-    first, *sentences = str(caught.value).split("\n  ")
+    first, *sentences = str(caught.value).split("\n")
     assert first == "9 settings are wrong:"
     assert tuple(sentences) == caught.value.sentences
     assert [sentence.split()[0] for sentence in sentences] == [
