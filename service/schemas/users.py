@@ -114,7 +114,7 @@ class UserUpdatedSchema(UserAnswerSchema):
         fields.Nested(KeptGrantSchema),
         metadata={
             "description": "Grants to them, and those that they made to groups of theirs, by pipeline;"
-            f" the first {MOST_KEPT}."
+            f" the first {MOST_KEPT}; none to a token that may not read pipelines."
         },
     )
     keeps_total = fields.Integer(metadata={"description": "How many there are."})
