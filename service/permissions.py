@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from service.errors import NotFound, PermissionDenied
-from service.instants import FIRST, written
+from service.values.instants import FIRST, written
 
 READ: Final = 1
 WRITE: Final = 2

@@ -18,7 +18,6 @@ from service.database.errors import NoConnection
 from service.database.pool import Database, open_database
 from service.embedded.cluster import database_url
 from service.errors import NotFound, ServiceError, StartupError
-from service.identifiers import name_key
 from service.identity import operator
 from service.operations.call import Call
 from service.operations.pipelines import list_pipelines
@@ -27,6 +26,7 @@ from service.repositories.organizations import Organization
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.settings import Settings, read_settings
+from service.values.names import name_key
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -115,7 +115,7 @@ async def resolve_pipeline(call: Call, name_or_id: str) -> UUID:
     """
     if found := as_uuid(name_or_id):
         return found
-    for pipeline in (await fetch_all_pages(list_pipelines, call, ListPipelines(name=name_or_id))).items:
+    for pipeline in (await fetch_all_pages(list_pipelines, call, ListPipelines(name=name_key(name_or_id)))).items:
         if name_key(pipeline.name) == name_key(name_or_id):
             return pipeline.id
     raise NotFound(f"There is no pipeline called {name_or_id}.")

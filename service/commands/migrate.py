@@ -27,7 +27,7 @@ def migrate_command(check: bool, as_json: bool) -> None:
             missing = asyncio.run(_missing(dsn, plaintext=settings.database_plaintext))
         else:
             report = _say if not as_json else lambda *_: None
-            missing = asyncio.run(migrate(dsn, report, plaintext=settings.database_plaintext))
+            missing = asyncio.run(migrate(dsn, report, _warn, plaintext=settings.database_plaintext))
     if as_json:
         click.echo(orjson.dumps({"pending" if check else "applied": [migration.name for migration in missing]}))
     elif check:
@@ -44,6 +44,10 @@ async def _missing(dsn: str, *, plaintext: bool) -> list[Migration]:
         return compare(await list_applied(Connection(connection)), load_migrations())
     finally:
         await connection.close()
+
+
+def _warn(sentence: str) -> None:
+    click.echo(f"warning  {sentence}", err=True)
 
 
 def _say(migration: Migration, seconds: float) -> None:

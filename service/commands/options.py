@@ -8,9 +8,9 @@ from uuid import UUID
 
 import click
 
-from service.identifiers import NAME
-from service.instants import END
 from service.permissions import PERMISSION_BITS
+from service.values.instants import END
+from service.values.names import USERNAME, Rule
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,19 +58,26 @@ class Duration(click.ParamType[datetime]):
         return end
 
 
-class NameType(click.ParamType[str]):
-    """The name of a user or a group."""
+class Ruled(click.ParamType[str]):
+    """A name or an id of something new, by its rule; or of something that there is, whatever it is called."""
 
     name = "name"
 
+    def __init__(self, what: str, rule: Rule, *, new: bool = True) -> None:
+        self._what, self._check = what, rule.check if new else rule.check_reference
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Validate a name: 1 to 100 characters of a few kinds."""
-        if not NAME.fullmatch(value):
-            self.fail("a name is 1 to 100 characters of A-Z a-z 0-9 _ . @ -.", param, ctx)
-        return str(value)
+        """Return the value as it is stored."""
+        try:
+            return self._check(value)
+        except ValueError as error:
+            self.fail(f"{self._what} is {error}.", param, ctx)
 
 
-NAME_TYPE = NameType()
+NAME_TYPE = Ruled("a name", USERNAME, new=False)
+"""The name of a user or a group that there is."""
+NEW_NAME = Ruled("a name", USERNAME)
+"""The name of a new user or group."""
 
 PERMISSION = click.Choice([name.removeprefix("flow_pipeline:") for name in PERMISSION_BITS])
 """A permission, by its short name."""

@@ -6,7 +6,7 @@ from uuid import UUID
 import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
-from service.commands.options import NAME_TYPE, Duration, confirm, json_option, organization_option, yes_option
+from service.commands.options import NAME_TYPE, Duration, Ruled, confirm, json_option, organization_option, yes_option
 from service.commands.output import short_permission_names, show_json, show_table
 from service.operations import tokens
 from service.permissions import SCOPE_BITS, scope_names, scope_set
@@ -22,6 +22,7 @@ from service.schemas.tokens import (
     dump_rotated_token,
     dump_token_list,
 )
+from service.values.names import TOKEN_NAME
 
 
 @click.group("token")
@@ -31,7 +32,7 @@ def token_commands() -> None:
 
 @token_commands.command("create")
 @click.argument("username", type=NAME_TYPE)
-@click.option("--name", default="", help="What the token is for.")
+@click.option("--name", type=Ruled("a token's name", TOKEN_NAME), default="", help="What the token is for.")
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice([*SCOPE_BITS]), help="Narrow the token to this; repeatable."
 )

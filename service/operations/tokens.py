@@ -12,7 +12,6 @@ from service.authentication.bearer import token_digest
 from service.authentication.token_format import new_token
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
-from service.instants import written
 from service.operations.call import Call, Proof
 from service.operations.users import find_user
 from service.permissions import (
@@ -39,6 +38,7 @@ from service.schemas.tokens import (
     TokenRef,
     TokenView,
 )
+from service.values.instants import written
 
 MAX_GENERATIONS: Final = 16
 """Tokens of which each was made with the one before: revoking the first takes a statement for each."""

@@ -10,6 +10,7 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
+from service.values.casefold import casefold
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,13 @@ async def page(
         SELECT g.id, g.name, g.created_at
         FROM groups g
         WHERE g.organization_id = $1
-          AND ($2::text IS NULL OR position(lower($2) IN lower(g.name)) > 0)
+          AND ($2::text IS NULL OR position($2 IN lower(g.name)) > 0)
           AND ($3::text IS NULL OR lower(g.name) > $3)
         ORDER BY lower(g.name)
         LIMIT $4
         """,
         organization_id,
-        name,
+        None if name is None else casefold(name),
         after[0] if after else None,
         limit,
     )

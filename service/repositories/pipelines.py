@@ -10,11 +10,12 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
-from service.identifiers import name_key
 from service.permissions import FULL_ACCESS, MANAGER
 from service.repositories import revisions
 from service.repositories.granted import GRANTED, GRANTED_FIRST, GRANTS, grants_of
 from service.slices import in_slices
+from service.values.casefold import casefold
+from service.values.names import name_key
 
 
 class GrantedPipeline(NamedTuple):
@@ -234,7 +235,7 @@ async def _listing(rows: list[asyncpg.Record]) -> PipelineList:
 
 
 def _key(name: str | None) -> str | None:
-    return None if name is None else name_key(name)
+    return None if name is None else casefold(name)
 
 
 async def list_of_job(

@@ -11,6 +11,7 @@ import asyncpg
 from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import Role
+from service.values.casefold import casefold
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,13 @@ async def page(
         SELECT {_COLUMNS}
         FROM users u
         WHERE u.organization_id = $1
-          AND ($2::text IS NULL OR position(lower($2) IN lower(u.username)) > 0)
+          AND ($2::text IS NULL OR position($2 IN lower(u.username)) > 0)
           AND ($3::text IS NULL OR lower(u.username) > $3)
         ORDER BY lower(u.username)
         LIMIT $4
         """,
         organization_id,
-        name,
+        None if name is None else casefold(name),
         after[0] if after else None,
         limit,
     )
