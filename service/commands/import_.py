@@ -19,7 +19,7 @@ from service.transfer.importing import ImportRefused, ImportResult, import_recor
 @click.argument("file", type=click.File("rb"))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def import_command(file: IO[bytes], as_json: bool) -> None:
-    """Import newline-delimited JSON from FILE, or from standard input if it is "-".
+    """Import newline-delimited JSON, plain or compressed, from FILE, or from standard input if it is "-".
 
     Records that exist are updated, others are added, in one transaction: a bad line ends the import with its number and
     the reason, and nothing is changed (exit code 1). The README describes the records.

@@ -47,7 +47,7 @@ def parse_line(line: bytes) -> tuple[str, str] | None:
     Raises:
         BadRecord: the line is not a record.
     """
-    if line.isspace():
+    if not line or line.isspace():
         return None
     try:
         record = orjson.loads(line)
@@ -92,7 +92,7 @@ class RecordType:
         except ValueError as error:
             raise BadRecord(f"{key} must be {error}") from error
         if record:
-            raise BadRecord(f"{next(iter(record))} is not a key of such a record")
+            raise BadRecord(f"{next(iter(record))[:100]} is not a key of such a record")
         return "\t".join(columns)
 
 
