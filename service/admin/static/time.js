@@ -62,3 +62,28 @@ function distance(date) {
 
 /** @param {Instant} instant */
 export const isPast = (instant) => new Date(instant).getTime() <= Date.now();
+
+const FIRST = "0001-01-01T00:00:00.000Z";
+const LAST = "9999-12-31T23:59:59.999Z";
+
+/**
+ * Return the moment that a control for dates says, in the time zone here, or days later; "" if it says none.
+ *
+ * A year with more than four digits, which JavaScript reads and writes in a way of its own, is the last that has four:
+ * the API says what it takes, as it does of every other.
+ *
+ * @param {string} said a date, or a date and a time
+ * @param {number} [later] days
+ * @returns {Instant | ""}
+ */
+export function instantOf(said, later = 0) {
+  if (!said) return "";
+  const date = new Date(said.includes("T") ? said : `${said}T00:00`);
+  date.setDate(date.getDate() + later);
+  const year = date.getUTCFullYear();
+  if (year < 1) return FIRST;
+  return year < 10_000 ? date.toISOString() : LAST; // not a number, too: it is no year below
+}
+
+/** @param {Instant} instant */
+export const isBeyondCalendars = (instant) => instant === LAST;

@@ -1,7 +1,7 @@
 // When something expires: a choice of usual spans, or a date of one's own.
 
 import { h, identifier, replace } from "../dom.js";
-import { time } from "../time.js";
+import { instantOf, isBeyondCalendars, time } from "../time.js";
 import { showErrors } from "./fields.js";
 
 /** @import { Instant } from "../../answers.d.ts" */
@@ -59,14 +59,15 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
     if (days) spanEnd = new Date(Date.now() + days * DAY).toISOString();
     const instant = current();
     const asked = select.value === "date" ? "Choose a date and a time." : "";
-    replace(hint, instant ? ["On ", time(instant), ", your time."] : asked);
+    const shown = instant && !isBeyondCalendars(instant);
+    replace(hint, shown ? ["On ", time(instant), ", your time."] : asked);
   }
 
   function current() {
     if (select.value === "never") return null;
     if (select.value !== "date") return spanEnd;
     if (kept && date.value === local(new Date(kept))) return kept; // to the second, as it was
-    return date.value ? new Date(date.value).toISOString() : "";
+    return instantOf(date.value);
   }
 
   return {
