@@ -11,6 +11,7 @@ import asyncpg
 from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import Role
+from service.repositories.times import bounded
 from service.values.casefold import casefold
 
 
@@ -25,11 +26,19 @@ class User:
     created_at: datetime
 
 
-_COLUMNS: Final = "u.id, u.username, u.role, u.disabled, u.created_at"
+_COLUMNS: Final = f"u.id, u.username, u.role, u.disabled, {bounded('u.created_at')} AS created_at"
+
+
+def role_of(name: str) -> Role:
+    """Return the role of a name; a member's, which may least, if this version does not know it."""
+    return _ROLES.get(name, Role.MEMBER)
+
+
+_ROLES: Final = {role.value: role for role in Role}
 
 
 def _user(row: asyncpg.Record) -> User:
-    return User(row["id"], row["username"], Role(row["role"]), row["disabled"], row["created_at"])
+    return User(row["id"], row["username"], role_of(row["role"]), row["disabled"], row["created_at"])
 
 
 async def find_by_name(connection: Connection, organization_id: UUID, username: str) -> User | None:
