@@ -13,7 +13,6 @@ from uuid import UUID
 
 import click
 
-from service.commands.options import as_uuid
 from service.database.errors import NoConnection
 from service.database.pool import Database, open_database
 from service.embedded.cluster import database_url
@@ -26,6 +25,7 @@ from service.repositories.organizations import Organization
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.settings import Settings, read_settings
+from service.values.ids import parse_uuid
 from service.values.names import name_key
 
 Result = TypeVar("Result")
@@ -113,7 +113,7 @@ async def resolve_pipeline(call: Call, name_or_id: str) -> UUID:
     Raises:
         NotFound: there is none of that name.
     """
-    if found := as_uuid(name_or_id):
+    if found := parse_uuid(name_or_id):
         return found
     for pipeline in (await fetch_all_pages(list_pipelines, call, ListPipelines(name=name_key(name_or_id)))).items:
         if name_key(pipeline.name) == name_key(name_or_id):

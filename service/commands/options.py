@@ -9,6 +9,7 @@ from uuid import UUID
 import click
 
 from service.permissions import PERMISSION_BITS
+from service.values.ids import parse_uuid
 from service.values.instants import END
 from service.values.names import USERNAME, Rule
 
@@ -88,9 +89,14 @@ def permission_set(short_names: tuple[str, ...]) -> int:
     return sum({PERMISSION_BITS[f"flow_pipeline:{name}"] for name in short_names})
 
 
-def as_uuid(text: str) -> UUID | None:
-    """Parse a UUID; return None if the text is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+class IdType(click.ParamType[UUID]):
+    """An id that the service has drawn."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        """Parse a UUID as the API does."""
+        return parse_uuid(value) or self.fail(f"{value!a} is not a valid UUID.", param, ctx)
+
+
+ID_TYPE = IdType()

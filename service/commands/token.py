@@ -6,7 +6,16 @@ from uuid import UUID
 import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
-from service.commands.options import NAME_TYPE, Duration, Ruled, confirm, json_option, organization_option, yes_option
+from service.commands.options import (
+    ID_TYPE,
+    NAME_TYPE,
+    Duration,
+    Ruled,
+    confirm,
+    json_option,
+    organization_option,
+    yes_option,
+)
 from service.commands.output import short_permission_names, show_json, show_table
 from service.operations import tokens
 from service.permissions import SCOPE_BITS, scope_names, scope_set
@@ -88,7 +97,7 @@ def _scopes(scopes: int | None) -> str:
 
 
 @token_commands.command("rotate")
-@click.argument("token_id", type=click.UUID)
+@click.argument("token_id", type=ID_TYPE)
 @click.option(
     "--overlap",
     type=click.IntRange(0, MAX_OVERLAP),
@@ -115,7 +124,7 @@ def rotate(token_id: UUID, overlap: int, organization: str | None, as_json: bool
 
 
 @token_commands.command("revoke")
-@click.argument("token_id", type=click.UUID)
+@click.argument("token_id", type=ID_TYPE)
 @click.option("--keep-descendants", is_flag=True, help="Leave alone what was made with it.")
 @organization_option
 @yes_option

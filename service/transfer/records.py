@@ -11,6 +11,7 @@ from typing import Any, Final
 import orjson
 
 from service.permissions import PERMISSION_BITS, READ, SCOPE_BITS, Role, scope_set
+from service.values.ids import UUID_TEXT
 from service.values.instants import END, FIRST, parse_instant
 from service.values.names import (
     DESCRIPTION,
@@ -30,7 +31,6 @@ NULL: Final = r"\N"
 WITHOUT_DIGEST: Final = "token without sha256"
 """The type that parse_line() gives to a token of an export without digests: it says that there was one, and no more."""
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
@@ -97,7 +97,7 @@ class RecordType:
 
 
 def _uuid(value: Any) -> str:
-    if isinstance(value, str) and _UUID.fullmatch(value):
+    if isinstance(value, str) and UUID_TEXT.fullmatch(value):
         return value.lower()
     raise ValueError("a UUID")
 
