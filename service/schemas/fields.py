@@ -98,6 +98,12 @@ class Ruled(fields.String):
 class Reference(Ruled):
     """A text that names something that there is, whatever that may be called."""
 
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        pattern = self.rule.pattern
+        if pattern is not None and isinstance(value, str) and pattern.fullmatch(value):  # and so in nearly every update
+            return value
+        return super()._deserialize(value, attr, data, **kwargs)
+
     def _check(self, text: str) -> str:
         return self.rule.check_reference(text)
 
