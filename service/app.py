@@ -1,7 +1,6 @@
 """The composition root: which parts the application has, and which of them are given to which."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -24,7 +23,7 @@ from service.http.public_address import PublicAddresses
 from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
-from service.http.routes import ROUTES
+from service.http.routes import ROUTES, words_beside
 from service.http.turns import Turns
 from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
@@ -42,9 +41,6 @@ ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 ADDRESSES: Final = web.AppKey("addresses", PublicAddresses)
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
-
-RESERVED: Final = {"job_id": "pipelines", "username": "me"}
-"""By parameter, the word that stands in its place, but is an address of its own."""
 
 
 def create_app(
@@ -96,7 +92,9 @@ def create_app(
 def _add_routes(app: web.Application) -> None:
     """Add the method table's rows."""
     for route in ROUTES:
-        path = re.sub(r"\{(\w+)\}", _pattern, route.path)
+        path = "/".join(
+            _pattern(step, words_beside(route.path, place)) for place, step in enumerate(route.path.split("/"))
+        )
         handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[TURNS], app[ADDRESSES]).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
@@ -104,9 +102,10 @@ def _add_routes(app: web.Application) -> None:
             app.router.add_route(route.method, path, handle)
 
 
-def _pattern(parameter: re.Match[str]) -> str:
-    name = parameter[1]
-    return f"{{{name}:(?!{RESERVED[name]}$)[^/]+}}" if name in RESERVED else f"{{{name}}}"
+def _pattern(step: str, words: set[str]) -> str:
+    """Return a step of a path; a parameter is not one of the words that are addresses of their own in its place."""
+    name = step.strip("{}")
+    return f"{{{name}:(?!(?:{'|'.join(sorted(words))})$)[^/]+}}" if words and name != step else step
 
 
 async def _write_token_use(app: web.Application) -> AsyncIterator[None]:

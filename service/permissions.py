@@ -14,7 +14,7 @@ from typing import Final
 from uuid import UUID
 
 from service.errors import NotFound, PermissionDenied
-from service.instants import FIRST, written
+from service.values.instants import FIRST, written
 
 READ: Final = 1
 WRITE: Final = 2
@@ -102,7 +102,7 @@ _NAMES: Final = [[name for name, bit in PERMISSION_BITS.items() if access & bit]
 
 def permission_names(access: int) -> list[str]:
     """Return the names of the permissions in an access, in the order of answers; a shared list, not to be changed."""
-    return _NAMES[access]
+    return _NAMES[access & FULL_ACCESS]  # a newer version may know more
 
 
 def is_manager(access: int) -> bool:
@@ -157,7 +157,7 @@ def check_update(holder: Holder, *, owns: bool, current: Mapping[UUID, int], wan
     """Check that the whole set of pipelines of a visible job may be replaced.
 
     Each pipeline added needs execute. Each removed needs it too, unless the holder owns the job, for whom it is enough
-    that the token's scopes allow it. One kept needs nothing.
+    that the token's scopes allow it. One kept needs read, as the answer names it.
 
     Args:
         holder: of the call.
@@ -166,15 +166,15 @@ def check_update(holder: Holder, *, owns: bool, current: Mapping[UUID, int], wan
         wanted: the same for each it is to be in; None for one that does not exist.
 
     Raises:
-        NotFound: a pipeline added or removed does not exist, or the holder may not read it.
+        NotFound: a pipeline does not exist, or the holder may not read it.
         PermissionDenied: they may read it, but not execute.
     """
     added = [(pipeline_id, granted) for pipeline_id, granted in wanted.items() if pipeline_id not in current]
     removed = [(pipeline_id, granted) for pipeline_id, granted in current.items() if pipeline_id not in wanted]
-    for pipeline_id, granted in added:
-        if granted is None or not holder.access(granted) & READ:
-            raise NotFound(f"Pipeline {pipeline_id} does not exist, or you may not see it.")
-    if not owns and any(not holder.access(granted) & READ for _, granted in removed):
+    for pipeline_id, granted in wanted.items():
+        require_visible(holder, granted, pipeline_id)
+    owner_removes = owns and holder.allows(EXECUTE)  # also what they can't see any more; else not even its id is told
+    if not owner_removes and any(not holder.access(granted) & READ for _, granted in removed):
         raise NotFound("The job is in a pipeline that you may not see, so you may not replace its whole set.")
     for pipeline_id, granted in added:
         require(holder, EXECUTE, granted or 0, f"put jobs into pipeline {pipeline_id}")

@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from service.identifiers import name_key
 from service.permissions import EXECUTE, READ
+from service.values.names import name_key
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 SOON = timedelta(hours=1)

@@ -179,13 +179,16 @@ def naive_verdict(world: UpdateWorld) -> str:
     scope_allows_execute = world.scopes is None or world.scopes & EXECUTE
     hidden = forbidden = False
     for pipeline_id, access in world.wanted.items():
+        hidden = hidden or not may("read", access)
         if pipeline_id not in world.current:
-            hidden = hidden or not may("read", access)
             forbidden = forbidden or not may("execute", access)
     for pipeline_id, access in world.current.items():
         if pipeline_id not in world.wanted:
+            if world.owns and scope_allows_execute:
+                continue
             if world.owns:
-                forbidden = forbidden or not scope_allows_execute
+                hidden = hidden or not may("read", access)
+                forbidden = True
             else:
                 hidden = hidden or not may("read", access)
                 forbidden = forbidden or not may("execute", access)
@@ -209,8 +212,18 @@ MEMBER = Holder(Role.MEMBER, None)
 A, B = uuid4(), uuid4()
 
 
-def test_check_update_retaining_needs_no_permission() -> None:
-    check_update(MEMBER, owns=False, current={A: 0}, wanted={A: 0})
+def test_check_update_retaining_needs_read() -> None:
+    check_update(MEMBER, owns=False, current={A: READ}, wanted={A: READ})
+
+    with pytest.raises(NotFound, match=f"Pipeline {A} does not exist, or you may not see it."):
+        check_update(MEMBER, owns=True, current={A: 0}, wanted={A: 0})
+
+
+def test_check_update_owner_with_a_narrow_token_is_not_told_what_else_the_job_is_in() -> None:
+    with pytest.raises(NotFound) as caught:
+        check_update(Holder(Role.MEMBER, READ), owns=True, current={A: 0}, wanted={})
+
+    assert str(A) not in caught.value.message
 
 
 def test_check_update_adding_a_missing_pipeline_is_not_found() -> None:

@@ -10,14 +10,12 @@ from dataclasses import replace
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from service.commands.options import as_uuid
 from service.database.connector import connect
 from service.database.errors import NoConnection
 from service.database.migrations import compare, list_applied, load_migrations
 from service.database.pool import Connection, Database, open_database
 from service.embedded.cluster import database_url
 from service.errors import NotFound, StartupError
-from service.identifiers import name_key
 from service.identity import operator
 from service.operations.call import Call
 from service.operations.pipelines import list_pipelines
@@ -26,6 +24,8 @@ from service.repositories.organizations import Organization
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.settings import Settings, read_settings
+from service.values.ids import parse_uuid
+from service.values.names import name_key
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
@@ -125,9 +125,9 @@ async def resolve_pipeline(call: Call, name_or_id: str) -> UUID:
     Raises:
         NotFound: there is none of that name.
     """
-    if found := as_uuid(name_or_id):
+    if found := parse_uuid(name_or_id):
         return found
-    for pipeline in (await fetch_all_pages(list_pipelines, call, ListPipelines(name=name_or_id))).items:
+    for pipeline in (await fetch_all_pages(list_pipelines, call, ListPipelines(name=name_key(name_or_id)))).items:
         if name_key(pipeline.name) == name_key(name_or_id):
             return pipeline.id
     raise NotFound(f"There is no pipeline called {name_or_id}.")

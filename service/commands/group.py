@@ -3,7 +3,7 @@
 import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
-from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
+from service.commands.options import NAME_TYPE, NEW_NAME, confirm, json_option, organization_option, yes_option
 from service.commands.output import say, show_json, show_table
 from service.operations import groups
 from service.schemas.answers import dump_nothing
@@ -25,7 +25,7 @@ def group_commands() -> None:
 
 
 @group_commands.command("create")
-@click.argument("name", type=NAME_TYPE)
+@click.argument("name", type=NEW_NAME)
 @organization_option
 @json_option
 def create(name: str, organization: str | None, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from service.transfer.importing import ImportResult, import_records
 @click.argument("file", type=INPUT_FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def import_command(file: IO[bytes], as_json: bool) -> None:
-    """Import newline-delimited JSON from FILE, or from standard input if it is "-".
+    """Import newline-delimited JSON, plain or compressed, from FILE, or from standard input if it is "-".
 
     Records that exist are updated, others are added, in one transaction: a bad line ends the import with its number and
     the reason, and nothing is changed (exit code 1). The README describes the records.

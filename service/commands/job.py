@@ -3,14 +3,16 @@
 import click
 
 from service.commands.context import resolve_pipeline, run_as_operator
-from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
+from service.commands.options import NAME_TYPE, Ruled, confirm, json_option, organization_option, yes_option
 from service.commands.output import say, show_json
 from service.errors import InvalidArgument
-from service.identifiers import JOB_ID
 from service.operations import jobs
 from service.operations.call import Call, Outcome
 from service.schemas.answers import dump_nothing
 from service.schemas.jobs import JobRef, JobView, PutJob, dump_job
+from service.values.names import JOB_ID, JOB_NAME
+
+KNOWN_JOB = Ruled("the id of a job", JOB_ID, new=False)
 
 
 @click.group("job")
@@ -21,7 +23,7 @@ def job_commands() -> None:
 @job_commands.command("put")
 @click.argument("job_id")
 @click.option("--owner", type=NAME_TYPE, metavar="USERNAME", help="A new job needs one.")
-@click.option("--name")
+@click.option("--name", type=Ruled("a job's name", JOB_NAME))
 @click.option("--pipeline", "pipelines", multiple=True, help="An id or a name; repeatable. All that it is to be in.")
 @click.option("--no-pipelines", is_flag=True, help="Take it out of all of them.")
 @organization_option
@@ -38,8 +40,10 @@ def put(
     """Register JOB_ID, or change it: what is not said stays as it is."""
 
     async def work(call: Call) -> Outcome[JobView]:
-        if not JOB_ID.fullmatch(job_id):
-            raise InvalidArgument("The id of a job is 1 to 128 characters of A-Z a-z 0-9 _ . : -.")
+        try:
+            JOB_ID.check(job_id)
+        except ValueError as error:
+            raise InvalidArgument(f"The id of a job is {error}.") from error
         ids = [await resolve_pipeline(call, pipeline) for pipeline in pipelines]
         return await jobs.put_job(call, PutJob(job_id, name, owner, ids if ids or no_pipelines else None))
 
@@ -51,7 +55,7 @@ def put(
 
 
 @job_commands.command("show")
-@click.argument("job_id")
+@click.argument("job_id", type=KNOWN_JOB)
 @organization_option
 @json_option
 def show(job_id: str, organization: str | None, as_json: bool) -> None:
@@ -70,7 +74,7 @@ def _say(job: JobView) -> None:
 
 
 @job_commands.command("delete")
-@click.argument("job_id")
+@click.argument("job_id", type=KNOWN_JOB)
 @organization_option
 @yes_option
 @json_option

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from service.commands.output import say, show_json
+from service.commands.output import say, show_json, tell
 from service.database.connector import connect
 from service.database.migrations import Migration, compare, list_applied, load_migrations, migrate
 from service.database.pool import Connection
@@ -29,7 +29,7 @@ def migrate_command(check: bool, as_json: bool) -> None:
             missing = asyncio.run(_missing(dsn, plaintext=settings.database_plaintext))
         else:
             with _reported(as_json) as report:
-                missing = asyncio.run(migrate(dsn, report, plaintext=settings.database_plaintext))
+                missing = asyncio.run(migrate(dsn, report, _warn, plaintext=settings.database_plaintext))
     if as_json:
         show_json({"pending" if check else "applied": [migration.name for migration in missing]})
     elif check:
@@ -63,3 +63,7 @@ def _reported(as_json: bool) -> Iterator[Callable[[Migration, float], None]]:
     yield report
     for failure in failures:
         raise failure
+
+
+def _warn(sentence: str) -> None:
+    tell(f"warning  {sentence}")

@@ -12,9 +12,10 @@ import click
 
 from service.commands.output import ask
 from service.errors import StartupError
-from service.identifiers import NAME
-from service.instants import END
 from service.permissions import PERMISSION_BITS
+from service.values.ids import parse_uuid
+from service.values.instants import END
+from service.values.names import USERNAME, Rule
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -62,19 +63,26 @@ class Duration(click.ParamType[datetime]):
         return end
 
 
-class NameType(click.ParamType[str]):
-    """The name of a user or a group."""
+class Ruled(click.ParamType[str]):
+    """A name or an id of something new, by its rule; or of something that there is, whatever it is called."""
 
     name = "name"
 
+    def __init__(self, what: str, rule: Rule, *, new: bool = True) -> None:
+        self._what, self._check = what, rule.check if new else rule.check_reference
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Validate a name: 1 to 100 characters of a few kinds."""
-        if not NAME.fullmatch(value):
-            self.fail("a name is 1 to 100 characters of A-Z a-z 0-9 _ . @ -.", param, ctx)
-        return str(value)
+        """Return the value as it is stored."""
+        try:
+            return self._check(value)
+        except ValueError as error:
+            self.fail(f"{self._what} is {error}.", param, ctx)
 
 
-NAME_TYPE = NameType()
+NAME_TYPE = Ruled("a name", USERNAME, new=False)
+"""The name of a user or a group that there is."""
+NEW_NAME = Ruled("a name", USERNAME)
+"""The name of a new user or group."""
 
 
 class InputFile(click.ParamType[IO[bytes]]):
@@ -108,9 +116,14 @@ def permission_set(short_names: tuple[str, ...]) -> int:
     return sum({PERMISSION_BITS[f"flow_pipeline:{name}"] for name in short_names})
 
 
-def as_uuid(text: str) -> UUID | None:
-    """Parse a UUID; return None if the text is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+class IdType(click.ParamType[UUID]):
+    """An id that the service has drawn."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        """Parse a UUID as the API does."""
+        return parse_uuid(value) or self.fail(f"{value!a} is not a valid UUID.", param, ctx)
+
+
+ID_TYPE = IdType()

@@ -5,13 +5,13 @@ from uuid import uuid4
 import click
 
 from service.commands.context import run_with_database
-from service.commands.options import json_option
+from service.commands.options import Ruled, json_option
 from service.commands.output import say, show_json, show_table
 from service.database.pool import Database
-from service.errors import InvalidArgument
 from service.identity import operator
 from service.repositories import audit, organizations
 from service.repositories.organizations import Organization
+from service.values.names import ORGANIZATION_NAME
 
 
 @click.group("organization")
@@ -20,15 +20,13 @@ def organization_commands() -> None:
 
 
 @organization_commands.command("create")
-@click.argument("name")
+@click.argument("name", type=Ruled("the name of an organization", ORGANIZATION_NAME))
 @json_option
 def create(name: str, as_json: bool) -> None:
     """Make an organization called NAME, without any users yet."""
 
     async def work(database: Database) -> Organization:
-        if not 1 <= len(name.strip()) <= 255 or "\0" in name:
-            raise InvalidArgument("The name of an organization is 1 to 255 characters.")
-        organization = Organization(uuid4(), name.strip())
+        organization = Organization(uuid4(), name)
         async with database.transaction() as connection:
             await organizations.insert(connection, organization.id, organization.name)
             target = f"organization:{organization.id}"

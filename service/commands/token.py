@@ -7,7 +7,16 @@ from uuid import UUID
 import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
-from service.commands.options import NAME_TYPE, Duration, confirm, json_option, organization_option, yes_option
+from service.commands.options import (
+    ID_TYPE,
+    NAME_TYPE,
+    Duration,
+    Ruled,
+    confirm,
+    json_option,
+    organization_option,
+    yes_option,
+)
 from service.commands.output import say, short_permission_names, show_json, show_table, tell
 from service.errors import StartupError
 from service.operations import tokens
@@ -27,6 +36,7 @@ from service.schemas.tokens import (
     dump_rotated_token,
     dump_token_list,
 )
+from service.values.names import TOKEN_NAME
 
 
 @click.group("token")
@@ -36,7 +46,7 @@ def token_commands() -> None:
 
 @token_commands.command("create")
 @click.argument("username", type=NAME_TYPE)
-@click.option("--name", default="", help="What the token is for.")
+@click.option("--name", type=Ruled("a token's name", TOKEN_NAME), default="", help="What the token is for.")
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice([*SCOPE_BITS]), help="Narrow the token to this; repeatable."
 )
@@ -110,7 +120,7 @@ def _scopes(scopes: int | None) -> str:
 
 
 @token_commands.command("rotate")
-@click.argument("token_id", type=click.UUID)
+@click.argument("token_id", type=ID_TYPE)
 @click.option(
     "--overlap",
     type=click.IntRange(0, MAX_OVERLAP),
@@ -140,7 +150,7 @@ def rotate(token_id: UUID, overlap: int, organization: str | None, as_json: bool
 
 
 @token_commands.command("revoke")
-@click.argument("token_id", type=click.UUID)
+@click.argument("token_id", type=ID_TYPE)
 @click.option("--keep-descendants", is_flag=True, help="Leave alone what was made with it.")
 @organization_option
 @yes_option

@@ -3,7 +3,7 @@
 import click
 
 from service.commands.context import fetch_all_pages, run_as_operator
-from service.commands.options import NAME_TYPE, confirm, json_option, organization_option, yes_option
+from service.commands.options import NAME_TYPE, NEW_NAME, confirm, json_option, organization_option, yes_option
 from service.commands.output import say, short_permission_names, show_json, show_table
 from service.operations import users
 from service.permissions import Role, is_manager, permission_names
@@ -27,7 +27,7 @@ def user_commands() -> None:
 
 
 @user_commands.command("create")
-@click.argument("username", type=NAME_TYPE)
+@click.argument("username", type=NEW_NAME)
 @click.option("--role", type=ROLE, default=Role.MEMBER.value, show_default=True)
 @organization_option
 @json_option

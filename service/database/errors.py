@@ -61,6 +61,13 @@ class NoConnection(Unavailable):
     """A failure to connect; its cause says why."""
 
 
+class UnreadableRow(ServiceError):
+    """A row that holds what nothing of this service writes, such as a time that Python can't hold."""
+
+    service_fault = True
+    reason = "unreadable_row"
+
+
 class NoRow(Exception):
     """A statement that always returns a row returned none: a fault of the service's own, which no retry mends."""
 
@@ -90,6 +97,8 @@ def to_service_error(error: BaseException) -> ServiceError | None:
         return None
     if is_lost(error):
         return ConnectionLost("The connection to the database was lost; try again.")
+    if isinstance(error, OverflowError):  # of asyncpg, which reads the rest of the answer all the same
+        return UnreadableRow("A time here can't be read: whoever runs this service finds out why by `doctor`.")
     if isinstance(error, postgres.LockNotAvailableError):
         return Aborted("Another change to the same thing is under way; try again.", reason="locked")
     if isinstance(error, postgres.QueryCanceledError | TimeoutError):

@@ -138,6 +138,7 @@ async def list_applied(connection: Connection) -> list[Applied]:
 async def migrate(
     dsn: str,
     report: Callable[[Migration, float], None] = lambda *_: None,
+    warn: Callable[[str], None] = lambda _: None,
     migrations: Sequence[Migration] | None = None,
     *,
     plaintext: bool = False,
@@ -149,6 +150,7 @@ async def migrate(
     Args:
         dsn: of a role that owns the tables, straight to PostgreSQL: a pooler would share the lock.
         report: called with each migration applied and the seconds it took.
+        warn: called with each sentence that a migration has for an operator, who should do something.
         migrations: others than this version's own, without its privileges.
         plaintext: allow that a connection to another machine is not encrypted.
 
@@ -167,6 +169,7 @@ async def migrate(
         # Polled: a session waiting in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - another process's
             await asyncio.sleep(_POLL)
+        connection.add_log_listener(lambda _, message: _pass_on(message, warn))
         applied = await list_applied(Connection(connection))
         missing = compare(applied, known)
         for migration in missing:
@@ -179,6 +182,11 @@ async def migrate(
         return missing
     finally:
         await connection.close(timeout=5)
+
+
+def _pass_on(message: asyncpg.PostgresLogMessage, warn: Callable[[str], None]) -> None:
+    if isinstance(message, asyncpg.PostgresWarning):
+        warn(str(message))
 
 
 @contextmanager

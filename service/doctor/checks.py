@@ -18,7 +18,7 @@ from service.database.failures import UnfitDatabase
 from service.database.migrations import Applied, Migration, compare
 from service.database.pool import CONNECT_TIMEOUT
 from service.database.session import LOCK_TIMEOUT
-from service.doctor.facts import Encryption, Keeper, ServerFacts, Surroundings
+from service.doctor.facts import Encryption, Keeper, OddName, ServerFacts, Surroundings
 from service.errors import StartupError
 from service.settings import Settings
 
@@ -269,6 +269,33 @@ def check_tokens(escaped: int) -> Finding:
         found = f"{escaped} live longer, or may more, than the token they were made with, or have survived it"
         return Finding("tokens", "wrong", found, "Revoke them: something else than the service has changed tokens.")
     return Finding("tokens", "ok", "none is better than the one it was made with")
+
+
+def check_names(odd: Sequence[OddName]) -> Finding:
+    """Check that nothing has a name that nothing new could have."""
+    if odd:
+        first = odd[0]
+        what, remedy = _ODD_NAMES[first.fault]
+        more = f", and {len(odd) - 1} more of such things" if len(odd) > 1 else ""
+        found = f"{first.kind} {first.key} of organization {first.organization_id} {what}{more}"
+        return Finding("names", "warning", found, remedy)
+    return Finding("names", "ok", "all are names that can be seen, compared and addressed")
+
+
+_ODD_NAMES: Final = {
+    "address": (
+        "is called like an address of the API",
+        "`import` its record with the same id and another name; a job is registered anew, and this one forgotten.",
+    ),
+    "unfit": (
+        "has a name of control, bidirectional or only invisible characters",
+        "Rename it, or `import` refuses what is exported here; of a token, make another, and revoke it.",
+    ),
+    "duplicate": (
+        "has a name that counts as another one's, or was named by an older version",
+        "Rename it; to what it is called already, if nothing else has that name.",
+    ),
+}
 
 
 def check_kept_grants(keepers: Sequence[Keeper]) -> Finding:

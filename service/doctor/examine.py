@@ -89,6 +89,7 @@ async def _examine_data(connection: Connection, server: ServerFacts) -> list[Fin
     """Examine what is in the tables; skip what is not there yet, not readable, or takes too long to find."""
     examinations: list[tuple[str, Callable[[], Awaitable[Finding]]]] = [
         ("times", lambda: _judge(facts.read_unbounded_times(connection), checks.check_times)),
+        ("names", lambda: _judge(facts.read_odd_names(connection), checks.check_names)),
         ("tokens", lambda: _judge(facts.count_escaped_tokens(connection), checks.check_tokens)),
         ("kept grants", lambda: _judge(facts.read_keepers(connection), checks.check_kept_grants)),
     ]

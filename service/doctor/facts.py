@@ -3,13 +3,16 @@
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
+from uuid import UUID
 
 from service.database.asyncpg_internals import get_socket, get_tls
 from service.database.connector import Raw
 from service.database.encryption import is_this_machine
 from service.database.pool import Connection
 from service.permissions import MANAGER
+from service.values.casefold import IGNORABLE_RANGES
+from service.values.names import BLANK, RESERVED, UNFIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +251,62 @@ async def count_escaped_tokens(connection: Connection) -> int:
         """,
     )
     return int(row["number"])
+
+
+@dataclass(frozen=True, slots=True)
+class OddName:
+    """A thing whose name or id nothing new could have, by what can be typed: by its id where the name can't be seen."""
+
+    kind: str
+    key: str
+    organization_id: UUID
+    fault: Literal["address", "unfit", "duplicate"]
+
+
+def _codes(*ranges: tuple[int, int]) -> str:
+    """Return ranges of codes as PostgreSQL's regular expressions have them, without those that its texts can't have."""
+    stored = [(max(first, 1), last) for first, last in ranges if not 0xD800 <= first <= 0xDFFF]
+    return "".join(f"\\U{first:08X}-\\U{last:08X}" for first, last in stored)
+
+
+_SPACES: Final = (
+    *((0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F)),
+    (0x3000, 0x3000),
+)
+_UNSEEN: Final = _codes(*_SPACES, *((ord(each), ord(each)) for each in sorted(BLANK)), *IGNORABLE_RANGES)
+_UNFIT_NAME: Final = f"[{_codes(*UNFIT)}]|^[{_UNSEEN}]+$"
+
+
+async def read_odd_names(connection: Connection) -> list[OddName]:
+    """Read the first of the names that nothing new could have: made before there were rules, or by something else."""
+    rows = await connection.fetch(
+        "doctor.odd_names",
+        """
+        -- Words of addresses; what can't be seen, or turns a line around; pipelines whose key is not up to date, as
+        -- another has it.
+        SELECT 'user', u.username, u.organization_id, 'address' FROM users u WHERE lower(u.username) = ANY ($1)
+        UNION ALL
+        SELECT 'group', g.name, g.organization_id, 'address' FROM groups g WHERE lower(g.name) = ANY ($1)
+        UNION ALL
+        SELECT 'job', j.id, j.organization_id, 'address' FROM jobs j WHERE j.id = ANY ($1)
+        UNION ALL
+        SELECT 'pipeline', p.id::text, p.organization_id, 'unfit' FROM pipelines p WHERE p.name ~ $2
+        UNION ALL
+        SELECT 'organization', o.id::text, o.id, 'unfit' FROM organizations o WHERE o.name ~ $2
+        UNION ALL
+        SELECT 'job', j.id, j.organization_id, 'unfit' FROM jobs j WHERE j.name ~ $2
+        UNION ALL
+        SELECT 'token', t.id::text, t.organization_id, 'unfit' FROM tokens t WHERE t.revoked_at IS NULL AND t.name ~ $2
+        UNION ALL
+        SELECT 'pipeline', p.id::text, p.organization_id, 'duplicate' FROM pipelines p
+        WHERE p.name_key ~ $3 OR p.name_key <> btrim(p.name_key)
+        LIMIT 100
+        """,
+        [*RESERVED],
+        _UNFIT_NAME,
+        f"[{_codes(*IGNORABLE_RANGES)}]",
+    )
+    return [OddName(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,14 @@ def _table(*rows: Route) -> tuple[Route, ...]:
     )
 
 
+def words_beside(path: str, place: int) -> set[str]:
+    """Return the words of addresses that stand in the place of one step of a path, counted from 0, behind the same."""
+    steps = path.split("/")
+    others = (other.path.split("/") for other in ROUTES)
+    same = (other[place] for other in others if other[:place] == steps[:place] and len(other) > place)
+    return {word for word in same if not word.startswith("{")}
+
+
 PIPELINES: Final = "/api/v1/flow/pipeline"
 PIPELINE: Final = PIPELINES + "/{pipeline_id}"
 GRANTS: Final = PIPELINE + "/grants"

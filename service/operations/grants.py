@@ -42,6 +42,7 @@ from service.schemas.grants import (
     UserGrantRef,
 )
 from service.schemas.pages import Page
+from service.values.names import name_key
 
 
 async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
@@ -249,7 +250,7 @@ async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:
     caller = call.caller
     async with call.database.connection() as connection:
         _, granted = await find_visible(connection, call, request.pipeline_id)
-        if request.username.lower() != caller.username.lower():
+        if name_key(request.username) != name_key(caller.username):
             require(caller, MANAGE_PIPELINES, granted, "see why somebody else may do what on this pipeline")
         user = await find_user(connection, caller.organization_id, request.username)
         found = await grants.list_concerning(connection, caller.organization_id, request.pipeline_id, user.id)

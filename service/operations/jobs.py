@@ -42,6 +42,7 @@ from service.schemas.jobs import (
 from service.schemas.pages import Page
 from service.schemas.pipelines import AccessiblePipeline
 from service.slices import in_slices
+from service.values.names import name_key
 
 Find = Callable[[Connection, UUID, str], Awaitable[Job | None]]
 """A way of finding a job, with or without a lock."""
@@ -179,7 +180,7 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
         PreconditionFailed: the job is not what the caller has seen.
     """
     caller, organization_id = call.caller, call.caller.organization_id
-    if request.owner and request.owner.lower() != caller.username.lower():
+    if request.owner and name_key(request.owner) != name_key(caller.username):
         require_administrator(caller, "make another user the owner of a job")
     require_job_changer(caller, owns=True, what="register or change jobs")
     async with call.transaction() as connection:
@@ -242,7 +243,7 @@ def _require_putter(call: Call, request: PutJob, job: Job, current: Sequence[Gra
             " an administrator takes it over by naming themselves as its owner."
         )
     owner = request.owner or job.owner
-    if owner.lower() != job.owner.lower() or request.name not in (None, job.name):
+    if name_key(owner) != name_key(job.owner) or request.name not in (None, job.name):
         require_job_changer(caller, owns=owns, what="change this job")
 
 

@@ -245,14 +245,24 @@ _PIPELINE_ROWS: Final = (
 _JOB_ROWS: Final = (
     Act("find it in the list of jobs", (jobs.list_jobs,), JOB, _listed(SEEING_A_JOB)),
     Act("read it, and which pipelines it is in", (jobs.get_job, jobs.list_job_pipelines), JOB, SEEING_A_JOB),
-    Act("leave it in its pipelines by an update", (jobs.update_job_pipelines,), JOB, SEEING_A_JOB),
+    Act(
+        "leave it in its pipelines by an update",
+        (jobs.update_job_pipelines,),
+        JOB,
+        {
+            **SEEING_A_JOB,
+            OWNER: Decision(HIDDEN),  # the answer would name a pipeline that they may not read
+            **_each((OWNING_READER, OWNING_ADMIN), ALLOWED, {READ: HIDDEN}),
+        },
+    ),
     Act(
         "take it out of its pipelines by an update",
         (jobs.update_job_pipelines,),
         JOB,
         {
             **SEEING_A_JOB,
-            **_each(OWNERS, ALLOWED, {EXECUTE: NARROW}),
+            OWNER: Decision(ALLOWED, {EXECUTE: HIDDEN}),  # a refusal would name a pipeline that they may not read
+            **_each((OWNING_READER, OWNING_ADMIN), ALLOWED, {READ | EXECUTE: HIDDEN, EXECUTE: NARROW}),
             READER: Decision(DENIED, {READ: HIDDEN}),
             **_each((EXECUTOR, PIPELINE_ADMIN, ADMIN), ALLOWED, {READ: HIDDEN, EXECUTE: NARROW}),
         },

@@ -12,7 +12,6 @@ from service.authentication.bearer import token_digest
 from service.authentication.token_format import new_token
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
-from service.instants import written
 from service.operations.call import Call, Proof
 from service.operations.users import find_user
 from service.permissions import (
@@ -39,6 +38,8 @@ from service.schemas.tokens import (
     TokenRef,
     TokenView,
 )
+from service.values.instants import written
+from service.values.names import name_key
 
 MAX_GENERATIONS: Final = 16
 """Tokens of which each was made with the one before: revoking the first takes a statement for each."""
@@ -62,7 +63,7 @@ async def _whose(connection: Connection, call: Call, username: str | None, what:
     """Return the user whose tokens a call is about: the caller, or for administrators any user."""
     caller = call.caller
     require_scope(caller, SCOPE_TOKENS, "tokens", f"{what} tokens")
-    if username is None or username.lower() == caller.username.lower():
+    if username is None or name_key(username) == name_key(caller.username):
         return await find_user(connection, caller.organization_id, caller.username)
     require_administrator(caller, f"{what} somebody else's tokens")
     return await find_user(connection, caller.organization_id, username)

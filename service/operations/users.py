@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call, Proof
-from service.permissions import Role, require_administrator
+from service.permissions import READ, Role, require_administrator
 from service.repositories import grants, groups, users
 from service.repositories.users import User
 from service.schemas.pages import Page
@@ -120,7 +120,8 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
             await _withdraw_grants(proof, old)
         keeps = None
         if new.role is Role.MEMBER and (request.withdraw_grants or old.role is not Role.MEMBER):
-            keeps = Kept(*await grants.list_kept(connection, organization_id, old.id, old.username, MOST_KEPT))
+            kept, total = await grants.list_kept(connection, organization_id, old.id, old.username, MOST_KEPT)
+            keeps = Kept(kept if call.caller.allows(READ) else [], total)  # each is shown with its pipeline's name
     return UserUpdated(new, whole=True, keeps=keeps)
 
 

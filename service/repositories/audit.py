@@ -11,6 +11,7 @@ import orjson
 
 from service.database.pool import Connection
 from service.identity import Caller
+from service.repositories.times import bounded
 
 
 def attribution(caller: Caller) -> tuple[UUID, UUID | None, str, UUID | None]:
@@ -123,8 +124,9 @@ async def page(
     """
     rows = await connection.fetch(
         "audit.page",
-        """
-        SELECT p.count, p.id, p.at, p.actor, p.token_id, p.action, p.target, p.before, p.after, p.request_id
+        f"""
+        SELECT p.count, p.id, {bounded("p.at")} AS at, p.actor, p.token_id, p.action, p.target, p.before, p.after,
+               p.request_id
         FROM (
             SELECT found.*, count(*) OVER () AS count, row_number() OVER newest AS number,
                    sum(coalesce(octet_length(found.before), 0) + coalesce(octet_length(found.after), 0)) OVER newest
@@ -160,9 +162,20 @@ async def page(
     return [read_entry(row) for row in rows], bool(rows) and len(rows) < rows[0]["count"]
 
 
+def _state(text: str | None) -> Any:
+    """Return a state; as it is written if it is none, or has numbers that JSON here can't hold."""
+    if text is None:
+        return None
+    try:
+        state = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        state = None
+    return state if isinstance(state, dict) else {"unreadable": text}
+
+
 def read_entry(row: asyncpg.Record) -> Entry:
     """Read a row with the columns of an entry, its states as text."""
-    before, after = (orjson.loads(row[name]) if row[name] else None for name in ("before", "after"))
+    before, after = (_state(row[name]) for name in ("before", "after"))
     named = (row[name] for name in ("id", "at", "actor", "token_id", "action", "target"))
     values = [*named, before, after, row["request_id"]]
     return Entry(*values)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.repositories.audit import Entry, read_entry
+from service.repositories.times import bounded
 
 PAGE_SIZE: Final = 100
 """Entries read at once, each with two states of up to 80 kB."""
@@ -63,8 +64,9 @@ async def page(
     """
     rows = await connection.fetch(
         "audit_feed.page",
-        """
-        SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before::text, a.after::text, a.request_id
+        f"""
+        SELECT a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action, a.target,
+               a.before::text, a.after::text, a.request_id
         FROM audit a
         WHERE a.organization_id = $1
           AND a.transaction_id >= pg_snapshot_xmin($2::text::pg_snapshot)

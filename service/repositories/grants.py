@@ -8,6 +8,8 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.permissions import MANAGER, Role, is_manager, permission_names
+from service.repositories.times import bounded
+from service.repositories.users import role_of
 
 Kind = Literal["user", "group"]
 
@@ -53,9 +55,9 @@ def state(access: int, expires_at: datetime | None) -> dict[str, Any]:
     return {"permissions": permission_names(access), "is_manager": is_manager(access), "expires_at": expires_at}
 
 
-_OF_PIPELINE: Final = """
+_OF_PIPELINE: Final = f"""
     SELECT CASE WHEN g.user_id IS NULL THEN 'group' ELSE 'user' END AS kind, coalesce(u.username, r.name) AS name,
-           g.access, g.expires_at, g.updated_at
+           g.access, {bounded("g.expires_at")} AS expires_at, {bounded("g.updated_at")} AS updated_at
     FROM grants g
     LEFT JOIN users u ON u.organization_id = g.organization_id AND u.id = g.user_id
     LEFT JOIN groups r ON r.organization_id = g.organization_id AND r.id = g.group_id
@@ -208,12 +210,13 @@ async def list_holders(
         after,
         limit,
     )
-    return [GrantedUser(row[0], Role(row[1]), row[2]) for row in rows]
+    return [GrantedUser(row[0], role_of(row[1]), row[2]) for row in rows]
 
 
-_KEPT: Final = """
+_KEPT: Final = f"""
     -- The grants to user $2, called $3, and to their groups, with the last actor who is known to have set each.
-    SELECT p.id, p.name, g.access, g.expires_at, r.name AS "group", coalesce(made.actor_id = $2, false) AS by_themselves
+    SELECT p.id, p.name, g.access, {bounded("g.expires_at")} AS expires_at, r.name AS "group",
+           coalesce(made.actor_id = $2, false) AS by_themselves
     FROM grants g
     JOIN pipelines p ON p.organization_id = g.organization_id AND p.id = g.pipeline_id
     LEFT JOIN groups r ON r.organization_id = g.organization_id AND r.id = g.group_id

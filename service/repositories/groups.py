@@ -10,6 +10,8 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
+from service.repositories.times import bounded
+from service.values.casefold import casefold
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ async def find_by_name(
     row = await connection.fetch_row(
         "groups.find_by_name",
         f"""
-        SELECT g.id, g.name, g.created_at FROM groups g
+        SELECT g.id, g.name, {bounded("g.created_at")} FROM groups g
         WHERE g.organization_id = $1 AND lower(g.name) = lower($2)
         {"FOR UPDATE" if for_update else ""}
         """,
@@ -52,17 +54,17 @@ async def page(
     """Return a page of groups by name; if a name is given, of those that have it in theirs."""
     rows = await connection.fetch(
         "groups.page",
-        """
-        SELECT g.id, g.name, g.created_at
+        f"""
+        SELECT g.id, g.name, {bounded("g.created_at")}
         FROM groups g
         WHERE g.organization_id = $1
-          AND ($2::text IS NULL OR position(lower($2) IN lower(g.name)) > 0)
+          AND ($2::text IS NULL OR position($2 IN lower(g.name)) > 0)
           AND ($3::text IS NULL OR lower(g.name) > $3)
         ORDER BY lower(g.name)
         LIMIT $4
         """,
         organization_id,
-        name,
+        None if name is None else casefold(name),
         after[0] if after else None,
         limit,
     )
@@ -142,8 +144,8 @@ async def page_members(
     """Return a page of the members of a group, by name."""
     rows = await connection.fetch(
         "groups.page_members",
-        """
-        SELECT u.username, m.created_at
+        f"""
+        SELECT u.username, {bounded("m.created_at")}
         FROM memberships m
         JOIN users u ON u.organization_id = m.organization_id AND u.id = m.user_id
         WHERE m.organization_id = $1 AND m.group_id = $2

@@ -9,6 +9,7 @@ from uuid import UUID
 from service.database.pool import Connection
 from service.repositories.granted import GRANTED_FIRST
 from service.repositories.pipelines import GrantedPipeline
+from service.repositories.times import bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Job:
     created_at: datetime
 
 
-FIND: Final = """
-    SELECT j.id, j.owner_id, u.username, j.name, j.created_at
+FIND: Final = f"""
+    SELECT j.id, j.owner_id, u.username, j.name, {bounded("j.created_at")} AS created_at
     FROM jobs j
     JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
     WHERE j.organization_id = $1 AND j.id = $2
@@ -106,8 +107,8 @@ async def replace_assignments(
     )
 
 
-_JOBS: Final = """
-    SELECT j.id, j.owner_id, u.username, j.name, j.created_at
+_JOBS: Final = f"""
+    SELECT j.id, j.owner_id, u.username, j.name, {bounded("j.created_at")} AS created_at
     FROM jobs j
     JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
     WHERE j.organization_id = $1

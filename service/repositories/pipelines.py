@@ -10,11 +10,13 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
-from service.identifiers import name_key
 from service.permissions import FULL_ACCESS, MANAGER
 from service.repositories import revisions
 from service.repositories.granted import GRANTED, GRANTED_FIRST, GRANTS, grants_of
+from service.repositories.times import bounded
 from service.slices import in_slices
+from service.values.casefold import casefold
+from service.values.names import name_key
 
 
 class GrantedPipeline(NamedTuple):
@@ -108,8 +110,8 @@ async def list_granted(
         "pipelines.list_granted",
         f"""
         -- The revisions are in the first row alone, and not sent with each of thousands.
-        SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, listed.expires_at, listed.id,
-               listed.name, listed.access
+        SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, {bounded("listed.expires_at")},
+               listed.id, listed.name, listed.access
         FROM (
             SELECT {revisions.OF_USER} AS revisions
             FROM users u
@@ -154,7 +156,8 @@ LIST_GRANTED_EACH: Final = f"""
     -- LATERAL: user by user, by the indexes. One row of arrays for each, so the revisions are sent once.
     CROSS JOIN LATERAL (
         -- Whole, or cut: the limit below is one more than is allowed, which tells more from exactly as many.
-        SELECT coalesce(sum(row.grants), 0) <= {MAX_BATCHED_GRANTS} AS whole, min(row.expires_at) AS expires_at,
+        SELECT coalesce(sum(row.grants), 0) <= {MAX_BATCHED_GRANTS} AS whole,
+               {bounded("min(row.expires_at)")} AS expires_at,
                array_agg(row.id) AS ids, array_agg(row.name) AS names, array_agg(row.access) AS accesses
         FROM (
             SELECT p.id, p.name, granted.access, granted.expires_at, granted.grants
@@ -234,7 +237,7 @@ async def _listing(rows: list[asyncpg.Record]) -> PipelineList:
 
 
 def _key(name: str | None) -> str | None:
-    return None if name is None else name_key(name)
+    return None if name is None else casefold(name)
 
 
 async def list_of_job(
@@ -307,7 +310,8 @@ async def list_for_update_of_job(
 
 
 FIND: Final = f"""
-    SELECT p.id, p.name, coalesce(granted.access, 0), p.description, p.created_at, p.updated_at
+    SELECT p.id, p.name, coalesce(granted.access, 0), p.description,
+           {bounded("p.created_at")}, {bounded("p.updated_at")}
     FROM (
         -- An aggregate: always one row, so grants are read before the pipeline, and in any case.
         SELECT bit_or(g.access) AS access
@@ -430,8 +434,8 @@ async def list_jobs(
     """Return a page of the jobs in a pipeline's queue, oldest first, of those after a time and an id."""
     rows = await connection.fetch(
         "pipelines.list_jobs",
-        """
-        SELECT a.job_id, j.name, u.username, a.assigned_at
+        f"""
+        SELECT a.job_id, j.name, u.username, {bounded("a.assigned_at")}
         FROM assignments a
         JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
         JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id

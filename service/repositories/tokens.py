@@ -8,15 +8,20 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.identity import Caller
-from service.permissions import Role
 from service.repositories import revisions
+from service.repositories.times import bounded
+from service.repositories.users import role_of
 
 ACTIVE: Final = "t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now()) AND NOT u.disabled"
 """The condition that the token t of the user u may be used."""
 
 
 async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[Caller]:
-    """Return the callers of tokens by SHA-256 digest, without those expired, revoked, or of disabled users."""
+    """Return the callers of tokens by SHA-256 digest, without those expired, revoked, or of disabled users.
+
+    A role that this version does not know is a member's, which may least: strangers share the statement, and a newer
+    version may be in service beside this one.
+    """
     rows = await connection.fetch(
         "tokens.find_active",
         f"""
@@ -29,12 +34,9 @@ async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[
         digests,
     )
     return [
-        Caller(_ROLES[role], scopes, organization_id, user_id, username, key, digest, tuple(state), now)
+        Caller(role_of(role), scopes, organization_id, user_id, username, key, digest, tuple(state), now)
         for digest, key, organization_id, user_id, username, role, scopes, state, now in rows
     ]
-
-
-_ROLES: Final = {role.value: role for role in Role}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ class Token:
     last_used_at: datetime | None
 
 
-_TOKENS: Final = """
-    SELECT t.id, t.user_id, u.username, t.name, t.scopes, t.expires_at, t.created_at, t.last_used_at
+_TOKENS: Final = f"""
+    SELECT t.id, t.user_id, u.username, t.name, t.scopes, {bounded("t.expires_at")}, {bounded("t.created_at")},
+           {bounded("t.last_used_at")}
     FROM tokens t
     JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
     WHERE t.organization_id = $1 AND t.revoked_at IS NULL
@@ -142,7 +145,7 @@ async def find_maker(connection: Connection, organization_id: UUID, token_id: UU
         "tokens.find_maker",
         f"""
         WITH RECURSIVE {_ANCESTORS}
-        SELECT t.id, t.scopes, t.expires_at, (SELECT count(*) FROM ancestors)
+        SELECT t.id, t.scopes, {bounded("t.expires_at")}, (SELECT count(*) FROM ancestors)
         FROM tokens t
         JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
         WHERE t.organization_id = $1 AND t.id = $2 AND {ACTIVE}
@@ -252,7 +255,7 @@ async def lock(connection: Connection, organization_id: UUID, token_ids: Sequenc
     """Lock tokens, and return those of them that have not been revoked; by id, the order in which all lock them."""
     rows = await connection.fetch(
         "tokens.lock",
-        """
+        f"""
         WITH locked AS (
             SELECT t.*
             FROM tokens t
@@ -261,7 +264,7 @@ async def lock(connection: Connection, organization_id: UUID, token_ids: Sequenc
         )
         SELECT t.id, t.user_id,
                (SELECT u.username FROM users u WHERE u.organization_id = $1 AND u.id = t.user_id) AS username,
-               t.name, t.scopes, t.expires_at, t.created_at, t.last_used_at
+               t.name, t.scopes, {bounded("t.expires_at")}, {bounded("t.created_at")}, {bounded("t.last_used_at")}
         FROM locked t
         ORDER BY t.id
         """,

@@ -11,6 +11,8 @@ import asyncpg
 from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import Role
+from service.repositories.times import bounded
+from service.values.casefold import casefold
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,19 @@ class User:
     created_at: datetime
 
 
-_COLUMNS: Final = "u.id, u.username, u.role, u.disabled, u.created_at"
+_COLUMNS: Final = f"u.id, u.username, u.role, u.disabled, {bounded('u.created_at')} AS created_at"
+
+
+def role_of(name: str) -> Role:
+    """Return the role of a name; a member's, which may least, if this version does not know it."""
+    return _ROLES.get(name, Role.MEMBER)
+
+
+_ROLES: Final = {role.value: role for role in Role}
 
 
 def _user(row: asyncpg.Record) -> User:
-    return User(row["id"], row["username"], Role(row["role"]), row["disabled"], row["created_at"])
+    return User(row["id"], row["username"], role_of(row["role"]), row["disabled"], row["created_at"])
 
 
 async def find_by_name(connection: Connection, organization_id: UUID, username: str) -> User | None:
@@ -52,13 +62,13 @@ async def page(
         SELECT {_COLUMNS}
         FROM users u
         WHERE u.organization_id = $1
-          AND ($2::text IS NULL OR position(lower($2) IN lower(u.username)) > 0)
+          AND ($2::text IS NULL OR position($2 IN lower(u.username)) > 0)
           AND ($3::text IS NULL OR lower(u.username) > $3)
         ORDER BY lower(u.username)
         LIMIT $4
         """,
         organization_id,
-        name,
+        None if name is None else casefold(name),
         after[0] if after else None,
         limit,
     )

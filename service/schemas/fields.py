@@ -10,23 +10,20 @@ from uuid import UUID
 from asyncpg.pgproto import pgproto
 from marshmallow import ValidationError, fields, validate
 
-from service.identifiers import JOB_ID, NAME, PIPELINE_NAME_LENGTH, is_pipeline_name
-from service.instants import END, check_end, parse_instant
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
+from service.values.ids import UUID_TEXT
+from service.values.instants import END, check_end, parse_instant
+from service.values.names import JOB_ID, PIPELINE_NAME, RESERVED, USERNAME, Rule
 
 Item = TypeVar("Item")
 Chosen = TypeVar("Chosen", bound=Enum)
 
-FILTER_LENGTH: Final = PIPELINE_NAME_LENGTH
+FILTER_LENGTH: Final = PIPELINE_NAME.max_length
 """The characters of a filter by a part of a name: nothing can hold a longer one."""
 PAGE_TOKEN_LENGTH: Final = 2_000
 """The characters of a page token; one that names a pipeline of 255 characters of four bytes has 1,600."""
-UNTRIMMED_LENGTH: Final = 4 * PIPELINE_NAME_LENGTH
-"""The characters of a pipeline's name before it is trimmed."""
 MAX_NAMES: Final = 50
 """The names in a list of permissions or scopes, of which there are fewer: some may be given twice."""
-
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @runtime_checkable
@@ -41,7 +38,7 @@ class StrictUUID(fields.UUID):
     """A UUID in its one canonical form, in upper or lower case; not the other spellings that libraries understand."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> UUID:
-        if not isinstance(value, str) or not _UUID.fullmatch(value):
+        if not isinstance(value, str) or not UUID_TEXT.fullmatch(value):
             raise self.make_error("invalid_uuid")
         return pgproto.UUID(value)  # which is one, and is made and written in a tenth of the time
 
@@ -67,7 +64,7 @@ class _UUIDs(BoundedList[UUID]):
     """A list of UUIDs. Where all are right, and so for nearly every update, each is looked at but once."""
 
     def _read(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[UUID | None]:
-        if isinstance(value, list) and all(isinstance(item, str) and _UUID.fullmatch(item) for item in value):
+        if isinstance(value, list) and all(isinstance(item, str) and UUID_TEXT.fullmatch(item) for item in value):
             return [*map(pgproto.UUID, value)]
         return super()._read(value, attr, data, **kwargs)  # says what is wrong with which
 
@@ -77,47 +74,69 @@ def uuids(max_length: int) -> fields.Field[list[UUID]]:
     return _UUIDs(StrictUUID(), max_length)  # type: ignore[return-value] # none is null
 
 
-class Matching(fields.String):
-    """A text of one pattern, which bounds its length."""
+class Ruled(fields.String):
+    """A text by one of the rules of values/names.py."""
 
-    pattern: re.Pattern[str]
-    sentence: str
-    max_length: int
+    rule: Rule
+
+    def __init__(self, rule: Rule | None = None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.rule = rule or self.rule
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
-        if not self.pattern.fullmatch(text):
-            raise ValidationError(self.sentence)
-        return text
+        try:
+            return self._check(text)
+        except ValueError as error:
+            raise ValidationError(f"Must be {error}.") from error
+
+    def _check(self, text: str) -> str:
+        """Return a text that names something new."""
+        return self.rule.check(text)
 
 
-class JobId(Matching):
+class Reference(Ruled):
+    """A text that names something that there is, whatever that may be called."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        pattern = self.rule.pattern
+        if pattern is not None and isinstance(value, str) and pattern.fullmatch(value):  # and so in nearly every update
+            return value
+        return super()._deserialize(value, attr, data, **kwargs)
+
+    def _check(self, text: str) -> str:
+        return self.rule.check_reference(text)
+
+
+class JobId(Reference):
     """A job's id: opaque, compared as it is."""
 
-    pattern = JOB_ID
-    max_length = 128
-    sentence = 'Must be 1 to 128 characters of A-Z a-z 0-9 _ . : - (but not "pipelines").'
+    rule = JOB_ID
 
 
-class Name(Matching):
+class Name(Reference):
     """A user's or group's name, compared regardless of case."""
 
-    pattern = NAME
-    max_length = 100
-    sentence = "Must be 1 to 100 characters of A-Z a-z 0-9 _ . @ -."
+    rule = USERNAME  # as of groups
 
 
-class PipelineName(fields.String):
+class PipelineName(Ruled):
     """A pipeline's name, trimmed."""
 
-    max_length: Final = PIPELINE_NAME_LENGTH
+    rule = PIPELINE_NAME
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text: str = super()._deserialize(value, attr, data, **kwargs)
-        text = text.strip() if len(text) <= UNTRIMMED_LENGTH else ""
-        if not is_pipeline_name(text):
-            raise ValidationError(f"Must be 1 to {PIPELINE_NAME_LENGTH} characters, none of them a control character.")
-        return text
+
+def pattern_of(field: Ruled) -> str | None:
+    """Return the pattern of a field that has one, in the dialect of JSON Schema."""
+    if field.rule.pattern is None:
+        return None
+    pattern = field.rule.pattern.pattern.replace(r"\Z", "$")
+    if isinstance(field, Reference) or not field.rule.in_address:
+        return f"^(?:{pattern})$"
+    words = [re.escape(word) for word in RESERVED]
+    if not field.rule.exact:
+        words = [re.sub("[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", word) for word in words]
+    return f"^(?!(?:{'|'.join(words)})$)(?:{pattern})$"
 
 
 def text(max_length: int) -> fields.String:

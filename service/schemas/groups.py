@@ -7,9 +7,10 @@ from marshmallow import Schema, fields
 
 from service.repositories.groups import Group, Member
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Name, PageSize, page_token, part_of_name
+from service.schemas.fields import Name, PageSize, Ruled, page_token, part_of_name
 from service.schemas.pages import Page
 from service.schemas.request import field, request
+from service.values.names import GROUP_NAME
 
 
 @request
@@ -28,10 +29,10 @@ class ListGroups:
 class CreateGroup:
     """A new group.
 
-    Its name is unique in the organization, regardless of case.
+    Its name is unique in the organization, regardless of case, and not a word of an address, such as `me`.
     """
 
-    name: str = field(Name())
+    name: str = field(Ruled(GROUP_NAME))
 
 
 @request
@@ -52,7 +53,7 @@ class RenameGroup:
     """
 
     name: str = field(Name())
-    new_name: str = field(Name())
+    new_name: str = field(Ruled(GROUP_NAME))
 
 
 @request

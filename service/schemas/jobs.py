@@ -8,10 +8,11 @@ from uuid import UUID
 from marshmallow import Schema, fields
 
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import JobId, Name, PageSize, StrictUUID, page_token, text, uuids
+from service.schemas.fields import JobId, Name, PageSize, Ruled, StrictUUID, page_token, uuids
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.schemas.request import field, request
+from service.values.names import JOB_ID, JOB_NAME
 
 MAX_PIPELINES: Final = 1000
 """The number of pipelines that one update may name."""
@@ -48,8 +49,8 @@ class PutJob:
     themselves as its owner. `If-None-Match: *` answers 412 where a job of that id exists.
     """
 
-    job_id: str = field(JobId())
-    name: str | None = field(text(255), default=None)
+    job_id: str = field(Ruled(JOB_ID))
+    name: str | None = field(Ruled(JOB_NAME), default=None)
     owner: str | None = field(Name(), default=None)
     """A username."""
     pipeline_ids: list[UUID] | None = field(uuids(MAX_PIPELINES), default=None)

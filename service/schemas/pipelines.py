@@ -1,7 +1,7 @@
 """Requests and answers about pipelines."""
 
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -9,12 +9,10 @@ from marshmallow import Schema, fields, validate
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, PageSize, PipelineName, StrictUUID, page_token, part_of_name, permission, text
+from service.schemas.fields import Flag, PageSize, PipelineName, Ruled, StrictUUID, page_token, part_of_name, permission
 from service.schemas.pages import Page
 from service.schemas.request import field, request
-
-DESCRIPTION_LENGTH: Final = 10_000
-"""The characters that a pipeline's description may have."""
+from service.values.names import DESCRIPTION
 
 
 @request
@@ -39,7 +37,7 @@ class CreatePipeline:
     """
 
     name: str = field(PipelineName())
-    description: str = field(text(DESCRIPTION_LENGTH), default="")
+    description: str = field(Ruled(DESCRIPTION), default="")
 
 
 @request
@@ -58,7 +56,7 @@ class UpdatePipeline:
 
     pipeline_id: UUID = field(StrictUUID())
     name: str | None = field(PipelineName(), default=None)
-    description: str | None = field(text(DESCRIPTION_LENGTH), default=None)
+    description: str | None = field(Ruled(DESCRIPTION), default=None)
 
 
 @request

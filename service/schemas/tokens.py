@@ -14,16 +14,17 @@ from service.schemas.fields import (
     Flag,
     Name,
     PageSize,
+    Ruled,
     Secret,
     StrictUUID,
     WholeNumber,
     end,
     page_token,
     scopes,
-    text,
 )
 from service.schemas.pages import Page
 from service.schemas.request import field, request
+from service.values.names import TOKEN_NAME
 
 
 @request
@@ -46,7 +47,7 @@ class CreateToken:
     """
 
     username: str | None = field(Name(), default=None)
-    name: str = field(text(255), default="")
+    name: str = field(Ruled(TOKEN_NAME), default="")
     scopes: int | None = field(scopes(), default=None)
     """A bit set of permissions.py; None: all that the user may."""
     expires_at: datetime | None = field(end(), default=None)

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role, is_manager, permission_names, scope_names
 from service.repositories.grants import KeptGrant
 from service.repositories.users import User
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Choice, Flag, Name, PageSize, page_token, part_of_name
+from service.schemas.fields import Choice, Flag, Name, PageSize, Ruled, page_token, part_of_name
 from service.schemas.pages import Page
 from service.schemas.request import field, request
+from service.values.names import USERNAME
 
 MOST_KEPT: Final = 1000
 """Grants that an answer lists, of those that a user keeps."""
@@ -29,19 +30,14 @@ class ListUsers:
     page_token: str | None = field(page_token(), default=None)
 
 
-def _not_an_address(username: str) -> None:
-    if username.lower() == "me":
-        raise ValidationError('Must not be "me", which is whoever calls.')
-
-
 @request
 class CreateUser:
     """A new user.
 
-    The username is unique in the organization, regardless of case.
+    The username is unique in the organization, regardless of case, and not a word of an address, such as `me`.
     """
 
-    username: str = field(Name(validate=_not_an_address))
+    username: str = field(Ruled(USERNAME))
     role: Role = field(Choice(Role), default=Role.MEMBER)
 
 
@@ -114,7 +110,7 @@ class UserUpdatedSchema(UserAnswerSchema):
         fields.Nested(KeptGrantSchema),
         metadata={
             "description": "Grants to them, and those that they made to groups of theirs, by pipeline;"
-            f" the first {MOST_KEPT}."
+            f" the first {MOST_KEPT}; none to a token that may not read pipelines."
         },
     )
     keeps_total = fields.Integer(metadata={"description": "How many there are."})

@@ -34,16 +34,23 @@ def _taken(kind: str, name: str, compared: str, table: str) -> tuple[str, str]:
     return (
         f"{name} is taken by another {kind} of the organization, regardless of case",
         f"""
+        WITH final AS (
+            -- the last line of each record
+            SELECT DISTINCT ON (organization_id, id) line, organization_id, id, {compared} AS compared
+            FROM staged_{kind}
+            ORDER BY organization_id, id, line DESC
+        )
         -- taken by an earlier line of the file
         SELECT s.line FROM (
-            SELECT line, id, first_value(id) OVER (PARTITION BY organization_id, {compared} ORDER BY line) AS first_id
-            FROM staged_{kind}
+            SELECT line, id, first_value(id) OVER (PARTITION BY organization_id, compared ORDER BY line) AS first_id
+            FROM final
         ) s WHERE s.id <> s.first_id
         UNION ALL
-        -- taken by a row of the table
-        SELECT s.line FROM (SELECT line, id, organization_id, {compared} AS compared FROM staged_{kind}) s
+        -- taken by a row of the table that the file leaves alone
+        SELECT s.line FROM final s
         JOIN (SELECT id, organization_id, {compared} AS compared FROM {table}) t
-          ON t.organization_id = s.organization_id AND t.compared = s.compared AND t.id <> s.id
+          ON t.organization_id = s.organization_id AND t.compared = s.compared
+        WHERE NOT EXISTS (SELECT FROM final f WHERE f.organization_id = t.organization_id AND f.id = t.id)
         """,
     )
 

@@ -15,44 +15,49 @@ import orjson
 
 from service.database.connector import connect
 from service.permissions import is_manager, permission_names, scope_names
+from service.repositories.times import bounded
 
 _OF: Final = "($1::uuid IS NULL OR t.organization_id = $1)"
 
 _STATEMENTS: Final[Mapping[str, str]] = {
-    "organization": """
-        SELECT t.id, t.name, t.created_at FROM organizations t WHERE $1::uuid IS NULL OR t.id = $1 ORDER BY t.id
+    "organization": f"""
+        SELECT t.id, t.name, {bounded("t.created_at")} AS created_at
+        FROM organizations t WHERE $1::uuid IS NULL OR t.id = $1 ORDER BY t.id
         """,
     "user": f"""
-        SELECT t.id, t.organization_id, t.username, t.role, t.disabled, t.created_at
+        SELECT t.id, t.organization_id, t.username, t.role, t.disabled, {bounded("t.created_at")} AS created_at
         FROM users t WHERE {_OF} ORDER BY t.organization_id, t.id
         """,
     "group": f"""
-        SELECT t.id, t.organization_id, t.name, t.created_at
+        SELECT t.id, t.organization_id, t.name, {bounded("t.created_at")} AS created_at
         FROM groups t WHERE {_OF} ORDER BY t.organization_id, t.id
         """,
     "membership": f"""
-        SELECT t.group_id, t.user_id, t.created_at
+        SELECT t.group_id, t.user_id, {bounded("t.created_at")} AS created_at
         FROM memberships t WHERE {_OF} ORDER BY t.organization_id, t.user_id, t.group_id
         """,
     "pipeline": f"""
-        SELECT t.id, t.organization_id, t.name, t.description, t.created_at, t.updated_at
+        SELECT t.id, t.organization_id, t.name, t.description, {bounded("t.created_at")} AS created_at,
+               {bounded("t.updated_at")} AS updated_at
         FROM pipelines t WHERE {_OF} ORDER BY t.organization_id, t.id
         """,
     "grant": f"""
-        SELECT t.pipeline_id, t.user_id, t.group_id, t.access, t.expires_at, t.updated_at
+        SELECT t.pipeline_id, t.user_id, t.group_id, t.access, {bounded("t.expires_at")} AS expires_at,
+               {bounded("t.updated_at")} AS updated_at
         FROM grants t WHERE {_OF} ORDER BY t.organization_id, t.pipeline_id, t.user_id, t.group_id
         """,
     "token": f"""
-        SELECT t.user_id, encode(t.digest, 'hex') AS sha256, t.id, t.name, t.scopes, t.expires_at, t.revoked_at,
-               t.created_at, t.last_used_at
+        SELECT t.user_id, encode(t.digest, 'hex') AS sha256, t.id, t.name, t.scopes,
+               {bounded("t.expires_at")} AS expires_at, {bounded("t.revoked_at")} AS revoked_at,
+               {bounded("t.created_at")} AS created_at, {bounded("t.last_used_at")} AS last_used_at
         FROM tokens t WHERE {_OF} ORDER BY t.organization_id, t.id
         """,
     "job": f"""
-        SELECT t.id, t.organization_id, t.owner_id, t.name, t.created_at
+        SELECT t.id, t.organization_id, t.owner_id, t.name, {bounded("t.created_at")} AS created_at
         FROM jobs t WHERE {_OF} ORDER BY t.organization_id, t.id
         """,
     "assignment": f"""
-        SELECT t.job_id, t.pipeline_id, t.position, t.assigned_at
+        SELECT t.job_id, t.pipeline_id, t.position, {bounded("t.assigned_at")} AS assigned_at
         FROM assignments t WHERE {_OF} ORDER BY t.organization_id, t.job_id, t.position
         """,
 }

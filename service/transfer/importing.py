@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from time import perf_counter
 from typing import IO, Final
 from uuid import UUID
@@ -22,11 +21,14 @@ from service.transfer.audit_lists import counted
 from service.transfer.bulk_load import Deferred, defer_indexes, is_empty, restore_indexes
 from service.transfer.diagnosis import find_first_fault
 from service.transfer.merge import BOUND_TOKENS, CREATE_PARENTS, LOCK, MERGES, REQUIRE_UNIQUE_IDS
+from service.transfer.reading import LineReader
 from service.transfer.records import WITHOUT_DIGEST, BadRecord, parse_line
 from service.transfer.staging import analyze_staging, copy_rows, create_staging
 
 _CHUNK: Final = 10_000
 """Lines parsed while the database takes those before; a few megabytes."""
+_CHUNK_BYTES: Final = 8 * 2**20
+"""Bytes of such lines, where they are long."""
 _ATTEMPTS: Final = 3
 """Attempts at writing what is staged, if it ends in a deadlock."""
 
@@ -53,8 +55,8 @@ async def import_records(
 
     Args:
         dsn: of a role that may write every table.
-        lines: newline-delimited JSON, parents before children.
-        progress: called now and then with the number of bytes read since.
+        lines: newline-delimited JSON, parents before children; plain, or compressed by gzip or zstd.
+        progress: called now and then with the number of bytes of the file read since.
         plaintext: allow that a connection to another machine is not encrypted.
 
     Raises:
@@ -89,11 +91,14 @@ async def _stage(connection: Raw, lines: IO[bytes], progress: Callable[[int], No
     """
     counts: dict[str, int] = defaultdict(int)
     number, left_out, rows = 0, 0, dict[str, list[str]]()
+    reader, shown = LineReader(lines), 0
+    unread = iter(reader)
     while True:
-        parsing = asyncio.create_task(asyncio.to_thread(_parse, lines, number))
+        parsing = asyncio.create_task(asyncio.to_thread(_parse, unread, number))
         await copy_rows(connection, rows)
-        read, size, parsed = await parsing
-        progress(size)
+        read, parsed = await parsing
+        progress(reader.taken - shown)
+        shown = reader.taken
         if not read:
             return dict(counts), left_out
         number, rows = number + read, parsed
@@ -102,19 +107,22 @@ async def _stage(connection: Raw, lines: IO[bytes], progress: Callable[[int], No
             counts[kind] += len(of_kind)
 
 
-def _parse(lines: IO[bytes], before: int) -> tuple[int, int, dict[str, list[str]]]:
-    """Parse the next lines: return their number, their bytes, and their rows by type."""
+def _parse(lines: Iterator[bytes], before: int) -> tuple[int, dict[str, list[str]]]:
+    """Parse the next lines: return their number, and their rows by type."""
     rows: dict[str, list[str]] = defaultdict(list)
     number, size = before, 0
-    for number, line in enumerate(islice(lines, _CHUNK), before + 1):
-        size += len(line)
-        try:
+    try:
+        while number - before < _CHUNK and size < _CHUNK_BYTES:
+            line = next(lines, None)
+            if line is None:
+                break
             parsed = parse_line(line)
-        except BadRecord as error:
-            raise ImportRefused(f"line {number}: {error}") from error
-        if parsed:
-            rows[parsed[0]].append(f"{number}\t{parsed[1]}\n")
-    return number - before, size, rows
+            number, size = number + 1, size + len(line)
+            if parsed:
+                rows[parsed[0]].append(f"{number}\t{parsed[1]}\n")
+    except BadRecord as error:
+        raise ImportRefused(f"line {number + 1}: {error}") from error
+    return number - before, rows
 
 
 async def _merge(connection: Raw, dropped: Sequence[Deferred]) -> dict[str, int]:
@@ -150,12 +158,9 @@ async def _write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UUID, dic
 
 
 async def _try_to_write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UUID, dict[str, int]]:
-    written: dict[UUID, dict[str, int]] = defaultdict(dict)
     for statement in (*REQUIRE_UNIQUE_IDS, *(() if dropped else LOCK)):  # no other session has the tables if dropped
         await connection.execute(statement)
-    for table, merge in MERGES.items():
-        for organization_id, count in await connection.fetch(counted(table, merge.statement(empty=bool(dropped)))):
-            written[organization_id][table] = count
+    written = await _fill(connection, empty=bool(dropped))
     await restore_indexes(connection, dropped)
     for organization_id, tables in written.items():
         await audit.insert(
@@ -168,6 +173,17 @@ async def _try_to_write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UU
         )
     if any("tokens" in tables for tables in written.values()):
         await _bound_tokens(connection)
+    return written
+
+
+async def _fill(connection: Raw, *, empty: bool) -> dict[UUID, dict[str, int]]:
+    """Fill the tables, and return how many rows were written, by organization and table."""
+    written: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for table, merge in MERGES.items():
+        if merge.park and not empty:
+            await connection.execute(merge.park)
+        for organization_id, count in await connection.fetch(counted(table, merge.statement(empty=empty))):
+            written[organization_id][table] = count
     return written
 
 

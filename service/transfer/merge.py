@@ -8,6 +8,9 @@ The statements have common forms:
 - DISTINCT ON a record's key, ordered by `line DESC`, takes the last line of each.
 - LEFT JOIN parent_x ON ... AND x.line < s.line finds a parent before the line, else NULL.
 - WHERE after DO UPDATE leaves a row as it is that would not change.
+
+A file is judged by how it ends: names that it passes on from one row to another are parked first, as PostgreSQL holds
+each row of a statement against the others as they are by then.
 """
 
 from collections.abc import Mapping
@@ -140,6 +143,8 @@ class Merge(NamedTuple):
     on_conflict: str
     organization_id: str = "t.organization_id"
     """The column of a written row `t` that has its organization."""
+    park: str = ""
+    """The statement that makes way for names that the file gives to others, where it gives their rows another."""
 
     def statement(self, *, empty: bool) -> str:
         """Compose the statement, which returns the organization of every row written.
@@ -147,6 +152,23 @@ class Merge(NamedTuple):
         In an empty table no key can exist, and looking for it would take time.
         """
         return f"{self.insert} {'' if empty else self.on_conflict} RETURNING {self.organization_id} AS organization_id"
+
+
+def _park(kind: str, name: str, compared: str) -> str:
+    """Return the statement that renames the rows whose names go to other rows, for the moment, to what nothing has."""
+    return f"""
+        WITH final AS MATERIALIZED (
+            -- The last line of each record, with the name as it is compared.
+            SELECT DISTINCT ON (s.organization_id, s.id) s.organization_id, s.id, {compared.format("s")} AS compared
+            FROM staged_{kind} s
+            ORDER BY s.organization_id, s.id, s.line DESC
+        )
+        UPDATE {kind}s t SET {name} = '..' || t.id
+        FROM final f
+        JOIN final taker ON taker.organization_id = f.organization_id AND taker.id <> f.id
+        WHERE t.organization_id = f.organization_id AND t.id = f.id
+          AND {compared.format("t")} <> f.compared AND {compared.format("t")} = taker.compared
+    """
 
 
 MERGES: Final[Mapping[str, Merge]] = {
@@ -176,6 +198,7 @@ MERGES: Final[Mapping[str, Merge]] = {
         SET username = excluded.username, role = excluded.role, disabled = excluded.disabled
         WHERE (t.username, t.role, t.disabled) <> (excluded.username, excluded.role, excluded.disabled)
         """,
+        park=_park("user", "username", "lower({}.username)"),
     ),
     "groups": Merge(
         """
@@ -188,6 +211,7 @@ MERGES: Final[Mapping[str, Merge]] = {
         """
         ON CONFLICT (organization_id, id) DO UPDATE SET name = excluded.name WHERE t.name <> excluded.name
         """,
+        park=_park("group", "name", "lower({}.name)"),
     ),
     "pipelines": Merge(
         """
@@ -201,8 +225,9 @@ MERGES: Final[Mapping[str, Merge]] = {
         """
         ON CONFLICT (organization_id, id) DO UPDATE
         SET name = excluded.name, name_key = excluded.name_key, description = excluded.description, updated_at = now()
-        WHERE (t.name, t.description) <> (excluded.name, excluded.description)
+        WHERE (t.name, t.name_key, t.description) <> (excluded.name, excluded.name_key, excluded.description)
         """,
+        park=_park("pipeline", "name_key", "{}.name_key"),
     ),
     "tokens": Merge(
         """

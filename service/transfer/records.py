@@ -10,16 +10,27 @@ from typing import Any, Final
 
 import orjson
 
-from service.identifiers import JOB_ID, NAME, is_pipeline_name, name_key
-from service.instants import END, FIRST, parse_instant
 from service.permissions import PERMISSION_BITS, READ, SCOPE_BITS, Role, scope_set
+from service.values.ids import UUID_TEXT
+from service.values.instants import END, FIRST, parse_instant
+from service.values.names import (
+    DESCRIPTION,
+    GROUP_NAME,
+    JOB_ID,
+    JOB_NAME,
+    ORGANIZATION_NAME,
+    PIPELINE_NAME,
+    TOKEN_NAME,
+    USERNAME,
+    Rule,
+    name_key,
+)
 
 NULL: Final = r"\N"
 
 WITHOUT_DIGEST: Final = "token without sha256"
 """The type that parse_line() gives to a token of an export without digests: it says that there was one, and no more."""
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
@@ -36,7 +47,7 @@ def parse_line(line: bytes) -> tuple[str, str] | None:
     Raises:
         BadRecord: the line is not a record.
     """
-    if line.isspace():
+    if not line or line.isspace():
         return None
     try:
         record = orjson.loads(line)
@@ -81,40 +92,30 @@ class RecordType:
         except ValueError as error:
             raise BadRecord(f"{key} must be {error}") from error
         if record:
-            raise BadRecord(f"{next(iter(record))} is not a key of such a record")
+            raise BadRecord(f"{next(iter(record))[:100]} is not a key of such a record")
         return "\t".join(columns)
 
 
 def _uuid(value: Any) -> str:
-    if isinstance(value, str) and _UUID.fullmatch(value):
+    if isinstance(value, str) and UUID_TEXT.fullmatch(value):
         return value.lower()
     raise ValueError("a UUID")
 
 
-def _text(max_length: int) -> Converter:
-    def convert(value: Any) -> str:
-        if isinstance(value, str) and len(value) <= max_length and "\0" not in value:
-            return value.translate(_ESCAPED)
-        raise ValueError(f"a text of at most {max_length} characters without NUL")
-
-    return convert
-
-
-def _matching(pattern: re.Pattern[str], description: str) -> Converter:
-    def convert(value: Any) -> str:
-        if isinstance(value, str) and pattern.fullmatch(value):
-            return value
-        raise ValueError(description)
-
-    return convert
+def _by(rule: Rule) -> Converter:
+    return lambda value: rule.check(value).translate(_ESCAPED)
 
 
 def _pipeline_name(value: Any) -> str:
     """Convert to two columns: the name, and the key by which names are compared."""
-    name = value.strip() if isinstance(value, str) else ""
-    if is_pipeline_name(name):
-        return f"{name.translate(_ESCAPED)}\t{name_key(name).translate(_ESCAPED)}"
-    raise ValueError("1 to 255 characters without control characters")
+    name = PIPELINE_NAME.check(value)
+    return f"{name.translate(_ESCAPED)}\t{name_key(name).translate(_ESCAPED)}"
+
+
+def _sha256(value: Any) -> str:
+    if isinstance(value, str) and _SHA256.fullmatch(value):
+        return rf"\\x{value}"
+    raise ValueError("64 lower-case hexadecimal digits")
 
 
 def _boolean(value: Any) -> str:
@@ -181,13 +182,9 @@ def _grant(record: dict[str, Any]) -> None:
         raise BadRecord("either user_id or group_id must be given")
 
 
-_username: Final = _matching(NAME, "1 to 100 of A-Z a-z 0-9 _ . @ -")
-_job_id: Final = _matching(JOB_ID, 'the id of a job: 1 to 128 of A-Z a-z 0-9 _ . : - (but not "pipelines")')
-_sha256: Final = _matching(_SHA256, "64 lower-case hexadecimal digits")
-
 _ABOUT_TOKEN: Final[Mapping[str, Converter]] = {
     "id": _uuid,
-    "name": _text(255),
+    "name": _by(TOKEN_NAME),
     "scopes": _scopes,
     "expires_at": _instant,
     "revoked_at": _instant,
@@ -196,17 +193,17 @@ _ABOUT_TOKEN: Final[Mapping[str, Converter]] = {
 }
 
 RECORD_TYPES: Final[Mapping[str, RecordType]] = {
-    "organization": RecordType({"id": _uuid, "name": _text(255)}, {"created_at": _instant}),
+    "organization": RecordType({"id": _uuid, "name": _by(ORGANIZATION_NAME)}, {"created_at": _instant}),
     "user": RecordType(
-        {"id": _uuid, "organization_id": _uuid, "username": _username, "role": _role},
+        {"id": _uuid, "organization_id": _uuid, "username": _by(USERNAME), "role": _role},
         {"disabled": _boolean, "created_at": _instant},
         _user,
     ),
-    "group": RecordType({"id": _uuid, "organization_id": _uuid, "name": _username}, {"created_at": _instant}),
+    "group": RecordType({"id": _uuid, "organization_id": _uuid, "name": _by(GROUP_NAME)}, {"created_at": _instant}),
     "membership": RecordType({"group_id": _uuid, "user_id": _uuid}, {"created_at": _instant}),
     "pipeline": RecordType(
         {"id": _uuid, "organization_id": _uuid, "name": _pipeline_name},
-        {"description": _text(10_000), "created_at": _instant, "updated_at": _instant},
+        {"description": _by(DESCRIPTION), "created_at": _instant, "updated_at": _instant},
     ),
     "grant": RecordType(
         {"pipeline_id": _uuid, "permissions": _access, "is_manager": _boolean},
@@ -214,13 +211,16 @@ RECORD_TYPES: Final[Mapping[str, RecordType]] = {
         _grant,
     ),
     "token": RecordType(
-        {"user_id": _uuid, "sha256": lambda value: r"\\x" + _sha256(value)},
+        {"user_id": _uuid, "sha256": _sha256},
         _ABOUT_TOKEN,
     ),
     "job": RecordType(
-        {"id": _job_id, "organization_id": _uuid, "owner_id": _uuid}, {"name": _text(255), "created_at": _instant}
+        {"id": _by(JOB_ID), "organization_id": _uuid, "owner_id": _uuid},
+        {"name": _by(JOB_NAME), "created_at": _instant},
     ),
-    "assignment": RecordType({"job_id": _job_id, "pipeline_id": _uuid}, {"position": _whole, "assigned_at": _instant}),
+    "assignment": RecordType(
+        {"job_id": JOB_ID.check_reference, "pipeline_id": _uuid}, {"position": _whole, "assigned_at": _instant}
+    ),
 }
 """Record types by name, parents before children."""
 

@@ -7,10 +7,10 @@ import pytest
 
 from service import slices
 from service.http import endpoint, responses
-from service.identifiers import name_key
 from service.operations import dispatcher
 from service.permissions import READ
 from service.repositories import audit, jobs, pipelines
+from service.values.casefold import casefold
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import Member, World
@@ -70,14 +70,14 @@ async def test_name_filter_is_normalised_once_and_names_are_not(
 
     def count(name: str) -> str:
         normalised.append(name)
-        return name_key(name)
+        return casefold(name)
 
     ada = await world.user()
     places = [await world.pipeline(f"ﷺ {number}") for number in range(20)]
     for place in places:
         await world.grant(place, ada, READ)
     job = await world.job(ada, *places)
-    monkeypatch.setattr(pipelines, "name_key", count)
+    monkeypatch.setattr(pipelines, "casefold", count)
 
     answer = await As.member(client, ada).get("/jobs/pipelines", job_id=job, name="ﷺ 1")
 

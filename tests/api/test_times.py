@@ -226,3 +226,39 @@ async def test_grant_by_a_role_is_for_ever(client: Client, world: World, role: s
     answer = await As.member(client, pam)("PUT", f"/flow/pipeline/{pipeline}/grants/users/max", grant(is_manager=True))
 
     assert answer.code == "OK"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "2030-W01-1T00:00:00Z",
+            "2030-01-01T00:00:00,5Z",
+            "2030-01-01T00Z",
+            "2030-01-01\t00:00:00Z",
+            "20300101T000000Z",
+        ),
+        *("2030-01-01T00:00Z", "2030-01-01", "2030-01-01T24:00:00Z", "2030-001T00:00:00Z", "٢٠٣٠-01-01T00:00:00Z"),
+        *(
+            "2030-01-01T00:00:00+24:00",
+            "2030-01-01T00:00:00+01",
+            "2030-01-01T00:00:00Z BC",
+            "epoch",
+            "",
+            " ",
+            0,
+            1e300,
+            [],
+            {},
+        ),
+    ],
+)
+async def test_odd_time_is_refused_in_every_way_in(client: Client, world: World, dsn: str, value: Any) -> None:
+    for kind, key in TIMES_OF_RECORDS:
+        with pytest.raises(ImportRefused, match=f"^line 1: {key} must be an RFC 3339 time with its offset"):
+            await import_records(dsn, lines({**whole()[kind], key: value}))
+    admin = As.member(client, await world.user(role="admin"))
+    for route, name in FIELDS:
+        if isinstance(value, str) or route.has_body:
+            await refused(client, world, route, name, value)
+    assert (await admin.get("/audit", since="2030-01-01T00:00:00+16:00")).code == "OK"

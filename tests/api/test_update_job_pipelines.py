@@ -135,9 +135,10 @@ async def test_update_job_pipelines_removing_a_hidden_pipeline_is_not_found(clie
     assert str(hidden) not in str(body)
 
 
-async def test_update_job_pipelines_retaining_needs_no_permission(client: Client, world: World) -> None:
+async def test_update_job_pipelines_retaining_needs_read_alone(client: Client, world: World) -> None:
     owner = await world.user()
     kept, added = await world.pipeline("kept"), await world.pipeline("added")
+    await world.grant(kept, owner, READ)
     await world.grant(added, owner)
     job = await world.job(owner, kept)
 

@@ -8,7 +8,7 @@ from tests.process.running import ROOT
 
 TOLD = {"say", "tell", "ask", "confirm", "fail", "show_table"}
 RAISED = {"StartupError", "NotFound", "InvalidArgument", "OutputFailed", "TargetUnusable", "UsageError"}
-LINES = ("applied  ", "pending  ")
+LINES = ("applied  ", "pending  ", "warning  ")
 """Beginnings of what is a line of a list, and no sentence."""
 
 
@@ -36,7 +36,7 @@ def sentences() -> Iterator[tuple[str, str, str]]:
 def test_sentences_are_whole() -> None:
     """With a beginning and an end; what a value is told to be wrong by stands behind a colon. None speaks of Python."""
     found = [*sentences()]
-    begun = {name: re.compile(r"[a-z]" if name == "fail" else r"[A-Z{]") for _, name, _ in found}
+    begun = {name: re.compile(r"[a-z{]" if name == "fail" else r"[A-Z{]") for _, name, _ in found}
 
     assert len(found) > 40
     assert [each for each in found if not begun[each[1]].match(each[2]) or each[2][-1] not in ".?}"] == []

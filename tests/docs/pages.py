@@ -8,7 +8,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 ARCHITECTURE: Final = "docs/architecture.md"
 CONTRIBUTING: Final = "CONTRIBUTING.md"
-PAGES: Final = (ARCHITECTURE, CONTRIBUTING, "README.md", "deploy/RUNBOOK.md")
+VALUES: Final = "docs/values.md"
+PAGES: Final = (ARCHITECTURE, CONTRIBUTING, VALUES, "README.md", "deploy/RUNBOOK.md")
 
 FOLDERS: Final = ("deploy", "docs", "requirements", "service", "sql", "tests")
 MADE_LATER: Final = (".data", ".venv", "deploy/.env")

@@ -42,7 +42,7 @@ async def test_examine_finds_an_installation_in_order(closed_dsn: str, settings:
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [
             *("server", "connect", "encryption", "role", "privileges", "surroundings", "migrations"),
-            *("times", "tokens", "kept grants", "pooler"),
+            *("times", "names", "tokens", "kept grants", "pooler"),
             *("statement timeout", "connections", "clock", "memory", "shutdown"),
         ],
         "ok",

@@ -158,7 +158,7 @@ async def test_command_that_changes_something_by_the_service_s_role_says_which_o
 ) -> None:
     done = run("user", "create", "mo", "--organization", str(world.id), DATABASE_URL=service_dsn)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "commands that change something connect as flow_migrator" in done.stderr
 
 

@@ -165,11 +165,11 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
     "is_admin no boolean": (change("user", is_admin=1), "is_admin must be true or false"),
     "an id no UUID": (change("user", id="1"), "id must be a UUID"),
     "an id without dashes": (change("user", id=uuid4().hex), "id must be a UUID"),
-    "a username with a space": (change("user", username="a b"), "username must be 1 to 100 of"),
+    "a username with a space": (change("user", username="a b"), "username must be 1 to 100 characters of"),
     "a name with a line break": (change("pipeline", name="a\nb"), "name must be 1 to 255 characters"),
     "a name of spaces": (change("pipeline", name="   "), "name must be 1 to 255 characters"),
     "a name too long": (change("pipeline", name="x" * 256), "name must be 1 to 255 characters"),
-    "a NUL": (change("organization", name="a\0"), "name must be a text"),
+    "a NUL": (change("organization", name="a\0"), "name must be 1 to 255 characters"),
     "an unknown permission": (
         change("grant", permissions=["read"]),
         "permissions must be a list of flow_pipeline:read",
@@ -184,7 +184,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
     "a time that is none": (change("grant", expires_at="soon"), "expires_at must be an RFC 3339 time"),
     "no SHA-256": (change("token", sha256="x"), "sha256 must be 64 lower-case hexadecimal digits"),
     "scopes empty": (change("token", scopes=[]), "scopes must be null, or a list that is not empty"),
-    "a job's id reserved": (change("job", id="pipelines"), "id must be the id of a job"),
+    "a job's id reserved": (change("job", id="pipelines"), "id must be 1 to 128 characters of"),
     "a position too large": (change("assignment", position=2**31), "position must be a whole number"),
     "an unknown organization": (
         change("user", id=str(uuid4()), organization_id=str(uuid4())),

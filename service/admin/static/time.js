@@ -70,3 +70,20 @@ export const isInstant = (text) => !Number.isNaN(new Date(text).getTime());
 
 /** @param {Instant} instant */
 export const isPast = (instant) => new Date(instant).getTime() <= Date.now();
+
+/**
+ * Return the moment that a control for dates says, in the time zone here, or days later; "" if it says none.
+ *
+ * What can't be read, such as a year of five digits, is returned as it is: the API says what is wrong with it.
+ *
+ * @param {string} said a date, or a date and a time
+ * @param {number} [later] days
+ * @returns {Instant | ""}
+ */
+export function instantOf(said, later = 0) {
+  if (!said) return "";
+  const date = new Date(said.includes("T") ? said : `${said}T00:00`);
+  if (Number.isNaN(date.getTime())) return said;
+  date.setDate(date.getDate() + later);
+  return date.toISOString();
+}

@@ -24,7 +24,7 @@ from service.http.responses import (
 from service.http.routes import ROUTES, Route, Standing
 from service.permissions import PERMISSION_NAMES
 from service.schemas.answers import FailureSchema
-from service.schemas.fields import BoundedList, Matching, PipelineName
+from service.schemas.fields import BoundedList, Ruled, pattern_of
 from service.schemas.request import RequestSchema, schema_of
 
 _RETRIED: Final = (
@@ -69,15 +69,15 @@ def _component_name(schema: Any) -> str:
 
 
 def _pattern(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
-    """Return the pattern of a field that has one, in the dialect of JSON Schema."""
-    return {"pattern": f"^(?:{field.pattern.pattern})$".replace(r"\Z", "$")} if isinstance(field, Matching) else {}
+    pattern = pattern_of(field) if isinstance(field, Ruled) else None
+    return {"pattern": pattern} if pattern else {}
 
 
 def _bounds(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
     """Return the longest length of a field that checks it by itself, before anything else."""
     if isinstance(field, BoundedList):
         return {"maxItems": field.max_length}
-    return {"maxLength": field.max_length} if isinstance(field, Matching | PipelineName) else {}
+    return {"maxLength": field.rule.max_length} if isinstance(field, Ruled) else {}
 
 
 def _operation(route: Route, plugin: MarshmallowPlugin) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // When something expires: a choice of usual spans, or a date of one's own.
 
 import { h, identifier, replace } from "../dom.js";
-import { isInstant, time } from "../time.js";
+import { instantOf, isInstant, time } from "../time.js";
 import { showErrors } from "./fields.js";
 
 /** @import { Instant } from "../../answers.d.ts" */
@@ -70,7 +70,7 @@ export function expiryField(name, label, { value = null, span = "never" } = {}) 
     if (select.value === "never") return null;
     if (select.value !== "date") return spanEnd;
     if (kept && date.value === local(new Date(kept))) return kept; // to the second, as it was
-    return isInstant(date.value) ? new Date(date.value).toISOString() : date.value; // the API says what is wrong with it
+    return instantOf(date.value);
   }
 
   return {

@@ -12,10 +12,10 @@ import { empty } from "../components/states.js";
 import { breakable, h, name } from "../dom.js";
 import { ACTIONS } from "../labels.js";
 import { address, go } from "../router.js";
-import { time } from "../time.js";
+import { instantOf, time } from "../time.js";
 import { notForCaller } from "./not_found.js";
 
-/** @import { AuditEntry, Instant } from "../../answers.d.ts" */
+/** @import { AuditEntry } from "../../answers.d.ts" */
 /** @import { Filters, Values } from "../components/filters.js" */
 /** @import { List } from "../components/listing.js" */
 /** @import { Column } from "../components/table.js" */
@@ -64,19 +64,7 @@ export async function auditPage(view) {
  *
  * @param {Values} values
  */
-const asked = ({ since, until, ...others }) => ({ ...others, since: beginning(since), until: beginning(until, 1) });
-
-/**
- * @param {string} day
- * @param {number} [later] days
- * @returns {Instant | ""}
- */
-function beginning(day, later = 0) {
-  const date = new Date(`${day}T00:00`);
-  if (Number.isNaN(date.getTime())) return day; // such as a year of five digits: the API says what is wrong with it
-  date.setDate(date.getDate() + later);
-  return date.toISOString();
-}
+const asked = ({ since, until, ...others }) => ({ ...others, since: instantOf(since), until: instantOf(until, 1) });
 
 /** @type {Column<AuditEntry>[]} */
 const COLUMNS = [
