@@ -236,15 +236,15 @@ def _require_putter(call: Call, request: PutJob, job: Job, current: Sequence[Gra
     caller, owns = call.caller, job.owner_id == call.caller.user_id
     if not may_see_job(caller, owns=owns, accesses=(caller.access(pipeline.granted) for pipeline in current)):
         raise AlreadyExists(f"Job {job.id} is somebody else's: choose another id.")
+    owner = request.owner or job.owner
+    if name_key(owner) != name_key(job.owner) or request.name not in (None, job.name):
+        require_job_changer(caller, owns=owns, what="change this job")
     registers = request.pipeline_ids is not None and request.owner is None and call.precondition is no_precondition
     if registers and not owns and caller.role is not Role.MEMBER and not caller.is_operator:
         raise AlreadyExists(
             f"Job {job.id} was registered by {job.owner}. To change its pipelines, send what you have seen as If-Match;"
             " an administrator takes it over by naming themselves as its owner."
         )
-    owner = request.owner or job.owner
-    if name_key(owner) != name_key(job.owner) or request.name not in (None, job.name):
-        require_job_changer(caller, owns=owns, what="change this job")
 
 
 async def _change(proof: Proof, request: PutJob, job: Job, current: Sequence[Granted]) -> Job:
