@@ -29,7 +29,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser format lint types contract js shell audit migrate schema permissions lock upgrade-check bench freshness faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser format lint types contract js shell audit migrate schema reference permissions lock upgrade-check bench freshness faults manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -131,6 +131,9 @@ schema: venv ## Write sql/schema.sql anew from the migrations
 
 permissions: venv ## Write docs/reference/permissions.md anew from the permission table
 	@$(BIN)/python -m tests.permissions > docs/reference/permissions.md.new && mv docs/reference/permissions.md.new docs/reference/permissions.md
+
+reference: venv ## Write the tables of docs/reference/ anew from the code
+	@$(BIN)/python -m tests.reference
 
 upgrade-check: venv ## Run an earlier version's API tests on this version's schema (FROM=tag or commit)
 	@$(BIN)/python -m tests.upgrade $(FROM)

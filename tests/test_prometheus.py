@@ -311,3 +311,12 @@ def statement_names() -> set[str]:
             found |= {name.removeprefix("f").strip('"').replace("{kind}", kind) for kind in get_args(Kind)}
     assert len(found) > 20
     return found
+
+
+async def test_metrics_of_a_running_service_are_in_the_reference(running: Running) -> None:
+    await running.client.get(LIST)
+    reference = (Path(service.__file__).parents[1] / "docs/reference/metrics.md").read_text()
+
+    names = {family.name for family in parse_plain(await running.text())}
+
+    assert [name for name in names if f"| `{name}" not in reference] == []
