@@ -81,7 +81,7 @@ def check_reached(error: StartupError) -> Finding:
     """Explain a connection that could not be made."""
     cause = error.__cause__
     if isinstance(error, EncryptionError):
-        remedy = f"{_VERIFY}: the README says how, under *Encryption*."
+        remedy = f"{_VERIFY}: docs/how-to/encryption.md says how."
         return Finding("encryption", "wrong", str(error), remedy)
     if isinstance(cause, TlsFailure):
         remedy = (
