@@ -37,7 +37,7 @@ def fields() -> str:
 def _few(operations: Mapping[str, None]) -> str:
     """Return the names of some operations, or how many they are."""
     names = [f"`{each}`" for each in operations]
-    return ", ".join(names) if len(names) <= 6 else f"{len(names)} operations"
+    return ", ".join(names) if len(names) <= 8 else f"{len(names)} operations"
 
 
 def _operations() -> Iterator[dict[str, Any]]:
