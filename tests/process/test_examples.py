@@ -135,8 +135,7 @@ def test_tutorial_leads_to_a_revoked_grant(tmp_path: Path, empty_dsn: str) -> No
         )
 
     assert done.returncode == 0, done.stderr
-    assert '"status":"ERROR"' not in done.stdout
+    assert '"status": "ERROR"' not in done.stdout
     lines = iter(done.stdout.splitlines())
     assert [line for line in expected if not any(line in each for each in lines)] == []
-    assert "HTTP Error 401: Unauthorized" in done.stderr
     assert [each.name for each in tmp_path.iterdir() if each.suffix == ".py"] == []
