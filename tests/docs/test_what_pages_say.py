@@ -76,7 +76,7 @@ def test_settings_in_a_page_exist(page: str) -> None:
     assert unknown_names(text_of(page)) == set()
 
 
-def test_what_is_not_there_is_found() -> None:
+def test_commands_calls_and_settings_that_are_not_there_are_found() -> None:
     """The control."""
     assert unknown_commands(
         "`flow-pipelines token create mary --expires-in 90d`, `flow-pipelines token gone`, `python -m service gone`,"
