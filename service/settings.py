@@ -87,9 +87,9 @@ class Settings:
     max_requests: int
     """Requests that may be under way at once; admission control refuses more by 503."""
     max_organization_share: float
-    """Part of the connections to the database that one organization may use while others are there."""
+    """Part of the database connections, and of MAX_REQUESTS, that one organization may use while others are there."""
     max_token_share: float
-    """Part of the connections to the database that one token may use while others are there."""
+    """Part of the database connections, and of MAX_REQUESTS, that one token may use while others are there."""
     rate_limit: float
     """Requests a second that one token may make of one process; more are answered 429."""
     rate_limit_burst: int
