@@ -17,6 +17,9 @@ DIRECTORY: Final = Path(__file__).parents[2] / "docs" / "admin"
 SIZE: Final = {"width": 1180, "height": 720}
 INVOICES: Final = f"/pipelines/{PIPELINES[0]}"
 
+STOPPED_CLOCK: Final = "document.querySelectorAll('time').forEach((each) => each.textContent = '26 Nov 2026, 09:00')"
+"""What the times on the page are replaced by, so that a photograph changes only when the page does."""
+
 Scheme = Literal["light", "dark"]
 
 
@@ -77,6 +80,9 @@ async def _photograph(token: str, origin: str) -> list[Path]:
             for name, (show, scheme) in SHOTS.items():
                 await visit.page.emulate_media(color_scheme=scheme)
                 await show(visit)
+                await visit.page.wait_for_load_state("networkidle")
+                await visit.page.mouse.move(0, 0)
+                await visit.page.evaluate(STOPPED_CLOCK)
                 await visit.page.screenshot(path=DIRECTORY / name, animations="disabled")
                 await visit.close_dialogs()
         await browser.close()
