@@ -12,6 +12,7 @@ from service.settings import Settings
 from tests.docs.pages import ALL_PAGES, text_of
 from tests.reference.errors import kinds
 from tests.reference.settings import TRACING, recorded
+from tests.reference.sources import files
 
 every_page = pytest.mark.parametrize("page", ALL_PAGES)
 
@@ -74,6 +75,20 @@ def test_calls_in_a_page_lead_to_routes(page: str) -> None:
 @pytest.mark.parametrize("page", [page for page in ALL_PAGES if page not in MADE])
 def test_settings_in_a_page_exist(page: str) -> None:
     assert unknown_names(text_of(page)) == set()
+
+
+def unknown_sentences(text: str) -> set[str]:
+    """Return the quotations in a text of which a part is nowhere in the code; … stands for what is filled in."""
+    quoted = re.findall(r'"([^"\n]{8,})"', re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL))
+    code = re.sub(r'"\s*f?"', "", " ".join(path.read_text() for path in files()))
+    return {each for each in quoted if any(part.strip() not in code for part in each.split("…"))}
+
+
+def test_sentences_of_the_troubleshooting_are_those_of_the_code() -> None:
+    text = text_of("docs/how-to/troubleshoot.md")
+
+    assert unknown_sentences(text) == set()
+    assert unknown_sentences('"The token is unknown, expired", "The token is lost"') == {"The token is lost"}
 
 
 def test_commands_calls_and_settings_that_are_not_there_are_found() -> None:
