@@ -4,11 +4,19 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from service.database.errors import ConnectionLost
 from service.errors import ServiceError
 from service.http.responses import failure_headers, status_of
 from tests.reference.sources import cell, files, rows, summary
+
+UNANSWERED: Final = {
+    "client_left": "The client left before its answer; logs and metrics have status 499.",
+    "too_many_connections": "A connection was closed at once, as it would have left no open file for anything else.",
+    "unsent": "A connection was closed, as its client did not take what it was answered.",
+}
+"""What the reasons mean that no answer is made of."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +57,16 @@ def reasons() -> str:
     for name, several in by_name.items():
         codes = " ".join(f"`{code}`" for code in dict.fromkeys(each.kind.code for each in several))
         lines.append((f"`{name}`", codes, " ".join(dict.fromkeys(each.meaning for each in several))))
-    lines.append(
-        ("`client_left`", "`CANCELLED`", "The client left before its answer; logs and metrics have status 499.")
-    )
+    lines += [(f"`{name}`", code, UNANSWERED[name]) for name, code in sorted(unanswered_reasons().items())]
     return rows(("Reason", "Code", "The sentence that the caller is told, or what it is"), lines)
+
+
+def unanswered_reasons() -> dict[str, str]:
+    """Return the reasons that are counted without an answer, each with its code, if it has one."""
+    found = {"client_left": "`CANCELLED`"}
+    for path in files():
+        found |= dict.fromkeys(re.findall(r'\.failures\["(\w+)"\]', path.read_text()), "-")
+    return found
 
 
 def raised_reasons() -> Iterator[Reason]:
