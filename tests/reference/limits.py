@@ -11,8 +11,8 @@ from tests.reference.sources import SERVICE, Described, cell, described, files, 
 OF_REQUESTS: Final = ("errors.py", "identifiers.py", "schemas", "operations", "http/reader.py", "http/bodies.py")
 OF_A_PROCESS: Final = ("authentication", "batching", "database", "http", "repositories")
 
-UNITS: Final = frozenset({"SECOND"})
-"""Constants that only convert."""
+NO_LIMITS: Final = frozenset({"SECOND", "DEFAULT_PORT"})
+"""Numbers that bound nothing."""
 
 WORDS: Final = {
     "maxLength": "at most {} characters",
@@ -98,7 +98,7 @@ def _table(constants: Iterator[Described]) -> str:
         value = getattr(import_module(module.removesuffix(".__init__")), each.name)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if each.name in UNITS:
+        if each.name in NO_LIMITS:
             continue
         if each.docstring is None:
             raise KeyError(f"{each.name} of {module} has no docstring, which its row in the reference is made of.")

@@ -7,9 +7,10 @@ from typing import Any, cast
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.metrics_core import Metric
 
-from service.app import BODIES, DISPATCHER, METRICS, UNSENT, create_app
+from service.app import create_app
 from service.database.pool import Database
 from service.health import Health
+from service.process import counting_parts
 from service.prometheus import _Parts
 from service.settings import read_settings
 from tests.reference.sources import cell, rows
@@ -50,7 +51,7 @@ async def _collect() -> list[Metric]:
     health.migrations_pending = 0
     app = create_app(read_settings(), database, health)
     registry = CollectorRegistry()
-    registry.register(_Parts([health, app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database]))
+    registry.register(_Parts([health, *counting_parts(app, database)]))
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return [*registry.collect()]
