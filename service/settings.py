@@ -39,11 +39,11 @@ class Settings:
     """The settings of one process: times in seconds, sizes in bytes."""
 
     database_url: str | None
-    """Address of the database, `postgresql://…`; unset: an embedded PostgreSQL under DATA_DIR."""
+    """Address of the database, as libpq reads it; unset: an embedded PostgreSQL under DATA_DIR."""
     data_dir: Path
     """Directory of the embedded PostgreSQL."""
     http_host: str
-    """Address that the API and the operations port listen on."""
+    """Address that both ports listen on; `::` is all of IPv6 and IPv4, `0.0.0.0` of IPv4 alone."""
     http_port: int
     """Port of the API, the admin page and `/healthz`."""
     http_socket: Path | None

@@ -38,7 +38,7 @@ class _Recording(settings._Environment):
         return "http://collector:4318" if name == "OTEL_EXPORTER_OTLP_ENDPOINT" else ""
 
     def database_url(self, name: str) -> str | None:
-        self.allowed[name] = "`postgresql://…`"
+        self.allowed[name] = "`postgresql://…`, or `host=… dbname=…`"
         return super().database_url(name)
 
     def networks(self, name: str) -> Any:
