@@ -47,13 +47,13 @@ class Settings:
     http_port: int
     """Port of the API, the admin page and `/healthz`."""
     http_socket: Path | None
-    """A Unix socket to serve on, in the place of http_host and http_port."""
+    """Path of a Unix socket to serve on, in the place of HTTP_HOST and HTTP_PORT."""
     http_socket_mode: int
     """Permissions of that socket's file: whoever may write to it may connect."""
     public_url: str | None
-    """The address at which clients reach the service, without a slash at its end; None: as trusted proxies say."""
+    """Address at which clients reach the service, with its path at a proxy; unset: as trusted proxies say."""
     cors_origins: tuple[str, ...]
-    """Origins whose pages may call the API; a lone * for all of them."""
+    """Origins whose pages may call the API; `*` alone: all of them."""
     ops_port: int
     """Port of `/livez`, `/readyz`, `/startupz` and `/metrics`; 0: any free one, which the start line names."""
     log_level: str
@@ -75,9 +75,9 @@ class Settings:
     drain_timeout: float
     """Seconds for requests under way to end, once the process accepts no more."""
     max_url_bytes: int
-    """Bytes of a request's target."""
+    """Bytes of a request's address, path and query; a longer one is answered 414."""
     max_header_bytes: int
-    """Bytes of one header line."""
+    """Bytes of one header line; a longer one is answered 431."""
     max_body_bytes: int
     """Bytes of the body of one request; a larger one is answered 413."""
     max_bodies_bytes: int
@@ -99,10 +99,7 @@ class Settings:
     permission_cache_bytes: int
     """Bytes that the permission cache may take: the pipelines that callers may execute."""
     trusted_proxies: tuple[Network, ...]
-    """Networks of proxies that are believed in X-Forwarded-For, read from its end on; for log lines.
-
-    None: the peer is the client.
-    """
+    """Networks of proxies that are believed in what they say of clients; none: the peer is the client."""
     token_max_lifetime: int
     """Seconds that a new token may live, and the expiry of one that is made or rotated without any."""
     v1_errors_as_200: bool

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import signature
 from typing import Final
 
 from service.database.errors import ConnectionLost
@@ -43,9 +44,15 @@ def codes() -> str:
     lines = []
     for kind in kinds().values():
         if kind is not ConnectionLost:  # to callers, it is what it derives from
-            headers = ", ".join(f"`{name}`" for name in failure_headers(kind("..."))) or "-"
+            headers = ", ".join(f"`{name}`" for name in failure_headers(_example(kind))) or "-"
             lines.append((status_of(kind), f"`{kind.code}`", _noun(kind.__doc__), headers))
     return rows(("Status", "Code", "What it says", "Header"), lines)
+
+
+def _example(kind: type[ServiceError]) -> ServiceError:
+    """Return a failure of a kind, with some text for whatever it must be told."""
+    needed = [each for each in signature(kind).parameters.values() if each.default is each.empty]
+    return kind(*("..." for _ in needed))
 
 
 def reasons() -> str:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -44,6 +45,22 @@ class _Recording(settings._Environment):
     def networks(self, name: str) -> Any:
         self.allowed[name] = "networks with commas between, such as `10.0.0.0/8, fd00::/8`"
         return super().networks(name)
+
+    def public_url(self, name: str) -> str | None:
+        self.allowed[name] = "`https://…`, a host, and perhaps a port and a path"
+        return super().public_url(name)
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        self.allowed[name] = "origins with commas between, such as `https://example.com`, or `*` alone"
+        return super().origins(name)
+
+    def socket(self, name: str) -> Path | None:
+        self.allowed[name] = f"a path of at most {settings.MAX_SOCKET_PATH} bytes"
+        return super().socket(name)
+
+    def mode(self, name: str, default: int) -> int:
+        self.allowed[name] = f"permissions in octal digits, such as `{default:o}`"
+        return super().mode(name, default)
 
     def whole(self, name: str, default: int, allowed: Any) -> int:
         self.allowed[name] = _with_commas(allowed)
@@ -101,7 +118,9 @@ def table() -> str:
                 f"{name} of service/settings.py has no docstring, which its row in the reference is made of."
             )
         variable = name.upper()
-        lines.append((f"`{variable}`", _shown(getattr(defaults, name)), allowed[variable], cell(summary(docstring))))
+        default = getattr(defaults, name)
+        shown = f"`{default:o}`" if name.endswith("_mode") else _shown(default)
+        lines.append((f"`{variable}`", shown, allowed[variable], cell(summary(docstring))))
     return rows(("Variable", "Default", "Allowed", "What it is"), lines)
 
 
