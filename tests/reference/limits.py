@@ -8,7 +8,7 @@ from typing import Any, Final
 from service.http.openapi.document import openapi_document
 from tests.reference.sources import SERVICE, Described, cell, described, files, rows, summary
 
-OF_REQUESTS: Final = ("errors.py", "identifiers.py", "schemas", "operations", "http/reader.py", "http/bodies.py")
+OF_REQUESTS: Final = ("errors.py", "values", "schemas", "operations", "http/reader.py", "http/bodies.py")
 OF_A_PROCESS: Final = ("settings.py", "authentication", "batching", "database", "http", "repositories")
 
 NO_LIMITS: Final = frozenset({"SECOND", "DEFAULT_PORT"})
