@@ -24,12 +24,15 @@ NPM := $(shell command -v npm)
 SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh)
 CHECKOV := $(VENV)/checkov
 PATRONI := $(VENV)/patroni
+ZENSICAL := $(VENV)/zensical
 EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+# What the pages link to, and no more: the site holds no code.
+PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE docs deploy/RUNBOOK.md
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser format lint types contract js shell audit migrate schema permissions lock upgrade-check bench freshness faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser format lint types contract js shell docs audit migrate schema reference pictures permissions lock upgrade-check bench freshness faults manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +68,11 @@ $(CHECKOV): requirements/policies.txt
 	@$(PYTHON) -m venv $(CHECKOV) && $(CHECKOV)/bin/python $(INSTALL) -r requirements/policies.txt || { rm -rf $(CHECKOV); exit 2; }
 	@touch $(CHECKOV)
 
+$(ZENSICAL): requirements/docs.txt
+	@echo "Installing what is locked in requirements/docs.txt ..."
+	@$(PYTHON) -m venv $(ZENSICAL) && $(ZENSICAL)/bin/python $(INSTALL) -r requirements/docs.txt || { rm -rf $(ZENSICAL); exit 2; }
+	@touch $(ZENSICAL)
+
 $(PATRONI): requirements/faults.txt
 	@echo "Installing what is locked in requirements/faults.txt ..."
 	@$(PYTHON) -m venv $(PATRONI) && $(PATRONI)/bin/python $(INSTALL) --no-binary python-etcd,ydiff -r requirements/faults.txt || { rm -rf $(PATRONI); exit 2; }
@@ -84,7 +92,7 @@ plans: venv ## Test how statements are planned on 5 million records (the first t
 	@$(BIN)/python -m tests.plans
 	@PLANS=large $(BIN)/python -m pytest -q -s tests/plans
 
-check: format lint types contract js shell audit browser test ## Everything that CI runs
+check: format lint types contract js shell docs audit browser test ## Everything that CI runs
 
 browser: ## Install Debian's Chromium, which tests the admin page, if no browser is there (as root)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
@@ -120,6 +128,12 @@ $(NODE): package.json package-lock.json
 shell: venv ## Check the shell scripts
 	$(BIN)/shellcheck $(SCRIPTS)
 
+docs: ## Build the documentation as a site in .site/html/; broken links, anchors and places in its navigation fail
+	@$(MAKE) --no-print-directory $(ZENSICAL) || \
+	  echo "make: ZENSICAL CAN'T BE INSTALLED HERE: the documentation is not built, and its links are not all checked." >&2
+	@rm -rf .site && mkdir -p .site/pages && tar cf - $(PAGES) | tar xf - -C .site/pages
+	@[ ! -e $(ZENSICAL) ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
+
 audit: venv ## Check that no vulnerability is known of what the service runs with
 	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt
 
@@ -131,6 +145,12 @@ schema: venv ## Write sql/schema.sql anew from the migrations
 
 permissions: venv ## Write docs/reference/permissions.md anew from the permission table
 	@$(BIN)/python -m tests.permissions > docs/reference/permissions.md.new && mv docs/reference/permissions.md.new docs/reference/permissions.md
+
+pictures: venv ## Make the pictures of docs/ anew: diagrams, and the admin page in a browser
+	@$(BIN)/python -m tests.pictures
+
+reference: venv ## Write the tables of docs/reference/ anew from the code
+	@$(BIN)/python -m tests.reference
 
 upgrade-check: venv ## Run an earlier version's API tests on this version's schema (FROM=tag or commit)
 	@$(BIN)/python -m tests.upgrade $(FROM)
@@ -197,4 +217,5 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
 	$(LOCK) --group policies -o requirements/policies.txt
+	$(LOCK) --group docs -o requirements/docs.txt
 	$(LOCK) --group faults -o requirements/faults.txt

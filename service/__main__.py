@@ -38,8 +38,8 @@ from service.settings import find_unknown
 def commands(context: click.Context) -> None:
     """Run the Flow Pipeline service, and what an operator needs beside it.
 
-    All settings are environment variables; the README lists them. Without DATABASE_URL, every command uses an embedded
-    PostgreSQL under DATA_DIR (.data), starting it if it does not run.
+    All settings are environment variables; docs/reference/settings.md lists them. Without DATABASE_URL, every command
+    uses an embedded PostgreSQL under DATA_DIR (.data), starting it if it does not run.
     """
     if context.invoked_subcommand not in _LOGGING:
         for name, nearest in find_unknown().items():

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from service import __version__
 from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
-from service.database.pool import Connection, open_database
+from service.database.pool import Connection, Database, open_database
 from service.errors import StartupError
 from service.health import Health
 from service.http.probes import probes_app
@@ -24,7 +24,7 @@ from service.http.server.listener import ListeningSite, UnixSite, connection_lim
 from service.http.server.malformed import head_limits
 from service.http.server.runner import Runner
 from service.http.server.socket_file import SocketFile
-from service.prometheus import metrics_handler
+from service.prometheus import Part, metrics_handler
 from service.settings import Settings
 from service.telemetry.logs import LOG_METRICS
 
@@ -74,10 +74,7 @@ async def serve(
         probed = await stack.enter_async_context(open_database(dsn, replace(settings, database_pool_size=1), database))
         health = Health(probed, settings.ready_timeout)
         app = create_app(settings, database, health, tracing)
-        probes = probes_app(
-            health,
-            metrics_handler(health, (app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database, LOG_METRICS)),
-        )
+        probes = probes_app(health, metrics_handler(health, counting_parts(app, database)))
         # The API last, so that it ends first: probes are answered for as long as requests are.
         _, ops = await _listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
         runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
@@ -171,6 +168,11 @@ def _collect_garbage_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
+
+
+def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]:
+    """Return the parts of a process whose metrics `/metrics` tells, beside its health."""
+    return app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database, LOG_METRICS
 
 
 def _signals() -> "asyncio.Future[str]":

@@ -39,62 +39,71 @@ class Settings:
     """The settings of one process: times in seconds, sizes in bytes."""
 
     database_url: str | None
-    """Address of the database; None: an embedded PostgreSQL under data_dir."""
+    """Address of the database, as libpq reads it; unset: an embedded PostgreSQL under DATA_DIR."""
     data_dir: Path
+    """Directory of the embedded PostgreSQL."""
     http_host: str
+    """Address that both ports listen on; `::` is all of IPv6 and IPv4, `0.0.0.0` of IPv4 alone."""
     http_port: int
+    """Port of the API, the admin page and `/healthz`."""
     http_socket: Path | None
-    """A Unix socket to serve on, in the place of http_host and http_port."""
+    """Path of a Unix socket to serve on, in the place of HTTP_HOST and HTTP_PORT."""
     http_socket_mode: int
     """Permissions of that socket's file: whoever may write to it may connect."""
     public_url: str | None
-    """The address at which clients reach the service, without a slash at its end; None: as trusted proxies say."""
+    """Address at which clients reach the service, with its path at a proxy; unset: as trusted proxies say."""
     cors_origins: tuple[str, ...]
-    """Origins whose pages may call the API; a lone * for all of them."""
+    """Origins whose pages may call the API; `*` alone: all of them."""
     ops_port: int
-    """Port of probes and metrics; 0: any free one, which the start line names."""
+    """Port of `/livez`, `/readyz`, `/startupz` and `/metrics`; 0: any free one, which the start line names."""
     log_level: str
+    """Least severe level that is logged."""
     log_format: str
-    """Format of log lines: json, console, or auto, which is console on a terminal and json elsewhere."""
+    """Format of log lines; `auto` is console on a terminal and json elsewhere."""
     database_pool_size: int
+    """Connections of a process to PostgreSQL; one more is for probes."""
     database_plaintext: bool
-    """True to allow that connections to a database on another machine are not encrypted."""
+    """True allows that connections to a database on another machine are not encrypted."""
     database_prepared_statements: bool
     """False for a pooler in between that can't keep the prepared statements of its clients apart."""
     statement_timeout: float
+    """Seconds after which the server cancels a statement."""
     request_timeout: float
+    """Seconds for a request: for its head to come, for its body to come, and for its answer."""
     shutdown_delay: float
     """Seconds for which a terminated process accepts requests, so that load balancers first see it become unready."""
     drain_timeout: float
     """Seconds for requests under way to end, once the process accepts no more."""
     max_url_bytes: int
-    """Bytes of a request's target."""
+    """Bytes of a request's address, path and query; a longer one is answered 414."""
     max_header_bytes: int
-    """Bytes of one header line."""
+    """Bytes of one header line; a longer one is answered 431."""
     max_body_bytes: int
+    """Bytes of the body of one request; a larger one is answered 413."""
     max_bodies_bytes: int
-    """Bytes of large bodies that may be under way at once; more are refused."""
+    """Bytes of bodies over 16 KiB that may be under way at once; more are refused by 503."""
     max_unsent_bytes: int
     """Bytes of answers that may wait for clients to take them; beyond, the slowest connections are closed."""
     max_requests: int
-    """Requests that may be under way at once; more are refused."""
+    """Requests that may be under way at once; admission control refuses more by 503."""
     max_organization_share: float
-    """The part of the connections to the database that one organization may use while others are there."""
+    """Part of the database connections, and of MAX_REQUESTS, that one organization may use while others are there."""
     max_token_share: float
-    """The same of one token."""
+    """Part of the database connections, and of MAX_REQUESTS, that one token may use while others are there."""
     rate_limit: float
-    """Requests a second that one token may make; 0: no limit."""
+    """Requests a second that one token may make of one process; more are answered 429."""
     rate_limit_burst: int
-    """Requests that one token may make at once."""
+    """Requests that one token may make at once; unset: ten seconds' worth of RATE_LIMIT."""
     response_cache_bytes: int
-    """Bound of the cache of responses; 0: no cache."""
+    """Bytes that the response cache (encoded lists) may take."""
     permission_cache_bytes: int
-    """Bound of the cache of pipelines that callers may execute, by which updates are pre-authorized; 0: no cache."""
+    """Bytes that the permission cache may take: the pipelines that callers may execute."""
     trusted_proxies: tuple[Network, ...]
-    """Networks of proxies that are believed in whom they were asked by; none: the peer is the client."""
+    """Networks of proxies that are believed in what they say of clients; none: the peer is the client."""
     token_max_lifetime: int
-    """Seconds that new tokens may live; 0: as long as they are asked for."""
+    """Seconds that a new token may live, and the expiry of one that is made or rotated without any."""
     v1_errors_as_200: bool
+    """True answers failures of the vendor's three calls by 200, for clients written against the vendor's v1."""
     tracing: bool
     """True if OpenTelemetry's own variables ask for traces."""
 

@@ -48,7 +48,7 @@ class Program:
         return f"{self.version[0]}.{self.version[1]}"
 
     def transaction_mode(self) -> list[str]:
-        """Return the settings that the README recommends."""
+        """Return the settings that docs/how-to/pgbouncer.md recommends."""
         return [IGNORING, *(["max_prepared_statements = 200"] if self.prepares else [])]
 
 

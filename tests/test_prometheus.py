@@ -16,13 +16,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pla
 
 import service
 from service import __version__
-from service.app import BODIES, DISPATCHER, METRICS, UNSENT, create_app
+from service.app import DISPATCHER, METRICS, create_app
 from service.authentication.bearer import Authentication
 from service.database.pool import Database, open_database
 from service.errors import Unavailable
 from service.health import Health
 from service.http.probes import probes_app
 from service.http.routes import ROUTES
+from service.process import counting_parts
 from service.prometheus import metrics_handler
 from service.repositories.grants import Kind
 from service.settings import Settings
@@ -75,9 +76,7 @@ async def running(settings: Settings, service_dsn: str) -> AsyncIterator[Running
     async with open_database(service_dsn, settings) as database:
         health = Health(database, settings.ready_timeout)
         app = create_app(settings, database, health)
-        operations = probes_app(
-            health, metrics_handler(health, (app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database))
-        )
+        operations = probes_app(health, metrics_handler(health, counting_parts(app, database)))
         async with TestClient(TestServer(app)) as client, TestClient(TestServer(operations)) as other:
             yield Running(client, other, health, database)
 
@@ -311,3 +310,12 @@ def statement_names() -> set[str]:
             found |= {name.removeprefix("f").strip('"').replace("{kind}", kind) for kind in get_args(Kind)}
     assert len(found) > 20
     return found
+
+
+async def test_metrics_of_a_running_service_are_in_the_reference(running: Running) -> None:
+    await running.client.get(LIST)
+    reference = (Path(service.__file__).parents[1] / "docs/reference/metrics.md").read_text()
+
+    names = {family.name for family in parse_plain(await running.text())}
+
+    assert [name for name in names if f"| `{name}" not in reference] == []

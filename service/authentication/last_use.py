@@ -13,7 +13,10 @@ from service.repositories import tokens
 log = structlog.get_logger()
 
 INTERVAL: Final = 10.0
-"""Seconds between writes. What a killed process had not written is lost: it is a hint for people, not a record."""
+"""Seconds between writes of when tokens were last used.
+
+What a killed process had not written is lost: it is a hint for people, not a record.
+"""
 
 
 class TokenUse:

@@ -20,7 +20,7 @@ from service.repositories.revisions import ReadVersion
 from service.telemetry.request_record import current_asking
 
 BYTES_PER_PIPELINE: Final = 400
-"""Of an entry in the cache of executable pipelines: the id in a set, and in a text."""
+"""Bytes of a pipeline in the cache of executable pipelines: the id in a set, and in a text."""
 MAX_UPDATES_PER_BATCH: Final = 64
 """Updates in one statement."""
 MAX_PIPELINES_PER_BATCH: Final = 250

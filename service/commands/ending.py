@@ -34,7 +34,7 @@ EXIT_CODES: Final = (
     " in the way; 64 the command line is wrong; 128 and a signal's number where a signal ended it, as 130 by Ctrl-C and"
     " 141 where the reader of the output had gone."
 )
-"""For the help; the README says the same."""
+"""For the help; docs/reference/commands.md says the same."""
 
 
 @dataclass(frozen=True, slots=True)

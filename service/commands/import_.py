@@ -21,7 +21,8 @@ def import_command(file: IO[bytes], as_json: bool) -> None:
     """Import newline-delimited JSON, plain or compressed, from FILE, or from standard input if it is "-".
 
     Records that exist are updated, others are added, in one transaction: a bad line ends the import with its number and
-    the reason, and nothing is changed (exit code 1). The README describes the records.
+    the reason, and nothing is changed (exit code 1). docs/reference/import-format.md describes
+    the records.
     """
     settings = read_settings()
     with database_url(settings) as dsn:

@@ -81,7 +81,7 @@ def check_reached(error: StartupError) -> Finding:
     """Explain a connection that could not be made."""
     cause = error.__cause__
     if isinstance(error, EncryptionError):
-        remedy = f"{_VERIFY}: the README says how, under *Encryption*."
+        remedy = f"{_VERIFY}: docs/how-to/encryption.md says how."
         return Finding("encryption", "wrong", str(error), remedy)
     if isinstance(cause, TlsFailure):
         remedy = (
@@ -90,7 +90,7 @@ def check_reached(error: StartupError) -> Finding:
         )
         return Finding("encryption", "wrong", str(error), remedy)
     if isinstance(cause, UnfitDatabase):
-        remedy = "Do that, and run `doctor` again: the README says more under *The database's own defaults*."
+        remedy = "Do that, and run `doctor` again: docs/reference/database-address.md says more."
     elif isinstance(cause, asyncpg.ProtocolViolationError):
         remedy = (
             "If this is PgBouncer: let its ignore_startup_parameters include statement_timeout, lock_timeout,"

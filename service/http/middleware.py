@@ -16,7 +16,7 @@ from service.telemetry.metrics import RequestMetrics
 from service.telemetry.request_record import RequestRecord, current_record
 
 NOT_FOUND_SECONDS: Final = 0.01
-"""The least time that a 404 takes.
+"""Seconds that a 404 takes at least.
 
 A caller must not be able to tell by the time that something hidden was read, which takes some microseconds of the
 first two milliseconds.

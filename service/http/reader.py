@@ -26,7 +26,7 @@ MAX_KEYS: Final = 100
 MAX_DEPTH: Final = 32
 """Arrays and objects of a body within each other."""
 MAX_DIGITS: Final = 20
-"""Of a whole number: one of thousands takes as long to parse as thousands of others."""
+"""Digits of a whole number: one of thousands takes as long to parse as thousands of others."""
 
 _WRONG_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 

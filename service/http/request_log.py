@@ -19,7 +19,7 @@ from service.telemetry.request_record import RequestRecord
 ATTEMPTS: Final = frozenset({401, 403})
 """Statuses of requests whose lines say who tried what: failed authentications, and what was not permitted."""
 MAX_TARGET: Final = 300
-"""Characters of a path in such a line."""
+"""Characters of a path in the line of an attempt that was refused."""
 
 
 class RequestLog:

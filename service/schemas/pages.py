@@ -22,7 +22,7 @@ from service.repositories.revisions import ReadVersion
 Item = TypeVar("Item")
 
 DEFAULT_PAGE_SIZE: Final = 100
-"""Of the lists that never answer everything at once."""
+"""Rows of a page for which no size is given, of the lists that never answer everything at once."""
 
 _SIGNATURE: Final = 16
 _NOT_FILTERS: Final = ("page_size", "page_token")

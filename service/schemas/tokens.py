@@ -78,6 +78,7 @@ class RevokeToken:
 MAX_OVERLAP: Final = 3600
 """Seconds that a token may stay good for once another takes its place."""
 DEFAULT_OVERLAP: Final = 300
+"""Seconds that it stays good for where nothing is said."""
 
 
 @request

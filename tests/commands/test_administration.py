@@ -1,4 +1,4 @@
-"""Administration at the command line: the README's story, and the output of each command."""
+"""Administration at the command line: the story of docs/how-to/set-up.md, and the output of each command."""
 
 import json
 import re

@@ -218,7 +218,8 @@ def test_production_has_the_authority_that_its_addresses_name(overlay: str, kind
     path = f"{mount['mountPath']}/{volume['secret']['items'][0]['path']}"
 
     assert volume["secret"]["secretName"] == f"{cluster['metadata']['name']}-ca", "as the operator calls it"
-    for text in (ROOT / "README.md", KUBERNETES / "overlays/production/cloudnative-pg.yaml"):
+    pages = (ROOT / "docs/how-to/kubernetes.md", ROOT / "docs/how-to/encryption.md")
+    for text in (*pages, KUBERNETES / "overlays/production/cloudnative-pg.yaml"):
         examples = re.findall(r"sslrootcert=(/\S+?)[`'\s]", text.read_text())
         assert set(examples) == {path}
 

@@ -1,4 +1,4 @@
-"""HAProxy and nginx before the service, as the README configures them for a path of their own; those that are here."""
+"""HAProxy and nginx before the service, those that are here, for a path of their own: docs/how-to/behind-a-proxy.md."""
 
 import os
 import shutil

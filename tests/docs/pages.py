@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -9,11 +10,20 @@ ROOT: Final = Path(__file__).parents[2]
 ARCHITECTURE: Final = "docs/architecture.md"
 CONTRIBUTING: Final = "CONTRIBUTING.md"
 VALUES: Final = "docs/values.md"
+DECISIONS: Final = "docs/decisions/README.md"
 PAGES: Final = (ARCHITECTURE, CONTRIBUTING, VALUES, "README.md", "deploy/RUNBOOK.md")
+"""Pages that say where things are, and so name paths."""
+ALL_PAGES: Final = (
+    *(*PAGES, "SECURITY.md", "CHANGELOG.md"),
+    *sorted({path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")} - {*PAGES}),
+)
 
 FOLDERS: Final = ("deploy", "docs", "requirements", "service", "sql", "tests")
-MADE_LATER: Final = (".data", ".venv", "deploy/.env")
-"""Beginnings of paths that exist once the project was used."""
+MADE_LATER: Final = (".data", ".site", ".venv", "deploy/.env", "pipelines.py")
+"""Beginnings of paths that exist once the project was used, or that a tutorial makes."""
+
+NO_PATHS: Final = frozenset({"http/protobuf"})
+"""Words that only look like paths."""
 
 _SUFFIXES: Final = r"\.(?:cfg|css|html|js|json|jsonc|lua|md|ndjson|png|py|sh|sql|svg|toml|ts|txt|yaml)"
 _PATH: Final = re.compile(rf"\.?\w[\w.-]*(?:/[\w.-]+)*(?:/|/\w[\w.-]*|{_SUFFIXES})")
@@ -29,7 +39,7 @@ def named_paths(text: str) -> set[str]:
     words = {word.strip() for word in re.findall(r"`([^`]+)`", _BLOCK.sub("", text))}
     words |= set(re.findall(r"^ *participant \w+ as (\S+)$", text, re.MULTILINE))
     words |= set(re.findall(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w", text))
-    return {word for word in words if _PATH.fullmatch(word) and not word.startswith(MADE_LATER)}
+    return {word for word in words if _PATH.fullmatch(word) and not word.startswith(MADE_LATER)} - NO_PATHS
 
 
 def missing_paths(page: str, text: str) -> set[str]:
@@ -41,11 +51,15 @@ def missing_paths(page: str, text: str) -> set[str]:
     named = named_paths(text)
     if page in (ARCHITECTURE, CONTRIBUTING):
         return {path for path in named if not ((ROOT / path).exists() or (ROOT / "service" / path).exists())}
-    known = [*_known_paths()]
-    return {path for path in named if not any(f"/{each}".endswith(f"/{path.rstrip('/')}") for each in known)}
+    return {path for path in named if not any(each.endswith(f"/{path.rstrip('/')}") for each in _known_paths())}
 
 
-def _known_paths() -> Iterator[str]:
+@cache
+def _known_paths() -> tuple[str, ...]:
+    return tuple(f"/{path}" for path in _paths())
+
+
+def _paths() -> Iterator[str]:
     for path in ROOT.iterdir():
         yield path.name
         if path.name in FOLDERS:

@@ -1,4 +1,4 @@
-"""Backup and restore as in the README: by the migrator, into a database of the same roles."""
+"""Backup and restore as in docs/how-to/back-up.md: by the migrator, into a database of the same roles."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -23,7 +23,7 @@ Run = Callable[[Path, int], Outcome]
 
 @dataclass(frozen=True)
 class Fault:
-    """A row of the README's reliability table."""
+    """A row of the table in docs/explanation/reliability.md."""
 
     name: str
     """The name on the command line."""
