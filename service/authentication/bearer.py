@@ -3,10 +3,12 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
 from service.batching.batcher import Batcher
+from service.batching.tenants import TenantBatchers
 from service.database.pool import Database, ReusedConnection, timed
 from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
@@ -84,10 +86,17 @@ class Authentication:
         """Authenticate by a database; a statement that takes longer than the timeout, in seconds, has failed."""
         self._database = database
         self._deadlines = Deadlines(timeout)
-        self._connection = ReusedConnection(database)
-        self.batcher: Batcher[bytes, Caller | None] = batcher_type(
-            "authentication", self._find, max_size=MAX_TOKENS_PER_BATCH, on_idle=self._connection.release
-        )
+        self._organizations: OrderedDict[bytes, bytes] = OrderedDict()
+        """The organizations of tokens by their digests, by which they share batches; nothing is proved by it."""
+
+        def make(max_size: int) -> Batcher[bytes, Caller | None]:
+            connection = ReusedConnection(database)
+            return batcher_type(
+                "authentication", partial(self._find, connection), max_size=max_size, on_idle=connection.release
+            )
+
+        self._batchers = TenantBatchers(make, database.presence, MAX_TOKENS_PER_BATCH)
+        self.batcher: Final = self._batchers.batcher
 
     async def authenticate(self, authorization: str | None) -> Caller:
         """Return the caller by the token in an Authorization header.
@@ -98,7 +107,7 @@ class Authentication:
         """
         digest = token_digest(bearer_token(authorization))
         with timed():
-            caller = await self.batcher.submit(digest)
+            caller = await self._batchers.submit(self._organizations.get(digest), digest)
         if caller is None:
             record = current_record.get()
             if record is not None:
@@ -106,9 +115,9 @@ class Authentication:
             raise Unauthenticated.invalid_token()
         return caller
 
-    async def _find(self, digests: Sequence[bytes]) -> list[Caller | None]:
+    async def _find(self, reused: ReusedConnection, digests: Sequence[bytes]) -> list[Caller | None]:
         async def find() -> list[Caller]:
-            async with self._connection as connection:
+            async with reused as connection:
                 return await tokens.find_active(connection, digests)
 
         try:
@@ -119,4 +128,8 @@ class Authentication:
                 "The database did not say in time who is calling; try again.", reason="unanswered"
             ) from error
         callers = {caller.digest: caller for caller in found}
+        for digest in callers.keys() - self._organizations.keys():
+            self._organizations[digest] = callers[digest].organization_id.bytes
+            if len(self._organizations) > MAX_RECENT:
+                self._organizations.popitem(last=False)
         return [callers.get(digest) for digest in digests]

@@ -18,6 +18,8 @@ _Waiting = tuple[Item, "asyncio.Future[Result]"]
 
 MIN_BATCH: Final = 16
 """Items that go into one batch in any case, if as many wait."""
+FEW: Final = 4
+"""Items of a batch whose callers do not wait for others to join the next one: they have hardly any to wait for."""
 LOOP_TURNS_BEFORE_NEXT_BATCH: Final = 4
 """Turns of the event loop from a request's arrival until it has submitted its item.
 
@@ -97,8 +99,9 @@ class Batcher(Generic[Item, Result]):
         try:
             with timed(self.durations):
                 results = await self._run([item for item, _ in batch])
-            for _ in range(LOOP_TURNS_BEFORE_NEXT_BATCH):
-                await asyncio.sleep(0)
+            if len(batch) > FEW:
+                for _ in range(LOOP_TURNS_BEFORE_NEXT_BATCH):
+                    await asyncio.sleep(0)
         except Exception as error:
             for _, future in batch:
                 if not future.done():

@@ -62,19 +62,19 @@ class JobUpdateBatcher:
         self.executable: RevisionCache[Executable] = RevisionCache("permission", cache_bytes)
         self._large = FairQueue(MAX_LARGE_UPDATES, database.presence, 0.5, 0.5)
 
-        def make() -> Batcher[Update, list[str] | None]:
+        def make(max_size: int) -> Batcher[Update, list[str] | None]:
             connection = ReusedConnection(database)
             return batcher_type(
                 "job_update",
                 partial(self._update, connection),
-                max_size=MAX_UPDATES_PER_BATCH,
+                max_size=max_size,
                 weight=lambda update: len(update.wanted),
                 max_weight=MAX_PIPELINES_PER_BATCH,
                 conflict_key=lambda update: (update.organization_id, update.job_id),
                 on_idle=connection.release,
             )
 
-        self._batchers = TenantBatchers(make, database.presence)
+        self._batchers = TenantBatchers(make, database.presence, MAX_UPDATES_PER_BATCH)
         self.batcher: Final = self._batchers.batcher
 
     async def update(

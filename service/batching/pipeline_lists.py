@@ -29,16 +29,16 @@ class PipelineListBatcher:
         self._database = database
         self._long: Final = FairQueue(MAX_LONG_LISTS, database.presence, 0.5, 0.5)
 
-        def make() -> Batcher[tuple[UUID, UUID], PipelineList | None]:
+        def make(max_size: int) -> Batcher[tuple[UUID, UUID], PipelineList | None]:
             connection = ReusedConnection(database)
             return batcher_type(
                 "pipeline_list",
                 partial(self._list, connection),
-                max_size=MAX_LISTS_PER_BATCH,
+                max_size=max_size,
                 on_idle=connection.release,
             )
 
-        self._batchers = TenantBatchers(make, database.presence)
+        self._batchers = TenantBatchers(make, database.presence, MAX_LISTS_PER_BATCH)
         self.batcher: Final = self._batchers.batcher
 
     async def granted_to(self, caller: Caller) -> PipelineList:

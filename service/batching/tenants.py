@@ -7,8 +7,12 @@ from typing import Final, Generic
 from service.batching.batcher import Batcher, Item, Result
 from service.database.fair_queue import Presence
 
+MANY: Final = 24
+"""Items of one tenant under way with which it is busy; fewer share the batches of others at little cost to these."""
 FEW: Final = 4
-"""Items of one tenant under way that share a batch with whoever comes."""
+"""Items of a busy tenant under way with which it is so no longer."""
+MAX_BUSY: Final = 16
+"""Items in one batch of tenants with much under way: what goes on with its results holds up others for about 2 ms."""
 
 
 class TenantBatchers(Generic[Item, Result]):
@@ -17,21 +21,32 @@ class TenantBatchers(Generic[Item, Result]):
     By how much each has under way, so that many tenants with little each still share batches.
     """
 
-    def __init__(self, make: Callable[[], Batcher[Item, Result]], presence: Presence) -> None:
-        """Make both batchers by a function, which gives each a connection of its own."""
+    def __init__(self, make: Callable[[int], Batcher[Item, Result]], presence: Presence, max_size: int) -> None:
+        """Make both batchers.
+
+        Args:
+            make: makes one by the size of its largest batch, with a connection of its own.
+            presence: says whether others are there.
+            max_size: of the largest batch.
+        """
         self._presence = presence
-        self.batcher: Final = make()
-        self._busy: Final = make()
+        self.batcher: Final = make(max_size)
+        self._busy: Final = make(min(max_size, MAX_BUSY))
         self._busy.sizes, self._busy.durations = self.batcher.sizes, self.batcher.durations
         self._under_way: Counter[Hashable] = Counter()
+        self._busy_tenants: set[Hashable] = set()
 
     async def submit(self, tenant: Hashable, item: Item) -> Result:
-        """Return the result of a tenant's item, or the failure of its batch."""
+        """Return the result of a tenant's item, or the failure of its batch; None: the tenant is not known yet."""
         self._under_way[tenant] += 1
         try:
-            much = self._under_way[tenant] > FEW and self._presence.several_organizations
-            return await (self._busy if much else self.batcher).submit(item)
+            if self._under_way[tenant] >= MANY:
+                self._busy_tenants.add(tenant)
+            busy = tenant in self._busy_tenants and self._presence.several_organizations
+            return await (self._busy if busy else self.batcher).submit(item)
         finally:
             self._under_way[tenant] -= 1
+            if self._under_way[tenant] <= FEW:
+                self._busy_tenants.discard(tenant)
             if not self._under_way[tenant]:
                 del self._under_way[tenant]

@@ -51,7 +51,7 @@ RATE_LIMITED: Final = ResourceExhausted(
 ANY_CALL: Final = "/api/*"
 """The route of calls that are refused before they are routed."""
 
-CROWDED: Final = 0.75
+CROWDED: Final = 0.9
 """The part of `MAX_REQUESTS` beyond which no organization or token has more than its share under way.
 
 Before, its requests wait: they would come again at once, and be refused again, which takes more time than waiting.

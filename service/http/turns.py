@@ -12,8 +12,10 @@ from typing import Final
 from service.database.fair_queue import Presence
 from service.telemetry.request_record import Asking
 
-BEGUN_PER_TURN: Final = 4
-"""Requests of one organization that are begun in one turn of the loop; and of those that wait, of all."""
+AT_ONCE: Final = 32
+"""Requests of one organization that are begun in the turn of the loop in which they come; more wait."""
+BEGUN_PER_TURN: Final = 8
+"""Requests that have waited and are begun in one turn of the loop, of all organizations."""
 MAX_KNOWN: Final = 10_000
 """Callers that are known by their credentials; others count as an organization of their own."""
 
@@ -55,7 +57,7 @@ class Turns:
         if not (self._begun or self._waiting):
             asyncio.get_running_loop().call_soon(self._next_turn)
         waiting = self._waiting.get(organization)
-        if waiting is None and self._begun[organization] < BEGUN_PER_TURN:
+        if waiting is None and self._begun[organization] < AT_ONCE:
             self._begun[organization] += 1
             handler.set_result(None)
         elif waiting is None:

@@ -107,10 +107,10 @@ async def test_organization_beyond_its_share_is_refused_while_others_are_there(
     start: Start, world: World, raw: Any
 ) -> None:
     ada, bob = await world.user(), await (await World.create(raw)).user()
-    client = await start(max_requests=8, max_organization_share=0.5)
+    client = await start(max_requests=10, max_organization_share=0.5)
     for member in (ada, bob):
         assert (await client.post(UPDATE, json={}, headers=member.headers)).status == 400
-    held = await Held(client, ada.token, 6).under_way()  # three quarters of all, more than a half
+    held = await Held(client, ada.token, 9).under_way()  # nine tenths of all, more than a half
 
     unknown = await client.get(LIST, headers=(await world.user()).headers)
     answered = await client.get(LIST, headers=bob.headers)
@@ -126,9 +126,9 @@ async def test_organization_beyond_its_share_is_refused_while_others_are_there(
 async def test_organization_alone_has_all_requests(start: Start, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fair_queue, "RECENT_SECONDS", 0)  # those of other tests have left
     ada = await world.user()
-    client = await start(max_requests=8, max_organization_share=0.5)
+    client = await start(max_requests=10, max_organization_share=0.5)
     assert (await client.post(UPDATE, json={}, headers=ada.headers)).status == 400
-    held = await Held(client, ada.token, 7).under_way()
+    held = await Held(client, ada.token, 9).under_way()
 
     assert (await client.get(LIST, headers=ada.headers)).status == 200
 

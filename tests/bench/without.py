@@ -11,6 +11,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from service.__main__ import main
 from service.authentication.bearer import Authentication
+from service.database.pool import ReusedConnection
 from service.deadlines import Deadlines
 from service.http.admission import AdmissionController
 from service.http.request_log import RequestLog
@@ -23,10 +24,12 @@ def _statement() -> None:
     known: dict[bytes, Caller | None] = {}
     find = Authentication._find
 
-    async def remembered(self: Authentication, digests: Sequence[bytes]) -> list[Caller | None]:
+    async def remembered(
+        self: Authentication, reused: ReusedConnection, digests: Sequence[bytes]
+    ) -> list[Caller | None]:
         unknown = [digest for digest in digests if digest not in known]
         if unknown:
-            known.update(zip(unknown, await find(self, unknown), strict=True))
+            known.update(zip(unknown, await find(self, reused, unknown), strict=True))
         await asyncio.sleep(0)
         return [known[digest] for digest in digests]
 
