@@ -186,7 +186,7 @@ async def migrate(
 
 def _pass_on(message: asyncpg.PostgresLogMessage, warn: Callable[[str], None]) -> None:
     if isinstance(message, asyncpg.PostgresWarning):
-        warn(str(message))
+        warn(message.message or "")  # as a text it would begin with the name of its class
 
 
 @contextmanager
