@@ -134,7 +134,7 @@ class _Shown:
 _AMBIGUOUS: Final = re.compile("[ =\"']|^$")
 _QUOTE: Final = '\\"'
 _OWN: Final = frozenset({"event", "level", "timestamp", "exc_info"})
-"""What is no value of somebody else's."""
+"""The parts of a line that are none of the event's values."""
 
 
 def show_values(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
