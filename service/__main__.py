@@ -16,7 +16,7 @@ from service import __version__
 from service.commands.audit import audit_commands
 from service.commands.demo import demo_command
 from service.commands.doctor import doctor_command
-from service.commands.ending import EXIT_CODES, run_command
+from service.commands.ending import EXIT_CODES, Form, run_command
 from service.commands.export import export_command
 from service.commands.grant import grant_commands
 from service.commands.group import group_commands
@@ -24,7 +24,7 @@ from service.commands.import_ import import_command
 from service.commands.job import job_commands
 from service.commands.migrate import migrate_command
 from service.commands.organization import organization_commands
-from service.commands.output import tell
+from service.commands.output import warn
 from service.commands.pipeline import pipeline_commands
 from service.commands.serve import serve_command
 from service.commands.token import token_commands
@@ -42,8 +42,10 @@ def commands(context: click.Context) -> None:
     uses an embedded PostgreSQL under DATA_DIR (.data), starting it if it does not run.
     """
     if context.invoked_subcommand not in _LOGGING:
+        as_json = isinstance(context.obj, Form) and context.obj.as_json
         for name, nearest in find_unknown().items():
-            tell(f"flow-pipelines: {name} is no setting, and ignored; did you mean {nearest}?")
+            sentence = f"{name} is no setting, and ignored; did you mean {nearest}?"
+            warn(sentence if as_json else f"flow-pipelines: {sentence}", as_json=as_json)
 
 
 _LOGGING: Final = ("serve", "demo")

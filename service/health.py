@@ -7,7 +7,7 @@ import structlog
 from prometheus_client.metrics_core import Metric
 
 from service.database.errors import NoConnection
-from service.database.migrations import compare, list_applied, load_migrations
+from service.database.migrations import compare, list_applied, listed, load_migrations
 from service.database.pool import Database
 from service.errors import ServiceError, StartupError
 from service.telemetry.metrics import gauge
@@ -91,5 +91,5 @@ class Health:
         except StartupError as error:
             return [str(error)]
         if missing:
-            return [f"The database lacks {len(missing)} migrations, from {missing[0].name} on: run `migrate`."]
+            return [f"The database lacks {listed(missing)}: run `migrate`."]
         return []

@@ -175,7 +175,10 @@ def check_update(holder: Holder, *, owns: bool, current: Mapping[UUID, int], wan
         require_visible(holder, granted, pipeline_id)
     owner_removes = owns and holder.allows(EXECUTE)  # also what they can't see any more; else not even its id is told
     if not owner_removes and any(not holder.access(granted) & READ for _, granted in removed):
-        raise NotFound("The job is in a pipeline that you may not see, so you may not replace its whole set.")
+        raise NotFound(
+            "The job is in a pipeline that you may not see, so you may not replace its whole set: its owner or an"
+            " administrator may."
+        )
     for pipeline_id, granted in added:
         require(holder, EXECUTE, granted or 0, f"put jobs into pipeline {pipeline_id}")
     for pipeline_id, granted in removed:
@@ -375,7 +378,9 @@ def check_token_scopes(holder: Holder, scopes: int | None) -> None:
     """
     if holder.scopes is not None and (scopes is None or scopes & ~holder.scopes):
         raise PermissionDenied(
-            "You may not make a token that may more than the one you call with.", reason="grant_denied"
+            "You may not make a token with more scopes than the one you call with: name only some of those, or call"
+            " with one that has them all.",
+            reason="grant_denied",
         )
 
 

@@ -135,7 +135,7 @@ async def _listen(
         return runner, site.name
     try:
         await ListeningSite(runner, settings.http_host, port, app.get(METRICS), connection_limit()).start()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise StartupError(_why_not_listening(settings.http_host, port, variable, error)) from error
     urls = [
         f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}" for host, bound, *_ in runner.addresses
@@ -145,11 +145,12 @@ async def _listen(
     return runner, urls[0]
 
 
-def _why_not_listening(host: str, port: int, variable: str, error: OSError) -> str:
+def _why_not_listening(host: str, port: int, variable: str, error: OSError | UnicodeError) -> str:
     """Say what is wrong: the host, or the port."""
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):
+        reason = "it is no name of a host" if isinstance(error, UnicodeError) else error.strerror
         return (
-            f"HTTP_HOST is {host!r}, which can't be resolved ({error.strerror}): set it to an address of this machine,"
+            f"HTTP_HOST is {host!a}, which can't be resolved ({reason}): set it to an address of this machine,"
             " such as 127.0.0.1, 0.0.0.0 for all of IPv4, or :: for all of both families."
         )
     if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:

@@ -131,6 +131,8 @@ class _Allowed:
 
 _KEYWORDS = re.compile(r"[a-z_]+\s*=")
 """The beginning of libpq's other form of an address: host=... dbname=..."""
+_NUMBER = re.compile(r"[+-]?[0-9.]+(?:e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
+"""A number as everybody writes it; Python reads others, too, with _ in them or by digits of other scripts."""
 _TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PORT = _Allowed(1, 65535)
 _PORT_OR_ANY = _Allowed(0, 65535)
@@ -367,9 +369,11 @@ class _Environment:
         if not self.text(name):
             return default
         try:
-            return read(name, validate=list(rules))
+            if _NUMBER.fullmatch(self.text(name)):
+                return read(name, validate=list(rules))
         except EnvError:
-            return self.refuse(f"{name} is {self.text(name)!r}, but must be {allowed}.", default)
+            pass
+        return self.refuse(f"{name} is {self.text(name)!r}, but must be {allowed}.", default)
 
 
 def _as_browsers_write(origin: str) -> str:

@@ -129,6 +129,15 @@ def test_read_settings_of_a_variable(
     [
         ("HTTP_PORT", "http", "HTTP_PORT is 'http', but must be a whole number from 1 to 65535."),
         ("HTTP_PORT", "0", "HTTP_PORT is '0', but must be a whole number from 1 to 65535."),
+        *(
+            ("HTTP_PORT", odd, f"HTTP_PORT is {odd!r}, but must be a whole number from 1 to 65535.")
+            for odd in ("\uff18\uff10\uff18\uff10", "8_080", "0x50", "1e3")
+        ),
+        (
+            "RATE_LIMIT",
+            "1_0",
+            "RATE_LIMIT is '1_0', but must be a number from 0 to 1000000 (requests a second; 0: no limit).",
+        ),
         ("OPS_PORT", "65536", "OPS_PORT is '65536', but must be a whole number from 0 to 65535."),
         ("DATABASE_POOL_SIZE", "1.5", "DATABASE_POOL_SIZE is '1.5', but must be a whole number from 1 to 500."),
         ("STATEMENT_TIMEOUT", "-1", "STATEMENT_TIMEOUT is '-1', but must be a number from 0.05 to 3600 (seconds)."),

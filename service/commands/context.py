@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service.database.connector import connect
 from service.database.errors import NoConnection
-from service.database.migrations import compare, list_applied, load_migrations
+from service.database.migrations import compare, list_applied, listed, load_migrations
 from service.database.pool import Connection, Database, open_database
 from service.embedded.cluster import database_url
 from service.errors import NotFound, StartupError
@@ -65,9 +65,7 @@ async def require_migrated(dsn: str, settings: Settings) -> None:
     finally:
         await connection.close()
     if missing:
-        more = f"{len(missing)} migrations, from {missing[0].name} on"
-        which = more if len(missing) > 1 else f"1 migration, {missing[0].name}"
-        raise StartupError(f"The database lacks {which}: run `migrate`.")
+        raise StartupError(f"The database lacks {listed(missing)}: run `migrate`.")
 
 
 def run_as_operator(organization: str | None, work: Callable[[Call], Awaitable[Result]]) -> Result:

@@ -1,6 +1,7 @@
 """The command `demo`: the service with data to try, for a first look; `make run` runs it."""
 
 import asyncio
+import shlex
 from typing import Final
 
 import click
@@ -44,7 +45,8 @@ def demo_command() -> None:
 
         async def prepare(addresses: Addresses) -> None:
             """Touch the data only once both ports are this process's: of two, the second would revoke the token."""
-            say(*_announcement(await _prepare(settings, dsn), addresses).split("\n"))
+            token = await _prepare(settings, dsn)
+            say(*_announcement(token, addresses, settings.public_url).split("\n"))
 
         uvloop.run(serve(settings, as_service(dsn, settings), prepare))
 
@@ -74,24 +76,41 @@ async def _prepare(settings: Settings, dsn: str) -> str:
         return (await create_token(call, CreateToken(USER, TOKEN))).secret
 
 
-def _announcement(token: str, addresses: Addresses) -> str:
+def _announcement(token: str, addresses: Addresses, public_url: str | None) -> str:
     body = f'{{"job_id": "{JOB}", "pipeline_ids": ["{PIPELINES[0]}", "{PIPELINES[1]}"]}}'
+    page = f"{public_url or addresses.api}/admin/"
+    if addresses.api.startswith(UNIX) and public_url is None:
+        page = "by a proxy in front of that socket, whose address PUBLIC_URL says"
     return f"""
 The Flow Pipeline service runs.
 
   API          {addresses.api}
   operations   {addresses.ops}/readyz
-  admin page   {addresses.api}/admin/
+  admin page   {page}
   token        {token}
                of {USER}, an administrator; shown here and nowhere again
 
 List the pipelines:
 
-  curl -H 'Authorization: Bearer {token}' {addresses.api}/api/v1/flow/pipeline
+  {_curl(addresses.api, token, "/api/v1/flow/pipeline")}
 
 Put a job into two of them:
 
-  curl -H 'Authorization: Bearer {token}' -d '{body}' {addresses.api}/api/v1/jobs/pipelines
+  {_curl(addresses.api, token, "/api/v1/jobs/pipelines", body)}
 
 Ctrl-C ends it; the data stay.
 """
+
+
+UNIX: Final = "unix:"
+"""The beginning of the address of a Unix socket, before its path."""
+
+
+def _curl(api: str, token: str, path: str, body: str | None = None) -> str:
+    """Return a call as a person can paste it into a shell."""
+    words = ["curl", "-H", f"Authorization: Bearer {token}"]
+    if body is not None:
+        words += ["-d", body]
+    if api.startswith(UNIX):
+        return shlex.join([*words, "--unix-socket", api.removeprefix(UNIX), f"http://localhost{path}"])
+    return shlex.join([*words, f"{api}{path}"])

@@ -12,6 +12,7 @@ import asyncpg
 import click
 
 from service.commands.output import OutputFailed, ReaderGone, take_over_streams, tell, tell_json
+from service.commands.target import TargetUnusable
 from service.database.errors import is_lost
 from service.errors import InvalidArgument, ServiceError, StartupError
 from service.transfer.importing import ImportRefused
@@ -51,6 +52,13 @@ class Failure:
     """Lines for a person who has got the command line wrong."""
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of what commands tell: the object of click's contexts."""
+
+    as_json: bool
+
+
 def run_command(command: click.Command, arguments: Sequence[str], name: str) -> int:
     """Run a command and return its exit code; whatever goes wrong is told at standard error, and never by a traceback.
 
@@ -60,7 +68,9 @@ def run_command(command: click.Command, arguments: Sequence[str], name: str) -> 
     _end_by_signals()
     try:
         _require_text(arguments)
-        ended = command.main([*arguments], prog_name=name, standalone_mode=False)
+        ended = command.main(
+            [*arguments], prog_name=name, standalone_mode=False, obj=Form(as_json=_wants_json(arguments))
+        )
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -126,7 +136,8 @@ def _refused_import(error: ImportRefused) -> Failure:
 
 def _not_started(error: StartupError) -> Failure:
     cause = error.__cause__
-    from_file = isinstance(cause, OutputFailed | ReaderGone) or getattr(cause, "filename", None) is not None
+    from_file = isinstance(error, OutputFailed | TargetUnusable) or isinstance(cause, OutputFailed | ReaderGone)
+    from_file = from_file or getattr(cause, "filename", None) is not None
     unreachable = isinstance(cause, _FROM_DATABASE) and not from_file
     code = "UNAVAILABLE" if unreachable else "FAILED_PRECONDITION"
     return Failure(ExitCode.IMPOSSIBLE, code, [str(line) for line in error.args])

@@ -38,6 +38,8 @@ def put(
     as_json: bool,
 ) -> None:
     """Register JOB_ID, or change it: what is not said stays as it is."""
+    if pipelines and no_pipelines:
+        raise click.UsageError("Say either --pipeline or --no-pipelines.")
 
     async def work(call: Call) -> Outcome[JobView]:
         try:

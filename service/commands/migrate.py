@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import click
 
-from service.commands.output import say, show_json, tell
+from service.commands.output import say, show_json, warn
 from service.database.connector import connect
 from service.database.migrations import Migration, compare, list_applied, load_migrations, migrate
 from service.database.pool import Connection
@@ -29,7 +30,8 @@ def migrate_command(check: bool, as_json: bool) -> None:
             missing = asyncio.run(_missing(dsn, plaintext=settings.database_plaintext))
         else:
             with _reported(as_json) as report:
-                missing = asyncio.run(migrate(dsn, report, _warn, plaintext=settings.database_plaintext))
+                told = partial(_warn, as_json=as_json)
+                missing = asyncio.run(migrate(dsn, report, told, plaintext=settings.database_plaintext))
     if as_json:
         show_json({"pending" if check else "applied": [migration.name for migration in missing]})
     elif check:
@@ -65,5 +67,5 @@ def _reported(as_json: bool) -> Iterator[Callable[[Migration, float], None]]:
         raise failure
 
 
-def _warn(sentence: str) -> None:
-    tell(f"warning  {sentence}")
+def _warn(sentence: str, *, as_json: bool) -> None:
+    warn(sentence if as_json else f"warning  {sentence}", as_json=as_json)

@@ -127,6 +127,14 @@ def tell_json(answer: Any) -> None:
         _write(sys.stderr, [_json(answer, sys.stderr)])
 
 
+def warn(sentence: str, *, as_json: bool) -> None:
+    """Tell of something that stands in the way of nothing; as JSON where what is told there is read by a program."""
+    if as_json:
+        tell_json({"status": "WARNING", "msg": sentence})
+    else:
+        tell(sentence)
+
+
 def _json(answer: Any, stream: TextIO) -> str:
     return escape_json(encode(answer).decode(), only_ascii=stream.encoding.lower() not in {"utf-8", "utf8"})
 

@@ -98,7 +98,9 @@ def to_service_error(error: BaseException) -> ServiceError | None:
     if is_lost(error):
         return ConnectionLost("The connection to the database was lost; try again.")
     if isinstance(error, OverflowError):  # of asyncpg, which reads the rest of the answer all the same
-        return UnreadableRow("A time here can't be read: whoever runs this service finds out why by `doctor`.")
+        return UnreadableRow(
+            "A time that is stored here can't be read: ask those who run this service to find it by `doctor`."
+        )
     if isinstance(error, postgres.LockNotAvailableError):
         return Aborted("Another change to the same thing is under way; try again.", reason="locked")
     if isinstance(error, postgres.QueryCanceledError | TimeoutError):

@@ -119,6 +119,13 @@ def compare(applied: Sequence[Applied], migrations: Sequence[Migration]) -> list
     return list(migrations[len(applied) :])
 
 
+def listed(missing: Sequence[Migration]) -> str:
+    """Return a few words for migrations that a database lacks, at least one."""
+    if len(missing) == 1:
+        return f"1 migration, {missing[0].name}"
+    return f"{len(missing)} migrations, from {missing[0].name} on"
+
+
 async def list_applied(connection: Connection) -> list[Applied]:
     """List the migrations that a database has, in order; none if it has never been migrated."""
     table = await connection.fetch_one("migrations.table", "SELECT to_regclass('schema_migrations') AS name")
@@ -186,7 +193,7 @@ async def migrate(
 
 def _pass_on(message: asyncpg.PostgresLogMessage, warn: Callable[[str], None]) -> None:
     if isinstance(message, asyncpg.PostgresWarning):
-        warn(str(message))
+        warn(message.message or "")  # as a text it would begin with the name of its class
 
 
 @contextmanager
@@ -204,7 +211,9 @@ def _explained(name: str, kept: str = "nothing of it was kept") -> Iterator[None
             f" ({type(error).__name__}: {error})."
         ) from error
     except asyncpg.PostgresError as error:
-        raise StartupError(f"{name} failed, and {kept}: {type(error).__name__}: {error}") from error
+        raise StartupError(
+            f"{name} failed, and {kept}: {type(error).__name__}: {error}. Mend that, and run `migrate` again."
+        ) from error
 
 
 async def _apply(connection: Raw, migration: Migration) -> None:

@@ -82,13 +82,18 @@ def make_socket_directory(data: Path, owner: int | None) -> Path:
     return sockets
 
 
+def _read(file: Path) -> str:
+    """Read a file that names others, which may be no text in any encoding."""
+    return os.fsdecode(file.read_bytes())
+
+
 def read_socket_directory(pid_file: Path) -> str:
     """Read the socket's directory from postmaster.pid; "" if it has none.
 
     It can't be told from the environment: the process that started the server may have another temporary directory.
     """
     try:
-        return pid_file.read_text().split("\n")[_SOCKET_LINE]
+        return _read(pid_file).split("\n")[_SOCKET_LINE]
     except (OSError, IndexError):
         return ""
 
@@ -96,7 +101,7 @@ def read_socket_directory(pid_file: Path) -> str:
 def read_server_pid(pid_file: Path) -> int | None:
     """Read the server's process from postmaster.pid; None if its number is another process's by now, or none's."""
     try:
-        pid = int(pid_file.read_text().split("\n", 1)[0])
+        pid = int(_read(pid_file).split("\n", 1)[0])
         works = _works_in(pid, pid_file.parent) if sys.platform == "linux" else _is_postgres(pid)
     except (OSError, ValueError):
         return None

@@ -66,7 +66,7 @@ class Server:
             while not self.answers():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise StartupError(
-                        f"PostgreSQL did not start: {_reason(log.read_bytes()[begins:])} (more in {log})"
+                        f"PostgreSQL did not start: {_reason(log.read_bytes()[begins:])} (more in {log})."
                     )
                 time.sleep(0.02)
             self._make_database()

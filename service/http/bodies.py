@@ -95,7 +95,9 @@ class BodyBudget:
     def _take(self, size: int) -> int:
         """Take some bytes out of the budget, and return how many."""
         if self.bytes and self.bytes + size > self.max_bytes:
-            raise Unavailable("More bodies are on their way to this service right now than it takes.", reason="bodies")
+            raise Unavailable(
+                "More bodies are on their way to this service right now than it takes; try again.", reason="bodies"
+            )
         self.bytes += size
         return size
 

@@ -64,7 +64,9 @@ def precondition_of(request: web.Request, dump: Callable[[Any], dict[str, Any]] 
         return no_precondition
     wanted, unwanted = _condition(headers, hdrs.IF_MATCH), _condition(headers, hdrs.IF_NONE_MATCH)
     if dump is None:
-        raise PreconditionFailed("This call has nothing to compare If-Match or If-None-Match with.")
+        raise PreconditionFailed(
+            "This call has nothing to compare If-Match or If-None-Match with: leave these headers out."
+        )
 
     def check(current: Any) -> None:
         tag = None if current is None else entity_tag(encode(dump(current)))

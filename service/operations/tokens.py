@@ -84,7 +84,8 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         maker = await _maker(connection, call)
         if maker is not None and maker.generation >= MAX_GENERATIONS:
             raise FailedPrecondition(
-                f"Tokens can be made with one another {MAX_GENERATIONS} deep at most: make this with another."
+                f"The token that you call with is the last of {MAX_GENERATIONS}, each made with the one before, and"
+                " there may be no more of these: call with an earlier one."
             )
         expires_at = _within_lifetime(call, request.expires_at)
         if maker is not None:
@@ -137,7 +138,8 @@ def _within(maker: Maker, expires_at: datetime | None, *, asked: bool) -> dateti
     if not asked:
         return limit
     raise PermissionDenied(
-        "You may not make a token that lives longer than the one you call with.", reason="grant_denied"
+        f"You may not make a token that lives longer than the one you call with. That one ends at {written(limit)}.",
+        reason="grant_denied",
     )
 
 
@@ -231,7 +233,8 @@ async def _keep_descendants(proof: Proof, found: TokenInTree, descendants: Seque
     caller, token_id, parent_id = proof.call.caller, found.token.id, found.parent_id
     if caller.token_id in {token_id, *descendants}:
         raise PermissionDenied(
-            "You may not keep what was made with a token by a call with that token or one made with it."
+            "You may not keep what was made with this token by a call with it, or with one that was made with it: call"
+            " with another."
         )
     moved = await tokens.move_children(proof.connection, caller.organization_id, token_id, parent_id)
     await tokens.forget_replacement(proof.connection, caller.organization_id, token_id)
@@ -288,7 +291,10 @@ async def _parent_in_its_place(
     if maker.id == old.id or found.made_by_caller:
         return found.parent_id
     if maker.id in descendants:
-        raise PermissionDenied("You may not rotate the token that the one you call with was made with.")
+        raise PermissionDenied(
+            "You may not rotate the token that the one you call with was made with: call with that itself, or with"
+            " another that was not made with it."
+        )
     return maker.id
 
 

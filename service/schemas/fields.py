@@ -260,7 +260,7 @@ def scopes() -> fields.Field[int]:
 
 def _not_empty(bits: int) -> None:
     if not bits:
-        raise ValidationError("Must not be empty; leave it out for all that the user may.")
+        raise ValidationError("Must not be empty: leave it out for a token that can do all that its user may.")
 
 
 def permission() -> fields.String:

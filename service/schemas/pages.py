@@ -70,7 +70,10 @@ class Pages:
             raw = b""
         key, signature = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
         if not hmac.compare_digest(signature, self._sign(request, key)):
-            sentence = "Is not one that an answer to this call with these filters gave to this token."
+            sentence = (
+                "Must be the next_page_token of an answer to the same call, with the same filters, by the same token;"
+                " without any, the list begins anew."
+            )
             raise InvalidArgument(
                 f"The request is not valid: page_token: {sentence}", details={"page_token": [sentence]}
             )

@@ -7,6 +7,7 @@ many of them gives them as one mapping, `fields`: structlog copies keywords four
 import atexit
 import io
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from prometheus_client.metrics_core import Metric
 from service.settings import Settings, find_unknown
 from service.telemetry.metrics import counter
 from service.telemetry.outlet import Nothing, Outlet, OutletText, open_output
+from service.telemetry.terminal import escape, escape_json
 
 
 class LogMetrics:
@@ -43,10 +45,9 @@ def configure_logs(settings: Settings) -> None:
     The first ones tell of variables that look like settings, but are none. From here on neither standard output nor
     standard error holds the process up, whatever writes to them.
     """
-    console = settings.log_format == "console" or (
-        settings.log_format == "auto" and sys.stdout is not None and sys.stdout.isatty()
-    )
-    processors = _CONSOLE if console else _JSON
+    at_terminal = sys.stdout is not None and sys.stdout.isatty()
+    console = settings.log_format == "console" or (settings.log_format == "auto" and at_terminal)
+    processors = _CONSOLE if console else _JSON_AT_TERMINAL if at_terminal else _JSON
     level = logging.getLevelNamesMapping()[settings.log_level]
 
     def say_dropped(lines: int) -> bytes:
@@ -111,6 +112,46 @@ def flat(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typ
     return {**event.pop("fields", _NO_FIELDS), **event}
 
 
+def _escape_line(_: object, __: str, line: bytes) -> bytes:
+    """Escape what acts on a terminal in a line of JSON, which has only some of it escaped."""
+    return escape_json(line.decode()).encode()
+
+
+class _Shown:
+    """A value of an event as a person may see it: nothing in it acts on the terminal, or passes for another value."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        """Return what structlog prints."""
+        if not isinstance(self._value, str):
+            return escape(repr(self._value))
+        shown = escape(self._value)
+        return f'"{shown.replace(chr(34), _QUOTE)}"' if _AMBIGUOUS.search(shown) else shown
+
+
+_AMBIGUOUS: Final = re.compile("[ =\"']|^$")
+_QUOTE: Final = '\\"'
+_OWN: Final = frozenset({"event", "level", "timestamp", "exc_info"})
+"""The parts of a line that are none of the event's values."""
+
+
+def show_values(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Return the event with its values as a terminal may show them: most of them were sent or named by others."""
+    return {key: value if key in _OWN else _Shown(value) for key, value in event.items()}
+
+
+def show_exception(output: TextIO, exception: structlog.typing.ExcInfo) -> None:
+    """Write a traceback with each line indented, so that none of a message passes for a line of the log.
+
+    Without the values of local variables, which may be tokens.
+    """
+    whole = io.StringIO()
+    structlog.dev.plain_traceback(whole, exception)
+    output.write("".join(f"\n  {escape(line)}" for line in whole.getvalue().strip("\n").split("\n")))
+
+
 def _encode(_: object, __: str, line: str) -> bytes:
     """Encode a line for the terminal, which may lack some of its characters."""
     return line.encode(getattr(sys.__stdout__, "encoding", None) or "utf-8", "backslashreplace")
@@ -118,11 +159,13 @@ def _encode(_: object, __: str, line: str) -> bytes:
 
 _NO_FIELDS: Final[dict[str, Any]] = {}
 _JSON: Final[list[Any]] = [_as_json]
+_JSON_AT_TERMINAL: Final[list[Any]] = [_as_json, _escape_line]
 _CONSOLE: Final[list[Any]] = [
     flat,
+    show_values,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.dev.ConsoleRenderer(),
+    structlog.dev.ConsoleRenderer(exception_formatter=show_exception),
     _encode,
 ]
 

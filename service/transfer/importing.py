@@ -135,7 +135,7 @@ async def _merge(connection: Raw, dropped: Sequence[Deferred]) -> dict[str, int]
     except asyncpg.IntegrityConstraintViolationError as error:
         fault = await find_first_fault(connection)
         if fault is None:
-            raise ImportRefused(f"The records break a rule of the database, {error.constraint_name}.") from error
+            raise ImportRefused(f"The records break a rule of the database, {error.constraint_name}") from error
         raise ImportRefused(f"line {fault[0]}: {fault[1]}") from error
     totals: dict[str, int] = defaultdict(int)
     for tables in written.values():
@@ -154,7 +154,7 @@ async def _write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UUID, dic
         with suppress(asyncpg.DeadlockDetectedError):
             async with connection.transaction():
                 return await _try_to_write(connection, dropped)
-    raise ImportRefused("Other changes kept getting in the way: import again while there are fewer.")
+    raise ImportRefused("Other changes kept getting in the way: import again while there are fewer")
 
 
 async def _try_to_write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UUID, dict[str, int]]:

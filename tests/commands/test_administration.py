@@ -187,6 +187,7 @@ async def test_grant_set_says_what_was_granted_before(dsn: str, world: World) ->
         (["grant", "set", "p", "--user", "bob", "--permission", "all"], 64, "'all' is not one of"),
         (["job", "put", "a b", "--owner", "bob"], 1, "The id of a job is 1 to 128 characters"),
         (["job", "put", "j", "--owner", "nobody"], 1, "User nobody does not exist.\n"),
+        (["job", "put", "j", "--pipeline", "p", "--no-pipelines"], 64, "Say either --pipeline or --no-pipelines."),
         (["token", "revoke", "x", "--yes"], 64, "'x' is not a valid UUID"),
     ],
 )

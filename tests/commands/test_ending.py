@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from service.database.migrations import migrate
 from service.database.sql_files import sql_directory
 from tests.commands.forked import run_each
 from tests.commands.test_commands import run
-from tests.commands.test_output import leaves
+from tests.commands.test_output import into, leaves
 from tests.factories import World
 from tests.process.running import ROOT, environment, wait_for
 
@@ -176,6 +177,28 @@ async def test_refusals_as_json(dsn: str, world: World) -> None:
         (1, "ABORTED"),
         (2, "FAILED_PRECONDITION"),
     ]
+
+
+def test_outputs_that_fail_as_json(dsn: str, tmp_path: Path) -> None:
+    """They are no matter of the database, whatever the system's error is."""
+    full = tmp_path / "full"
+    os.mknod(full, 0o600 | stat.S_IFCHR, os.makedev(1, 7))
+    for arguments in (["organization", "list"], ["migrate"], ["doctor"]):
+        for redirected in (f"> {full}", ">&-"):
+            done = into(*arguments, "--json", wrapped=f'"$@" {redirected}', DATABASE_URL=dsn)
+            assert (done.returncode, in_json(done.stderr)["code"]) == (2, "FAILED_PRECONDITION"), arguments
+
+
+def test_all_that_is_told_with_json_is_json(empty_dsn: str) -> None:
+    """Warnings before a failure, too, each on a line."""
+    done = run("user", "list", "--json", DATABASE_POOL_SIZES="3", DATABASE_URL=empty_dsn)
+
+    warning, failure = done.stderr.splitlines()
+    assert json.loads(warning) == {
+        "status": "WARNING",
+        "msg": "DATABASE_POOL_SIZES is no setting, and ignored; did you mean DATABASE_POOL_SIZE?",
+    }
+    assert in_json(failure)["code"] == "FAILED_PRECONDITION"
 
 
 def test_import_refused_as_json(dsn: str) -> None:

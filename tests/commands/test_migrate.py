@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from service.database.migrations import load_migrations
 from tests.commands.test_commands import run
+from tests.database.test_fold_names import old_world
 
 
 def test_migrate(empty_dsn: str) -> None:
@@ -21,3 +24,22 @@ def test_migrate(empty_dsn: str) -> None:
 
 def test_migrate_check_with_pending_migrations(empty_dsn: str) -> None:
     assert run("migrate", "--check", DATABASE_URL=empty_dsn).returncode == 1
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_migrate_tells_what_a_migration_warns_of(empty_dsn: str, as_json: bool) -> None:
+    """In the words of the migration alone; as JSON where a program reads it."""
+    world = await old_world(empty_dsn)
+    await world.raw.close()
+
+    done = run("migrate", *(["--json"] if as_json else []), DATABASE_URL=empty_dsn)
+    told = done.stderr.splitlines()
+
+    assert (done.returncode, len(told)) == (0, 7)
+    if as_json:
+        warnings = [json.loads(line) for line in told]
+        assert {warning["status"] for warning in warnings} == {"WARNING"}
+        assert all(warning["msg"].startswith(("Pipeline ", "Organization ")) for warning in warnings)
+        assert "0010_fold_names.sql" in json.loads(done.stdout)["applied"]
+    else:
+        assert all(line.startswith(("warning  Pipeline ", "warning  Organization ")) for line in told)

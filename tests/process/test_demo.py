@@ -68,6 +68,20 @@ def test_demo_with_a_database_url_uses_that_database(tmp_path: Path, empty_dsn: 
     assert not (tmp_path / "data").exists()
 
 
+def test_demo_at_a_unix_socket_prints_calls_that_work(tmp_path: Path, empty_dsn: str) -> None:
+    socket = tmp_path / "a socket"
+    with demo(tmp_path, DATABASE_URL=empty_dsn, HTTP_SOCKET=str(socket)) as (_, printed):
+        assert [answer["status"] for answer in answers(printed)] == ["OK", "OK"]
+
+    assert f"unix:{socket}/" not in printed
+    assert re.search(r"^  admin page   by a proxy .* PUBLIC_URL", printed, re.MULTILINE)
+
+
+def test_demo_on_ipv6_prints_calls_that_work(tmp_path: Path, empty_dsn: str) -> None:
+    with demo(tmp_path, DATABASE_URL=empty_dsn, HTTP_HOST="::1") as (_, printed):
+        assert [answer["status"] for answer in answers(printed)] == ["OK", "OK"]
+
+
 @pytest.mark.parametrize("variable", ["HTTP_PORT", "OPS_PORT"])
 def test_demo_on_a_taken_port_names_the_setting(tmp_path: Path, empty_dsn: str, variable: str) -> None:
     with demo(tmp_path, DATABASE_URL=empty_dsn, OPS_PORT=str(free_port())) as (_, first):

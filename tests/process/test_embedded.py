@@ -242,6 +242,11 @@ async def test_embedded_postgres_in_a_path_unfit_for_a_socket(tmp_path: Path, na
         assert await value(dsn, "SELECT 1") == 1
 
 
+async def test_embedded_postgres_in_a_path_that_is_no_text(tmp_path: Path) -> None:
+    with embedded_postgres(tmp_path / os.fsdecode(b"caf\xe9")) as dsn:
+        await (await asyncpg.connect(dsn)).close()
+
+
 def test_make_socket_directory_refuses_a_symbolic_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o755)

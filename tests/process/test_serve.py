@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import signal
@@ -239,6 +240,8 @@ def test_service_on_all_of_ipv6_is_on_all_of_ipv4_too_and_says_both(dsn: str, tm
     ("host", "sentence"),
     [
         ("host.invalid", "HTTP_HOST is 'host.invalid', which can't be resolved ("),
+        ("a" * 64, f"HTTP_HOST is '{'a' * 64}', which can't be resolved (it is no name of a host"),
+        (os.fsdecode(b"caf\xe9"), "HTTP_HOST is 'caf\\\\udce9', which can't be resolved (it is no name of a host"),
         ("203.0.113.7", "HTTP_HOST is '203.0.113.7', which is no address of this machine: set it to one, such as"),
     ],
 )

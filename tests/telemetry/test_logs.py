@@ -2,8 +2,17 @@
 
 import asyncio
 import io
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import orjson
+import pytest
 
 from service.telemetry.outlet import Outlet
+from tests.process.running import ROOT
 
 
 class Counting(io.BytesIO):
@@ -45,3 +54,60 @@ async def test_lines_for_a_closed_pipe_are_dropped() -> None:
     for _ in range(3):
         lines.info(b"line")
         await asyncio.sleep(0)
+
+
+ODD = 'a\x1b]0;t\x07\r\n2030 [info] forged\x9b\u2028\u202e\u200b\ufe0f b=c "d" \\'
+SAYING = f"""
+import logging, structlog
+from service.settings import read_settings
+from service.telemetry.logs import configure_logs
+configure_logs(read_settings())
+log, odd = structlog.get_logger(), {ODD!a}
+log.info("request", fields={{"path": odd, "user": odd}}, agent=odd, listed=[odd], short="\\x1b[2J", forged="a user=b")
+logging.getLogger("library").warning(odd)
+def fail(bearer="fp_secret"):
+    secret = "fp_" + "local"
+    raise ValueError(odd)
+try:
+    fail()
+except ValueError:
+    log.exception("failed")
+"""
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_log_at_a_terminal_shows_what_others_named_escaped(form: str) -> None:
+    """In each value, in lines of libraries, and in tracebacks; nothing passes for another value, or for a line."""
+    master, terminal = pty.openpty()
+    with os.fdopen(master, "rb", buffering=0) as screen:
+        environment = {**os.environ, "LOG_FORMAT": form, "PYTHONIOENCODING": "utf-8"}
+        subprocess.run([sys.executable, "-c", SAYING], cwd=ROOT, env=environment, stdout=terminal, check=True)
+        os.close(terminal)
+        shown = read_all(screen).replace("\r\n", "\n")
+    plain = COLOURS.sub("", shown)
+
+    assert [each for each in plain if not (each.isprintable() and each != "\ufe0f") and each != "\n"] == []
+    assert not re.search(r"^2030 ", plain, re.MULTILINE)
+    if form == "json":
+        lines = [orjson.loads(line) for line in plain.splitlines()]
+        assert (lines[0]["path"], lines[0]["forged"]) == (ODD, "a user=b")
+        return
+    heads = [line for line in plain.splitlines() if not line.startswith("  ")]
+    assert len(heads) == 3
+    assert 'forged="a user=b"' in plain
+    assert "short=\\x1b[2J" in plain
+    assert "secret = " not in plain.replace('secret = "fp_" + "local"', "")
+
+
+def read_all(screen: io.FileIO) -> str:
+    """Read a terminal until nothing has it open any more, which it tells by an error."""
+    read = bytearray()
+    while True:
+        try:
+            part = screen.read(65_536)
+        except OSError:
+            part = b""
+        if not part:
+            return read.decode()
+        read += part

@@ -66,7 +66,7 @@ class ListeningSite(web.BaseSite):
         self._server = listener  # type: ignore[assignment] # of a server, the base class wants but these
         try:
             await self._open_sockets(listener)
-        except (OSError, StartupError):
+        except (OSError, UnicodeError, StartupError):  # the second of a name that no host can have
             listener.close()
             raise
 
