@@ -8,7 +8,7 @@ import click
 import uvloop
 
 from service.commands.context import fetch_all_pages, operator_call, resolve_organization
-from service.commands.output import say
+from service.commands.output import say, tell
 from service.database.connector import connect
 from service.database.migrations import migrate
 from service.database.pool import open_database
@@ -40,11 +40,14 @@ def demo_command() -> None:
     """
     settings = read_settings()
     configure_logs(settings)
+    if settings.database_url is None:
+        tell(f"Starting a PostgreSQL of its own in {settings.data_dir} ...")
     with database_url(settings) as dsn:
         asyncio.run(_require_database(settings, dsn))
 
         async def prepare(addresses: Addresses) -> None:
             """Touch the data only once both ports are this process's: of two, the second would revoke the token."""
+            tell("Migrating, and loading data to try ...")
             token = await _prepare(settings, dsn)
             say(*_announcement(token, addresses, settings.public_url).split("\n"))
 
@@ -78,15 +81,17 @@ async def _prepare(settings: Settings, dsn: str) -> str:
 
 def _announcement(token: str, addresses: Addresses, public_url: str | None) -> str:
     body = f'{{"job_id": "{JOB}", "pipeline_ids": ["{PIPELINES[0]}", "{PIPELINES[1]}"]}}'
-    page = f"{public_url or addresses.api}/admin/"
+    pages = f"{public_url or addresses.api}"
+    page, documents = f"{pages}/admin/", f"{pages}/docs"
     if addresses.api.startswith(UNIX) and public_url is None:
-        page = "by a proxy in front of that socket, whose address PUBLIC_URL says"
+        page = documents = "by a proxy in front of that socket, whose address PUBLIC_URL says"
     return f"""
 The Flow Pipeline service runs.
 
   API          {addresses.api}
   operations   {addresses.ops}/readyz
   admin page   {page}
+  every call   {documents}
   token        {token}
                of {USER}, an administrator; shown here and nowhere again
 
@@ -98,7 +103,7 @@ Put a job into two of them:
 
   {_curl(addresses.api, token, "/api/v1/jobs/pipelines", body)}
 
-Ctrl-C ends it; the data stay.
+Read on in docs/tutorial/first-ten-minutes.md. Ctrl-C ends it; the data stay.
 """
 
 
