@@ -1,0 +1,45 @@
+"""Runs of hypothesis over a way in."""
+
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from tests.fuzz.stage import Stage
+from tests.fuzz.ways import WAYS
+
+KEPT = DirectoryBasedExampleDatabase(".hypothesis/examples")
+"""The cases that failed, which are tried first the next time."""
+
+
+def cases_of(way: str, stage: Stage, before: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """Return a test of hypothesis' that draws cases of one way in.
+
+    Args:
+        way: its name.
+        stage: where the cases are.
+        before: called before each case.
+    """
+    work, strategy = WAYS[way]
+
+    def fuzz(drawn: object) -> None:
+        before()
+        stage.run(work(stage, drawn))
+
+    fuzz.__name__ = fuzz.__qualname__ = f"fuzz_{way}"
+    return given(strategy)(fuzz)
+
+
+def run_cases(test: Callable[[], None], examples: int, number: int | None) -> None:
+    """Run a number of cases: those of a seed, or always the same if there is none."""
+    chosen = settings(
+        max_examples=examples,
+        deadline=None,
+        database=KEPT if number is not None else None,
+        derandomize=number is None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=[*HealthCheck],
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+    )
+    (chosen(test) if number is None else seed(number)(chosen(test)))()
