@@ -11,11 +11,10 @@ from pathlib import Path
 import structlog
 
 from service.embedded.cluster import embedded_postgres
-from service.settings import read_settings
 from tests.conftest import FAST
 from tests.fuzz.invariants import TALLY
-from tests.fuzz.running import cases_of, run_cases
-from tests.fuzz.stage import Stage, open_stage
+from tests.fuzz.running import cases_of, open_all, run_cases
+from tests.fuzz.stage import Stage
 from tests.fuzz.ways import WAYS
 
 EVERY = 5
@@ -59,7 +58,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="fuzz-") as name,
         embedded_postgres(Path(name) / "postgres", FAST) as dsn,
-        open_stage(dsn, read_settings()) as stage,
+        open_all(dsn) as stage,
     ):
         clock = Clock(arguments.minutes)
         failed = _run(stage, clock, arguments.way or [*WAYS], arguments.seed, arguments.examples)

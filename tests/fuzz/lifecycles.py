@@ -194,9 +194,9 @@ def _require_equal(sent: dict[str, Any], made: dict[str, Any]) -> None:
             assert read == (value.strip() if name == "name" and "description" in sent else value), (value, read)
 
 
-async def carry(stage: Stage, data: bytes) -> None:
+async def carry(stage: Stage, data: bytes, *, resident: bool = True) -> None:
     """Require that an export, imported into an empty database, is exported as it was."""
-    await stage.empty_other()
+    await stage.empty_other(resident=resident)
     await import_records(stage.other_dsn, BytesIO(data))
     again = await exported(stage.other_dsn)
     assert again == data, [

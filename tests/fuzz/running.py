@@ -1,15 +1,26 @@
 """Runs of hypothesis over a way in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-from tests.fuzz.stage import Stage
+from service.settings import read_settings
+from tests.fuzz.command_line import open_commands
+from tests.fuzz.stage import Stage, open_stage
 from tests.fuzz.ways import WAYS
 
 KEPT = DirectoryBasedExampleDatabase(".hypothesis/examples")
 """The cases that failed, which are tried first the next time."""
+
+
+@contextmanager
+def open_all(server_dsn: str) -> Iterator[Stage]:
+    """Open a stage on new databases of a server, with a process that commands are forked from."""
+    with open_stage(server_dsn, read_settings()) as stage, open_commands(stage.dsn) as commands:
+        stage.commands = commands
+        yield stage
 
 
 def cases_of(way: str, stage: Stage, before: Callable[[], None] = lambda: None) -> Callable[[], None]:

@@ -5,6 +5,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.fuzz.invariants import TALLY, UNCHANGED, check_answer, check_bystander, check_lists
+from tests.fuzz.addresses import VARIABLES_SET, settings
+from tests.fuzz.command_line import command, commands
 from tests.fuzz.imports import FILES, bring_in
 from tests.fuzz.lifecycles import live, lives
 from tests.fuzz.requests import Request, requests
@@ -35,5 +37,7 @@ WAYS: dict[str, tuple[Any, Any]] = {
     "api": (api, SEQUENCES),
     "lives": (live, lives()),
     "import": (bring_in, FILES),
+    "command": (command, commands()),
+    "settings": (settings, VARIABLES_SET),
 }
 """By name, the work on one case and the strategy of what is drawn for it."""
