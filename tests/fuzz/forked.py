@@ -35,9 +35,14 @@ def run(arguments: list[str], variables: dict[str, str], directory: Path) -> tup
     return os.waitstatus_to_exitcode(status), out, err
 
 
+def _run_line(line: str, directory: Path) -> tuple[int, str, str]:
+    arguments, variables = json.loads(line)
+    return run(arguments, variables, directory)
+
+
 if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory() as made:
         for line in sys.stdin:
-            answers.write(json.dumps(run(*json.loads(line), Path(made))) + "\n")
+            answers.write(json.dumps(_run_line(line, Path(made))) + "\n")
             answers.flush()

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,10 +16,12 @@ from hypothesis import strategies as st
 from service.transfer.importing import ImportRefused, import_records
 from service.transfer.records import RECORD_TYPES
 from service.values.instants import parse_instant
+from service.values.names import has_unfit
 from tests.fuzz import values
 from tests.fuzz.invariants import (
     BYSTANDER,
     CARRIED,
+    ENDING,
     LISTED,
     LISTS,
     READ_BACK,
@@ -136,7 +140,11 @@ FILES: Final = st.tuples(
     st.one_of(st.just(b""), st.just(b""), _ODD_LINES),
     st.sampled_from(["plain"] * 8 + [*FORMS]),
     st.sampled_from([True] * 9 + [False]),
+    st.sampled_from([False] * 9 + [True]),
 )
+"""Edits, an odd line, the form of the file, whether the database has something already, and whether by commands."""
+
+Drawn = tuple[list[tuple[str, str, Any]], bytes, str, bool, bool]
 
 
 def _bystander(of: str) -> list[Record]:
@@ -151,10 +159,10 @@ def _bystander(of: str) -> list[Record]:
 SECRET: Final = "fp_" + "5" * 64
 
 
-async def bring_in(stage: Stage, drawn: tuple[list[tuple[str, str, Any]], bytes, str, bool]) -> None:
+async def bring_in(stage: Stage, drawn: Drawn) -> None:
     """Import a file of what is drawn; what is accepted must be exported, and keep nobody from their lists."""
     TALLY.begin("import")
-    edits, odd_line, form, resident = drawn
+    edits, odd_line, form, resident, by_command = drawn
     records = whole()
     organization = records["organization"]["id"]
     for kind, key, value in edits:
@@ -164,17 +172,44 @@ async def bring_in(stage: Stage, drawn: tuple[list[tuple[str, str, Any]], bytes,
     ]
     data = FORMS[form](b"\n".join([*lines[:5], odd_line, *lines[5:]]) + b"\n")
     await stage.empty_other(resident=resident)
-    try:
-        await import_records(stage.other_dsn, BytesIO(data))
-    except ImportRefused as error:
+    said = _by_command(stage, data) if by_command else await _import(stage, data)
+    if said:
         with TALLY.holds(SENTENCE):
-            assert re.match(r"line [0-9]+: \S", str(error)), error
-        require_no_internals(str(error))
+            assert re.match(r"line [0-9]+: \S", said), said
+        require_no_internals(said)
         with TALLY.holds(UNCHANGED):
             assert await exported(stage.other_dsn) == b""
         return
     TALLY.accept()
     await _check_imported(stage, records, edits, resident=resident)
+
+
+async def _import(stage: Stage, data: bytes) -> str:
+    """Import a file, and return why it is refused, or nothing."""
+    try:
+        await import_records(stage.other_dsn, BytesIO(data))
+    except ImportRefused as error:
+        return str(error)
+    return ""
+
+
+def _by_command(stage: Stage, data: bytes) -> str:
+    """Import a file by the command, and export it again by the other; return why it is refused, or nothing."""
+    with TemporaryDirectory() as name:
+        file, other = Path(name) / "given", Path(name) / "exported"
+        file.write_bytes(data)
+        code, out, err = stage.commands(["import", str(file)], DATABASE_URL=stage.other_dsn)
+        with TALLY.holds(ENDING):
+            assert code in (0, 1), (code, out, err)
+        with TALLY.holds(SENTENCE):
+            assert not has_unfit((out + err).replace("\n", "")), (out, err)
+        if code:
+            return err.removeprefix("flow-pipelines: ")
+        with TALLY.holds(ENDING):
+            code, out, err = stage.commands(["export", str(other), "--with-tokens"], DATABASE_URL=stage.other_dsn)
+            assert code == 0, (out, err)
+            assert other.read_bytes()
+    return ""
 
 
 async def _check_imported(

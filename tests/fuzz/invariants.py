@@ -28,7 +28,8 @@ ENDING: Final = "commands end as documented"
 SENTENCE: Final = "refusals are sentences"
 
 _INTERNALS: Final = re.compile(
-    r'Traceback|File "|\.py\b|asyncpg|SQLSTATE|syntax error at|\b(?:SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b'
+    r'Traceback|File "|\.py\b|asyncpg|SQLSTATE|syntax error at'
+    r"|\b(?:SELECT .+ FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b"
     r"|violates|relation \"|column \"|duplicate key|NoneType|Error\(|KeyError|object at 0x"
 )
 

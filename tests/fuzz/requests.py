@@ -91,6 +91,8 @@ class Request:
     method: str
     target: str
     headers: tuple[tuple[str, str], ...]
+    credentials: str
+    """The value of the header Authorization, in which $secret stands for the caller's token."""
     body: bytes
     plain: bool
     """Whether it is the call that the row names, without what makes another one of it."""
@@ -100,7 +102,12 @@ class Request:
         return ROWS[self.row]
 
     def encode(self, token: str, ids: dict[str, str]) -> bytes:
-        lines = [("Host", "here"), ("Connection", "close"), ("Authorization", f"Bearer {token}"), *self.headers]
+        lines = [
+            ("Host", "here"),
+            ("Connection", "close"),
+            ("Authorization", self.credentials.replace("$secret", token)),
+            *self.headers,
+        ]
         target, body = self.target, self.body
         for name, value in ids.items():
             target = target.replace(quote(name, safe=""), value).replace(name, value)
@@ -171,6 +178,15 @@ _HEADER_NAMES: Final = st.sampled_from(
     ]
 )
 HEADERS: Final = st.lists(st.tuples(_HEADER_NAMES, _HEADER_VALUES), max_size=2).map(tuple)
+CREDENTIALS: Final = st.one_of(
+    *[st.just("Bearer $secret")] * 9,
+    st.one_of(
+        st.sampled_from(
+            ["bearer $secret", "Bearer  $secret", "Bearer $secret ", "Bearer", "Basic Og==", "Bearer $secret, Bearer x"]
+        ),
+        values.texts(100).map("Bearer fp_{}".format),
+    ).map(lambda text: "".join(each for each in text if each not in "\r\n")),
+)
 FEW_HEADERS: Final = st.one_of(st.just(()), st.just(()), HEADERS)
 
 _ODD_BODIES: Final = st.one_of(
@@ -261,4 +277,4 @@ def requests(draw: Draw) -> Request:
     named = [value for value in places["path"].values() if isinstance(value, str)]
     leads_elsewhere = any(value in ("", *RESERVED) or {*value} & {*"/?#%"} for value in named)
     plain = method == route.method and "#" not in target and not leads_elsewhere
-    return Request(row, method, target, draw(FEW_HEADERS), body, plain)
+    return Request(row, method, target, draw(FEW_HEADERS), draw(CREDENTIALS), body, plain)

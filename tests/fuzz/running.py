@@ -37,11 +37,12 @@ def cases_of(way: str, stage: Stage, before: Callable[[], None] = lambda: None) 
         before()
         stage.run(work(stage, drawn))
 
-    fuzz.__name__ = fuzz.__qualname__ = f"fuzz_{way}"
-    return given(strategy)(fuzz)
+    fuzz.__name__ = fuzz.__qualname__ = f"fuzz_{way}"  # by which the cases that failed are kept
+    test: Callable[[], None] = given(strategy)(fuzz)
+    return test
 
 
-def run_cases(test: Callable[[], None], examples: int, number: int | None) -> None:
+def run_cases(test: Callable[[], None], examples: int, number: int | None, *, shrink: bool = True) -> None:
     """Run a number of cases: those of a seed, or always the same if there is none."""
     chosen = settings(
         max_examples=examples,
@@ -51,6 +52,6 @@ def run_cases(test: Callable[[], None], examples: int, number: int | None) -> No
         print_blob=False,
         report_multiple_bugs=False,
         suppress_health_check=[*HealthCheck],
-        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        phases=[Phase.reuse, Phase.generate, *([Phase.shrink] if shrink else [])],
     )
     (chosen(test) if number is None else seed(number)(chosen(test)))()

@@ -4,12 +4,12 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from io import BytesIO
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
@@ -104,6 +104,12 @@ class Scene:
         return {key: self.put_in(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+class Commands(Protocol):
+    """Runs a command with some variables; returns its exit code, and what it wrote to both outputs."""
+
+    def __call__(self, arguments: list[str], **variables: str) -> tuple[int, str, str]: ...
+
+
 class Stage:
     """A service on one database, another database to import into, and the loop that both live in."""
 
@@ -112,8 +118,8 @@ class Stage:
         self.api = self.other_api = ""
         self.raw: Any = None
         self.other: Any = None
-        self.commands: Callable[[list[str]], tuple[int, str, str]]
-        """Runs a command on the first database."""
+        self.commands: Commands
+        """Runs commands, on the first database where no other is named."""
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self.loop.run_until_complete(asyncio.wait_for(work, 4 * WITHIN))
@@ -158,7 +164,7 @@ class Stage:
 
     async def state(self, scene: Scene) -> State:
         """Return a digest of all that an organization has, and the number of its audit rows."""
-        return [tuple(row) for row in await self.raw.fetch(_STATE, scene.world.id)]  # type: ignore[misc] # of three columns
+        return [tuple(row) for row in await self.raw.fetch(_STATE, scene.world.id)]
 
     async def export(self, scene: Scene) -> bytes:
         return await exported(self.dsn, scene.world)
@@ -177,6 +183,9 @@ async def exported(dsn: str, world: World | None = None) -> bytes:
     return b"".join(line for line in lines if str(RESIDENT).encode() not in line)
 
 
+_CODINGS: Mapping[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+
+
 def _parse(method: str, received: bytes) -> Answer:
     response = HTTPResponse(cast("Any", _Bytes(received)), method=method)
     response.begin()
@@ -185,8 +194,8 @@ def _parse(method: str, received: bytes) -> Answer:
     body = response.read()
     headers = {name.lower(): value for name, value in response.getheaders()}
     coding = headers.get("content-encoding", "")
-    unpacked = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(coding, bytes)(body) if body else body
-    return Answer(response.status, headers, unpacked)
+    unpack = _CODINGS.get(coding, bytes)
+    return Answer(response.status, headers, unpack(body) if body else body)
 
 
 @contextmanager

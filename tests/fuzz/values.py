@@ -94,7 +94,7 @@ def texts(longest: int) -> Value:
 
 
 def alike(valid: Value) -> Value:
-    """Draw what looks like a valid value: in other widths, cases, digits and forms, escaped, or with something added."""
+    """Draw what looks like a valid value: in other widths, cases or digits, escaped, or with something added."""
     change = st.sampled_from(
         [
             lambda text: text.translate(FULL_WIDTH),

@@ -1,13 +1,14 @@
 """The ways in, a test of one case each: what is drawn goes in, and the invariants must hold afterwards."""
 
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.fuzz.invariants import TALLY, UNCHANGED, check_answer, check_bystander, check_lists
 from tests.fuzz.addresses import VARIABLES_SET, settings
 from tests.fuzz.command_line import command, commands
 from tests.fuzz.imports import FILES, bring_in
+from tests.fuzz.invariants import TALLY, UNCHANGED, check_answer, check_bystander, check_lists
 from tests.fuzz.lifecycles import live, lives
 from tests.fuzz.requests import Request, requests
 from tests.fuzz.stage import Stage
@@ -33,7 +34,7 @@ async def api(stage: Stage, drawn: "list[Request]") -> None:
     await check_lists(stage, scene)
 
 
-WAYS: dict[str, tuple[Any, Any]] = {
+WAYS: Mapping[str, tuple[Callable[[Stage, Any], Coroutine[Any, Any, None]], st.SearchStrategy[Any]]] = {
     "api": (api, SEQUENCES),
     "lives": (live, lives()),
     "import": (bring_in, FILES),
