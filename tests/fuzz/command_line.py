@@ -29,7 +29,7 @@ Done = tuple[int, str, str]
 
 
 def _mostly(usual: str, odd: values.Value) -> values.Value:
-    return st.one_of(st.just(usual), st.just(usual), odd)
+    return values.mostly(st.just(usual), odd, 6)
 
 
 _SHOWN: Final = _mostly("a usual one", values.SHOWN)
@@ -93,7 +93,7 @@ def commands(draw: st.DrawFn) -> tuple[list[str], str, bool]:
     arguments = [str(each).replace("\0", "") for each in arguments]  # which no process can be given
     if draw(st.booleans()):
         arguments.append("--json")
-    organization = draw(st.one_of(*[st.just("")] * 5, _SHOWN)).replace("\0", "")
+    organization = draw(values.mostly(st.just(""), values.SHOWN, 8)).replace("\0", "")
     return arguments, organization, draw(st.integers(0, 49)) > 0
 
 

@@ -178,16 +178,16 @@ _HEADER_NAMES: Final = st.sampled_from(
     ]
 )
 HEADERS: Final = st.lists(st.tuples(_HEADER_NAMES, _HEADER_VALUES), max_size=2).map(tuple)
-CREDENTIALS: Final = st.one_of(
-    *[st.just("Bearer $secret")] * 9,
-    st.one_of(
-        st.sampled_from(
-            ["bearer $secret", "Bearer  $secret", "Bearer $secret ", "Bearer", "Basic Og==", "Bearer $secret, Bearer x"]
-        ),
-        values.texts(100).map("Bearer fp_{}".format),
-    ).map(lambda text: "".join(each for each in text if each not in "\r\n")),
+_ODD_CREDENTIALS: Final = st.one_of(
+    st.sampled_from(
+        ["bearer $secret", "Bearer  $secret", "Bearer $secret ", "Bearer", "Basic Og==", "Bearer $secret, x"]
+    ),
+    values.texts(100).map("Bearer fp_{}".format),
+).map(lambda text: "".join(each for each in text if each not in "\r\n"))
+CREDENTIALS: Final = values.mostly(
+    st.just("Bearer $secret"), values.mostly(st.just("Bearer $secret"), _ODD_CREDENTIALS, 5), 9
 )
-FEW_HEADERS: Final = st.one_of(st.just(()), st.just(()), HEADERS)
+FEW_HEADERS: Final = values.mostly(st.just(()), HEADERS, 7)
 
 _ODD_BODIES: Final = st.one_of(
     st.sampled_from(

@@ -76,6 +76,15 @@ SPECIAL: Final = (
 )
 """Texts that others have stumbled over."""
 
+
+def mostly(usual: Value, odd: Value, tenths: int) -> Value:
+    """Draw from one strategy in so many tenths of all cases, and from another one in the rest.
+
+    `one_of` would not do: it takes the branches of its own branches for as many of its own.
+    """
+    return st.integers(0, 9).flatmap(lambda drawn: usual if drawn < tenths else odd)
+
+
 _UNFIT: Final = st.sampled_from(UNFIT).flatmap(lambda each: st.integers(*each)).map(chr)
 _CHARACTER: Final = st.one_of(st.characters(), st.sampled_from(SPECIAL), _UNFIT)
 
@@ -196,12 +205,20 @@ def sets_of(names: Any) -> Value:
 
 PERMISSIONS: Final[Value] = sets_of(PERMISSION_BITS)
 SCOPES: Final[Value] = sets_of(SCOPE_BITS)
-ROLES: Final[Value] = st.one_of(st.sampled_from([*map(str, Role)]), alike(st.sampled_from([*map(str, Role)])))
+ROLES: Final[Value] = mostly(st.sampled_from([*map(str, Role)]), alike(st.sampled_from([*map(str, Role)])), 7)
 
-NAMES: Final[Value] = st.one_of(WORDS, WORDS, alike(WORDS), st.sampled_from([*RESERVED, "Pipelines", "mE"]), texts(100))
-JOB_IDS: Final[Value] = st.one_of(st.from_regex(r"[A-Za-z0-9_.:-]{1,128}", fullmatch=True), NAMES, texts(128))
-SHOWN: Final[Value] = st.one_of(st.text(min_size=1, max_size=30), texts(255), alike(texts(255)))
+NAMES: Final[Value] = mostly(
+    WORDS, st.one_of(alike(WORDS), st.sampled_from([*RESERVED, "Pipelines", "mE"]), texts(100)), 4
+)
+JOB_IDS: Final[Value] = mostly(
+    st.from_regex(r"[A-Za-z0-9_.:-]{1,128}", fullmatch=True), st.one_of(NAMES, texts(128)), 4
+)
+SHOWN: Final[Value] = mostly(
+    st.text(st.characters(categories=["L", "M", "N", "P", "S", "Zs"]), min_size=1, max_size=255),
+    st.one_of(texts(255), alike(texts(255))),
+    5,
+)
 DESCRIPTIONS: Final[Value] = st.one_of(st.text(max_size=50), texts(10_000))
-ENDS: Final[Value] = st.one_of(TIMES, TIMES, NEARLY_TIMES, st.none(), JSON)
-INSTANTS: Final[Value] = st.one_of(TIMES, TIMES, NEARLY_TIMES)
+ENDS: Final[Value] = mostly(st.one_of(TIMES, st.none()), st.one_of(NEARLY_TIMES, JSON), 6)
+INSTANTS: Final[Value] = mostly(TIMES, NEARLY_TIMES, 5)
 ANY_IDS: Final[Value] = st.one_of(IDS, NEARLY_IDS, texts(36))
