@@ -1,16 +1,19 @@
 """Controls: each invariant is broken on purpose, in the service or by what stands for it, and must be seen to be."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis.database import InMemoryExampleDatabase
 
 from service import errors
 from service.schemas import jobs, pipelines
+from service.settings import Settings, read_settings
 from service.transfer import exporting, importing
 from service.transfer.importing import ImportRefused
-from tests.fuzz import command_line, invariants
-from tests.fuzz.running import cases_of, open_all, run_cases
+from tests.fuzz import addresses, command_line, invariants, running
+from tests.fuzz.running import open_all, run_cases
 from tests.fuzz.stage import Answer, Stage
 
 Break = Callable[[pytest.MonkeyPatch, Stage], None]
@@ -141,4 +144,25 @@ def test_invariant_that_is_broken_is_seen(
     note = f"This does not hold: {invariant} ({way})."
 
     with pytest.raises(Exception, check=lambda error: note in error.__notes__):  # noqa: B017 - by its notes
-        run_cases(cases_of(way, stage), 100, None, shrink=False)
+        run_cases(stage, way, 100, shrink=False)
+
+
+def test_case_that_failed_is_tried_first_the_next_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def read() -> Settings:
+        tried.append(os.environ.get("HTTP_PORT", ""))
+        assert tried[-1] in ("", "8080")
+        return read_settings()
+
+    monkeypatch.setattr(addresses, "read_settings", read)
+    monkeypatch.setitem(running.KEPT, "settings", InMemoryExampleDatabase())
+    with pytest.raises(AssertionError):
+        run_cases(stage, "settings", 1000, 1)
+    smallest = tried[-1]
+    tried.clear()
+
+    with pytest.raises(AssertionError):
+        run_cases(stage, "settings", 1000, 2, shrink=False)
+
+    assert tried[0] == smallest
