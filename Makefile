@@ -32,7 +32,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser format lint types contract js shell docs audit migrate schema reference pictures permissions lock upgrade-check bench freshness faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser format lint types contract js shell docs audit migrate schema reference pictures permissions lock upgrade-check bench freshness fuzz faults manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -161,6 +161,9 @@ bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 freshness: venv ## Change 100,000 things through one replica; each must show at the other (FRESHNESS="--help" for options)
 	@$(BIN)/python -m tests.freshness --control --pairs 1000
 	@$(BIN)/python -m tests.freshness $(FRESHNESS)
+
+fuzz: venv ## Try odd values by every way in for ten minutes (FUZZ="--minutes N", "--help" for options)
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 faults: venv $(PATRONI) .tools/debian/.complete .tools/pgbouncer-trixie ## Inject faults, and check every guarantee; FAULTS="NAME ..." for some, "--help" for options
 	@$(BIN)/python -m tests.faults $(FAULTS)

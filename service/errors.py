@@ -79,7 +79,11 @@ _REST: Final = "..."
 
 
 def _shown(name: str) -> str:
-    return name if len(name) <= LONGEST_TOLD else f"{name[:LONGEST_TOLD]}..."
+    r"""Return a name as messages tell it: not too long, and what acts on those who read it as an escape, such as \n."""
+    told = name if len(name) <= LONGEST_TOLD else f"{name[:LONGEST_TOLD]}..."
+    if told.isprintable():
+        return told
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in told)
 
 
 def _first(reasons: Sequence[str]) -> list[str]:

@@ -92,7 +92,9 @@ class RecordType:
         except ValueError as error:
             raise BadRecord(f"{key} must be {error}") from error
         if record:
-            raise BadRecord(f"{next(iter(record))[:100]} is not a key of such a record")
+            name = next(iter(record))[:100]
+            shown = name if name.strip() else f'"{name}"'
+            raise BadRecord(f"{shown} is not a key of such a record")
         return "\t".join(columns)
 
 

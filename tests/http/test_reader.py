@@ -47,6 +47,8 @@ async def test_query_is_read_by_the_types_of_its_fields() -> None:
         ("page_size=0", {"page_size": ["Must be greater than or equal to 1 and less than or equal to 1000."]}),
         ("name=a&name=b", {"name": ["Given more than once."]}),
         ("nam=a", {"nam": ["Unknown field."]}),
+        ("na%0A%1B%E2%80%AEm=a", {r"na\n\x1b\u202em": ["Unknown field."]}),
+        ("%C3%A9tat%20=a", {"état ": ["Unknown field."]}),
     ],
 )
 async def test_query_of_another_text_is_refused(query: str, details: dict[str, Any]) -> None:

@@ -159,6 +159,7 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
     "a type that is none": (change("user", type=["user"]), "type must be one of"),
     "an unknown type": (change("user", type="robot"), "type must be one of"),
     "an unknown key": (change("user", age=36), "age is not a key of such a record"),
+    "a key without a name": (change("user", **{"": 1}), '"" is not a key of such a record'),
     "a missing key": (without("user", "username"), "username is missing"),
     "no role": (without("user", "is_admin"), "either role or is_admin must be given"),
     "two roles": (change("user", role="member"), "either role or is_admin must be given"),
