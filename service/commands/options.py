@@ -96,6 +96,8 @@ class InputFile(click.ParamType[IO[bytes]]):
             return cast("IO[bytes]", value)
         if value == "-":
             return sys.stdin.buffer
+        if not value:  # Path would have it for the folder that this works in
+            raise StartupError("The name of the file to read is empty: give a path, or - for standard input.")
         try:
             file = Path(value).open("rb")  # noqa: SIM115 - it is read after this
         except OSError as error:

@@ -62,6 +62,8 @@ def _resolve(name: str) -> int | Path:
     """Return the number of the open file that a name leads to, or the path without a symbolic link at its end."""
     if name == "-":
         return _STANDARD_OUTPUT
+    if not name:
+        raise TargetUnusable("The name of the file to write to is empty: give a path, or - for standard output.")
     path, own_files = name, rf"/dev/fd|/proc/{os.getpid()}(/task/\d+)?/fd"
     for _ in range(_MAX_LINKS):
         folder, last = os.path.split(path)

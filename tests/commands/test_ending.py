@@ -201,6 +201,12 @@ def test_all_that_is_told_with_json_is_json(empty_dsn: str) -> None:
     assert in_json(failure)["code"] == "FAILED_PRECONDITION"
 
 
+def test_names_of_files_that_are_empty(dsn: str) -> None:
+    for done in run_each([["export", ""], ["import", ""]], DATABASE_URL=dsn):
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(r"flow-pipelines: The name of the file to \w+( to)? is empty: .*\.\n", done.stderr)
+
+
 def test_import_refused_as_json(dsn: str) -> None:
     done = run("import", "-", "--json", given='{"type": "user"}', DATABASE_URL=dsn)
 
