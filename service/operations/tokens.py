@@ -42,7 +42,7 @@ from service.values.instants import written
 from service.values.names import name_key
 
 MAX_GENERATIONS: Final = 16
-"""Tokens of which each was made with the one before: revoking the first takes a statement for each."""
+"""Tokens of which each was made with the one before; deeper, nobody could tell what goes with what."""
 
 
 async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
@@ -82,10 +82,8 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         user = await _whose(connection, call, request.username, "make")
         proof = await call.prove(connection)
         maker = await _maker(connection, call)
-        if maker is not None and maker.generation >= MAX_GENERATIONS:
-            raise FailedPrecondition(
-                f"Tokens can be made with one another {MAX_GENERATIONS} deep at most: make this with another."
-            )
+        if maker is not None:
+            _require_depth(maker)
         expires_at = _within_lifetime(call, request.expires_at)
         if maker is not None:
             check_token_scopes(Holder(call.caller.role, maker.scopes), request.scopes)
@@ -106,6 +104,18 @@ async def _maker(connection: Connection, call: Call) -> Maker | None:
     if maker is None:
         raise Unauthenticated.invalid_token()
     return maker
+
+
+def _require_depth(maker: Maker) -> None:
+    """Require a token with which another may be made.
+
+    Raises:
+        FailedPrecondition: it is the last of too many that were made with one another.
+    """
+    if maker.generation >= MAX_GENERATIONS:
+        raise FailedPrecondition(
+            f"Tokens can be made with one another {MAX_GENERATIONS} deep at most: make this with another."
+        )
 
 
 def _latest_end(call: Call) -> datetime | None:
@@ -247,7 +257,7 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
     Raises:
         NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
         PermissionDenied: the token that calls is too narrow, ends before, or was made with that which it is to replace.
-        FailedPrecondition: it has expired, or was rotated before.
+        FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another.
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
@@ -289,6 +299,7 @@ async def _parent_in_its_place(
         return found.parent_id
     if maker.id in descendants:
         raise PermissionDenied("You may not rotate the token that the one you call with was made with.")
+    _require_depth(maker)
     return maker.id
 
 
