@@ -1,13 +1,14 @@
 """A serving process: two ports, signals, and a graceful shutdown that loses no request."""
 
 import asyncio
+import ctypes
 import errno
 import gc
 import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,9 @@ log = structlog.get_logger()
 
 GARBAGE_THRESHOLD: Final = 20_000
 """Objects made and not freed after which cycles are looked for among them: less than 10 MiB of them."""
+MEMORY_OPTIONS: Final = {-3: 131_072, -1: 1_048_576}
+"""Options of mallopt(3): bytes that are taken from the system by themselves (M_MMAP_THRESHOLD), and of freed ones that
+are kept (M_TRIM_THRESHOLD)."""
 READ_AHEAD: Final = 16_384
 """Bytes of a body beyond which no more is read until they are asked for; twice as many may have come."""
 KEEPALIVE_TIMEOUT: Final = 75.0
@@ -81,6 +85,7 @@ async def serve(
         addresses = Addresses(api, ops)
         log.info("started", version=__version__, process=os.getpid(), api=api, operations=ops)
         await announce(addresses)
+        give_memory_back()
         _collect_garbage_rarely()
         await health.reasons()  # so that the log says from the start why it can't serve, if it can't
         name = await ending
@@ -158,6 +163,17 @@ def _why_not_listening(host: str, port: int, variable: str, error: OSError | Uni
     if error.errno in {errno.EACCES, errno.EPERM}:
         return f"{host}:{port} may not be listened on by this user: set {variable} to a port from 1024 on."
     return f"{host}:{port} can't be listened on ({os.strerror(error.errno or 0)}): set {variable} to another port."
+
+
+def give_memory_back() -> None:
+    """Have the C library take what is large from the system, and give it back once it is freed.
+
+    By itself it raises the size from which it does so with what it has seen, up to 32 MiB: bodies and lists then lie
+    between small things that stay, and the process keeps most of what it ever took at once. musl does so anyway.
+    """
+    with suppress(AttributeError):
+        for option, size in MEMORY_OPTIONS.items():
+            ctypes.CDLL(None).mallopt(option, size)
 
 
 def _collect_garbage_rarely() -> None:

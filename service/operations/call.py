@@ -103,7 +103,7 @@ class Call(NamedTuple):
             if proved is None:
                 raise Unauthenticated.invalid_token()
             if (proved.role, proved.scopes, proved.username) != (caller.role, caller.scopes, caller.username) or (
-                caller.role is Role.MEMBER and (*proved.revisions,) != caller.revisions
+                caller.role is Role.MEMBER and (proved.expired or (*proved.revisions,) != caller.revisions)
             ):
                 raise AuthorityChanged
         return Proof(self, connection)

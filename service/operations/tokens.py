@@ -42,7 +42,7 @@ from service.values.instants import written
 from service.values.names import name_key
 
 MAX_GENERATIONS: Final = 16
-"""Tokens of which each was made with the one before: revoking the first takes a statement for each."""
+"""Tokens of which each was made with the one before; deeper, nobody could tell what goes with what."""
 
 
 async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
@@ -82,11 +82,8 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         user = await _whose(connection, call, request.username, "make")
         proof = await call.prove(connection)
         maker = await _maker(connection, call)
-        if maker is not None and maker.generation >= MAX_GENERATIONS:
-            raise FailedPrecondition(
-                f"The token that you call with is the last of {MAX_GENERATIONS}, each made with the one before, and"
-                " there may be no more of these: call with an earlier one."
-            )
+        if maker is not None:
+            _require_depth(maker)
         expires_at = _within_lifetime(call, request.expires_at)
         if maker is not None:
             check_token_scopes(Holder(call.caller.role, maker.scopes), request.scopes)
@@ -107,6 +104,19 @@ async def _maker(connection: Connection, call: Call) -> Maker | None:
     if maker is None:
         raise Unauthenticated.invalid_token()
     return maker
+
+
+def _require_depth(maker: Maker) -> None:
+    """Require a token with which another may be made.
+
+    Raises:
+        FailedPrecondition: it is the last of too many that were made with one another.
+    """
+    if maker.generation >= MAX_GENERATIONS:
+        raise FailedPrecondition(
+            f"The token that you call with is the last of {MAX_GENERATIONS}, each made with the one before, and"
+            " there may be no more of these: call with an earlier one."
+        )
 
 
 def _latest_end(call: Call) -> datetime | None:
@@ -250,7 +260,7 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
     Raises:
         NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
         PermissionDenied: the token that calls is too narrow, ends before, or was made with that which it is to replace.
-        FailedPrecondition: it has expired, or was rotated before.
+        FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another.
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
@@ -295,6 +305,7 @@ async def _parent_in_its_place(
             "You may not rotate the token that the one you call with was made with: call with that itself, or with"
             " another that was not made with it."
         )
+    _require_depth(maker)
     return maker.id
 
 

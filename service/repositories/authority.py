@@ -10,6 +10,7 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.identity import Caller
+from service.repositories.granted import grants_of
 
 
 class Authority(NamedTuple):
@@ -20,6 +21,8 @@ class Authority(NamedTuple):
     username: str
     revisions: Sequence[int]
     """Of the user and, for a member, of their groups, in ascending order."""
+    expired: bool
+    """True if a grant of a member's has expired since the transaction began, so that it was still counted."""
 
 
 def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> str:
@@ -56,7 +59,7 @@ def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> 
             ORDER BY u.id
             {"FOR NO KEY UPDATE" if users else "FOR SHARE"}
         ), caller AS MATERIALIZED (
-            SELECT u.role, u.username, u.revision FROM held_users u WHERE u.id = $2 AND NOT u.disabled
+            SELECT u.id, u.role, u.username, u.revision FROM held_users u WHERE u.id = $2 AND NOT u.disabled
         ), held_token AS MATERIALIZED (
             SELECT t.scopes
             FROM tokens t
@@ -71,7 +74,12 @@ def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> 
                    UNION ALL
                    SELECT g.revision FROM held_groups g WHERE g.id IN (SELECT o.id FROM own_groups o)
                    ORDER BY 1
-               ) AS revisions
+               ) AS revisions,
+               -- Of the grants that count at the beginning of the transaction, which may have waited for locks since.
+               -- Asked once all locks are held: for the caller's row.
+               $4 AND EXISTS (
+                   SELECT FROM ({grants_of("$1", "c.id")}) g WHERE g.expires_at <= clock_timestamp()
+               ) AS expired
         FROM held_token t CROSS JOIN caller c
     """
 
@@ -115,4 +123,4 @@ async def prove(connection: Connection, caller: Caller, statement: str, *concern
         caller.role == "member",
         *concerned,
     )
-    return None if row is None else Authority(row["role"], row["scopes"], row["username"], row["revisions"])
+    return None if row is None else Authority(*row)

@@ -189,34 +189,41 @@ async def find_in_tree(
     return TokenInTree(Token(*row[:8]), *row[8:]) if row else None
 
 
-def _line(first: str) -> str:
-    """Return the statement of some tokens, and of what took their places, whatever became of that, and so on."""
-    return f"""
-        WITH RECURSIVE line AS (
-            SELECT t.id, t.replaced_by_id, {_GOOD} AS good FROM tokens t WHERE t.organization_id = $1 AND {first}
-            UNION
-            SELECT t.id, t.replaced_by_id, {_GOOD} AS good
-            FROM line l
-            JOIN tokens t ON t.organization_id = $1 AND t.id = l.replaced_by_id
-            WHERE l.replaced_by_id IS NOT NULL
-        )
-        SELECT l.id, l.good FROM line l
-    """
-
-
 async def find_descendants(connection: Connection, organization_id: UUID, token_id: UUID) -> list[UUID]:
     """Return the tokens that are good, and were made with one, or with one of these; and what took its place.
 
-    A statement for each generation, as one for all would be planned for few tokens, and take forever for many.
+    Each is looked up by its index, whatever the planner expects, as others decide how many there are, and how deep: it
+    would expect few, and read the whole table for each generation.
     """
-    seen: dict[UUID, bool] = {}
-    rows = await connection.fetch("tokens.find_line", _line("t.id = $2"), organization_id, token_id)
-    while new := {row["id"]: row["good"] for row in rows if row["id"] not in seen}:
-        seen |= new
-        rows = await connection.fetch(
-            "tokens.find_children", _line(f"t.parent_id = ANY ($2) AND {_GOOD}"), organization_id, [*new]
+    rows = await connection.fetch(
+        "tokens.find_descendants",
+        f"""
+        -- The token itself, what took its place, whatever became of that, and the good ones made with any of these.
+        WITH RECURSIVE found AS (
+            SELECT t.id, t.replaced_by_id, {_GOOD} AS good
+            FROM tokens t
+            WHERE t.organization_id = $1 AND t.id = $2
+            UNION
+            SELECT n.id, n.replaced_by_id, n.good
+            FROM found f
+            CROSS JOIN LATERAL (
+                (SELECT t.id, t.replaced_by_id, {_GOOD} AS good
+                 FROM tokens t
+                 WHERE t.organization_id = $1 AND t.id = f.replaced_by_id
+                 OFFSET 0)
+                UNION ALL
+                (SELECT t.id, t.replaced_by_id, true
+                 FROM tokens t
+                 WHERE t.organization_id = $1 AND t.parent_id = f.id AND {_GOOD}
+                 OFFSET 0)
+            ) n
         )
-    return [key for key, good in seen.items() if good and key != token_id]
+        SELECT f.id FROM found f WHERE f.good AND f.id <> $2
+        """,
+        organization_id,
+        token_id,
+    )
+    return [row["id"] for row in rows]
 
 
 async def insert(

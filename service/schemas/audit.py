@@ -1,14 +1,14 @@
 """Requests and answers about the audit trail."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, fields
 
 from service.repositories.audit import Entry
 from service.schemas.answers import ListSchema, answers, dump_page
 from service.schemas.fields import Instant, PageSize, page_token, text
-from service.schemas.pages import Page
+from service.schemas.pages import Page, Part, is_number
 from service.schemas.request import field, request
 
 WORD_LENGTH: Final = 100
@@ -23,6 +23,8 @@ class ListAudit:
 
     Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_number,)
 
     actor: str | None = field(text(WORD_LENGTH), default=None)
     action: str | None = field(text(WORD_LENGTH), default=None)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -11,7 +11,7 @@ from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, 
 from service.repositories.grants import Grant
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
 from service.schemas.fields import Flag, Name, PageSize, StrictUUID, end, page_token, permission, permissions
-from service.schemas.pages import Page
+from service.schemas.pages import Page, Part, is_text
 from service.schemas.request import field, request
 
 
@@ -21,6 +21,8 @@ class ListGrants:
 
     Groups first, then by name.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_text)
 
     pipeline_id: UUID = field(StrictUUID())
     page_size: int | None = field(PageSize(), default=None)
@@ -79,6 +81,8 @@ class ListAccess:
 
     By username; disabled users can nothing.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
 
     pipeline_id: UUID = field(StrictUUID())
     permission: str | None = field(permission(), default=None)

@@ -1,14 +1,14 @@
 """Requests and answers about groups and their members."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
 from service.repositories.groups import Group, Member
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
 from service.schemas.fields import Name, PageSize, Ruled, page_token, part_of_name
-from service.schemas.pages import Page
+from service.schemas.pages import Page, Part, is_text
 from service.schemas.request import field, request
 from service.values.names import GROUP_NAME
 
@@ -19,6 +19,8 @@ class ListGroups:
 
     Filter: a part of the name regardless of case.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
 
     contains: str | None = field(part_of_name(data_key="name"), default=None)
     page_size: int | None = field(PageSize(), default=None)
@@ -62,6 +64,8 @@ class ListMembers:
 
     By username.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
 
     name: str = field(Name())
     page_size: int | None = field(PageSize(), default=None)

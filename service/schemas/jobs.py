@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from marshmallow import Schema, fields
 
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
 from service.schemas.fields import JobId, Name, PageSize, Ruled, StrictUUID, page_token, uuids
-from service.schemas.pages import Page
+from service.schemas.pages import Page, Part, is_instant, is_text
 from service.schemas.pipelines import ListPipelines
 from service.schemas.request import field, request
 from service.values.names import JOB_ID, JOB_NAME
@@ -69,6 +69,8 @@ class ListJobs:
 
     Newest first. Filters: a pipeline, an owner's username. A page also ends where its jobs are in 5,000 pipelines.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
 
     pipeline_id: UUID | None = field(StrictUUID(), default=None)
     owner: str | None = field(Name(), default=None)

@@ -2,7 +2,8 @@
 
 A token names the last row's sort key, so that rows that come or go meanwhile neither repeat nor hide others. It is
 signed with the digest of the caller's own bearer token, together with the call and its filters: every replica can check
-it, no client can make one up, and one made for other filters does not fit.
+it, and one made for other filters does not fit. Whoever has the bearer token can compute its digest, and so make page
+tokens up: what is in one is looked at as anything else that a client sends.
 """
 
 import base64
@@ -12,17 +13,47 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 import orjson
 
 from service.errors import InvalidArgument
 from service.repositories.revisions import ReadVersion
+from service.values.ids import UUID_TEXT
+from service.values.instants import parse_instant
 
 Item = TypeVar("Item")
 
 DEFAULT_PAGE_SIZE: Final = 100
 """Rows of a page for which no size is given, of the lists that never answer everything at once."""
+
+Part = Callable[[object], bool]
+"""A check of one part of a sort key, as JSON has it."""
+
+
+def is_text(value: object) -> bool:
+    """Return whether a value is a text that PostgreSQL can hold."""
+    return isinstance(value, str) and "\0" not in value
+
+
+def is_uuid(value: object) -> bool:
+    """Return whether a value is a UUID in its one canonical form."""
+    return isinstance(value, str) and UUID_TEXT.fullmatch(value) is not None
+
+
+def is_instant(value: object) -> bool:
+    """Return whether a value is a time within the bounds of instants.py."""
+    try:
+        parse_instant(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a whole number that PostgreSQL can hold."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
 
 _SIGNATURE: Final = 16
 _NOT_FILTERS: Final = ("page_size", "page_token")
@@ -40,6 +71,9 @@ class Page(Generic[Item]):
 
 class PagedRequest(Protocol):
     """A request of a list: a frozen dataclass whose other fields are its filters."""
+
+    sort_key: ClassVar[tuple[Part, ...]]
+    """The parts of the key that the list is sorted by."""
 
     @property
     def page_size(self) -> int | None:
@@ -69,7 +103,9 @@ class Pages:
         except (binascii.Error, ValueError):
             raw = b""
         key, signature = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
-        if not hmac.compare_digest(signature, self._sign(request, key)):
+        signed = hmac.compare_digest(signature, self._sign(request, key))
+        found = _parse(key, request.sort_key) if signed else None
+        if found is None:
             sentence = (
                 "Must be the next_page_token of an answer to the same call, with the same filters, by the same token;"
                 " without any, the list begins anew."
@@ -77,7 +113,6 @@ class Pages:
             raise InvalidArgument(
                 f"The request is not valid: page_token: {sentence}", details={"page_token": [sentence]}
             )
-        found: list[Any] = orjson.loads(key)
         return found
 
     def cut(
@@ -116,3 +151,14 @@ class Pages:
         }
         signed = orjson.dumps([type(request).__name__, filters], default=str, option=orjson.OPT_SORT_KEYS) + b"\0" + key
         return hmac.digest(self.secret, signed, hashlib.sha256)[:_SIGNATURE]
+
+
+def _parse(key: bytes, parts: Sequence[Part]) -> list[Any] | None:
+    """Return a sort key of these parts; None if it is none."""
+    try:
+        found = orjson.loads(key)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(found, list) or len(found) != len(parts):
+        return None
+    return found if all(fits(value) for fits, value in zip(parts, found, strict=True)) else None

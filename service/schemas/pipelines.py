@@ -1,7 +1,7 @@
 """Requests and answers about pipelines."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -10,7 +10,7 @@ from service.permissions import PERMISSION_BITS, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
 from service.schemas.fields import Flag, PageSize, PipelineName, Ruled, StrictUUID, page_token, part_of_name, permission
-from service.schemas.pages import Page
+from service.schemas.pages import Page, Part, is_instant, is_text, is_uuid
 from service.schemas.request import field, request
 from service.values.names import DESCRIPTION
 
@@ -21,6 +21,8 @@ class ListPipelines:
 
     Filters: a part of the name regardless of case, a permission held, being a manager.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_uuid)
 
     name: str | None = field(part_of_name(), default=None)
     permission: str | None = field(permission(), default=None)
@@ -76,6 +78,8 @@ class ListPipelineJobs:
 
     Oldest first.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
 
     pipeline_id: UUID = field(StrictUUID())
     page_size: int | None = field(PageSize(), default=None)

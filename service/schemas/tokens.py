@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
@@ -22,7 +22,7 @@ from service.schemas.fields import (
     page_token,
     scopes,
 )
-from service.schemas.pages import Page
+from service.schemas.pages import Page, Part, is_instant, is_uuid
 from service.schemas.request import field, request
 from service.values.names import TOKEN_NAME
 
@@ -33,6 +33,8 @@ class ListTokens:
 
     Newest first; another user's only for administrators.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_uuid)
 
     username: str | None = field(Name(), default=None)
     page_size: int | None = field(PageSize(), default=None)

@@ -1,7 +1,7 @@
 """Requests and answers about users."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, fields, validate
 
@@ -10,7 +10,7 @@ from service.repositories.grants import KeptGrant
 from service.repositories.users import User
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
 from service.schemas.fields import Choice, Flag, Name, PageSize, Ruled, page_token, part_of_name
-from service.schemas.pages import Page
+from service.schemas.pages import Page, Part, is_text
 from service.schemas.request import field, request
 from service.values.names import USERNAME
 
@@ -24,6 +24,8 @@ class ListUsers:
 
     Filter: a part of the username regardless of case.
     """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
 
     name: str | None = field(part_of_name(), default=None)
     page_size: int | None = field(PageSize(), default=None)

@@ -230,3 +230,31 @@ async def test_change_is_refused_if_its_authority_is_lost_while_the_body_comes(
 
             assert answer.status >= 400 or (await answer.json()).get("updated_pipelines") == [], (through, loss)
             assert await stage.changes() == 0, (through, loss)
+
+
+@pytest.mark.parametrize("through", ["user", "group"])
+@pytest.mark.parametrize(
+    "route",
+    [route for route in WRITING if "{pipeline_id}" in route.path],
+    ids=lambda route: f"{route.method} {route.path}",
+)
+async def test_change_is_refused_once_a_grant_has_expired_while_it_waited(
+    client: Client, raw: "asyncpg.Connection[asyncpg.Record]", dsn: str, route: Route, through: str
+) -> None:
+    """An expiry draws no revision, and the time of a statement is that at which its transaction began."""
+    stage = await Stage.create(raw, route, through)
+    table, key = ("user_grants", "user_id") if through == "user" else ("group_grants", "group_id")
+    of_caller = "$1" if through == "user" else "(SELECT group_id FROM memberships WHERE user_id = $1)"
+    await raw.execute(
+        f"UPDATE {table} SET expires_at = clock_timestamp() + interval '0.4 s' WHERE {key} = {of_caller}",
+        stage.caller.id,
+    )
+    holding = await asyncpg.connect(dsn)
+    async with holding.transaction():
+        await holding.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", stage.caller.id)
+        calling = asyncio.ensure_future(As.member(client, stage.caller)(route.method, stage.path, stage.body))
+        await asyncio.sleep(0.6)
+    answer = await calling
+    await holding.close()
+
+    assert (answer.code, await stage.changes()) == ("NOT_FOUND", 0)

@@ -187,9 +187,9 @@ STATEMENTS = {
     "remove_member": 8,
     "list_tokens": 3,
     "create_token": 9,
-    "get_token": 4,
-    "revoke_token": 11,
-    "rotate_token": 14,
+    "get_token": 3,
+    "revoke_token": 10,
+    "rotate_token": 13,
     "list_audit": 2,
 }
 """The statements that each call sends, authentication, BEGIN and COMMIT included, when it does what it is for."""

@@ -1,9 +1,16 @@
 """Pages, ETags and preconditions of every list and every write that has them."""
 
 import base64
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
+import orjson
+
+from service.authentication.bearer import token_digest
+from service.http.routes import ROUTES
 from service.permissions import MANAGER
+from service.schemas.pages import Pages
+from service.schemas.request import schema_of
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import Member, World
@@ -111,6 +118,32 @@ async def test_page_token_that_was_altered_is_refused(client: Client, world: Wor
         for bad in (flipped, token[:-4], token + "AAAA", token[4:], "", "!", "é", "A" * 5000, "bnVsbA=="):
             answer = await call.get(path, page_size="2", page_token=bad)
             assert (answer.status, [*answer.body["details"]]) == (400, ["page_token"])
+
+
+MADE_UP: Final[tuple[Any, ...]] = (
+    *([], [[]], [None], [1], [-1], [2**63], [1.5], [True], ["x"], ["a\0"], ["infinity"], {"a": 1}, "x", 1, None),
+    *(["x", "y"], ["infinity", "x"], ["294276-12-31T00:00:00Z", str(UUID(int=1))], ["2030-01-01T00:00:00Z", "x"]),
+    *([None, None], [[1], [2]], ["x", 1], [True, False], ["a\0", str(UUID(int=1))], ["1", "2", "3"]),
+)
+"""Sort keys of no list, or of another."""
+
+
+async def test_page_token_made_up_by_its_caller_is_never_a_fault(client: Client, world: World) -> None:
+    """The digest that signs page tokens is of the caller's own token, and so no secret to them."""
+    admin = await world.user(role="admin")
+    await world.group(admin, name="all")
+    pages, call = Pages(token_digest(admin.token)), As.member(client, admin)
+    names = {"pipeline_id": str(await world.pipeline()), "name": "all", "username": admin.username}
+    for route in ROUTES:
+        if "page_token" not in route.places:
+            continue
+        in_path = {key: names[key] for key, place in route.places.items() if place == "path"}
+        request = schema_of(route.request).read(in_path)
+        for key in (*map(orjson.dumps, MADE_UP), b"", b"[", b"\xff"):
+            signed = key + pages._sign(request, key)
+            token = base64.urlsafe_b64encode(signed).decode()
+            answer = await call.get(route.path.format(**names), page_size="2", page_token=token)
+            assert answer.status in (200, 400), (route.path, key)
 
 
 async def test_page_token_is_bound_to_filters_call_and_caller(client: Client, world: World) -> None:

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -16,6 +16,7 @@ from service.health import Health
 from service.operations.tokens import MAX_GENERATIONS
 from service.permissions import READ, SCOPE_TOKENS
 from service.settings import Settings
+from service.telemetry.request_record import RequestRecord
 from tests.api.calls import Answer, As
 from tests.conftest import Client
 from tests.factories import Member, World
@@ -376,6 +377,36 @@ async def test_tokens_are_made_with_one_another_to_a_depth(client: Client, world
 
     assert (await tokens[-1].call("POST", "/tokens", {})).code == "FAILED_PRECONDITION"
     assert (await tokens[0].call("DELETE", tokens[0].path)).body["revoked"] == MAX_GENERATIONS
+
+
+async def test_rotation_by_another_token_keeps_to_the_depth(client: Client, world: World) -> None:
+    tokens = [await root(client, world, await world.user())]
+    while len(tokens) < MAX_GENERATIONS:
+        tokens.append(await make(tokens[-1].call))
+    other = await make(tokens[0].call)
+
+    assert (await tokens[-1].call("POST", f"{other.path}/rotate", {})).code == "FAILED_PRECONDITION"
+    assert (await tokens[-2].call("POST", f"{other.path}/rotate", {})).status == 201
+
+
+async def test_revoking_takes_no_more_statements_the_deeper_tokens_are(
+    client: Client, world: World, records: list[RequestRecord]
+) -> None:
+    """Rotations put one tree below another, and so make them deeper than tokens can be made."""
+    member, depth = await world.user(), 5_000
+    token = await root(client, world, member)
+    ids = [UUID(token.id), *(uuid4() for _ in range(depth))]
+    await world.raw.execute(
+        """
+        INSERT INTO tokens (organization_id, id, user_id, digest, parent_id)
+        SELECT $1, made.id, $2, sha256(made.id::text::bytea), made.parent_id
+        FROM unnest($3::uuid[], $4::uuid[]) made (id, parent_id)
+        """,
+        *(world.id, member.id, ids[1:], ids[:-1]),
+    )
+
+    assert (await As.member(client, member)("DELETE", token.path)).body["revoked"] == depth + 1
+    assert records[-1].statements < 20
 
 
 @pytest.fixture
