@@ -412,6 +412,10 @@ class NamedGrant:
     grant: GrantedAccess
 
 
+MAX_REASONS: Final = 100
+"""Grants that explain one permission by name; others are counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """The reasons for which a user holds a permission, or what stops them."""
@@ -419,36 +423,37 @@ class Explanation:
     permission: int
     reasons: list[Reason]
     missing: str | None
+    unlisted: int = 0
+    """The number of reasons beyond those."""
 
 
 def explain(role: Role, grants: Iterable[NamedGrant], now: datetime, *, disabled: bool) -> list[Explanation]:
-    """Explain each of the five permissions: every path that gives it, or what is missing.
+    """Explain each of the five permissions: the paths that give it, up to MAX_REASONS, or what is missing.
 
     Args:
         grants: to the user and to their groups, also those that have expired.
         disabled: a disabled user holds nothing, whatever is granted.
     """
-    named = [*grants]
-    return [_explain(permission, role, named, now, disabled) for permission in PERMISSION_BITS.values()]
-
-
-def _explain(permission: int, role: Role, grants: list[NamedGrant], now: datetime, disabled: bool) -> Explanation:
     if disabled:
-        return Explanation(permission, [], "The user is disabled.")
-    reasons = [Reason(Path.ROLE, role.value, as_manager=True)] if role is not Role.MEMBER else []
-    expired = []
+        return [Explanation(permission, [], "The user is disabled.") for permission in PERMISSION_BITS.values()]
+    active: list[NamedGrant] = []
+    expired: list[NamedGrant] = []
     for named in grants:
-        given = named.grant.access | READ
-        if not given & (permission | MANAGER):
-            continue
-        if union([named.grant], now):
-            by_name = bool(given & permission)
-            reasons.append(Reason(named.through, named.name, not by_name, named.grant.expires_at))
-        else:
-            expired.append(f"{named.through} {named.name}")
+        (active if union([named.grant], now) else expired).append(named)
+    return [_explain(permission, role, active, expired) for permission in PERMISSION_BITS.values()]
+
+
+def _explain(permission: int, role: Role, active: list[NamedGrant], expired: list[NamedGrant]) -> Explanation:
+    giving = [each for each in active if (each.grant.access | READ) & (permission | MANAGER)]
+    reasons = [Reason(Path.ROLE, role.value, as_manager=True)] if role is not Role.MEMBER else []
+    reasons += [
+        Reason(each.through, each.name, not (each.grant.access | READ) & permission, each.grant.expires_at)
+        for each in giving[:MAX_REASONS]
+    ]
     if reasons:
-        return Explanation(permission, reasons, None)
+        return Explanation(permission, reasons, None, max(0, len(giving) - MAX_REASONS))
+    gone = [f"{each.through} {each.name}" for each in expired if (each.grant.access | READ) & (permission | MANAGER)]
+    more = f" and {len(gone) - MAX_REASONS:,} others" if len(gone) > MAX_REASONS else ""
     missing = f"Neither the user nor a group of theirs is granted {PERMISSION_NAMES[permission]}"
-    return Explanation(
-        permission, [], missing + (f"; what was granted to {', '.join(expired)} has expired." if expired else ".")
-    )
+    tail = f"; what was granted to {', '.join(gone[:MAX_REASONS])}{more} has expired." if gone else "."
+    return Explanation(permission, [], missing + tail)

@@ -102,6 +102,8 @@ export interface Explanation {
   reasons: Reason[];
   /** What would give it; null if it is held. */
   missing: string | null;
+  /** The number of reasons beyond those. */
+  unlisted?: number;
 }
 
 export interface Access extends UserAccess {

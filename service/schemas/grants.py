@@ -155,6 +155,7 @@ class ExplanationSchema(Schema):
     held = fields.Boolean(required=True)
     reasons = fields.List(fields.Nested(ReasonSchema), required=True)
     missing = fields.String(required=True, allow_none=True)
+    unlisted = fields.Integer(metadata={"description": "Of reasons beyond those; left out if there are none."})
 
 
 class AccessSchema(UserAccessSchema):
@@ -234,4 +235,4 @@ def _dump_explanation(explanation: Explanation) -> dict[str, Any]:
         "held": bool(explanation.reasons),
         "reasons": explanation.reasons,  # dataclasses of the schema's own names
         "missing": explanation.missing,
-    }
+    } | ({"unlisted": explanation.unlisted} if explanation.unlisted else {})

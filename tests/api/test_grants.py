@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from service.permissions import EVERY_PERMISSION, EXECUTE, MANAGE_PIPELINES, MANAGER, READ
+from service.permissions import EVERY_PERMISSION, EXECUTE, MANAGE_PIPELINES, MANAGER, MAX_REASONS, READ
 from tests.api.calls import Answer, As
 from tests.conftest import Client
 from tests.factories import PAST, Member, World
@@ -322,3 +322,17 @@ async def _restore(world: World, state: dict[str, list[Any]], bob: Member) -> No
         for row in rows:
             values = ", ".join(f"${n}" for n in range(1, len(row) + 1))
             await world.raw.execute(f"INSERT INTO {table} VALUES ({values})", *row)
+
+
+async def test_explanation_names_so_many_grants_and_counts_the_others(client: Client, world: World) -> None:
+    admin, bob, pipeline = await world.user(role="admin"), await world.user("bob"), await world.pipeline()
+    for number in range(MAX_REASONS + 3):
+        await world.grant(pipeline, await world.group(bob, name=f"g{number:03}"), EXECUTE)
+
+    answer = (await As.member(client, admin).get(f"/flow/pipeline/{pipeline}/access/bob")).body
+
+    read, execute, write, *_ = answer["access"]["explanations"]
+    assert [len(each["reasons"]) for each in (read, execute)] == [MAX_REASONS, MAX_REASONS]
+    assert (read["unlisted"], execute["unlisted"]) == (3, 3)
+    assert "unlisted" not in write
+    assert execute["reasons"][0]["name"] == "g000"

@@ -104,7 +104,7 @@ const inOrder = (explanations) =>
  * @param {string} username
  * @param {Explanation & {description: string}} explanation
  */
-function explanationItem(username, { permission, description, held, reasons, missing }) {
+function explanationItem(username, { permission, description, held, reasons, missing, unlisted }) {
   return h(
     "li",
     { class: held ? "held" : "lacking" },
@@ -125,6 +125,7 @@ function explanationItem(username, { permission, description, held, reasons, mis
             "ul",
             {},
             reasons.map((reason) => h("li", {}, because(reason))),
+            unlisted && h("li", {}, `and ${unlisted.toLocaleString("en")} more.`),
           )
         : h("p", { class: "muted" }, missing),
     ),
