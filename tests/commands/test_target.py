@@ -196,7 +196,7 @@ def below_a_file(folder: Path) -> str:
     [
         (str, "is a folder, not a file to write to"),
         (lambda folder: f"{folder}/f/", "is a folder, not a file to write to"),
-        (lambda _: "", "is a folder, not a file to write to"),
+        (lambda _: "", "The name of the file to write to is empty: give a path"),
         (lambda folder: str(folder / "none" / "f"), "there is no folder .*/none; make it first"),
         (below_a_file, "Not a directory"),
         (in_a_circle, "circle of symbolic links"),
@@ -239,7 +239,8 @@ def test_target_without_permission(tmp_path: Path) -> None:
 
 
 ENDLESS = """
-import sys, time, click
+import signal, sys, time, click
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # else it is off under nohup
 from service.commands.ending import run_command
 from service.commands.target import open_target
 
@@ -258,7 +259,14 @@ sys.exit(run_command(write, sys.argv[1:], "write"))
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_target_unfinished_at_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "f").write_bytes(b"old")
-    command = [sys.executable, "-c", ENDLESS, str(tmp_path / "f")]
+    command = [
+        "env",
+        "--default-signal=HUP",
+        sys.executable,
+        "-c",
+        ENDLESS,
+        str(tmp_path / "f"),
+    ]  # it is off under nohup
     with subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE) as process:
         wait_for(lambda: len(names(tmp_path)) == 2, 60, "the unfinished file")
         process.send_signal(number)
@@ -297,7 +305,11 @@ async def test_export_that_can_not_be_written(dsn: str, world: World, tmp_path: 
     file.write_bytes(b"old")
 
     for wrapped, said, code in (
-        (f'ulimit -f 8; "$@" {file} {of}', f"flow-pipelines: {file} can't be written: File too large.\n", 2),
+        (
+            f'unset COVERAGE_PROCESS_CONFIG; ulimit -f 8; "$@" {file} {of}',
+            f"flow-pipelines: {file} can't be written: File too large.\n",
+            2,
+        ),
         (f'"$@" - {of} >&-', "flow-pipelines: Standard output can't be written: Bad file descriptor.\n", 2),
         (f'set -o pipefail; "$@" - {of} | head -c 10', "", 141),
         (f'"$@" {tmp_path}/none/f {of}', "there is no folder", 2),

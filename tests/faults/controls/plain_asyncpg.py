@@ -13,7 +13,8 @@ MODULE: Final = __name__
 
 async def connect(self: Connector, _: str | None = None, **options: Any) -> Any:
     """Replace Connector.connect, without its search for the primary and its pacing."""
-    return await asyncpg.connect(self._dsn, **options)
+    settings = self._settings | options.get("server_settings", {})
+    return await asyncpg.connect(self._dsn, **options | {"server_settings": settings})
 
 
 if __name__ == "__main__":
