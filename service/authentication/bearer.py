@@ -128,8 +128,10 @@ class Authentication:
                 "The database did not say in time who is calling; try again.", reason="unanswered"
             ) from error
         callers = {caller.digest: caller for caller in found}
-        for digest in callers.keys() - self._organizations.keys():
-            self._organizations[digest] = callers[digest].organization_id.bytes
-            if len(self._organizations) > MAX_RECENT:
-                self._organizations.popitem(last=False)
+        known = self._organizations
+        for digest, caller in callers.items():
+            if digest not in known:
+                known[digest] = caller.organization_id.bytes
+                if len(known) > MAX_RECENT:
+                    known.popitem(last=False)
         return [callers.get(digest) for digest in digests]

@@ -19,7 +19,7 @@ _Waiting = tuple[Item, "asyncio.Future[Result]"]
 MIN_BATCH: Final = 16
 """Items that go into one batch in any case, if as many wait."""
 FEW: Final = 4
-"""Items of a batch whose callers do not wait for others to join the next one: they have hardly any to wait for."""
+"""Items of a batch whose callers wait for no others where the batcher is not patient."""
 LOOP_TURNS_BEFORE_NEXT_BATCH: Final = 4
 """Turns of the event loop from a request's arrival until it has submitted its item.
 
@@ -73,6 +73,8 @@ class Batcher(Generic[Item, Result]):
         self._waiting: list[_Waiting[Item, Result]] = []
         self._last_size = 0
         self._running: asyncio.Task[None] | None = None
+        self.patient = True
+        """True if the callers of a small batch wait, too, for others to join the next one."""
 
     def submit(self, item: Item) -> "asyncio.Future[Result]":
         """Return the result to come, or the failure of the item's batch."""
@@ -99,7 +101,7 @@ class Batcher(Generic[Item, Result]):
         try:
             with timed(self.durations):
                 results = await self._run([item for item, _ in batch])
-            if len(batch) > FEW:
+            if self.patient or len(batch) > FEW:
                 for _ in range(LOOP_TURNS_BEFORE_NEXT_BATCH):
                     await asyncio.sleep(0)
         except Exception as error:

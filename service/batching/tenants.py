@@ -7,7 +7,7 @@ from typing import Final, Generic
 from service.batching.batcher import Batcher, Item, Result
 from service.database.fair_queue import Presence
 
-MANY: Final = 24
+MANY: Final = 64
 """Items of one tenant under way with which it is busy; fewer share the batches of others at little cost to these."""
 FEW: Final = 4
 """Items of a busy tenant under way with which it is so no longer."""
@@ -42,11 +42,13 @@ class TenantBatchers(Generic[Item, Result]):
         try:
             if self._under_way[tenant] >= MANY:
                 self._busy_tenants.add(tenant)
+                self.batcher.patient = False  # a busy tenant makes each turn of the loop long
             busy = tenant in self._busy_tenants and self._presence.several_organizations
             return await (self._busy if busy else self.batcher).submit(item)
         finally:
             self._under_way[tenant] -= 1
             if self._under_way[tenant] <= FEW:
                 self._busy_tenants.discard(tenant)
+                self.batcher.patient = not self._busy_tenants
             if not self._under_way[tenant]:
                 del self._under_way[tenant]

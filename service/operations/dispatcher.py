@@ -29,7 +29,7 @@ AUTHENTICATIONS: Final = 3
 """The number of times that a caller is authenticated for one request, if their authority changes while it is made."""
 MAX_RUNNING: Final = 128
 """Calls that run at once; others wait for a turn, so that what runs takes its usual time."""
-RUNNING_SHARE: Final = 1 / 4
+RUNNING_SHARE: Final = 1 / 2
 """The part of them that is of one organization, or token, while others are there.
 
 It is more than the connections that it may use then, and enough for its updates to share batches.
