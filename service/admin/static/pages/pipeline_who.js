@@ -125,7 +125,7 @@ function explanationItem(username, { permission, description, held, reasons, mis
             "ul",
             {},
             reasons.map((reason) => h("li", {}, because(reason))),
-            unlisted && h("li", {}, `and ${unlisted.toLocaleString("en")} more.`),
+            unlisted ? h("li", {}, `and ${unlisted.toLocaleString("en")} more.`) : null,
           )
         : h("p", { class: "muted" }, missing),
     ),
