@@ -180,6 +180,11 @@ class FairQueue:
         finally:
             self.release(asking)
 
+    async def turn(self, asking: Asking | None) -> None:
+        """Wait for a place until the event loop comes around: what is done before the next wait is one turn's work."""
+        await self.acquire(asking)
+        asyncio.get_running_loop().call_soon(self.release, asking)
+
     def _take(self, asking: Asking | None) -> None:
         self.free -= 1
         if asking is not None:

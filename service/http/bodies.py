@@ -4,7 +4,6 @@ A body takes memory from its first byte on, however slowly it comes, and several
 is parsed. So what is beyond the budget is refused before it is read.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
@@ -87,9 +86,7 @@ class BodyBudget:
         The callers, who are not authenticated yet, come in turn by what they say they are.
         """
         credentials = request.headers.get(hdrs.AUTHORIZATION)
-        asking = Asking(credentials, credentials)
-        await self._parsing.acquire(asking)
-        asyncio.get_running_loop().call_soon(self._parsing.release, asking)
+        await self._parsing.turn(Asking(credentials, credentials))
         return parse(body)
 
     def _take(self, size: int) -> int:

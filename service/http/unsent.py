@@ -4,7 +4,6 @@ An answer that is sent whole lies in the transport's buffer until its client tak
 A long one is written in pieces, so that what is cached is not copied for each client, and a piece lies there at most.
 """
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
@@ -17,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 
 from service.database.fair_queue import FairQueue, Presence
 from service.telemetry.metrics import RequestMetrics, gauge
-from service.telemetry.request_record import Asking, current_asking
+from service.telemetry.request_record import current_asking
 
 PIECE: Final = 65_536
 """Bytes of an answer that are written at once: as many as a transport buffers before it asks to wait."""
@@ -50,7 +49,8 @@ class UnsentBudget:
         self._waiting: dict[RequestHandler, _Waiting] = {}
         self._unwritten: dict[RequestHandler, int] = {}
         """Bytes of an answer behind the piece that is being written, by connection."""
-        self._turns = FairQueue(PIECES_PER_TURN, Presence())
+        self.turns: Final = FairQueue(PIECES_PER_TURN, Presence())
+        """Turns of the event loop in which pieces are written, few in each, and each caller's in turn."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -104,11 +104,6 @@ class UnsentBudget:
         each = self._waiting[connection]
         return each.bytes * (now - each.since), each.bytes
 
-    async def turn(self, asking: Asking | None) -> None:
-        """Wait until a piece may be written: few are in one turn of the event loop, and each caller's in turn."""
-        await self._turns.acquire(asking)
-        asyncio.get_running_loop().call_soon(self._turns.release, asking)
-
     def collect(self) -> Iterator[Metric]:
         """Yield the connections and bytes that wait, and the limit."""
         yield gauge("flow_pipelines_unsent_connections", "Connections whose clients must take some first.", len(self))
@@ -132,7 +127,7 @@ class LongResponse(web.Response):
         try:
             for start in range(0, len(pieces), PIECE):
                 self._unsent.writing(self._connection, max(0, len(pieces) - start - PIECE))
-                await self._unsent.turn(self._asking)
+                await self._unsent.turns.turn(self._asking)
                 await self.write(pieces[start : start + PIECE])
         finally:
             self._unsent.writing(self._connection, 0)

@@ -189,16 +189,11 @@ class Dispatcher:
         self.responses.clear()
         self.batches.job_updates.executable.clear()
 
-    async def _try(
-        self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller | None
-    ) -> Any:
-        """Try the operation with the caller cached from an earlier request; None: authenticate first.
+    async def _try(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
+        """Try the operation with the caller cached from an earlier request; None: it has to be authenticated first.
 
         What is wrong with a request is only told to an authenticated caller.
         """
-        if caller is None:
-            return None
-        self._arrived(caller)
         try:
             result = await self._run(operation, binding, incoming, caller)
         except (InvalidArgument, PreconditionFailed):
