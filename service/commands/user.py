@@ -1,21 +1,19 @@
 """The command `user`: users and their roles."""
 
+from typing import Any
+
 import click
 
-from service.commands.context import fetch_all_pages, run_as_operator
-from service.commands.options import NAME_TYPE, NEW_NAME, confirm, json_option, organization_option, yes_option
-from service.commands.output import say, short_permission_names, show_json, show_table
+from service.client.answer import run_all_pages
+from service.commands.options import NAME_TYPE, NEW_NAME, confirm, json_option, yes_option
+from service.commands.output import instant, say, short_permission_names, show_json, show_table
+from service.commands.place import Place, place_options
 from service.operations import users
-from service.permissions import Role, is_manager, permission_names
+from service.permissions import Role
 from service.schemas.users import (
     CreateUser,
     ListUsers,
     UpdateUser,
-    UserUpdated,
-    UserView,
-    dump_user,
-    dump_user_list,
-    dump_user_updated,
 )
 
 ROLE = click.Choice([role.value for role in Role])
@@ -29,25 +27,28 @@ def user_commands() -> None:
 @user_commands.command("create")
 @click.argument("username", type=NEW_NAME)
 @click.option("--role", type=ROLE, default=Role.MEMBER.value, show_default=True)
-@organization_option
+@place_options
 @json_option
-def create(username: str, role: str, organization: str | None, as_json: bool) -> None:
+def create(username: str, role: str, place: Place, as_json: bool) -> None:
     """Make a user called USERNAME."""
-    made = run_as_operator(organization, lambda call: users.create_user(call, CreateUser(username, Role(role))))
+    made = place.run(lambda operations: operations.run(users.create_user, CreateUser(username, Role(role)))).body
     _show(made, as_json, "Made")
 
 
 @user_commands.command("list")
 @click.option("--name", help="Only those with this in their name.")
-@organization_option
+@place_options
 @json_option
-def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
+def list_all(name: str | None, place: Place, as_json: bool) -> None:
     """List the users."""
-    page = run_as_operator(organization, lambda call: fetch_all_pages(users.list_users, call, ListUsers(name)))
+    found = place.run(lambda operations: run_all_pages(operations, users.list_users, ListUsers(name))).body
     if as_json:
-        show_json(dump_user_list(page))
+        show_json(found)
         return
-    rows = [(each.user.username, each.user.role, each.user.disabled, each.user.created_at) for each in page.items]
+    rows = [
+        (each["username"], each.get("role"), each.get("disabled"), instant(each.get("created_at")))
+        for each in found["users"]
+    ]
     show_table(["USERNAME", "ROLE", "DISABLED", "CREATED"], rows, "There is none: `user create` makes one.")
 
 
@@ -55,24 +56,24 @@ def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
 @click.argument("username", type=NAME_TYPE)
 @click.argument("role", type=ROLE)
 @click.option("--withdraw-grants", is_flag=True, help="Take back what they have granted themselves.")
-@organization_option
+@place_options
 @json_option
-def set_role(username: str, role: str, withdraw_grants: bool, organization: str | None, as_json: bool) -> None:
+def set_role(username: str, role: str, withdraw_grants: bool, place: Place, as_json: bool) -> None:
     """Give USERNAME the role member, pipeline_admin or admin, and list what a member keeps."""
     request = UpdateUser(username, Role(role), withdraw_grants=withdraw_grants)
-    changed = run_as_operator(organization, lambda call: users.update_user(call, request))
+    changed = place.run(lambda operations: operations.run(users.update_user, request)).body
     _show(changed, as_json, "Changed")
-    if changed.keeps is not None and not as_json:
+    if "keeps" in changed and not as_json:
         rows = [
             (
-                grant.id,
-                grant.name,
-                short_permission_names(permission_names(grant.access)),
-                is_manager(grant.access),
-                grant.group,
-                grant.by_themselves,
+                grant["id"],
+                grant["name"],
+                short_permission_names(grant["permissions"]),
+                grant["is_manager"],
+                grant["group"],
+                grant["by_themselves"],
             )
-            for grant in changed.keeps.grants
+            for grant in changed["keeps"]
         ]
         columns = ["KEEPS PIPELINE", "NAME", "PERMISSIONS", "MANAGER", "BY GROUP", "GRANTED THEMSELVES"]
         show_table(columns, rows, "No grant is left to them.")
@@ -80,28 +81,31 @@ def set_role(username: str, role: str, withdraw_grants: bool, organization: str 
 
 @user_commands.command("disable")
 @click.argument("username", type=NAME_TYPE)
-@organization_option
+@place_options
 @yes_option
 @json_option
-def disable(username: str, organization: str | None, yes: bool, as_json: bool) -> None:
+def disable(username: str, place: Place, yes: bool, as_json: bool) -> None:
     """Refuse all tokens of USERNAME from the next request on. What they own and were granted stays."""
     confirm(yes, f"Refuse every token of {username} from now on?")
-    changed = run_as_operator(organization, lambda call: users.update_user(call, UpdateUser(username, disabled=True)))
+    request = UpdateUser(username, disabled=True)
+    changed = place.run(lambda operations: operations.run(users.update_user, request)).body
     _show(changed, as_json, "Disabled")
 
 
 @user_commands.command("enable")
 @click.argument("username", type=NAME_TYPE)
-@organization_option
+@place_options
 @json_option
-def enable(username: str, organization: str | None, as_json: bool) -> None:
+def enable(username: str, place: Place, as_json: bool) -> None:
     """Accept the tokens of USERNAME again."""
-    changed = run_as_operator(organization, lambda call: users.update_user(call, UpdateUser(username, disabled=False)))
+    request = UpdateUser(username, disabled=False)
+    changed = place.run(lambda operations: operations.run(users.update_user, request)).body
     _show(changed, as_json, "Enabled")
 
 
-def _show(seen: UserView, as_json: bool, done: str) -> None:
+def _show(answer: dict[str, Any], as_json: bool, done: str) -> None:
     if as_json:
-        show_json(dump_user_updated(seen) if isinstance(seen, UserUpdated) else dump_user(seen))
+        show_json(answer)
     else:
-        say(f"{done} user {seen.user.username}, {seen.user.role}{', disabled' if seen.user.disabled else ''}.")
+        user = answer["user"]
+        say(f"{done} user {user['username']}, {user['role']}{', disabled' if user['disabled'] else ''}.")

@@ -106,7 +106,7 @@ class Reader:
         try:
             return self._schema.read(values)
         except ValidationError as error:
-            refusal = InvalidArgument.of_fields(_flatten(error.messages))
+            refusal = InvalidArgument.of_fields(flatten(error.messages))
         raise refusal  # out here, as its context would keep what was read
 
     def _query(self, request: web.Request) -> dict[str, Any]:
@@ -229,10 +229,10 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+def flatten(messages: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
     """Yield marshmallow's nested messages by one dotted name each."""
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
-            yield from _flatten(nested, f"{path}.{key}" if path else str(key))
+            yield from flatten(nested, f"{path}.{key}" if path else str(key))
     else:
         yield path, [str(message) for message in messages]

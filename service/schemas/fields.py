@@ -239,6 +239,10 @@ class _BitSet(BoundedList[str]):
 
     def __init__(self, names: Mapping[str, int], **arguments: Any) -> None:
         super().__init__(fields.String(validate=validate.OneOf([*names])), MAX_NAMES, **arguments)
+        self._names: Final = names
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> list[str] | None:
+        return None if value is None else [name for name, bit in self._names.items() if value & bit]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:  # type: ignore[override] # a set, not the list
         names = super()._deserialize(value, attr, data, **kwargs)
