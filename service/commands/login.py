@@ -27,8 +27,8 @@ def login_command(url: str | None, name: str | None, plaintext: bool, no_keyring
 
     The token is asked for without showing it, or read from standard input if that is no terminal. The system's keyring
     keeps it where there is one and the extra `keyring` is installed; else a file below XDG_CONFIG_HOME that only this
-    user may read. Without URL it is for the context that is named, or the current one. A token in FLOW_PIPELINES_TOKEN goes
-    before what is kept.
+    user may read. Without URL it is for the context that is named, or the current one. A token in FLOW_PIPELINES_TOKEN
+    goes before what is kept.
     """
     known = load_contexts()
     if url is None:
