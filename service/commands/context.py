@@ -21,7 +21,6 @@ from service.database.migrations import compare, list_applied, listed, load_migr
 from service.database.pool import Connection, Database, open_database
 from service.embedded.cluster import database_url
 from service.errors import InvalidArgument, NotFound, StartupError
-from service.http.reader import flatten
 from service.http.responses import encode
 from service.http.routes import Route
 from service.identity import operator
@@ -33,6 +32,7 @@ from service.repositories.audit_feed import FeedCursor
 from service.repositories.organizations import Organization
 from service.schemas.audit import ListAudit, dump_audit
 from service.schemas.fields import FILTER_LENGTH
+from service.schemas.messages import flatten
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.schemas.request import schema_of
