@@ -15,6 +15,7 @@ import click
 from service import __version__
 from service.commands.audit import audit_commands
 from service.commands.contexts import context_commands, whoami_command
+from service.commands.declared import apply_command
 from service.commands.demo import demo_command
 from service.commands.doctor import doctor_command
 from service.commands.ending import EXIT_CODES, Form, run_command
@@ -83,7 +84,7 @@ for command in (
     *(serve_command, demo_command, migrate_command, doctor_command, import_command, export_command),
     *(organization_commands, user_commands, group_commands, token_commands),
     *(pipeline_commands, grant_commands, job_commands, audit_commands),
-    *(login_command, logout_command, context_commands, whoami_command),
+    *(apply_command, login_command, logout_command, context_commands, whoami_command),
 ):
     commands.add_command(command)
 

@@ -1,6 +1,5 @@
 """Requests as calls of HTTP: what the reader of a route makes of them again is equal to them."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
@@ -41,18 +40,8 @@ def read_beside(route: Route) -> Route | None:
 
 
 def values_of(request: Any) -> dict[str, Any]:
-    """Return a request as JSON has it, by the names that its fields have there; what is left to its default is not.
-
-    Its own schema writes it, and so reads it again as it was.
-    """
-    defaults = {each.name: each.default for each in dataclasses.fields(request)}
-    values = {}
-    for (name, field), key in zip(
-        schema_of(type(request)).load_fields.items(), schema_of(type(request)).by_key, strict=True
-    ):
-        if field.required or getattr(request, name) != defaults[name]:
-            values[key] = field.serialize(name, request)
-    return values
+    """Return a request as JSON has it, by the names that its fields have there."""
+    return schema_of(type(request)).write(request)
 
 
 def call_of(route: Route, values: Mapping[str, Any]) -> HttpCall:

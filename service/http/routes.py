@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from marshmallow import Schema
 
-from service.operations import audit, grant_sets, grants, groups, job_batches, jobs, pipelines, tokens, users
+from service.operations import apply, audit, grant_sets, grants, groups, job_batches, jobs, pipelines, tokens, users
 from service.operations.call import Call, Outcome
 from service.permissions import DELETE, EXECUTE, MANAGE_PIPELINES, PERMISSION_NAMES, READ, WRITE
 from service.schemas.answers import Dump, answer_of
@@ -35,6 +35,7 @@ OWNER: Final = Standing("to own the job, or administrator")
 EXECUTE_OR_OWNER: Final = Standing(f"{PERMISSION_NAMES[EXECUTE]}; of one's own job: {PERMISSION_NAMES[READ]}")
 EACH_UPDATE: Final = Standing(f"scope {PERMISSION_NAMES[EXECUTE]}; for each update, what it needs alone")
 MANAGER_OF_EACH: Final = Standing(f"{PERMISSION_NAMES[MANAGE_PIPELINES]} on each pipeline that is to be listed")
+EACH_DIFFERENCE: Final = Standing("for each difference, what its own call needs")
 TOKENS: Final = Standing("scope tokens; others': administrator")
 MANAGER_OR_SELF: Final = Standing(f"{PERMISSION_NAMES[MANAGE_PIPELINES]}; one's own: {PERMISSION_NAMES[READ]}")
 
@@ -214,6 +215,8 @@ ROUTES: Final = _table(
         creates="token[id]",
         at=TOKENS_PATH,
     ),
+    # Declared states
+    Route("POST", "/api/v1/apply", apply.apply, needs=EACH_DIFFERENCE),
     # The audit trail
     Route("GET", "/api/v1/audit", audit.list_audit, needs=ADMINISTRATOR),
 )

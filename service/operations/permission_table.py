@@ -7,7 +7,7 @@ each holds the other: a test makes the call of every cell. `make permissions` pr
 
 from typing import Final
 
-from service.operations import audit, grant_sets, grants, groups, job_batches, jobs, pipelines, tokens, users
+from service.operations import apply, audit, grant_sets, grants, groups, job_batches, jobs, pipelines, tokens, users
 from service.operations.decisions import (
     ADMIN,
     ADMINISTRATION,
@@ -75,6 +75,13 @@ _ORGANIZATION_ROWS: Final = (
         ORGANIZATION,
         {MEMBER: Decision(DENIED), **_each((PIPELINE_ADMIN, ADMIN), ALLOWED, {MANAGE_PIPELINES: NARROW})},
     ),
+    Act(
+        "declare a pipeline that there is none of",
+        (apply.apply,),
+        ORGANIZATION,
+        {MEMBER: Decision(DENIED), **_each((PIPELINE_ADMIN, ADMIN), ALLOWED, {MANAGE_PIPELINES: NARROW})},
+    ),
+    Act("declare a group that there is none of", (apply.apply,), ORGANIZATION, ADMINISTRATION),
     Act(
         "register a job",
         (jobs.put_job,),

@@ -96,6 +96,9 @@ class Objects(BoundedList[Item]):
             raise ValidationError(wrong)
         return found
 
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> list[Any] | None:
+        return None if value is None else [self._schema.write(each) for each in value]
+
     def _read_one(self, value: object) -> Item:
         """Return what an item of the list stands for.
 

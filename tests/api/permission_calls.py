@@ -30,6 +30,15 @@ def _filled(stage: Stage, body: dict[str, Any] | None) -> dict[str, Any] | None:
     return {key: named.get(value, value) if isinstance(value, str) else value for key, value in body.items()}
 
 
+def declaring(kind: str) -> Ask:
+    """Return a call that declares something new."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        return Asked({}, {kind: [{"name": f"new-{uuid4()}"}]})
+
+    return ask
+
+
 NEW: Final = "NEW"
 OTHER: Final = "OTHER"
 CHIEF: Final = "CHIEF"
@@ -214,6 +223,8 @@ _MANAGED: Final = {"permissions": [], "is_manager": True}
 ASKED: Final[dict[str, dict[str, Ask]]] = {
     ORGANIZATION.title: {
         "create a pipeline, and be its manager": asking({"name": NEW}),
+        "declare a pipeline that there is none of": declaring("pipelines"),
+        "declare a group that there is none of": declaring("groups"),
         "register a job": asking({}),
         "register a job for another user": asking({"owner": OTHER}),
         "list the users": asking(),

@@ -24,6 +24,8 @@ IN_BODIES: dict[str, Any] = {
     "remove": [],
     "updates": [{"job_id": SAMPLES["job_id"], "pipeline_ids": []}],
     "grants": [{"user": SAMPLES["username"], "permissions": []}],
+    "pipelines": [{"name": "declared"}],
+    "groups": [],
     "scopes": ["tokens"],
     "role": "pipeline_admin",
 }

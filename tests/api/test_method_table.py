@@ -161,6 +161,7 @@ STATEMENTS = {
     "list_job_pipelines": 2,
     "update_job_pipelines": 2,
     "batch_update_job_pipelines": 2,
+    "apply": 9,
     "create_pipeline": 7,
     "get_pipeline": 2,
     "update_pipeline": 9,

@@ -7,6 +7,7 @@ import pytest
 
 from service.http.routes import (
     ADMINISTRATOR,
+    EACH_DIFFERENCE,
     EACH_UPDATE,
     EXECUTE_OR_OWNER,
     MANAGER_OF_EACH,
@@ -72,6 +73,7 @@ ENTITLED: Final[dict[int | Standing | None, Caller]] = {
     PIPELINE_ADMINISTRATOR: Caller("pipeline_admin", scopes=MANAGE_PIPELINES),
     EXECUTE_OR_OWNER: _with_permission(EXECUTE),
     EACH_UPDATE: Caller(scopes=READ | EXECUTE, owns=True),
+    EACH_DIFFERENCE: Caller("pipeline_admin", scopes=MANAGE_PIPELINES),
     MANAGER_OF_EACH: _with_permission(MANAGE_PIPELINES),
     OWNER: Caller(scopes=EXECUTE, owns=True),
     TOKENS: Caller(scopes=SCOPE_TOKENS, owns=True),
@@ -97,6 +99,7 @@ LACKING: Final[dict[int | Standing | None, list[Caller]]] = {
         Caller("member", FULL_ACCESS, EVERY_SCOPE & ~EXECUTE, owns=True),
         Caller("admin", FULL_ACCESS, EVERY_SCOPE & ~EXECUTE, owns=True),
     ],
+    EACH_DIFFERENCE: [Caller("member", FULL_ACCESS), Caller("admin", scopes=EVERY_SCOPE & ~MANAGE_PIPELINES)],
     MANAGER_OF_EACH: [],  # they are answered, without it
     OWNER: [
         Caller("member", FULL_ACCESS),

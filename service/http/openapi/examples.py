@@ -85,6 +85,25 @@ EXAMPLES: Final[Mapping[str, Example]] = {
             ],
         },
     ),
+    "apply": Example(
+        {
+            "pipelines": [{"name": "Invoices", "grants": [{"group": "reviewers", "permissions": _READ}]}],
+            "groups": [{"name": "reviewers", "members": ["ada"]}],
+        },
+        {
+            **_DONE,
+            "changes": [
+                {
+                    "action": "group.add_member",
+                    "target": "group:reviewers",
+                    "before": None,
+                    "after": {"member": "ada"},
+                }
+            ],
+            "dry_run": False,
+            "plan": "0" * 32,
+        },
+    ),
     "create_pipeline": Example(
         {"name": "Invoices", "description": "Two reviewers each"}, {**_DONE, "pipeline": _PIPELINE}
     ),
