@@ -123,9 +123,10 @@ def _parse_yaml(text: str) -> Any:
         """PyYAML's own, which takes the last of several values of one name."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-            return _object(
-                [(self.construct_object(key), self.construct_object(each, True)) for key, each in node.value]
-            )
+            self.flatten_mapping(node)
+            pairs = [(self.construct_object(key), self.construct_object(each, True)) for key, each in node.value]
+            found: dict[Hashable, Any] = {**_object([(str(name), value) for name, value in pairs])}
+            return found
 
     try:
         return _with_texts(yaml.load(text, Loader))  # noqa: S506 - it is a safe one

@@ -12,6 +12,7 @@ from service.operations import users
 from service.permissions import Role
 from service.schemas.users import (
     CreateUser,
+    GetUser,
     ListUsers,
     UpdateUser,
 )
@@ -21,7 +22,7 @@ ROLE = click.Choice([role.value for role in Role])
 
 @click.group("user")
 def user_commands() -> None:
-    """Make, list and change users."""
+    """Make, list, show and change users."""
 
 
 @user_commands.command("create")
@@ -50,6 +51,23 @@ def list_all(name: str | None, place: Place, as_json: bool) -> None:
         for each in found["users"]
     ]
     show_table(["USERNAME", "ROLE", "DISABLED", "CREATED"], rows, "There is none: `user create` makes one.")
+
+
+@user_commands.command("show")
+@click.argument("username", type=NAME_TYPE)
+@place_options
+@json_option
+def show(username: str, place: Place, as_json: bool) -> None:
+    """Show USERNAME, as far as the caller may see them."""
+    found = place.run(lambda operations: operations.run(users.get_user, GetUser(username))).body
+    if as_json:
+        show_json(found)
+        return
+    user = found["user"]
+    rows = [("username", user["username"])]
+    rows += [(name, user[name]) for name in ("role", "disabled") if name in user]
+    rows += [("created", instant(user["created_at"]))] if "created_at" in user else []
+    show_table(["USER", ""], rows, "")
 
 
 @user_commands.command("role")
