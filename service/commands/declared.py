@@ -97,7 +97,7 @@ def _parse(content: bytes) -> Any:
     return _parse_yaml(text)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -125,8 +125,7 @@ def _parse_yaml(text: str) -> Any:
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             self.flatten_mapping(node)
             pairs = [(self.construct_object(key), self.construct_object(each, True)) for key, each in node.value]
-            found: dict[Hashable, Any] = {**_object([(str(name), value) for name, value in pairs])}
-            return found
+            return _object([(str(name), value) for name, value in pairs])
 
     try:
         return _with_texts(yaml.load(text, Loader))  # noqa: S506 - it is a safe one

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from service.client.answer import Answer, Operations, run_all_pages
+from service.client.answer import Operations, run_all_pages
 from service.commands.options import NAME_TYPE, NEW_NAME, confirm, json_option, yes_option
 from service.commands.output import instant, say, short_permission_names, show_json, show_table, shown
 from service.commands.place import Place, place_options

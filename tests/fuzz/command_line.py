@@ -80,6 +80,13 @@ CALLS: Final[tuple[tuple[Any, ...], ...]] = (
     ("token", "list", _USER),
     ("token", "rotate", _TOKEN),
     ("token", "revoke", _TOKEN, "--yes"),
+    ("group", "show", _GROUP),
+    ("group", "rename", _GROUP, _GROUP),
+    ("pipeline", "show", _PIPELINE),
+    ("pipeline", "edit", _PIPELINE, "--name", _SHOWN, "--description", values.DESCRIPTIONS),
+    ("job", "list", "--pipeline", _PIPELINE, "--owner", _USER),
+    ("job", "move", _JOB, "--from", _PIPELINE, "--to", _PIPELINE),
+    ("user", "show", _USER),
     ("audit", "tail", "--actor", _SHOWN, "--action", values.texts(100), "--target", values.texts(255)),
     (values.texts(20), values.texts(20)),
 )
