@@ -44,7 +44,7 @@ def parse_address(text: str, *, plaintext: bool) -> Address:
     Raises:
         StartupError: it is none, or the token would be sent where others on the way can read it.
     """
-    shown = text if len(text) <= LONGEST else f"{text[:50]}..."
+    shown = _without_secret(text if len(text) <= LONGEST else f"{text[:50]}...")
     if len(text) > LONGEST or not text.isprintable() or any(each.isspace() for each in text):
         raise StartupError(f"{shown} is no address of a server: give one such as https://pipelines.example.com.")
     try:
@@ -52,10 +52,10 @@ def parse_address(text: str, *, plaintext: bool) -> Address:
         host, port = parts.hostname, parts.port
         (host or "").encode("idna" if not (host or "").isascii() else "ascii")
     except ValueError as error:
-        raise StartupError(f"{_without_secret(shown)} is no address of a server: {error}.") from None
+        raise StartupError(f"{shown} is no address of a server: {error}.") from None
     if parts.username is not None or parts.password is not None:
         raise StartupError(
-            f"{_without_secret(shown)}: an address has no user or password in it. The token is asked for, or comes by"
+            f"{shown}: an address has no user or password in it. The token is asked for, or comes by"
             " standard input or FLOW_PIPELINES_TOKEN."
         )
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:

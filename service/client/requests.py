@@ -55,12 +55,16 @@ def call_of(route: Route, values: Mapping[str, Any]) -> HttpCall:
         if part.startswith("{"):
             value = str(values[part[1:-1]])
             if value in {"", ".", ".."} or value in words_beside(route.path, step):
-                raise NotFound(f"{value} is a word of the API's addresses: nothing is called that.")
+                raise NotFound(f"{_KINDS.get(part, 'What is called')} {value} does not exist.")
             target = target.replace(part, quote(value, safe=""))
     queried = {key: _as_text(value) for key, value in values.items() if route.places[key] == "query"}
     query = f"?{urlencode(queried, quote_via=quote)}" if queried else ""
     body = {key: value for key, value in values.items() if route.places[key] == "body"}
     return HttpCall(route.method, target + query, body if route.has_body else None)
+
+
+_KINDS: Final = {"{username}": "User", "{name}": "Group", "{job_id}": "Job"}
+"""What the parameters of paths name, as the sentences of operations have it."""
 
 
 def _as_text(value: Any) -> str:

@@ -5,29 +5,16 @@ from typing import Any
 
 import click
 
-from service.client.contexts import NAME, Contexts, delete_context, load_contexts, rename_context, use_context
+from service.client.contexts import Contexts, delete_context, load_contexts, rename_context, use_context
 from service.client.selection import Server
 from service.client.server import run_on_server
 from service.commands.context import resolve_organization, run_with_database
-from service.commands.options import confirm, json_option, yes_option
+from service.commands.options import CONTEXT_NAME, confirm, json_option, yes_option
 from service.commands.output import say, short_permission_names, show_json, show_table, tell
 from service.commands.place import Place, place_options
 from service.operations import users
 from service.permissions import Role
 from service.schemas.users import GetMe
-
-
-class _ContextName(click.ParamType[str]):
-    name = "name"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return a name that a context can have."""
-        if not NAME.fullmatch(value):
-            self.fail("a context's name is of 1 to 255 letters, digits and _ . : @ - [ ].", param, ctx)
-        return str(value)
-
-
-CONTEXT_NAME = _ContextName()
 
 
 @click.group("context")

@@ -6,8 +6,7 @@ from service.client.address import PLAINTEXT_OPTION, parse_address
 from service.client.contexts import Context, contexts_file, forget_token, keep_context, load_contexts
 from service.client.selection import TOKEN_VARIABLE, Server, check_token, token_by_variable
 from service.client.server import run_on_server
-from service.commands.contexts import CONTEXT_NAME
-from service.commands.options import json_option
+from service.commands.options import CONTEXT_NAME, json_option
 from service.commands.output import ask_secret, say, show_json, tell, warn
 from service.errors import NotFound, StartupError
 from service.operations import users

@@ -12,6 +12,7 @@ from service.client.answer import Operations
 from service.client.selection import SERVER_VARIABLE, Choice, Server, select_server
 from service.client.server import run_on_server
 from service.commands.context import run_beside_database
+from service.commands.options import CONTEXT_NAME
 from service.commands.output import tell
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -77,7 +78,12 @@ def server_options(command: Command) -> Command:
     """Add the options that say on which server a command works, or that it works on none."""
     options = (
         click.option("--server", metavar="URL", help=f"Work on this server. Default: {SERVER_VARIABLE}."),
-        click.option("--context", metavar="NAME", help="Work on the server of this context. Default: the current one."),
+        click.option(
+            "--context",
+            type=CONTEXT_NAME,
+            metavar="NAME",
+            help="Work on the server of this context. Default: the current one.",
+        ),
         click.option("--local", is_flag=True, help="Work beside the database, whatever else is set."),
         click.option(
             PLAINTEXT_OPTION, is_flag=True, help="Send the token to a server without encryption, where that is safe."
