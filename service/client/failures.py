@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
+from marshmallow.fields import List
 
 from service import errors
 from service.errors import Internal, PermissionDenied, ServiceError, StartupError, Unauthenticated, Unavailable
+from service.http.routes import Route
 
 _KINDS: Final[Mapping[str, type[ServiceError]]] = {
     kind.code: kind
@@ -145,6 +147,18 @@ def parse_body(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def is_answer(route: Route, body: dict[str, Any]) -> bool:
+    """Return whether an answer has what those of a route must have."""
+    fields = route.answer().dump_fields
+    return all(
+        isinstance(body.get(field.data_key or name), list)
+        if isinstance(field, List)
+        else (field.data_key or name) in body
+        for name, field in fields.items()
+        if field.required
+    )
 
 
 def too_large(url: str) -> StartupError:

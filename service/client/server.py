@@ -15,7 +15,7 @@ from yarl import URL
 
 from service import __version__
 from service.client.answer import Answer, Follower, Operation, Operations, Result, run_all_pages
-from service.client.failures import failure_of, parse_body, too_large, unreachable
+from service.client.failures import failure_of, is_answer, parse_body, too_large, unreachable
 from service.client.requests import HttpCall, call_of, read_beside, route_of, values_of
 from service.client.selection import Server
 from service.errors import Aborted, NotFound, PreconditionFailed, ServiceError
@@ -110,7 +110,7 @@ class OnServer:
         call = call_of(route, values)
         while True:
             received = await self._send(call, headers)
-            if received.is_success:
+            if received.is_success and is_answer(route, received.body):
                 return received
             error = failure_of(self._url, received.status, received.headers, received.body)
             if not _may_repeat(route, received.status, error) or not await self._wait(error):

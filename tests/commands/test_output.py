@@ -26,7 +26,16 @@ HOSTILE = "\x1b]0;x\x07\x9b2K\r\n\u2028\u202e\u200b  \\ Łódź 日本\u0301"
 """A name that would set the terminal's title, hide its line, and forge another one."""
 OF_PIPELINES = "".join(character for character in HOSTILE if character >= " ") + "!"
 """The most hostile one that the database takes for a pipeline."""
-SILENT = {("serve",), ("demo",), ("migrate",), ("doctor",), ("import",), ("export",), ("login",), ("logout",)}
+SILENT: set[tuple[str, ...]] = {
+    ("serve",),
+    ("demo",),
+    ("migrate",),
+    ("doctor",),
+    ("import",),
+    ("export",),
+    ("login",),
+    ("logout",),
+}
 SILENT |= {("context", word) for word in ("list", "current", "use", "unset", "rename", "delete")}
 """Commands that print no names."""
 
