@@ -35,18 +35,6 @@ _LONGEST: Final = 10_000
 """Characters of a sentence that is shown."""
 
 
-class NotTheService(ServiceError):
-    """An answer that is none of the service's."""
-
-    code, service_fault = "UNAVAILABLE", True
-
-
-class Unimplemented(ServiceError):
-    """A call that the server does not know."""
-
-    code, service_fault = "UNIMPLEMENTED", True
-
-
 def failure_of(url: str, status: int, headers: Mapping[str, str], body: dict[str, Any]) -> ServiceError:
     """Return the error that an answer tells of.
 
@@ -60,7 +48,7 @@ def failure_of(url: str, status: int, headers: Mapping[str, str], body: dict[str
         return _from_between(url, status, headers)
     message, code = body["msg"][:_LONGEST], body["code"]
     if status in {404, 405} and code in {"UNIMPLEMENTED", "NOT_FOUND"} and _is_of_addresses(message):
-        return Unimplemented(f"The server {url} does not know this call: it is of another version than this program.")
+        return _unavailable(f"The server {url} does not know this call: it is of another version than this program.")
     if status == 412:
         return errors.PreconditionFailed(message)
     error = _KINDS.get(code, Internal)(message, details=_details(body.get("details")))
@@ -94,14 +82,20 @@ def _from_between(url: str, status: int, headers: Mapping[str, str]) -> ServiceE
     """Return the error for an answer that something else than the service has given."""
     if 300 <= status < 400:
         where = headers.get("Location", "another address")[:200]
-        return NotTheService(f"{url} sends on to {where}, where the token is not sent: give the address that is meant.")
+        return _unavailable(f"{url} sends on to {where}, where the token is not sent: give the address that is meant.")
     if status in {502, 503, 504}:
-        error: ServiceError = Unavailable(f"What stands before {url} answered {status}: the service is not there now.")
-        error.retry_after = retry_after(headers)
-        return error
-    return NotTheService(
+        wait = retry_after(headers)
+        return _unavailable(f"What stands before {url} answered {status}: the service is not there now.", wait)
+    return _unavailable(
         f"{url} answered {status}, and not as the service does: see that it is its address, and what stands before it."
     )
+
+
+def _unavailable(sentence: str, wait: int | None = None) -> ServiceError:
+    """Return the error of a sentence; without a wait, asking again soon does not help."""
+    error: ServiceError = Unavailable(sentence)
+    error.retry_after = wait
+    return error
 
 
 def unreachable(url: str, error: BaseException) -> Unavailable:

@@ -64,7 +64,7 @@ def call_of(route: Route, values: Mapping[str, Any]) -> HttpCall:
 
 
 _KINDS: Final = {"{username}": "User", "{name}": "Group", "{job_id}": "Job"}
-"""What the parameters of paths name, as the sentences of operations have it."""
+"""The kinds of things that parameters of paths name, as the sentences of operations have them."""
 
 
 def _as_text(value: Any) -> str:

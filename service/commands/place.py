@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a person has said of the place that a command works on."""
+    """The place that a command works on, as a person has said it."""
 
     organization: str | None
     choice: Choice

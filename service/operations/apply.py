@@ -82,7 +82,7 @@ async def apply(call: Call, request: Apply) -> Applied:
 
 
 class _Declared(NamedTuple):
-    """What is declared, by the keys of the names."""
+    """The things that are declared, by the keys of their names."""
 
     pipelines: Mapping[str, DeclaredPipeline]
     groups: Mapping[str, DeclaredGroup]

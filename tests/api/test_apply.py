@@ -53,7 +53,7 @@ async def test_state_is_put_in_place_once(client: Client, world: World) -> None:
     assert sorted(row["action"] for row in audited) == sorted(action for action, _ in actions(done.body))
 
 
-async def test_what_is_not_declared_stays_unless_pruned(client: Client, world: World) -> None:
+async def test_things_that_are_not_declared_stay_unless_pruned(client: Client, world: World) -> None:
     ada, bob = await world.user("ada", role="admin"), await world.user("bob")
     admin = As.member(client, ada)
     kept, gone = await world.pipeline("Kept"), await world.pipeline("Gone")
