@@ -33,9 +33,10 @@ from service.permissions import (
 )
 from service.repositories import authority, grants, groups, pipelines
 from service.repositories.groups import Group
+from service.repositories.ordering import Orders, Span
 from service.repositories.pipelines import GrantedPipeline as Granted
 from service.schemas.apply import MAX_CHANGES, MAX_DECLARED, Applied, Apply, Change, DeclaredGroup, DeclaredPipeline
-from service.schemas.grants import MAX_GRANTS, GrantInSet, ReplaceGrants
+from service.schemas.grants import GrantInSet, ReplaceGrants
 from service.schemas.groups import MAX_NAMES, CreateGroup, GroupRef, UpdateMembers
 from service.schemas.pipelines import AccessiblePipeline, CreatePipeline, DeletePipeline, UpdatePipeline
 from service.slices import in_slices
@@ -43,6 +44,8 @@ from service.values.names import name_key
 
 PLAN_LENGTH: Final = 32
 """Characters of a plan."""
+_ALL: Final = 2**31 - 2
+"""Rows of a page without an end."""
 
 
 class _Rehearsed(Exception):
@@ -176,8 +179,13 @@ def _of(what: str) -> Iterator[None]:
 
 
 async def _list_groups(work: _Work) -> dict[str, Group]:
-    found = await groups.page(work.connection, work.organization_id, None, None, None)
-    return {name_key(each.name): each for each in found}
+    found = await groups.page(work.connection, work.organization_id, None, _whole(groups.ORDERS))
+    return {name_key(each.name): each for each in found.items}
+
+
+def _whole(orders: Orders) -> Span:
+    """Return a page that is the whole list, in its own order."""
+    return Span(orders.find(None), None, _ALL)
 
 
 async def _list_pipelines(work: _Work) -> dict[str, AccessiblePipeline]:
@@ -227,7 +235,7 @@ _Key = tuple[str, str]
 async def _put_grants(
     work: _Work, pipeline_id: UUID, name: str, declared: Sequence[GrantInSet], *, prune: bool
 ) -> None:
-    old = await grants.list_of_pipeline(work.connection, work.organization_id, pipeline_id, None, MAX_GRANTS + 1)
+    old = await grants.list_of_pipeline(work.connection, work.organization_id, pipeline_id, _whole(grants.ORDERS))
     present: dict[_Key, GrantInSet] = {
         (each.kind, name_key(each.name)): GrantInSet(
             each.access & EVERY_PERMISSION,
@@ -236,7 +244,7 @@ async def _put_grants(
             bool(each.access & MANAGER),
             each.expires_at,
         )
-        for each in old
+        for each in old.items
     }
     wanted: dict[_Key, GrantInSet] = {} if prune else dict(present)
     named = set[_Key]()
@@ -285,8 +293,9 @@ async def _put_members(work: _Work, name: str, declared: Sequence[str], *, prune
     require_administrator(work.call.caller, "see who is in a group")
     group = await groups.find_by_name(work.connection, work.organization_id, name)
     assert group is not None  # noqa: S101 - it was there, or has just been made
-    found = await groups.page_members(work.connection, work.organization_id, group.id, None, None)
-    present = {name_key(member.username): member.username for member in found}
+    span = _whole(groups.MEMBER_ORDERS)
+    found = await groups.page_members(work.connection, work.organization_id, group.id, span)
+    present = {name_key(member.username): member.username for member in found.items}
     wanted = {name_key(each): each for each in declared}
     joining = [each for key, each in wanted.items() if key not in present]
     leaving = [each for key, each in present.items() if key not in wanted] if prune else []

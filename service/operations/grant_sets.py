@@ -16,6 +16,7 @@ from service.repositories import grant_sets, grants
 from service.repositories.authority import PROVE_FOR_GRANTEES
 from service.repositories.grant_sets import Grantee, NewGrant
 from service.repositories.grants import Grant, Kind
+from service.repositories.ordering import Span
 from service.schemas.grants import MAX_GRANTS, GrantInSet, ReplaceGrants
 from service.schemas.pages import Page
 from service.values.names import name_key
@@ -102,7 +103,8 @@ async def _list_whole(connection: Connection, organization_id: UUID, pipeline_id
     Raises:
         FailedPrecondition: they are too many to be replaced at once.
     """
-    found = await grants.list_of_pipeline(connection, organization_id, pipeline_id, None, MAX_GRANTS + 1)
+    span = Span(grants.ORDERS.find(None), None, MAX_GRANTS)  # of which one more is read
+    found = (await grants.list_of_pipeline(connection, organization_id, pipeline_id, span)).items
     if len(found) > MAX_GRANTS:
         raise FailedPrecondition(
             f"There are more than {MAX_GRANTS:,} grants on this pipeline, too many to be replaced at once: change them"

@@ -7,7 +7,19 @@ each holds the other: a test makes the call of every cell. `make permissions` pr
 
 from typing import Final
 
-from service.operations import apply, audit, grant_sets, grants, groups, job_batches, jobs, pipelines, tokens, users
+from service.operations import (
+    apply,
+    audit,
+    grant_sets,
+    grants,
+    groups,
+    job_batches,
+    jobs,
+    pipelines,
+    tokens,
+    user_deletion,
+    users,
+)
 from service.operations.decisions import (
     ADMIN,
     ADMINISTRATION,
@@ -19,6 +31,7 @@ from service.operations.decisions import (
     DENIED,
     EXECUTOR,
     GRANTER,
+    GROUPS_OF_USERS,
     HIDDEN,
     ITSELF,
     LEFT_OUT,
@@ -40,6 +53,7 @@ from service.operations.decisions import (
     OWNING_ADMIN,
     OWNING_READER,
     PIPELINE_ADMIN,
+    PIPELINES_OF_USERS,
     PUTTING,
     PUTTING_SEEN,
     READER,
@@ -61,6 +75,7 @@ from service.operations.verdicts import (
     JOB_IN_NONE,
     ORGANIZATION,
     PIPELINE,
+    REACH,
     TOKEN,
     USER,
     Act,
@@ -109,6 +124,12 @@ _ORGANIZATION_ROWS: Final = (
         (tokens.create_token,),
         ORGANIZATION,
         _each((MEMBER, PIPELINE_ADMIN, ADMIN), ALLOWED, {**MAKING, **OTHER_SCOPES}),
+    ),
+    Act(
+        "list everybody's tokens",
+        (tokens.list_tokens,),
+        ORGANIZATION,
+        {**_each((MEMBER, PIPELINE_ADMIN), DENIED, MAKING), ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS)},
     ),
     Act("read the audit trail", (audit.list_audit,), ORGANIZATION, ADMINISTRATION),
 )
@@ -320,6 +341,7 @@ _JOB_IN_NONE_ROWS: Final = (
 _DIRECTORY_ROWS: Final = (
     Act("read them", (users.get_user,), USER, NAMES_WITHIN),
     Act("change their role, disable or enable them", (users.update_user,), USER, ADMINISTRATION_OF),
+    Act("delete them", (user_deletion.delete_user,), USER, ADMINISTRATION_OF),
     Act("read it", (groups.get_group,), GROUP, NAMES_WITHIN),
     Act("rename it", (groups.rename_group,), GROUP, ADMINISTRATION_OF),
     Act("delete it", (groups.delete_group,), GROUP, ADMINISTRATION_OF),
@@ -330,6 +352,11 @@ _DIRECTORY_ROWS: Final = (
         GROUP,
         ADMINISTRATION_OF,
     ),
+)
+
+_REACH_ROWS: Final = (
+    Act("see which pipelines they can reach", (pipelines.list_user_pipelines,), REACH, PIPELINES_OF_USERS),
+    Act("see which groups they are in", (groups.list_user_groups,), REACH, GROUPS_OF_USERS),
 )
 
 _TOKEN_ROWS: Final = (
@@ -368,5 +395,6 @@ PERMISSION_TABLE: Final = (
     *_JOB_ROWS,
     *_JOB_IN_NONE_ROWS,
     *_DIRECTORY_ROWS,
+    *_REACH_ROWS,
     *_TOKEN_ROWS,
 )

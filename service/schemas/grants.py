@@ -9,9 +9,22 @@ from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
 from service.repositories.grant_sets import GroupGrant
-from service.repositories.grants import Grant
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, Name, PageSize, StrictUUID, end, objects, page_token, permission, permissions
+from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import (
+    Flag,
+    Name,
+    PageSize,
+    StrictUUID,
+    end,
+    objects,
+    order_by,
+    page_token,
+    permission,
+    permissions,
+    total,
+)
 from service.schemas.pages import Page, Part, is_text, is_uuid
 from service.schemas.request import field, request
 
@@ -23,9 +36,11 @@ class ListGrants:
     Groups first, then by name.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID = field(StrictUUID())
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -130,10 +145,12 @@ class ListAccess:
     By username; disabled users can nothing.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ACCESS_ORDERS
 
     pipeline_id: UUID = field(StrictUUID())
     permission: str | None = field(permission(), default=None)
+    order_by: str | None = field(order_by(ACCESS_ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -167,7 +184,7 @@ class GrantAnswerSchema(AnswerSchema):
     grant = fields.Nested(GrantSchema, required=True)
 
 
-class GrantListSchema(ListSchema):
+class GrantListSchema(OrderedListSchema):
     """Grants on a pipeline, expired ones too."""
 
     grants = fields.List(fields.Nested(GrantSchema), required=True)
@@ -203,7 +220,7 @@ class UserAccessSchema(Schema):
     is_manager = fields.Boolean(required=True)
 
 
-class AccessListSchema(ListSchema):
+class AccessListSchema(OrderedListSchema):
     """Users with access to a pipeline, by name."""
 
     users = fields.List(fields.Nested(UserAccessSchema), required=True)

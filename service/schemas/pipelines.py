@@ -7,10 +7,23 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
-from service.repositories.pipelines import QueuedJob
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, PageSize, PipelineName, Ruled, StrictUUID, page_token, part_of_name, permission
-from service.schemas.pages import Page, Part, is_instant, is_text, is_uuid
+from service.repositories.ordering import Orders
+from service.repositories.queues import ORDERS, QueuedJob
+from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import (
+    Flag,
+    Name,
+    PageSize,
+    PipelineName,
+    Ruled,
+    StrictUUID,
+    order_by,
+    page_token,
+    part_of_name,
+    permission,
+    total,
+)
+from service.schemas.pages import Page, Part, is_text, is_uuid
 from service.schemas.request import field, request
 from service.values.names import DESCRIPTION
 
@@ -29,6 +42,17 @@ class ListPipelines:
     is_manager: bool | None = field(Flag(), default=None)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
+
+
+@request
+class ListUserPipelines(ListPipelines):
+    """The pipelines that a user can reach.
+
+    As a token of theirs without scopes lists them; a disabled user reaches none. Filters: a part of the name regardless
+    of case, a permission held, being a manager.
+    """
+
+    username: str = field(Name(), kw_only=True)
 
 
 @request
@@ -79,9 +103,11 @@ class ListPipelineJobs:
     Oldest first.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID = field(StrictUUID())
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -124,7 +150,7 @@ class QueuedJobSchema(Schema):
     assigned_at = fields.AwareDateTime(required=True)
 
 
-class PipelineJobsSchema(ListSchema):
+class PipelineJobsSchema(OrderedListSchema):
     """A pipeline's queue, oldest first."""
 
     jobs = fields.List(fields.Nested(QueuedJobSchema), required=True)

@@ -26,8 +26,6 @@ MADE = ("docs/reference/commands.md", "docs/reference/limits.md")
 OTHERS = re.compile(
     r"PG\w+|OTEL_\w+|COMMIT|CURRENT_\w+|SOURCE_\w+|[A-Z_]+_(?:URL|PASSWORD|PROXY)|XDG_\w+|SSL_CERT_FILE|MAX_|_TIMEOUT"
 )
-    r"PG\w+|OTEL_\w+|COMMIT|CURRENT_\w+|SOURCE_\w+|[A-Z_]+_(?:URL|PASSWORD|PROXY)|XDG_\w+|SSL_CERT_FILE|MAX_|_TIMEOUT"
-)
 """Names that are not the service's own: libpq's, OpenTelemetry's, and those that examples make."""
 
 
