@@ -1,6 +1,6 @@
 """An endpoint: one row of the method table as an aiohttp handler."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, get_type_hints
 from urllib.parse import quote
@@ -81,13 +81,13 @@ class Endpoint:
             return False
         return "?" not in request.raw_path
 
-    async def receive(self, request: web.Request) -> None:
+    def receive(self, request: web.Request) -> Awaitable[Any]:
         """Wait for the body, if there is one that matters."""
-        await self._reader.receive(request)
+        return self._reader.receive(request)
 
-    async def read(self, request: web.Request) -> Any:
+    def read(self, request: web.Request, received: Any) -> Any:
         """Return what the operation takes, from path, query and body."""
-        return await self._reader.read(request)
+        return self._reader.read(request, received)
 
     def precondition(self, request: web.Request) -> Precondition:
         """Return the precondition of a write; reads have none."""

@@ -86,11 +86,11 @@ class Binding(Protocol[Incoming_contra]):
     def cacheable(self, incoming: Incoming_contra) -> bool:
         """Return whether the request is the plain one that answers are cached for, by a client that takes these."""
 
-    async def receive(self, incoming: Incoming_contra) -> None:
-        """Wait until the request is here whole, and its size is known to be within bounds; look at nothing in it."""
+    def receive(self, incoming: Incoming_contra) -> Awaitable[Any]:
+        """Wait until the request is here whole, and its size is known to be within bounds; tell nothing about it."""
 
-    async def read(self, incoming: Incoming_contra) -> Any:
-        """Return the operation's request, which has been received.
+    def read(self, incoming: Incoming_contra, received: Any) -> Any:
+        """Return the operation's request, by what `receive` returned; None for a read, which has no body.
 
         Raises:
             InvalidArgument: it is malformed.
@@ -145,11 +145,17 @@ class Dispatcher:
         record.route = method.path
         credentials = binding.credentials(incoming)
         asking = self._database.presence.find(credentials)
+        received = None
         try:
             if not method.only_reads:
-                answer = await self._receive(binding, incoming, credentials, asking)
-                if answer is not None:
-                    return answer
+                presumed = self._recent.find(credentials)
+                if presumed is not None:
+                    self._arrived(asking or self._learn(credentials, presumed), record)
+                received = await self._receive(binding, incoming, credentials)
+                if presumed is not None and method.optimistic is not None:
+                    answer = await self._try(method.optimistic, binding, incoming, received, presumed)
+                    if answer is not None:
+                        return answer
             caller = await self.authentication.authenticate(credentials, asking.organization if asking else None)
             if record.asking is None:
                 self._arrived(asking or self._learn(credentials, caller), record)
@@ -159,40 +165,37 @@ class Dispatcher:
             if method.cached and binding.cacheable(incoming):
                 cached = self.responses.find(caller)
                 return await self._read(binding, incoming, caller) if cached is None else cached
-            result = await self._run(method.operation, binding, incoming, caller)
+            result = await self._run(method.operation, binding, incoming, received, caller)
             return await self._encode(binding, incoming, result)
         finally:
             if record.asking is not None:
                 self.under_way.give_back(record.asking)
 
-    async def _receive(
-        self, binding: Binding[Incoming], incoming: Incoming, credentials: str | None, asking: Asking | None
-    ) -> Any:
-        """Receive a change before its caller is authenticated, so that no client decides when that was.
+    async def _receive(self, binding: Binding[Incoming], incoming: Incoming, credentials: str | None) -> Any:
+        """Receive a request before its caller is authenticated, so that no client decides when that was.
 
         A client could otherwise be authenticated, and send what it wants to be done when it may no longer.
-
-        Returns:
-            The answer, if an optimistic operation gave it; else None.
         """
-        presumed = self._recent.find(credentials)
-        if presumed is not None:
-            record = current_request()
-            self._arrived(asking or self._learn(credentials, presumed), record)
         try:
-            await binding.receive(incoming)
+            return await binding.receive(incoming)
         except Exception:
             await self.authentication.authenticate(credentials)  # what is wrong is only told to a known caller
             raise
-        if presumed is None or binding.method.optimistic is None:
-            return None
-        try:  # what is wrong with a request is only told to an authenticated caller
-            result = await self._run(binding.method.optimistic, binding, incoming, presumed)
+
+    async def _try(
+        self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, received: Any, caller: Caller
+    ) -> Any:
+        """Try the operation with the caller cached from an earlier request; None: it has to be authenticated first.
+
+        What is wrong with a request is only told to an authenticated caller.
+        """
+        try:
+            result = await self._run(operation, binding, incoming, received, caller)
         except (InvalidArgument, PreconditionFailed):
             return None
         if result is None:
             return None
-        self._note(presumed, record)
+        self._note(caller, current_request())
         return binding.answer(incoming, result)
 
     def forget(self) -> None:
@@ -206,7 +209,7 @@ class Dispatcher:
 
     async def _read(self, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
         """Answer a read that is in no cache, and cache it."""
-        result = await self._run(binding.method.operation, binding, incoming, caller)
+        result = await self._run(binding.method.operation, binding, incoming, None, caller)
         answer: Encoded = await self._encode(binding, incoming, result)
         if result.version is not None:
             self.responses.put(caller, answer, result.version, len(answer.body))
@@ -219,10 +222,12 @@ class Dispatcher:
             return await binding.answer_large(incoming, result)
         return binding.answer(incoming, result)
 
-    async def _run(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
+    async def _run(
+        self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, received: Any, caller: Caller
+    ) -> Any:
         """Run an operation in turn, and again where another change came between, or the caller's authority changed."""
         record = current_request()
-        precondition, request = binding.precondition(incoming), await binding.read(incoming)
+        precondition, request = binding.precondition(incoming), binding.read(incoming, received)
         call = Call(caller, self._database, precondition, self.batches, record.request_id, self._token_max_lifetime)
 
         def run() -> Awaitable[Any]:
