@@ -11,6 +11,7 @@ from asyncpg.pgproto import pgproto
 from marshmallow import ValidationError, fields, validate
 
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
+from service.schemas.request import schema_of
 from service.values.ids import UUID_TEXT
 from service.values.instants import END, check_end, parse_instant
 from service.values.names import JOB_ID, PIPELINE_NAME, RESERVED, USERNAME, Rule
@@ -72,6 +73,44 @@ class _UUIDs(BoundedList[UUID]):
 def uuids(max_length: int) -> fields.Field[list[UUID]]:
     """Return a field of a list of UUIDs."""
     return _UUIDs(StrictUUID(), max_length)  # type: ignore[return-value] # none is null
+
+
+class Objects(BoundedList[Item]):
+    """A list of objects, each read as a request of one kind; what is wrong with one is told by its place, from 0."""
+
+    def __init__(self, kind: type[Item], max_length: int, **arguments: Any) -> None:
+        self._schema: Final = schema_of(kind)
+        super().__init__(fields.Nested(type(self._schema)), max_length, **arguments)
+
+    def _read(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Item | None]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        found: list[Item | None] = []
+        wrong = {}
+        for place, each in enumerate(value):
+            try:
+                found.append(self._read_one(each))
+            except ValidationError as error:
+                wrong[place] = error.messages
+        if wrong:
+            raise ValidationError(wrong)
+        return found
+
+    def _read_one(self, value: object) -> Item:
+        """Return what an item of the list stands for.
+
+        Raises:
+            ValidationError: it is none.
+        """
+        if not isinstance(value, dict):
+            raise ValidationError("Must be an object.")
+        item: Item = self._schema.read(value)
+        return item
+
+
+def objects(kind: type[Item], max_length: int) -> fields.Field[list[Item]]:
+    """Return a field of a list of objects, each read as a request of that kind."""
+    return Objects(kind, max_length)  # type: ignore[return-value] # none is null
 
 
 class Ruled(fields.String):
@@ -239,10 +278,16 @@ class _BitSet(BoundedList[str]):
 
     def __init__(self, names: Mapping[str, int], **arguments: Any) -> None:
         super().__init__(fields.String(validate=validate.OneOf([*names])), MAX_NAMES, **arguments)
+        self._names: Final = frozenset(names)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:  # type: ignore[override] # a set, not the list
         names = super()._deserialize(value, attr, data, **kwargs)
         return scope_set(name for name in names if name is not None)
+
+    def _read(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str | None]:
+        if isinstance(value, list) and all(isinstance(name, str) and name in self._names for name in value):
+            return value  # and so in nearly every request, of which one may have a thousand such lists
+        return super()._read(value, attr, data, **kwargs)
 
 
 def permissions() -> fields.Field[int]:

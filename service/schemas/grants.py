@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
+from service.repositories.grant_sets import GroupGrant
 from service.repositories.grants import Grant
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, Name, PageSize, StrictUUID, end, page_token, permission, permissions
-from service.schemas.pages import Page, Part, is_text
+from service.schemas.fields import Flag, Name, PageSize, StrictUUID, end, objects, page_token, permission, permissions
+from service.schemas.pages import Page, Part, is_text, is_uuid
 from service.schemas.request import field, request
 
 
@@ -57,6 +58,53 @@ class PutGroupGrant:
     """A bit set of permissions/."""
     is_manager: bool = field(Flag(), default=False)
     expires_at: datetime | None = field(end(), default=None)
+
+
+MAX_GRANTS: Final = 1000
+"""The number of grants in a whole set of those on a pipeline."""
+
+
+@request
+class GrantInSet:
+    """One grant of a whole set, to a user or to a group.
+
+    Any grant includes read.
+    """
+
+    permissions: int = field(permissions())
+    """A bit set of permissions.py."""
+    user: str | None = field(Name(), default=None)
+    group: str | None = field(Name(), default=None)
+    is_manager: bool = field(Flag(), default=False)
+    expires_at: datetime | None = field(end(), default=None)
+
+
+@request
+class ReplaceGrants:
+    """All grants on a pipeline, in the place of those that there are.
+
+    Each names either a user or a group, and each of these once. Grants that are not named are taken back; one that is
+    named as it is stays as it is, and takes no more than to manage the grants. The rules of single grants hold for each
+    that differs. What has expired gives nobody anything: it goes unless it is named anew. `If-Match` takes the tag of
+    the list read whole, which `page_size=1000` does.
+    """
+
+    pipeline_id: UUID = field(StrictUUID())
+    grants: list[GrantInSet] = field(objects(GrantInSet, MAX_GRANTS))
+
+
+@request
+class ListGroupGrants:
+    """The grants to a group, by the pipelines' names.
+
+    Of each pipeline to those who may manage its grants: to administrators and pipeline administrators on all.
+    """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_uuid)
+
+    name: str = field(Name())
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 @request
@@ -123,6 +171,28 @@ class GrantListSchema(ListSchema):
     """Grants on a pipeline, expired ones too."""
 
     grants = fields.List(fields.Nested(GrantSchema), required=True)
+
+
+class NamedPipelineSchema(Schema):
+    """A pipeline by id and name."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+
+
+class GroupGrantSchema(Schema):
+    """A grant to a group, with the pipeline that it is on."""
+
+    pipeline = fields.Nested(NamedPipelineSchema, required=True)
+    permissions = _permission_list()
+    is_manager = fields.Boolean(required=True)
+    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class GroupGrantListSchema(ListSchema):
+    """Grants to a group, expired ones too."""
+
+    grants = fields.List(fields.Nested(GroupGrantSchema), required=True)
 
 
 class UserAccessSchema(Schema):
@@ -197,6 +267,12 @@ def dump_grant_list(page: Page[Grant]) -> dict[str, Any]:
     return dump_page("grants", page, _dump_grant)
 
 
+@answers(GroupGrantListSchema)
+def dump_group_grant_list(page: Page[GroupGrant]) -> dict[str, Any]:
+    """Dump a page of the grants to a group."""
+    return dump_page("grants", page, _dump_group_grant)
+
+
 @answers(AccessListSchema)
 def dump_access_list(page: Page[UserAccess]) -> dict[str, Any]:
     """Dump a page of users, and what each may do."""
@@ -218,6 +294,15 @@ def _dump_grant(grant: Grant) -> dict[str, Any]:
         "is_manager": is_manager(grant.access),
         "expires_at": grant.expires_at,
         "updated_at": grant.updated_at,
+    }
+
+
+def _dump_group_grant(grant: GroupGrant) -> dict[str, Any]:
+    return {
+        "pipeline": {"id": grant.pipeline_id, "name": grant.pipeline_name},
+        "permissions": permission_names(grant.access),
+        "is_manager": is_manager(grant.access),
+        "expires_at": grant.expires_at,
     }
 
 

@@ -108,6 +108,10 @@ def test_every_request_field_has_a_stated_longest_length() -> None:
 
 
 def _is_bounded(schema: dict[str, Any]) -> bool:
+    if "$ref" in schema:
+        schema = openapi_document()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    if "properties" in schema:
+        return all(_is_bounded(each) for each in schema["properties"].values())
     kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ["string"])
     if "array" in kinds:
         return "maxItems" in schema and _is_bounded(schema["items"])

@@ -84,7 +84,7 @@ def _operation(route: Route, plugin: MarshmallowPlugin) -> dict[str, Any]:
     summary, description = _describe(route)
     operation: dict[str, Any] = {
         "operationId": route.operation.__name__,
-        "tags": [route.operation.__module__.rsplit(".", 1)[-1]],
+        "tags": [route.resource or route.operation.__module__.rsplit(".", 1)[-1]],
         "summary": summary,
         "description": description,
         "parameters": _parameters(route, plugin),
