@@ -1,8 +1,8 @@
 """The cost of 500 updates in one batch beside that of 500 calls: CPU of the server and of PostgreSQL together.
 
-`python -m tests.bench.batches` changes the pipelines of 500 jobs again and again: by lone calls, one after the other and
-32 at once, and by batches, each update with a verdict of its own and all or nothing. It does so as the member who owns
-the jobs, as another one who may execute all pipelines that they are in, and as an administrator.
+`python -m tests.bench.batches` changes the pipelines of 500 jobs again and again: by lone calls, one after the other
+and 32 at once, and by batches, each update with a verdict of its own and all or nothing. It does so as the member who
+owns the jobs, as another one who may execute all pipelines that they are in, and as an administrator.
 """
 
 import asyncio
