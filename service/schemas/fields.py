@@ -79,8 +79,8 @@ class Objects(BoundedList[Item]):
     """A list of objects, each read as a request of one kind; what is wrong with one is told by its place, from 0."""
 
     def __init__(self, kind: type[Item], max_length: int, **arguments: Any) -> None:
-        self._schema: Final = schema_of(kind)
-        super().__init__(fields.Nested(type(self._schema)), max_length, **arguments)
+        self.schema: Final = schema_of(kind)
+        super().__init__(fields.Nested(type(self.schema)), max_length, **arguments)
 
     def _read(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Item | None]:
         if not isinstance(value, list):
@@ -104,7 +104,7 @@ class Objects(BoundedList[Item]):
         """
         if not isinstance(value, dict):
             raise ValidationError("Must be an object.")
-        item: Item = self._schema.read(value)
+        item: Item = self.schema.read(value)
         return item
 
 

@@ -231,7 +231,7 @@ async def names(call: As, **query: str) -> list[str]:
     return [each["pipeline"]["name"] for each in (await call.get("/groups/g/grants", **query)).body["grants"]]
 
 
-async def test_grants_to_a_group_are_listed_by_pipeline_to_those_who_manage_them(client: Client, world: World) -> None:
+async def test_group_grants_are_listed_by_pipeline_to_managers_of_each(client: Client, world: World) -> None:
     group = await world.group(name="G")
     made = {name: await world.pipeline(name) for name in ("c", "a", "b")}
     await world.grant(made["a"], group, READ | EXECUTE)
@@ -259,7 +259,7 @@ async def test_grants_to_a_group_are_listed_by_pipeline_to_those_who_manage_them
     assert (await admin.get("/groups/nothing/grants")).code == "NOT_FOUND"
 
 
-async def test_grants_to_a_group_come_in_pages(client: Client, world: World) -> None:
+async def test_group_grants_come_in_pages(client: Client, world: World) -> None:
     group, mia = await world.group(name="g"), await world.user()
     for number in range(5):
         pipeline = await world.pipeline(f"p{number}")

@@ -59,7 +59,7 @@ async def test_members_as_they_are_to_be_stay_so_and_nothing_is_written(client: 
     assert await world.raw.fetchval("SELECT revision FROM users WHERE id = $1", users["bob"].id) == before
 
 
-async def test_unknown_names_are_told_and_nobody_comes_or_goes(client: Client, world: World) -> None:
+async def test_members_stay_as_they_are_where_a_name_is_unknown(client: Client, world: World) -> None:
     admin, _ = await stage(client, world)
 
     answer = await change(admin, add=["ada", "eve", "mallory"], remove=["bob", "trudy"])
@@ -73,7 +73,7 @@ async def test_unknown_names_are_told_and_nobody_comes_or_goes(client: Client, w
     assert (await members(admin), await audited(world)) == (["bob", "cy"], [])
 
 
-async def test_every_unknown_name_is_told(client: Client, world: World) -> None:
+async def test_members_that_are_unknown_are_all_told(client: Client, world: World) -> None:
     admin, _ = await stage(client, world)
     names = [f"nobody-{number}" for number in range(MAX_NAMES)]
 
@@ -102,7 +102,7 @@ async def test_user_of_another_organization_is_unknown(client: Client, world: Wo
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
-async def test_names_that_can_not_be_are_refused(client: Client, world: World, body: Any, fields: list[str]) -> None:
+async def test_members_that_can_not_be_are_refused(client: Client, world: World, body: Any, fields: list[str]) -> None:
     admin, _ = await stage(client, world)
 
     answer = await change(admin, **body)

@@ -76,7 +76,7 @@ async def test_owner_takes_a_job_out_of_what_they_read_and_puts_it_into_what_the
 
 
 @pytest.mark.parametrize("change", [put, delete], ids=["in", "out"])
-async def test_what_the_caller_does_not_see_is_answered_like_what_is_not_there(
+async def test_job_or_pipeline_that_is_not_seen_is_answered_like_none(
     client: Client, world: World, change: Any
 ) -> None:
     a, hidden = await world.pipeline(), await world.pipeline()
