@@ -12,7 +12,7 @@ import pytest
 
 from service.operations import job_batches
 from service.permissions import EXECUTE, READ
-from service.repositories import jobs
+from service.repositories import job_updates, jobs
 from service.schemas.jobs import MAX_IDS, MAX_PIPELINES, MAX_UPDATES
 from tests.api.calls import Answer, As
 from tests.conftest import Client
@@ -323,3 +323,23 @@ async def test_batch_that_is_refused_reads_the_same_of_what_is_hidden_and_what_i
     assert texts[0] == texts[1]
     assert {each["code"] for each in results} == {"NOT_FOUND"}
     assert "Whispered" not in str(results)
+
+
+async def test_batch_is_decided_again_after_a_concurrent_revocation(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await world.user()
+    a, b, _ = await places(world, ada)
+    job = await world.job(ada, a)
+    update_each = job_updates.update_each
+
+    async def revoked_meanwhile(*arguments: Any) -> Any:
+        await world.raw.execute("DELETE FROM user_grants WHERE user_id = $1 AND pipeline_id = $2", ada.id, b)
+        return await update_each(*arguments)
+
+    monkeypatch.setattr(job_updates, "update_each", revoked_meanwhile)
+
+    answer = await send(As.member(client, ada), update(job, b))
+
+    assert [each["code"] for each in answer.body["results"]] == ["NOT_FOUND"]
+    assert await world.pipelines_of(job) == [a]
