@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
-TURNS: Final = web.AppKey("turns", Turns)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 ADDRESSES: Final = web.AppKey("addresses", PublicAddresses)
@@ -76,7 +75,7 @@ def create_app(
     if cross_origin is not None:
         app.middlewares.append(cross_origin.answer_preflight)
         app.on_response_prepare.append(cross_origin.add_headers)
-    app[METRICS], app[ADMISSION], app[TURNS] = metrics, admission, turns
+    app[METRICS], app[ADMISSION] = metrics, admission
     app[DISPATCHER], app[TOKEN_USE] = dispatcher, token_use
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
@@ -95,7 +94,7 @@ def _add_routes(app: web.Application) -> None:
         path = "/".join(
             _pattern(step, words_beside(route.path, place)) for place, step in enumerate(route.path.split("/"))
         )
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[TURNS], app[ADDRESSES]).handle
+        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:

@@ -1,6 +1,6 @@
 """An endpoint: one row of the method table as an aiohttp handler."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, get_type_hints
 from urllib.parse import quote
@@ -15,13 +15,11 @@ from service.http.public_address import PublicAddresses
 from service.http.reader import Reader
 from service.http.responses import NO_HEADERS, encode
 from service.http.routes import Route
-from service.http.turns import Turns
 from service.http.unsent import PIECE, LongResponse, UnsentBudget
 from service.operations.call import Outcome, Precondition, no_precondition
 from service.operations.dispatcher import Dispatcher
 from service.schemas.pages import Page
 from service.slices import in_slices
-from service.telemetry.request_record import current_request
 
 
 class EncodedAnswer(NamedTuple):
@@ -43,13 +41,11 @@ class Endpoint:
         dispatcher: Dispatcher,
         bodies: BodyBudget,
         unsent: UnsentBudget,
-        turns: Turns,
         addresses: PublicAddresses,
     ) -> None:
         self.method: Final = route
         self._dispatcher = dispatcher
         self._unsent = unsent
-        self._turns = turns
         self._addresses = addresses
         self._reader = Reader(route, bodies)
         shown = next(iter(get_type_hints(route.etag_of).values())) if route.etag_of else None
@@ -57,12 +53,7 @@ class Endpoint:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""
-        record = current_request()
-        record.route = self.method.path
-        try:
-            answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
-        finally:
-            self._turns.note(request.headers.get(hdrs.AUTHORIZATION), record.asking)
+        answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
         if self.method.only_reads:
             return _read(request, answer, self._unsent)
         response = _changed(answer)
@@ -84,21 +75,19 @@ class Endpoint:
         return values[0]
 
     def cacheable(self, request: web.Request) -> bool:
-        """Return whether the request has no query, which could filter the answer."""
+        """Return whether the request has no query, which could filter the answer, and does not want it made anew."""
+        headers = request.headers
+        if hdrs.CACHE_CONTROL in headers and has_directive(headers, hdrs.CACHE_CONTROL, "no-cache"):
+            return False
         return "?" not in request.raw_path
 
-    def wants_fresh(self, request: web.Request) -> bool:
-        """Return whether the client does not want a cached answer."""
-        headers = request.headers
-        return hdrs.CACHE_CONTROL in headers and has_directive(headers, hdrs.CACHE_CONTROL, "no-cache")
-
-    async def receive(self, request: web.Request) -> None:
+    def receive(self, request: web.Request) -> Awaitable[Any]:
         """Wait for the body, if there is one that matters."""
-        await self._reader.receive(request)
+        return self._reader.receive(request)
 
-    async def read(self, request: web.Request) -> Any:
+    def read(self, request: web.Request, received: Any) -> Any:
         """Return what the operation takes, from path, query and body."""
-        return await self._reader.read(request)
+        return self._reader.read(request, received)
 
     def precondition(self, request: web.Request) -> Precondition:
         """Return the precondition of a write; reads have none."""

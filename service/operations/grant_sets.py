@@ -147,7 +147,7 @@ async def _find_grantees(
     missing = [f"{each.key[0].title()} {each.name} does not exist." for each in differences if each.key not in found]
     if missing:
         more = f" (and {len(missing) - 1:,} more, see details)" if len(missing) > 1 else ""
-        raise NotFound(missing[0] + more, details={"grants": missing})
+        raise NotFound(f"{missing[0].removesuffix('.')}{more}.", details={"grants": missing})
     return found
 
 

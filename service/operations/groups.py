@@ -252,5 +252,6 @@ def _ids_of(wanted: Mapping[str, Sequence[str]], known: Mapping[UUID, str]) -> d
     }
     if missing := [sentence for sentences in unknown.values() for sentence in sentences]:
         more = f" (and {len(missing) - 1:,} more, see details)" if len(missing) > 1 else ""
-        raise NotFound(missing[0] + more, details={field: each for field, each in unknown.items() if each})
+        details = {field: each for field, each in unknown.items() if each}
+        raise NotFound(f"{missing[0].removesuffix('.')}{more}.", details=details)
     return {field: [*dict.fromkeys(by_key[name_key(name)] for name in names)] for field, names in wanted.items()}

@@ -46,7 +46,7 @@ class _Decided(NamedTuple):
     update: _Numbered
     current: list[UUID]
     wanted: list[GrantedPipeline]
-    """Those of the wanted pipelines that there are."""
+    """The wanted pipelines, without those that do not exist."""
     refusal: ServiceError | None
 
 
