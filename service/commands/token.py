@@ -26,15 +26,17 @@ from service.schemas.tokens import (
     MAX_OVERLAP,
     CreateToken,
     ListTokens,
+    NoScopes,
     RevokeToken,
     RotateToken,
 )
+from service.values.durations import parse_duration
 from service.values.names import TOKEN_NAME
 
 
 @click.group("token")
 def token_commands() -> None:
-    """Make, list, rotate and revoke bearer tokens."""
+    """Make, list, rotate and revoke bearer tokens, and take stock of all."""
 
 
 @token_commands.command("create")
@@ -113,6 +115,54 @@ def list_all(username: str, place: Place, as_json: bool) -> None:
     ]
     none = f"{username} has no token: `token create` makes one."
     show_table(["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"], rows, none)
+
+
+@token_commands.command("inventory")
+@click.option("--unused-for", metavar="DURATION", help="Only those not used for this long: 12h, 90d.")
+@click.option("--expires-within", type=Duration(), metavar="DURATION", help="Only those that end within this time.")
+@click.option("--never-expires", is_flag=True, help="Only those without an end.")
+@click.option("--no-scopes", is_flag=True, help="Only those that may all that their user may.")
+@place_options
+@json_option
+def inventory(
+    unused_for: str | None,
+    expires_within: datetime | None,
+    never_expires: bool,
+    no_scopes: bool,
+    place: Place,
+    as_json: bool,
+) -> None:
+    """List the tokens of everybody that have not been revoked."""
+    if never_expires and expires_within:
+        raise click.UsageError("Say either --expires-within or --never-expires.")
+    try:
+        unused = None if unused_for is None else parse_duration(unused_for)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--unused-for'") from error
+    request = ListTokens(
+        everybodys=True,
+        unused_for=unused,
+        expires_before=expires_within,
+        scopes=NoScopes.NONE if no_scopes else None,
+    )
+    found = place.run(lambda operations: run_all_pages(operations, tokens.list_tokens, request)).body
+    if never_expires:
+        found["tokens"] = [token for token in found["tokens"] if token["expires_at"] is None]
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (
+            token["username"],
+            token["id"],
+            token["name"] or None,
+            _scopes(token["scopes"]),
+            instant(token["expires_at"]),
+            instant(token["last_used_at"]),
+        )
+        for token in found["tokens"]
+    ]
+    show_table(["USERNAME", "ID", "NAME", "SCOPES", "EXPIRES", "LAST USED"], rows, "There is no such token.")
 
 
 def _scopes(scopes: list[str] | None) -> str:

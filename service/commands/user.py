@@ -5,52 +5,64 @@ from typing import Any
 import click
 
 from service.client.answer import run_all_pages
-from service.commands.options import NAME_TYPE, NEW_NAME, confirm, json_option, yes_option
+from service.commands.options import NAME_TYPE, NEW_NAME, Ruled, confirm, json_option, yes_option
 from service.commands.output import instant, say, short_permission_names, show_json, show_table
 from service.commands.place import Place, place_options
-from service.operations import users
+from service.operations import user_deletion, users
 from service.permissions import Role
 from service.schemas.users import (
     CreateUser,
+    DeleteUser,
     GetUser,
     ListUsers,
     UpdateUser,
 )
+from service.values.names import DISPLAY_NAME, EMAIL
 
 ROLE = click.Choice([role.value for role in Role])
 
 
 @click.group("user")
 def user_commands() -> None:
-    """Make, list, show and change users."""
+    """Make, list, show, change and delete users."""
 
 
 @user_commands.command("create")
 @click.argument("username", type=NEW_NAME)
 @click.option("--role", type=ROLE, default=Role.MEMBER.value, show_default=True)
+@click.option("--display-name", type=Ruled("a display name", DISPLAY_NAME), help="As people know them.")
+@click.option("--email", type=Ruled("an email", EMAIL))
 @place_options
 @json_option
-def create(username: str, role: str, place: Place, as_json: bool) -> None:
+def create(username: str, role: str, display_name: str | None, email: str | None, place: Place, as_json: bool) -> None:
     """Make a user called USERNAME."""
-    made = place.run(lambda operations: operations.run(users.create_user, CreateUser(username, Role(role)))).body
+    request = CreateUser(username, Role(role), display_name, email)
+    made = place.run(lambda operations: operations.run(users.create_user, request)).body
     _show(made, as_json, "Made")
 
 
 @user_commands.command("list")
 @click.option("--name", help="Only those with this in their name.")
+@click.option("--search", help="Only those with this in their name, display name or email.")
 @place_options
 @json_option
-def list_all(name: str | None, place: Place, as_json: bool) -> None:
+def list_all(name: str | None, search: str | None, place: Place, as_json: bool) -> None:
     """List the users."""
-    found = place.run(lambda operations: run_all_pages(operations, users.list_users, ListUsers(name))).body
+    found = place.run(lambda operations: run_all_pages(operations, users.list_users, ListUsers(name, search))).body
     if as_json:
         show_json(found)
         return
     rows = [
-        (each["username"], each.get("role"), each.get("disabled"), instant(each.get("created_at")))
+        (
+            each["username"],
+            each.get("display_name"),
+            each.get("role"),
+            each.get("disabled"),
+            instant(each.get("created_at")),
+        )
         for each in found["users"]
     ]
-    show_table(["USERNAME", "ROLE", "DISABLED", "CREATED"], rows, "There is none: `user create` makes one.")
+    show_table(["USERNAME", "NAME", "ROLE", "DISABLED", "CREATED"], rows, "There is none: `user create` makes one.")
 
 
 @user_commands.command("show")
@@ -65,9 +77,42 @@ def show(username: str, place: Place, as_json: bool) -> None:
         return
     user = found["user"]
     rows = [("username", user["username"])]
-    rows += [(name, user[name]) for name in ("role", "disabled") if name in user]
+    named = {"display name": "display_name", "email": "email", "role": "role", "disabled": "disabled"}
+    rows += [(name, user[key]) for name, key in named.items() if key in user]
     rows += [("created", instant(user["created_at"]))] if "created_at" in user else []
     show_table(["USER", ""], rows, "")
+
+
+@user_commands.command("edit")
+@click.argument("username", type=NAME_TYPE)
+@click.option("--display-name", type=Ruled("a display name", DISPLAY_NAME), help='As people know them; "" for none.')
+@click.option("--email", type=Ruled("an email", EMAIL), help='"" for none.')
+@place_options
+@json_option
+def edit(username: str, display_name: str | None, email: str | None, place: Place, as_json: bool) -> None:
+    """Change the display name or email of USERNAME: what is not said stays as it is."""
+    said = {"display_name": display_name, "email": email}
+    changes: dict[str, Any] = {name: value or None for name, value in said.items() if value is not None}
+    if not changes:
+        raise click.UsageError("Say what is to be changed: --display-name or --email.")
+    request = UpdateUser(username, **changes)
+    changed = place.run(lambda operations: operations.run(users.update_user, request)).body
+    _show(changed, as_json, "Changed")
+
+
+@user_commands.command("delete")
+@click.argument("username", type=NAME_TYPE)
+@click.option("--jobs-to", type=NAME_TYPE, metavar="USERNAME", help="Who gets their jobs; needed if they own any.")
+@place_options
+@yes_option
+@json_option
+def delete(username: str, jobs_to: str | None, place: Place, yes: bool, as_json: bool) -> None:
+    """Delete USERNAME: their tokens, grants and memberships end, and nobody else ever gets the name."""
+    confirm(yes, f"Delete user {username}, and end all that they may do?")
+    request = DeleteUser(username, jobs_to)
+    done = place.run(lambda operations: operations.run(user_deletion.delete_user, request))
+    to = f" Their jobs are {jobs_to}'s now." if jobs_to else ""
+    show_json(done.body) if as_json else say(f"Deleted user {username}.{to}")
 
 
 @user_commands.command("role")

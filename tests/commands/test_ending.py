@@ -70,6 +70,9 @@ CALLS = {
     ("pipeline", "show"): ["p"],
     ("pipeline", "edit"): ["p", "--name", "q"],
     ("user", "show"): ["ada"],
+    ("user", "edit"): ["ada", "--email", ""],
+    ("user", "delete"): ["ada", "--yes"],
+    ("token", "inventory"): [],
     ("whoami",): [],
 }
 """Arguments of every command that takes a database, but of `serve`, which begins without one and waits for it."""

@@ -138,6 +138,9 @@ def calls(ids: dict[str, str]) -> dict[tuple[str, ...], tuple[list[str], int | N
         ("pipeline", "show"): ([pipeline], 0, True),
         ("pipeline", "edit"): ([pipeline, "--description", HOSTILE], 0, True),
         ("user", "show"): (["ada"], 0, False),
+        ("user", "edit"): (["ada", "--display-name", HOSTILE], 64, False),
+        ("user", "delete"): (["ada", "--jobs-to", HOSTILE, "--yes"], 64, False),
+        ("token", "inventory"): ([], 0, True),
         ("whoami",): ([], 0, True),
     }
 

@@ -114,6 +114,18 @@ DONE = (
     ["job", "move", "job-1"],
     ["job", "show", "job-1"],
     ["job", "show", "job-3"],
+    ["token", "inventory", "--unused-for", "1h"],
+    ["token", "inventory", "--no-scopes", "--never-expires"],
+    ["token", "inventory", "--unused-for", "1x"],
+    ["user", "create", "dave", "--display-name", "Dave \u00e9", "--email", "dave@example.com"],
+    ["user", "list", "--search", "EXAMPLE"],
+    ["user", "edit", "dave", "--display-name", ""],
+    ["user", "show", "dave"],
+    ["user", "edit", "dave"],
+    ["user", "delete", "bob", "--yes"],
+    ["user", "delete", "dave", "--jobs-to", "dave", "--yes"],
+    ["user", "delete", "dave", "--yes"],
+    ["user", "create", "dave"],
     ["job", "delete", "job-1", "--yes"],
     ["job", "delete", "job-1", "--yes"],
     ["token", "create", "bob", "--name", "ci", "--scope", "flow_pipeline:read", "--expires-in", "90d"],
@@ -159,7 +171,7 @@ async def test_commands_do_and_say_on_a_server_what_they_do_and_say_beside_the_d
     assert [row["actor"] for row in actors] == ["ada"]
 
 
-READING = {"list", "show", "access", "why", "jobs", "members", "tail"}
+READING = {"inventory", "list", "show", "access", "why", "jobs", "members", "tail"}
 
 
 def home(path: Path) -> dict[str, str]:

@@ -87,6 +87,9 @@ CALLS: Final[tuple[tuple[Any, ...], ...]] = (
     ("job", "list", "--pipeline", _PIPELINE, "--owner", _USER),
     ("job", "move", _JOB, "--from", _PIPELINE, "--to", _PIPELINE),
     ("user", "show", _USER),
+    ("user", "edit", _USER, "--display-name", _SHOWN, "--email", _SHOWN),
+    ("user", "delete", _USER, "--jobs-to", _USER, "--yes"),
+    ("token", "inventory", "--unused-for", _DURATION),
     ("audit", "tail", "--actor", _SHOWN, "--action", values.texts(100), "--target", values.texts(255)),
     (values.texts(20), values.texts(20)),
 )
