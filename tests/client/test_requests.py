@@ -54,7 +54,7 @@ def said(route: Route) -> dict[str, Any]:
     fields = schema_of(route.request).by_key
     found = {name: SAID[name] for name in fields if name in SAID and name not in body}
     if "order_by" in fields:
-        found["order_by"] = f"-{next(iter(route.request.orders.by_name))}"
+        found["order_by"] = f"-{next(iter(vars(route.request)["orders"].by_name))}"
     if route.operation is list_tokens:
         found["scopes"] = "none"
     lacking = {name for name, place in route.places.items() if place == "query"} - found.keys()
@@ -88,7 +88,7 @@ def test_request_is_read_as_what_it_was(route: Route) -> None:
 def test_name_that_is_an_address_is_not_asked_for(name: str) -> None:
     route = route_of(get_user)
 
-    with pytest.raises(NotFound, match="User .* does not exist"):
+    with pytest.raises(NotFound, match="does not exist"):
         call_of(route, values_of(GetUser(name)))
 
 
