@@ -54,7 +54,7 @@ def said(route: Route) -> dict[str, Any]:
     fields = schema_of(route.request).by_key
     found = {name: SAID[name] for name in fields if name in SAID and name not in body}
     if "order_by" in fields:
-        found["order_by"] = f"-{next(iter(vars(route.request)["orders"].by_name))}"
+        found["order_by"] = f"-{next(iter(vars(route.request)['orders'].by_name))}"
     if route.operation is list_tokens:
         found["scopes"] = "none"
     lacking = {name for name, place in route.places.items() if place == "query"} - found.keys()
