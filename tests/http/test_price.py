@@ -41,11 +41,17 @@ def request_of(route: Route, body: bytes, **headers: str) -> web.Request:
     return make_mocked_request(route.method, "/", headers, match_info=in_path, payload=content, client_max_size=LIMIT)
 
 
+async def read(route: Route, request: web.Request, bodies: BodyBudget) -> object:
+    """Receive a request and read it."""
+    reading = Reader(route, bodies)
+    return reading.read(request, await reading.receive(request))
+
+
 async def refusal(route: Route, request: web.Request, bodies: BodyBudget) -> InvalidArgument:
     context = current_record.set(RequestRecord("price"))
     try:
         with pytest.raises(InvalidArgument) as raised:
-            await Reader(route, bodies).read(request)
+            await read(route, request, bodies)
     finally:
         current_record.reset(context)
     return raised.value
@@ -139,15 +145,16 @@ async def test_body_is_parsed_once_however_often_it_is_read(monkeypatch: pytest.
 
     monkeypatch.setattr(reader, "parse_object", parse)
     route = next(route for route in ROUTES if route.operation is jobs.update_job_pipelines)
-    read = Reader(route, BodyBudget(LIMIT))
+    reading = Reader(route, BodyBudget(LIMIT))
     right = json.dumps({"job_id": "7", "pipeline_ids": [str(uuid4())]}).encode()
     context = current_record.set(RequestRecord("price"))
     try:
         for body in (right, b"{}"):
             request, outcomes = request_of(route, body), []
+            received = await reading.receive(request)
             for _ in range(3):
                 try:
-                    outcomes.append(await read.read(request))
+                    outcomes.append(reading.read(request, received))
                 except InvalidArgument as error:
                     outcomes.append(error)
             assert outcomes[0] is outcomes[1] is outcomes[2]
@@ -202,15 +209,15 @@ async def test_bodies_beyond_the_budget_are_refused_and_small_ones_taken(how: st
     context = current_record.set(RequestRecord("price"))
     try:
         with pytest.raises(Unavailable) as raised:
-            await Reader(route, bodies).read(CODED[how](route, b" " * (2 * UNCOUNTED)))
+            await read(route, CODED[how](route, b" " * (2 * UNCOUNTED)), bodies)
         assert (raised.value.reason, raised.value.retry_after, bodies.bytes) == ("bodies", 1, 2 * UNCOUNTED)
         with pytest.raises(InvalidArgument):
-            await Reader(route, bodies).read(CODED[how](route, b" " * UNCOUNTED))
+            await read(route, CODED[how](route, b" " * UNCOUNTED), bodies)
         bodies.bytes = 0
         with pytest.raises(InvalidArgument):  # alone, it may be larger than all together
-            await Reader(route, bodies).read(CODED[how](route, b" " * (10 * UNCOUNTED)))
+            await read(route, CODED[how](route, b" " * (10 * UNCOUNTED)), bodies)
         with pytest.raises(web.HTTPRequestEntityTooLarge):
-            await Reader(route, bodies).read(CODED[how](route, b" " * (LIMIT + 1)))
+            await read(route, CODED[how](route, b" " * (LIMIT + 1)), bodies)
         assert bodies.bytes == 0
     finally:
         current_record.reset(context)
