@@ -236,7 +236,7 @@ async def test_spare_connection_counts_as_idle_and_is_used_again_without_a_check
     await reused.release()
 
 
-async def test_spare_connection_is_given_to_who_needs_one(single: Database) -> None:
+async def test_spare_connection_is_given_to_others_that_need_one(single: Database) -> None:
     reused = ReusedConnection(single)
     await backend(reused)
     await reused.rest()
