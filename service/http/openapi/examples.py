@@ -62,7 +62,7 @@ IN_PATHS: Final = {
     "name": "reviewers",
     "token_id": _OTHER,
 }
-"""What stands for a parameter of a path, by its name."""
+"""Examples of the parameters of paths, by their names."""
 
 
 def path_example(name: str, schema: Mapping[str, Any]) -> Any:

@@ -31,9 +31,9 @@ class Call:
     method: str
     html: str
     address: str
-    """What a search looks at first, in lower case: name, method, path, and what it does in a sentence."""
+    """The text that a search looks at first, in lower case: name, method, path and summary."""
     fields: str
-    """What it looks at then: the descriptions, and the names of fields."""
+    """The text that it looks at then: the description, and the names of fields."""
 
 
 def render_calls(document: Mapping[str, Any]) -> list[Call]:

@@ -173,7 +173,7 @@ async def test_search_looks_at_a_bounded_text(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/docs?in=python"])
-async def test_documents_are_not_sent_again_to_those_who_have_them(client: Client, path: str) -> None:
+async def test_documents_are_not_sent_again_to_clients_that_have_them(client: Client, path: str) -> None:
     first = await client.get(path)
     again = await client.get(path, headers={"If-None-Match": first.headers["ETag"]})
     other = await client.get(path, headers={"If-None-Match": '"another"'})
