@@ -1,5 +1,6 @@
 """The samples of requests on the page for people: those of every call can be read, and some are run."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -42,9 +43,15 @@ def test_samples_in_curl_are_shell() -> None:
     run({}, "sh", "-n", "-c", script)
 
 
-def test_samples_in_python_compile() -> None:
-    for name, request in REQUESTS.items():
-        compile(LANGUAGES["python"].write(request), name, "exec")
+def test_samples_in_python_send_the_body_of_the_example() -> None:
+    for request in (*REQUESTS.values(), AWKWARD):
+        call = next(
+            node
+            for node in ast.walk(ast.parse(LANGUAGES["python"].write(request)))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "requests.request"
+        )
+        bodies = [ast.literal_eval(each.value) for each in call.keywords if each.arg == "json"]
+        assert bodies == ([] if request.body is None else [request.body])
 
 
 def test_samples_in_javascript_can_be_read(tmp_path: Path) -> None:

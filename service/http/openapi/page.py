@@ -145,7 +145,8 @@ class Page:
             f"<p>{text(self._info['description'])}</p>"
             "<p>Send <code>Authorization: Bearer &lt;token&gt;</code> with each call. For machines:"
             ' <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>'
-            f"<p>The samples take two variables from the environment.{hint}</p>"
+            f"<p>The samples take two variables from the environment.{hint}"
+            " A browser has none: write them in the place of <code>process.env</code>.</p>"
             f"<pre>export {SERVER}={escape(origin)}\nexport {TOKEN}=fp_…</pre>"
         )
 
@@ -158,7 +159,7 @@ def _form(language: str, query: str) -> str:
         for key, each in LANGUAGES.items()
     )
     return (
-        '<form role="search" action="docs"><div class="find"><label for="q">Search the calls</label>'
+        '<form role="search" action="docs#calls"><div class="find"><label for="q">Search the calls</label>'
         f'<input type="search" id="q" name="q" maxlength="{MAX_QUERY}" value="{escape(query)}"'
         ' placeholder="Search the calls" autocomplete="off"><button>Search</button></div>'
         f"<fieldset><legend>Samples in</legend>{choices}</fieldset></form>"

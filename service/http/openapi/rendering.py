@@ -19,6 +19,7 @@ Schema = dict[str, Any]
 OFTEN: Final = frozenset({"status", "page_size", "page_token", "next_page_token", "If-Match", "If-None-Match"})
 """Parameters that so many calls have that nobody looks for them."""
 WORDS: Final = {each.name: each for each in VOCABULARIES}
+_ENDS: Final = {"minimum": "at least", "maximum": "at most"}
 _TYPES: Final = {"uuid": "UUID", "date-time": "time, RFC 3339", "string": "text", "boolean": "true or false"}
 
 
@@ -144,8 +145,9 @@ def _fields(document: Mapping[str, Any], schema: Schema, before: str = "") -> It
 
 
 def _present(schema: Schema) -> Schema:
-    """Return the schema of what may also be null."""
-    return next((each for each in schema.get("anyOf", ()) if "$ref" in each), schema)
+    """Return the schema of what may also be null, or another thing: the first that has a name."""
+    several = schema.get("anyOf") or schema.get("oneOf") or ()
+    return next((each for each in several if "$ref" in each), schema)
 
 
 def _field(name: str, schema: Schema, said: str, beside: str) -> str:
@@ -160,8 +162,8 @@ def _field(name: str, schema: Schema, said: str, beside: str) -> str:
 
 def _kind(schema: Schema) -> str:
     """Name the type of a schema; of words, by a link to them."""
-    if "anyOf" in schema:
-        return f"{_kind(_present(schema))} or null"
+    if several := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(dict.fromkeys(_kind(each) for each in several))
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(REFERENCE)
         return f'<a href="#{name}">{name}</a>' if name in WORDS else "object"
@@ -172,15 +174,17 @@ def _kind(schema: Schema) -> str:
     else:
         kind = str(schema.get("format", kinds[0]))
         named = _TYPES.get(kind, kind)
-    return f"{named} or null" if "null" in kinds else named
+    return f"{named} or null" if "null" in kinds and named != "null" else named
 
 
 def _limits(schema: Schema) -> Iterator[str]:
     """Yield what bounds a value, each as a part of a sentence."""
     if "enum" in schema:
         yield f"one of {', '.join(f'<code>{escape(str(each))}</code>' for each in schema['enum'] if each is not None)}"
-    if "minimum" in schema:
+    if {"minimum", "maximum"} <= schema.keys():
         yield f"{schema['minimum']:,} to {schema['maximum']:,}"
+    else:
+        yield from (f"{said} {schema[key]:,}" for key, said in _ENDS.items() if key in schema)
     for key, what in (("maxLength", "characters"), ("maxItems", "items")):
         if key in schema:
             yield f"at most {schema[key]:,} {what}"

@@ -6,7 +6,6 @@ Each can be run as it is, with the service's address and a token in the environm
 import json
 import re
 from collections.abc import Callable, Mapping
-from pprint import pformat
 from typing import Any, Final, NamedTuple
 
 SERVER: Final = "SERVER"
@@ -55,14 +54,23 @@ def _python(request: Request) -> str:
         f'headers={{"Authorization": "Bearer " + os.environ["{TOKEN}"]}}',
     ]
     if request.body is not None:
-        literal = pformat(request.body, width=76, sort_dicts=False, underscore_numbers=False)
-        arguments.append("json=" + literal.replace("\n", "\n         "))
+        arguments.append(f"json={_literal(request.body, '    ')}")
     arguments.append("timeout=30")
     shown = ",\n    ".join(arguments)
     return (
         "import os\n\nimport requests  # httpx.request() takes the same\n\n"
         f"answer = requests.request(\n    {shown},\n)\nprint(answer.status_code, answer.json())"
     )
+
+
+def _literal(value: Any, indent: str) -> str:
+    """Write a value of JSON as Python does, with the quotes of JSON and a line for each key."""
+    if isinstance(value, dict):
+        lines = (f"\n{indent}    {json.dumps(key)}: {_literal(each, indent + '    ')}," for key, each in value.items())
+        return f"{{{''.join(lines)}\n{indent}}}" if value else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(_literal(each, indent) for each in value)}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _javascript(request: Request) -> str:

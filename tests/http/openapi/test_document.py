@@ -146,7 +146,8 @@ def test_words_of_more_than_one_field_are_a_named_schema() -> None:
     places: dict[tuple[str, ...], list[str]] = {}
     for place, words in enums(DOCUMENT):
         places.setdefault(words, []).append(place)
-    repeated = {words: found for words, found in places.items() if len(found) > 1}
+    ordered = {words for words in places if any(word.startswith("-") for word in words if word)}  # a list's own orders
+    repeated = {words: found for words, found in places.items() if len(found) > 1 and words not in ordered}
 
     assert not repeated, f"Name these in service/http/openapi/vocabularies.py: {repeated}"
     assert {"Permission", "Scope", "Role", "Code", "SuccessStatus", "FailureStatus"} <= {

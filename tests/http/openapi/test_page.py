@@ -11,6 +11,7 @@ from aiohttp import ClientSession
 
 from service.database.pool import Database
 from service.http.openapi.page import FEW, MAX_QUERY, Page
+from service.http.openapi.rendering import _kind, _limits
 from service.http.openapi.samples import LANGUAGES, request_of
 from service.http.routes import ROUTES
 from service.settings import Settings
@@ -97,6 +98,31 @@ def test_page_describes_fields_in_lists_and_objects() -> None:
     assert "What the caller may do on it with this token." in said
     assert "user.role" in inside("get_me")
     assert "access.explanations[].reasons[].through" in inside("explain_access")
+
+
+@pytest.mark.parametrize(
+    ("schema", "kind", "limits"),
+    [
+        ({"type": "integer", "minimum": 0}, "integer", ["at least 0"]),
+        ({"type": "integer", "minimum": 1, "maximum": 1000}, "integer", ["1 to 1,000"]),
+        (
+            {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": 50},
+            "list of text or null",
+            ["at most 50 items"],
+        ),
+        ({"anyOf": [{"type": "string", "format": "uuid"}, {"type": "null"}]}, "UUID or null", []),
+        ({"oneOf": [{"$ref": "#/components/schemas/Job"}, {"$ref": "#/components/schemas/Grant"}]}, "object", []),
+        ({"$ref": "#/components/schemas/Role"}, '<a href="#Role">Role</a>', []),
+        (
+            {"type": "string", "enum": ["a", None], "pattern": "^<$"},
+            "text",
+            ["one of <code>a</code>", "like <code>^&lt;$</code>"],
+        ),
+        ({}, "text", []),
+    ],
+)
+def test_page_names_types_and_limits(schema: dict[str, Any], kind: str, limits: list[str]) -> None:
+    assert (_kind(schema), [*_limits(schema)]) == (kind, limits)
 
 
 def test_page_explains_the_words_that_fields_have() -> None:
