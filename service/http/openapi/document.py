@@ -5,8 +5,8 @@ What an operation may fail with is read from the "Raises" of its docstring, whic
 
 import inspect
 import re
+import sys
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, Final
 
 from apispec import APISpec
@@ -71,7 +71,8 @@ def openapi_document() -> dict[str, Any]:
         spec.path(route.path, operations={route.method.lower(): _operation(route, spec, plugin)})
     document: dict[str, Any] = spec.to_dict()
     for name, kind in named.items():
-        described, _ = _paragraphs(inspect.getdoc(kind) or "")
+        declared = kind.loads_into if issubclass(kind, RequestSchema) else kind
+        described, _ = _paragraphs(inspect.getdoc(declared) or "")
         document["components"]["schemas"].get(name, {}).setdefault("description", described)
     name_vocabularies(document)
     return document
@@ -92,15 +93,30 @@ def resolved(document: Mapping[str, Any], schema: dict[str, Any]) -> dict[str, A
     return {**named[schema["$ref"].removeprefix(REFERENCE)], **beside}
 
 
+TAGS: Final[Mapping[str, str]] = {
+    "pipelines": "The pipelines that the caller may read, and the jobs that are in each.",
+    "jobs": "Jobs, which somebody owns, and the pipelines that each is in.",
+    "grants": "Who is granted what on a pipeline, who may therefore do what on it, and why.",
+    "users": "The users of the organization, with their roles; and the caller.",
+    "groups": "Groups of users, to which pipelines can be granted as to users.",
+    "tokens": "The tokens that users call with. Each can do no more than its user and the token that it was made with.",
+    "audit": "The trail of all changes: by whom, when, and what was before and after.",
+}
+"""The descriptions of tags; one that has none is described by the docstring of its module."""
+
+
 def _tags() -> list[dict[str, Any]]:
-    """Return the tags, in the order of the method table, described by the docstrings of their operations' modules."""
-    modules = {tag_of(route): import_module(f"service.operations.{tag_of(route)}") for route in ROUTES}
-    return [{"name": tag, "description": " ".join((module.__doc__ or "").split())} for tag, module in modules.items()]
+    """Return the tags, in the order of the method table."""
+    modules = {tag_of(route): sys.modules[route.request.__module__] for route in ROUTES}
+    return [
+        {"name": tag, "description": TAGS.get(tag) or _paragraphs(module.__doc__ or "")[0]}
+        for tag, module in modules.items()
+    ]
 
 
 def tag_of(route: Route) -> str:
-    """Return the tag of a call: the module, or the package, that its operation is in."""
-    return route.operation.__module__.removeprefix("service.operations.").partition(".")[0]
+    """Return the tag of a call: the resource by which its request is declared, a module of schemas."""
+    return route.request.__module__.removeprefix("service.schemas.").partition(".")[0]
 
 
 def _pattern(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:

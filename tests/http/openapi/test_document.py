@@ -16,7 +16,7 @@ from service.http.responses import encode, status_of
 from service.http.routes import ROUTES, Route
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role
 from service.schemas.answers import FailureSchema
-from service.schemas.request import schema_of
+from service.schemas.request import RequestSchema, schema_of
 from tests.conftest import Client
 from tests.contract import DOCUMENT, check
 
@@ -82,12 +82,11 @@ def schemas_below(kind: type[Schema]) -> Iterator[type[Schema]]:
 
 def declarations() -> Iterator[tuple[str, str, str, fields.Field[Any]]]:
     """Yield each field of a request or an answer: its file, its class, its name and itself."""
-    for route in ROUTES:
-        for name, each in schema_of(route.request).fields.items():
-            yield route.request.__module__, route.request.__name__, name, each
-    for kind in {below for route in ROUTES for below in schemas_below(route.answer)} | {FailureSchema}:
+    tops = {FailureSchema, *(kind for route in ROUTES for kind in (type(schema_of(route.request)), route.answer))}
+    for kind in {below for top in tops for below in schemas_below(top)}:
+        declared = kind.loads_into if issubclass(kind, RequestSchema) else kind
         for name, each in kind().fields.items():
-            yield kind.__module__, kind.__name__, name, each
+            yield declared.__module__, declared.__name__, name, each
 
 
 def test_every_field_is_described_where_it_is_declared() -> None:
