@@ -82,7 +82,9 @@ def schemas_below(kind: type[Schema]) -> Iterator[type[Schema]]:
 
 def declarations() -> Iterator[tuple[str, str, str, fields.Field[Any]]]:
     """Yield each field of a request or an answer: its file, its class, its name and itself."""
-    tops = {FailureSchema, *(kind for route in ROUTES for kind in (type(schema_of(route.request)), route.answer))}
+    tops: set[type[Schema]] = {FailureSchema}
+    for route in ROUTES:
+        tops |= {type(schema_of(route.request)), route.answer}
     for kind in {below for top in tops for below in schemas_below(top)}:
         declared = kind.loads_into if issubclass(kind, RequestSchema) else kind
         for name, each in kind().fields.items():

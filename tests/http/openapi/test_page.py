@@ -88,7 +88,7 @@ def test_page_has_samples_and_described_fields_of_every_call(route: Any) -> None
     success = route.answer.__name__.removesuffix("Schema")
     for name, each in DOCUMENT["components"]["schemas"][success]["properties"].items():
         assert name in said
-        assert each["description"].replace("`", "") in said
+        assert each.get("description", "").replace("`", "") in said
 
 
 def test_page_describes_fields_in_lists_and_objects() -> None:
@@ -132,17 +132,21 @@ def test_page_explains_the_words_that_fields_have() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "first"),
+    ("query", "name"),
     [
-        ("rotate", ["rotate_token"]),
-        ("ROTATE  Token", ["rotate_token"]),
-        ("put /members", ["add_member"]),
-        ("update_job_pipelines", ["update_job_pipelines"]),
-        ("update job", ["update_job_pipelines"]),
+        ("rotate", "rotate_token"),
+        ("ROTATE  Token", "rotate_token"),
+        ("put /members/", "add_member"),
+        ("update_job_pipelines", "update_job_pipelines"),
+        ("update job", "update_job_pipelines"),
+        ("whole set all or nothing", "update_job_pipelines"),
     ],
 )
-def test_search_finds_calls_by_name_method_path_and_summary(query: str, first: list[str]) -> None:
-    assert shown(PAGE.found("/", "curl", query))[: len(first)] == first
+def test_search_finds_calls_by_name_method_path_and_summary(query: str, name: str) -> None:
+    by_address, _, _ = PAGE.found("/", "curl", query).partition("In descriptions and fields")
+
+    assert name in shown(by_address)
+    assert len(shown(by_address)) <= FEW
 
 
 def test_search_finds_calls_by_their_fields_behind_those_by_name() -> None:
