@@ -6,7 +6,7 @@ Nor does it need a script: it is searched by a form that asks this service.
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape
 from itertools import groupby
 from pathlib import Path
@@ -43,8 +43,7 @@ HEADERS: Final = {
 
 def add_documentation(app: web.Application, addresses: PublicAddresses) -> None:
     """Serve both, to every caller: they say nothing of any organization, and take no token."""
-    document = openapi_document()
-    for_readers = Page(document)
+    document, for_readers = _both()
 
     @lru_cache(maxsize=MAX_ADDRESSES)
     def as_json(url: str) -> tuple[bytes, str]:
@@ -77,6 +76,13 @@ def add_documentation(app: web.Application, addresses: PublicAddresses) -> None:
 
     app.router.add_get("/openapi.json", for_machines)
     app.router.add_get("/docs", for_people)
+
+
+@cache
+def _both() -> "tuple[Mapping[str, Any], Page]":
+    """Return the document and the page, which are the same for every application: 0.2 s to make."""
+    document = openapi_document()
+    return document, Page(document)
 
 
 class Page:
