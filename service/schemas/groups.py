@@ -1,16 +1,18 @@
 """Requests and answers about groups and their members."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, fields
 
 from service.repositories.groups import Group, Member
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Name, PageSize, Ruled, page_token, part_of_name
+from service.schemas.fields import Name, PageSize, Ruled, page_token, part_of_name, says
 from service.schemas.pages import Page, Part, is_text
 from service.schemas.request import field, request
 from service.values.names import GROUP_NAME
+
+GROUP: Final = "The name of the group, in upper or lower case."
 
 
 @request
@@ -34,7 +36,7 @@ class CreateGroup:
     Its name is unique in the organization, regardless of case, and not a word of an address, such as `me`.
     """
 
-    name: str = field(Ruled(GROUP_NAME))
+    name: str = field(Ruled(GROUP_NAME), "The name of the group.")
 
 
 @request
@@ -44,7 +46,7 @@ class GroupRef:
     Names one group, regardless of case.
     """
 
-    name: str = field(Name())
+    name: str = field(Name(), GROUP)
 
 
 @request
@@ -54,8 +56,8 @@ class RenameGroup:
     The name it is to have from now on.
     """
 
-    name: str = field(Name())
-    new_name: str = field(Ruled(GROUP_NAME))
+    name: str = field(Name(), GROUP)
+    new_name: str = field(Ruled(GROUP_NAME), "The name it is to have from now on.")
 
 
 @request
@@ -67,7 +69,7 @@ class ListMembers:
 
     sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
 
-    name: str = field(Name())
+    name: str = field(Name(), GROUP)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -76,40 +78,40 @@ class ListMembers:
 class MemberRef:
     """A user, to be put into a group or taken out."""
 
-    name: str = field(Name())
-    username: str = field(Name())
+    name: str = field(Name(), GROUP)
+    username: str = field(Name(), "The username of the member, in upper or lower case.")
 
 
 class GroupSchema(Schema):
     """A group; when it was made only for administrators."""
 
-    name = fields.String(required=True)
-    created_at = fields.AwareDateTime()
+    name = fields.String(required=True, metadata=says("The name of the group."))
+    created_at = fields.AwareDateTime(metadata=says("The time of its creation; only for administrators."))
 
 
 class GroupAnswerSchema(AnswerSchema):
     """One group."""
 
-    group = fields.Nested(GroupSchema, required=True)
+    group = fields.Nested(GroupSchema, required=True, metadata=says("The group."))
 
 
 class GroupListSchema(ListSchema):
     """Groups by name."""
 
-    groups = fields.List(fields.Nested(GroupSchema), required=True)
+    groups = fields.List(fields.Nested(GroupSchema), required=True, metadata=says("The groups, by name."))
 
 
 class MemberSchema(Schema):
     """A user in a group, since when."""
 
-    username = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
+    username = fields.String(required=True, metadata=says("The username of the member."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time since which they are in the group."))
 
 
 class MemberListSchema(ListSchema):
     """The members of a group, by name."""
 
-    members = fields.List(fields.Nested(MemberSchema), required=True)
+    members = fields.List(fields.Nested(MemberSchema), required=True, metadata=says("The members, by username."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,18 @@ from marshmallow import Schema, fields, validate
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, PageSize, PipelineName, Ruled, StrictUUID, page_token, part_of_name, permission
+from service.schemas.fields import (
+    PIPELINE_ID,
+    Flag,
+    PageSize,
+    PipelineName,
+    Ruled,
+    StrictUUID,
+    page_token,
+    part_of_name,
+    permission,
+    says,
+)
 from service.schemas.pages import Page, Part, is_instant, is_text, is_uuid
 from service.schemas.request import field, request
 from service.values.names import DESCRIPTION
@@ -26,8 +37,8 @@ class ListPipelines:
 
     name: str | None = field(part_of_name(), default=None)
     permission: str | None = field(permission(), default=None)
-    is_manager: bool | None = field(Flag(), default=None)
-    page_size: int | None = field(PageSize(), default=None)
+    is_manager: bool | None = field(Flag(), "Only those that the caller manages, or does not.", default=None)
+    page_size: int | None = field(PageSize(), "The number of items on a page; all if it is left out.", default=None)
     page_token: str | None = field(page_token(), default=None)
 
 
@@ -38,15 +49,15 @@ class CreatePipeline:
     Its name is unique in the organization, regardless of case.
     """
 
-    name: str = field(PipelineName())
-    description: str = field(Ruled(DESCRIPTION), default="")
+    name: str = field(PipelineName(), "The name of the pipeline, without space around it.")
+    description: str = field(Ruled(DESCRIPTION), "A description, for people; empty if it is left out.", default="")
 
 
 @request
 class GetPipeline:
     """One pipeline, to be read."""
 
-    pipeline_id: UUID = field(StrictUUID())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
 
 
 @request
@@ -56,9 +67,9 @@ class UpdatePipeline:
     What is left out stays.
     """
 
-    pipeline_id: UUID = field(StrictUUID())
-    name: str | None = field(PipelineName(), default=None)
-    description: str | None = field(Ruled(DESCRIPTION), default=None)
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    name: str | None = field(PipelineName(), "The name it is to have from now on.", default=None)
+    description: str | None = field(Ruled(DESCRIPTION), "The description it is to have from now on.", default=None)
 
 
 @request
@@ -68,8 +79,8 @@ class DeletePipeline:
     Refused while jobs are in it, unless forced.
     """
 
-    pipeline_id: UUID = field(StrictUUID())
-    force: bool = field(Flag(), default=False)
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    force: bool = field(Flag(), "True to delete it also while jobs are in it; they stay, without it.", default=False)
 
 
 @request
@@ -81,7 +92,7 @@ class ListPipelineJobs:
 
     sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
 
-    pipeline_id: UUID = field(StrictUUID())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -89,45 +100,53 @@ class ListPipelineJobs:
 class PipelineItemSchema(Schema):
     """A pipeline in a list, as the vendor's document has it."""
 
-    name = fields.String(required=True)
-    id = fields.UUID(required=True)
-    permissions = fields.List(fields.String(validate=validate.OneOf([*PERMISSION_BITS])), required=True)
-    is_manager = fields.Boolean(required=True)
+    name = fields.String(required=True, metadata=says("The name of the pipeline."))
+    id = fields.UUID(required=True, metadata=says(PIPELINE_ID))
+    permissions = fields.List(
+        fields.String(validate=validate.OneOf([*PERMISSION_BITS])),
+        required=True,
+        metadata=says("What the caller may do on it with this token."),
+    )
+    is_manager = fields.Boolean(required=True, metadata=says("True if the caller is a manager of it, who may do all."))
 
 
 class PipelineListSchema(ListSchema):
     """The answer of both of the vendor's lists."""
 
-    pipelines = fields.List(fields.Nested(PipelineItemSchema), required=True)
+    pipelines = fields.List(
+        fields.Nested(PipelineItemSchema), required=True, metadata=says("The pipelines, by name and then by id.")
+    )
 
 
 class PipelineSchema(PipelineItemSchema):
     """A whole pipeline."""
 
-    description = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
+    description = fields.String(required=True, metadata=says("The description, for people; it may be empty."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
+    updated_at = fields.AwareDateTime(
+        required=True, metadata=says("The time of the last change of name or description.")
+    )
 
 
 class PipelineAnswerSchema(AnswerSchema):
     """One pipeline."""
 
-    pipeline = fields.Nested(PipelineSchema, required=True)
+    pipeline = fields.Nested(PipelineSchema, required=True, metadata=says("The pipeline."))
 
 
 class QueuedJobSchema(Schema):
     """A job in a pipeline's queue."""
 
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    owner = fields.String(required=True)
-    assigned_at = fields.AwareDateTime(required=True)
+    id = fields.String(required=True, metadata=says("The id of the job."))
+    name = fields.String(required=True, metadata=says("The name of the job; it may be empty."))
+    owner = fields.String(required=True, metadata=says("The username of the job's owner."))
+    assigned_at = fields.AwareDateTime(required=True, metadata=says("The time since which it is in the pipeline."))
 
 
 class PipelineJobsSchema(ListSchema):
     """A pipeline's queue, oldest first."""
 
-    jobs = fields.List(fields.Nested(QueuedJobSchema), required=True)
+    jobs = fields.List(fields.Nested(QueuedJobSchema), required=True, metadata=says("The jobs, oldest first."))
 
 
 class AccessiblePipeline(NamedTuple):

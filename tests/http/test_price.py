@@ -14,7 +14,7 @@ from marshmallow import ValidationError, fields
 from service.errors import LONGEST_TOLD, MOST_TOLD, InvalidArgument, Unavailable
 from service.http import reader
 from service.http.bodies import UNCOUNTED, BodyBudget
-from service.http.openapi.document import openapi_document
+from service.http.openapi.document import openapi_document, resolved
 from service.http.reader import MAX_DEPTH, MAX_VALUES, Reader, parse_object
 from service.http.responses import encode, failure_body
 from service.http.routes import ROUTES, Route
@@ -104,19 +104,21 @@ def test_no_item_is_looked_at_of_a_list_that_is_too_long(
 
 def test_every_request_field_has_a_stated_longest_length() -> None:
     unbounded = []
-    for path, methods in openapi_document()["paths"].items():
+    document = openapi_document()
+    for path, methods in document["paths"].items():
         for method, operation in methods.items():
             fields_of = [(each["name"], each["schema"]) for each in operation["parameters"] if each["in"] != "header"]
             content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-            fields_of += content.get("schema", {}).get("properties", {}).items()
-            unbounded += [f"{method} {path} {name}" for name, schema in fields_of if not _is_bounded(schema)]
+            fields_of += resolved(document, content.get("schema", {})).get("properties", {}).items()
+            unbounded += [f"{method} {path} {name}" for name, schema in fields_of if not _is_bounded(document, schema)]
     assert unbounded == []
 
 
-def _is_bounded(schema: dict[str, Any]) -> bool:
+def _is_bounded(document: dict[str, Any], schema: dict[str, Any]) -> bool:
+    schema = resolved(document, schema)
     kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ["string"])
     if "array" in kinds:
-        return "maxItems" in schema and _is_bounded(schema["items"])
+        return "maxItems" in schema and _is_bounded(document, schema["items"])
     if "string" in kinds:
         return bool({"maxLength", "enum"} & {*schema}) or schema.get("format") in ("uuid", "date-time")
     return set(kinds) <= {"boolean", "integer", "null"}
