@@ -246,6 +246,23 @@ BEGIN
     RETURN OLD;
 END $$;
 
+CREATE FUNCTION public.reserve_username() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM deleted_users d
+        WHERE d.organization_id = NEW.organization_id AND lower(d.username) = lower(NEW.username) AND d.id <> NEW.id
+    ) THEN
+        RAISE unique_violation USING
+            CONSTRAINT = 'deleted_users_username_unique', TABLE = 'deleted_users', SCHEMA = 'public',
+            MESSAGE = format('the username %s was that of a user who was deleted', NEW.username);
+    END IF;
+    DELETE FROM deleted_users d WHERE d.organization_id = NEW.organization_id AND d.id = NEW.id;
+    RETURN NULL;
+END $$;
+
 CREATE TABLE public.assignments (
     organization_id uuid NOT NULL,
     job_id text NOT NULL COLLATE pg_catalog."C",
@@ -285,6 +302,14 @@ ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.deleted_users (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    username text NOT NULL COLLATE pg_catalog."C",
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT deleted_users_times_bounded CHECK (((deleted_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (deleted_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 CREATE TABLE public.group_grants (
@@ -441,17 +466,28 @@ CREATE TABLE public.users (
     disabled boolean DEFAULT false NOT NULL,
     revision bigint DEFAULT public.next_revision() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    display_name text COLLATE pg_catalog."C",
+    display_name_key text COLLATE pg_catalog."C",
+    email text COLLATE pg_catalog."C",
+    email_key text COLLATE pg_catalog."C",
     CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
     CONSTRAINT users_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
 )
 WITH (fillfactor='85');
 
+COMMENT ON COLUMN public.users.display_name_key IS 'display_name, normalised and case-folded by the service; NULL without one';
+
+COMMENT ON COLUMN public.users.email_key IS 'email, normalised and case-folded by the service; NULL without one';
+
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_pkey PRIMARY KEY (organization_id, job_id, pipeline_id);
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.deleted_users
+    ADD CONSTRAINT deleted_users_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.group_grants
     ADD CONSTRAINT group_grants_pkey PRIMARY KEY (organization_id, group_id, pipeline_id);
@@ -486,6 +522,12 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.user_grants
     ADD CONSTRAINT user_grants_pkey PRIMARY KEY (organization_id, user_id, pipeline_id);
 
+ALTER TABLE public.users
+    ADD CONSTRAINT users_display_name_valid CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 255))) NOT VALID;
+
+ALTER TABLE public.users
+    ADD CONSTRAINT users_email_valid CHECK (((char_length(email) >= 3) AND (char_length(email) <= 320))) NOT VALID;
+
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (organization_id, id);
 
@@ -494,6 +536,8 @@ CREATE INDEX assignments_by_pipeline ON public.assignments USING btree (organiza
 CREATE INDEX audit_by_target ON public.audit USING btree (organization_id, target, id);
 
 CREATE INDEX audit_by_transaction ON public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
+
+CREATE UNIQUE INDEX deleted_users_username_unique ON public.deleted_users USING btree (organization_id, lower(username));
 
 CREATE INDEX group_grants_by_pipeline ON public.group_grants USING btree (organization_id, pipeline_id);
 
@@ -667,11 +711,18 @@ ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_insert;
 
 CREATE TRIGGER release_grants_on_delete BEFORE DELETE ON public.pipelines FOR EACH ROW EXECUTE FUNCTION public.release_grants();
 
+CREATE TRIGGER reserve_on_insert AFTER INSERT ON public.users FOR EACH ROW EXECUTE FUNCTION public.reserve_username();
+
+CREATE TRIGGER reserve_on_rename AFTER UPDATE OF username ON public.users FOR EACH ROW WHEN ((old.username IS DISTINCT FROM new.username)) EXECUTE FUNCTION public.reserve_username();
+
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_job_fkey FOREIGN KEY (organization_id, job_id) REFERENCES public.jobs(organization_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_pipeline_fkey FOREIGN KEY (organization_id, pipeline_id) REFERENCES public.pipelines(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.deleted_users
+    ADD CONSTRAINT deleted_users_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
 
 ALTER TABLE ONLY public.group_grants
     ADD CONSTRAINT group_grants_group_fkey FOREIGN KEY (organization_id, group_id) REFERENCES public.groups(organization_id, id) ON DELETE CASCADE;

@@ -9,8 +9,9 @@ from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call, Proof
 from service.permissions import READ, Role, require_administrator
 from service.repositories import grants, groups, users
-from service.repositories.users import User
+from service.repositories.users import User, UserFilters
 from service.schemas.pages import Page
+from service.schemas.request import UNSAID
 from service.schemas.users import (
     MOST_KEPT,
     CreateUser,
@@ -27,10 +28,10 @@ from service.schemas.users import (
 
 async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
     """List the users of the organization, by name."""
-    after, size = call.page_start(request)
+    whole, (after, size) = call.caller.administers, call.page_start(request)
     async with call.database.connection() as connection:
-        found = await users.page(connection, call.caller.organization_id, request.name, after, size + 1)
-    whole = call.caller.administers
+        filters = UserFilters(request.name, request.q, whole)
+        found = await users.page(connection, call.caller.organization_id, filters, after, size + 1)
     seen = [UserView(user, whole) for user in found]
     return call.pages.cut(request, seen, lambda each: (each.user.username.lower(),), size)
 
@@ -78,13 +79,21 @@ async def create_user(call: Call, request: CreateUser) -> UserView:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         proof = await call.prove(connection)
-        user = await users.insert(connection, organization_id, uuid4(), request.username, request.role)
+        user = await users.insert(
+            connection,
+            organization_id,
+            uuid4(),
+            request.username,
+            request.role,
+            request.display_name,
+            request.email,
+        )
         await proof.audit("user.create", _target(user), None, _state(user))
     return UserView(user, whole=True)
 
 
 async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
-    """Change a user's role, or disable or enable them.
+    """Change a user's role, display name or email, or disable or enable them.
 
     Who becomes a member keeps what was granted to them, also what they granted themselves: the answer lists it.
 
@@ -105,15 +114,11 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
         old = next(user for user in locked if user.id == found.id)
         proof = await call.prove(connection)
         call.precondition(UserView(old, whole=True))
-        new = replace(
-            old,
-            role=old.role if request.role is None else request.role,
-            disabled=old.disabled if request.disabled is None else request.disabled,
-        )
+        new = _changed(old, request)
         if administrators == [old.id] and (new.role is not Role.ADMIN or new.disabled):
             raise FailedPrecondition(f"{old.username} is the last administrator: make somebody else one first.")
         if new != old:
-            await users.update(connection, organization_id, old.id, new.role, new.disabled)
+            await users.update(connection, organization_id, new)
             before, after = _state(old), _state(new)
             await proof.audit("user.update", _target(old), before, after)
         if request.withdraw_grants:
@@ -123,6 +128,16 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
             kept, total = await grants.list_kept(connection, organization_id, old.id, old.username, MOST_KEPT)
             keeps = Kept(kept if call.caller.allows(READ) else [], total)  # each is shown with its pipeline's name
     return UserUpdated(new, whole=True, keeps=keeps)
+
+
+def _changed(old: User, request: UpdateUser) -> User:
+    return replace(
+        old,
+        role=old.role if request.role is None else request.role,
+        disabled=old.disabled if request.disabled is None else request.disabled,
+        display_name=old.display_name if request.display_name is UNSAID else request.display_name,
+        email=old.email if request.email is UNSAID else request.email,
+    )
 
 
 async def _withdraw_grants(proof: Proof, user: User) -> None:
@@ -141,4 +156,6 @@ def _target(user: User) -> str:
 
 
 def _state(user: User) -> dict[str, Any]:
-    return {"role": user.role.value, "disabled": user.disabled}
+    named = {"display_name": user.display_name, "email": user.email}
+    known = {key: value for key, value in named.items() if value is not None}
+    return {"role": user.role.value, "disabled": user.disabled, **known}

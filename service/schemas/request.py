@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, ClassVar, Final, TypeVar, dataclass_transform, overload
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
@@ -9,6 +10,15 @@ from marshmallow import RAISE, Schema, ValidationError, fields, missing
 Value = TypeVar("Value")
 Default = TypeVar("Default")
 Request = TypeVar("Request")
+
+
+class Unsaid(Enum):
+    """The value of a field that was left out, where null means another thing."""
+
+    UNSAID = "unsaid"
+
+
+UNSAID: Final = Unsaid.UNSAID
 
 
 class RequestSchema(Schema):

@@ -9,10 +9,10 @@ from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role, is_manager, p
 from service.repositories.grants import KeptGrant
 from service.repositories.users import User
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Choice, Flag, Name, PageSize, Ruled, page_token, part_of_name
+from service.schemas.fields import Choice, Flag, Name, PageSize, Ruled, page_token, part_of_name, text
 from service.schemas.pages import Page, Part, is_text
-from service.schemas.request import field, request
-from service.values.names import USERNAME
+from service.schemas.request import UNSAID, Unsaid, field, request
+from service.values.names import DISPLAY_NAME, EMAIL, USERNAME
 
 MOST_KEPT: Final = 1000
 """Grants that an answer lists, of those that a user keeps."""
@@ -22,12 +22,14 @@ MOST_KEPT: Final = 1000
 class ListUsers:
     """The users of the organization, or those of them that fit the filter.
 
-    Filter: a part of the username regardless of case.
+    Filters, regardless of case: a part of the username; and by `q`, a part of the username, the display name or the
+    email, of which only administrators search the last two.
     """
 
     sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
 
     name: str | None = field(part_of_name(), default=None)
+    q: str | None = field(text(EMAIL.max_length), default=None)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -41,6 +43,8 @@ class CreateUser:
 
     username: str = field(Ruled(USERNAME))
     role: Role = field(Choice(Role), default=Role.MEMBER)
+    display_name: str | None = field(Ruled(DISPLAY_NAME, allow_none=True), default=None)
+    email: str | None = field(Ruled(EMAIL, allow_none=True), default=None)
 
 
 @request
@@ -60,15 +64,17 @@ class GetUser:
 
 @request
 class UpdateUser:
-    """Changes of a user; None leaves a value as it is.
+    """Changes of a user; what is left out stays.
 
-    What is left out stays. `withdraw_grants` takes back, each audited, every grant that the user has made to
+    What is left out stays; null takes a display name or an email away. `withdraw_grants` takes back, each audited, every grant that the user has made to
     themselves, also as the creator of a pipeline.
     """
 
     username: str = field(Name())
     role: Role | None = field(Choice(Role), default=None)
     disabled: bool | None = field(Flag(), default=None)
+    display_name: str | Unsaid | None = field(Ruled(DISPLAY_NAME, allow_none=True), default=UNSAID)
+    email: str | Unsaid | None = field(Ruled(EMAIL, allow_none=True), default=UNSAID)
     withdraw_grants: bool = field(Flag(), default=False)
 
 
@@ -79,6 +85,8 @@ class UserSchema(Schema):
     role = fields.String(validate=validate.OneOf([*Role]))
     disabled = fields.Boolean()
     created_at = fields.AwareDateTime()
+    display_name = fields.String(allow_none=True, metadata={"description": "As people know them; null: none is known."})
+    email = fields.String(allow_none=True, metadata={"description": "An address of theirs, which nobody has proved."})
 
 
 class UserAnswerSchema(AnswerSchema):
@@ -204,6 +212,8 @@ def _dump_user(seen: UserView) -> dict[str, Any]:
         "role": user.role.value,
         "disabled": user.disabled,
         "created_at": user.created_at,
+        "display_name": user.display_name,
+        "email": user.email,
     }
 
 

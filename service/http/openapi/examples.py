@@ -21,7 +21,14 @@ _JOB_WHOLE: Final = {
     "created_at": _THEN,
     "flow_pipeline_infos": [{"id": _ID, "name": "Invoices"}],
 }
-_USER: Final = {"username": "ada", "role": "member", "disabled": False, "created_at": _THEN}
+_USER: Final = {
+    "username": "ada",
+    "role": "member",
+    "disabled": False,
+    "created_at": _THEN,
+    "display_name": "Ada Lovelace",
+    "email": "ada@acme.example",
+}
 _GROUP: Final = {"name": "reviewers", "created_at": _THEN}
 _TOKEN: Final = {
     "id": _OTHER,
@@ -102,7 +109,10 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "get_job": _answer(job=_JOB_WHOLE),
     "delete_job": _answer(),
     "list_users": _answer(users=[_USER]),
-    "create_user": Example({"username": "ada", "role": "member"}, {**_DONE, "user": _USER}),
+    "create_user": Example(
+        {"username": "ada", "role": "member", "display_name": "Ada Lovelace", "email": "ada@acme.example"},
+        {**_DONE, "user": _USER},
+    ),
     "get_me": _answer(user={**_USER, "groups": ["reviewers"], "scopes": None}),
     "get_user": _answer(user=_USER),
     "update_user": Example(
