@@ -5,13 +5,22 @@ from uuid import UUID, uuid4
 from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.call import Call, Outcome
-from service.operations.users import find_user
+from service.operations.users import find_self_or_other, find_user
 from service.permissions import require_administrator
 from service.repositories import groups, organizations
 from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
 from service.repositories.authority import PROVE_FOR_MEMBERS, PROVE_FOR_USER
 from service.repositories.groups import Group, Member
-from service.schemas.groups import CreateGroup, GroupRef, GroupView, ListGroups, ListMembers, MemberRef, RenameGroup
+from service.schemas.groups import (
+    CreateGroup,
+    GroupRef,
+    GroupView,
+    ListGroups,
+    ListMembers,
+    ListUserGroups,
+    MemberRef,
+    RenameGroup,
+)
 from service.schemas.pages import Page
 
 
@@ -20,6 +29,22 @@ async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
     after, size = call.page_start(request)
     async with call.database.connection() as connection:
         found = await groups.page(connection, call.caller.organization_id, request.contains, after, size + 1)
+    whole = call.caller.administers
+    seen = [GroupView(group, whole) for group in found]
+    return call.pages.cut(request, seen, lambda each: (each.group.name.lower(),), size)
+
+
+async def list_user_groups(call: Call, request: ListUserGroups) -> Page[GroupView]:
+    """List the groups that a user is in, by name.
+
+    Raises:
+        PermissionDenied: it is somebody else, and the caller is no administrator.
+        NotFound: there is no such user.
+    """
+    after, size = call.page_start(request)
+    async with call.database.connection() as connection:
+        user = await find_self_or_other(connection, call, request.username, "the groups")
+        found = await groups.page_of_user(connection, call.caller.organization_id, user.id, after, size + 1)
     whole = call.caller.administers
     seen = [GroupView(group, whole) for group in found]
     return call.pages.cut(request, seen, lambda each: (each.group.name.lower(),), size)

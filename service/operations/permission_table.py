@@ -17,6 +17,7 @@ from service.operations.verdicts import (
     JOB_IN_NONE,
     ORGANIZATION,
     PIPELINE,
+    REACH,
     TOKEN,
     USER,
     Act,
@@ -140,6 +141,18 @@ NAMES_FOR_ALL: Final[Decisions] = {
     ADMIN: Decision(ALLOWED, {SCOPE_ADMIN: NAMES}),
 }
 NAMES_WITHIN: Final[Decisions] = {**NAMES_FOR_ALL, **_each((OUTSIDER, OUTSIDE_ADMIN), HIDDEN)}
+
+REACHING_OTHERS: Final[Scopes] = {READ: NARROW, SCOPE_ADMIN: NARROW}
+PIPELINES_OF_USERS: Final[Decisions] = {
+    SELF: Decision(ALLOWED, {READ: NARROW}),
+    ADMIN: Decision(ALLOWED, REACHING_OTHERS),
+    **_each((MEMBER, PIPELINE_ADMIN, OUTSIDER), DENIED, {READ: NARROW}),
+    OUTSIDE_ADMIN: Decision(HIDDEN, REACHING_OTHERS),
+}
+GROUPS_OF_USERS: Final[Decisions] = {
+    SELF: Decision(ALLOWED),
+    **ADMINISTRATION_OF,
+}
 
 MAKING: Final[Scopes] = {SCOPE_TOKENS: NARROW}
 MAKING_FOR_OTHERS: Final[Scopes] = {SCOPE_TOKENS: NARROW, SCOPE_ADMIN: NARROW}
@@ -364,6 +377,11 @@ _DIRECTORY_ROWS: Final = (
     Act("change who is in it", (groups.add_member, groups.remove_member), GROUP, ADMINISTRATION_OF),
 )
 
+_REACH_ROWS: Final = (
+    Act("see which pipelines they can reach", (pipelines.list_user_pipelines,), REACH, PIPELINES_OF_USERS),
+    Act("see which groups they are in", (groups.list_user_groups,), REACH, GROUPS_OF_USERS),
+)
+
 _TOKEN_ROWS: Final = (
     Act("list them", (tokens.list_tokens,), ACCOUNT, TOKENS_OF_USERS),
     Act("make one that may no more than the one that calls", (tokens.create_token,), ACCOUNT, TOKENS_OF_USERS),
@@ -400,5 +418,6 @@ PERMISSION_TABLE: Final = (
     *_JOB_ROWS,
     *_JOB_IN_NONE_ROWS,
     *_DIRECTORY_ROWS,
+    *_REACH_ROWS,
     *_TOKEN_ROWS,
 )

@@ -1,6 +1,7 @@
 """Operations on pipelines."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
@@ -9,17 +10,20 @@ from service.database.pool import Connection
 from service.errors import FailedPrecondition
 from service.identity import Caller
 from service.operations.call import Call
+from service.operations.users import find_self_or_other
 from service.permissions import (
     DELETE,
     EVERY_PERMISSION,
     FULL_ACCESS,
     MANAGER,
     PERMISSION_BITS,
+    PERMISSION_NAMES,
     READ,
     WRITE,
     Role,
     require,
     require_pipeline_creator,
+    require_scope,
     require_visible,
 )
 from service.repositories import grants, pipelines
@@ -34,6 +38,7 @@ from service.schemas.pipelines import (
     GetPipeline,
     ListPipelineJobs,
     ListPipelines,
+    ListUserPipelines,
     PipelineView,
     UpdatePipeline,
 )
@@ -60,6 +65,23 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
                 found = await listing(connection, caller.organization_id, caller.user_id, filters)
     listed = await in_slices(partial(readable, caller), found.pipelines)
     return call.pages.cut(request, listed, sort_key, version=found.version)
+
+
+async def list_user_pipelines(call: Call, request: ListUserPipelines) -> Page[AccessiblePipeline]:
+    """List the pipelines that a user may read and that fit the filters, by name, then id.
+
+    Raises:
+        PermissionDenied: it is somebody else, and the caller is no administrator; or the token is too narrow.
+        NotFound: there is no such user.
+    """
+    caller = call.caller
+    require_scope(caller, READ, PERMISSION_NAMES[READ], "see which pipelines somebody can reach")
+    async with call.database.connection() as connection:
+        user = await find_self_or_other(connection, call, request.username, "the pipelines")
+    reader = replace(caller, role=user.role, scopes=None, user_id=user.id, username=user.username)
+    call.pages.start(request)  # a page token is refused also where there is nothing to list
+    # Of the caller is left the digest, by which page tokens are signed.
+    return Page([]) if user.disabled else await list_pipelines(call._replace(caller=reader), request)
 
 
 def _filters(call: Call, request: ListPipelines) -> Filters | None:

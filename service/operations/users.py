@@ -24,6 +24,7 @@ from service.schemas.users import (
     UserUpdated,
     UserView,
 )
+from service.values.names import name_key
 
 
 async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
@@ -46,6 +47,19 @@ async def find_user(connection: Connection, organization_id: UUID, username: str
     if user is None:
         raise NotFound(f"User {username} does not exist.")
     return user
+
+
+async def find_self_or_other(connection: Connection, call: Call, username: str, what: str) -> User:
+    """Return a user of whom a call tells something: the caller, or for administrators any user.
+
+    Raises:
+        PermissionDenied: it is somebody else, and the caller is no administrator.
+        NotFound: there is none.
+    """
+    caller = call.caller
+    if name_key(username) != name_key(caller.username):
+        require_administrator(caller, f"see {what} of somebody else")
+    return await find_user(connection, caller.organization_id, username)
 
 
 async def get_me(call: Call, _: GetMe) -> Me:

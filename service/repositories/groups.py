@@ -71,6 +71,29 @@ async def page(
     return [Group(*row) for row in rows]
 
 
+async def page_of_user(
+    connection: Connection, organization_id: UUID, user_id: UUID, after: Sequence[Any] | None, limit: int | None
+) -> list[Group]:
+    """Return a page of the groups that a user is in, by name."""
+    rows = await connection.fetch(
+        "groups.page_of_user",
+        f"""
+        SELECT g.id, g.name, {bounded("g.created_at")}
+        FROM memberships m
+        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+        WHERE m.organization_id = $1 AND m.user_id = $2
+          AND ($3::text IS NULL OR lower(g.name) > $3)
+        ORDER BY lower(g.name)
+        LIMIT $4
+        """,
+        organization_id,
+        user_id,
+        after[0] if after else None,
+        limit,
+    )
+    return [Group(*row) for row in rows]
+
+
 async def names_of_user(connection: Connection, organization_id: UUID, user_id: UUID) -> list[str]:
     """Return the names of the groups that a user is in, in order."""
     rows = await connection.fetch(

@@ -28,6 +28,20 @@ class ListGroups:
 
 
 @request
+class ListUserGroups:
+    """The groups that a user is in.
+
+    By name.
+    """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+
+    username: str = field(Name())
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(page_token(), default=None)
+
+
+@request
 class CreateGroup:
     """A new group.
 

@@ -9,7 +9,17 @@ from marshmallow import Schema, fields, validate
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
 from service.repositories.pipelines import QueuedJob
 from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, PageSize, PipelineName, Ruled, StrictUUID, page_token, part_of_name, permission
+from service.schemas.fields import (
+    Flag,
+    Name,
+    PageSize,
+    PipelineName,
+    Ruled,
+    StrictUUID,
+    page_token,
+    part_of_name,
+    permission,
+)
 from service.schemas.pages import Page, Part, is_instant, is_text, is_uuid
 from service.schemas.request import field, request
 from service.values.names import DESCRIPTION
@@ -29,6 +39,17 @@ class ListPipelines:
     is_manager: bool | None = field(Flag(), default=None)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
+
+
+@request
+class ListUserPipelines(ListPipelines):
+    """The pipelines that a user can reach.
+
+    As a token of theirs without scopes lists them; a disabled user reaches none. Filters: a part of the name regardless
+    of case, a permission held, being a manager.
+    """
+
+    username: str = field(Name(), kw_only=True)
 
 
 @request

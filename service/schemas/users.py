@@ -66,8 +66,8 @@ class GetUser:
 class UpdateUser:
     """Changes of a user; what is left out stays.
 
-    What is left out stays; null takes a display name or an email away. `withdraw_grants` takes back, each audited, every grant that the user has made to
-    themselves, also as the creator of a pipeline.
+    What is left out stays; null takes a display name or an email away. `withdraw_grants` takes back, each audited,
+    every grant that the user has made to themselves, also as the creator of a pipeline.
     """
 
     username: str = field(Name())

@@ -5,7 +5,18 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.operations import jobs, users
-from service.operations.verdicts import ACCOUNT, GROUP, JOB, JOB_IN_NONE, ORGANIZATION, PIPELINE, TOKEN, USER, Ownership
+from service.operations.verdicts import (
+    ACCOUNT,
+    GROUP,
+    JOB,
+    JOB_IN_NONE,
+    ORGANIZATION,
+    PIPELINE,
+    REACH,
+    TOKEN,
+    USER,
+    Ownership,
+)
 from service.permissions import FULL_ACCESS, READ, SCOPE_TOKENS, scope_names
 from tests.api.permission_stage import EVERY_SCOPE, Asked, Cell, Stage
 from tests.factories import Member
@@ -242,6 +253,10 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "delete it": on_group(),
         "see who is in it": on_group(),
         "change who is in it": on_group(),
+    },
+    REACH.title: {
+        "see which pipelines they can reach": on_user(),
+        "see which groups they are in": on_user(),
     },
     ACCOUNT.title: {
         "list them": on_account(),

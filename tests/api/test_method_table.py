@@ -177,6 +177,8 @@ STATEMENTS = {
     "get_me": 3,
     "get_user": 2,
     "update_user": 8,
+    "list_user_pipelines": 3,
+    "list_user_groups": 3,
     "list_groups": 2,
     "create_group": 6,
     "get_group": 2,
