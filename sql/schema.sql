@@ -208,6 +208,59 @@ BEGIN
     HAVING count(*) > 0;
 END $$;
 
+CREATE FUNCTION public.next_revision() RETURNS bigint
+    LANGUAGE sql
+    RETURN ((('x'::text || OVERLAY((gen_random_uuid())::text PLACING ''::text FROM 9 FOR 20)))::bit(64))::bigint;
+
+COMMENT ON FUNCTION public.next_revision() IS 'a value that no revision has had';
+
+CREATE TABLE public.deleted_users (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    username text NOT NULL COLLATE pg_catalog."C",
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT deleted_users_times_bounded CHECK (((deleted_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (deleted_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+CREATE TABLE public.users (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    username text NOT NULL COLLATE pg_catalog."C",
+    role text DEFAULT 'member'::text NOT NULL COLLATE pg_catalog."C",
+    disabled boolean DEFAULT false NOT NULL,
+    revision bigint DEFAULT public.next_revision() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    display_name text COLLATE pg_catalog."C",
+    display_name_key text COLLATE pg_catalog."C",
+    email text COLLATE pg_catalog."C",
+    email_key text COLLATE pg_catalog."C",
+    CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
+    CONSTRAINT users_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
+)
+WITH (fillfactor='85');
+
+COMMENT ON COLUMN public.users.display_name_key IS 'display_name, normalised and case-folded by the service; NULL without one';
+
+COMMENT ON COLUMN public.users.email_key IS 'email, normalised and case-folded by the service; NULL without one';
+
+CREATE FUNCTION public.delete_user(of_organization uuid, deleted uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM public.users u
+           WHERE ((u.organization_id = delete_user.of_organization) AND (u.id = delete_user.deleted))
+           RETURNING u.organization_id,
+             u.id,
+             u.username
+         )
+  INSERT INTO public.deleted_users (organization_id, id, username)  SELECT g.organization_id,
+             g.id,
+             g.username
+            FROM gone g;
+END;
+
 CREATE FUNCTION public.hold_organization(held uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -226,12 +279,6 @@ BEGIN
     ORDER BY p.organization_id, p.id FOR SHARE;
     RETURN NULL;
 END $$;
-
-CREATE FUNCTION public.next_revision() RETURNS bigint
-    LANGUAGE sql
-    RETURN ((('x'::text || OVERLAY((gen_random_uuid())::text PLACING ''::text FROM 9 FOR 20)))::bit(64))::bigint;
-
-COMMENT ON FUNCTION public.next_revision() IS 'a value that no revision has had';
 
 CREATE FUNCTION public.release_grants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -302,14 +349,6 @@ ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
-);
-
-CREATE TABLE public.deleted_users (
-    organization_id uuid NOT NULL,
-    id uuid NOT NULL,
-    username text NOT NULL COLLATE pg_catalog."C",
-    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT deleted_users_times_bounded CHECK (((deleted_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (deleted_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
 
 CREATE TABLE public.group_grants (
@@ -457,28 +496,6 @@ COMMENT ON COLUMN public.tokens.scopes IS 'NULL: all that the user may';
 COMMENT ON COLUMN public.tokens.parent_id IS 'the token that made it; NULL for one made at the command line, by an import, or before there was this column';
 
 COMMENT ON COLUMN public.tokens.replaced_by_id IS 'the token that took its place by rotation';
-
-CREATE TABLE public.users (
-    organization_id uuid NOT NULL,
-    id uuid NOT NULL,
-    username text NOT NULL COLLATE pg_catalog."C",
-    role text DEFAULT 'member'::text NOT NULL COLLATE pg_catalog."C",
-    disabled boolean DEFAULT false NOT NULL,
-    revision bigint DEFAULT public.next_revision() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    display_name text COLLATE pg_catalog."C",
-    display_name_key text COLLATE pg_catalog."C",
-    email text COLLATE pg_catalog."C",
-    email_key text COLLATE pg_catalog."C",
-    CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
-    CONSTRAINT users_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone))),
-    CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
-)
-WITH (fillfactor='85');
-
-COMMENT ON COLUMN public.users.display_name_key IS 'display_name, normalised and case-folded by the service; NULL without one';
-
-COMMENT ON COLUMN public.users.email_key IS 'email, normalised and case-folded by the service; NULL without one';
 
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_pkey PRIMARY KEY (organization_id, job_id, pipeline_id);

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from marshmallow import Schema
 
-from service.operations import audit, grants, groups, jobs, pipelines, tokens, users
+from service.operations import audit, grants, groups, jobs, pipelines, tokens, user_deletion, users
 from service.operations.call import Call, Outcome
 from service.permissions import DELETE, EXECUTE, MANAGE_PIPELINES, PERMISSION_NAMES, READ, WRITE
 from service.schemas.answers import Dump, answer_of
@@ -174,6 +174,7 @@ ROUTES: Final = _table(
     Route("GET", "/api/v1/users/me", users.get_me),
     Route("GET", USER, users.get_user),
     Route("PATCH", USER, users.update_user, needs=ADMINISTRATOR, conditional=True),
+    Route("DELETE", USER, user_deletion.delete_user, needs=ADMINISTRATOR, conditional=True),
     Route("GET", USER + "/pipelines", pipelines.list_user_pipelines, needs=SELF_OR_ADMINISTRATOR),
     Route("GET", USER + "/groups", groups.list_user_groups, needs=SELF_OR_ADMINISTRATOR),
     # Groups

@@ -8,7 +8,7 @@ each holds the other: a test makes the call of every cell. `make permissions` pr
 from collections.abc import Mapping
 from typing import Final
 
-from service.operations import audit, grants, groups, jobs, pipelines, tokens, users
+from service.operations import audit, grants, groups, jobs, pipelines, tokens, user_deletion, users
 from service.operations.verdicts import (
     ACCOUNT,
     GRANTED,
@@ -370,6 +370,7 @@ _JOB_IN_NONE_ROWS: Final = (
 _DIRECTORY_ROWS: Final = (
     Act("read them", (users.get_user,), USER, NAMES_WITHIN),
     Act("change their role, disable or enable them", (users.update_user,), USER, ADMINISTRATION_OF),
+    Act("delete them", (user_deletion.delete_user,), USER, ADMINISTRATION_OF),
     Act("read it", (groups.get_group,), GROUP, NAMES_WITHIN),
     Act("rename it", (groups.rename_group,), GROUP, ADMINISTRATION_OF),
     Act("delete it", (groups.delete_group,), GROUP, ADMINISTRATION_OF),

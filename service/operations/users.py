@@ -102,7 +102,7 @@ async def create_user(call: Call, request: CreateUser) -> UserView:
             request.display_name,
             request.email,
         )
-        await proof.audit("user.create", _target(user), None, _state(user))
+        await proof.audit("user.create", _target(user), None, state_of(user))
     return UserView(user, whole=True)
 
 
@@ -124,16 +124,17 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
         if request.withdraw_grants:
             await grants.lock_self_granted(connection, organization_id, found.id, found.username)
         locked = await users.lock_with_administrators(connection, organization_id, found.id, call.caller.user_id)
-        administrators = [user.id for user in locked if user.role is Role.ADMIN and not user.disabled]
-        old = next(user for user in locked if user.id == found.id)
+        old = next((user for user in locked if user.id == found.id), None)
+        if old is None:
+            raise NotFound(f"User {request.username} does not exist.")  # since they were looked for, before the lock
         proof = await call.prove(connection)
         call.precondition(UserView(old, whole=True))
         new = _changed(old, request)
-        if administrators == [old.id] and (new.role is not Role.ADMIN or new.disabled):
+        if administrators_of(locked) == [old.id] and (new.role is not Role.ADMIN or new.disabled):
             raise FailedPrecondition(f"{old.username} is the last administrator: make somebody else one first.")
         if new != old:
             await users.update(connection, organization_id, new)
-            before, after = _state(old), _state(new)
+            before, after = state_of(old), state_of(new)
             await proof.audit("user.update", _target(old), before, after)
         if request.withdraw_grants:
             await _withdraw_grants(proof, old)
@@ -142,6 +143,11 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
             kept, total = await grants.list_kept(connection, organization_id, old.id, old.username, MOST_KEPT)
             keeps = Kept(kept if call.caller.allows(READ) else [], total)  # each is shown with its pipeline's name
     return UserUpdated(new, whole=True, keeps=keeps)
+
+
+def administrators_of(locked: list[User]) -> list[UUID]:
+    """Return the administrators among locked users, without those disabled."""
+    return [user.id for user in locked if user.role is Role.ADMIN and not user.disabled]
 
 
 def _changed(old: User, request: UpdateUser) -> User:
@@ -169,7 +175,8 @@ def _target(user: User) -> str:
     return f"user:{user.username}"
 
 
-def _state(user: User) -> dict[str, Any]:
+def state_of(user: User) -> dict[str, Any]:
+    """Return a user as the audit trail shows them."""
     named = {"display_name": user.display_name, "email": user.email}
     known = {key: value for key, value in named.items() if value is not None}
     return {"role": user.role.value, "disabled": user.disabled, **known}

@@ -135,6 +135,11 @@ async def insert(
             *_named(display_name, email),
         )
     except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == "deleted_users_username_unique":
+            raise AlreadyExists(
+                f"There was a user called {username}, regardless of case, who was deleted: the name stays theirs in the"
+                " audit trail. Choose another."
+            ) from error
         if error.constraint_name != "users_username_unique":
             raise
         raise AlreadyExists(f"There is a user called {username}, regardless of case.") from error

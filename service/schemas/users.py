@@ -78,6 +78,17 @@ class UpdateUser:
     withdraw_grants: bool = field(Flag(), default=False)
 
 
+@request
+class DeleteUser:
+    """One user, to be deleted.
+
+    `jobs_to` names the user who gets their jobs; without it, nobody is deleted who owns any. The name stays reserved.
+    """
+
+    username: str = field(Name())
+    jobs_to: str | None = field(Name(), default=None)
+
+
 class UserSchema(Schema):
     """A user; all but the name only for administrators."""
 

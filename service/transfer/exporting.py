@@ -29,6 +29,10 @@ _STATEMENTS: Final[Mapping[str, str]] = {
                t.display_name, t.email
         FROM users t WHERE {_OF} ORDER BY t.organization_id, t.id
         """,
+    "deleted_user": f"""
+        SELECT t.id, t.organization_id, t.username, {bounded("t.deleted_at")} AS deleted_at
+        FROM deleted_users t WHERE {_OF} ORDER BY t.organization_id, t.id
+        """,
     "group": f"""
         SELECT t.id, t.organization_id, t.name, {bounded("t.created_at")} AS created_at
         FROM groups t WHERE {_OF} ORDER BY t.organization_id, t.id

@@ -22,8 +22,9 @@ _PARENTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "parent_organization": (
         "SELECT id, NULL::uuid AS organization_id, line FROM staged_organization",
         "SELECT id, NULL::uuid, 0 FROM organizations",
-        "SELECT organization_id FROM staged_user UNION SELECT organization_id FROM staged_group"
-        " UNION SELECT organization_id FROM staged_pipeline UNION SELECT organization_id FROM staged_job",
+        "SELECT organization_id FROM staged_user UNION SELECT organization_id FROM staged_deleted_user"
+        " UNION SELECT organization_id FROM staged_group UNION SELECT organization_id FROM staged_pipeline"
+        " UNION SELECT organization_id FROM staged_job",
     ),
     "parent_user": (
         "SELECT id, organization_id, line FROM staged_user",
@@ -206,6 +207,23 @@ MERGES: Final[Mapping[str, Merge]] = {
               (excluded.username, excluded.role, excluded.disabled, excluded.display_name, excluded.email)
         """,
         park=_park("user", "username", "lower({}.username)"),
+    ),
+    "deleted_users": Merge(
+        """
+        INSERT INTO deleted_users AS t (organization_id, id, username, deleted_at)
+        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, coalesce(s.deleted_at, now())
+        FROM staged_deleted_user s
+        LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
+        -- Whoever is there is not deleted by a file, and keeps their name.
+        WHERE NOT EXISTS (
+            SELECT FROM users u
+            WHERE u.organization_id = s.organization_id AND (u.id = s.id OR lower(u.username) = lower(s.username))
+        )
+        ORDER BY s.organization_id, s.id, s.line DESC
+        """,
+        """
+        ON CONFLICT DO NOTHING
+        """,
     ),
     "groups": Merge(
         """

@@ -214,6 +214,9 @@ RECORD_TYPES: Final[Mapping[str, RecordType]] = {
         },
         _user,
     ),
+    "deleted_user": RecordType(
+        {"id": _uuid, "organization_id": _uuid, "username": USERNAME.check_reference}, {"deleted_at": _instant}
+    ),
     "group": RecordType({"id": _uuid, "organization_id": _uuid, "name": _by(GROUP_NAME)}, {"created_at": _instant}),
     "membership": RecordType({"group_id": _uuid, "user_id": _uuid}, {"created_at": _instant}),
     "pipeline": RecordType(

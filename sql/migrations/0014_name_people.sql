@@ -47,3 +47,16 @@ REVOKE EXECUTE ON FUNCTION reserve_username() FROM PUBLIC;
 CREATE TRIGGER reserve_on_insert AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION reserve_username();
 CREATE TRIGGER reserve_on_rename AFTER UPDATE OF username ON users FOR EACH ROW
 WHEN (old.username IS DISTINCT FROM new.username) EXECUTE FUNCTION reserve_username();
+
+-- The role that serves has no right to delete users: it gets this, which keeps the name. What refers to the user is deleted
+-- with them, but for jobs, which must be somebody else's by then: else it fails.
+CREATE FUNCTION delete_user(of_organization uuid, deleted uuid) RETURNS void LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+BEGIN ATOMIC
+    WITH gone AS (
+        DELETE FROM users u WHERE u.organization_id = of_organization AND u.id = deleted
+        RETURNING u.organization_id, u.id, u.username
+    )
+    INSERT INTO deleted_users (organization_id, id, username) SELECT g.organization_id, g.id, g.username FROM gone g;
+END;
+REVOKE EXECUTE ON FUNCTION delete_user(uuid, uuid) FROM PUBLIC;

@@ -146,6 +146,13 @@ def on_user(body: dict[str, Any] | None = None) -> Ask:
     return ask
 
 
+async def delete_user(stage: Stage, cell: Cell) -> Asked:
+    """Ask for the deletion of the caller or another user; if it is made, of another, as nobody deletes themselves."""
+    if cell.changes:
+        return Asked({"username": (await stage.home.user()).username})
+    return Asked({"username": (stage.caller(cell) if cell.owns else stage.other).username})
+
+
 def on_group(body: dict[str, Any] | None = None) -> Ask:
     """Return a call that is about a group, and perhaps a user, who is a member if they are to be taken out."""
 
@@ -246,6 +253,7 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
     USER.title: {
         "read them": on_user(),
         "change their role, disable or enable them": on_user({"role": "pipeline_admin"}),
+        "delete them": delete_user,
     },
     GROUP.title: {
         "read it": on_group(),

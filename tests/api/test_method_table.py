@@ -177,6 +177,7 @@ STATEMENTS = {
     "get_me": 3,
     "get_user": 2,
     "update_user": 8,
+    "delete_user": 11,
     "list_user_pipelines": 3,
     "list_user_groups": 3,
     "list_groups": 2,

@@ -34,6 +34,8 @@ async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World,
         bob.id,
     )
     await world.job(bob, pipelines[1], pipelines[0])
+    columns = "INSERT INTO deleted_users (organization_id, id, username) VALUES ($1, gen_random_uuid(), 'former')"
+    await world.raw.execute(columns, world.id)
     first = dumped(dsn, tmp_path, "--organization", str(world.id), "--with-tokens")
     await migrate(empty_dsn)
 
@@ -41,7 +43,7 @@ async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World,
 
     assert imported.returncode == 0, imported.stderr
     assert dumped(empty_dsn, tmp_path, "--with-tokens") == first
-    assert first.count(b"\n") == 15
+    assert first.count(b"\n") == 16
     assert ada.token.encode() not in first
     assert '"display_name":"Bøb","email":"B@x"'.encode() in first
 

@@ -118,6 +118,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "update_user": Example(
         {"role": "member"}, {**_DONE, "user": _USER, "keeps": [{**_KEPT, "by_themselves": True}], "keeps_total": 1}
     ),
+    "delete_user": _answer(),
     "list_user_pipelines": _answer(pipelines=[_ITEM]),
     "list_user_groups": _answer(groups=[_GROUP]),
     "list_groups": _answer(groups=[_GROUP]),
