@@ -568,6 +568,8 @@ CREATE INDEX memberships_by_group ON public.memberships USING btree (organizatio
 
 CREATE INDEX pipelines_by_name ON public.pipelines USING btree (organization_id, name, id);
 
+CREATE INDEX tokens_by_age ON public.tokens USING btree (organization_id, created_at, id) WHERE (revoked_at IS NULL);
+
 CREATE INDEX tokens_by_parent ON public.tokens USING btree (organization_id, parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX tokens_by_user ON public.tokens USING btree (organization_id, user_id, created_at, id);

@@ -206,6 +206,12 @@ _ORGANIZATION_ROWS: Final = (
         ORGANIZATION,
         _each((MEMBER, PIPELINE_ADMIN, ADMIN), ALLOWED, {**MAKING, **OTHER_SCOPES}),
     ),
+    Act(
+        "list everybody's tokens",
+        (tokens.list_tokens,),
+        ORGANIZATION,
+        {**_each((MEMBER, PIPELINE_ADMIN), DENIED, MAKING), ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS)},
+    ),
     Act("read the audit trail", (audit.list_audit,), ORGANIZATION, ADMINISTRATION),
 )
 

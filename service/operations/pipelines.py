@@ -26,10 +26,11 @@ from service.permissions import (
     require_scope,
     require_visible,
 )
-from service.repositories import grants, pipelines
+from service.repositories import grants, pipelines, queues
 from service.repositories.audit_lists import GRANTS_ON_PIPELINE, JOBS_IN_PIPELINE
 from service.repositories.authority import PROVE_FOR_HOLDERS
-from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
+from service.repositories.pipelines import Filters, Granted, Pipeline
+from service.repositories.queues import QueuedJob
 from service.schemas.pages import Page
 from service.schemas.pipelines import (
     AccessiblePipeline,
@@ -236,8 +237,8 @@ async def list_pipeline_jobs(call: Call, request: ListPipelineJobs) -> Page[Queu
     Raises:
         NotFound: there is no such pipeline, or the caller may not see it.
     """
-    after, size = call.page_start(request)
+    span = call.span(request)
     async with call.database.connection() as connection:
         await find_visible(connection, call, request.pipeline_id)
-        found = await pipelines.list_jobs(connection, call.caller.organization_id, request.pipeline_id, after, size + 1)
-    return call.pages.cut(request, found, lambda job: (job.assigned_at, job.id), size)
+        found = await queues.page(connection, call.caller.organization_id, request.pipeline_id, span)
+    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)

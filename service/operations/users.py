@@ -10,7 +10,7 @@ from service.operations.call import Call, Proof
 from service.permissions import READ, Role, require_administrator
 from service.repositories import grants, groups, users
 from service.repositories.users import User, UserFilters
-from service.schemas.pages import Page
+from service.schemas.pages import OrderedRequest, Page
 from service.schemas.request import UNSAID
 from service.schemas.users import (
     MOST_KEPT,
@@ -28,13 +28,28 @@ from service.values.names import name_key
 
 
 async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
-    """List the users of the organization, by name."""
-    whole, (after, size) = call.caller.administers, call.page_start(request)
+    """List the users of the organization, by name.
+
+    Raises:
+        PermissionDenied: they are to be in the order of something that only administrators see.
+    """
+    whole, span = call.caller.administers, call.span(request)
+    require_order(call, request, "users", "username")
     async with call.database.connection() as connection:
         filters = UserFilters(request.name, request.q, whole)
-        found = await users.page(connection, call.caller.organization_id, filters, after, size + 1)
-    seen = [UserView(user, whole) for user in found]
-    return call.pages.cut(request, seen, lambda each: (each.user.username.lower(),), size)
+        found = await users.page(connection, call.caller.organization_id, filters, span)
+    seen = [UserView(user, whole) for user in found.items]
+    return call.pages.cut(request, seen, lambda each: span.order.key(each.user), span.size, total=found.total)
+
+
+def require_order(call: Call, request: OrderedRequest, things: str, name: str) -> None:
+    """Require an administrator for an order by anything but a name, as the order tells what the list does not show.
+
+    Raises:
+        PermissionDenied: it is somebody else.
+    """
+    if request.order_by is not None and request.order_by.removeprefix("-") != name:
+        require_administrator(call.caller, f"order {things} by anything but {name}")
 
 
 async def find_user(connection: Connection, organization_id: UUID, username: str) -> User:

@@ -8,10 +8,22 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
-from service.repositories.grants import Grant
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, Name, PageSize, StrictUUID, end, page_token, permission, permissions
-from service.schemas.pages import Page, Part, is_text
+from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import (
+    Flag,
+    Name,
+    PageSize,
+    StrictUUID,
+    end,
+    order_by,
+    page_token,
+    permission,
+    permissions,
+    total,
+)
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 
 
@@ -22,9 +34,11 @@ class ListGrants:
     Groups first, then by name.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID = field(StrictUUID())
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -82,10 +96,12 @@ class ListAccess:
     By username; disabled users can nothing.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ACCESS_ORDERS
 
     pipeline_id: UUID = field(StrictUUID())
     permission: str | None = field(permission(), default=None)
+    order_by: str | None = field(order_by(ACCESS_ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -119,7 +135,7 @@ class GrantAnswerSchema(AnswerSchema):
     grant = fields.Nested(GrantSchema, required=True)
 
 
-class GrantListSchema(ListSchema):
+class GrantListSchema(OrderedListSchema):
     """Grants on a pipeline, expired ones too."""
 
     grants = fields.List(fields.Nested(GrantSchema), required=True)
@@ -133,7 +149,7 @@ class UserAccessSchema(Schema):
     is_manager = fields.Boolean(required=True)
 
 
-class AccessListSchema(ListSchema):
+class AccessListSchema(OrderedListSchema):
     """Users with access to a pipeline, by name."""
 
     users = fields.List(fields.Nested(UserAccessSchema), required=True)

@@ -5,10 +5,11 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, fields
 
-from service.repositories.groups import Group, Member
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Name, PageSize, Ruled, page_token, part_of_name
-from service.schemas.pages import Page, Part, is_text
+from service.repositories.groups import MEMBER_ORDERS, ORDERS, Group, Member
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import Name, PageSize, Ruled, order_by, page_token, part_of_name, total
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.values.names import GROUP_NAME
 
@@ -20,9 +21,11 @@ class ListGroups:
     Filter: a part of the name regardless of case.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ORDERS
 
     contains: str | None = field(part_of_name(data_key="name"), default=None)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -34,9 +37,11 @@ class ListUserGroups:
     By name.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ORDERS
 
     username: str = field(Name())
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -79,9 +84,11 @@ class ListMembers:
     By username.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = MEMBER_ORDERS
 
     name: str = field(Name())
+    order_by: str | None = field(order_by(MEMBER_ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -107,7 +114,7 @@ class GroupAnswerSchema(AnswerSchema):
     group = fields.Nested(GroupSchema, required=True)
 
 
-class GroupListSchema(ListSchema):
+class GroupListSchema(OrderedListSchema):
     """Groups by name."""
 
     groups = fields.List(fields.Nested(GroupSchema), required=True)
@@ -120,7 +127,7 @@ class MemberSchema(Schema):
     created_at = fields.AwareDateTime(required=True)
 
 
-class MemberListSchema(ListSchema):
+class MemberListSchema(OrderedListSchema):
     """The members of a group, by name."""
 
     members = fields.List(fields.Nested(MemberSchema), required=True)

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from marshmallow import Schema, fields
 
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import JobId, Name, PageSize, Ruled, StrictUUID, page_token, uuids
-from service.schemas.pages import Page, Part, is_instant, is_text
+from service.repositories.jobs import ORDERS
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import JobId, Name, PageSize, Ruled, StrictUUID, order_by, page_token, total, uuids
+from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.schemas.request import field, request
 from service.values.names import JOB_ID, JOB_NAME
@@ -70,10 +72,12 @@ class ListJobs:
     Newest first. Filters: a pipeline, an owner's username. A page also ends where its jobs are in 5,000 pipelines.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID | None = field(StrictUUID(), default=None)
     owner: str | None = field(Name(), default=None)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -114,7 +118,7 @@ class JobAnswerSchema(AnswerSchema):
     job = fields.Nested(JobSchema, required=True)
 
 
-class JobListSchema(ListSchema):
+class JobListSchema(OrderedListSchema):
     """Jobs, newest first."""
 
     jobs = fields.List(fields.Nested(JobSchema), required=True)

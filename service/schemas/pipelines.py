@@ -7,8 +7,9 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
-from service.repositories.pipelines import QueuedJob
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.repositories.ordering import Orders
+from service.repositories.queues import ORDERS, QueuedJob
+from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
     Flag,
     Name,
@@ -16,11 +17,13 @@ from service.schemas.fields import (
     PipelineName,
     Ruled,
     StrictUUID,
+    order_by,
     page_token,
     part_of_name,
     permission,
+    total,
 )
-from service.schemas.pages import Page, Part, is_instant, is_text, is_uuid
+from service.schemas.pages import Page, Part, is_text, is_uuid
 from service.schemas.request import field, request
 from service.values.names import DESCRIPTION
 
@@ -100,9 +103,11 @@ class ListPipelineJobs:
     Oldest first.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID = field(StrictUUID())
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -145,7 +150,7 @@ class QueuedJobSchema(Schema):
     assigned_at = fields.AwareDateTime(required=True)
 
 
-class PipelineJobsSchema(ListSchema):
+class PipelineJobsSchema(OrderedListSchema):
     """A pipeline's queue, oldest first."""
 
     jobs = fields.List(fields.Nested(QueuedJobSchema), required=True)

@@ -7,10 +7,11 @@ from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role, is_manager, permission_names, scope_names
 from service.repositories.grants import KeptGrant
-from service.repositories.users import User
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Choice, Flag, Name, PageSize, Ruled, page_token, part_of_name, text
-from service.schemas.pages import Page, Part, is_text
+from service.repositories.ordering import Orders
+from service.repositories.users import ORDERS, User
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import Choice, Flag, Name, PageSize, Ruled, order_by, page_token, part_of_name, text, total
+from service.schemas.pages import Page
 from service.schemas.request import UNSAID, Unsaid, field, request
 from service.values.names import DISPLAY_NAME, EMAIL, USERNAME
 
@@ -26,10 +27,12 @@ class ListUsers:
     email, of which only administrators search the last two.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ORDERS
 
     name: str | None = field(part_of_name(), default=None)
     q: str | None = field(text(EMAIL.max_length), default=None)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -137,7 +140,7 @@ class UserUpdatedSchema(UserAnswerSchema):
     keeps_total = fields.Integer(metadata={"description": "How many there are."})
 
 
-class UserListSchema(ListSchema):
+class UserListSchema(OrderedListSchema):
     """Users by name."""
 
     users = fields.List(fields.Nested(UserSchema), required=True)

@@ -207,6 +207,7 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "list the groups": asking(),
         "create a group": asking({"name": NEW}),
         "make a token that has every scope": asking({"scopes": scope_names(EVERY_SCOPE)}),
+        "list everybody's tokens": asking(all="true"),
         "read the audit trail": asking(page_size="1"),
     },
     PIPELINE.title: {
