@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 from marshmallow import Schema, fields
 
 from service.errors import CODES
+from service.repositories.ordering import MAX_COUNTED
 from service.schemas.pages import Page
 
 Item = TypeVar("Item")
@@ -64,6 +65,17 @@ class ListSchema(AnswerSchema):
     next_page_token = fields.String(metadata={"description": "The `page_token` of the next page; absent on the last."})
 
 
+class OrderedListSchema(ListSchema):
+    """A list whose order can be chosen, and whose rows are counted if that is asked for."""
+
+    total_size = fields.Integer(
+        metadata={"description": f"How many there are on all pages; only with total=true, up to {MAX_COUNTED:,}."}
+    )
+    total_size_at_least = fields.Integer(
+        metadata={"description": f"In its place, {MAX_COUNTED:,}, where there are more: these are not counted."}
+    )
+
+
 class FailureSchema(Schema):
     """Any failure."""
 
@@ -85,6 +97,8 @@ def dump_page(name: str, page: Page[Item], dump: Callable[[Item], dict[str, Any]
     body: dict[str, Any] = {"status": "OK", name: [dump(item) for item in page.items]}
     if page.next_page_token:
         body["next_page_token"] = page.next_page_token
+    if page.total is not None:
+        body |= {"total_size": page.total} if page.total <= MAX_COUNTED else {"total_size_at_least": MAX_COUNTED}
     return body
 
 

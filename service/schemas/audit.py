@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, fields
 
-from service.repositories.audit import Entry
-from service.schemas.answers import ListSchema, answers, dump_page
-from service.schemas.fields import Instant, PageSize, page_token, says, text
-from service.schemas.pages import Page, Part, is_number
+from service.repositories.audit import ORDERS, Entry
+from service.repositories.ordering import Orders
+from service.schemas.answers import OrderedListSchema, answers, dump_page
+from service.schemas.fields import Instant, PageSize, order_by, page_token, says, text, total
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 
 WORD_LENGTH: Final = 100
@@ -24,13 +25,15 @@ class ListAudit:
     Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_number,)
+    orders: ClassVar[Orders] = ORDERS
 
     actor: str | None = field(text(WORD_LENGTH), "Only changes by this username, as it was then.", default=None)
     action: str | None = field(text(WORD_LENGTH), "Only changes of this kind, such as `group.create`.", default=None)
     target: str | None = field(text(TARGET_LENGTH), "Only changes of this, such as `job:4711`.", default=None)
     since: datetime | None = field(Instant(), "Only changes at this time or later.", default=None)
     until: datetime | None = field(Instant(), "Only changes before this time.", default=None)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -55,7 +58,7 @@ class EntrySchema(Schema):
     )
 
 
-class AuditSchema(ListSchema):
+class AuditSchema(OrderedListSchema):
     """The trail, newest first."""
 
     audit = fields.List(fields.Nested(EntrySchema), required=True, metadata=says("The changes, newest first."))

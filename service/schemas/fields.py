@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
@@ -11,7 +11,9 @@ from asyncpg.pgproto import pgproto
 from marshmallow import ValidationError, fields, validate
 
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
+from service.repositories.ordering import MAX_COUNTED, Orders
 from service.schemas.pages import DEFAULT_PAGE_SIZE
+from service.values.durations import LONGEST, parse_duration
 from service.values.ids import UUID_TEXT
 from service.values.instants import END, check_end, parse_instant
 from service.values.names import JOB_ID, PIPELINE_NAME, RESERVED, USERNAME, Rule
@@ -212,6 +214,46 @@ class PageSize(WholeNumber):
 
     def __init__(self) -> None:
         super().__init__(1, 1000, f"The number of items on a page; {DEFAULT_PAGE_SIZE} if it is left out.")
+
+
+def order_by(orders: Orders) -> fields.String:
+    """Return a field of the name of one of a list's orders, descending if it begins with "-"."""
+    return fields.String(
+        validate=validate.OneOf(orders.names),
+        metadata={"description": f"Behind - descending. Without it: {orders.default}."},
+    )
+
+
+def total() -> Flag:
+    """Return a field of whether a list is to be counted."""
+    return Flag(
+        metadata={
+            "description": f"Whether the answer says how many there are: total_size up to {MAX_COUNTED:,}, beyond that"
+            " total_size_at_least."
+        }
+    )
+
+
+class Duration(fields.String):
+    """A length of time in whole days or hours."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> timedelta:  # type: ignore[override] # not the text
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+def duration() -> fields.Field[timedelta]:
+    """Return a field of a length of time."""
+    return Duration(  # type: ignore[return-value] # it loads into a timedelta, not the text
+        validate=None,
+        metadata={
+            "pattern": "^[0-9]{1,6}[dh]$",
+            "maxLength": 7,
+            "description": f"As in 90d or 12h: from 1h to {LONGEST.days}d.",
+        },
+    )
 
 
 class Secret(fields.String):

@@ -8,8 +8,9 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
-from service.repositories.grants import Grant
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
     PIPELINE_ID,
     Flag,
@@ -17,13 +18,15 @@ from service.schemas.fields import (
     PageSize,
     StrictUUID,
     end,
+    order_by,
     page_token,
     permission,
     permissions,
     says,
+    total,
 )
 from service.schemas.groups import GROUP
-from service.schemas.pages import Page, Part, is_text
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.schemas.users import USER
 
@@ -37,9 +40,11 @@ class ListGrants:
     Groups first, then by name.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -97,10 +102,12 @@ class ListAccess:
     By username; disabled users can nothing.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ACCESS_ORDERS
 
     pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
     permission: str | None = field(permission(), "Only users who hold this permission.", default=None)
+    order_by: str | None = field(order_by(ACCESS_ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -137,7 +144,7 @@ class GrantAnswerSchema(AnswerSchema):
     grant = fields.Nested(GrantSchema, required=True, metadata=says("The grant."))
 
 
-class GrantListSchema(ListSchema):
+class GrantListSchema(OrderedListSchema):
     """Grants on a pipeline, expired ones too."""
 
     grants = fields.List(
@@ -153,7 +160,7 @@ class UserAccessSchema(Schema):
     is_manager = fields.Boolean(required=True, metadata=says("True if they are a manager of it, who may do all."))
 
 
-class AccessListSchema(ListSchema):
+class AccessListSchema(OrderedListSchema):
     """Users with access to a pipeline, by name."""
 
     users = fields.List(fields.Nested(UserAccessSchema), required=True, metadata=says("The users, by username."))

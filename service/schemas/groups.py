@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, fields
 
-from service.repositories.groups import Group, Member
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Name, PageSize, Ruled, page_token, part_of_name, says
-from service.schemas.pages import Page, Part, is_text
+from service.repositories.groups import MEMBER_ORDERS, ORDERS, Group, Member
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import Name, PageSize, Ruled, order_by, page_token, part_of_name, says, total
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.values.names import GROUP_NAME
 
@@ -22,9 +23,27 @@ class ListGroups:
     Filter: a part of the name regardless of case.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ORDERS
 
     contains: str | None = field(part_of_name(data_key="name"), default=None)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(page_token(), default=None)
+
+
+@request
+class ListUserGroups:
+    """The groups that a user is in.
+
+    By name.
+    """
+
+    orders: ClassVar[Orders] = ORDERS
+
+    username: str = field(Name(), "The name of the user, in upper or lower case.")
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -67,9 +86,11 @@ class ListMembers:
     By username.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = MEMBER_ORDERS
 
     name: str = field(Name(), GROUP)
+    order_by: str | None = field(order_by(MEMBER_ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -95,7 +116,7 @@ class GroupAnswerSchema(AnswerSchema):
     group = fields.Nested(GroupSchema, required=True, metadata=says("The group."))
 
 
-class GroupListSchema(ListSchema):
+class GroupListSchema(OrderedListSchema):
     """Groups by name."""
 
     groups = fields.List(fields.Nested(GroupSchema), required=True, metadata=says("The groups, by name."))
@@ -108,7 +129,7 @@ class MemberSchema(Schema):
     created_at = fields.AwareDateTime(required=True, metadata=says("The time since which they are in the group."))
 
 
-class MemberListSchema(ListSchema):
+class MemberListSchema(OrderedListSchema):
     """The members of a group, by name."""
 
     members = fields.List(fields.Nested(MemberSchema), required=True, metadata=says("The members, by username."))

@@ -7,9 +7,23 @@ from uuid import UUID
 
 from marshmallow import Schema, fields
 
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import PIPELINE_ID, JobId, Name, PageSize, Ruled, StrictUUID, page_token, says, uuids
-from service.schemas.pages import Page, Part, is_instant, is_text
+from service.repositories.jobs import ORDERS
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import (
+    PIPELINE_ID,
+    JobId,
+    Name,
+    PageSize,
+    Ruled,
+    StrictUUID,
+    order_by,
+    page_token,
+    says,
+    total,
+    uuids,
+)
+from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.schemas.request import field, request
 from service.values.names import JOB_ID, JOB_NAME
@@ -77,10 +91,12 @@ class ListJobs:
     Newest first. Filters: a pipeline, an owner's username. A page also ends where its jobs are in 5,000 pipelines.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID | None = field(StrictUUID(), "Only the jobs in this pipeline.", default=None)
     owner: str | None = field(Name(), "Only the jobs of the user with this username.", default=None)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -131,7 +147,7 @@ class JobAnswerSchema(AnswerSchema):
     job = fields.Nested(JobSchema, required=True, metadata=says("The job."))
 
 
-class JobListSchema(ListSchema):
+class JobListSchema(OrderedListSchema):
     """Jobs, newest first."""
 
     jobs = fields.List(fields.Nested(JobSchema), required=True, metadata=says("The jobs, newest first."))

@@ -7,21 +7,25 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
-from service.repositories.pipelines import QueuedJob
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.repositories.ordering import Orders
+from service.repositories.queues import ORDERS, QueuedJob
+from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
     PIPELINE_ID,
     Flag,
+    Name,
     PageSize,
     PipelineName,
     Ruled,
     StrictUUID,
+    order_by,
     page_token,
     part_of_name,
     permission,
     says,
+    total,
 )
-from service.schemas.pages import Page, Part, is_instant, is_text, is_uuid
+from service.schemas.pages import Page, Part, is_text, is_uuid
 from service.schemas.request import field, request
 from service.values.names import DESCRIPTION
 
@@ -40,6 +44,17 @@ class ListPipelines:
     is_manager: bool | None = field(Flag(), "Only those that the caller manages, or does not.", default=None)
     page_size: int | None = field(PageSize(), "The number of items on a page; all if it is left out.", default=None)
     page_token: str | None = field(page_token(), default=None)
+
+
+@request
+class ListUserPipelines(ListPipelines):
+    """The pipelines that a user can reach.
+
+    As a token of theirs without scopes lists them; a disabled user reaches none. Filters: a part of the name regardless
+    of case, a permission held, being a manager.
+    """
+
+    username: str = field(Name(), "The name of the user, in upper or lower case.", kw_only=True)
 
 
 @request
@@ -90,9 +105,11 @@ class ListPipelineJobs:
     Oldest first.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -143,7 +160,7 @@ class QueuedJobSchema(Schema):
     assigned_at = fields.AwareDateTime(required=True, metadata=says("The time since which it is in the pipeline."))
 
 
-class PipelineJobsSchema(ListSchema):
+class PipelineJobsSchema(OrderedListSchema):
     """A pipeline's queue, oldest first."""
 
     jobs = fields.List(fields.Nested(QueuedJobSchema), required=True, metadata=says("The jobs, oldest first."))

@@ -1,45 +1,72 @@
 """Requests and answers about tokens."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from service.permissions import SCOPE_BITS, scope_names
-from service.repositories.tokens import Token
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.repositories.ordering import Orders
+from service.repositories.tokens import ORDERS, Token
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
+    Choice,
     Flag,
+    Instant,
     Name,
     PageSize,
     Ruled,
     Secret,
     StrictUUID,
     WholeNumber,
+    duration,
     end,
+    order_by,
     page_token,
     says,
     scopes,
+    total,
 )
-from service.schemas.pages import Page, Part, is_instant, is_uuid
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.values.names import TOKEN_NAME
 
 ID: Final = "The id of the token, which is no secret."
 
 
+class NoScopes(Enum):
+    """The one thing that tokens are looked for by in the place of scopes: that they have none."""
+
+    NONE = "none"
+
+
 @request
 class ListTokens:
-    """The tokens of the caller, or of the named user.
+    """The tokens of the caller, or of the named user, or of the organization.
 
-    Newest first; another user's only for administrators.
+    Newest first; another user's, and with `all` everybody's, only for administrators. Filters: a time for which they
+    have not been used (or, if never, have been there), a time that they end after, one that they end before, no scopes.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_uuid)
+    orders: ClassVar[Orders] = ORDERS
 
     username: str | None = field(Name(), "The user whose tokens they are; the caller if left out.", default=None)
+    everybodys: bool = field(
+        Flag(data_key="all"), "True for those of all users; only for administrators.", default=False
+    )
+    unused_for: timedelta | None = field(
+        duration(), "Only those that were not used for so long, as `90d` or `12h`.", default=None
+    )
+    expires_after: datetime | None = field(Instant(), "Only those that end after this time, or never.", default=None)
+    expires_before: datetime | None = field(Instant(), "Only those that end before this time.", default=None)
+    scopes: NoScopes | None = field(
+        Choice(NoScopes), "`none`: only those that can do all that their users may.", default=None
+    )
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -169,7 +196,7 @@ class RevokedSchema(AnswerSchema):
     )
 
 
-class TokenListSchema(ListSchema):
+class TokenListSchema(OrderedListSchema):
     """Tokens, newest first."""
 
     tokens = fields.List(fields.Nested(TokenSchema), required=True, metadata=says("The tokens, newest first."))

@@ -7,12 +7,26 @@ from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role, is_manager, permission_names, scope_names
 from service.repositories.grants import KeptGrant
-from service.repositories.users import User
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import PIPELINE_ID, Choice, Flag, Name, PageSize, Ruled, page_token, part_of_name, says
-from service.schemas.pages import Page, Part, is_text
-from service.schemas.request import field, request
-from service.values.names import USERNAME
+from service.repositories.ordering import Orders
+from service.repositories.users import ORDERS, User
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import (
+    PIPELINE_ID,
+    Choice,
+    Flag,
+    Name,
+    PageSize,
+    Ruled,
+    order_by,
+    page_token,
+    part_of_name,
+    says,
+    text,
+    total,
+)
+from service.schemas.pages import Page
+from service.schemas.request import UNSAID, Unsaid, field, request
+from service.values.names import DISPLAY_NAME, EMAIL, USERNAME
 
 USER: Final = "The name of the user, in upper or lower case."
 MOST_KEPT: Final = 1000
@@ -23,12 +37,18 @@ MOST_KEPT: Final = 1000
 class ListUsers:
     """The users of the organization, or those of them that fit the filter.
 
-    Filter: a part of the username regardless of case.
+    Filters, regardless of case: a part of the username; and by `q`, a part of the username, the display name or the
+    email, of which only administrators search the last two.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ORDERS
 
     name: str | None = field(part_of_name(), default=None)
+    q: str | None = field(
+        text(EMAIL.max_length), "Only those with this in their username, display name or email address.", default=None
+    )
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -42,6 +62,10 @@ class CreateUser:
 
     username: str = field(Ruled(USERNAME), "The name of the user.")
     role: Role = field(Choice(Role), "The role they are to have; a member's if it is left out.", default=Role.MEMBER)
+    display_name: str | None = field(
+        Ruled(DISPLAY_NAME, allow_none=True), "The name that people know them by.", default=None
+    )
+    email: str | None = field(Ruled(EMAIL, allow_none=True), "An address of theirs, which is not proved.", default=None)
 
 
 @request
@@ -61,10 +85,10 @@ class GetUser:
 
 @request
 class UpdateUser:
-    """Changes of a user; None leaves a value as it is.
+    """Changes of a user; what is left out stays.
 
-    What is left out stays. `withdraw_grants` takes back, each audited, every grant that the user has made to
-    themselves, also as the creator of a pipeline.
+    What is left out stays; null takes a display name or an email away. `withdraw_grants` takes back, each audited,
+    every grant that the user has made to themselves, also as the creator of a pipeline.
     """
 
     username: str = field(Name(), USER)
@@ -72,7 +96,24 @@ class UpdateUser:
     disabled: bool | None = field(
         Flag(), "True to refuse all of their tokens, false to allow them again.", default=None
     )
+    display_name: str | Unsaid | None = field(
+        Ruled(DISPLAY_NAME, allow_none=True), "The name that people know them by; null: none.", default=UNSAID
+    )
+    email: str | Unsaid | None = field(
+        Ruled(EMAIL, allow_none=True), "An address of theirs; null: none.", default=UNSAID
+    )
     withdraw_grants: bool = field(Flag(), "True to take back, too, what they have granted themselves.", default=False)
+
+
+@request
+class DeleteUser:
+    """One user, to be deleted.
+
+    `jobs_to` names the user who gets their jobs; without it, nobody is deleted who owns any. The name stays reserved.
+    """
+
+    username: str = field(Name(), "The name of the user, in upper or lower case.")
+    jobs_to: str | None = field(Name(), "The username of the user who is to own their jobs.", default=None)
 
 
 class UserSchema(Schema):
@@ -82,6 +123,8 @@ class UserSchema(Schema):
     role = fields.String(validate=validate.OneOf([*Role]), metadata=says("Their role; only for administrators."))
     disabled = fields.Boolean(metadata=says("True if all of their tokens are refused; only for administrators."))
     created_at = fields.AwareDateTime(metadata=says("The time of their creation; only for administrators."))
+    display_name = fields.String(allow_none=True, metadata={"description": "As people know them; null: none is known."})
+    email = fields.String(allow_none=True, metadata={"description": "An address of theirs, which nobody has proved."})
 
 
 class UserAnswerSchema(AnswerSchema):
@@ -125,7 +168,7 @@ class UserUpdatedSchema(UserAnswerSchema):
     keeps_total = fields.Integer(metadata=says("The number of grants that they keep, listed or not."))
 
 
-class UserListSchema(ListSchema):
+class UserListSchema(OrderedListSchema):
     """Users by name."""
 
     users = fields.List(fields.Nested(UserSchema), required=True, metadata=says("The users, by username."))
@@ -216,6 +259,8 @@ def _dump_user(seen: UserView) -> dict[str, Any]:
         "role": user.role.value,
         "disabled": user.disabled,
         "created_at": user.created_at,
+        "display_name": user.display_name,
+        "email": user.email,
     }
 
 

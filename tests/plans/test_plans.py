@@ -23,7 +23,8 @@ from service.database.fair_queue import Presence
 from service.database.pool import Connection, Database, ReusedConnection, open_database
 from service.embedded.cluster import embedded_postgres
 from service.identity import Caller
-from service.repositories import jobs, pipelines, tokens
+from service.repositories import groups, jobs, pipelines, queues, tokens, users
+from service.repositories.ordering import Orders, Span
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histograms
 from tests.plans.database import CHOSEN, LARGE, SERVER, SMALL, Target, fill, targets
@@ -439,6 +440,72 @@ async def test_sequential_scan_of_a_hot_statement_is_detected(
         await assert_reached_by(filled.raw, plan, expected, "without indexes")
 
 
+AFTER = {"text": "m", "timestamptz": "2030-01-01T00:00:00Z", "uuid": str(UUID(int=2**127)), "bigint": "9"}
+
+Page = Callable[[Recorder, UUID, UUID, Span], Awaitable[object]]
+
+
+def page_of_jobs(recorder: Recorder, organization_id: UUID, _: UUID, span: Span) -> Awaitable[object]:
+    user, none = UUID(int=0), {"pipeline_id": None, "owner_id": None}
+    return jobs.page(recorder, organization_id, user, everything=True, readable=[], span=span, **none)
+
+
+def page_of_queue(recorder: Recorder, organization_id: UUID, pipeline_id: UUID, span: Span) -> Awaitable[object]:
+    return queues.page(recorder, organization_id, pipeline_id, span)
+
+
+def page_of_users(recorder: Recorder, organization_id: UUID, _: UUID, span: Span) -> Awaitable[object]:
+    return users.page(recorder, organization_id, users.UserFilters(), span)
+
+
+def page_of_tokens(recorder: Recorder, organization_id: UUID, _: UUID, span: Span) -> Awaitable[object]:
+    return tokens.page(recorder, organization_id, tokens.TokenFilters(), span)
+
+
+def page_of_groups(recorder: Recorder, organization_id: UUID, _: UUID, span: Span) -> Awaitable[object]:
+    return groups.page(recorder, organization_id, None, span)
+
+
+SORTED_BY_INDEX = [
+    (page_of_jobs, jobs.ORDERS, "created_at", "jobs_by_age"),
+    (page_of_jobs, jobs.ORDERS, "id", "jobs_pkey"),
+    (page_of_queue, queues.ORDERS, "assigned_at", "assignments_by_pipeline"),
+    (page_of_users, users.ORDERS, "username", "users_username_unique"),
+    (page_of_tokens, tokens.ORDERS, "created_at", "tokens_by_age"),
+    (page_of_groups, groups.ORDERS, "name", "groups_name_unique"),
+]
+"""The orders that an index has; those that it has not sort what one organization has of a table that stays small."""
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["first", "behind"])
+@pytest.mark.parametrize("sign", ["", "-"], ids=["up", "down"])
+@pytest.mark.parametrize(
+    ("page", "orders", "name", "index"), SORTED_BY_INDEX, ids=[f"{row[3]}" for row in SORTED_BY_INDEX]
+)
+async def test_pages_are_read_in_the_order_of_an_index(
+    filled: Filled, page: Page, orders: Orders, name: str, index: str, sign: str, behind: bool
+) -> None:
+    organization_id = await filled.organization_id()
+    pipeline_id = await filled.raw.fetchval(
+        "SELECT pipeline_id FROM assignments WHERE organization_id = $1 GROUP BY 1 ORDER BY count(*) DESC LIMIT 1",
+        organization_id,
+    )
+    order = orders.find(f"{sign}{name}")
+    after = [AFTER[column.type] for column in order.columns] if behind else None
+    recorder = Recorder(filled.raw)
+    await page(recorder, organization_id, pipeline_id, Span(order, after, 20))
+    (statement,) = recorder.sent
+
+    async with filled.raw.transaction():
+        await filled.raw.execute("SET LOCAL enable_seqscan = off")  # of small tables, for which the planner may take it
+        plan = await plan_for_arguments(filled.raw, statement)
+
+    found = [*nodes_of(plan)]
+    assert index in {node.get("Index Name") for node in found}
+    # What few jobs a member sees is sorted: there is none of it for those who see all.
+    assert page is page_of_jobs or not [node for node in found if "Sort" in node["Node Type"]]
+
+
 async def test_page_of_jobs_costs_no_more_than_the_visible_jobs(filled: Filled, settings: Settings) -> None:
     """The statement does not walk through all jobs of the organization to find those few."""
     organization_id, user_id = await filled.organization_id(), filled.targets[0].user_id
@@ -454,8 +521,7 @@ async def test_page_of_jobs_costs_no_more_than_the_visible_jobs(filled: Filled, 
             readable=readable,
             pipeline_id=None,
             owner_id=None,
-            after=None,
-            limit=101,
+            span=Span(jobs.ORDERS.find(None), None, 100),
         )
 
     statement = await statement_of(filled, settings, "jobs.page", send)
