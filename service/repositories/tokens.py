@@ -22,23 +22,26 @@ async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[
     """Return the callers of tokens by SHA-256 digest, without those expired, revoked, or of disabled users.
 
     A role that this version does not know is a member's, which may least: strangers share the statement, and a newer
-    version may be in service beside this one.
+    version may be in service beside this one. One digest has a statement of its own: PostgreSQL would plan the other
+    anew each time, as it takes the plan for some array to be dearer than that for an array of one; 0.32 ms, not 0.07.
     """
-    rows = await connection.fetch(
-        "tokens.find_active",
-        f"""
-        SELECT t.digest, t.id, t.organization_id, t.user_id, u.username, u.role, t.scopes,
-               {revisions.OF_USER} AS revisions, now() AS now
-        FROM tokens t
-        JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
-        WHERE t.digest = ANY ($1) AND {ACTIVE}
-        """,
-        digests,
-    )
+    if len(digests) == 1:
+        rows = await connection.fetch("tokens.find_active", FIND_ACTIVE.format(condition="= $1"), digests[0])
+    else:
+        rows = await connection.fetch("tokens.find_active", FIND_ACTIVE.format(condition="= ANY ($1)"), digests)
     return [
         Caller(role_of(role), scopes, organization_id, user_id, username, key, digest, tuple(state), now)
         for digest, key, organization_id, user_id, username, role, scopes, state, now in rows
     ]
+
+
+FIND_ACTIVE: Final = f"""
+    SELECT t.digest, t.id, t.organization_id, t.user_id, u.username, u.role, t.scopes,
+           {revisions.OF_USER} AS revisions, now() AS now
+    FROM tokens t
+    JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
+    WHERE t.digest {{condition}} AND {ACTIVE}
+"""
 
 
 @dataclass(frozen=True, slots=True)

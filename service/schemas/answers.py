@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 from marshmallow import Schema, fields
 
+from service.errors import CODES
 from service.repositories.ordering import MAX_COUNTED
 from service.schemas.pages import Page
 
@@ -55,13 +56,13 @@ def answer_of(kind: Any) -> Answer:
 class AnswerSchema(Schema):
     """A success."""
 
-    status = fields.String(required=True, metadata={"enum": ["OK"]})
+    status = fields.String(required=True, metadata={"enum": ["OK"], "description": "`OK`: it is done."})
 
 
 class ListSchema(AnswerSchema):
     """A list, or a page of one."""
 
-    next_page_token = fields.String(metadata={"description": "Absent on the last page."})
+    next_page_token = fields.String(metadata={"description": "The `page_token` of the next page; absent on the last."})
 
 
 class OrderedListSchema(ListSchema):
@@ -78,14 +79,16 @@ class OrderedListSchema(ListSchema):
 class FailureSchema(Schema):
     """Any failure."""
 
-    status = fields.String(required=True, metadata={"enum": ["ERROR"]})
+    status = fields.String(required=True, metadata={"enum": ["ERROR"], "description": "`ERROR`: it failed."})
     msg = fields.String(required=True, metadata={"description": "What went wrong, for a person."})
-    code = fields.String(required=True, metadata={"description": "The name of the google.rpc.Code."})
-    request_id = fields.String(required=True)
+    code = fields.String(required=True, metadata={"enum": [*CODES], "description": "What went wrong, for a program."})
+    request_id = fields.String(
+        required=True, metadata={"description": "The id of the request, by which its operators find it in the log."}
+    )
     details = fields.Dict(
         keys=fields.String(),
         values=fields.List(fields.String()),
-        metadata={"description": "Reasons, by invalid field."},
+        metadata={"description": "Reasons, by invalid field; absent where no field is."},
     )
 
 

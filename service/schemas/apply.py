@@ -23,17 +23,25 @@ MAX_CHANGES: Final = 2_000
 class DeclaredPipeline:
     """A pipeline as it is to be; what is left out stays as it is."""
 
-    name: str = field(PipelineName())
-    description: str | None = field(Ruled(DESCRIPTION), default=None)
-    grants: list[GrantInSet] | None = field(objects(GrantInSet, MAX_GRANTS), default=None)
+    name: str = field(PipelineName(), "The name of the pipeline.")
+    description: str | None = field(Ruled(DESCRIPTION), "The description it is to have.", default=None)
+    grants: list[GrantInSet] | None = field(
+        objects(GrantInSet, MAX_GRANTS),
+        "All the grants that there are to be on it; left out: those that there are.",
+        default=None,
+    )
 
 
 @request
 class DeclaredGroup:
     """A group as it is to be; without members, these stay as they are."""
 
-    name: str = field(Ruled(GROUP_NAME))
-    members: list[str] | None = field(BoundedList(Name(), MAX_NAMES), default=None)  # type: ignore[assignment] # none is null
+    name: str = field(Ruled(GROUP_NAME), "The name of the group.")
+    members: list[str] | None = field(
+        BoundedList(Name(), MAX_NAMES),
+        "The usernames of all who are to be in it; left out: those who are.",
+        default=None,
+    )  # type: ignore[assignment] # none is null
 
 
 @request
@@ -48,11 +56,15 @@ class Apply:
     the same.
     """
 
-    pipelines: list[DeclaredPipeline] | None = field(objects(DeclaredPipeline, MAX_DECLARED), default=None)
-    groups: list[DeclaredGroup] | None = field(objects(DeclaredGroup, MAX_DECLARED), default=None)
-    prune: bool = field(Flag(), default=False)
-    dry_run: bool = field(Flag(), default=False)
-    plan: str | None = field(text(100), default=None)
+    pipelines: list[DeclaredPipeline] | None = field(
+        objects(DeclaredPipeline, MAX_DECLARED), "The pipelines that there are to be.", default=None
+    )
+    groups: list[DeclaredGroup] | None = field(
+        objects(DeclaredGroup, MAX_DECLARED), "The groups that there are to be.", default=None
+    )
+    prune: bool = field(Flag(), "True to delete what is not declared.", default=False)
+    dry_run: bool = field(Flag(), "True to change nothing, and say what would be.", default=False)
+    plan: str | None = field(text(100), "The plan of a dry run: refused if the changes would be others.", default=None)
 
 
 class ChangeSchema(Schema):

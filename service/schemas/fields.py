@@ -13,6 +13,7 @@ from marshmallow import ValidationError, fields, validate
 from service.errors import MOST_TOLD
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
 from service.repositories.ordering import MAX_COUNTED, Orders
+from service.schemas.pages import DEFAULT_PAGE_SIZE
 from service.schemas.request import schema_of
 from service.values.durations import LONGEST, parse_duration
 from service.values.ids import UUID_TEXT
@@ -21,6 +22,9 @@ from service.values.names import JOB_ID, PIPELINE_NAME, RESERVED, USERNAME, Rule
 
 Item = TypeVar("Item")
 Chosen = TypeVar("Chosen", bound=Enum)
+
+PIPELINE_ID: Final = "The id of the pipeline."
+"""A description that many fields share."""
 
 FILTER_LENGTH: Final = PIPELINE_NAME.max_length
 """The characters of a filter by a part of a name: nothing can hold a longer one."""
@@ -199,19 +203,25 @@ def pattern_of(field: Ruled) -> str | None:
     return f"^(?!(?:{'|'.join(words)})$)(?:{pattern})$"
 
 
-def text(max_length: int) -> fields.String:
+def text(max_length: int, description: str = "") -> fields.String:
     """Return a field of a text of bounded length."""
-    return fields.String(validate=validate.Length(max=max_length))
+    return fields.String(validate=validate.Length(max=max_length), metadata=says(description))
+
+
+def says(description: str) -> dict[str, str]:
+    """Return the metadata of a field with this description, which the OpenAPI document needs of each."""
+    return {"description": description} if description else {}
 
 
 def part_of_name(data_key: str | None = None) -> fields.String:
     """Return a field of a filter by a part of a name."""
-    return fields.String(data_key=data_key, validate=validate.Length(max=FILTER_LENGTH))
+    description = "Only those with this in their name, in upper or lower case."
+    return fields.String(data_key=data_key, validate=validate.Length(max=FILTER_LENGTH), metadata=says(description))
 
 
 def page_token() -> fields.String:
     """Return a field of the token of the page before."""
-    return text(PAGE_TOKEN_LENGTH)
+    return text(PAGE_TOKEN_LENGTH, "The `next_page_token` of the page before; without one, the list begins.")
 
 
 class Choice(fields.Enum[Chosen]):
@@ -244,8 +254,8 @@ class Flag(fields.Boolean):
 class WholeNumber(fields.Integer):
     """A whole number within bounds."""
 
-    def __init__(self, low: int, high: int) -> None:
-        super().__init__(validate=validate.Range(low, high))
+    def __init__(self, low: int, high: int, description: str = "") -> None:
+        super().__init__(validate=validate.Range(low, high), metadata=says(description))
 
     def from_text(self, text: str) -> int | str:
         """Return the number that decimal digits stand for; not those of other scripts, signs, or thousands of them."""
@@ -261,7 +271,7 @@ class PageSize(WholeNumber):
     """The number of rows on a page."""
 
     def __init__(self) -> None:
-        super().__init__(1, 1000)
+        super().__init__(1, 1000, f"The number of items on a page; {DEFAULT_PAGE_SIZE} if it is left out.")
 
 
 def order_by(orders: Orders) -> fields.String:
@@ -284,9 +294,6 @@ def total() -> Flag:
 
 class Duration(fields.String):
     """A length of time in whole days or hours."""
-
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return None if value is None else f"{value // timedelta(hours=1)}h"
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> timedelta:  # type: ignore[override] # not the text
         try:
@@ -334,7 +341,7 @@ class End(Instant):
 
 def end() -> End:
     """Return a field of a moment at which something is to end; null: never."""
-    return End(allow_none=True, metadata={"description": f"After now, and before the year {END.year}; null: never."})
+    return End(allow_none=True, metadata=says(f"When it ends: after now, before the year {END.year}; null: never."))
 
 
 class _BitSet(BoundedList[str]):
@@ -359,7 +366,8 @@ class _BitSet(BoundedList[str]):
 
 def permissions() -> fields.Field[int]:
     """Return a field of a bit set, given as a list of names of the five permissions."""
-    return _BitSet(PERMISSION_BITS)  # type: ignore[return-value] # it loads into a set, not the list
+    names = "What is granted; any grant includes read. Managers hold all five, whatever this list has."
+    return _BitSet(PERMISSION_BITS, metadata=says(names))  # type: ignore[return-value] # it loads into a set, not the list
 
 
 def scopes() -> fields.Field[int]:
@@ -367,7 +375,8 @@ def scopes() -> fields.Field[int]:
 
     None given, or null, means all that the user may; an empty list is refused as ambiguous.
     """
-    return _BitSet(SCOPE_BITS, validate=_not_empty, allow_none=True)  # type: ignore[return-value] # as above
+    names = "What the token may do at most, of what its user may; null, or left out: all of it."
+    return _BitSet(SCOPE_BITS, validate=_not_empty, allow_none=True, metadata=says(names))  # type: ignore[return-value] # as above
 
 
 def _not_empty(bits: int) -> None:
@@ -377,4 +386,6 @@ def _not_empty(bits: int) -> None:
 
 def permission() -> fields.String:
     """Return a field of the name of one of the five permissions."""
-    return fields.String(validate=validate.OneOf([*PERMISSION_BITS]))
+    return fields.String(
+        validate=validate.OneOf([*PERMISSION_BITS]), metadata=says("Only those on which this permission is held.")
+    )

@@ -8,10 +8,12 @@ from marshmallow import Schema, fields
 from service.repositories.groups import MEMBER_ORDERS, ORDERS, Group, Member
 from service.repositories.ordering import Orders
 from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
-from service.schemas.fields import BoundedList, Name, PageSize, Ruled, order_by, page_token, part_of_name, total
+from service.schemas.fields import BoundedList, Name, PageSize, Ruled, order_by, page_token, part_of_name, says, total
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.values.names import GROUP_NAME
+
+GROUP: Final = "The name of the group, in upper or lower case."
 
 
 @request
@@ -39,7 +41,7 @@ class ListUserGroups:
 
     orders: ClassVar[Orders] = ORDERS
 
-    username: str = field(Name())
+    username: str = field(Name(), "The name of the user, in upper or lower case.")
     order_by: str | None = field(order_by(ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
@@ -53,7 +55,7 @@ class CreateGroup:
     Its name is unique in the organization, regardless of case, and not a word of an address, such as `me`.
     """
 
-    name: str = field(Ruled(GROUP_NAME))
+    name: str = field(Ruled(GROUP_NAME), "The name of the group.")
 
 
 @request
@@ -63,7 +65,7 @@ class GroupRef:
     Names one group, regardless of case.
     """
 
-    name: str = field(Name())
+    name: str = field(Name(), GROUP)
 
 
 @request
@@ -73,8 +75,8 @@ class RenameGroup:
     The name it is to have from now on.
     """
 
-    name: str = field(Name())
-    new_name: str = field(Ruled(GROUP_NAME))
+    name: str = field(Name(), GROUP)
+    new_name: str = field(Ruled(GROUP_NAME), "The name it is to have from now on.")
 
 
 @request
@@ -86,7 +88,7 @@ class ListMembers:
 
     orders: ClassVar[Orders] = MEMBER_ORDERS
 
-    name: str = field(Name())
+    name: str = field(Name(), GROUP)
     order_by: str | None = field(order_by(MEMBER_ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
@@ -97,8 +99,8 @@ class ListMembers:
 class MemberRef:
     """A user, to be put into a group or taken out."""
 
-    name: str = field(Name())
-    username: str = field(Name())
+    name: str = field(Name(), GROUP)
+    username: str = field(Name(), "The username of the member, in upper or lower case.")
 
 
 MAX_NAMES: Final = 1000
@@ -117,48 +119,48 @@ class UpdateMembers:
     in it: the answer names those who came and went. Names that nobody bears are told in `details`.
     """
 
-    name: str = field(Name())
-    add: list[str] | None = field(_usernames(), default=None)
-    remove: list[str] | None = field(_usernames(), default=None)
+    name: str = field(Name(), "The name of the group, in upper or lower case.")
+    add: list[str] | None = field(_usernames(), "The usernames of those who are to be in it.", default=None)
+    remove: list[str] | None = field(_usernames(), "The usernames of those who are not to be in it.", default=None)
 
 
 class GroupSchema(Schema):
     """A group; when it was made only for administrators."""
 
-    name = fields.String(required=True)
-    created_at = fields.AwareDateTime()
+    name = fields.String(required=True, metadata=says("The name of the group."))
+    created_at = fields.AwareDateTime(metadata=says("The time of its creation; only for administrators."))
 
 
 class GroupAnswerSchema(AnswerSchema):
     """One group."""
 
-    group = fields.Nested(GroupSchema, required=True)
+    group = fields.Nested(GroupSchema, required=True, metadata=says("The group."))
 
 
 class GroupListSchema(OrderedListSchema):
     """Groups by name."""
 
-    groups = fields.List(fields.Nested(GroupSchema), required=True)
+    groups = fields.List(fields.Nested(GroupSchema), required=True, metadata=says("The groups, by name."))
 
 
 class MemberSchema(Schema):
     """A user in a group, since when."""
 
-    username = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
+    username = fields.String(required=True, metadata=says("The username of the member."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time since which they are in the group."))
 
 
 class MemberListSchema(OrderedListSchema):
     """The members of a group, by name."""
 
-    members = fields.List(fields.Nested(MemberSchema), required=True)
+    members = fields.List(fields.Nested(MemberSchema), required=True, metadata=says("The members, by username."))
 
 
 class MembersUpdatedSchema(AnswerSchema):
     """The users who came into a group by a change of its members, and those who went."""
 
-    added = fields.List(fields.String(), required=True)
-    removed = fields.List(fields.String(), required=True)
+    added = fields.List(fields.String(), required=True, metadata=says("The usernames of those who came."))
+    removed = fields.List(fields.String(), required=True, metadata=says("The usernames of those who went."))
 
 
 @dataclass(frozen=True, slots=True)

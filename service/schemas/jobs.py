@@ -12,6 +12,7 @@ from service.repositories.jobs import ORDERS
 from service.repositories.ordering import Orders
 from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
+    PIPELINE_ID,
     Flag,
     JobId,
     Name,
@@ -21,6 +22,7 @@ from service.schemas.fields import (
     StrictUUID,
     order_by,
     page_token,
+    says,
     total,
     uuids,
 )
@@ -30,6 +32,7 @@ from service.schemas.pipelines import ListPipelines
 from service.schemas.request import field, request
 from service.values.names import JOB_ID, JOB_NAME
 
+JOB: Final = "The id of the job, as it was registered."
 MAX_PIPELINES: Final = 1000
 """The number of pipelines that one update may name, and that one job may be put into."""
 MAX_UPDATES: Final = 500
@@ -45,7 +48,7 @@ class ListJobPipelines(ListPipelines):
     Filters: a job, a part of the name regardless of case, a permission held, being a manager.
     """
 
-    job_id: str | None = field(JobId(), default=None)
+    job_id: str | None = field(JobId(), "Only the pipelines that this job is in.", default=None)
 
 
 @request
@@ -55,8 +58,10 @@ class UpdateJobPipelines:
     Names a job and its whole new set of pipelines.
     """
 
-    job_id: str = field(JobId())
-    pipeline_ids: list[UUID] = field(uuids(MAX_PIPELINES))
+    job_id: str = field(JobId(), JOB)
+    pipeline_ids: list[UUID] = field(
+        uuids(MAX_PIPELINES), "All the pipelines that it is to be in; an empty list takes it out of every one."
+    )
 
 
 class WrongUpdate(NamedTuple):
@@ -103,16 +108,16 @@ class BatchUpdateJobPipelines:
     first refusal, and `details` names its `index`, counted from 0; malformed updates come before all others.
     """
 
-    updates: list[UpdateJobPipelines | WrongUpdate] = field(_updates())
-    atomic: bool = field(Flag(), default=False)
+    updates: list[UpdateJobPipelines | WrongUpdate] = field(_updates(), "The updates, each as it would be sent alone.")
+    atomic: bool = field(Flag(), "True to do all or nothing.", default=False)
 
 
 @request
 class PipelineJobRef:
     """One job in one pipeline, to be put in or taken out."""
 
-    pipeline_id: UUID = field(StrictUUID())
-    job_id: str = field(JobId())
+    pipeline_id: UUID = field(StrictUUID(), "The id of the pipeline.")
+    job_id: str = field(JobId(), "The id of the job, as it was registered.")
 
 
 @request
@@ -125,18 +130,22 @@ class PutJob:
     themselves as its owner. `If-None-Match: *` answers 412 where a job of that id exists.
     """
 
-    job_id: str = field(Ruled(JOB_ID))
-    name: str | None = field(Ruled(JOB_NAME), default=None)
-    owner: str | None = field(Name(), default=None)
+    job_id: str = field(Ruled(JOB_ID), JOB)
+    name: str | None = field(Ruled(JOB_NAME), "A name, for people.", default=None)
+    owner: str | None = field(
+        Name(), "The username of its owner; somebody else's only for administrators.", default=None
+    )
     """A username."""
-    pipeline_ids: list[UUID] | None = field(uuids(MAX_PIPELINES), default=None)
+    pipeline_ids: list[UUID] | None = field(
+        uuids(MAX_PIPELINES), "All the pipelines that it is to be in; left out: those that it is in.", default=None
+    )
 
 
 @request
 class JobRef:
     """One job, to be read or forgotten."""
 
-    job_id: str = field(JobId())
+    job_id: str = field(JobId(), JOB)
 
 
 @request
@@ -148,8 +157,8 @@ class ListJobs:
 
     orders: ClassVar[Orders] = ORDERS
 
-    pipeline_id: UUID | None = field(StrictUUID(), default=None)
-    owner: str | None = field(Name(), default=None)
+    pipeline_id: UUID | None = field(StrictUUID(), "Only the jobs in this pipeline.", default=None)
+    owner: str | None = field(Name(), "Only the jobs of the user with this username.", default=None)
     order_by: str | None = field(order_by(ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
@@ -159,22 +168,33 @@ class ListJobs:
 class UpdatedPipelineSchema(Schema):
     """A pipeline of an updated job, in the vendor's own spelling."""
 
-    flow_pipeline_name = fields.String(required=True, data_key="flowPipelineName")
-    flow_pipeline_id = fields.UUID(required=True, data_key="flowPipelineId")
+    flow_pipeline_name = fields.String(
+        required=True, data_key="flowPipelineName", metadata=says("The name of the pipeline.")
+    )
+    flow_pipeline_id = fields.UUID(required=True, data_key="flowPipelineId", metadata=says(PIPELINE_ID))
 
 
 class UpdatedPipelinesSchema(AnswerSchema):
     """The answer to an update: the job's pipelines in the order of the request."""
 
-    updated_pipelines = fields.List(fields.Nested(UpdatedPipelineSchema), required=True)
+    updated_pipelines = fields.List(
+        fields.Nested(UpdatedPipelineSchema),
+        required=True,
+        metadata=says("The pipelines that the job is in now, as they were asked for, each once."),
+    )
 
 
 class VerdictSchema(Schema):
     """The outcome of one update of a batch: the job's pipelines, or the failure's code and sentence."""
 
-    job_id = fields.String(required=True)
-    status = fields.String(required=True, validate=validate.OneOf(["OK", "ERROR"]))
-    updated_pipelines = fields.List(fields.Nested(UpdatedPipelineSchema))
+    job_id = fields.String(required=True, metadata=says("The id of the job, as it was registered."))
+    status = fields.String(
+        required=True, validate=validate.OneOf(["OK", "ERROR"]), metadata=says("`OK` or `ERROR`: whether it was done.")
+    )
+    updated_pipelines = fields.List(
+        fields.Nested(UpdatedPipelineSchema),
+        metadata=says("The pipelines that the job is in now; only where it was done."),
+    )
     code = fields.String(metadata={"description": "The name of the google.rpc.Code, of a failure."})
     msg = fields.String(metadata={"description": "What went wrong, for a person."})
 
@@ -182,36 +202,44 @@ class VerdictSchema(Schema):
 class VerdictsSchema(AnswerSchema):
     """The answer to a batch of updates: a verdict for each, in the order of the request."""
 
-    results = fields.List(fields.Nested(VerdictSchema), required=True)
+    results = fields.List(
+        fields.Nested(VerdictSchema),
+        required=True,
+        metadata=says("A verdict on each update, in the order of the request."),
+    )
 
 
 class PipelineInfoSchema(Schema):
     """A pipeline that a job is in, as far as its caller may read it."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
+    id = fields.UUID(required=True, metadata=says(PIPELINE_ID))
+    name = fields.String(required=True, metadata=says("The name of the pipeline."))
 
 
 class JobSchema(Schema):
     """A job."""
 
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    owner = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
-    flow_pipeline_infos = fields.List(fields.Nested(PipelineInfoSchema), required=True)
+    id = fields.String(required=True, metadata=says(JOB))
+    name = fields.String(required=True, metadata=says("The name, for people; it may be empty."))
+    owner = fields.String(required=True, metadata=says("The username of its owner."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its registration."))
+    flow_pipeline_infos = fields.List(
+        fields.Nested(PipelineInfoSchema),
+        required=True,
+        metadata=says("The pipelines that it is in, those that the caller may read, in the job's own order."),
+    )
 
 
 class JobAnswerSchema(AnswerSchema):
     """One job."""
 
-    job = fields.Nested(JobSchema, required=True)
+    job = fields.Nested(JobSchema, required=True, metadata=says("The job."))
 
 
 class JobListSchema(OrderedListSchema):
     """Jobs, newest first."""
 
-    jobs = fields.List(fields.Nested(JobSchema), required=True)
+    jobs = fields.List(fields.Nested(JobSchema), required=True, metadata=says("The jobs, newest first."))
 
 
 class NamedPipeline(NamedTuple):

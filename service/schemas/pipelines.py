@@ -11,6 +11,7 @@ from service.repositories.ordering import Orders
 from service.repositories.queues import ORDERS, QueuedJob
 from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
+    PIPELINE_ID,
     Flag,
     Name,
     PageSize,
@@ -21,6 +22,7 @@ from service.schemas.fields import (
     page_token,
     part_of_name,
     permission,
+    says,
     total,
 )
 from service.schemas.pages import Page, Part, is_text, is_uuid
@@ -39,8 +41,8 @@ class ListPipelines:
 
     name: str | None = field(part_of_name(), default=None)
     permission: str | None = field(permission(), default=None)
-    is_manager: bool | None = field(Flag(), default=None)
-    page_size: int | None = field(PageSize(), default=None)
+    is_manager: bool | None = field(Flag(), "Only those that the caller manages, or does not.", default=None)
+    page_size: int | None = field(PageSize(), "The number of items on a page; all if it is left out.", default=None)
     page_token: str | None = field(page_token(), default=None)
 
 
@@ -52,7 +54,7 @@ class ListUserPipelines(ListPipelines):
     of case, a permission held, being a manager.
     """
 
-    username: str = field(Name(), kw_only=True)
+    username: str = field(Name(), "The name of the user, in upper or lower case.", kw_only=True)
 
 
 @request
@@ -62,15 +64,15 @@ class CreatePipeline:
     Its name is unique in the organization, regardless of case.
     """
 
-    name: str = field(PipelineName())
-    description: str = field(Ruled(DESCRIPTION), default="")
+    name: str = field(PipelineName(), "The name of the pipeline, without space around it.")
+    description: str = field(Ruled(DESCRIPTION), "A description, for people; empty if it is left out.", default="")
 
 
 @request
 class GetPipeline:
     """One pipeline, to be read."""
 
-    pipeline_id: UUID = field(StrictUUID())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
 
 
 @request
@@ -80,9 +82,9 @@ class UpdatePipeline:
     What is left out stays.
     """
 
-    pipeline_id: UUID = field(StrictUUID())
-    name: str | None = field(PipelineName(), default=None)
-    description: str | None = field(Ruled(DESCRIPTION), default=None)
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    name: str | None = field(PipelineName(), "The name it is to have from now on.", default=None)
+    description: str | None = field(Ruled(DESCRIPTION), "The description it is to have from now on.", default=None)
 
 
 @request
@@ -92,8 +94,8 @@ class DeletePipeline:
     Refused while jobs are in it, unless forced.
     """
 
-    pipeline_id: UUID = field(StrictUUID())
-    force: bool = field(Flag(), default=False)
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    force: bool = field(Flag(), "True to delete it also while jobs are in it; they stay, without it.", default=False)
 
 
 @request
@@ -105,7 +107,7 @@ class ListPipelineJobs:
 
     orders: ClassVar[Orders] = ORDERS
 
-    pipeline_id: UUID = field(StrictUUID())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
     order_by: str | None = field(order_by(ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
@@ -115,45 +117,53 @@ class ListPipelineJobs:
 class PipelineItemSchema(Schema):
     """A pipeline in a list, as the vendor's document has it."""
 
-    name = fields.String(required=True)
-    id = fields.UUID(required=True)
-    permissions = fields.List(fields.String(validate=validate.OneOf([*PERMISSION_BITS])), required=True)
-    is_manager = fields.Boolean(required=True)
+    name = fields.String(required=True, metadata=says("The name of the pipeline."))
+    id = fields.UUID(required=True, metadata=says(PIPELINE_ID))
+    permissions = fields.List(
+        fields.String(validate=validate.OneOf([*PERMISSION_BITS])),
+        required=True,
+        metadata=says("What the caller may do on it with this token."),
+    )
+    is_manager = fields.Boolean(required=True, metadata=says("True if the caller is a manager of it, who may do all."))
 
 
 class PipelineListSchema(ListSchema):
     """The answer of both of the vendor's lists."""
 
-    pipelines = fields.List(fields.Nested(PipelineItemSchema), required=True)
+    pipelines = fields.List(
+        fields.Nested(PipelineItemSchema), required=True, metadata=says("The pipelines, by name and then by id.")
+    )
 
 
 class PipelineSchema(PipelineItemSchema):
     """A whole pipeline."""
 
-    description = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
+    description = fields.String(required=True, metadata=says("The description, for people; it may be empty."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
+    updated_at = fields.AwareDateTime(
+        required=True, metadata=says("The time of the last change of name or description.")
+    )
 
 
 class PipelineAnswerSchema(AnswerSchema):
     """One pipeline."""
 
-    pipeline = fields.Nested(PipelineSchema, required=True)
+    pipeline = fields.Nested(PipelineSchema, required=True, metadata=says("The pipeline."))
 
 
 class QueuedJobSchema(Schema):
     """A job in a pipeline's queue."""
 
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    owner = fields.String(required=True)
-    assigned_at = fields.AwareDateTime(required=True)
+    id = fields.String(required=True, metadata=says("The id of the job."))
+    name = fields.String(required=True, metadata=says("The name of the job; it may be empty."))
+    owner = fields.String(required=True, metadata=says("The username of the job's owner."))
+    assigned_at = fields.AwareDateTime(required=True, metadata=says("The time since which it is in the pipeline."))
 
 
 class PipelineJobsSchema(OrderedListSchema):
     """A pipeline's queue, oldest first."""
 
-    jobs = fields.List(fields.Nested(QueuedJobSchema), required=True)
+    jobs = fields.List(fields.Nested(QueuedJobSchema), required=True, metadata=says("The jobs, oldest first."))
 
 
 class AccessiblePipeline(NamedTuple):

@@ -82,23 +82,32 @@ _SCHEMAS: Final[dict[type, RequestSchema]] = {}
 
 
 @overload
-def field(kind: fields.Field[Value], *, kw_only: bool = False) -> Value: ...
+def field(kind: fields.Field[Value], description: str = "", *, kw_only: bool = False) -> Value: ...
 
 
 @overload
-def field(kind: fields.Field[Value], *, default: Default) -> Value | Default: ...
+def field(kind: fields.Field[Value], description: str = "", *, default: Default) -> Value | Default: ...
 
 
-def field(kind: fields.Field[Any], *, default: Any = dataclasses.MISSING, kw_only: bool = False) -> Any:
+def field(
+    kind: fields.Field[Any],
+    description: str = "",
+    *,
+    default: Any = dataclasses.MISSING,
+    kw_only: bool = False,
+) -> Any:
     """Declare one field of a request; it is required unless it has a default.
 
     Args:
         kind: the marshmallow field that reads it, whose type is checked against the annotation.
+        description: a sentence for the OpenAPI document, which has one for each field; the kind's own if empty.
         default: the value if a request leaves it out; not one that a request may give if it is None, which takes a
             `kind` of allow_none.
         kw_only: True for one that is required behind others that are not, as those of a class before it.
     """
     kind.required = default is dataclasses.MISSING
+    if description:
+        kind.metadata = {**kind.metadata, "description": description}
     return dataclasses.field(default=default, metadata={_KIND: kind}, kw_only=kw_only)
 
 

@@ -20,7 +20,7 @@ from service.authentication.bearer import Authentication
 from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.fair_queue import Presence
-from service.database.pool import Connection, Database, open_database
+from service.database.pool import Connection, Database, ReusedConnection, open_database
 from service.embedded.cluster import embedded_postgres
 from service.identity import Caller
 from service.repositories import groups, jobs, pipelines, queues, tokens, users
@@ -76,8 +76,16 @@ class OneConnection(Database):
         self._turn = asyncio.Lock()
         self.durations = Histograms(SECONDS)
         self.connection_type = lambda *_: recorder
-        self.waiting = self.expired = 0
+        self.expired = 0
         self.presence = Presence()
+
+    @property
+    def exhausted(self) -> bool:
+        """Nobody keeps the connection."""
+        return True
+
+    def use_spare(self, reused: ReusedConnection) -> None:
+        """None is spare."""
 
     async def acquire(self) -> Any:
         await self._turn.acquire()
@@ -146,6 +154,12 @@ async def find_active(filled: Filled, recorder: Recorder, _: Settings) -> None:
     assert len(await tokens.find_active(recorder, digests)) == 32
 
 
+async def find_active_alone(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    digests = [hashlib.sha256(filled.targets[0].token.encode()).digest()]
+
+    assert len(await tokens.find_active(recorder, digests)) == 1
+
+
 async def list_granted(filled: Filled, recorder: Recorder, _: Settings) -> None:
     listing = await pipelines.list_granted(recorder, await filled.organization_id(), filled.targets[0].user_id)
 
@@ -178,10 +192,14 @@ async def list_all_page(filled: Filled, recorder: Recorder, _: Settings) -> None
     assert len(listing.pipelines) == 51
 
 
-async def update_each(filled: Filled, recorder: Recorder, settings: Settings) -> None:
+async def update_one(filled: Filled, recorder: Recorder, settings: Settings) -> None:
+    await update_each(filled, recorder, settings, count=1)
+
+
+async def update_each(filled: Filled, recorder: Recorder, settings: Settings, count: int = 12) -> None:
     database = OneConnection(recorder)
     updates = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
-    callers = [(target, await filled.caller(settings, target)) for target in filled.targets[:12]]
+    callers = [(target, await filled.caller(settings, target)) for target in filled.targets[:count]]
 
     made = await asyncio.gather(
         *(updates.update(caller, None, target.job_id, target.pipeline_ids) for target, caller in callers)
@@ -241,6 +259,11 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
         {"tokens": "tokens_digest_unique", "users": "users_pkey", **MEMBERSHIPS},
     ),
     (
+        "tokens.find_active",
+        find_active_alone,
+        {"tokens": "tokens_digest_unique", "users": "users_pkey", **MEMBERSHIPS},
+    ),
+    (
         "pipelines.list_granted",
         list_granted,
         {"users": "users_pkey", "pipelines": "pipelines_pkey", **MEMBERSHIPS, **GRANTS},
@@ -264,6 +287,18 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
     (
         "jobs.update_each",
         update_each,
+        {
+            "tokens": "tokens_digest_unique",
+            "jobs": "jobs_pkey",
+            "users": "users_pkey",
+            "assignments": "assignments_pkey",
+            "pipelines": "pipelines_pkey",
+            **MEMBERSHIPS,
+        },
+    ),
+    (
+        "jobs.update_each",
+        update_one,
         {
             "tokens": "tokens_digest_unique",
             "jobs": "jobs_pkey",

@@ -62,6 +62,22 @@ class Example:
     response: Mapping[str, Any]
 
 
+IN_PATHS: Final = {
+    "pipeline_id": _ID,
+    "job_id": _JOB,
+    "username": "ada",
+    "name": "reviewers",
+    "token_id": _OTHER,
+}
+"""Examples of the parameters of paths, by their names."""
+
+
+def path_example(name: str, schema: Mapping[str, Any]) -> Any:
+    """Return an example of a parameter of a path; one of its type, for a name that has none of its own."""
+    by_type = {"uuid": _OTHER, "integer": 1, "date-time": _THEN}
+    return IN_PATHS.get(name) or by_type.get(schema.get("format") or schema.get("type", ""), "example")
+
+
 def _answer(**named: Any) -> Example:
     return Example(None, {**_DONE, **named})
 
