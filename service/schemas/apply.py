@@ -27,7 +27,7 @@ class DeclaredPipeline:
     description: str | None = field(Ruled(DESCRIPTION), "The description it is to have.", default=None)
     grants: list[GrantInSet] | None = field(
         objects(GrantInSet, MAX_GRANTS),
-        "All the grants that there are to be on it; left out: those that there are.",
+        "Grants that there are to be on it; others stay, but with `prune`.",
         default=None,
     )
 
@@ -39,7 +39,7 @@ class DeclaredGroup:
     name: str = field(Ruled(GROUP_NAME), "The name of the group.")
     members: list[str] | None = field(
         BoundedList(Name(), MAX_NAMES),
-        "The usernames of all who are to be in it; left out: those who are.",
+        "Usernames of those who are to be in it; others stay, but with `prune`.",
         default=None,
     )  # type: ignore[assignment] # none is null
 

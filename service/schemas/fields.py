@@ -295,6 +295,9 @@ def total() -> Flag:
 class Duration(fields.String):
     """A length of time in whole days or hours."""
 
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else f"{value // timedelta(hours=1)}h"
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> timedelta:  # type: ignore[override] # not the text
         try:
             return parse_duration(value)
