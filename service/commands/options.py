@@ -70,11 +70,14 @@ class Ruled(click.ParamType[str]):
 
     name = "name"
 
-    def __init__(self, what: str, rule: Rule, *, new: bool = True) -> None:
-        self._what, self._check = what, rule.check if new else rule.check_reference
+    def __init__(self, what: str, rule: Rule, *, new: bool = True, or_none: bool = False) -> None:
+        """Take a rule; with `or_none` an empty text stands for nothing."""
+        self._what, self._check, self._or_none = what, rule.check if new else rule.check_reference, or_none
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the value as it is stored."""
+        if self._or_none and value == "":
+            return ""
         try:
             return self._check(value)
         except ValueError as error:

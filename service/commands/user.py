@@ -85,8 +85,10 @@ def show(username: str, place: Place, as_json: bool) -> None:
 
 @user_commands.command("edit")
 @click.argument("username", type=NAME_TYPE)
-@click.option("--display-name", type=Ruled("a display name", DISPLAY_NAME), help='As people know them; "" for none.')
-@click.option("--email", type=Ruled("an email", EMAIL), help='"" for none.')
+@click.option(
+    "--display-name", type=Ruled("a display name", DISPLAY_NAME, or_none=True), help='As people know them; "" for none.'
+)
+@click.option("--email", type=Ruled("an email", EMAIL, or_none=True), help='"" for none.')
 @place_options
 @json_option
 def edit(username: str, display_name: str | None, email: str | None, place: Place, as_json: bool) -> None:
