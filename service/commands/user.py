@@ -55,14 +55,14 @@ def list_all(name: str | None, search: str | None, place: Place, as_json: bool) 
     rows = [
         (
             each["username"],
-            each.get("display_name"),
             each.get("role"),
             each.get("disabled"),
             instant(each.get("created_at")),
+            each.get("display_name"),
         )
         for each in found["users"]
     ]
-    show_table(["USERNAME", "NAME", "ROLE", "DISABLED", "CREATED"], rows, "There is none: `user create` makes one.")
+    show_table(["USERNAME", "ROLE", "DISABLED", "CREATED", "NAME"], rows, "There is none: `user create` makes one.")
 
 
 @user_commands.command("show")
