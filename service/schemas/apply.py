@@ -84,7 +84,7 @@ class AppliedSchema(AnswerSchema):
         required=True,
         metadata={"description": f"In the order in which they are made; at most {MAX_CHANGES:,}."},
     )
-    dry_run = fields.Boolean(required=True)
+    dry_run = fields.Boolean(required=True, metadata={"description": "True if nothing was changed."})
     plan = fields.String(required=True, metadata={"description": "The same for the same changes."})
 
 
