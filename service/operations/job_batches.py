@@ -66,13 +66,13 @@ async def batch_update_job_pipelines(call: Call, request: BatchUpdateJobPipeline
     outcomes: Outcomes = {}
     updates: list[_Numbered] = []
     for number, update in enumerate(request.updates):
-        if isinstance(update, WrongUpdate):
-            outcomes[number] = update.error
-        else:
+        if not isinstance(update, WrongUpdate):
             updates.append(_Numbered(number, update.job_id, [*dict.fromkeys(update.pipeline_ids)]))
+        elif request.atomic:
+            raise _placed(number, update.error)
+        else:
+            outcomes[number] = update.error
     if request.atomic:
-        for number, wrong in outcomes.items():
-            raise _placed(number, wrong)
         outcomes = await _make_all(call, updates)
     else:
         for run in _without_repeats(updates):
@@ -80,9 +80,8 @@ async def batch_update_job_pipelines(call: Call, request: BatchUpdateJobPipeline
     return Verdicts([Verdict(each.job_id, outcomes[number]) for number, each in enumerate(request.updates)])
 
 
-def _placed(number: int, refusal: object) -> ServiceError:
+def _placed(number: int, refusal: ServiceError) -> ServiceError:
     """Return the refusal of a whole batch, which says by which of its updates."""
-    assert isinstance(refusal, ServiceError)  # noqa: S101 - what is malformed, and what is refused
     refusal.message = f"Update {number} of the batch, counted from 0: {refusal.message}"
     refusal.details = {**(refusal.details or {}), "index": [str(number)]}
     return refusal

@@ -93,7 +93,7 @@ class GrantInSet:
     """
 
     permissions: int = field(permissions())
-    """A bit set of permissions.py."""
+    """A bit set of permissions/."""
     user: str | None = field(Name(), "The user it is to; left out: a group.", default=None)
     group: str | None = field(Name(), "The group it is to; left out: a user.", default=None)
     is_manager: bool = field(Flag(), "True to make a manager, who holds all five permissions.", default=False)
