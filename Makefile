@@ -14,6 +14,8 @@ VENV := .venv$(if $(OTHER),-$(OTHER))
 BIN := $(VENV)/bin
 ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))))
 EPOCH = $(shell git log -1 --format=%ct)
+# One name by every engine: docker adds its registry's to a name without one, podman localhost/. deploy/ says the same.
+IMAGE ?= localhost/flow-pipelines
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
 RUNNABLE := $(VENV)/.runnable
@@ -174,12 +176,12 @@ faults: venv $(PATRONI) .tools/debian/.complete .tools/pgbouncer-trixie ## Injec
 manifests: venv $(TOOLS) $(CHECKOV) ## Render, validate and judge everything in deploy/ (its first run installs checkov)
 	$(BIN)/python -m pytest tests/deployment
 	@rm -rf $(VENV)/manifests && mkdir $(VENV)/manifests
-	@for overlay in development production production/migration; do \
+	@for overlay in development development/administration production production/migration production/administration; do \
 	  $(BIN)/kubectl kustomize deploy/kubernetes/overlays/$$overlay > $(VENV)/manifests/$$(echo $$overlay | tr / -).yaml || exit 1; done
 	$(CHECKOV)/bin/checkov --framework kubernetes --skip-download --quiet --compact --directory $(VENV)/manifests
 
 image: ## Build the container image (ENGINE=docker or podman; BASE=..., RUNTIME=... for other base images; BUILD="options")
-	$(ENGINE) build --file deploy/Dockerfile --tag flow-pipelines:$(VERSION) \
+	$(ENGINE) build --file deploy/Dockerfile --tag $(IMAGE):$(VERSION) \
 	  $(foreach name,BASE RUNTIME SOURCE,$(if $($(name)),--build-arg $(name)=$($(name)))) \
 	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
 	  $(if $(findstring docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH)) $(BUILD) .
@@ -190,9 +192,9 @@ image-base: ## Make base images from Debian's packages, where no registry can be
 image-check: venv ## Build the image twice, compare, and run it without any rights (as root; the variables of image)
 	@for build in first second; do \
 	  $(MAKE) --no-print-directory image BUILD="--no-cache --quiet $(BUILD)" > /dev/null && \
-	  $(ENGINE) inspect --format '{{.Id}} {{.Size}} bytes' flow-pipelines:$(VERSION) > $(VENV)/image.$$build || exit 1; done
+	  $(ENGINE) inspect --format '{{.Id}} {{.Size}} bytes' $(IMAGE):$(VERSION) > $(VENV)/image.$$build || exit 1; done
 	@cat $(VENV)/image.first && cmp $(VENV)/image.first $(VENV)/image.second
-	ENGINE=$(ENGINE) IMAGE=flow-pipelines:$(VERSION) $(BIN)/python -m pytest -p no:cacheprovider tests/image/check.py
+	ENGINE=$(ENGINE) IMAGE=$(IMAGE):$(VERSION) $(BIN)/python -m pytest -p no:cacheprovider tests/image/check.py
 
 monitoring: $(PROMETHEUS)/promtool ## Check and test the alert rules by promtool
 	$< check config deploy/monitoring/prometheus.yaml
