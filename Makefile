@@ -12,8 +12,11 @@ OTHER := $(if $(USUAL),$(filter-out $(USUAL),$(or $(call version_of,$(PYTHON)),u
 endif
 VENV := .venv$(if $(OTHER),-$(OTHER))
 BIN := $(VENV)/bin
-ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))))
+# The first that is there and works: a docker without its daemon is none.
+ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell $(engine) info >/dev/null 2>&1 && echo $(engine))))
+CONTEXT ?= .
 EPOCH = $(shell git log -1 --format=%ct)
+REVISION = $(shell git rev-parse HEAD)
 # One name by every engine: docker adds its registry's to a name without one, podman localhost/. deploy/ says the same.
 IMAGE ?= localhost/flow-pipelines
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -29,6 +32,7 @@ CHECKOV := $(VENV)/checkov
 # "The default namespace should not be used": a chart is rendered into none, which its installation names.
 UNPLACED := --skip-check CKV_K8S_21
 PATRONI := $(VENV)/patroni
+SBOM := $(VENV)/release
 ZENSICAL := $(VENV)/zensical
 EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 # What the pages link to, and no more: the site holds no code.
@@ -37,7 +41,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions lock upgrade-check bench freshness fuzz faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +87,11 @@ $(ZENSICAL): requirements/docs.txt
 	@echo "Installing what is locked in requirements/docs.txt ..."
 	@$(PYTHON) -m venv $(ZENSICAL) && $(ZENSICAL)/bin/python $(INSTALL) -r requirements/docs.txt || { rm -rf $(ZENSICAL); exit 2; }
 	@touch $(ZENSICAL)
+
+$(SBOM): requirements/release.txt
+	@echo "Installing what is locked in requirements/release.txt ..."
+	@$(PYTHON) -m venv $(SBOM) && $(SBOM)/bin/python $(INSTALL) -r requirements/release.txt || { rm -rf $(SBOM); exit 2; }
+	@touch $(SBOM)
 
 $(PATRONI): requirements/faults.txt
 	@echo "Installing what is locked in requirements/faults.txt ..."
@@ -170,8 +179,11 @@ pictures: venv ## Make the pictures of docs/ anew: diagrams, and the admin page 
 reference: venv ## Write the tables of docs/reference/ anew from the code
 	@$(BIN)/python -m tests.reference
 
-upgrade-check: venv ## Run an earlier version's API tests on this version's schema (FROM=tag or commit)
+upgrade-check: venv ## Run the API tests of the version before on this version's schema (FROM=another tag or commit)
 	@$(BIN)/python -m tests.upgrade $(FROM)
+
+release: venv helm $(SBOM) ## Make wheel, sdist, chart, image, SBOM and SHA256SUMS in dist/, and upgrade-check (RELEASE="--help" for options)
+	@$(BIN)/python -m tests.release $(RELEASE)
 
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -198,11 +210,12 @@ manifests: venv $(TOOLS) $(CHECKOV) helm ## Render, validate and judge everythin
 	  > $(VENV)/manifests/helm.yaml
 	$(CHECKOV)/bin/checkov --framework kubernetes --skip-download --quiet --compact --directory $(VENV)/manifests $(UNPLACED)
 
-image: ## Build the container image (ENGINE=docker or podman; BASE=..., RUNTIME=... for other base images; BUILD="options")
-	$(ENGINE) build --file deploy/Dockerfile --tag $(IMAGE):$(VERSION) \
+image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=..., RUNTIME=... for other base images; BUILD="options")
+	@[ -n "$(ENGINE)" ] || { echo "make: neither docker nor podman nor buildah works here: name one by ENGINE." >&2; exit 2; }
+	$(ENGINE) build --file $(CONTEXT)/deploy/Dockerfile --tag $(IMAGE):$(VERSION) \
 	  $(foreach name,BASE RUNTIME SOURCE,$(if $($(name)),--build-arg $(name)=$($(name)))) \
-	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
-	  $(if $(findstring docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH)) $(BUILD) .
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+	  $(if $(findstring docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH)) $(BUILD) $(CONTEXT)
 
 image-base: ## Make base images from Debian's packages, where no registry can be reached (as root; debootstrap, buildah)
 	tests/image/base.sh
@@ -242,4 +255,5 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	$(LOCK) --group helm --no-deps -o requirements/helm.txt
 	$(LOCK) --group policies -o requirements/policies.txt
 	$(LOCK) --group docs -o requirements/docs.txt
+	$(LOCK) --group release -o requirements/release.txt
 	$(LOCK) --group faults -o requirements/faults.txt
