@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from service.repositories.jobs import ORDERS
 from service.repositories.ordering import Orders
@@ -30,7 +30,7 @@ from service.values.names import JOB_ID, JOB_NAME
 
 JOB: Final = "The id of the job, as it was registered."
 MAX_PIPELINES: Final = 1000
-"""The number of pipelines that one update may name."""
+"""The number of pipelines that one update may name, and a job's answer names: an import may put it into more."""
 
 
 @request
@@ -116,6 +116,7 @@ class UpdatedPipelinesSchema(AnswerSchema):
     updated_pipelines = fields.List(
         fields.Nested(UpdatedPipelineSchema),
         required=True,
+        validate=validate.Length(max=MAX_PIPELINES),
         metadata=says("The pipelines that the job is in now, as they were asked for, each once."),
     )
 
@@ -137,7 +138,13 @@ class JobSchema(Schema):
     flow_pipeline_infos = fields.List(
         fields.Nested(PipelineInfoSchema),
         required=True,
+        validate=validate.Length(max=MAX_PIPELINES),
         metadata=says("The pipelines that it is in, those that the caller may read, in the job's own order."),
+    )
+    unlisted_pipelines = fields.Integer(
+        metadata=says(
+            "The number of pipelines beyond those, which the list of the job's has; absent if there are none."
+        )
     )
 
 
@@ -169,6 +176,8 @@ class JobView:
     owner: str
     created_at: datetime
     pipelines: list[NamedPipeline]
+    unlisted: int = 0
+    """The number of those beyond MAX_PIPELINES."""
 
 
 @answers(UpdatedPipelinesSchema)
@@ -197,4 +206,4 @@ def _dump_job(job: JobView) -> dict[str, Any]:
         "owner": job.owner,
         "created_at": job.created_at,
         "flow_pipeline_infos": [{"id": pipeline.id, "name": pipeline.name} for pipeline in job.pipelines],
-    }
+    } | ({"unlisted_pipelines": job.unlisted} if job.unlisted else {})
