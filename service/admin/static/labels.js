@@ -77,4 +77,11 @@ export const ACTIONS = new Map([
   ["token.revoke", "revoked a token"],
   ["token.keep", "kept a token whose parent was revoked"],
   ["token.bound", "narrowed a token to its parent"],
+  ["organization.create", "created an organization"],
+  ["import", "imported records"],
+  ["import.users", "imported users"],
+  ["import.tokens", "imported tokens"],
+  ["import.memberships", "imported members of groups"],
+  ["import.user_grants", "imported access of users"],
+  ["import.group_grants", "imported access of groups"],
 ]);
