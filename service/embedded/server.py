@@ -104,8 +104,8 @@ class Server:
     def _make_cluster(self) -> None:
         """Run initdb, under another name first: a directory whose initdb was killed in the middle is no cluster.
 
-        It does not wait until a thousand files are on the disk, as that takes longer than all else of a first start: the
-        system writes them within half a minute. Only if the machine itself fails before is the cluster to be made anew.
+        It does not wait until a thousand files are on the disk, which takes longer than all else of a first start: the
+        system writes them within half a minute. Only if the machine itself fails before is it to be made anew.
         """
         version = self._cluster / "PG_VERSION"
         if version.exists():
