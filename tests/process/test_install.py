@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,10 @@ def test_uv_installs_where_there_is_one(clones: Clones) -> None:
     assert clones.install(clone).returncode == 0
     assert clones.called() == ["uv"]
     assert works(clone)
+
+
+def test_version_of_a_project_that_is_only_linked_is_its_own() -> None:
+    """Such an environment has no metadata of the project."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert f'__version__ = "{project["version"]}"\n' in (ROOT / "service" / "__init__.py").read_text()
