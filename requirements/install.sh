@@ -37,7 +37,7 @@ keep() {
   [ -n "$kept" ] && [ -z "$there" ] || return 0
   {
     mkdir -p "$kept" && find "$kept" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + &&
-      copy "$site" "$kept/.$$" && touch "$kept/.$$" && mv "$kept/.$$" "$kept/$key"
+      copy "$site" "$kept/.$$" && touch "$kept/.$$" && [ ! -e "$kept/$key" ] && mv "$kept/.$$" "$kept/$key"
   } 2>/dev/null || rm -rf "$kept/.$$"
 }
 

@@ -62,7 +62,8 @@ class Clones:
     def install(self, clone: Path) -> "subprocess.CompletedProcess[str]":
         path = f"{self.programs}:/usr/bin:/bin"
         variables = {"PATH": path, "SITE": str(site(clone)), "CALLS": str(self.calls)}
-        command = ["requirements/install.sh", ".venv", "python", str(self.directory / "kept")]
+        variables["KEPT"] = str(self.directory / "kept")
+        command = ["requirements/install.sh", ".venv", "python", variables["KEPT"]]
         return subprocess.run(command, cwd=clone, env=variables, capture_output=True, text=True, check=False)
 
     def called(self) -> list[str]:
@@ -112,6 +113,21 @@ def test_packages_are_linked_into_the_next_clone(clones: Clones) -> None:
     assert works(second)
     assert (site(first) / "one.py").samefile(site(second) / "one.py")
     assert (site(second) / "flow_pipelines.pth").read_text() == f"{second}\n"
+
+
+def test_packages_that_another_clone_has_kept_meanwhile_are_left_alone(clones: Clones) -> None:
+    first = clones.make()
+    keeps = (
+        '[ "$1" = -c ] || { mkdir -p "$SITE/../../../../../kept/$KEY" && touch "$SITE/../../../../../kept/$KEY/x"; }'
+    )
+    clones.install(clones.make())
+    (key,) = (path.name for path in (clones.directory / "kept").iterdir())
+    shutil.rmtree(clones.directory / "kept")
+    clones.program("python", f'{PIP}mkdir -p "$KEPT/{key}" && touch "$KEPT/{key}/x"\n')
+
+    assert clones.install(first).returncode == 0
+    assert [path.name for path in (clones.directory / "kept").iterdir()] == [key]
+    assert [path.name for path in (clones.directory / "kept" / key).iterdir()] == ["x"]
 
 
 def test_packages_of_another_lock_are_not_linked(clones: Clones) -> None:
