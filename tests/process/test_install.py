@@ -42,6 +42,7 @@ class Clones:
         self.programs.mkdir()
         self.calls.touch()
         self.program("python", PIP)
+        self.program("uv", "#!/bin/sh\nexit 1\n")  # in front of one that this machine may have
 
     def program(self, name: str, script: str) -> None:
         path = self.programs / name
@@ -117,9 +118,6 @@ def test_packages_are_linked_into_the_next_clone(clones: Clones) -> None:
 
 def test_packages_that_another_clone_has_kept_meanwhile_are_left_alone(clones: Clones) -> None:
     first = clones.make()
-    keeps = (
-        '[ "$1" = -c ] || { mkdir -p "$SITE/../../../../../kept/$KEY" && touch "$SITE/../../../../../kept/$KEY/x"; }'
-    )
     clones.install(clones.make())
     (key,) = (path.name for path in (clones.directory / "kept").iterdir())
     shutil.rmtree(clones.directory / "kept")
