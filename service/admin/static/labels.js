@@ -67,6 +67,7 @@ export const ACTIONS = new Map([
   ["job.delete", "forgot a job"],
   ["user.create", "created a user"],
   ["user.update", "changed a user"],
+  ["user.delete", "deleted a user"],
   ["group.create", "created a group"],
   ["group.update", "renamed a group"],
   ["group.delete", "deleted a group"],
