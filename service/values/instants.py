@@ -15,9 +15,9 @@ END: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 _RFC_3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]((?:[01][0-9]|2[0-3]):[0-5][0-9]):([0-5][0-9]|60)(?:\.([0-9]+))?"
-    r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    r"([Zz]|[+-](?:0[0-9]|1[0-5]):[0-5][0-9])"
 )
-"""Every offset of RFC 3339, up to 23:59: PostgreSQL, which has only those up to 15:59, is handed instants of UTC."""
+"""Offsets up to 15:59, as PostgreSQL has them; no place on Earth has more than 14:00."""
 
 _PLUS_LOST: Final = re.compile(r":[0-9.]+ [0-9]{2}:[0-9]{2}\Z")
 """An offset whose plus was read as a space, as it is in the query of an address."""

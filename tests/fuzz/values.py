@@ -124,7 +124,7 @@ def alike(valid: Value) -> Value:
     return st.builds(lambda text, changed: changed(text), valid, change)
 
 
-OFFSETS: Final = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+OFFSETS: Final = st.integers(-15 * 60 - 59, 15 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 MOMENTS: Final[Value] = st.datetimes(
     FIRST.replace(tzinfo=None) + timedelta(days=2), END.replace(tzinfo=None) - timedelta(days=2), timezones=OFFSETS
 )
