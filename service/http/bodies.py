@@ -26,6 +26,10 @@ PARSED_AT_ONCE: Final = 4_096
 """Bytes of a body that is parsed as it comes, in 0.1 ms; larger ones are parsed in turn."""
 
 
+_TAKEN: Final = web.RequestKey("taken", int)
+"""The bytes of the budget that a request's body has taken, and what it was parsed as has still."""
+
+
 class BodyBudget:
     """Receives bodies, all of them within a budget of bytes."""
 
@@ -37,7 +41,7 @@ class BodyBudget:
         """
         self.max_bytes: Final = max_bytes
         self.bytes = 0
-        """Of bodies that are being received or parsed; those that are always taken are not counted."""
+        """Of bodies whose requests are under way; those that are always taken are not counted."""
         self._parsing: Final = FairQueue(1, Presence())
 
     async def receive(self, request: web.Request, parse: Callable[[bytes | bytearray], Value]) -> Value:
@@ -74,9 +78,18 @@ class BodyBudget:
                 if len(received) > max(taken, UNCOUNTED):
                     taken += self._take(len(received) - taken)
             record.reading_body = False
-            return await self._parse_in_turn(request, received, parse)
-        finally:
+            parsed = await self._parse_in_turn(request, received, parse)
+        except BaseException:
             self.bytes -= taken
+            raise
+        request[_TAKEN] = taken
+        return parsed
+
+    def release(self, request: web.Request) -> None:
+        """Give back the bytes of a request that is done with: until then, there is what its body was parsed as."""
+        if _TAKEN in request:
+            self.bytes -= request[_TAKEN]
+            del request[_TAKEN]
 
     async def _parse_in_turn(
         self, request: web.Request, body: bytes | bytearray, parse: Callable[[bytes | bytearray], Value]

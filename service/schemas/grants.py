@@ -7,11 +7,18 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
-from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
-from service.repositories.grant_sets import GroupGrant
+from service.permissions import (
+    MAX_REASONS,
+    PERMISSION_BITS,
+    PERMISSION_NAMES,
+    Explanation,
+    is_manager,
+    permission_names,
+)
+from service.repositories.grant_sets import GROUP_GRANT_ORDERS, GroupGrant
 from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
 from service.repositories.ordering import Orders
-from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
     PIPELINE_ID,
     Flag,
@@ -28,7 +35,7 @@ from service.schemas.fields import (
     total,
 )
 from service.schemas.groups import GROUP
-from service.schemas.pages import Page, Part, is_text, is_uuid
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.schemas.users import USER
 
@@ -93,7 +100,7 @@ class GrantInSet:
     """
 
     permissions: int = field(permissions())
-    """A bit set of permissions.py."""
+    """A bit set of permissions/."""
     user: str | None = field(Name(), "The user it is to; left out: a group.", default=None)
     group: str | None = field(Name(), "The group it is to; left out: a user.", default=None)
     is_manager: bool = field(Flag(), "True to make a manager, who holds all five permissions.", default=False)
@@ -123,11 +130,13 @@ class ListGroupGrants:
     Of each pipeline to those who may manage its grants: to administrators and pipeline administrators on all.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_uuid)
+    orders: ClassVar[Orders] = GROUP_GRANT_ORDERS
 
-    name: str = field(Name(), "The name of the group, in upper or lower case.")
+    name: str = field(Name(), GROUP)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
+    order_by: str | None = field(order_by(GROUP_GRANT_ORDERS), default=None)
+    total: bool = field(total(), default=False)
 
 
 @request
@@ -221,7 +230,7 @@ class GroupGrantSchema(Schema):
     )
 
 
-class GroupGrantListSchema(ListSchema):
+class GroupGrantListSchema(OrderedListSchema):
     """Grants to a group, expired ones too."""
 
     grants = fields.List(
@@ -267,7 +276,12 @@ class ExplanationSchema(Schema):
         required=True, validate=validate.OneOf([*PERMISSION_BITS]), metadata=says("The permission in question.")
     )
     held = fields.Boolean(required=True, metadata=says("True if the user holds it."))
-    reasons = fields.List(fields.Nested(ReasonSchema), required=True, metadata=says("All that gives it to them."))
+    reasons = fields.List(
+        fields.Nested(ReasonSchema),
+        required=True,
+        validate=validate.Length(max=MAX_REASONS + 1),  # the role is one more
+        metadata=says("All that gives it to them."),
+    )
     missing = fields.String(
         required=True, allow_none=True, metadata=says("What is missing, for a person; null if they hold it.")
     )
@@ -278,7 +292,10 @@ class AccessSchema(UserAccessSchema):
     """A user's access to a pipeline, and the reasons for each of the five permissions."""
 
     explanations = fields.List(
-        fields.Nested(ExplanationSchema), required=True, metadata=says("One for each of the five permissions.")
+        fields.Nested(ExplanationSchema),
+        required=True,
+        validate=validate.Length(equal=len(PERMISSION_BITS)),
+        metadata=says("One for each of the five permissions."),
     )
 
 

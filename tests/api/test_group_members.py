@@ -52,7 +52,8 @@ async def test_members_as_they_are_to_be_stay_so_and_nothing_is_written(client: 
     admin, users = await stage(client, world)
     before = await world.raw.fetchval("SELECT revision FROM users WHERE id = $1", users["bob"].id)
 
-    for body in ({"add": ["bob"], "remove": ["ada"]}, {}, {"add": [], "remove": []}):
+    bodies: list[dict[str, list[str]]] = [{"add": ["bob"], "remove": ["ada"]}, {}, {"add": [], "remove": []}]
+    for body in bodies:
         assert (await change(admin, **body)).body == {"status": "OK", "added": [], "removed": []}
 
     assert (await members(admin), await audited(world)) == (["bob", "cy"], [])
