@@ -169,13 +169,15 @@ EXAMPLES: Final[Mapping[str, Example]] = {
             "permissions": _READ,
             "is_manager": False,
             "explanations": [
-                {"permission": "flow_pipeline:execute", "held": True, "reasons": [_REASON], "missing": None},
-                {
-                    "permission": "flow_pipeline:write",
+                {"permission": name, "held": True, "reasons": [_REASON], "missing": None}
+                if name in _READ
+                else {
+                    "permission": name,
                     "held": False,
                     "reasons": [],
-                    "missing": "Neither the user nor a group of theirs is granted flow_pipeline:write.",
-                },
+                    "missing": f"Neither the user nor a group of theirs is granted {name}.",
+                }
+                for name in PERMISSION_BITS
             ],
         }
     ),
