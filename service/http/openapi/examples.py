@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.permissions import PERMISSION_BITS
+
 _ID: Final = "8c400d55-15d4-41f9-b306-ec2836898d83"
 _OTHER: Final = "03f4dc97-1245-452d-9d7b-17f8b86473b8"
 _JOB: Final = "f403399d-7ac7-4285-bb06-f7ad82ddbea2"
