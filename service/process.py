@@ -18,6 +18,7 @@ from aiohttp import web
 from service import __version__
 from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
 from service.database.pool import Connection, Database, open_database
+from service.doctor.effective import effective_settings
 from service.errors import StartupError
 from service.health import Health
 from service.http.probes import probes_app
@@ -83,7 +84,15 @@ async def serve(
         _, ops = await _listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
         runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
         addresses = Addresses(api, ops)
-        log.info("started", version=__version__, process=os.getpid(), api=api, operations=ops)
+        log.info(
+            "started",
+            version=__version__,
+            process=os.getpid(),
+            api=api,
+            operations=ops,
+            traces=settings.tracing,
+            settings=effective_settings(settings),
+        )
         await announce(addresses)
         give_memory_back()
         _collect_garbage_rarely()

@@ -3,13 +3,25 @@
 import click
 import uvloop
 
+from service.doctor.effective import as_set, default_settings, describe_settings, effective_settings
 from service.embedded.cluster import as_service, database_url
 from service.process import serve
 from service.settings import read_settings
 from service.telemetry.logs import configure_logs
 
 
-@click.command("serve")
+class _WithSettings(click.Command):
+    """A command whose help lists all settings."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them, with their defaults."""
+        super().format_epilog(ctx, formatter)
+        described, defaults = describe_settings(), effective_settings(default_settings())
+        with formatter.section("Settings, which are environment variables, with their defaults"):
+            formatter.write_dl([(f"{name}={as_set(defaults[name])}", described[name] or "-") for name in described])
+
+
+@click.command("serve", cls=_WithSettings)
 def serve_command() -> None:
     """Serve the API on HTTP_HOST:HTTP_PORT, and probes on OPS_PORT.
 

@@ -108,8 +108,17 @@ def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
 
 
 def flat(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Return the event with its `fields` as values of its own."""
-    return {**event.pop("fields", _NO_FIELDS), **event}
+    """Return the event with its `fields` as values of its own, in the order in which a person reads them."""
+    values = {**event.pop("fields", _NO_FIELDS), **event}
+    first = [name for name in READING_ORDER if name in values]
+    return {**{name: values.pop(name) for name in first}, **values}
+
+
+READING_ORDER: Final = (
+    *("version", "process", "api", "operations", "method", "route", "path", "target", "status", "code", "reason"),
+    *("error", "duration_ms", "database_ms", "statements", "username", "client", "user_agent", "request_id"),
+)
+"""Values as people look for them: what was asked, what came of it, how long it took, and who asked. Ids come last."""
 
 
 def _escape_line(_: object, __: str, line: bytes) -> bytes:
@@ -165,7 +174,7 @@ _CONSOLE: Final[list[Any]] = [
     show_values,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.dev.ConsoleRenderer(exception_formatter=show_exception),
+    structlog.dev.ConsoleRenderer(exception_formatter=show_exception, sort_keys=False),
     _encode,
 ]
 

@@ -14,8 +14,13 @@ from typing import IO
 import orjson
 import psutil
 import requests
+from jsonschema import Draft202012Validator, FormatChecker
 
 ROOT = Path(__file__).parents[2]
+LINES = Draft202012Validator(
+    orjson.loads((ROOT / "docs/reference/log-lines.schema.json").read_bytes()), format_checker=FormatChecker()
+)
+"""The form of log lines, as the reference has it."""
 
 
 def free_port() -> int:
@@ -34,7 +39,11 @@ class Service:
     log: Path
 
     def lines(self) -> list[dict[str, object]]:
-        return [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
+        """Return the lines of the log, each of which the documented schema allows."""
+        lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
+        for line in lines:
+            LINES.validate(line)
+        return lines
 
     def events(self, event: str) -> list[dict[str, object]]:
         return [line for line in self.lines() if line["event"] == event]
