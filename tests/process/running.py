@@ -87,13 +87,18 @@ def start(
 
 @contextmanager
 def running_service(
-    directory: Path, dsn: str, *, module: str = "service", prefix: Sequence[str] = (), **settings: str
+    directory: Path,
+    dsn: str,
+    *arguments: str,
+    module: str = "service",
+    prefix: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Service]:
-    """Run a `serve`, and yield it once it has logged its addresses; terminate it if the test has not done so."""
+    """Run a `serve` with more arguments, and yield it once it has logged its addresses; terminate it if the test has not done so."""
     log = directory / f"service-{time.monotonic_ns()}.log"
     defaults = {"DATABASE_URL": dsn, "HTTP_PORT": str(free_port()), "OPS_PORT": "0", "SHUTDOWN_DELAY": "0"}
     with log.open("wb") as output:
-        process = start("serve", output=output, module=module, prefix=prefix, **{**defaults, **settings})
+        process = start("serve", *arguments, output=output, module=module, prefix=prefix, **{**defaults, **settings})
     service = Service(process, "", "", log)
     try:
         wait_for(lambda: process.poll() is not None or b'"started"' in log.read_bytes(), 60, "the start line")
