@@ -94,7 +94,12 @@ def running_service(
     prefix: Sequence[str] = (),
     **settings: str,
 ) -> Iterator[Service]:
-    """Run a `serve` with more arguments, and yield it once it has logged its addresses; terminate it if the test has not done so."""
+    """Run a `serve`, and yield it once it has logged its addresses; terminate it if the test has not done so.
+
+    With WORKERS=<number> in the environment, it has so many workers, so that faults can be injected into these.
+    """
+    if not arguments and module == "service" and "WORKERS" in os.environ:
+        arguments = ("--workers", os.environ["WORKERS"])
     log = directory / f"service-{time.monotonic_ns()}.log"
     defaults = {"DATABASE_URL": dsn, "HTTP_PORT": str(free_port()), "OPS_PORT": "0", "SHUTDOWN_DELAY": "0"}
     with log.open("wb") as output:

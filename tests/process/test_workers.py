@@ -1,4 +1,4 @@
-"""Several workers: kills, hangs and rolling replacements under requests, probes and metrics of the whole, and the end."""
+"""Several workers: kills, hangs and rolling replacements under requests; probes, metrics and the end of all."""
 
 import os
 import re
