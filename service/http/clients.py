@@ -30,7 +30,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 _TOKENS: Final = re.compile(r"(?:fp_|eyJ)[\w.-]{8,}", re.ASCII)
-"""What looks like a token of ours, or of an identity provider."""
+"""The look of a token of ours, or of an identity provider."""
 
 
 class Clients:

@@ -47,7 +47,7 @@ class Supervisor:
         self._alive: set[Member] = set()
         """Members that have not ended; those that another one replaces are among them for a while."""
         self._retired = Totals()
-        """What members counted that have ended."""
+        """The counts of members that have ended."""
         self._rolling = asyncio.Lock()
 
     @property

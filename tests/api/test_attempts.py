@@ -78,9 +78,7 @@ async def test_line_of_a_failed_authentication_leads_to_the_token_without_tellin
     assert (line["target"], "secret" in str(line)) == (USERS, False)
 
 
-async def test_line_of_what_is_permitted_says_who_and_from_where_but_of_no_attempt(
-    client: Client, world: World
-) -> None:
+async def test_line_of_what_is_permitted_names_caller_and_address_but_no_attempt(client: Client, world: World) -> None:
     mo = await world.user("mo")
 
     line = await line_of(client, "GET", USERS, mo.headers)
