@@ -94,16 +94,28 @@ class Supervisor:
             log.info("reloading", workers=self._size)
             for number in range(1, self._size + 1):
                 try:
-                    successor = await self._start(number)
-                    await self._ready(successor)
-                except StartupError as error:
-                    successor.kill()
+                    await self._replace(number)
+                except (StartupError, OSError) as error:
                     log.warning("reload_failed", worker=number, reason=str(error))
                     return
-                former, self.present[number] = self.present[number], successor
-                former.end("SIGHUP")
-                await self._gone(former)
             log.info("reloaded", workers=self._size)
+
+    async def _replace(self, number: int) -> None:
+        """Start another process in the place of a worker, and end that one.
+
+        Raises:
+            StartupError: the other is not ready; the worker stays.
+            OSError: the system has no room for another process.
+        """
+        successor = await self._start(number)
+        try:
+            await self._ready(successor)
+        except StartupError:
+            successor.kill()
+            raise
+        former, self.present[number] = self.present[number], successor
+        former.end("SIGHUP")
+        await self._gone(former)
 
     async def reasons(self, kind: str = "ready") -> list[str]:
         """Return the reasons why the service as a whole can't serve: none accepts, or one that does is not ready."""
@@ -126,7 +138,8 @@ class Supervisor:
         totals = Totals()
         totals.add_totals(self._retired)
         for member in self._alive:
-            totals.add(member.snapshot)
+            # One that is being replaced is not ready, which is said of none but those that are to serve.
+            totals.add(member.snapshot, only_growing=self.present.get(member.number) is not member)
         self.metrics.serving = sum(member.accepts for member in self.present.values())
         return totals
 
@@ -184,13 +197,22 @@ class Supervisor:
             pause = FIRST_PAUSE if monotonic() - member.begun > STABLE_SECONDS else min(2 * pause, MAX_PAUSE)
             ended = {"worker": number, "process": member.process.pid, "reason": reason, "code": code}
             log.warning("worker_ended", **ended, restart_seconds=pause)
-            await asyncio.sleep(pause)
-            if self.present[number] is member:
-                await self._restart(number)
+            await self._restart(member, pause)
 
-    async def _restart(self, number: int) -> None:
-        if not self.stopping:
-            self.present[number] = await self._start(number)
+    async def _restart(self, member: Member, pause: float) -> None:
+        """Start another process in the place of one that has ended, unless that has been done meanwhile."""
+        while self.present[member.number] is member and not self.stopping:
+            await asyncio.sleep(pause)
+            try:
+                successor = await self._start(member.number)
+            except OSError as error:  # the system has no room for another process
+                log.warning("worker_not_started", worker=member.number, error=str(error))
+                pause = min(2 * pause, MAX_PAUSE)
+                continue
+            if self.present[member.number] is not member or self.stopping:
+                successor.kill()
+            else:
+                self.present[member.number] = successor
 
     async def _watch(self) -> None:
         """Kill workers that give no sign of life, unless it is this process that was held up."""
