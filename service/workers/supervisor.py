@@ -215,15 +215,14 @@ class Supervisor:
                 self.present[member.number] = successor
 
     async def _watch(self) -> None:
-        """Kill workers that give no sign of life, unless it is this process that was held up."""
+        """Kill workers that give no sign of life, as far as it is not this process that was held up."""
         looked = monotonic()
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             now = monotonic()
-            held_up, looked = now - looked > 2 * BEAT_SECONDS, now
+            held_up, looked = max(0.0, now - looked - 2 * BEAT_SECONDS), now
             for member in [*self._alive]:
-                if held_up:
-                    member.heard = max(member.heard, now - BEAT_SECONDS)
+                member.heard = min(now, member.heard + held_up)  # in that time nothing could be heard
                 silent = now - member.heard > HUNG_SECONDS if member.accepts else now - member.begun > START_SECONDS
                 if silent and not member.hung:
                     member.hung = True
