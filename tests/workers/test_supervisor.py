@@ -150,3 +150,26 @@ async def test_process_that_was_held_up_itself_kills_no_worker(
         await supervisor._watch()
 
     assert not member.hung
+
+
+async def test_hung_worker_is_killed_by_a_parent_that_comes_late_each_time(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member: Any = Fake(1)
+    starting(monkeypatch, member)
+    supervisor.present[1] = await supervisor._start(1)
+    moments = iter([1.5 * tick for tick in range(100)])
+    member.heard = 0.0
+    monkeypatch.setattr(module, "monotonic", lambda: next(moments))
+    left = iter(range(10))
+
+    async def pause(_: float) -> None:
+        if next(left, None) is None:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    with suppress(asyncio.CancelledError):
+        await supervisor._watch()
+
+    assert member.hung
+    assert member.ended.done()
