@@ -7,10 +7,10 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from aiohttp import web
@@ -18,10 +18,11 @@ from aiohttp import web
 from service import __version__
 from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
 from service.database.pool import Connection, Database, open_database
+from service.doctor.effective import effective_settings
 from service.errors import StartupError
 from service.health import Health
 from service.http.probes import probes_app
-from service.http.server.listener import ListeningSite, UnixSite, connection_limit
+from service.http.server.listener import ListeningSite, SharedSite, UnixSite, connection_limit
 from service.http.server.malformed import head_limits
 from service.http.server.runner import Runner
 from service.http.server.socket_file import SocketFile
@@ -53,23 +54,44 @@ class Addresses:
     ops: str
 
 
+class Watch(Protocol):
+    """The watch that another process keeps over this one, one of several workers."""
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets that all workers accept connections from."""
+
+    def ending(self) -> Awaitable[str]:
+        """Return the name of the signal to end by: SIGHUP where another worker takes this one's place."""
+
+    async def served(self, health: Health, parts: Sequence[Part]) -> None:
+        """Tell the other process that requests are accepted, and answer what it asks of health and metrics."""
+
+    async def ended(self) -> None:
+        """Tell the other process what has been counted in the end."""
+
+
 async def _announce_nothing(_: Addresses) -> None:
     pass
 
 
 async def serve(
-    settings: Settings, dsn: str, announce: Callable[[Addresses], Awaitable[None]] = _announce_nothing
+    settings: Settings,
+    dsn: str,
+    announce: Callable[[Addresses], Awaitable[None]] = _announce_nothing,
+    watch: Watch | None = None,
 ) -> None:
     """Serve until the process is told to end: at once by SIGINT, or by SIGTERM with the delays of the settings.
 
     Args:
         dsn: of the database, which may be down: the process is then not ready until it comes.
         announce: called once both ports accept connections.
+        watch: of the process that this one is a worker of, and that has the operations port; None: it is alone.
 
     Raises:
         StartupError: a port is taken, or can't be had.
     """
-    ending = _signals()
+    ending = watch.ending() if watch else end_by_signals()
     async with AsyncExitStack() as stack:
         tracing = await stack.enter_async_context(_tracing()) if settings.tracing else None
         connection_type = tracing.connection_type if tracing else Connection
@@ -78,13 +100,18 @@ async def serve(
         probed = await stack.enter_async_context(open_database(dsn, replace(settings, database_pool_size=1), database))
         health = Health(probed, settings.ready_timeout)
         app = create_app(settings, database, health, tracing)
-        probes = probes_app(health, metrics_handler(health, counting_parts(app, database)))
+        parts = counting_parts(app, database)
         # The API last, so that it ends first: probes are answered for as long as requests are.
-        _, ops = await _listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
-        runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
-        addresses = Addresses(api, ops)
-        log.info("started", version=__version__, process=os.getpid(), api=api, operations=ops)
-        await announce(addresses)
+        if watch:
+            stack.push_async_callback(watch.ended)
+            runner = await _accept_shared(stack, app, settings, watch.sockets)
+            await watch.served(health, parts)
+        else:
+            probes = probes_app(health, metrics_handler(health, parts))
+            _, ops = await listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
+            runner, api = await listen(stack, app, settings, "HTTP_PORT", settings.http_port)
+            log_started(settings, Addresses(api, ops))
+            await announce(Addresses(api, ops))
         give_memory_back()
         _collect_garbage_rarely()
         await health.reasons()  # so that the log says from the start why it can't serve, if it can't
@@ -92,7 +119,9 @@ async def serve(
         health.stopping = True
         runner.end_connections()
         log.info("stopping", signal=name, delay=settings.shutdown_delay, drain=settings.drain_timeout)
-        if name == "SIGTERM":
+        if name == "SIGHUP":
+            await runner.stop_listening()  # others accept what comes
+        if name != "SIGINT":
             await asyncio.sleep(settings.shutdown_delay)
     log.info("stopped")
 
@@ -113,10 +142,21 @@ def _tracing() -> "AbstractAsyncContextManager[Tracing]":
     return exported_traces()
 
 
-async def _listen(
-    stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int
-) -> tuple[Runner, str]:
-    """Start one application; its end stops listening first and then waits for the requests under way."""
+def log_started(settings: Settings, addresses: Addresses) -> None:
+    """Log that requests are accepted, and by which settings."""
+    log.info(
+        "started",
+        version=__version__,
+        process=os.getpid(),
+        api=addresses.api,
+        operations=addresses.ops,
+        traces=settings.tracing,
+        settings=effective_settings(settings),
+    )
+
+
+async def _run_app(stack: AsyncExitStack, app: web.Application, settings: Settings) -> Runner:
+    """Start an application; its end stops listening first and then waits for the requests under way."""
     runner = Runner(
         app,
         settings.request_timeout,
@@ -133,6 +173,27 @@ async def _listen(
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+async def _accept_shared(
+    stack: AsyncExitStack, app: web.Application, settings: Settings, sockets: Sequence[socket.socket]
+) -> Runner:
+    """Start an application at sockets that other processes share."""
+    runner = await _run_app(stack, app, settings)
+    await SharedSite(runner, sockets, app.get(METRICS), connection_limit()).start()
+    return runner
+
+
+async def listen(
+    stack: AsyncExitStack, app: web.Application, settings: Settings, variable: str, port: int
+) -> tuple[Runner, str]:
+    """Start one application at a port of its own, or the API at its socket.
+
+    Raises:
+        StartupError: the port is taken, or can't be had.
+    """
+    runner = await _run_app(stack, app, settings)
     if variable == "HTTP_PORT" and settings.http_socket is not None:
         file = SocketFile(settings.http_socket, settings.http_socket_mode)
         site = UnixSite(runner, file, app.get(METRICS), connection_limit())
@@ -141,16 +202,19 @@ async def _listen(
     try:
         await ListeningSite(runner, settings.http_host, port, app.get(METRICS), connection_limit()).start()
     except (OSError, UnicodeError) as error:
-        raise StartupError(_why_not_listening(settings.http_host, port, variable, error)) from error
-    urls = [
-        f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}" for host, bound, *_ in runner.addresses
-    ]
+        raise StartupError(why_not_listening(settings.http_host, port, variable, error)) from error
+    return runner, log_addresses(variable, runner.addresses)
+
+
+def log_addresses(variable: str, names: Sequence[Any]) -> str:
+    """Return the first of the addresses that are listened on, by the names of sockets; log them if they are several."""
+    urls = [f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}" for host, bound, *_ in names]
     if len(urls) > 1:
         log.info("listening", setting=variable, addresses=urls)
-    return runner, urls[0]
+    return urls[0]
 
 
-def _why_not_listening(host: str, port: int, variable: str, error: OSError | UnicodeError) -> str:
+def why_not_listening(host: str, port: int, variable: str, error: OSError | UnicodeError) -> str:
     """Say what is wrong: the host, or the port."""
     if isinstance(error, socket.gaierror | UnicodeError):
         reason = "it is no name of a host" if isinstance(error, UnicodeError) else error.strerror
@@ -192,7 +256,7 @@ def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]
     return app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database, LOG_METRICS
 
 
-def _signals() -> "asyncio.Future[str]":
+def end_by_signals() -> "asyncio.Future[str]":
     """Return the name of the first signal to come; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
     first = loop.create_future()

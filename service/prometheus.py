@@ -37,17 +37,28 @@ class _Parts(Collector):
             yield from part.collect()
 
 
-def metrics_handler(health: Health, parts: Iterable[Part]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Make the handler of `/metrics`; the health is checked before each answer."""
+def metrics_registry(parts: Iterable[Part]) -> CollectorRegistry:
+    """Return the metrics of some parts, and of the process."""
     registry = CollectorRegistry()
-    registry.register(_Parts([health, *parts]))
+    registry.register(_Parts(parts))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    return registry
+
+
+def metrics_handler(health: Health, parts: Iterable[Part]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Make the handler of `/metrics`; the health is checked before each answer."""
+    registry = metrics_registry([health, *parts])
 
     async def expose(request: web.Request) -> web.Response:
         await health.reasons()
-        encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", ())))
-        return web.Response(body=await asyncio.to_thread(encode, registry), headers={"Content-Type": content_type})
+        return await answer_metrics(request, registry)
 
     return expose
+
+
+async def answer_metrics(request: web.Request, registry: Collector) -> web.Response:
+    """Answer a request for metrics, in the format that it asks for."""
+    encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", ())))
+    return web.Response(body=await asyncio.to_thread(encode, registry), headers={"Content-Type": content_type})

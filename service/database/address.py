@@ -91,6 +91,8 @@ _DEMANDS: Final = {
     ),
 }
 _SECRET: Final = frozenset({"password", "scram_client_key", "scram_server_key", "sslpassword", "oauth_client_secret"})
+_PUBLIC: Final = frozenset(VARIABLES) - _SECRET - {"host", "port", "dbname", "user"}
+"""Parameters that are shown; `options` and those of others may hold anything."""
 _KNOWN: Final[frozenset[str]] = _FOLLOWED | _NEEDLESS | frozenset(_DEMANDS)
 
 RELIED_ON: Final = frozenset({"role", "session_authorization", "session_replication_role", "client_encoding"})
@@ -153,6 +155,33 @@ class Address:
         # libpq's default, as asyncpg would take an invalid one from the environment.
         query = "&".join(f"{name}={quote(value, safe=',')}" for name, value in {**values, "gsslib": "gssapi"}.items())
         return f"postgresql:///{quote(self.parameters.get('dbname', ''), safe='')}?{query}"
+
+
+MASK: Final = "***"
+"""In the place of a secret."""
+
+
+def masked_address(url: str) -> str:
+    """Return an address of which no part is a secret, as a log line or a terminal may show it; what is odd is masked.
+
+    It is put together from the parts that are none, as no pattern finds a password wherever people write one.
+    """
+    try:
+        told = _parse(url)
+        hosts = [*map(str, _list_hosts(told.values, told.authority))]
+    except AddressError:
+        return MASK
+    if not told.clear:
+        return MASK
+    user = quote(told.values.get("user", "")) + (f":{MASK}" if "password" in told.values else "")
+    authority = "" if any(host.startswith("/") for host in hosts) else ",".join(hosts)
+    query = {"host": ",".join(hosts)} if hosts and not authority else {}
+    query |= {name: value for name, value in told.values.items() if name in _PUBLIC}
+    return _shown(
+        f"postgresql://{user}{'@' if user else ''}{authority}/{quote(told.values.get('dbname', ''))}"
+        + ("?" if query else "")
+        + "&".join(f"{name}={quote(value, safe='/,')}" for name, value in query.items())
+    )
 
 
 def _shown(text: str) -> str:

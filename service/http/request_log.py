@@ -9,17 +9,14 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from service.http.client_address import client_address
-from service.http.public_address import forwarded_clients, peer_of
-from service.http.responses import route_template
+from service.http.clients import MAX_PATH, Clients, shown
+from service.http.responses import UNMATCHED, route_template
 from service.settings import Network
 from service.telemetry.metrics import RequestMetrics
 from service.telemetry.request_record import RequestRecord
 
 ATTEMPTS: Final = frozenset({401, 403})
 """Statuses of requests whose lines say who tried what: failed authentications, and what was not permitted."""
-MAX_TARGET: Final = 300
-"""Characters of a path in the line of an attempt that was refused."""
 
 
 class RequestLog:
@@ -32,7 +29,7 @@ class RequestLog:
     def __init__(self, metrics: RequestMetrics, trusted_proxies: Sequence[Network] = ()) -> None:
         """Count by some metrics; the addresses of clients are taken from proxies in the networks that are trusted."""
         self._metrics = metrics
-        self._trusted_proxies = trusted_proxies
+        self._clients = Clients(trusted_proxies)
         self._log = structlog.get_logger().bind()  # once: each use of one not bound yet costs as much as a line
         self._ended: deque[tuple[web.Request, RequestRecord, float]] = deque()
 
@@ -63,15 +60,21 @@ class RequestLog:
             "duration_ms": round(seconds * 1000, 3),
             "database_ms": round(record.database_seconds * 1000, 3),
             "statements": record.statements,
+            "client": self._clients.address(request),
             "request_id": record.request_id,
         }
+        agent = self._clients.user_agent(request)
+        if agent is not None:
+            fields["user_agent"] = agent
         if record.trace_id:
             fields["trace_id"] = record.trace_id
         if record.span_id:
             fields["span_id"] = record.span_id
-        if record.organization_id:
-            fields["organization_id"] = str(record.organization_id)
-            fields["user_id"] = str(record.user_id)
+        if record.token_id:
+            fields["username"] = record.username
+            fields.update(self._clients.ids(record.token_id, record))
+        if route == UNMATCHED:
+            fields["path"] = shown(request.path, MAX_PATH)
         if record.status in ATTEMPTS:
             fields.update(self._attempt(request, record))
         if record.error:
@@ -83,16 +86,10 @@ class RequestLog:
         else:
             self._log.info("request", fields=fields)
 
-    def _attempt(self, request: web.Request, record: RequestRecord) -> dict[str, str | None]:
+    @staticmethod
+    def _attempt(request: web.Request, record: RequestRecord) -> dict[str, str | None]:
         """Return who tried what, and why it was refused; no query, which may hold what is nobody's business."""
-        peer, forwarded_for = peer_of(request.remote), forwarded_clients(request.headers)
-        fields = {
-            "reason": record.reason,
-            "target": request.path[:MAX_TARGET],
-            "client": client_address(peer, forwarded_for, self._trusted_proxies),
-        }
-        if record.token_id:
-            fields["token_id"] = str(record.token_id)
+        fields = {"reason": record.reason, "target": shown(request.path, MAX_PATH)}
         if record.token_digest:
             fields["token_digest"] = record.token_digest
         return fields

@@ -149,10 +149,14 @@ class Failures:
         return failure_response(error, request_id, as_200=as_200)
 
 
+UNMATCHED: Final = "unmatched"
+"""The route of requests that match none of the service's own, or not by their method."""
+
+
 def route_template(request: web.Request) -> str:
     """Return the route's path with its parameters' names: one of a few texts, whatever clients send."""
     resource = request.match_info.route.resource
-    return resource.canonical if resource else "unmatched"
+    return resource.canonical if resource else UNMATCHED
 
 
 def identify(response: web.StreamResponse, request_id: str) -> None:

@@ -262,7 +262,7 @@ class Dispatcher:
 
     def _note(self, caller: Caller, record: RequestRecord) -> None:
         record.organization_id, record.user_id = caller.organization_id, caller.user_id
-        record.token_id = caller.token_id
+        record.token_id, record.username = caller.token_id, caller.username
         self._token_use.note(caller)
 
     def collect(self) -> Iterator[Metric]:

@@ -39,8 +39,8 @@ LOG_METRICS: Final = LogMetrics()
 """Of this process: its outputs are one of a kind."""
 
 
-def configure_logs(settings: Settings) -> None:
-    """Send this process's log lines, and those of its libraries, to standard output.
+def configure_logs(settings: Settings, worker: int | None = None) -> None:
+    """Send this process's log lines, and those of its libraries, to standard output, with the number of the worker.
 
     The first ones tell of variables that look like settings, but are none. From here on neither standard output nor
     standard error holds the process up, whatever writes to them.
@@ -48,6 +48,8 @@ def configure_logs(settings: Settings) -> None:
     at_terminal = sys.stdout is not None and sys.stdout.isatty()
     console = settings.log_format == "console" or (settings.log_format == "auto" and at_terminal)
     processors = _CONSOLE if console else _JSON_AT_TERMINAL if at_terminal else _JSON
+    if worker is not None:
+        processors = [_Of(worker), *processors]
     level = logging.getLevelNamesMapping()[settings.log_level]
 
     def say_dropped(lines: int) -> bytes:
@@ -56,11 +58,12 @@ def configure_logs(settings: Settings) -> None:
             event = process(None, "warning", event)
         return bytes(event)
 
-    outlet = _make_outlet(sys.stdout, say_dropped)
+    shared = worker is not None
+    outlet = _make_outlet(sys.stdout, say_dropped, shared=shared)
     if sys.stdout is sys.__stdout__ and sys.__stdout__ is not None:
         sys.stdout = OutletText(outlet, sys.__stdout__.fileno())
     if sys.stderr is sys.__stderr__ and sys.__stderr__ is not None:
-        sys.stderr = OutletText(_make_outlet(sys.stderr, say_dropped), sys.__stderr__.fileno())
+        sys.stderr = OutletText(_make_outlet(sys.stderr, say_dropped, shared=shared), sys.__stderr__.fileno())
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -68,19 +71,19 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
-    for name, nearest in find_unknown().items():
+    for name, nearest in find_unknown().items() if worker is None else ():
         structlog.get_logger().warning("unknown_setting", name=name, nearest=nearest)
 
 
-def _make_outlet(stream: TextIO | None, say_dropped: Callable[[int], bytes]) -> Outlet:
-    """Make the outlet of a stream; of none, as Python has it where the process was started with that one closed.
+def _make_outlet(stream: TextIO | None, say_dropped: Callable[[int], bytes], *, shared: bool) -> Outlet:
+    """Make the outlet of a stream, which several workers may share; of none where the process was started without.
 
     Its number may be another file's by now, which must not get the log.
     """
     if stream is None:
         return Outlet(Nothing())
     try:
-        file = open_output(stream.fileno())
+        file = open_output(stream.fileno(), shared=shared)
     except io.UnsupportedOperation:  # it is in memory, as in tests
         return Outlet(stream.buffer, say_dropped)
     outlet = Outlet(file, say_dropped)
@@ -108,8 +111,28 @@ def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
 
 
 def flat(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Return the event with its `fields` as values of its own."""
-    return {**event.pop("fields", _NO_FIELDS), **event}
+    """Return the event with its `fields` as values of its own, in the order in which a person reads them."""
+    values = {**event.pop("fields", _NO_FIELDS), **event}
+    first = [name for name in READING_ORDER if name in values]
+    return {**{name: values.pop(name) for name in first}, **values}
+
+
+READING_ORDER: Final = (
+    *("version", "process", "api", "operations", "method", "route", "path", "target", "status", "code", "reason"),
+    *("error", "duration_ms", "database_ms", "statements", "username", "client", "user_agent", "request_id"),
+)
+"""Values as people look for them: what was asked, what came of it, how long it took, and who asked. Ids come last."""
+
+
+class _Of:
+    """A processor that adds the worker's number to each line."""
+
+    def __init__(self, worker: int) -> None:
+        self._worker = worker
+
+    def __call__(self, _: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        """Add it."""
+        return event if "worker" in event else {**event, "worker": self._worker}
 
 
 def _escape_line(_: object, __: str, line: bytes) -> bytes:
@@ -165,7 +188,7 @@ _CONSOLE: Final[list[Any]] = [
     show_values,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.dev.ConsoleRenderer(exception_formatter=show_exception),
+    structlog.dev.ConsoleRenderer(exception_formatter=show_exception, sort_keys=False),
     _encode,
 ]
 

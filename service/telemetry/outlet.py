@@ -207,10 +207,14 @@ class _OutletBytes(io.RawIOBase):
         return os.isatty(self._descriptor)
 
 
-def open_output(descriptor: int) -> File:
+def open_output(descriptor: int, *, shared: bool = False) -> File:
     """Open one of the process's outputs for writing that never blocks.
 
     Its own flag for that is no way: it is shared with all processes that have the same pipe or terminal.
+
+    Args:
+        descriptor: of the output.
+        shared: True if other processes write lines to it at the same time, which must not come between ours.
     """
     try:
         mode = os.fstat(descriptor).st_mode
@@ -222,7 +226,8 @@ def open_output(descriptor: int) -> File:
         return _Socket(descriptor)
     with suppress(OSError):  # it is another user's, or this system has no such files
         # The same pipe or terminal once more, with flags of its own.
-        return _Descriptor(os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY))
+        opened = _Descriptor(os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY))
+        return _Pieces(opened) if shared and stat.S_ISFIFO(mode) else opened
     return _Threaded(descriptor)
 
 
@@ -248,6 +253,28 @@ class _Descriptor(Nothing):
             return os.write(self._descriptor, data)
         except BlockingIOError:
             return 0
+
+
+class _Pieces(Nothing):
+    """A pipe that others write to as well: it gets lines in pieces that it takes whole, or not at all.
+
+    A line that is longer than such a piece, as a traceback may be, can have others' lines in it.
+    """
+
+    def __init__(self, pipe: _Descriptor) -> None:
+        self._pipe = pipe
+
+    def write(self, data: bytes, /) -> int:
+        written = 0
+        while written < len(data):
+            end = (
+                data.rfind(b"\n", written, written + select.PIPE_BUF) + 1 or data.find(b"\n", written) + 1 or len(data)
+            )
+            taken = self._pipe.write(data[written:end])
+            written += taken
+            if written < end:
+                break
+        return written
 
 
 class _Socket(Nothing):

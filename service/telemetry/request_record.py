@@ -30,6 +30,7 @@ class RequestRecord:
     started: float = field(default_factory=perf_counter)
     organization_id: UUID | None = None
     user_id: UUID | None = None
+    username: str | None = None
     token_id: UUID | None = None
     token_digest: str | None = None
     """The beginning of the digest of a token that was refused: it leads to the token, if there is one."""

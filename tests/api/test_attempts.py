@@ -78,10 +78,32 @@ async def test_line_of_a_failed_authentication_leads_to_the_token_without_tellin
     assert (line["target"], "secret" in str(line)) == (USERS, False)
 
 
-async def test_line_of_what_is_permitted_says_no_more_than_before(client: Client, world: World) -> None:
-    line = await line_of(client, "GET", USERS, (await world.user("mo")).headers)
+async def test_line_of_what_is_permitted_names_caller_and_address_but_no_attempt(client: Client, world: World) -> None:
+    mo = await world.user("mo")
 
-    assert not {"reason", "target", "client", "token_id", "token_digest"} & set(line)
+    line = await line_of(client, "GET", USERS, mo.headers)
+
+    assert not {"reason", "target", "token_digest", "path"} & set(line)
+    assert (line["client"], line["username"], line["token_id"]) == ("127.0.0.1", "mo", await token_of(world, mo))
+
+
+async def test_line_of_what_matched_no_route_has_its_path_bounded_and_escaped(client: Client) -> None:
+    long, token = "x" * 400, "fp_" + "0a" * 32
+
+    line = await line_of(
+        client, "GET", f"/%1B[2J%0A\u202e/{token}/{long}?secret=1", {"User-Agent": f"a\\b {token}{long}"}
+    )
+
+    assert line["route"] == "unmatched"
+    assert line["path"].startswith("/\\x1b[2J\\n\\u202e/fp_***/xxx")
+    assert (len(line["path"]) < 320, "secret" in str(line), token in str(line)) == (True, False, False)
+    assert line["user_agent"].startswith("a\\\\b fp_***")
+
+
+async def test_line_of_a_known_path_by_an_unknown_method_has_the_path(client: Client, world: World) -> None:
+    line = await line_of(client, "PATCH", USERS, (await world.user("mo")).headers)
+
+    assert (line["status"], line["path"]) == (405, USERS)
 
 
 async def test_line_has_the_client_that_a_trusted_proxy_names(

@@ -14,8 +14,13 @@ from typing import IO
 import orjson
 import psutil
 import requests
+from jsonschema import Draft202012Validator, FormatChecker
 
 ROOT = Path(__file__).parents[2]
+LINES = Draft202012Validator(
+    orjson.loads((ROOT / "docs/reference/log-lines.schema.json").read_bytes()), format_checker=FormatChecker()
+)
+"""The form of log lines, as the reference has it."""
 
 
 def free_port() -> int:
@@ -34,7 +39,11 @@ class Service:
     log: Path
 
     def lines(self) -> list[dict[str, object]]:
-        return [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
+        """Return the lines of the log, each of which the documented schema allows."""
+        lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
+        for line in lines:
+            LINES.validate(line)
+        return lines
 
     def events(self, event: str) -> list[dict[str, object]]:
         return [line for line in self.lines() if line["event"] == event]
@@ -78,13 +87,23 @@ def start(
 
 @contextmanager
 def running_service(
-    directory: Path, dsn: str, *, module: str = "service", prefix: Sequence[str] = (), **settings: str
+    directory: Path,
+    dsn: str,
+    *arguments: str,
+    module: str = "service",
+    prefix: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Service]:
-    """Run a `serve`, and yield it once it has logged its addresses; terminate it if the test has not done so."""
+    """Run a `serve`, and yield it once it has logged its addresses; terminate it if the test has not done so.
+
+    With WORKERS=<number> in the environment, it has so many workers, so that faults can be injected into these.
+    """
+    if not arguments and module == "service" and "WORKERS" in os.environ:
+        arguments = ("--workers", os.environ["WORKERS"])
     log = directory / f"service-{time.monotonic_ns()}.log"
     defaults = {"DATABASE_URL": dsn, "HTTP_PORT": str(free_port()), "OPS_PORT": "0", "SHUTDOWN_DELAY": "0"}
     with log.open("wb") as output:
-        process = start("serve", output=output, module=module, prefix=prefix, **{**defaults, **settings})
+        process = start("serve", *arguments, output=output, module=module, prefix=prefix, **{**defaults, **settings})
     service = Service(process, "", "", log)
     try:
         wait_for(lambda: process.poll() is not None or b'"started"' in log.read_bytes(), 60, "the start line")

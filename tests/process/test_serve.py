@@ -344,7 +344,8 @@ def test_a_bad_address_is_reported_in_one_sentence_without_the_password() -> Non
 async def test_a_request_is_logged_in_one_line(service: Service, world: World) -> None:
     ada = await world.user()
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    headers = {**ada.headers, "X-Request-Id": "line-1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    agent = {"User-Agent": "robot/1.0"}
+    headers = {**ada.headers, **agent, "X-Request-Id": "line-1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
 
     await asyncio.to_thread(requests.get, service.api + LIST, headers=headers, timeout=5)
     await asyncio.to_thread(requests.get, service.api + "/no/such?x=1", headers={"X-Request-Id": "line-2"}, timeout=5)
@@ -361,13 +362,18 @@ async def test_a_request_is_logged_in_one_line(service: Service, world: World) -
         "status": 200,
         "code": "OK",
         "statements": 2,
+        "client": "127.0.0.1",
+        "user_agent": "robot/1.0",
         "request_id": "line-1",
         "trace_id": trace,
         "organization_id": str(world.id),
         "user_id": str(ada.id),
+        "username": ada.username,
+        "token_id": str(await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", ada.id)),
     }
     (missing,) = of_request(service, "line-2")
     assert (missing["route"], missing["status"], missing["code"]) == ("unmatched", 404, "NOT_FOUND")
+    assert missing["path"] == "/no/such"
 
 
 def of_request(service: Service, request_id: str) -> list[dict[str, object]]:
@@ -410,6 +416,25 @@ async def test_log_lines_contain_no_token(service: Service, world: World) -> Non
     assert "canary" not in log
 
 
+def test_start_line_has_the_settings_in_effect_without_secrets(service_dsn: str, tmp_path: Path) -> None:
+    dsn = service_dsn.replace("flow_service@", "flow_service:hidden%21@")
+    with running_service(tmp_path, dsn, MAX_REQUESTS="123", TRUSTED_PROXIES="10.0.0.0/8,fd00::/8") as service:
+        (started,) = service.events("started")
+
+    settings = started["settings"]
+    assert isinstance(settings, dict)
+    assert (settings["MAX_REQUESTS"], settings["TRUSTED_PROXIES"]) == (123, "10.0.0.0/8, fd00::/8")
+    assert {name for name in settings if name not in shown_by_doctor()} == set()
+    assert str(settings["DATABASE_URL"]).startswith("postgresql://flow_service:***@")
+    assert "hidden" not in service.log.read_text()
+
+
+def shown_by_doctor() -> set[str]:
+    listed = run("doctor", "--settings", "--json", DATABASE_URL="postgresql://a:hidden@x/y")
+    assert "hidden" not in listed.stdout
+    return {each["name"] for each in json.loads(listed.stdout)["settings"]}
+
+
 @pytest.mark.parametrize(
     ("sent", "status", "reason"),
     [
@@ -438,7 +463,8 @@ def test_malformed_http_is_answered_and_logged(service: Service, sent: bytes, st
     assert re.match(rb"HTTP/1\.[01] %d " % status, head)
     assert (failure["status"], failure["code"]) == ("ERROR", "INVALID_ARGUMENT")
     wait_for(lambda: len(of_request(service, failure["request_id"])) == 1)
-    assert of_request(service, failure["request_id"])[0]["route"] == "malformed"
+    (line,) = of_request(service, failure["request_id"])
+    assert (line["route"], line["client"]) == ("malformed", "127.0.0.1")
     assert "hidden" not in service.log.read_text()
     metrics = requests.get(service.operations + "/metrics", timeout=5).text
     assert f'flow_pipelines_refusals_total{{reason="{reason}"}}' in metrics

@@ -13,6 +13,7 @@ from service.health import Health
 from service.process import counting_parts
 from service.prometheus import _Parts
 from service.settings import read_settings
+from service.workers.metrics import WorkerMetrics
 from tests.reference.sources import cell, rows
 
 SUFFIXES = {"counter": "_total", "info": "_info"}
@@ -51,7 +52,7 @@ async def _collect() -> list[Metric]:
     health.migrations_pending = 0
     app = create_app(read_settings(), database, health)
     registry = CollectorRegistry()
-    registry.register(_Parts([health, *counting_parts(app, database)]))
+    registry.register(_Parts([health, *counting_parts(app, database), WorkerMetrics(1)]))
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return [*registry.collect()]

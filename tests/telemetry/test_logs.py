@@ -11,6 +11,7 @@ import sys
 import orjson
 import pytest
 
+from service.telemetry import logs
 from service.telemetry.outlet import Outlet
 from tests.process.running import ROOT
 
@@ -111,3 +112,23 @@ def read_all(screen: io.FileIO) -> str:
         if not part:
             return read.decode()
         read += part
+
+
+def test_console_line_of_a_request_is_in_reading_order() -> None:
+    line: object = {
+        "event": "request",
+        "fields": {
+            "request_id": "r-1",
+            "organization_id": "o-1",
+            "client": "192.0.2.1",
+            "status": 404,
+            "method": "GET",
+        },
+        "more": 1,
+    }
+    for process in logs._CONSOLE:
+        line = process(None, "info", line)
+
+    assert isinstance(line, bytes)
+    plain = COLOURS.sub("", line.decode())
+    assert plain.endswith("method=GET status=404 client=192.0.2.1 request_id=r-1 organization_id=o-1 more=1")

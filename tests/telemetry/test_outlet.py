@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import pty
+import select
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from service.telemetry import outlet as outlet_module
-from service.telemetry.outlet import Outlet, _Socket, _Threaded, open_output
+from service.telemetry.outlet import Outlet, _Pieces, _Socket, _Threaded, open_output
 from tests.process.running import ROOT
 
 
@@ -224,3 +225,42 @@ def test_a_process_ends_whatever_becomes_of_its_outputs(form: str, redirection: 
         os.killpg(process.pid, 9)
         _, said = process.communicate()
     assert b"Traceback" not in said
+
+
+class Room:
+    """A pipe that takes so many writes."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes, /) -> int:
+        if len(self.writes) == self.room:
+            return 0
+        self.writes.append(data)
+        return len(data)
+
+
+@pytest.mark.parametrize("room", [2, 100])
+def test_lines_for_a_pipe_that_others_write_to_come_in_pieces_of_whole_lines(room: int) -> None:
+    """A piece that is no longer than PIPE_BUF is written whole, with nothing of others in it, or not at all."""
+    pipe = Room(room)
+    lines = [b"%05d%s" % (number, b"x" * size) for number, size in enumerate([1000] * 20 + [9000] + [10] * 900)]
+    data = b"\n".join(lines) + b"\n"
+
+    taken = _Pieces(pipe).write(data)  # type: ignore[arg-type] # it has all that is needed
+
+    assert b"".join(pipe.writes) == data[:taken]
+    assert all(each.endswith(b"\n") for each in pipe.writes)
+    assert [each for each in pipe.writes if len(each) > select.PIPE_BUF and each.count(b"\n") > 1] == []
+    assert (taken == len(data)) == (room == 100)
+
+
+def test_shared_pipe_is_written_in_pieces_and_other_outputs_are_not(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with (tmp_path / "log").open("wb") as file:
+        assert isinstance(open_output(writing, shared=True), _Pieces)
+        assert not isinstance(open_output(writing), _Pieces)
+        assert not isinstance(open_output(file.fileno(), shared=True), _Pieces)
+    os.close(reading)
+    os.close(writing)

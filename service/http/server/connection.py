@@ -355,7 +355,12 @@ class HttpConnection(RequestHandler):
         if self._metrics:
             self._metrics.failures[error.reason or "malformed"] += 1
         request_id = new_request_id()
-        fields: dict[str, Any] = {"status": status_of(type(error)), "code": error.code, "request_id": request_id}
+        fields: dict[str, Any] = {
+            "status": status_of(type(error)),
+            "code": error.code,
+            "client": self._peer or None,
+            "request_id": request_id,
+        }
         if status < 500:
             log.info("request", method="-", route="malformed", **fields)
         else:

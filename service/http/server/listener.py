@@ -27,6 +27,8 @@ All that has come is read at once, before it is known what for: of hundreds of l
 """
 ACCEPTS_PER_TURN: Final = 32
 """Connections accepted before the loop goes on with everything else."""
+SHARED_ACCEPTS_PER_TURN: Final = 2
+"""The same of a socket that other processes share: one of them would take all that come at once, and keep them."""
 RESERVED_FILES: Final = 600
 """Open files kept for connections to the database, of which there may be 500, probes and the rest."""
 PAUSE: Final = 0.1
@@ -71,18 +73,7 @@ class ListeningSite(web.BaseSite):
             raise
 
     async def _open_sockets(self, listener: "Acceptor") -> None:
-        loop = asyncio.get_running_loop()
-        host = self._host.removeprefix("[").removesuffix("]")
-        # A socket for all of IPv6 would be for IPv4 too, or not, as the system is set: each gets one of its own.
-        hosts = [host, "0.0.0.0"] if host == "::" else [host]  # noqa: S104 - it is what was asked for
-        found = [
-            (family, address)
-            for each in hosts
-            for family, _, _, _, address in await loop.getaddrinfo(
-                each, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )
-        ]
-        listener.listen_on_all([*dict.fromkeys(found)])
+        await listener.listen_on_host(self._host, self._port)
 
     async def stop(self) -> None:
         """Stop listening; clients that waited to be accepted have become connections.
@@ -123,16 +114,55 @@ class UnixSite(ListeningSite):
         await super().stop()
 
 
-class Acceptor:
-    """Accepts the connections of some listening sockets."""
+class SharedSite(ListeningSite):
+    """A site of one application at sockets that listen already, and at which other processes accept too."""
 
-    def __init__(self, server: web.Server, metrics: RequestMetrics | None, max_connections: int) -> None:
+    __slots__ = ("_shared",)
+
+    def __init__(
+        self,
+        runner: web.BaseRunner,
+        shared: Sequence[socket.socket],
+        metrics: RequestMetrics | None,
+        max_connections: int,
+    ) -> None:
+        """Close connections beyond `max_connections` on accept, and count them if there are metrics."""
+        super().__init__(runner, "", 0, metrics, max_connections)
+        self._shared = shared
+
+    @property
+    def name(self) -> str:
+        """The address, for messages."""
+        return "shared"
+
+    async def _open_sockets(self, listener: "Acceptor") -> None:
+        listener.accepts_per_turn = SHARED_ACCEPTS_PER_TURN
+        for listening in self._shared:
+            listener.accept_from(listening)
+
+
+class ListeningSockets:
+    """Sockets that listen on the addresses of a host."""
+
+    def __init__(self) -> None:
         self.sockets: list[socket.socket] = []
-        self._loop = asyncio.get_running_loop()
-        self._server = server
-        self._metrics = metrics
-        self._max_connections = max_connections
-        self._opening: set[asyncio.Task[None]] = set()
+
+    async def listen_on_host(self, host: str, port: int) -> None:
+        """Listen on every address of a host.
+
+        Raises:
+            OSError: the port is taken, or the address can't be listened on.
+        """
+        host = host.removeprefix("[").removesuffix("]")
+        # A socket for all of IPv6 would be for IPv4 too, or not, as the system is set: each gets one of its own.
+        hosts = [host, "0.0.0.0"] if host == "::" else [host]  # noqa: S104 - it is what was asked for
+        loop, kind, passive = asyncio.get_running_loop(), socket.SOCK_STREAM, socket.AI_PASSIVE
+        found = [
+            (family, address)
+            for each in hosts
+            for family, _, _, _, address in await loop.getaddrinfo(each, port, type=kind, flags=passive)
+        ]
+        self.listen_on_all([*dict.fromkeys(found)])
 
     def listen_on_all(self, addresses: Sequence[tuple[int, tuple[Any, ...]]]) -> None:
         """Listen on the addresses of a host, all by one port; those of a family that this machine lacks are left out.
@@ -144,7 +174,7 @@ class Acceptor:
         for family, (name, port, *more) in addresses:
             taken = self.sockets[0].getsockname()[1] if self.sockets and port == 0 else port
             try:
-                self.listen(family, (name, taken, *more))
+                self.accept_from(socket.create_server((name, taken, *more), family=family, backlog=BACKLOG))
             except OSError as error:
                 if error.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
                     raise
@@ -152,15 +182,34 @@ class Acceptor:
         if lacking and not self.sockets:
             raise lacking
 
-    def listen(self, family: int, address: tuple[object, ...]) -> None:
-        """Listen on one more address."""
-        self.accept_from(socket.create_server(address, family=family, backlog=BACKLOG))
+    def accept_from(self, listening: socket.socket) -> None:
+        """Add a socket that listens already."""
+        self.sockets.append(listening)
+
+    def close(self) -> None:
+        """Stop listening in this process."""
+        for listening in self.sockets:
+            listening.close()
+        self.sockets.clear()
+
+
+class Acceptor(ListeningSockets):
+    """Accepts the connections of some listening sockets."""
+
+    def __init__(self, server: web.Server, metrics: RequestMetrics | None, max_connections: int) -> None:
+        super().__init__()
+        self.accepts_per_turn = ACCEPTS_PER_TURN
+        self._loop = asyncio.get_running_loop()
+        self._server = server
+        self._metrics = metrics
+        self._max_connections = max_connections
+        self._opening: set[asyncio.Task[None]] = set()
 
     def accept_from(self, listening: socket.socket) -> None:
         """Accept the connections of a socket that listens already."""
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         listening.setblocking(False)
-        self.sockets.append(listening)
+        super().accept_from(listening)
         self._loop.add_reader(listening, self._accept, listening)
 
     def accept_all(self) -> None:
@@ -177,12 +226,11 @@ class Acceptor:
         """Stop listening; accepted connections go on."""
         for listening in self.sockets:
             self._loop.remove_reader(listening)
-            listening.close()
-        self.sockets.clear()
+        super().close()
 
     def _accept(self, listening: socket.socket) -> bool:
         """Accept some connections; False if no more wait."""
-        for _ in range(ACCEPTS_PER_TURN):
+        for _ in range(self.accepts_per_turn):
             try:
                 connection, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

@@ -62,6 +62,11 @@ class Runner(web.AppRunner):
             await self.server.close_idle()
         await super().cleanup()
 
+    async def stop_listening(self) -> None:
+        """Accept no more connections, and let those that were accepted go on."""
+        for site in self.sites:
+            await site.stop()
+
     def end_connections(self) -> None:
         """Let each connection end with its next answer, which says so.
 
