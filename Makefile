@@ -215,8 +215,9 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
+	$(LOCK) pyproject.toml --extra grpc -c requirements/runtime.txt -o requirements/grpc.txt
 	$(LOCK) pyproject.toml --extra embedded --group run -c requirements/runtime.txt -o requirements/run.txt
-	$(LOCK) pyproject.toml --extra tracing --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/run.txt -o requirements/development.txt
+	$(LOCK) pyproject.toml --extra tracing --extra grpc --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/grpc.txt -c requirements/run.txt -o requirements/development.txt
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
 	$(LOCK) --group policies -o requirements/policies.txt
