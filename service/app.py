@@ -40,6 +40,7 @@ TURNS: Final = web.AppKey("turns", Turns)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 ADDRESSES: Final = web.AppKey("addresses", PublicAddresses)
+REQUEST_LOG: Final = web.AppKey("request_log", RequestLog)
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
 
 
@@ -68,16 +69,15 @@ def create_app(
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     shares = dispatcher.under_way
     admission = AdmissionController(settings.max_requests, metrics, failures, limiter, shares, turns, cross_origin)
-    observe = observe_requests(
-        settings.request_timeout, metrics, request_log(metrics, settings.trusted_proxies), failures
-    )
+    log = request_log(metrics, settings.trusted_proxies)
+    observe = observe_requests(settings.request_timeout, metrics, log, failures)
     around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]
     app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
     if cross_origin is not None:
         app.middlewares.append(cross_origin.answer_preflight)
         app.on_response_prepare.append(cross_origin.add_headers)
     app[METRICS], app[ADMISSION], app[TURNS] = metrics, admission, turns
-    app[DISPATCHER], app[TOKEN_USE] = dispatcher, token_use
+    app[DISPATCHER], app[TOKEN_USE], app[REQUEST_LOG] = dispatcher, token_use, log
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
     app.cleanup_ctx.append(_write_token_use)

@@ -7,8 +7,8 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +16,18 @@ import structlog
 from aiohttp import web
 
 from service import __version__
-from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
+from service.app import (
+    ADDRESSES,
+    ADMISSION,
+    BODIES,
+    DISPATCHER,
+    METRICS,
+    REQUEST_LOG,
+    TOKEN_USE,
+    TURNS,
+    UNSENT,
+    create_app,
+)
 from service.database.pool import Connection, Database, open_database
 from service.errors import StartupError
 from service.health import Health
@@ -30,6 +41,7 @@ from service.settings import Settings
 from service.telemetry.logs import LOG_METRICS
 
 if TYPE_CHECKING:
+    from service.grpc.server import GrpcServer
     from service.tracing import Tracing
 
 log = structlog.get_logger()
@@ -51,6 +63,8 @@ class Addresses:
 
     api: str
     ops: str
+    grpc: str | None = None
+    """None if there is none."""
 
 
 async def _announce_nothing(_: Addresses) -> None:
@@ -81,9 +95,13 @@ async def serve(
         probes = probes_app(health, metrics_handler(health, counting_parts(app, database)))
         # The API last, so that it ends first: probes are answered for as long as requests are.
         _, ops = await _listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
-        runner, api = await _listen(stack, app, settings, "HTTP_PORT", settings.http_port)
-        addresses = Addresses(api, ops)
-        log.info("started", version=__version__, process=os.getpid(), api=api, operations=ops)
+        serving = await stack.enter_async_context(_ended_together())
+        runner, api = await _listen(serving[0], app, settings, "HTTP_PORT", settings.http_port)
+        by_grpc = settings.grpc_port is not None
+        grpc = await _listen_grpc(serving[1], app, settings, health, tracing) if by_grpc else None
+        addresses = Addresses(api, ops, grpc.address if grpc else None)
+        told = {"grpc": grpc.address} if grpc else {}
+        log.info("started", version=__version__, process=os.getpid(), api=api, operations=ops, **told)
         await announce(addresses)
         give_memory_back()
         _collect_garbage_rarely()
@@ -91,10 +109,46 @@ async def serve(
         name = await ending
         health.stopping = True
         runner.end_connections()
+        if grpc:
+            grpc.drain()
         log.info("stopping", signal=name, delay=settings.shutdown_delay, drain=settings.drain_timeout)
         if name == "SIGTERM":
             await asyncio.sleep(settings.shutdown_delay)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _ended_together() -> AsyncIterator[tuple[AsyncExitStack, AsyncExitStack]]:
+    """Yield the stacks of two servers, which end at the same time, so that neither's calls wait for the other's."""
+    servers = AsyncExitStack(), AsyncExitStack()
+    try:
+        yield servers
+    finally:
+        await asyncio.gather(*(server.aclose() for server in servers))
+
+
+async def _listen_grpc(
+    stack: AsyncExitStack, app: web.Application, settings: Settings, health: Health, tracing: "Tracing | None"
+) -> "GrpcServer":
+    """Start the gRPC server.
+
+    Raises:
+        StartupError: it is not installed, its port can't be had, or its certificate can't be used.
+    """
+    try:
+        from service.grpc.calls import Parts  # noqa: PLC0415 - an extra, loaded only where its port is set
+        from service.grpc.server import GrpcServer  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"GRPC_PORT is set, but {error.name} is not installed:"
+            " pip install 'flow-pipelines[grpc]', or unset GRPC_PORT."
+        ) from error
+    parts = Parts(app[DISPATCHER], app[ADMISSION], app[TURNS], app[BODIES], app[METRICS], app[REQUEST_LOG])
+    server = GrpcServer(settings, parts, health, tracing.rpc_span if tracing else None)
+    await server.start()
+    stack.push_async_callback(app[TOKEN_USE].write)  # of the calls that end after those by HTTP
+    stack.push_async_callback(server.stop)
+    return server
 
 
 def _tracing() -> "AbstractAsyncContextManager[Tracing]":

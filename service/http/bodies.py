@@ -5,6 +5,7 @@ is parsed. So what is beyond the budget is refused before it is read.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from aiohttp import hdrs, web
@@ -52,6 +53,7 @@ class BodyBudget:
             UnsupportedCoding: it is coded in a way that is not decoded.
         """
         record, length, headers = current_request(), request.content_length, request.headers
+        credentials = headers.get(hdrs.AUTHORIZATION)
         if hdrs.CONTENT_ENCODING in headers:
             _refuse_unknown_coding(headers)
         record.reading_body = True
@@ -59,7 +61,7 @@ class BodyBudget:
         if plain and (length or 0) <= UNCOUNTED:
             body = await request.read()
             record.reading_body = False
-            return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(request, body, parse)
+            return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(credentials, body, parse)
         reserved = length if plain and length is not None else 0
         if reserved > request.client_max_size:
             raise web.HTTPRequestEntityTooLarge(request.client_max_size, reserved)
@@ -74,18 +76,43 @@ class BodyBudget:
                 if len(received) > max(taken, UNCOUNTED):
                     taken += self._take(len(received) - taken)
             record.reading_body = False
-            return await self._parse_in_turn(request, received, parse)
+            return await self._parse_in_turn(credentials, received, parse)
+        finally:
+            self.bytes -= taken
+
+    async def parse_received(
+        self, credentials: str | None, body: bytes, parse: Callable[[bytes | bytearray], Value]
+    ) -> Value:
+        """Return what a body is parsed as that is here already, whole.
+
+        Raises:
+            Unavailable: there is no room for it now.
+        """
+        if len(body) <= PARSED_AT_ONCE:
+            return parse(body)
+        with self.reserved(len(body) if len(body) > UNCOUNTED else 0):
+            return await self._parse_in_turn(credentials, body, parse)
+
+    @contextmanager
+    def reserved(self, size: int) -> Iterator[None]:
+        """Take some bytes out of the budget for as long as the context lasts.
+
+        Raises:
+            Unavailable: there is no room for them now.
+        """
+        taken = self._take(size)
+        try:
+            yield
         finally:
             self.bytes -= taken
 
     async def _parse_in_turn(
-        self, request: web.Request, body: bytes | bytearray, parse: Callable[[bytes | bytearray], Value]
+        self, credentials: str | None, body: bytes | bytearray, parse: Callable[[bytes | bytearray], Value]
     ) -> Value:
         """Parse a large body, one in each turn of the event loop, whose others it would hold up for 10 ms at most.
 
         The callers, who are not authenticated yet, come in turn by what they say they are.
         """
-        credentials = request.headers.get(hdrs.AUTHORIZATION)
         await self._parsing.turn(Asking(credentials, credentials))
         return parse(body)
 

@@ -106,14 +106,14 @@ class Reader:
         try:
             return self._schema.read(values)
         except ValidationError as error:
-            refusal = InvalidArgument.of_fields(_flatten(error.messages))
+            refusal = InvalidArgument.of_fields(flatten(error.messages))
         raise refusal  # out here, as its context would keep what was read
 
     def _query(self, request: web.Request) -> dict[str, Any]:
         """Return the fields in the query. Its texts stand for values of the types that JSON has and a query lacks."""
         query = request.query
         _refuse_repeated([name for name, _ in query.items()])
-        _refuse_unstorable(query)
+        refuse_unstorable(query)
         if "" in query:
             raise InvalidArgument("A field in the query has no name: fields are written as name=value, with & between.")
         self._refuse_misplaced(query, "query")
@@ -161,7 +161,7 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _refuse_deep(value)
     if "\\u" in text:  # only escaped ones get here: UTF-8 has no surrogates, and JSON no raw control characters
-        _refuse_unstorable(value)
+        refuse_unstorable(value)
     return value
 
 
@@ -206,18 +206,22 @@ def _refuse_deep(value: Any) -> None:
         raise InvalidArgument(_TOO_DEEP)
 
 
-def _refuse_unstorable(value: Any) -> None:
-    """Refuse texts that are not Unicode (lone surrogates), and NUL, which PostgreSQL can't keep."""
+def refuse_unstorable(value: Any) -> None:
+    """Refuse texts that are not Unicode (lone surrogates), and NUL, which PostgreSQL can't keep.
+
+    Raises:
+        InvalidArgument: there is one in the value, or in what that holds.
+    """
     if isinstance(value, str):
         if "\0" in value or not _is_unicode(value):
             raise InvalidArgument("A text holds a NUL character or a lone surrogate.")
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            _refuse_unstorable(name)
-            _refuse_unstorable(item)
+            refuse_unstorable(name)
+            refuse_unstorable(item)
     elif isinstance(value, list):
         for item in value:
-            _refuse_unstorable(item)
+            refuse_unstorable(item)
 
 
 def _is_unicode(text: str) -> bool:
@@ -229,10 +233,10 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _flatten(messages: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
+def flatten(messages: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
     """Yield marshmallow's nested messages by one dotted name each."""
     if isinstance(messages, Mapping):
         for key, nested in messages.items():
-            yield from _flatten(nested, f"{path}.{key}" if path else str(key))
+            yield from flatten(nested, f"{path}.{key}" if path else str(key))
     else:
         yield path, [str(message) for message in messages]

@@ -4,14 +4,15 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 from service.http.client_address import client_address
 from service.http.public_address import forwarded_clients, peer_of
-from service.http.responses import route_template
+from service.http.responses import UNMATCHED, route_template
 from service.settings import Network
 from service.telemetry.metrics import RequestMetrics
 from service.telemetry.request_record import RequestRecord
@@ -20,6 +21,26 @@ ATTEMPTS: Final = frozenset({401, 403})
 """Statuses of requests whose lines say who tried what: failed authentications, and what was not permitted."""
 MAX_TARGET: Final = 300
 """Characters of a path in the line of an attempt that was refused."""
+
+
+class Logged(Protocol):
+    """A request of any transport, as far as its log line tells of it."""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+
+    @property
+    def path(self) -> str:
+        """The path as the client gave it."""
+
+    @property
+    def remote(self) -> str | None:
+        """The address of the peer, if it has one."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The headers, or what is in their place."""
 
 
 class RequestLog:
@@ -34,9 +55,9 @@ class RequestLog:
         self._metrics = metrics
         self._trusted_proxies = trusted_proxies
         self._log = structlog.get_logger().bind()  # once: each use of one not bound yet costs as much as a line
-        self._ended: deque[tuple[web.Request, RequestRecord, float]] = deque()
+        self._ended: deque[tuple[Logged, RequestRecord, float]] = deque()
 
-    def end(self, request: web.Request, record: RequestRecord) -> None:
+    def end(self, request: Logged, record: RequestRecord) -> None:
         """Note that a request ends now."""
         if not self._ended:
             asyncio.get_running_loop().call_soon(self._write_all)
@@ -51,10 +72,13 @@ class RequestLog:
             if self._ended:  # one could not be written, which must not keep back the others
                 asyncio.get_running_loop().call_soon(self._write_all)
 
-    def write(self, request: web.Request, record: RequestRecord, seconds: float) -> None:
+    def write(self, request: Logged, record: RequestRecord, seconds: float) -> None:
         """Count a request that took so many seconds, and write its line."""
-        route = record.route or route_template(request)
-        self._metrics.ended(request.method, route, record, seconds)
+        route = record.route or (route_template(request) if isinstance(request, web.Request) else UNMATCHED)
+        if record.transport == "grpc":
+            self._metrics.rpc_ended(route, record.code, record.reason, seconds)
+        else:
+            self._metrics.ended(request.method, route, record, seconds)
         fields = {
             "method": request.method,
             "route": route,
@@ -65,6 +89,8 @@ class RequestLog:
             "statements": record.statements,
             "request_id": record.request_id,
         }
+        if record.transport:
+            fields["transport"] = record.transport
         if record.trace_id:
             fields["trace_id"] = record.trace_id
         if record.span_id:
@@ -83,7 +109,7 @@ class RequestLog:
         else:
             self._log.info("request", fields=fields)
 
-    def _attempt(self, request: web.Request, record: RequestRecord) -> dict[str, str | None]:
+    def _attempt(self, request: Logged, record: RequestRecord) -> dict[str, str | None]:
         """Return who tried what, and why it was refused; no query, which may hold what is nobody's business."""
         peer, forwarded_for = peer_of(request.remote), forwarded_clients(request.headers)
         fields = {

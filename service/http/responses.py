@@ -20,6 +20,9 @@ SERVER: Final = "flow-pipelines"
 CODINGS: Final = frozenset({"deflate", "gzip"})
 """The content codings of bodies that the service decodes."""
 
+UNMATCHED: Final = "unmatched"
+"""In the place of the route of what is none of the service's own."""
+
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
@@ -152,7 +155,7 @@ class Failures:
 def route_template(request: web.Request) -> str:
     """Return the route's path with its parameters' names: one of a few texts, whatever clients send."""
     resource = request.match_info.route.resource
-    return resource.canonical if resource else "unmatched"
+    return resource.canonical if resource else UNMATCHED
 
 
 def identify(response: web.StreamResponse, request_id: str) -> None:

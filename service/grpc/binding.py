@@ -1,0 +1,143 @@
+"""The binding of one method whose requests are messages: by gRPC, and by Connect."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+import orjson
+from aiohttp import web
+from google.protobuf.descriptor import MethodDescriptor
+from marshmallow import ValidationError
+
+from service.errors import InvalidArgument, ServiceError
+from service.grpc.messages import AnswerMessage, RequestMessage
+from service.http.endpoint import EncodedAnswer, Headed, JsonBinding
+from service.http.reader import flatten
+from service.http.routes import Route
+from service.schemas.request import schema_of
+from service.slices import SLICE, in_slices
+
+Parse = Callable[[bytes | bytearray], Any]
+
+
+class Incoming(Headed, Protocol):
+    """A call of one method, as it came by a transport."""
+
+    outcome: Any
+    """What it was read as: the operation's request, or why it can't be read."""
+
+    async def receive(self, parse: Parse) -> Any:
+        """Wait until the message is here whole, and return what it is parsed as."""
+
+
+class MessageBinding(JsonBinding):
+    """The binding of one method by messages.
+
+    Its answers are those of HTTP, and so are cached together with them; `AnswerForms` makes messages of them.
+    """
+
+    def __init__(self, route: Route, method: MethodDescriptor) -> None:
+        super().__init__(route)
+        self.rpc: Final = f"{method.containing_service.full_name}/{method.name}"
+        self._schema = schema_of(route.request)
+        self._message = RequestMessage(route, method.input_type)
+        self._plain: Any = None
+        """The request that gives nothing; None if the operation needs something."""
+        with suppress(ValidationError):
+            self._plain = self._schema.read({})
+
+    def cacheable(self, incoming: Incoming) -> bool:
+        """Return whether the message gives nothing, which could filter the answer; it must have been received."""
+        return incoming.outcome is self._plain
+
+    async def receive(self, incoming: Incoming) -> None:
+        """Receive the message, if that was not done yet; `read` tells what it is, or what is wrong with it."""
+        if incoming.outcome is None:
+            try:
+                incoming.outcome = await incoming.receive(self._load)
+            except (ServiceError, web.HTTPException, web.RequestPayloadError) as error:
+                incoming.outcome = error.with_traceback(None)
+
+    async def read(self, incoming: Incoming) -> Any:
+        """Return what the operation takes.
+
+        Raises:
+            InvalidArgument: the message is malformed, or something in it is missing, unknown, or of the wrong type.
+            Unavailable: there was no room for the message.
+        """
+        await self.receive(incoming)
+        if isinstance(incoming.outcome, Exception):
+            raise incoming.outcome
+        return incoming.outcome
+
+    def values(self, body: bytes | bytearray) -> Mapping[str, Any]:
+        """Return what is set in a message, by the names that JSON has."""
+        return self._message.values(bytes(body))
+
+    def _load(self, body: bytes | bytearray) -> Any:
+        values = self.values(body)
+        if not values and self._plain is not None:
+            return self._plain
+        try:
+            return self._schema.read(values)
+        except ValidationError as error:
+            refusal = InvalidArgument.of_fields(flatten(error.messages))
+        raise refusal  # out here, as its context would keep what was read
+
+
+class AnswerForms:
+    """The answers of one method as messages, made of the JSON that was cached; those of cached answers are kept."""
+
+    def __init__(self, route: Route, method: MethodDescriptor, kept: "KeptMessages") -> None:
+        self._message = AnswerMessage(method.output_type)
+        self._kept = kept if route.cached else None
+
+    async def encode(self, answer: EncodedAnswer) -> bytes:
+        """Return an answer as a message."""
+        if self._kept is None or answer.tag is None:
+            return await self._make(answer.body)
+        key = self._message.name, answer.tag
+        found = self._kept.find(key)
+        if found is None:
+            found = await self._make(answer.body)
+            self._kept.put(key, found)
+        return found
+
+    async def _make(self, body: bytes) -> bytes:
+        """Make the message, in slices where there are many items: what is encoded one after the other is merged."""
+        dumped = orjson.loads(body)
+        large = [name for name, value in dumped.items() if isinstance(value, list) and len(value) > SLICE]
+        if len(large) != 1:
+            return self._message.encode(dumped)
+        items = dumped.pop(large[0])
+        parts = await in_slices(lambda some: [self._message.encode({large[0]: some})], items)
+        return self._message.encode(dumped) + b"".join(parts)
+
+
+Key = tuple[str, str]
+
+
+class KeptMessages:
+    """The messages made of cached answers, by the tags of these: equal bytes of JSON make equal messages."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._messages: OrderedDict[Key, bytes] = OrderedDict()
+
+    def find(self, key: Key) -> bytes | None:
+        """Return the message of an answer, by the message's name and the answer's tag; None if it is not there."""
+        found = self._messages.get(key)
+        if found is not None:
+            self._messages.move_to_end(key)
+        return found
+
+    def put(self, key: Key, message: bytes) -> None:
+        """Keep a message; the least recently used beyond the bound are dropped."""
+        if key not in self._messages:
+            self._messages[key] = message
+            self._bytes += len(message)
+        while self._bytes > self._max_bytes:
+            _, dropped = self._messages.popitem(last=False)
+            self._bytes -= len(dropped)

@@ -1,0 +1,234 @@
+"""What is around every call by gRPC, as the middleware is around HTTP's: admission, record, deadline, failures, log."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, NamedTuple, NoReturn
+from urllib.parse import unquote
+
+import grpc
+from aiohttp import hdrs
+from grpc_status import rpc_status
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from service.deadlines import Deadlines
+from service.errors import DeadlineExceeded, InvalidArgument, ServiceError, Unavailable
+from service.grpc.binding import AnswerForms, MessageBinding, Parse
+from service.grpc.failures import status_of
+from service.http.admission import AdmissionController
+from service.http.bodies import BodyBudget
+from service.http.endpoint import EncodedAnswer
+from service.http.middleware import as_service_error, begin, delay_not_found
+from service.http.request_id import request_id_of
+from service.http.request_log import RequestLog
+from service.http.responses import NO_HEADERS, failure_headers
+from service.http.responses import status_of as http_status_of
+from service.http.turns import Turns
+from service.operations.dispatcher import Dispatcher
+from service.telemetry.metrics import RequestMetrics
+from service.telemetry.request_record import RequestRecord, current_record
+
+PROMPT: Final = 0.05
+"""Seconds in which a message is expected to be here; one that is not counts as large among the bodies under way."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+Spans = Callable[["GrpcCall", RequestRecord], AbstractContextManager[object]]
+"""Makes the span of a call."""
+
+
+class GrpcCall:
+    """One call, in the shape in which bindings and the log take requests."""
+
+    method: Final = "POST"
+
+    def __init__(self, rpc: str, context: Context, bodies: BodyBudget) -> None:
+        self.path = f"/{rpc}"
+        self.headers = headers_of(context)
+        self.outcome: Any = None
+        self.message = b""
+        self._context = context
+        self._bodies = bodies
+
+    @property
+    def remote(self) -> str | None:
+        """The address of the peer, which gRPC tells as ipv4:host:port or ipv6:[host]:port."""
+        kind, _, address = self._context.peer().partition(":")
+        return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+
+    async def receive(self, parse: Parse) -> Any:
+        """Return what the message, which is here, is parsed as."""
+        return await self._bodies.parse_received(self.headers.get(hdrs.AUTHORIZATION), self.message, parse)
+
+
+def headers_of(context: Context) -> CIMultiDictProxy[str]:
+    """Return a call's metadata as headers, without what is binary."""
+    metadata = context.invocation_metadata() or ()
+    return CIMultiDictProxy(CIMultiDict((str(key), value) for key, value in metadata if isinstance(value, str)))
+
+
+class Parts(NamedTuple):
+    """The parts of the application that calls share with requests by HTTP."""
+
+    dispatcher: Dispatcher
+    admission: AdmissionController
+    turns: Turns
+    bodies: BodyBudget
+    metrics: RequestMetrics
+    log: RequestLog
+
+
+class Calls:
+    """The calls of one process."""
+
+    def __init__(self, parts: Parts, timeout: float, max_message_bytes: int, spans: Spans | None = None) -> None:
+        """Answer calls by the application's parts.
+
+        Args:
+            parts: of the application.
+            timeout: seconds that a call may take.
+            max_message_bytes: of a request.
+            spans: makes spans; None: there are none.
+        """
+        self._parts = parts
+        self._deadlines = Deadlines(timeout)
+        self._timeout = timeout
+        self._max_message_bytes = max_message_bytes
+        self._spans = spans
+
+    async def answer(self, binding: MessageBinding, forms: AnswerForms, context: Context) -> bytes:
+        """Answer one call."""
+        parts, call = self._parts, GrpcCall(binding.rpc, context, self._parts.bodies)
+        refusal, limits = parts.admission.admit(call.headers)
+        if refusal is not None:
+            parts.metrics.rpc_ended(binding.rpc, refusal.code, refusal.label, 0.0)
+            await abort(context, refusal, request_id_of(call.headers), limits)
+        record = begin(call.headers)
+        record.transport, record.route = "grpc", binding.rpc
+        reset = current_record.set(record)
+        parts.metrics.active += 1
+        parts.metrics.active_rpcs += 1
+        try:
+            with self._spans(call, record) if self._spans else nullcontext():
+                result = await self._outcome(binding, forms, call, record, context)
+        except asyncio.CancelledError:
+            record.client_left()
+            raise
+        finally:
+            current_record.reset(reset)
+            parts.metrics.active -= 1
+            parts.metrics.active_rpcs -= 1
+            parts.log.end(call, record)
+        if isinstance(result, ServiceError):
+            await abort(context, result, record.request_id, limits)
+        message, tag = result
+        _describe(context, record.request_id, tag, limits)
+        return message
+
+    async def _outcome(
+        self, binding: MessageBinding, forms: AnswerForms, call: GrpcCall, record: RequestRecord, context: Context
+    ) -> tuple[bytes, str | None] | ServiceError:
+        """Return the answer and its tag, or the failure, which is noted in the record."""
+        deadline = self._deadlines.begin()
+        try:
+            with deadline:
+                answer = await self._in_time(binding, call, context)
+                return await forms.encode(answer), answer.tag
+        except Exception as exception:
+            error = as_service_error(exception, record)
+            await delay_not_found(error, deadline.begun)
+            record.failed(error, http_status_of(type(error)), exception)
+            return error
+
+    async def _in_time(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
+        """Answer within the client's own deadline, if that is the shorter one."""
+        remaining: float | None = context.time_remaining()
+        if remaining is None or remaining >= self._timeout:
+            return await self._answer(binding, call, context)
+        try:
+            async with asyncio.timeout(remaining):
+                return await self._answer(binding, call, context)
+        except TimeoutError as error:
+            sentence = "The answer took longer than the client waits; try again, or with a later deadline."
+            raise DeadlineExceeded(sentence, reason="client_deadline") from error
+
+    async def _answer(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
+        record, credentials = current_record.get(), call.headers.get(hdrs.AUTHORIZATION)
+        assert record is not None  # noqa: S101 - it has just been set
+        turn = asyncio.get_running_loop().create_future()
+        self._parts.turns.begin(turn, credentials)
+        await turn
+        record.reading_body = True
+        call.message = await self._read(context)
+        record.reading_body = False
+        await binding.receive(call)
+        try:
+            answer: EncodedAnswer = await self._parts.dispatcher.dispatch(binding, call)
+        finally:
+            self._parts.turns.note(credentials, record.asking)
+        return answer
+
+    async def _read(self, context: Context) -> bytes:
+        """Return the message, which counts among the bodies under way from when it is not here promptly.
+
+        Raises:
+            Unavailable: it was not, and there is no room for what it may have.
+            InvalidArgument: the client has sent none.
+        """
+        with _SlowRead(self._parts.bodies, self._max_message_bytes):
+            message = await context.read()
+        if not isinstance(message, bytes):
+            raise InvalidArgument("The call has no message: each takes one, which may be empty.")
+        return message
+
+
+class _SlowRead:
+    """A context in which a message is read; the room for it is taken if that takes long."""
+
+    def __init__(self, bodies: BodyBudget, size: int) -> None:
+        self._bodies = bodies
+        self._size = size
+        self._room: AbstractContextManager[None] | None = None
+        self._refusal: Unavailable | None = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(PROMPT, self._take)
+
+    def _take(self) -> None:
+        room = self._bodies.reserved(self._size)
+        try:
+            room.__enter__()
+        except Unavailable as error:
+            self._refusal = error
+            assert self._task is not None  # noqa: S101 - calls are handled by tasks
+            self._task.cancel()
+        else:
+            self._room = room
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if self._room is not None:
+            self._room.__exit__(None, None, None)
+        if self._refusal is not None and self._task is not None:
+            self._task.uncancel()
+            raise self._refusal
+
+
+async def abort(
+    context: Context, error: ServiceError, request_id: str, limits: Mapping[str, str] = NO_HEADERS
+) -> NoReturn:
+    """End a call with a failure."""
+    headers = {**failure_headers(error), **limits}
+    _describe(context, request_id, None, headers)
+    retry_after = headers.get("Retry-After")
+    status = status_of(error, request_id, int(retry_after) if retry_after else None)
+    await context.abort_with_status(rpc_status.to_status(status))
+
+
+def _describe(context: Context, request_id: str, tag: str | None, headers: Mapping[str, str]) -> None:
+    """Put the call's id, the tag of its answer and other headers into the metadata behind the answer."""
+    metadata = [("x-request-id", request_id), *((name.lower(), value) for name, value in headers.items())]
+    if tag is not None:
+        metadata.append(("etag", tag))
+    context.set_trailing_metadata(tuple(metadata))
