@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -31,6 +32,7 @@ from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
 
 if TYPE_CHECKING:
+    from service.grpc.binding import KeptMessages
     from service.tracing import Tracing
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
@@ -41,6 +43,8 @@ ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 ADDRESSES: Final = web.AppKey("addresses", PublicAddresses)
 REQUEST_LOG: Final = web.AppKey("request_log", RequestLog)
+KEPT_MESSAGES: Final[web.AppKey["KeptMessages"]] = web.AppKey("kept_messages")
+"""There where the extra of gRPC is installed."""
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
 
 
@@ -86,7 +90,29 @@ def create_app(
     add_documentation(app, addresses)
     add_admin_page(app, addresses)
     _add_routes(app)
+    if find_spec("grpc") is not None:
+        _add_connect(app, failures)
     return app
+
+
+def _add_connect(app: web.Application, failures: Failures) -> None:
+    """Add the same operations by Connect, which takes the extra of gRPC: it is imported only where that is there."""
+    from service.grpc.binding import AnswerForms, JsonMessageBinding, KeptMessages, MessageBinding  # noqa: PLC0415
+    from service.grpc.connect import ConnectEndpoint  # noqa: PLC0415
+    from service.grpc.failures import connect_response  # noqa: PLC0415
+    from service.grpc.messages import methods  # noqa: PLC0415
+
+    kept = app[KEPT_MESSAGES] = KeptMessages(app[DISPATCHER].responses.max_bytes)
+    shared = app[DISPATCHER], app[BODIES], app[UNSENT], app[TURNS]
+    for row, method in methods():
+        json, proto, forms = (
+            JsonMessageBinding(row, method),
+            MessageBinding(row, method),
+            AnswerForms(row, method, kept),
+        )
+        path = f"/{json.rpc}"
+        failures.of_paths[path] = connect_response
+        app.router.add_post(path, ConnectEndpoint(json, proto, forms, *shared).handle)
 
 
 def _add_routes(app: web.Application) -> None:

@@ -21,6 +21,7 @@ from service.app import (
     ADMISSION,
     BODIES,
     DISPATCHER,
+    KEPT_MESSAGES,
     METRICS,
     REQUEST_LOG,
     TOKEN_USE,
@@ -143,7 +144,9 @@ async def _listen_grpc(
             f"GRPC_PORT is set, but {error.name} is not installed:"
             " pip install 'flow-pipelines[grpc]', or unset GRPC_PORT."
         ) from error
-    parts = Parts(app[DISPATCHER], app[ADMISSION], app[TURNS], app[BODIES], app[METRICS], app[REQUEST_LOG])
+    parts = Parts(
+        app[DISPATCHER], app[ADMISSION], app[TURNS], app[BODIES], app[METRICS], app[REQUEST_LOG], app[KEPT_MESSAGES]
+    )
     server = GrpcServer(settings, parts, health, tracing.rpc_span if tracing else None)
     await server.start()
     stack.push_async_callback(app[TOKEN_USE].write)  # of the calls that end after those by HTTP

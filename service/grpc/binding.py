@@ -1,8 +1,9 @@
 """The binding of one method whose requests are messages: by gRPC, and by Connect."""
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 
 import orjson
@@ -10,10 +11,10 @@ from aiohttp import web
 from google.protobuf.descriptor import MethodDescriptor
 from marshmallow import ValidationError
 
-from service.errors import InvalidArgument, ServiceError
+from service.errors import DeadlineExceeded, InvalidArgument, ServiceError
 from service.grpc.messages import AnswerMessage, RequestMessage
 from service.http.endpoint import EncodedAnswer, Headed, JsonBinding
-from service.http.reader import flatten
+from service.http.reader import flatten, parse_object
 from service.http.routes import Route
 from service.schemas.request import schema_of
 from service.slices import SLICE, in_slices
@@ -41,7 +42,7 @@ class MessageBinding(JsonBinding):
         super().__init__(route)
         self.rpc: Final = f"{method.containing_service.full_name}/{method.name}"
         self._schema = schema_of(route.request)
-        self._message = RequestMessage(route, method.input_type)
+        self.message: Final = RequestMessage(route, method.input_type)
         self._plain: Any = None
         """The request that gives nothing; None if the operation needs something."""
         with suppress(ValidationError):
@@ -73,7 +74,7 @@ class MessageBinding(JsonBinding):
 
     def values(self, body: bytes | bytearray) -> Mapping[str, Any]:
         """Return what is set in a message, by the names that JSON has."""
-        return self._message.values(bytes(body))
+        return self.message.values(bytes(body))
 
     def _load(self, body: bytes | bytearray) -> Any:
         values = self.values(body)
@@ -84,6 +85,29 @@ class MessageBinding(JsonBinding):
         except ValidationError as error:
             refusal = InvalidArgument.of_fields(flatten(error.messages))
         raise refusal  # out here, as its context would keep what was read
+
+
+class JsonMessageBinding(MessageBinding):
+    """The binding of one method whose messages come as JSON, as Protocol Buffers have it."""
+
+    def values(self, body: bytes | bytearray) -> Mapping[str, Any]:
+        """Return what is set in a message, by the names that HTTP has."""
+        return self.message.values_of_json(parse_object(body))
+
+
+@asynccontextmanager
+async def client_deadline(seconds: float) -> AsyncIterator[None]:
+    """Answer within the client's own deadline.
+
+    Raises:
+        DeadlineExceeded: it has passed.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        sentence = "The answer took longer than the client waits: try again, or with a later deadline."
+        raise DeadlineExceeded(sentence, reason="client_deadline") from error
 
 
 class AnswerForms:

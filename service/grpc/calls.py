@@ -1,7 +1,7 @@
 """What is around every call by gRPC, as the middleware is around HTTP's: admission, record, deadline, failures, log."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote
@@ -12,14 +12,14 @@ from grpc_status import rpc_status
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from service.deadlines import Deadlines
-from service.errors import DeadlineExceeded, InvalidArgument, ServiceError, Unavailable
-from service.grpc.binding import AnswerForms, MessageBinding, Parse
+from service.errors import InvalidArgument, ServiceError, Unavailable
+from service.grpc.binding import AnswerForms, KeptMessages, MessageBinding, Parse, client_deadline
 from service.grpc.failures import status_of
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
 from service.http.endpoint import EncodedAnswer
 from service.http.middleware import as_service_error, begin, delay_not_found
-from service.http.request_id import request_id_of
+from service.http.request_id import X_REQUEST_ID, request_id_of
 from service.http.request_log import RequestLog
 from service.http.responses import NO_HEADERS, failure_headers
 from service.http.responses import status_of as http_status_of
@@ -76,6 +76,7 @@ class Parts(NamedTuple):
     bodies: BodyBudget
     metrics: RequestMetrics
     log: RequestLog
+    kept: KeptMessages
 
 
 class Calls:
@@ -122,7 +123,10 @@ class Calls:
         if isinstance(result, ServiceError):
             await abort(context, result, record.request_id, limits)
         message, tag = result
-        _describe(context, record.request_id, tag, limits)
+        headers = {X_REQUEST_ID: record.request_id, **limits}
+        if tag is not None:
+            headers[hdrs.ETAG] = tag
+        context.set_trailing_metadata(tuple(_metadata(headers)))
         return message
 
     async def _outcome(
@@ -145,12 +149,8 @@ class Calls:
         remaining: float | None = context.time_remaining()
         if remaining is None or remaining >= self._timeout:
             return await self._answer(binding, call, context)
-        try:
-            async with asyncio.timeout(remaining):
-                return await self._answer(binding, call, context)
-        except TimeoutError as error:
-            sentence = "The answer took longer than the client waits; try again, or with a later deadline."
-            raise DeadlineExceeded(sentence, reason="client_deadline") from error
+        async with client_deadline(remaining):
+            return await self._answer(binding, call, context)
 
     async def _answer(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
         record, credentials = current_record.get(), call.headers.get(hdrs.AUTHORIZATION)
@@ -219,16 +219,12 @@ async def abort(
     context: Context, error: ServiceError, request_id: str, limits: Mapping[str, str] = NO_HEADERS
 ) -> NoReturn:
     """End a call with a failure."""
-    headers = {**failure_headers(error), **limits}
-    _describe(context, request_id, None, headers)
+    headers = {X_REQUEST_ID: request_id, **failure_headers(error), **limits}
     retry_after = headers.get("Retry-After")
-    status = status_of(error, request_id, int(retry_after) if retry_after else None)
-    await context.abort_with_status(rpc_status.to_status(status))
+    status = rpc_status.to_status(status_of(error, request_id, int(retry_after) if retry_after else None))
+    await context.abort(status.code, status.details, (*status.trailing_metadata, *_metadata(headers)))
 
 
-def _describe(context: Context, request_id: str, tag: str | None, headers: Mapping[str, str]) -> None:
-    """Put the call's id, the tag of its answer and other headers into the metadata behind the answer."""
-    metadata = [("x-request-id", request_id), *((name.lower(), value) for name, value in headers.items())]
-    if tag is not None:
-        metadata.append(("etag", tag))
-    context.set_trailing_metadata(tuple(metadata))
+def _metadata(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield headers as metadata, which have names in lower case."""
+    return ((name.lower(), value) for name, value in headers.items())

@@ -67,10 +67,18 @@ class RequestMessage:
         message.DiscardUnknownFields()  # also within others; to look at them takes a second where there are thousands
         if message.ByteSize() != size:
             raise InvalidArgument("The message has fields that this service does not know.")
-        values = self._keys.values(message, Room())
+        values = self._keys.read(message, Room())
         if b"\0" in raw:
             refuse_unstorable(values)
         return values
+
+    def values_of_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is set in a message that came as JSON, with its lists as they are by HTTP.
+
+        Raises:
+            InvalidArgument: a list is not in a message, as the .proto file has it.
+        """
+        return self._keys.unwrap(values)
 
     def _parse(self, raw: bytes) -> Message:
         with suppress(DecodeError):
@@ -88,14 +96,23 @@ class _Keys:
             for field in descriptor.fields
             if field.json_name in members
         }
+        self._lists = {key: read for key, read in self._read.values() if isinstance(read, _List)}
 
-    def values(self, message: Message, room: Room) -> dict[str, Any]:
+    def read(self, message: Message, room: Room) -> dict[str, Any]:
         """Return what is set in a message."""
         found = {}
         for field, value in message.ListFields():
             key, read = self._read[field.name]
             found[key] = read(value, room)
         return found
+
+    def unwrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what JSON has, without null, which stands for nothing there, and with bare lists."""
+        return {
+            key: self._lists[key].unwrap(key, value) if key in self._lists else value
+            for key, value in values.items()
+            if value is not None
+        }
 
 
 def _reader(field: FieldDescriptor, member: fields.Field[Any]) -> Read:
@@ -106,21 +123,33 @@ def _reader(field: FieldDescriptor, member: fields.Field[Any]) -> Read:
         return _instant
     if isinstance(member, fields.List):
         (items,) = field.message_type.fields
-        return _list_reader(items, member.inner)
+        return _List(items, member.inner)
     assert isinstance(member, fields.Nested)  # noqa: S101 - the generator makes messages of nothing else
-    return _Keys(field.message_type, _schema(member)).values
+    return _Keys(field.message_type, _schema(member)).read
 
 
-def _list_reader(items: FieldDescriptor, member: fields.Field[Any]) -> Read:
-    name = items.name
-    read = _reader(items, member)
+class _List:
+    """How a list of a request is read, which is the one field of a message."""
 
-    def values(message: Message, room: Room) -> list[Any]:
-        found: Sequence[Any] = getattr(message, name)
+    def __init__(self, items: FieldDescriptor, member: fields.Field[Any]) -> None:
+        self._name = items.name
+        self._read = _reader(items, member)
+        kind = items.message_type
+        self._keys = _Keys(kind, _schema(member)) if isinstance(member, fields.Nested) and kind is not None else None
+
+    def __call__(self, message: Message, room: Room) -> list[Any]:
+        found: Sequence[Any] = getattr(message, self._name)
         room.take(len(found))
-        return [*found] if read is _as_it_is else [read(each, room) for each in found]
+        return [*found] if self._read is _as_it_is else [self._read(each, room) for each in found]
 
-    return values
+    def unwrap(self, key: str, value: Any) -> Any:
+        """Return the list in what JSON has in its place."""
+        if not isinstance(value, dict) or value.keys() - {self._name}:
+            raise InvalidArgument.of_fields([(key, [f'Must be an object with the list in its field "{self._name}".'])])
+        items = value.get(self._name) or []
+        if self._keys is None or not isinstance(items, list):
+            return items
+        return [self._keys.unwrap(each) if isinstance(each, dict) else each for each in items]
 
 
 def _schema(member: fields.Nested) -> Schema:

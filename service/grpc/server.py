@@ -50,7 +50,7 @@ class GrpcServer:
             options=_options(settings.max_body_bytes), maximum_concurrent_rpcs=settings.max_requests + UNADMITTED
         )
         calls = Calls(parts, settings.request_timeout, settings.max_body_bytes, spans)
-        self._server.add_generic_rpc_handlers(_handlers(calls, KeptMessages(settings.response_cache_bytes)))
+        self._server.add_generic_rpc_handlers(_handlers(calls, parts.kept))
         add_HealthServicer_to_server(self.health, self._server)
         _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
 

@@ -41,8 +41,8 @@ class Rpcs:
         name: str,
         values: Mapping[str, Any] | bytes | None = None,
         token: str = "",
-        timeout: float | None = None,
-        **metadata: str,
+        within: float | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> Told:
         """Call a method with what JSON would have, or with bytes."""
         method = METHODS[name]
@@ -52,17 +52,16 @@ class Rpcs:
             request_serializer=lambda given: given,
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
-        sent = [(key.replace("_", "-"), value) for key, value in metadata.items()]
+        sent = [(key.lower(), value) for key, value in (metadata or {}).items()]
         if token:
             sent.append(("authorization", f"Bearer {token}"))
-        under_way = call(raw, timeout=timeout, metadata=tuple(sent))
+        under_way = call(raw, timeout=within, metadata=tuple(sent))
         try:
             answer = await under_way
         except grpc.aio.AioRpcError as error:
-            return Told(
-                error.code().name, error.details() or "", {}, details_of(error), _read(error.trailing_metadata())
-            )
-        return Told("OK", "", body_of(answer), {}, _read(await under_way.trailing_metadata()))
+            behind = dict(error.trailing_metadata() or ())
+            return Told(error.code().name, error.details() or "", {}, details_of(error), behind)
+        return Told("OK", "", body_of(answer), {}, dict(await under_way.trailing_metadata() or ()))
 
 
 def message_of(method: MethodDescriptor, values: Mapping[str, Any]) -> Message:
@@ -84,7 +83,3 @@ def details_of(error: grpc.aio.AioRpcError) -> dict[str, Any]:
         packed.Unpack(message)
         found[name] = MessageToDict(message)
     return found
-
-
-def _read(metadata: Any) -> dict[str, Any]:
-    return dict(metadata or ())

@@ -1,6 +1,5 @@
 """Calls by gRPC: credentials, failures with their details, deadlines, conditions, what is logged and counted."""
 
-from service.grpc.server import GrpcServer
 from tests.factories import World
 from tests.grpc.calling import Rpcs
 
@@ -9,7 +8,7 @@ async def test_list_pipelines_answers_as_http_does(rpcs: Rpcs, world: World) -> 
     ada, pipeline = await world.user(), await world.pipeline("Invoices")
     await world.grant(pipeline, ada)
 
-    told = await rpcs("ListPipelines", token=ada.token, x_request_id="mine")
+    told = await rpcs("ListPipelines", token=ada.token, metadata={"x-request-id": "mine"})
 
     assert told.code == "OK", told
     assert told.body["pipelines"] == [

@@ -13,8 +13,10 @@ from tests.proto.generate import PROTO, Generator
 from tests.proto.numbers import FOLDER, LOCK, Numbers
 
 ROOT = FOLDER.parents[1]
-LIBRARIES = (Path(next(iter(google.api.__path__))).parents[1], Path(next(iter(grpc_tools.__path__))) / "_proto")
-"""What the file imports: google.api of googleapis-common-protos, google.protobuf of protoc itself."""
+GOOGLE = Path(next(iter(google.api.__path__))).parents[1]
+"""Where googleapis-common-protos has google.api."""
+LIBRARIES = (GOOGLE, Path(next(iter(grpc_tools.__path__))) / "_proto")
+"""What the file imports: google.api, and google.protobuf of protoc itself."""
 
 
 def write() -> None:

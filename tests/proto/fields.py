@@ -60,8 +60,9 @@ def kind_of(field: fields.Field[object]) -> Kind:
 
 def message_name(schema: Schema) -> str:
     """Return the name of the message of a schema that is nested in others."""
-    kind: type = schema.loads_into if isinstance(schema, RequestSchema) else type(schema)
-    return kind.__name__.removesuffix("Schema")
+    if isinstance(schema, RequestSchema):  # with a word behind it, as an answer may have a thing of the same name
+        return schema.loads_into.__name__.removesuffix("Input") + "Input"
+    return type(schema).__name__.removesuffix("Schema")
 
 
 def snake(name: str) -> str:
