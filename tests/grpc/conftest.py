@@ -1,7 +1,9 @@
 """A gRPC server over an application that is called by HTTP, too, with the same caches."""
 
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
 
 import grpc
 import pytest
@@ -13,6 +15,7 @@ from service.grpc.calls import Parts
 from service.grpc.server import GrpcServer
 from service.health import Health
 from service.settings import Settings
+from service.tracing import Tracing
 from tests.conftest import Client, RecordingLog
 from tests.grpc.calling import Rpcs
 
@@ -21,6 +24,37 @@ def parts_of(client: Client) -> Parts:
     app = client.app
     shared = app[DISPATCHER], app[ADMISSION], app[TURNS], app[BODIES], app[METRICS], app[REQUEST_LOG]
     return Parts(*shared, app[KEPT_MESSAGES])
+
+
+@dataclass
+class Served:
+    """An application with a gRPC server, and clients of both."""
+
+    http: Client
+    server: GrpcServer
+    rpcs: Rpcs
+
+
+Start = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture(name="start")
+async def _start(settings: Settings, database: Database) -> AsyncIterator[Start]:
+    """Return a function that starts a service with other settings."""
+    async with AsyncExitStack() as stack:
+
+        async def start(tracing: Tracing | None = None, **other: Any) -> Served:
+            changed = replace(settings, **{"grpc_port": 0, **other})
+            health = Health(database, settings.ready_timeout)
+            app = create_app(changed, database, health, tracing, RecordingLog)
+            client = await stack.enter_async_context(TestClient(TestServer(app)))
+            server = GrpcServer(changed, parts_of(client), health, tracing.rpc_span if tracing else None)
+            await server.start()
+            stack.push_async_callback(server.stop)
+            opened = await stack.enter_async_context(grpc.aio.insecure_channel(server.address.rpartition("/")[2]))
+            return Served(client, server, Rpcs(opened))
+
+        yield start
 
 
 @pytest.fixture(scope="session")
