@@ -151,11 +151,11 @@ class Failures:
         """Take the method and path of each of those routes."""
         self.as_200 = as_200
         self.of_paths: Final[dict[str, Callable[[ServiceError, str], web.Response]]] = {}
-        """What makes the responses, by path, where failures have another shape."""
+        """What makes the responses to a POST, by path, where failures have another shape."""
 
     def response(self, request: web.Request, error: ServiceError, request_id: str) -> web.Response:
         """Make the response to a request that failed."""
-        if request.path in self.of_paths:
+        if request.method == hdrs.METH_POST and request.path in self.of_paths:
             return self.of_paths[request.path](error, request_id)
         as_200 = bool(self.as_200) and (request.method, route_template(request)) in self.as_200
         return failure_response(error, request_id, as_200=as_200)
