@@ -97,3 +97,17 @@ async def test_reflection_tells_services_and_files(channel: grpc.aio.Channel, ve
         "grpc.reflection.v1alpha.ServerReflection",
     }
     assert DESCRIPTOR.serialized_pb in found.file_descriptor_response.file_descriptor_proto
+
+
+async def test_connection_ends_at_its_age(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that load is spread anew; what lasts longer than the grace, such as a watch, begins again elsewhere."""
+    for name in ("CONNECTION_AGE", "CONNECTION_AGE_GRACE"):
+        monkeypatch.setattr(f"service.grpc.server.{name}", 0.2)
+    served = await start()
+    watch = HealthStub(served.rpcs.channel).Watch(HealthCheckRequest())
+
+    async with asyncio.timeout(5):
+        code = await watch.code()
+
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert (await served.rpcs("GetMe")).code == "UNAUTHENTICATED"
