@@ -77,6 +77,8 @@ class MessageBinding(JsonBinding):
         return self.message.values(bytes(body))
 
     def _load(self, body: bytes | bytearray) -> Any:
+        if not body and self._plain is not None:  # as nearly all lists are asked for
+            return self._plain
         values = self.values(body)
         if not values and self._plain is not None:
             return self._plain
