@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
-TURNS: Final = web.AppKey("turns", Turns)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 ADDRESSES: Final = web.AppKey("addresses", PublicAddresses)
@@ -80,7 +79,7 @@ def create_app(
     if cross_origin is not None:
         app.middlewares.append(cross_origin.answer_preflight)
         app.on_response_prepare.append(cross_origin.add_headers)
-    app[METRICS], app[ADMISSION], app[TURNS] = metrics, admission, turns
+    app[METRICS], app[ADMISSION] = metrics, admission
     app[DISPATCHER], app[TOKEN_USE], app[REQUEST_LOG] = dispatcher, token_use, log
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
@@ -103,16 +102,12 @@ def _add_connect(app: web.Application, failures: Failures) -> None:
     from service.grpc.messages import methods  # noqa: PLC0415
 
     kept = app[KEPT_MESSAGES] = KeptMessages(app[DISPATCHER].responses.max_bytes)
-    shared = app[DISPATCHER], app[BODIES], app[UNSENT], app[TURNS]
+    shared = app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]
     for row, method in methods():
-        json, proto, forms = (
-            JsonMessageBinding(row, method),
-            MessageBinding(row, method),
-            AnswerForms(row, method, kept),
-        )
+        json, proto = JsonMessageBinding(row, method, *shared), MessageBinding(row, method, *shared)
         path = f"/{json.rpc}"
         failures.of_paths[path] = connect_response
-        app.router.add_post(path, ConnectEndpoint(json, proto, forms, *shared).handle)
+        app.router.add_post(path, ConnectEndpoint(json, proto, AnswerForms(row, method, kept), *shared).handle)
 
 
 def _add_routes(app: web.Application) -> None:
@@ -121,7 +116,7 @@ def _add_routes(app: web.Application) -> None:
         path = "/".join(
             _pattern(step, words_beside(route.path, place)) for place, step in enumerate(route.path.split("/"))
         )
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[TURNS], app[ADDRESSES]).handle
+        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:

@@ -25,7 +25,6 @@ from service.app import (
     METRICS,
     REQUEST_LOG,
     TOKEN_USE,
-    TURNS,
     UNSENT,
     create_app,
 )
@@ -145,7 +144,14 @@ async def _listen_grpc(
             " pip install 'flow-pipelines[grpc]', or unset GRPC_PORT."
         ) from error
     parts = Parts(
-        app[DISPATCHER], app[ADMISSION], app[TURNS], app[BODIES], app[METRICS], app[REQUEST_LOG], app[KEPT_MESSAGES]
+        app[DISPATCHER],
+        app[ADMISSION],
+        app[BODIES],
+        app[UNSENT],
+        app[ADDRESSES],
+        app[METRICS],
+        app[REQUEST_LOG],
+        app[KEPT_MESSAGES],
     )
     server = GrpcServer(settings, parts, health, tracing.rpc_span if tracing else None)
     await server.start()

@@ -6,7 +6,7 @@ own environment variables: where spans go, how many are made, what else the reso
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
@@ -25,7 +25,7 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer, format
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from service import __version__
-from service.batching.batcher import Batcher, Item, Result
+from service.batching.batcher import Batcher, Item, Result, Waiting
 from service.database.pool import Connection
 from service.http.probes import HEALTHZ
 from service.telemetry.metrics import METHODS, OTHER
@@ -164,18 +164,18 @@ class TracedBatcher(Batcher[Item, Result]):
         self._tracer = tracer
         self._spans: WeakKeyDictionary[asyncio.Future[Result], Span] = WeakKeyDictionary()
 
-    def submit(self, item: Item) -> "asyncio.Future[Result]":
+    def submit(self, item: Item, tenant: Hashable = None) -> "asyncio.Future[Result]":
         """Return the result to come, in a span until then."""
-        result = super().submit(item)
+        result = super().submit(item, tenant)
         if _is_sampled(trace.get_current_span()):
             span = self._spans[result] = self._tracer.start_span(f"batch {self.name}")
             result.add_done_callback(lambda _: span.end())
         return result
 
-    def _take(self) -> "list[tuple[Item, asyncio.Future[Result]]]":
+    def _take(self) -> "list[Waiting[Item, Result]]":
         """Take the next batch, whose context is from here on that of its first item."""
         batch = super()._take()
-        spans = [span for _, result in batch if (span := self._spans.get(result))]
+        spans = [span for _, result, _ in batch if (span := self._spans.get(result))]
         context.attach(trace.set_span_in_context(spans[0] if spans else trace.INVALID_SPAN))
         _batch_links.set(tuple(Link(span.get_span_context()) for span in spans[1:]))
         return batch

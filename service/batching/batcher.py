@@ -13,8 +13,8 @@ from service.telemetry.metrics import BATCH_SIZES, SECONDS, Histogram, histogram
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_Waiting = tuple[Item, "asyncio.Future[Result]"]
-"""An item that waits, and its result to come."""
+Waiting = tuple[Item, asyncio.Future[Result], Hashable]
+"""An item that waits, its result to come, and the tenant it is for."""
 
 MIN_BATCH: Final = 16
 """Items that go into one batch in any case, if as many wait."""
@@ -70,16 +70,18 @@ class Batcher(Generic[Item, Result]):
         """Items in each batch."""
         self.durations = Histogram(SECONDS)
         """Seconds that each batch took."""
-        self._waiting: list[_Waiting[Item, Result]] = []
+        self._waiting: list[Waiting[Item, Result]] = []
         self._last_size = 0
         self._running: asyncio.Task[None] | None = None
         self.patient = True
         """True if the callers of a small batch wait, too, for others to join the next one."""
+        self.on_done: Callable[[Sequence[Waiting[Item, Result]]], None] | None = None
+        """Called with the items of each batch that has ended, and with those whose callers have left before."""
 
-    def submit(self, item: Item) -> "asyncio.Future[Result]":
+    def submit(self, item: Item, tenant: Hashable = None) -> "asyncio.Future[Result]":
         """Return the result to come, or the failure of the item's batch."""
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, result))
+        self._waiting.append((item, result, tenant))
         if self._running is None:
             # In a context of its own: what it does is not the first caller's alone.
             self._running = asyncio.create_task(self._run_all(), context=contextvars.Context())
@@ -96,24 +98,26 @@ class Batcher(Generic[Item, Result]):
         finally:
             self._running = None
 
-    async def _run_batch(self, batch: "list[_Waiting[Item, Result]]") -> None:
+    async def _run_batch(self, batch: "list[Waiting[Item, Result]]") -> None:
         self.sizes.observe(len(batch))
         try:
             with timed(self.durations):
-                results = await self._run([item for item, _ in batch])
+                results = await self._run([item for item, _, _ in batch])
             if self.patient or len(batch) > FEW:
                 for _ in range(LOOP_TURNS_BEFORE_NEXT_BATCH):
                     await asyncio.sleep(0)
         except Exception as error:
-            for _, future in batch:
+            for _, future, _ in batch:
                 if not future.done():
                     future.set_exception(error)
         else:
-            for (_, future), result in zip(batch, results, strict=True):
+            for (_, future, _), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
+        if self.on_done is not None:
+            self.on_done(batch)
 
-    def _take(self) -> "list[_Waiting[Item, Result]]":
+    def _take(self) -> "list[Waiting[Item, Result]]":
         """Take the next batch, without items whose callers have left.
 
         The batch size adapts: it is that of the last batch, and half of what waits beyond it. Callers served by one
@@ -121,7 +125,9 @@ class Batcher(Generic[Item, Result]):
         turns for ever, and while the large one is under way, the few callers of the small one are soon done with, and
         the processor idles.
         """
-        waiting = [(item, future) for item, future in self._waiting if not future.done()]
+        waiting = [each for each in self._waiting if not each[1].done()]
+        if self.on_done is not None and len(waiting) < len(self._waiting):
+            self.on_done([each for each in self._waiting if each[1].done()])
         size = min(self._max_size, max(MIN_BATCH, (len(waiting) + self._last_size + 1) // 2))
         if self._conflict_key is None and self._weight is None:
             batch, self._waiting = waiting[:size], waiting[size:]
@@ -130,20 +136,21 @@ class Batcher(Generic[Item, Result]):
         self._last_size = len(batch)
         return batch
 
-    def _choose(self, waiting: "list[_Waiting[Item, Result]]", size: int) -> "tuple[list[_Waiting[Item, Result]], ...]":
+    def _choose(self, waiting: "list[Waiting[Item, Result]]", size: int) -> "tuple[list[Waiting[Item, Result]], ...]":
         """Return the items of the next batch and those left: the first one, and what fits and may go beside it."""
-        batch: list[_Waiting[Item, Result]] = []
-        left: list[_Waiting[Item, Result]] = []
+        batch: list[Waiting[Item, Result]] = []
+        left: list[Waiting[Item, Result]] = []
         keys, room = set(), self._max_weight
-        for item, future in waiting:
+        for each in waiting:
+            item, future, _ = each
             key = self._conflict_key(item) if self._conflict_key is not None else id(future)
             weight = self._weight(item) if self._weight is not None else 0
             if not batch or (len(batch) < size and weight <= room and key not in keys):
-                batch.append((item, future))
+                batch.append(each)
                 keys.add(key)
                 room -= weight
             else:
-                left.append((item, future))
+                left.append(each)
         return batch, left
 
 

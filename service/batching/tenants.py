@@ -1,10 +1,10 @@
 """Two batchers of one kind, so that a tenant with much under way holds up nobody else's batches."""
 
-from collections import Counter
-from collections.abc import Callable, Hashable
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final, Generic
 
-from service.batching.batcher import Batcher, Item, Result
+from service.batching.batcher import Batcher, Item, Result, Waiting
 from service.database.fair_queue import Presence
 
 MANY: Final = 64
@@ -33,22 +33,28 @@ class TenantBatchers(Generic[Item, Result]):
         self.batcher: Final = make(max_size)
         self._busy: Final = make(min(max_size, MAX_BUSY))
         self._busy.sizes, self._busy.durations = self.batcher.sizes, self.batcher.durations
-        self._under_way: Counter[Hashable] = Counter()
+        self.batcher.on_done = self._busy.on_done = self._count_done
+        self._under_way: dict[Hashable, int] = {}
         self._busy_tenants: set[Hashable] = set()
 
-    async def submit(self, tenant: Hashable, item: Item) -> Result:
-        """Return the result of a tenant's item, or the failure of its batch; None: the tenant is not known yet."""
-        self._under_way[tenant] += 1
-        try:
-            if self._under_way[tenant] >= MANY:
-                self._busy_tenants.add(tenant)
-                self.batcher.patient = False  # a busy tenant makes each turn of the loop long
-            busy = tenant in self._busy_tenants and self._presence.several_organizations
-            return await (self._busy if busy else self.batcher).submit(item)
-        finally:
-            self._under_way[tenant] -= 1
-            if self._under_way[tenant] <= FEW:
+    def submit(self, tenant: Hashable, item: Item) -> "asyncio.Future[Result]":
+        """Return the result to come of a tenant's item, or the failure of its batch; None: the tenant is not known yet.
+
+        No coroutine, and counted down by the batch: it is on the way of each request.
+        """
+        count = self._under_way[tenant] = self._under_way.get(tenant, 0) + 1
+        if count >= MANY:
+            self._busy_tenants.add(tenant)
+            self.batcher.patient = False  # a busy tenant makes each turn of the loop long
+        if self._busy_tenants and tenant in self._busy_tenants and self._presence.several_organizations:
+            return self._busy.submit(item, tenant)
+        return self.batcher.submit(item, tenant)
+
+    def _count_done(self, items: Sequence[Waiting[Item, Result]]) -> None:
+        for _, _, tenant in items:
+            left = self._under_way[tenant] = self._under_way[tenant] - 1
+            if not left:
+                del self._under_way[tenant]
+            if left <= FEW and tenant in self._busy_tenants:
                 self._busy_tenants.discard(tenant)
                 self.batcher.patient = not self._busy_tenants
-            if not self._under_way[tenant]:
-                del self._under_way[tenant]

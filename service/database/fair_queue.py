@@ -1,38 +1,38 @@
 """A fair queue for the connections of the pool: who asks for few does not wait behind those who ask for many."""
 
 import asyncio
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Final
 
 from service.telemetry.request_record import Asking
 
 RECENT_SECONDS: Final = 1.0
 """Seconds for which somebody who asked counts as being there, so that what they may use is kept free for them."""
+MAX_KNOWN: Final = 10_000
+"""Callers that are known by their credentials; others count as an organization of their own."""
 
 
 class Others:
     """The last one that came, and the last before that was another: enough to tell whether others are there."""
 
-    def __init__(self) -> None:
-        self._last: tuple[Hashable, float] = (None, float("-inf"))
-        self._before: tuple[Hashable, float] = (None, float("-inf"))
+    __slots__ = ("last", "last_seen", "seen_before")
 
-    def note(self, who: Hashable, now: float) -> None:
-        """Note that somebody is there."""
-        if who != self._last[0]:
-            self._before = self._last
-        self._last = who, now
+    def __init__(self) -> None:
+        self.last: Hashable = None
+        self.last_seen = float("-inf")
+        self.seen_before = float("-inf")
+        """The time at which another one than the last was seen."""
 
     def than(self, who: Hashable, now: float) -> bool:
         """Return whether others than this one are there."""
-        others = self._before if self._last[0] == who else self._last
-        return others[1] > now - RECENT_SECONDS
+        return (self.seen_before if self.last == who else self.last_seen) > now - RECENT_SECONDS
 
     def several(self, now: float) -> bool:
         """Return whether more than one are there."""
-        return self._before[1] > now - RECENT_SECONDS
+        return self.seen_before > now - RECENT_SECONDS
 
 
 class Presence:
@@ -41,44 +41,47 @@ class Presence:
     def __init__(self) -> None:
         self.organizations = Others()
         self.tokens = Others()
+        self._callers: OrderedDict[int, Asking] = OrderedDict()
+        """By the hash of their credentials, as these are kept nowhere."""
 
     def note(self, asking: Asking) -> None:
-        """Note whose request has come."""
-        now = _now()
-        self.organizations.note(asking.organization, now)
-        self.tokens.note(asking.token, now)
+        """Note whose request has come; each request is noted, hence no call for each part."""
+        now = perf_counter()
+        organization, token = asking
+        for others, who in ((self.organizations, organization), (self.tokens, token)):
+            if who != others.last:
+                others.seen_before, others.last = others.last_seen, who
+            others.last_seen = now
+
+    def learn(self, credentials: str | None, asking: Asking) -> None:
+        """Note for whom requests with these credentials are, once that is known."""
+        self._callers[hash(credentials)] = asking
+        if len(self._callers) > MAX_KNOWN:
+            self._callers.popitem(last=False)
+
+    def find(self, credentials: str | None) -> Asking | None:
+        """Return for whom requests with these credentials have been; nothing is proved by it."""
+        return self._callers.get(hash(credentials))
 
     @property
     def several_organizations(self) -> bool:
         """True while more than one organization is there."""
-        return self.organizations.several(_now())
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+        return self.organizations.several(perf_counter())
 
 
 class Share:
     """The most of something that one may hold while others are there; alone, each may hold all of it."""
 
+    __slots__ = ("_others", "held", "limit")
+
     def __init__(self, limit: int, others: Others) -> None:
-        self._limit = limit
+        self.limit = limit
+        self.held: dict[Hashable, int] = {}
         self._others = others
-        self._held: Counter[Hashable] = Counter()
 
     def reached(self, who: Hashable, now: float) -> bool:
         """Return whether somebody may hold no more for now."""
-        return self._held[who] >= self._limit and self._others.than(who, now)
-
-    def hold(self, who: Hashable) -> None:
-        """Count one more that somebody holds."""
-        self._held[who] += 1
-
-    def give_back(self, who: Hashable) -> None:
-        """Count one less."""
-        self._held[who] -= 1
-        if not self._held[who]:
-            del self._held[who]
+        return self.held.get(who, 0) >= self.limit and self._others.than(who, now)
 
 
 class Shares:
@@ -104,20 +107,32 @@ class Shares:
         """Return whether a token may hold no more for now."""
         return self._tokens.reached(token, now)
 
+    @property
+    def unreached(self) -> int:
+        """The number of things held by all together below which no share is reached."""
+        return min(self._organizations.limit, self._tokens.limit)
+
     def reached(self, asking: Asking) -> bool:
         """Return whether a caller may hold no more for now."""
-        now = _now()
+        now = perf_counter()
         return self._organizations.reached(asking.organization, now) or self._tokens.reached(asking.token, now)
 
     def hold(self, asking: Asking) -> None:
-        """Count one more that a caller holds."""
-        self._organizations.hold(asking.organization)
-        self._tokens.hold(asking.token)
+        """Count one more that a caller holds; each request does so, hence no call for each count."""
+        organization, token = asking
+        held = self._organizations.held
+        held[organization] = held.get(organization, 0) + 1
+        held = self._tokens.held
+        held[token] = held.get(token, 0) + 1
 
     def give_back(self, asking: Asking) -> None:
         """Count one less."""
-        self._organizations.give_back(asking.organization)
-        self._tokens.give_back(asking.token)
+        organization, token = asking
+        for held, who in ((self._organizations.held, organization), (self._tokens.held, token)):
+            if held[who] == 1:
+                del held[who]
+            else:
+                held[who] -= 1
 
 
 class FairQueue:
@@ -140,6 +155,8 @@ class FairQueue:
         """
         self.free = size
         self._shares = Shares(size, presence, organization_share, token_share)
+        self._ample = size - self._shares.unreached
+        """The number of free places beyond which no share can be reached."""
         self._shared: deque[asyncio.Future[None]] = deque()
         self._waiting: OrderedDict[Hashable, OrderedDict[Hashable, deque[asyncio.Future[None]]]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -150,8 +167,7 @@ class FairQueue:
         Args:
             asking: who it is for; None for what strangers share, and what is for nobody in particular.
         """
-        if self.free and (asking is None or not (self._waiting or self._shares.reached(asking))):
-            self._take(asking)
+        if self.acquire_at_once(asking):
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lane(asking).append(place)
@@ -162,6 +178,17 @@ class FairQueue:
             if place.done() and not place.cancelled():
                 self.release(asking)
             raise
+
+    def acquire_at_once(self, asking: Asking | None) -> bool:
+        """Take a place and return True if there is one for this caller now; most callers need no more than this."""
+        if not self.free:
+            return False
+        if asking is not None:
+            if self._waiting or (self.free <= self._ample and self._shares.reached(asking)):
+                return False
+            self._shares.hold(asking)
+        self.free -= 1
+        return True
 
     def release(self, asking: Asking | None) -> None:
         """Give a place back."""
@@ -201,7 +228,7 @@ class FairQueue:
             if self._shared:
                 self._give(self._shared, None)
                 continue
-            asking = self._next(_now())
+            asking = self._next(perf_counter())
             if asking is None:
                 self._look_again()
                 return

@@ -10,21 +10,32 @@ import orjson
 from aiohttp import web
 from google.protobuf.descriptor import MethodDescriptor
 from marshmallow import ValidationError
+from multidict import CIMultiDictProxy
 
 from service.errors import DeadlineExceeded, InvalidArgument, ServiceError
 from service.grpc.messages import AnswerMessage, RequestMessage
-from service.http.endpoint import EncodedAnswer, Headed, JsonBinding
+from service.http.bodies import BodyBudget
+from service.http.endpoint import EncodedAnswer, Endpoint
+from service.http.public_address import PublicAddresses
 from service.http.reader import flatten, parse_object
 from service.http.routes import Route
+from service.http.unsent import UnsentBudget
+from service.operations.dispatcher import Dispatcher
 from service.schemas.request import schema_of
 from service.slices import SLICE, in_slices
 
+Shared = tuple[Dispatcher, BodyBudget, UnsentBudget, PublicAddresses]
+"""What the bindings of all methods have in common."""
 Parse = Callable[[bytes | bytearray], Any]
 
 
-class Incoming(Headed, Protocol):
-    """A call of one method, as it came by a transport."""
+class Incoming(Protocol):
+    """A call of one method, as it came by a transport, in the shape of aiohttp's requests."""
 
+    headers: CIMultiDictProxy[str]
+    path: str
+    raw_path: str
+    """The path, as there is no query."""
     outcome: Any
     """What it was read as: the operation's request, or why it can't be read."""
 
@@ -32,14 +43,15 @@ class Incoming(Headed, Protocol):
         """Wait until the message is here whole, and return what it is parsed as."""
 
 
-class MessageBinding(JsonBinding):
+class MessageBinding(Endpoint):
     """The binding of one method by messages.
 
-    Its answers are those of HTTP, and so are cached together with them; `AnswerForms` makes messages of them.
+    But for how requests are read, it is that of HTTP: answers are the same, and so are cached together; `AnswerForms`
+    makes messages of them.
     """
 
-    def __init__(self, route: Route, method: MethodDescriptor) -> None:
-        super().__init__(route)
+    def __init__(self, route: Route, method: MethodDescriptor, *shared: *Shared) -> None:
+        super().__init__(route, *shared)
         self.rpc: Final = f"{method.containing_service.full_name}/{method.name}"
         self._schema = schema_of(route.request)
         self.message: Final = RequestMessage(route, method.input_type)
@@ -48,29 +60,31 @@ class MessageBinding(JsonBinding):
         with suppress(ValidationError):
             self._plain = self._schema.read({})
 
-    def cacheable(self, incoming: Incoming) -> bool:
-        """Return whether the message gives nothing, which could filter the answer; it must have been received."""
-        return incoming.outcome is self._plain
+    def cacheable(self, request: Any) -> bool:
+        """Return whether the message, which is here, gives nothing, and the client does not want the answer anew."""
+        return request.outcome is self._plain and super().cacheable(request)
 
-    async def receive(self, incoming: Incoming) -> None:
+    async def receive(self, request: Any) -> Any:
         """Receive the message, if that was not done yet; `read` tells what it is, or what is wrong with it."""
+        incoming: Incoming = request
         if incoming.outcome is None:
             try:
                 incoming.outcome = await incoming.receive(self._load)
             except (ServiceError, web.HTTPException, web.RequestPayloadError) as error:
                 incoming.outcome = error.with_traceback(None)
+        return incoming.outcome
 
-    async def read(self, incoming: Incoming) -> Any:
-        """Return what the operation takes.
+    def read(self, request: Any, received: Any) -> Any:
+        """Return what the operation takes, also of a read, whose message was received before it was dispatched.
 
         Raises:
             InvalidArgument: the message is malformed, or something in it is missing, unknown, or of the wrong type.
             Unavailable: there was no room for the message.
         """
-        await self.receive(incoming)
-        if isinstance(incoming.outcome, Exception):
-            raise incoming.outcome
-        return incoming.outcome
+        outcome = request.outcome if received is None else received
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def values(self, body: bytes | bytearray) -> Mapping[str, Any]:
         """Return what is set in a message, by the names that JSON has."""

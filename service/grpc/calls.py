@@ -19,14 +19,15 @@ from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
 from service.http.endpoint import EncodedAnswer
 from service.http.middleware import as_service_error, begin, delay_not_found
+from service.http.public_address import PublicAddresses
 from service.http.request_id import X_REQUEST_ID, request_id_of
 from service.http.request_log import RequestLog
 from service.http.responses import NO_HEADERS, failure_headers
 from service.http.responses import status_of as http_status_of
-from service.http.turns import Turns
+from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
 from service.telemetry.metrics import RequestMetrics
-from service.telemetry.request_record import RequestRecord, current_record
+from service.telemetry.request_record import RequestRecord, current_record, current_request
 
 PROMPT: Final = 0.05
 """Seconds in which a message is expected to be here; one that is not counts as large among the bodies under way."""
@@ -43,7 +44,7 @@ class GrpcCall:
     method: Final = "POST"
 
     def __init__(self, rpc: str, context: Context, bodies: BodyBudget) -> None:
-        self.path = f"/{rpc}"
+        self.path = self.raw_path = f"/{rpc}"
         self.headers = headers_of(context)
         self.outcome: Any = None
         self.message = b""
@@ -72,8 +73,9 @@ class Parts(NamedTuple):
 
     dispatcher: Dispatcher
     admission: AdmissionController
-    turns: Turns
     bodies: BodyBudget
+    unsent: UnsentBudget
+    addresses: PublicAddresses
     metrics: RequestMetrics
     log: RequestLog
     kept: KeptMessages
@@ -116,6 +118,7 @@ class Calls:
             record.client_left()
             raise
         finally:
+            record.route = binding.rpc  # the dispatcher has set the path that it has by HTTP
             current_record.reset(reset)
             parts.metrics.active -= 1
             parts.metrics.active_rpcs -= 1
@@ -153,19 +156,15 @@ class Calls:
             return await self._answer(binding, call, context)
 
     async def _answer(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
-        record, credentials = current_record.get(), call.headers.get(hdrs.AUTHORIZATION)
-        assert record is not None  # noqa: S101 - it has just been set
-        turn = asyncio.get_running_loop().create_future()
-        self._parts.turns.begin(turn, credentials)
+        record, turn = current_request(), asyncio.get_running_loop().create_future()
+        self._parts.admission.begin(turn, call.headers)
         await turn
         record.reading_body = True
         call.message = await self._read(context)
         record.reading_body = False
         await binding.receive(call)
-        try:
-            answer: EncodedAnswer = await self._parts.dispatcher.dispatch(binding, call)
-        finally:
-            self._parts.turns.note(credentials, record.asking)
+        request: Any = call  # in the shape of one
+        answer: EncodedAnswer = await self._parts.dispatcher.dispatch(binding, request)
         return answer
 
     async def _read(self, context: Context) -> bytes:

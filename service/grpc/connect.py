@@ -2,20 +2,17 @@
 
 import re
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
 
 from service.errors import InvalidArgument
-from service.grpc.binding import AnswerForms, MessageBinding, Parse, client_deadline
+from service.grpc.binding import AnswerForms, MessageBinding, Parse, Shared, client_deadline
 from service.http.bodies import BodyBudget
 from service.http.endpoint import EncodedAnswer
-from service.http.turns import Turns
-from service.http.unsent import LongResponse, UnsentBudget
-from service.operations.dispatcher import Dispatcher
+from service.http.unsent import LongResponse
 from service.telemetry.request_record import current_request
 
-Shared = tuple[Dispatcher, BodyBudget, UnsentBudget, Turns]
 JSON: Final = "application/json"
 PROTO: Final = "application/proto"
 
@@ -24,8 +21,8 @@ class ConnectCall:
     """One call, in the shape in which bindings take requests."""
 
     def __init__(self, request: web.Request, bodies: BodyBudget) -> None:
-        self.path, self.headers, self.outcome, self._request = request.path, request.headers, None, request
-        self._bodies = bodies
+        self.path = self.raw_path = request.path
+        self.headers, self.outcome, self._request, self._bodies = request.headers, None, request, bodies
 
     async def receive(self, parse: Parse) -> Any:
         """Receive the body."""
@@ -37,23 +34,23 @@ class ConnectEndpoint:
 
     def __init__(self, json: MessageBinding, proto: MessageBinding, forms: AnswerForms, *shared: *Shared) -> None:
         self._bindings, self._forms = {JSON: json, PROTO: proto}, forms
-        self._dispatcher, self._bodies, self._unsent, self._turns = shared
+        self._dispatcher, self._bodies, self._unsent, _ = shared
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a call."""
         record, kind, wait = current_request(), request.content_type, request.headers.get("Connect-Timeout-Ms")
-        record.transport, record.route = "connect", request.path
+        record.transport = "connect"
         if kind not in self._bindings:
             return web.Response(status=415, headers={"Accept-Post": f"{JSON}, {PROTO}"})
         if wait is not None and not re.fullmatch("[0-9]{1,10}", wait):
             raise InvalidArgument("The header Connect-Timeout-Ms must be milliseconds, in ten digits at most.")
-        binding, call = self._bindings[kind], ConnectCall(request, self._bodies)
+        binding, call = self._bindings[kind], cast("Any", ConnectCall(request, self._bodies))
         async with nullcontext() if wait is None else client_deadline(int(wait) / 1000):
             await binding.receive(call)
             try:
                 answer: EncodedAnswer = await self._dispatcher.dispatch(binding, call)
             finally:
-                self._turns.note(request.headers.get(hdrs.AUTHORIZATION), record.asking)
+                record.route = request.path
         body = answer.body if kind == JSON else await self._forms.encode(answer)
         headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: "no-store"}
         if answer.tag is not None:

@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from service.errors import StartupError
-from service.grpc.binding import AnswerForms, KeptMessages, MessageBinding
+from service.grpc.binding import AnswerForms, MessageBinding
 from service.grpc.calls import Calls, Context, Parts, Spans
 from service.grpc.certificates import Certificates
 from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
@@ -50,7 +50,7 @@ class GrpcServer:
             options=_options(settings.max_body_bytes), maximum_concurrent_rpcs=settings.max_requests + UNADMITTED
         )
         calls = Calls(parts, settings.request_timeout, settings.max_body_bytes, spans)
-        self._server.add_generic_rpc_handlers(_handlers(calls, parts.kept))
+        self._server.add_generic_rpc_handlers(_handlers(calls, parts))
         add_HealthServicer_to_server(self.health, self._server)
         _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
 
@@ -105,12 +105,12 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _handlers(calls: Calls, kept: KeptMessages) -> list[grpc.GenericRpcHandler]:
+def _handlers(calls: Calls, parts: Parts) -> list[grpc.GenericRpcHandler]:
     """Return the handlers of all services, in which a message is read only once its call is admitted."""
     by_service: dict[ServiceDescriptor, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
     for route, method in methods():
-        binding = MessageBinding(route, method)
-        handle = _handler(calls, binding, AnswerForms(route, method, kept))
+        binding = MessageBinding(route, method, parts.dispatcher, parts.bodies, parts.unsent, parts.addresses)
+        handle = _handler(calls, binding, AnswerForms(route, method, parts.kept))
         # On the wire a call of one message is like a stream of one; to read it is left to the handler.
         by_service.setdefault(method.containing_service, {})[method.name] = grpc.stream_unary_rpc_method_handler(handle)
     return [

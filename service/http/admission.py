@@ -221,7 +221,7 @@ class AdmissionController:
         """Return whether a request is of a caller that has its share under way, while there is little room left."""
         if self._metrics.active + len(self._admitted) < self._crowded:
             return False
-        asking = self._turns.find(headers.get("Authorization"))
+        asking = self._turns.presence.find(headers.get("Authorization"))
         return asking is not None and self._shares.reached(asking)
 
     def admitted(self, connection: RequestHandler) -> None:

@@ -48,17 +48,18 @@ def not_modified(request: web.Request, tag: str) -> bool:
     return condition is not None and _matches(condition, tag)
 
 
-def precondition_of(headers: CIMultiDictProxy[str], dump: Callable[[Any], dict[str, Any]] | None) -> Precondition:
+def precondition_of(request: web.Request, dump: Callable[[Any], dict[str, Any]] | None) -> Precondition:
     """Return the precondition in a write's headers.
 
     Args:
-        headers: with If-Match or If-None-Match, or neither.
+        request: with If-Match or If-None-Match, or neither.
         dump: gives the answer that a client has read, and whose tag it names; None if there is no such answer.
 
     Raises:
         PreconditionFailed: the request has a condition, and nothing to compare it with.
         InvalidArgument: the condition is none, so that it can't be said whether it holds.
     """
+    headers = request.headers
     if hdrs.IF_MATCH not in headers and hdrs.IF_NONE_MATCH not in headers:
         return no_precondition
     wanted, unwanted = _condition(headers, hdrs.IF_MATCH), _condition(headers, hdrs.IF_NONE_MATCH)

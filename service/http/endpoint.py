@@ -1,12 +1,11 @@
 """An endpoint: one row of the method table as an aiohttp handler."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple, Protocol, get_type_hints
+from typing import Any, Final, NamedTuple, get_type_hints
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
-from multidict import CIMultiDictProxy
 
 from service.errors import InvalidArgument
 from service.http.bodies import BodyBudget
@@ -16,13 +15,11 @@ from service.http.public_address import PublicAddresses
 from service.http.reader import Reader
 from service.http.responses import NO_HEADERS, encode
 from service.http.routes import Route
-from service.http.turns import Turns
 from service.http.unsent import PIECE, LongResponse, UnsentBudget
 from service.operations.call import Outcome, Precondition, no_precondition
 from service.operations.dispatcher import Dispatcher
 from service.schemas.pages import Page
 from service.slices import in_slices
-from service.telemetry.request_record import current_request
 
 
 class EncodedAnswer(NamedTuple):
@@ -35,27 +32,36 @@ class EncodedAnswer(NamedTuple):
     headers: Mapping[str, str] = NO_HEADERS
 
 
-class Headed(Protocol):
-    """A request of any transport, as far as answers in JSON depend on it."""
+class Endpoint:
+    """The HTTP binding of one method: credentials, request and conditions in, an answer out."""
 
-    @property
-    def headers(self) -> CIMultiDictProxy[str]:
-        """The headers, or what is in their place."""
-
-    @property
-    def path(self) -> str:
-        """The path as the client gave it."""
-
-
-class JsonBinding:
-    """The part of a binding that depends on headers alone, and answers in JSON."""
-
-    def __init__(self, route: Route) -> None:
+    def __init__(
+        self,
+        route: Route,
+        dispatcher: Dispatcher,
+        bodies: BodyBudget,
+        unsent: UnsentBudget,
+        addresses: PublicAddresses,
+    ) -> None:
         self.method: Final = route
+        self._dispatcher = dispatcher
+        self._unsent = unsent
+        self._addresses = addresses
+        self._reader = Reader(route, bodies)
         shown = next(iter(get_type_hints(route.etag_of).values())) if route.etag_of else None
         self._shown = shown if isinstance(shown, type) and not route.only_reads else None
 
-    def credentials(self, request: Headed) -> str | None:
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer a request."""
+        answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
+        if self.method.only_reads:
+            return _read(request, answer, self._unsent)
+        response = _changed(answer)
+        if hdrs.LOCATION in answer.headers:
+            response.headers[hdrs.LOCATION] = self._addresses.of(request).prefix + answer.headers[hdrs.LOCATION]
+        return response
+
+    def credentials(self, request: web.Request) -> str | None:
         """Return the Authorization header.
 
         Raises:
@@ -68,16 +74,26 @@ class JsonBinding:
             raise InvalidArgument("The header Authorization is given more than once.")
         return values[0]
 
-    def wants_fresh(self, request: Headed) -> bool:
-        """Return whether the client does not want a cached answer."""
+    def cacheable(self, request: web.Request) -> bool:
+        """Return whether the request has no query, which could filter the answer, and does not want it made anew."""
         headers = request.headers
-        return hdrs.CACHE_CONTROL in headers and has_directive(headers, hdrs.CACHE_CONTROL, "no-cache")
+        if hdrs.CACHE_CONTROL in headers and has_directive(headers, hdrs.CACHE_CONTROL, "no-cache"):
+            return False
+        return "?" not in request.raw_path
 
-    def precondition(self, request: Headed) -> Precondition:
+    def receive(self, request: web.Request) -> Awaitable[Any]:
+        """Wait for the body, if there is one that matters."""
+        return self._reader.receive(request)
+
+    def read(self, request: web.Request, received: Any) -> Any:
+        """Return what the operation takes, from path, query and body."""
+        return self._reader.read(request, received)
+
+    def precondition(self, request: web.Request) -> Precondition:
         """Return the precondition of a write; reads have none."""
-        return no_precondition if self.method.only_reads else precondition_of(request.headers, self.method.etag_of)
+        return no_precondition if self.method.only_reads else precondition_of(request, self.method.etag_of)
 
-    def answer(self, request: Headed, result: Any) -> EncodedAnswer:
+    def answer(self, request: web.Request, result: Any) -> EncodedAnswer:
         """Encode what the operation gave, and say where it is if it is new."""
         route = self.method
         if route.only_reads:
@@ -101,7 +117,7 @@ class JsonBinding:
         assert self.method.etag_of is not None  # noqa: S101 - it is what tells the type
         return entity_tag(encode(self.method.etag_of(result)))
 
-    async def answer_large(self, request: Headed, result: Page[Any]) -> EncodedAnswer:
+    async def answer_large(self, request: web.Request, result: Page[Any]) -> EncodedAnswer:
         """Encode a page of many items in slices, to the bytes that `answer` gives.
 
         An empty page shows what stands before and behind the items, as the dump function has it.
@@ -114,53 +130,6 @@ class JsonBinding:
 
         body = before + b",".join(await in_slices(encoded, result.items)) + behind
         return EncodedAnswer(body, await entity_tag_in_slices(body))
-
-
-class Endpoint(JsonBinding):
-    """The HTTP binding of one method: credentials, request and conditions in, an answer out."""
-
-    def __init__(
-        self,
-        route: Route,
-        dispatcher: Dispatcher,
-        bodies: BodyBudget,
-        unsent: UnsentBudget,
-        turns: Turns,
-        addresses: PublicAddresses,
-    ) -> None:
-        super().__init__(route)
-        self._dispatcher = dispatcher
-        self._unsent = unsent
-        self._turns = turns
-        self._addresses = addresses
-        self._reader = Reader(route, bodies)
-
-    async def handle(self, request: web.Request) -> web.Response:
-        """Answer a request."""
-        record = current_request()
-        record.route = self.method.path
-        try:
-            answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
-        finally:
-            self._turns.note(request.headers.get(hdrs.AUTHORIZATION), record.asking)
-        if self.method.only_reads:
-            return _read(request, answer, self._unsent)
-        response = _changed(answer)
-        if hdrs.LOCATION in answer.headers:
-            response.headers[hdrs.LOCATION] = self._addresses.of(request).prefix + answer.headers[hdrs.LOCATION]
-        return response
-
-    def cacheable(self, request: web.Request) -> bool:
-        """Return whether the request has no query, which could filter the answer."""
-        return "?" not in request.raw_path
-
-    async def receive(self, request: web.Request) -> None:
-        """Wait for the body, if there is one that matters."""
-        await self._reader.receive(request)
-
-    async def read(self, request: web.Request) -> Any:
-        """Return what the operation takes, from path, query and body."""
-        return await self._reader.read(request)
 
 
 _IN_PATHS: Final = "/!$&'()*+,;=:@~"

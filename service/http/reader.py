@@ -30,9 +30,6 @@ MAX_DIGITS: Final = 20
 
 _WRONG_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
-_OUTCOME: Final = web.RequestKey("outcome", object)
-"""The outcome of reading a request with a body: the operation's request, or an InvalidArgument."""
-
 
 class Reader:
     """Reads the requests of one operation."""
@@ -50,44 +47,39 @@ class Reader:
         with suppress(ValidationError):
             self._empty = self._schema.read({})
 
-    async def receive(self, request: web.Request) -> None:
+    async def receive(self, request: web.Request) -> Any:
         """Wait for the body, if fields are in it; `read` tells what it was read as, or what is wrong with it.
 
-        Raises:
-            Unavailable: there is no room for the body now.
-            web.HTTPRequestEntityTooLarge: the body is over the limit.
-            web.RequestPayloadError: the body is not coded as the headers say.
-        """
-        if self._has_body and _OUTCOME not in request:
-            request[_OUTCOME] = await self._receive(request)
-
-    async def read(self, request: web.Request) -> Any:
-        """Return the operation's request, as the dataclass that its schema loads into.
-
-        The body is JSON whatever its Content-Type says, and is read only if fields are in it; once, however often the
-        request is asked for.
+        Returns:
+            The operation's request or what is wrong with it, without what was read: that can be large. None if no
+            fields are in a body.
 
         Raises:
             Unavailable: there is no room for the body now.
-            InvalidArgument: the address is coded wrongly, the body is not JSON, or something is missing, unknown,
-                misplaced, given twice, or of the wrong type.
             web.HTTPRequestEntityTooLarge: the body is over the limit.
             web.RequestPayloadError: the body is not coded as the headers say.
         """
         if not self._has_body:
-            return self._load(request, {})
-        await self.receive(request)
-        outcome = request[_OUTCOME]
-        if isinstance(outcome, InvalidArgument):
-            raise outcome
-        return outcome
-
-    async def _receive(self, request: web.Request) -> Any:
-        """Return the request, or what is wrong with it, without what was read: that can be large."""
+            return None
         try:
             return await self._bodies.receive(request, lambda body: self._load(request, parse_object(body)))
         except InvalidArgument as error:
             return error.with_traceback(None)
+
+    def read(self, request: web.Request, received: Any) -> Any:
+        """Return the operation's request, as the dataclass that its schema loads into.
+
+        The body is JSON whatever its Content-Type says, and is read only if fields are in it.
+
+        Raises:
+            InvalidArgument: the address is coded wrongly, the body is not JSON, or something is missing, unknown,
+                misplaced, given twice, or of the wrong type.
+        """
+        if not self._has_body:
+            return self._load(request, {})
+        if isinstance(received, InvalidArgument):
+            raise received
+        return received
 
     def _load(self, request: web.Request, body: dict[str, Any]) -> Any:
         """Merge path, query and body, and load the request."""

@@ -69,6 +69,8 @@ class Route:
     dump: Dump[Any] = field(init=False, compare=False)
     location: str | None = field(init=False, compare=False)
     """The address of what a POST created, with names of its answer's fields in braces."""
+    only_reads: bool = field(init=False, compare=False)
+    """True if it changes nothing, so that it may be tried again at any time."""
     tells_secret: bool = field(init=False, compare=False)
     """True if its answer has a secret, so that nothing on its way may store it."""
 
@@ -88,6 +90,7 @@ class Route:
             "answer": schema,
             "dump": dump,
             "location": f"{self.at or self.path}/{{{self.creates}}}" if self.creates else None,
+            "only_reads": self.method == "GET",
             "tells_secret": any(isinstance(field, Secret) for field in schema().fields.values()),
         }
         for name, value in derived.items():
@@ -105,11 +108,6 @@ class Route:
     def has_body(self) -> bool:
         """True if fields of its request are in a body."""
         return "body" in self.places.values()
-
-    @property
-    def only_reads(self) -> bool:
-        """True if it changes nothing, so that it may be tried again at any time."""
-        return self.method == "GET"
 
 
 def _table(*rows: Route) -> tuple[Route, ...]:

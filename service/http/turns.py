@@ -10,37 +10,21 @@ from collections.abc import Hashable
 from typing import Final
 
 from service.database.fair_queue import Presence
-from service.telemetry.request_record import Asking
 
 AT_ONCE: Final = 32
 """Requests of one organization that are begun in the turn of the loop in which they come; more wait."""
 BEGUN_PER_TURN: Final = 8
 """Requests that have waited and are begun in one turn of the loop, of all organizations."""
-MAX_KNOWN: Final = 10_000
-"""Callers that are known by their credentials; others count as an organization of their own."""
 
 
 class Turns:
     """Begins requests that have been read, as many in each turn of the loop as let others have theirs."""
 
     def __init__(self, presence: Presence) -> None:
-        self._presence = presence
-        self._callers: OrderedDict[int, Asking] = OrderedDict()
-        """By the hash of their credentials, as these are kept nowhere."""
+        self.presence = presence
         self._begun: Counter[Hashable] = Counter()
         """In this turn of the loop, by organization."""
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
-
-    def note(self, credentials: str | None, asking: Asking | None) -> None:
-        """Note for whom requests with these credentials are, once that is known."""
-        if asking is not None and hash(credentials) not in self._callers:
-            self._callers[hash(credentials)] = asking
-            if len(self._callers) > MAX_KNOWN:
-                self._callers.popitem(last=False)
-
-    def find(self, credentials: str | None) -> Asking | None:
-        """Return for whom requests with these credentials have been; nothing is proved by it."""
-        return self._callers.get(hash(credentials))
 
     def begin(self, handler: "asyncio.Future[None]", credentials: str | None) -> None:
         """Wake the handler of a request that has been read, in this turn of the loop or one that comes.
@@ -49,10 +33,10 @@ class Turns:
             handler: waits for the request.
             credentials: came with it.
         """
-        if not self._presence.several_organizations and not self._waiting:
+        if not self.presence.several_organizations and not self._waiting:
             handler.set_result(None)
             return
-        asking = self.find(credentials)
+        asking = self.presence.find(credentials)
         organization: Hashable = hash(credentials) if asking is None else asking.organization
         if not (self._begun or self._waiting):
             asyncio.get_running_loop().call_soon(self._next_turn)

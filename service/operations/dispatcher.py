@@ -23,7 +23,7 @@ from service.operations.call import AuthorityChanged, Call, Precondition
 from service.schemas.pages import Page
 from service.settings import Settings
 from service.slices import SLICE
-from service.telemetry.request_record import Asking, current_request
+from service.telemetry.request_record import Asking, RequestRecord, current_request
 
 AUTHENTICATIONS: Final = 3
 """The number of times that a caller is authenticated for one request, if their authority changes while it is made."""
@@ -53,6 +53,10 @@ class Method(Protocol):
     """A row of the method table, as far as it concerns every transport."""
 
     @property
+    def path(self) -> str:
+        """The path of the operation, its parameters by their names."""
+
+    @property
     def operation(self) -> Operation:
         """The operation that answers."""
 
@@ -80,16 +84,13 @@ class Binding(Protocol[Incoming_contra]):
         """Return the credentials that came, as an Authorization header has them."""
 
     def cacheable(self, incoming: Incoming_contra) -> bool:
-        """Return whether the request is the plain one that answers are cached for."""
+        """Return whether the request is the plain one that answers are cached for, by a client that takes these."""
 
-    def wants_fresh(self, incoming: Incoming_contra) -> bool:
-        """Return whether the client asks for an answer that comes from no cache."""
+    def receive(self, incoming: Incoming_contra) -> Awaitable[Any]:
+        """Wait until the request is here whole, and its size is known to be within bounds; tell nothing about it."""
 
-    async def receive(self, incoming: Incoming_contra) -> None:
-        """Wait until the request is here whole, and its size is known to be within bounds; look at nothing in it."""
-
-    async def read(self, incoming: Incoming_contra) -> Any:
-        """Return the operation's request, which has been received.
+    def read(self, incoming: Incoming_contra, received: Any) -> Any:
+        """Return the operation's request, by what `receive` returned; None for a read, which has no body.
 
         Raises:
             InvalidArgument: it is malformed.
@@ -140,45 +141,62 @@ class Dispatcher:
         Raises:
             ServiceError: the request is refused, or can't be answered.
         """
-        record = current_request()
+        method, record = binding.method, current_request()
+        record.route = method.path
+        credentials = binding.credentials(incoming)
+        asking = self._database.presence.find(credentials)
+        received = None
         try:
-            return await self._dispatch(binding, incoming)
+            if not method.only_reads:
+                presumed = self._recent.find(credentials)
+                if presumed is not None:
+                    self._arrived(asking or self._learn(credentials, presumed), record)
+                received = await self._receive(binding, incoming, credentials)
+                if presumed is not None and method.optimistic is not None:
+                    answer = await self._try(method.optimistic, binding, incoming, received, presumed)
+                    if answer is not None:
+                        return answer
+            caller = await self.authentication.authenticate(credentials, asking.organization if asking else None)
+            if record.asking is None:
+                self._arrived(asking or self._learn(credentials, caller), record)
+            self._note(caller, record)
+            if not method.only_reads:
+                self._recent.note(caller)
+            if method.cached and binding.cacheable(incoming):
+                cached = self.responses.find(caller)
+                return await self._read(binding, incoming, caller) if cached is None else cached
+            result = await self._run(method.operation, binding, incoming, received, caller)
+            return await self._encode(binding, incoming, result)
         finally:
             if record.asking is not None:
                 self.under_way.give_back(record.asking)
 
-    async def _dispatch(self, binding: Binding[Incoming], incoming: Incoming) -> Any:
-        method, credentials = binding.method, binding.credentials(incoming)
-        if not method.only_reads:
-            presumed = self._recent.find(credentials)
-            if presumed is not None:
-                self._arrived(presumed)
-            await self._receive(binding, incoming, credentials)
-            if presumed is not None and method.optimistic is not None:
-                answer = await self._try(method.optimistic, binding, incoming, presumed)
-                if answer is not None:
-                    return answer
-        caller = await self.authentication.authenticate(credentials)
-        self._arrived(caller)
-        self._note(caller)
-        if not method.only_reads:
-            self._recent.note(caller)
-        if not (method.cached and binding.cacheable(incoming)):
-            result = await self._run(method.operation, binding, incoming, caller)
-            return await self._encode(binding, incoming, result)
-        cached = None if binding.wants_fresh(incoming) else self.responses.find(caller)
-        return await self._read(binding, incoming, caller) if cached is None else cached
-
-    async def _receive(self, binding: Binding[Incoming], incoming: Incoming, credentials: str | None) -> None:
+    async def _receive(self, binding: Binding[Incoming], incoming: Incoming, credentials: str | None) -> Any:
         """Receive a request before its caller is authenticated, so that no client decides when that was.
 
         A client could otherwise be authenticated, and send what it wants to be done when it may no longer.
         """
         try:
-            await binding.receive(incoming)
+            return await binding.receive(incoming)
         except Exception:
             await self.authentication.authenticate(credentials)  # what is wrong is only told to a known caller
             raise
+
+    async def _try(
+        self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, received: Any, caller: Caller
+    ) -> Any:
+        """Try the operation with the caller cached from an earlier request; None: it has to be authenticated first.
+
+        What is wrong with a request is only told to an authenticated caller.
+        """
+        try:
+            result = await self._run(operation, binding, incoming, received, caller)
+        except (InvalidArgument, PreconditionFailed):
+            return None
+        if result is None:
+            return None
+        self._note(caller, current_request())
+        return binding.answer(incoming, result)
 
     def forget(self) -> None:
         """Drop all that is kept of earlier requests, as of a database that has gone back or is another one.
@@ -189,23 +207,9 @@ class Dispatcher:
         self.responses.clear()
         self.batches.job_updates.executable.clear()
 
-    async def _try(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
-        """Try the operation with the caller cached from an earlier request; None: it has to be authenticated first.
-
-        What is wrong with a request is only told to an authenticated caller.
-        """
-        try:
-            result = await self._run(operation, binding, incoming, caller)
-        except (InvalidArgument, PreconditionFailed):
-            return None
-        if result is None:
-            return None
-        self._note(caller)
-        return binding.answer(incoming, result)
-
     async def _read(self, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
         """Answer a read that is in no cache, and cache it."""
-        result = await self._run(binding.method.operation, binding, incoming, caller)
+        result = await self._run(binding.method.operation, binding, incoming, None, caller)
         answer: Encoded = await self._encode(binding, incoming, result)
         if result.version is not None:
             self.responses.put(caller, answer, result.version, len(answer.body))
@@ -218,44 +222,45 @@ class Dispatcher:
             return await binding.answer_large(incoming, result)
         return binding.answer(incoming, result)
 
-    async def _run(self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
+    async def _run(
+        self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, received: Any, caller: Caller
+    ) -> Any:
         """Run an operation in turn, and again where another change came between, or the caller's authority changed."""
         record = current_request()
-        precondition, request = binding.precondition(incoming), await binding.read(incoming)
+        precondition, request = binding.precondition(incoming), binding.read(incoming, received)
         call = Call(caller, self._database, precondition, self.batches, record.request_id, self._token_max_lifetime)
-        await self._turns.acquire(record.asking)
-        try:
-            return await self._run_call(operation, binding, incoming, call, request)
-        finally:
-            self._turns.release(record.asking)
 
-    async def _run_call(
-        self, operation: Operation, binding: Binding[Incoming], incoming: Incoming, call: Call, request: Any
-    ) -> Any:
-        async def run() -> Any:
-            return await operation(call, request)
+        def run() -> Awaitable[Any]:
+            return operation(call, request)
 
-        for _ in range(AUTHENTICATIONS - 1):
-            try:
-                return await self._database.run(run, only_reads=binding.method.only_reads)
-            except AuthorityChanged:
-                caller = await self.authentication.authenticate(binding.credentials(incoming))
-                call = call._replace(caller=caller)
+        asking = record.asking
+        if not self._turns.acquire_at_once(asking):
+            await self._turns.acquire(asking)
         try:
+            for _ in range(AUTHENTICATIONS - 1):
+                try:
+                    return await self._database.run(run, only_reads=binding.method.only_reads)
+                except AuthorityChanged:
+                    caller = await self.authentication.authenticate(binding.credentials(incoming))
+                    call = call._replace(caller=caller)
             return await self._database.run(run, only_reads=binding.method.only_reads)
         except AuthorityChanged as error:
             raise Aborted("What you may do kept changing while this was done; try again.") from error
+        finally:
+            self._turns.release(asking)
 
-    def _arrived(self, caller: Caller) -> None:
+    def _learn(self, credentials: str | None, caller: Caller) -> Asking:
+        asking = Asking(caller.organization_id.bytes, caller.token_id.bytes)
+        self._database.presence.learn(credentials, asking)
+        return asking
+
+    def _arrived(self, asking: Asking, record: RequestRecord) -> None:
         """Let what follows count as the caller's own."""
-        record = current_request()
-        if record.asking is None:
-            record.asking = Asking(caller.organization_id.bytes, caller.token_id.bytes)
-            self._database.presence.note(record.asking)
-            self.under_way.hold(record.asking)
+        record.asking = asking
+        self._database.presence.note(asking)
+        self.under_way.hold(asking)
 
-    def _note(self, caller: Caller) -> None:
-        record = current_request()
+    def _note(self, caller: Caller, record: RequestRecord) -> None:
         record.organization_id, record.user_id = caller.organization_id, caller.user_id
         record.token_id = caller.token_id
         self._token_use.note(caller)

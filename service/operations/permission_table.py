@@ -1,7 +1,7 @@
 """The permission table: operation by role by scope by ownership, every cell decided.
 
 A row decides for each kind of caller what becomes of a call with a token without scopes, and which scopes another token
-needs for that. It is written down apart from the code that decides calls (permissions.py and the operations), so that
+needs for that. It is written down apart from the code that decides calls (permissions/ and the operations), so that
 each holds the other: a test makes the call of every cell. `make permissions` prints it into the documentation.
 """
 

@@ -1,7 +1,7 @@
 """The SQL of the service by resource, and nothing else: one function for each statement.
 
 A statement is inline, and has a name by which logs, metrics and spans call it. Functions take the connection and plain
-values and return plain values: rules are in permissions.py, transactions and the audit trail in operations/.
+values and return plain values: rules are in permissions/, transactions and the audit trail in operations/.
 
 A transaction locks pipelines, organizations, groups, users, tokens, jobs, and then what refers to them (assignments,
 grants, memberships), in this order and by id within a table, so that two of them wait for each other instead of

@@ -20,7 +20,7 @@ from service.values.names import name_key
 
 
 class GrantedPipeline(NamedTuple):
-    """A pipeline, and the union of what is granted on it to a user and their groups (an access of permissions.py).
+    """A pipeline, and the union of what is granted on it to a user and their groups (an access of permissions/).
 
     A tuple, as lists are made of thousands.
     """

@@ -235,7 +235,7 @@ def end() -> End:
 
 
 class _BitSet(BoundedList[str]):
-    """A list of names that loads into the bit set of permissions.py."""
+    """A list of names that loads into the bit set of permissions/."""
 
     def __init__(self, names: Mapping[str, int], **arguments: Any) -> None:
         super().__init__(fields.String(validate=validate.OneOf([*names])), MAX_NAMES, **arguments)

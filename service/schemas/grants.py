@@ -39,7 +39,7 @@ class PutUserGrant:
     pipeline_id: UUID = field(StrictUUID())
     username: str = field(Name())
     permissions: int = field(permissions())
-    """A bit set of permissions.py."""
+    """A bit set of permissions/."""
     is_manager: bool = field(Flag(), default=False)
     expires_at: datetime | None = field(end(), default=None)
 
@@ -54,7 +54,7 @@ class PutGroupGrant:
     pipeline_id: UUID = field(StrictUUID())
     name: str = field(Name())
     permissions: int = field(permissions())
-    """A bit set of permissions.py."""
+    """A bit set of permissions/."""
     is_manager: bool = field(Flag(), default=False)
     expires_at: datetime | None = field(end(), default=None)
 
@@ -172,7 +172,7 @@ class AccessAnswerSchema(AnswerSchema):
 
 @dataclass(frozen=True, slots=True)
 class UserAccess:
-    """A user, and what they may do on a pipeline (an access of permissions.py)."""
+    """A user, and what they may do on a pipeline (an access of permissions/)."""
 
     username: str
     access: int

@@ -131,7 +131,7 @@ class PipelineJobsSchema(ListSchema):
 
 
 class AccessiblePipeline(NamedTuple):
-    """A pipeline that the caller may read, and what they may do on it (an access of permissions.py).
+    """A pipeline that the caller may read, and what they may do on it (an access of permissions/).
 
     A tuple, as lists are made of thousands.
     """

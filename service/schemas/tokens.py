@@ -51,7 +51,7 @@ class CreateToken:
     username: str | None = field(Name(), default=None)
     name: str = field(Ruled(TOKEN_NAME), default="")
     scopes: int | None = field(scopes(), default=None)
-    """A bit set of permissions.py; None: all that the user may."""
+    """A bit set of permissions/; None: all that the user may."""
     expires_at: datetime | None = field(end(), default=None)
 
 

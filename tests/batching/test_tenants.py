@@ -27,7 +27,7 @@ async def test_busy_tenant_has_batches_apart_while_others_are_there(others: bool
         presence.note(Asking(organization, organization))
     batchers = TenantBatchers[str, str](lambda size: Batcher("test", run, max_size=size), presence, 2 * MANY)
 
-    flood = [asyncio.create_task(batchers.submit("a", f"a{number}")) for number in range(MANY + 2)]
+    flood = [batchers.submit("a", f"a{number}") for number in range(MANY + 2)]
     await asyncio.sleep(0.01)
     assert ([f"a{number}" for number in range(MANY - 1, MANY + 2)] in batches) == others
     if others:

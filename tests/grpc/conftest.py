@@ -9,7 +9,17 @@ import grpc
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from service.app import ADMISSION, BODIES, DISPATCHER, KEPT_MESSAGES, METRICS, REQUEST_LOG, TURNS, create_app
+from service.app import (
+    ADDRESSES,
+    ADMISSION,
+    BODIES,
+    DISPATCHER,
+    KEPT_MESSAGES,
+    METRICS,
+    REQUEST_LOG,
+    UNSENT,
+    create_app,
+)
 from service.database.pool import Database
 from service.grpc.calls import Parts
 from service.grpc.server import GrpcServer
@@ -22,7 +32,7 @@ from tests.grpc.calling import Rpcs
 
 def parts_of(client: Client) -> Parts:
     app = client.app
-    shared = app[DISPATCHER], app[ADMISSION], app[TURNS], app[BODIES], app[METRICS], app[REQUEST_LOG]
+    shared = app[DISPATCHER], app[ADMISSION], app[BODIES], app[UNSENT], app[ADDRESSES], app[METRICS], app[REQUEST_LOG]
     return Parts(*shared, app[KEPT_MESSAGES])
 
 

@@ -11,7 +11,8 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
-from service.app import BODIES, METRICS, TURNS
+from service.app import BODIES, METRICS
+from service.database.pool import Database
 from service.grpc.calls import PROMPT
 from service.grpc.flow_pipelines.v1 import flow_pipelines_pb2 as pb
 from service.permissions import READ, WRITE
@@ -357,12 +358,14 @@ async def test_message_that_comes_late_counts_among_bodies(start: Start, world: 
     assert served.http.app[BODIES].bytes == 0
 
 
-async def test_caller_is_known_to_the_turns_that_all_transports_share(rpcs: Rpcs, http: Client, world: World) -> None:
+async def test_caller_is_known_to_the_fairness_that_all_transports_share(
+    rpcs: Rpcs, database: Database, world: World
+) -> None:
     ada = await world.user()
 
     await rpcs("GetMe", token=ada.token)
 
-    asking = http.app[TURNS].find(f"Bearer {ada.token}")
+    asking = database.presence.find(f"Bearer {ada.token}")
     assert asking is not None
     assert asking.organization == world.id.bytes
 

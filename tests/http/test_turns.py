@@ -16,7 +16,7 @@ def turns_of(*callers: Asking) -> Turns:
     turns = Turns(presence)
     for caller in callers:
         presence.note(caller)
-        turns.note(str(caller.token), caller)
+        presence.learn(str(caller.token), caller)
     return turns
 
 

@@ -18,6 +18,11 @@ async def acquire_for_anybody(self: FairQueue, _: Any) -> None:
     await acquire(self, None)
 
 
+def take_nothing_at_once(_: FairQueue, __: Any) -> bool:
+    """Replace FairQueue.acquire_at_once: all places are acquired in that lane."""
+    return False
+
+
 def release_for_anybody(self: FairQueue, _: Any) -> None:
     """Replace FairQueue.release, likewise."""
     release(self, None)
@@ -30,6 +35,7 @@ def begin_at_once(_: Turns, handler: Any, __: Any) -> None:
 
 if __name__ == "__main__":
     setattr(FairQueue, "acquire", acquire_for_anybody)  # noqa: B010 - of the type that it really has
+    setattr(FairQueue, "acquire_at_once", take_nothing_at_once)  # noqa: B010 - likewise
     setattr(FairQueue, "release", release_for_anybody)  # noqa: B010 - likewise
     setattr(job_updates, "MAX_PIPELINES_IN_BATCH", 1000)  # noqa: B010 - a constant
     setattr(job_updates, "MAX_PIPELINES_PER_BATCH", 64_000)  # noqa: B010 - a constant

@@ -1,113 +1,30 @@
-"""The rules of access: five permissions on a pipeline, the manager's standing, roles, scopes.
-
-Pure: no I/O, no clock. The same functions fill the list and enforce every call, and the property tests hold them
-against a second, deliberately naive implementation.
-
-An *access* is a bit set of the five permissions and MANAGER, as the database stores it in grants; 0 is none at all.
-"""
+"""The rules of access: what a holder of a role and scopes may do, by what was granted."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
 from service.errors import NotFound, PermissionDenied
+from service.permissions.bits import (
+    EVERY_PERMISSION,
+    EXECUTE,
+    FULL_ACCESS,
+    MANAGE_PIPELINES,
+    MANAGER,
+    PERMISSION_BITS,
+    PERMISSION_NAMES,
+    READ,
+    SCOPE_ADMIN,
+    GrantedAccess,
+    Role,
+    effective,
+    is_manager,
+    permission_names,
+    union,
+)
 from service.values.instants import FIRST, written
-
-READ: Final = 1
-WRITE: Final = 2
-EXECUTE: Final = 4
-DELETE: Final = 8
-MANAGE_PIPELINES: Final = 16
-MANAGER: Final = 32
-"""Not a permission but a standing: it holds all five."""
-
-EVERY_PERMISSION: Final = READ | WRITE | EXECUTE | DELETE | MANAGE_PIPELINES
-FULL_ACCESS: Final = EVERY_PERMISSION | MANAGER
-
-PERMISSION_BITS: Final[Mapping[str, int]] = {
-    "flow_pipeline:read": READ,
-    "flow_pipeline:execute": EXECUTE,
-    "flow_pipeline:delete": DELETE,
-    "flow_pipeline:manage_pipelines": MANAGE_PIPELINES,
-    "flow_pipeline:write": WRITE,
-}
-"""Bits by name, in the order in which answers show them."""
-
-PERMISSION_NAMES: Final[Mapping[int, str]] = {bit: name for name, bit in PERMISSION_BITS.items()}
-
-SCOPE_ADMIN: Final = 32
-"""The scope of what only administrators may do."""
-SCOPE_TOKENS: Final = 64
-"""The scope of making tokens."""
-
-SCOPE_BITS: Final[Mapping[str, int]] = {**PERMISSION_BITS, "admin": SCOPE_ADMIN, "tokens": SCOPE_TOKENS}
-
-
-def scope_set(names: Iterable[str]) -> int:
-    """Return the bit set of scopes by name."""
-    return sum({SCOPE_BITS[name] for name in names})
-
-
-def scope_names(scopes: int | None) -> list[str] | None:
-    """Return the names of a token's scopes; None for a token without any, which may all that its user may."""
-    return None if scopes is None else [name for name, bit in SCOPE_BITS.items() if scopes & bit]
-
-
-class Role(StrEnum):
-    """A user's role in their organization."""
-
-    MEMBER = "member"
-    PIPELINE_ADMIN = "pipeline_admin"
-    ADMIN = "admin"
-
-
-@dataclass(frozen=True, slots=True)
-class GrantedAccess:
-    """The access that one grant gives, to a user or to one of their groups, and until when."""
-
-    access: int
-    expires_at: datetime | None = None
-
-
-def union(grants: Iterable[GrantedAccess], now: datetime) -> int:
-    """Return the access that grants give together at a moment; those that expired by then give nothing."""
-    access = 0
-    for grant in grants:
-        if grant.expires_at is None or grant.expires_at > now:
-            access |= grant.access | READ
-    return access
-
-
-def effective(role: Role, scopes: int | None, granted: int) -> int:
-    """Return a caller's access to a pipeline.
-
-    Args:
-        role: the user's; everyone but a member acts as a manager of every pipeline.
-        scopes: the token's bit set, None when it has none. They cut down, and never widen; a manager whose scopes lack
-            one of the five no longer holds all five, and so is none while calling with that token.
-        granted: the union of the grants to the user and to their groups.
-    """
-    if granted & MANAGER or role is not Role.MEMBER:
-        granted = FULL_ACCESS
-    if scopes is None or scopes & EVERY_PERMISSION == EVERY_PERMISSION:
-        return granted
-    return granted & scopes & EVERY_PERMISSION
-
-
-_NAMES: Final = [[name for name, bit in PERMISSION_BITS.items() if access & bit] for access in range(FULL_ACCESS + 1)]
-
-
-def permission_names(access: int) -> list[str]:
-    """Return the names of the permissions in an access, in the order of answers; a shared list, not to be changed."""
-    return _NAMES[access & FULL_ACCESS]  # a newer version may know more
-
-
-def is_manager(access: int) -> bool:
-    """Return whether an access is a manager's."""
-    return access & MANAGER != 0
 
 
 @dataclass(slots=True)
@@ -382,78 +299,3 @@ def check_token_scopes(holder: Holder, scopes: int | None) -> None:
             " with one that has them all.",
             reason="grant_denied",
         )
-
-
-class Path(StrEnum):
-    """A kind of path by which a user comes to a permission."""
-
-    USER = "user"
-    GROUP = "group"
-    ROLE = "role"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One path that gives a permission: a grant to the user, one to a group of theirs, or their role."""
-
-    through: Path
-    name: str
-    as_manager: bool
-    """True if it gives the permission by making a manager, and not by naming it."""
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NamedGrant:
-    """A grant that concerns a user, and its path."""
-
-    through: Path
-    name: str
-    grant: GrantedAccess
-
-
-MAX_REASONS: Final = 100
-"""Grants that explain one permission by name; others are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """The reasons for which a user holds a permission, or what stops them."""
-
-    permission: int
-    reasons: list[Reason]
-    missing: str | None
-    unlisted: int = 0
-    """The number of reasons beyond those."""
-
-
-def explain(role: Role, grants: Iterable[NamedGrant], now: datetime, *, disabled: bool) -> list[Explanation]:
-    """Explain each of the five permissions: the paths that give it, up to MAX_REASONS, or what is missing.
-
-    Args:
-        grants: to the user and to their groups, also those that have expired.
-        disabled: a disabled user holds nothing, whatever is granted.
-    """
-    if disabled:
-        return [Explanation(permission, [], "The user is disabled.") for permission in PERMISSION_BITS.values()]
-    active: list[NamedGrant] = []
-    expired: list[NamedGrant] = []
-    for named in grants:
-        (active if union([named.grant], now) else expired).append(named)
-    return [_explain(permission, role, active, expired) for permission in PERMISSION_BITS.values()]
-
-
-def _explain(permission: int, role: Role, active: list[NamedGrant], expired: list[NamedGrant]) -> Explanation:
-    giving = [each for each in active if (each.grant.access | READ) & (permission | MANAGER)]
-    reasons = [Reason(Path.ROLE, role.value, as_manager=True)] if role is not Role.MEMBER else []
-    reasons += [
-        Reason(each.through, each.name, not (each.grant.access | READ) & permission, each.grant.expires_at)
-        for each in giving[:MAX_REASONS]
-    ]
-    if reasons:
-        return Explanation(permission, reasons, None, max(0, len(giving) - MAX_REASONS))
-    gone = [f"{each.through} {each.name}" for each in expired if (each.grant.access | READ) & (permission | MANAGER)]
-    more = f" and {len(gone) - MAX_REASONS:,} others" if len(gone) > MAX_REASONS else ""
-    missing = f"Neither the user nor a group of theirs is granted {PERMISSION_NAMES[permission]}"
-    tail = f"; what was granted to {', '.join(gone[:MAX_REASONS])}{more} has expired." if gone else "."
-    return Explanation(permission, [], missing + tail)

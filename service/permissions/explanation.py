@@ -1,0 +1,84 @@
+"""Explanations: the paths by which a user comes to a permission, or what stops them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from service.permissions.bits import MANAGER, PERMISSION_BITS, PERMISSION_NAMES, READ, GrantedAccess, Role, union
+
+
+class Path(StrEnum):
+    """A kind of path by which a user comes to a permission."""
+
+    USER = "user"
+    GROUP = "group"
+    ROLE = "role"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One path that gives a permission: a grant to the user, one to a group of theirs, or their role."""
+
+    through: Path
+    name: str
+    as_manager: bool
+    """True if it gives the permission by making a manager, and not by naming it."""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedGrant:
+    """A grant that concerns a user, and its path."""
+
+    through: Path
+    name: str
+    grant: GrantedAccess
+
+
+MAX_REASONS: Final = 100
+"""Grants that explain one permission by name; others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The reasons for which a user holds a permission, or what stops them."""
+
+    permission: int
+    reasons: list[Reason]
+    missing: str | None
+    unlisted: int = 0
+    """The number of reasons beyond those."""
+
+
+def explain(role: Role, grants: Iterable[NamedGrant], now: datetime, *, disabled: bool) -> list[Explanation]:
+    """Explain each of the five permissions: the paths that give it, up to MAX_REASONS, or what is missing.
+
+    Args:
+        grants: to the user and to their groups, also those that have expired.
+        disabled: a disabled user holds nothing, whatever is granted.
+    """
+    if disabled:
+        return [Explanation(permission, [], "The user is disabled.") for permission in PERMISSION_BITS.values()]
+    active: list[NamedGrant] = []
+    expired: list[NamedGrant] = []
+    for named in grants:
+        (active if union([named.grant], now) else expired).append(named)
+    return [_explain(permission, role, active, expired) for permission in PERMISSION_BITS.values()]
+
+
+def _explain(permission: int, role: Role, active: list[NamedGrant], expired: list[NamedGrant]) -> Explanation:
+    giving = [each for each in active if (each.grant.access | READ) & (permission | MANAGER)]
+    reasons = [Reason(Path.ROLE, role.value, as_manager=True)] if role is not Role.MEMBER else []
+    reasons += [
+        Reason(each.through, each.name, not (each.grant.access | READ) & permission, each.grant.expires_at)
+        for each in giving[:MAX_REASONS]
+    ]
+    if reasons:
+        return Explanation(permission, reasons, None, max(0, len(giving) - MAX_REASONS))
+    gone = [f"{each.through} {each.name}" for each in expired if (each.grant.access | READ) & (permission | MANAGER)]
+    more = f" and {len(gone) - MAX_REASONS:,} others" if len(gone) > MAX_REASONS else ""
+    missing = f"Neither the user nor a group of theirs is granted {PERMISSION_NAMES[permission]}"
+    tail = f"; what was granted to {', '.join(gone[:MAX_REASONS])}{more} has expired." if gone else "."
+    return Explanation(permission, [], missing + tail)
