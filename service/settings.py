@@ -56,12 +56,6 @@ class Settings:
     """Origins whose pages may call the API; `*` alone: all of them."""
     ops_port: int
     """Port of `/livez`, `/readyz`, `/startupz` and `/metrics`; 0: any free one, which the start line names."""
-    grpc_port: int | None
-    """Port of the same operations by gRPC, which takes the extra `grpc`; 0: any free one; unset: there is none."""
-    grpc_tls_cert: Path | None
-    """File of the gRPC port's certificate as PEM, read again when it changes; unset: the port is not encrypted."""
-    grpc_tls_key: Path | None
-    """File of that certificate's key as PEM."""
     log_level: str
     """Least severe level that is logged."""
     log_format: str
@@ -112,6 +106,12 @@ class Settings:
     """True answers failures of the vendor's three calls by 200, for clients written against the vendor's v1."""
     tracing: bool
     """True if OpenTelemetry's own variables ask for traces."""
+    grpc_port: int | None = None
+    """Port of the same operations by gRPC, which takes the extra `grpc`; 0: any free one; unset: there is none."""
+    grpc_tls_cert: Path | None = None
+    """File of the gRPC port's certificate as PEM, read again when it changes; unset: the port is not encrypted."""
+    grpc_tls_key: Path | None = None
+    """File of that certificate's key as PEM."""
 
     @property
     def ready_timeout(self) -> float:

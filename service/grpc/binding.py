@@ -25,7 +25,7 @@ from service.schemas.request import schema_of
 from service.slices import SLICE, in_slices
 
 Shared = tuple[Dispatcher, BodyBudget, UnsentBudget, PublicAddresses]
-"""What the bindings of all methods have in common."""
+"""The parts that the bindings of all methods share."""
 Parse = Callable[[bytes | bytearray], Any]
 
 
@@ -37,7 +37,7 @@ class Incoming(Protocol):
     raw_path: str
     """The path, as there is no query."""
     outcome: Any
-    """What it was read as: the operation's request, or why it can't be read."""
+    """The operation's request that it was read as, or the reason why it can't be read."""
 
     async def receive(self, parse: Parse) -> Any:
         """Wait until the message is here whole, and return what it is parsed as."""

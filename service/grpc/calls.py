@@ -1,4 +1,4 @@
-"""What is around every call by gRPC, as the middleware is around HTTP's: admission, record, deadline, failures, log."""
+"""Calls by gRPC: around each is what the middleware is for HTTP: admission, record, deadline, failures and log."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping

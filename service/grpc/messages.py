@@ -129,7 +129,7 @@ def _reader(field: FieldDescriptor, member: fields.Field[Any]) -> Read:
 
 
 class _List:
-    """How a list of a request is read, which is the one field of a message."""
+    """A reader of a list of a request, which is the one field of a message."""
 
     def __init__(self, items: FieldDescriptor, member: fields.Field[Any]) -> None:
         self._name = items.name

@@ -151,7 +151,7 @@ class Failures:
         """Take the method and path of each of those routes."""
         self.as_200 = as_200
         self.of_paths: Final[dict[str, Callable[[ServiceError, str], web.Response]]] = {}
-        """What makes the responses to a POST, by path, where failures have another shape."""
+        """Makers of the responses to a POST, by path, where failures have another shape."""
 
     def response(self, request: web.Request, error: ServiceError, request_id: str) -> web.Response:
         """Make the response to a request that failed."""

@@ -66,7 +66,7 @@ class RequestMetrics:
         self.active = 0
         """Requests under way."""
         self.active_rpcs = 0
-        """Those of them that came by gRPC."""
+        """Requests among them that came by gRPC."""
         self.durations = Histograms(SECONDS)
         """By method, route and status, of which there are only so many, whatever clients send."""
         self.rpc_durations = Histograms(SECONDS)

@@ -26,7 +26,7 @@ class RequestRecord:
     span_id: str | None = None
     """The request's own span in that trace, where the service makes spans."""
     transport: str | None = None
-    """What the request came by, where that is not plain HTTP: grpc or connect."""
+    """The transport, where that is not plain HTTP: grpc or connect."""
     route: str | None = None
     """The path of the operation, its parameters by their names; None for what is no operation."""
     started: float = field(default_factory=perf_counter)

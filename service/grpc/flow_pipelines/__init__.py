@@ -1,1 +1,1 @@
-"""What is generated of the method table: the .proto file, its numbers, and what protoc makes of it (`make proto`)."""
+"""The .proto file, generated of the method table, its numbers, and what protoc makes of it (`make proto`)."""
