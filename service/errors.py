@@ -183,3 +183,20 @@ class DeadlineExceeded(ServiceError):
     """A deadline that passed before the answer."""
 
     code, service_fault = "DEADLINE_EXCEEDED", True
+
+
+CODES: Final[Mapping[str, str]] = {
+    "INVALID_ARGUMENT": "the request is wrong in itself, whatever the state",
+    "FAILED_PRECONDITION": "the state does not allow it, or is not what the request demands",
+    "UNAUTHENTICATED": "the bearer token is missing or not good",
+    "PERMISSION_DENIED": "the caller may see it, but not do this with it",
+    "NOT_FOUND": "it does not exist, or the caller may not see it",
+    "ALREADY_EXISTS": "the name or id is taken",
+    "ABORTED": "other changes kept coming between; the same request may succeed now",
+    "RESOURCE_EXHAUSTED": "the caller has reached a limit; trying again later is right",
+    "UNIMPLEMENTED": "the address does not take this method",
+    "INTERNAL": "the service failed; its log has the cause by the request's id",
+    "UNAVAILABLE": "the service or its database can't answer right now; trying again is right",
+    "DEADLINE_EXCEEDED": "it took too long",
+}
+"""The codes that failures have, and the meaning of each, for documents."""

@@ -9,10 +9,12 @@ DO $$ BEGIN
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM flow_service;
     GRANT USAGE ON SEQUENCE revisions TO flow_service;
     GRANT EXECUTE ON FUNCTION hold_organization(uuid) TO flow_service;
+    GRANT EXECUTE ON FUNCTION delete_user(uuid,uuid) TO flow_service;
     GRANT SELECT ON schema_migrations, organizations, grants TO flow_service;
     GRANT SELECT, INSERT (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         ON audit TO flow_service;
-    GRANT SELECT, INSERT, UPDATE (role, disabled) ON users TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (role, disabled, display_name, display_name_key, email, email_key)
+        ON users TO flow_service;
     GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at, expires_at, parent_id, replaced_by_id)
         ON tokens TO flow_service;
     GRANT SELECT, INSERT, UPDATE (name), DELETE ON groups TO flow_service;

@@ -208,6 +208,59 @@ BEGIN
     HAVING count(*) > 0;
 END $$;
 
+CREATE FUNCTION public.next_revision() RETURNS bigint
+    LANGUAGE sql
+    RETURN ((('x'::text || OVERLAY((gen_random_uuid())::text PLACING ''::text FROM 9 FOR 20)))::bit(64))::bigint;
+
+COMMENT ON FUNCTION public.next_revision() IS 'a value that no revision has had';
+
+CREATE TABLE public.deleted_users (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    username text NOT NULL COLLATE pg_catalog."C",
+    deleted_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT deleted_users_times_bounded CHECK (((deleted_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (deleted_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+CREATE TABLE public.users (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    username text NOT NULL COLLATE pg_catalog."C",
+    role text DEFAULT 'member'::text NOT NULL COLLATE pg_catalog."C",
+    disabled boolean DEFAULT false NOT NULL,
+    revision bigint DEFAULT public.next_revision() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    display_name text COLLATE pg_catalog."C",
+    display_name_key text COLLATE pg_catalog."C",
+    email text COLLATE pg_catalog."C",
+    email_key text COLLATE pg_catalog."C",
+    CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
+    CONSTRAINT users_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
+)
+WITH (fillfactor='85');
+
+COMMENT ON COLUMN public.users.display_name_key IS 'display_name, normalised and case-folded by the service; NULL without one';
+
+COMMENT ON COLUMN public.users.email_key IS 'email, normalised and case-folded by the service; NULL without one';
+
+CREATE FUNCTION public.delete_user(of_organization uuid, deleted uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    BEGIN ATOMIC
+ WITH gone AS (
+          DELETE FROM public.users u
+           WHERE ((u.organization_id = delete_user.of_organization) AND (u.id = delete_user.deleted))
+           RETURNING u.organization_id,
+             u.id,
+             u.username
+         )
+  INSERT INTO public.deleted_users (organization_id, id, username)  SELECT g.organization_id,
+             g.id,
+             g.username
+            FROM gone g;
+END;
+
 CREATE FUNCTION public.hold_organization(held uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -227,12 +280,6 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION public.next_revision() RETURNS bigint
-    LANGUAGE sql
-    RETURN ((('x'::text || OVERLAY((gen_random_uuid())::text PLACING ''::text FROM 9 FOR 20)))::bit(64))::bigint;
-
-COMMENT ON FUNCTION public.next_revision() IS 'a value that no revision has had';
-
 CREATE FUNCTION public.release_grants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -244,6 +291,23 @@ BEGIN
     ORDER BY g.id FOR NO KEY UPDATE;
     DELETE FROM group_grants gg WHERE gg.organization_id = OLD.organization_id AND gg.pipeline_id = OLD.id;
     RETURN OLD;
+END $$;
+
+CREATE FUNCTION public.reserve_username() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM deleted_users d
+        WHERE d.organization_id = NEW.organization_id AND lower(d.username) = lower(NEW.username) AND d.id <> NEW.id
+    ) THEN
+        RAISE unique_violation USING
+            CONSTRAINT = 'deleted_users_username_unique', TABLE = 'deleted_users', SCHEMA = 'public',
+            MESSAGE = format('the username %s was that of a user who was deleted', NEW.username);
+    END IF;
+    DELETE FROM deleted_users d WHERE d.organization_id = NEW.organization_id AND d.id = NEW.id;
+    RETURN NULL;
 END $$;
 
 CREATE TABLE public.assignments (
@@ -433,25 +497,14 @@ COMMENT ON COLUMN public.tokens.parent_id IS 'the token that made it; NULL for o
 
 COMMENT ON COLUMN public.tokens.replaced_by_id IS 'the token that took its place by rotation';
 
-CREATE TABLE public.users (
-    organization_id uuid NOT NULL,
-    id uuid NOT NULL,
-    username text NOT NULL COLLATE pg_catalog."C",
-    role text DEFAULT 'member'::text NOT NULL COLLATE pg_catalog."C",
-    disabled boolean DEFAULT false NOT NULL,
-    revision bigint DEFAULT public.next_revision() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
-    CONSTRAINT users_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone))),
-    CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
-)
-WITH (fillfactor='85');
-
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_pkey PRIMARY KEY (organization_id, job_id, pipeline_id);
 
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.deleted_users
+    ADD CONSTRAINT deleted_users_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.group_grants
     ADD CONSTRAINT group_grants_pkey PRIMARY KEY (organization_id, group_id, pipeline_id);
@@ -486,6 +539,12 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.user_grants
     ADD CONSTRAINT user_grants_pkey PRIMARY KEY (organization_id, user_id, pipeline_id);
 
+ALTER TABLE public.users
+    ADD CONSTRAINT users_display_name_valid CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 255))) NOT VALID;
+
+ALTER TABLE public.users
+    ADD CONSTRAINT users_email_valid CHECK (((char_length(email) >= 3) AND (char_length(email) <= 320))) NOT VALID;
+
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (organization_id, id);
 
@@ -494,6 +553,8 @@ CREATE INDEX assignments_by_pipeline ON public.assignments USING btree (organiza
 CREATE INDEX audit_by_target ON public.audit USING btree (organization_id, target, id);
 
 CREATE INDEX audit_by_transaction ON public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
+
+CREATE UNIQUE INDEX deleted_users_username_unique ON public.deleted_users USING btree (organization_id, lower(username));
 
 CREATE INDEX group_grants_by_pipeline ON public.group_grants USING btree (organization_id, pipeline_id);
 
@@ -506,6 +567,8 @@ CREATE INDEX jobs_by_owner ON public.jobs USING btree (organization_id, owner_id
 CREATE INDEX memberships_by_group ON public.memberships USING btree (organization_id, group_id, user_id);
 
 CREATE INDEX pipelines_by_name ON public.pipelines USING btree (organization_id, name, id);
+
+CREATE INDEX tokens_by_age ON public.tokens USING btree (organization_id, created_at, id) WHERE (revoked_at IS NULL);
 
 CREATE INDEX tokens_by_parent ON public.tokens USING btree (organization_id, parent_id) WHERE (parent_id IS NOT NULL);
 
@@ -667,11 +730,18 @@ ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_insert;
 
 CREATE TRIGGER release_grants_on_delete BEFORE DELETE ON public.pipelines FOR EACH ROW EXECUTE FUNCTION public.release_grants();
 
+CREATE TRIGGER reserve_on_insert AFTER INSERT ON public.users FOR EACH ROW EXECUTE FUNCTION public.reserve_username();
+
+CREATE TRIGGER reserve_on_rename AFTER UPDATE OF username ON public.users FOR EACH ROW WHEN ((old.username IS DISTINCT FROM new.username)) EXECUTE FUNCTION public.reserve_username();
+
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_job_fkey FOREIGN KEY (organization_id, job_id) REFERENCES public.jobs(organization_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_pipeline_fkey FOREIGN KEY (organization_id, pipeline_id) REFERENCES public.pipelines(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.deleted_users
+    ADD CONSTRAINT deleted_users_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
 
 ALTER TABLE ONLY public.group_grants
     ADD CONSTRAINT group_grants_group_fkey FOREIGN KEY (organization_id, group_id) REFERENCES public.groups(organization_id, id) ON DELETE CASCADE;

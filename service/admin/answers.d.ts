@@ -24,6 +24,8 @@ export interface User {
   role: string;
   disabled: boolean;
   created_at: Instant;
+  display_name: string | null;
+  email: string | null;
 }
 
 export interface Me extends User {

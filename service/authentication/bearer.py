@@ -90,7 +90,7 @@ class Authentication:
         def make(max_size: int) -> Batcher[bytes, Caller | None]:
             connection = ReusedConnection(database)
             return batcher_type(
-                "authentication", partial(self._find, connection), max_size=max_size, on_idle=connection.release
+                "authentication", partial(self._find, connection), max_size=max_size, on_idle=connection.rest
             )
 
         self._batchers = TenantBatchers(make, database.presence, MAX_TOKENS_PER_BATCH)

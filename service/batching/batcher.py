@@ -74,7 +74,8 @@ class Batcher(Generic[Item, Result]):
         self._last_size = 0
         self._running: asyncio.Task[None] | None = None
         self.patient = True
-        """True if the callers of a small batch wait, too, for others to join the next one."""
+        """True if the callers of a small batch wait, too, for others to join the next one; one that is alone does not.
+        """
         self.on_done: Callable[[Sequence[Waiting[Item, Result]]], None] | None = None
         """Called with the items of each batch that has ended, and with those whose callers have left before."""
 
@@ -103,7 +104,7 @@ class Batcher(Generic[Item, Result]):
         try:
             with timed(self.durations):
                 results = await self._run([item for item, _, _ in batch])
-            if self.patient or len(batch) > FEW:
+            if len(batch) > FEW or (self.patient and (len(batch) > 1 or self._waiting)):
                 for _ in range(LOOP_TURNS_BEFORE_NEXT_BATCH):
                     await asyncio.sleep(0)
         except Exception as error:

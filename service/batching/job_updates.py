@@ -71,7 +71,7 @@ class JobUpdateBatcher:
                 weight=lambda update: len(update.wanted),
                 max_weight=MAX_PIPELINES_PER_BATCH,
                 conflict_key=lambda update: (update.organization_id, update.job_id),
-                on_idle=connection.release,
+                on_idle=connection.rest,
             )
 
         self._batchers = TenantBatchers(make, database.presence, MAX_UPDATES_PER_BATCH)

@@ -35,7 +35,7 @@ class PipelineListBatcher:
                 "pipeline_list",
                 partial(self._list, connection),
                 max_size=max_size,
-                on_idle=connection.release,
+                on_idle=connection.rest,
             )
 
         self._batchers = TenantBatchers(make, database.presence, MAX_LISTS_PER_BATCH)

@@ -8,7 +8,7 @@ from service.commands.output import say, short_permission_names, show_json, show
 from service.operations import grants, pipelines
 from service.operations.call import Call
 from service.permissions import PERMISSION_NAMES, is_manager, permission_names
-from service.repositories.pipelines import QueuedJob
+from service.repositories.queues import QueuedJob
 from service.schemas.answers import dump_nothing
 from service.schemas.grants import (
     AccessExplained,

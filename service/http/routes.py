@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from marshmallow import Schema
 
-from service.operations import audit, grants, groups, jobs, pipelines, tokens, users
+from service.operations import audit, grants, groups, jobs, pipelines, tokens, user_deletion, users
 from service.operations.call import Call, Outcome
 from service.permissions import DELETE, EXECUTE, MANAGE_PIPELINES, PERMISSION_NAMES, READ, WRITE
 from service.schemas.answers import Dump, answer_of
@@ -33,6 +33,7 @@ ADMINISTRATOR: Final = Standing("administrator")
 PIPELINE_ADMINISTRATOR: Final = Standing("pipeline administrator")
 OWNER: Final = Standing("to own the job, or administrator")
 TOKENS: Final = Standing("scope tokens; others': administrator")
+SELF_OR_ADMINISTRATOR: Final = Standing("one's own; others': administrator")
 MANAGER_OR_SELF: Final = Standing(f"{PERMISSION_NAMES[MANAGE_PIPELINES]}; one's own: {PERMISSION_NAMES[READ]}")
 
 
@@ -129,6 +130,7 @@ def words_beside(path: str, place: int) -> set[str]:
 PIPELINES: Final = "/api/v1/flow/pipeline"
 PIPELINE: Final = PIPELINES + "/{pipeline_id}"
 GRANTS: Final = PIPELINE + "/grants"
+USER: Final = "/api/v1/users/{username}"
 MEMBERS: Final = "/api/v1/groups/{name}/members"
 TOKENS_PATH: Final = "/api/v1/tokens"
 
@@ -170,8 +172,11 @@ ROUTES: Final = _table(
     Route("GET", "/api/v1/users", users.list_users),
     Route("POST", "/api/v1/users", users.create_user, needs=ADMINISTRATOR, creates="user[username]"),
     Route("GET", "/api/v1/users/me", users.get_me),
-    Route("GET", "/api/v1/users/{username}", users.get_user),
-    Route("PATCH", "/api/v1/users/{username}", users.update_user, needs=ADMINISTRATOR, conditional=True),
+    Route("GET", USER, users.get_user),
+    Route("PATCH", USER, users.update_user, needs=ADMINISTRATOR, conditional=True),
+    Route("DELETE", USER, user_deletion.delete_user, needs=ADMINISTRATOR, conditional=True),
+    Route("GET", USER + "/pipelines", pipelines.list_user_pipelines, needs=SELF_OR_ADMINISTRATOR),
+    Route("GET", USER + "/groups", groups.list_user_groups, needs=SELF_OR_ADMINISTRATOR),
     # Groups
     Route("GET", "/api/v1/groups", groups.list_groups),
     Route("POST", "/api/v1/groups", groups.create_group, needs=ADMINISTRATOR, creates="group[name]"),

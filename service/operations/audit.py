@@ -19,7 +19,7 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
         PermissionDenied: the caller is no administrator.
     """
     require_administrator(call.caller, "read the audit trail")
-    after, size = call.page_start(request)
+    span = call.span(request)
     async with call.database.connection() as connection:
         found, more = await audit.page(
             connection,
@@ -29,10 +29,9 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
             target=request.target,
             since=request.since,
             until=request.until,
-            after=after[0] if after else None,
-            limit=size + 1,
+            span=span,
         )
-    return call.pages.cut(request, found, lambda entry: (entry.id,), size, more=more)
+    return call.pages.cut(request, found.items, span.order.key, span.size, more=more, total=found.total)
 
 
 async def begin_to_follow(call: Call) -> FeedCursor:

@@ -13,7 +13,8 @@ from service.identity import Caller
 from service.permissions import Role
 from service.repositories import audit, audit_lists, authority
 from service.repositories.audit_lists import AuditList
-from service.schemas.pages import DEFAULT_PAGE_SIZE, PagedRequest, Pages
+from service.repositories.ordering import Span
+from service.schemas.pages import DEFAULT_PAGE_SIZE, OrderedRequest, PagedRequest, Pages, ordered_by
 
 Value = TypeVar("Value")
 
@@ -70,6 +71,15 @@ class Call(NamedTuple):
             InvalidArgument: the page token is not one of this caller, call and filters.
         """
         return self.pages.start(request), request.page_size or DEFAULT_PAGE_SIZE
+
+    def span(self, request: OrderedRequest) -> Span:
+        """Return which rows of a list are to be read, likewise, and in which order.
+
+        Raises:
+            InvalidArgument: the page token is not one of this caller, call, filters and order.
+        """
+        after = self.pages.start(request)
+        return Span(ordered_by(request), after, request.page_size or DEFAULT_PAGE_SIZE, request.total)
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """Begin the transaction of a change, which must be proved before its audit row can be written.

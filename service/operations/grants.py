@@ -52,13 +52,11 @@ async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
         NotFound: there is no such pipeline, or the caller may not see it.
         PermissionDenied: the caller may not manage its grants.
     """
-    after, size = call.page_start(request)
+    span = call.span(request)
     async with call.database.connection() as connection:
         await _find_managed(connection, call, request.pipeline_id)
-        found = await grants.list_of_pipeline(
-            connection, call.caller.organization_id, request.pipeline_id, after, size + 1
-        )
-    return call.pages.cut(request, found, lambda grant: (grant.kind, grant.name.lower()), size)
+        found = await grants.list_of_pipeline(connection, call.caller.organization_id, request.pipeline_id, span)
+    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
 
 
 async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID) -> None:
@@ -222,20 +220,13 @@ async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
         NotFound: there is no such pipeline, or the caller may not see it.
         PermissionDenied: the caller may not manage its grants.
     """
-    after, size = call.page_start(request)
+    span = call.span(request)
     holding = READ | (PERMISSION_BITS[request.permission] if request.permission else 0)
     async with call.database.connection() as connection:
         await _find_managed(connection, call, request.pipeline_id)
-        found = await grants.list_holders(
-            connection,
-            call.caller.organization_id,
-            request.pipeline_id,
-            holding,
-            after[0] if after else None,
-            size + 1,
-        )
-    can = [UserAccess(holder.username, effective(holder.role, None, holder.granted)) for holder in found]
-    return call.pages.cut(request, can, lambda user: (user.username.lower(),), size)
+        found = await grants.list_holders(connection, call.caller.organization_id, request.pipeline_id, holding, span)
+    can = [UserAccess(holder.username, effective(holder.role, None, holder.granted)) for holder in found.items]
+    return call.pages.cut(request, can, span.order.key, span.size, total=found.total)
 
 
 async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:

@@ -5,24 +5,58 @@ from uuid import UUID, uuid4
 from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.call import Call, Outcome
-from service.operations.users import find_user
+from service.operations.users import find_self_or_other, find_user, require_order
 from service.permissions import require_administrator
 from service.repositories import groups, organizations
 from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
 from service.repositories.authority import PROVE_FOR_MEMBERS, PROVE_FOR_USER
 from service.repositories.groups import Group, Member
-from service.schemas.groups import CreateGroup, GroupRef, GroupView, ListGroups, ListMembers, MemberRef, RenameGroup
-from service.schemas.pages import Page
+from service.repositories.ordering import Rows, Span
+from service.schemas.groups import (
+    CreateGroup,
+    GroupRef,
+    GroupView,
+    ListGroups,
+    ListMembers,
+    ListUserGroups,
+    MemberRef,
+    RenameGroup,
+)
+from service.schemas.pages import OrderedRequest, Page
 
 
 async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
-    """List the groups of the organization, by name."""
-    after, size = call.page_start(request)
+    """List the groups of the organization, by name.
+
+    Raises:
+        PermissionDenied: they are to be in the order of something that only administrators see.
+    """
+    span = call.span(request)
+    require_order(call, request, "groups", "name")
     async with call.database.connection() as connection:
-        found = await groups.page(connection, call.caller.organization_id, request.contains, after, size + 1)
+        found = await groups.page(connection, call.caller.organization_id, request.contains, span)
+    return _seen(call, request, found, span)
+
+
+def _seen(call: Call, request: OrderedRequest, found: Rows[Group], span: Span) -> Page[GroupView]:
     whole = call.caller.administers
-    seen = [GroupView(group, whole) for group in found]
-    return call.pages.cut(request, seen, lambda each: (each.group.name.lower(),), size)
+    seen = [GroupView(group, whole) for group in found.items]
+    return call.pages.cut(request, seen, lambda each: span.order.key(each.group), span.size, total=found.total)
+
+
+async def list_user_groups(call: Call, request: ListUserGroups) -> Page[GroupView]:
+    """List the groups that a user is in, by name.
+
+    Raises:
+        PermissionDenied: the caller is no administrator, and it is somebody else, or an order by what only these see.
+        NotFound: there is no such user.
+    """
+    span = call.span(request)
+    async with call.database.connection() as connection:
+        user = await find_self_or_other(connection, call, request.username, "the groups")
+        require_order(call, request, "groups", "name")
+        found = await groups.page_of_user(connection, call.caller.organization_id, user.id, span)
+    return _seen(call, request, found, span)
 
 
 async def find_group(connection: Connection, organization_id: UUID, name: str, *, for_update: bool = False) -> Group:
@@ -118,11 +152,11 @@ async def list_members(call: Call, request: ListMembers) -> Page[Member]:
         NotFound: there is no such group.
     """
     require_administrator(call.caller, "see who is in a group")
-    after, size = call.page_start(request)
+    span = call.span(request)
     async with call.database.connection() as connection:
         group = await find_group(connection, call.caller.organization_id, request.name)
-        found = await groups.page_members(connection, call.caller.organization_id, group.id, after, size + 1)
-    return call.pages.cut(request, found, lambda member: (member.username.lower(),), size)
+        found = await groups.page_members(connection, call.caller.organization_id, group.id, span)
+    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
 
 
 async def add_member(call: Call, request: MemberRef) -> Outcome[None]:

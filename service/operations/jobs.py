@@ -315,7 +315,7 @@ async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
         NotFound: there is no such pipeline or owner, or the caller may not see it.
     """
     caller, organization_id = call.caller, call.caller.organization_id
-    after, size = call.page_start(request)
+    span = call.span(request)
     async with call.database.connection() as connection:
         if request.pipeline_id:
             await find_visible(connection, call, request.pipeline_id)
@@ -328,12 +328,12 @@ async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
             readable=await _readable_ids(connection, call),
             pipeline_id=request.pipeline_id,
             owner_id=owner.id if owner else None,
-            after=after,
-            limit=size + 1,
+            span=span,
         )
-        of_each = await jobs.pipelines_of_each(connection, organization_id, caller.user_id, [job.id for job in found])
-    page = call.pages.cut(request, found, lambda job: (job.created_at, job.id), min(size, len(of_each)))
-    return Page([_whole(call, job, of_each[job.id]) for job in page.items], page.next_page_token)
+        ids = [job.id for job in found.items]
+        of_each = await jobs.pipelines_of_each(connection, organization_id, caller.user_id, ids)
+    page = call.pages.cut(request, found.items, span.order.key, min(span.size, len(of_each)))
+    return Page([_whole(call, job, of_each[job.id]) for job in page.items], page.next_page_token, total=found.total)
 
 
 async def _readable_ids(connection: Connection, call: Call) -> list[UUID]:

@@ -8,7 +8,7 @@ each holds the other: a test makes the call of every cell. `make permissions` pr
 from collections.abc import Mapping
 from typing import Final
 
-from service.operations import audit, grants, groups, jobs, pipelines, tokens, users
+from service.operations import audit, grants, groups, jobs, pipelines, tokens, user_deletion, users
 from service.operations.verdicts import (
     ACCOUNT,
     GRANTED,
@@ -17,6 +17,7 @@ from service.operations.verdicts import (
     JOB_IN_NONE,
     ORGANIZATION,
     PIPELINE,
+    REACH,
     TOKEN,
     USER,
     Act,
@@ -141,6 +142,18 @@ NAMES_FOR_ALL: Final[Decisions] = {
 }
 NAMES_WITHIN: Final[Decisions] = {**NAMES_FOR_ALL, **_each((OUTSIDER, OUTSIDE_ADMIN), HIDDEN)}
 
+REACHING_OTHERS: Final[Scopes] = {READ: NARROW, SCOPE_ADMIN: NARROW}
+PIPELINES_OF_USERS: Final[Decisions] = {
+    SELF: Decision(ALLOWED, {READ: NARROW}),
+    ADMIN: Decision(ALLOWED, REACHING_OTHERS),
+    **_each((MEMBER, PIPELINE_ADMIN, OUTSIDER), DENIED, {READ: NARROW}),
+    OUTSIDE_ADMIN: Decision(HIDDEN, REACHING_OTHERS),
+}
+GROUPS_OF_USERS: Final[Decisions] = {
+    SELF: Decision(ALLOWED),
+    **ADMINISTRATION_OF,
+}
+
 MAKING: Final[Scopes] = {SCOPE_TOKENS: NARROW}
 MAKING_FOR_OTHERS: Final[Scopes] = {SCOPE_TOKENS: NARROW, SCOPE_ADMIN: NARROW}
 OTHER_SCOPES: Final[Scopes] = dict.fromkeys((READ, EXECUTE, DELETE, MANAGE_PIPELINES, WRITE, SCOPE_ADMIN), DENIED)
@@ -192,6 +205,12 @@ _ORGANIZATION_ROWS: Final = (
         (tokens.create_token,),
         ORGANIZATION,
         _each((MEMBER, PIPELINE_ADMIN, ADMIN), ALLOWED, {**MAKING, **OTHER_SCOPES}),
+    ),
+    Act(
+        "list everybody's tokens",
+        (tokens.list_tokens,),
+        ORGANIZATION,
+        {**_each((MEMBER, PIPELINE_ADMIN), DENIED, MAKING), ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS)},
     ),
     Act("read the audit trail", (audit.list_audit,), ORGANIZATION, ADMINISTRATION),
 )
@@ -357,11 +376,17 @@ _JOB_IN_NONE_ROWS: Final = (
 _DIRECTORY_ROWS: Final = (
     Act("read them", (users.get_user,), USER, NAMES_WITHIN),
     Act("change their role, disable or enable them", (users.update_user,), USER, ADMINISTRATION_OF),
+    Act("delete them", (user_deletion.delete_user,), USER, ADMINISTRATION_OF),
     Act("read it", (groups.get_group,), GROUP, NAMES_WITHIN),
     Act("rename it", (groups.rename_group,), GROUP, ADMINISTRATION_OF),
     Act("delete it", (groups.delete_group,), GROUP, ADMINISTRATION_OF),
     Act("see who is in it", (groups.list_members,), GROUP, ADMINISTRATION_OF),
     Act("change who is in it", (groups.add_member, groups.remove_member), GROUP, ADMINISTRATION_OF),
+)
+
+_REACH_ROWS: Final = (
+    Act("see which pipelines they can reach", (pipelines.list_user_pipelines,), REACH, PIPELINES_OF_USERS),
+    Act("see which groups they are in", (groups.list_user_groups,), REACH, GROUPS_OF_USERS),
 )
 
 _TOKEN_ROWS: Final = (
@@ -400,5 +425,6 @@ PERMISSION_TABLE: Final = (
     *_JOB_ROWS,
     *_JOB_IN_NONE_ROWS,
     *_DIRECTORY_ROWS,
+    *_REACH_ROWS,
     *_TOKEN_ROWS,
 )

@@ -1,6 +1,7 @@
 """Operations on pipelines."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
@@ -9,23 +10,27 @@ from service.database.pool import Connection
 from service.errors import FailedPrecondition
 from service.identity import Caller
 from service.operations.call import Call
+from service.operations.users import find_self_or_other
 from service.permissions import (
     DELETE,
     EVERY_PERMISSION,
     FULL_ACCESS,
     MANAGER,
     PERMISSION_BITS,
+    PERMISSION_NAMES,
     READ,
     WRITE,
     Role,
     require,
     require_pipeline_creator,
+    require_scope,
     require_visible,
 )
-from service.repositories import grants, pipelines
+from service.repositories import grants, pipelines, queues
 from service.repositories.audit_lists import GRANTS_ON_PIPELINE, JOBS_IN_PIPELINE
 from service.repositories.authority import PROVE_FOR_HOLDERS
-from service.repositories.pipelines import Filters, Granted, Pipeline, QueuedJob
+from service.repositories.pipelines import Filters, Granted, Pipeline
+from service.repositories.queues import QueuedJob
 from service.schemas.pages import Page
 from service.schemas.pipelines import (
     AccessiblePipeline,
@@ -34,6 +39,7 @@ from service.schemas.pipelines import (
     GetPipeline,
     ListPipelineJobs,
     ListPipelines,
+    ListUserPipelines,
     PipelineView,
     UpdatePipeline,
 )
@@ -60,6 +66,23 @@ async def list_pipelines(call: Call, request: ListPipelines) -> Page[AccessibleP
                 found = await listing(connection, caller.organization_id, caller.user_id, filters)
     listed = await in_slices(partial(readable, caller), found.pipelines)
     return call.pages.cut(request, listed, sort_key, version=found.version)
+
+
+async def list_user_pipelines(call: Call, request: ListUserPipelines) -> Page[AccessiblePipeline]:
+    """List the pipelines that a user may read and that fit the filters, by name, then id.
+
+    Raises:
+        PermissionDenied: it is somebody else, and the caller is no administrator; or the token is too narrow.
+        NotFound: there is no such user.
+    """
+    caller = call.caller
+    require_scope(caller, READ, PERMISSION_NAMES[READ], "see which pipelines somebody can reach")
+    async with call.database.connection() as connection:
+        user = await find_self_or_other(connection, call, request.username, "the pipelines")
+    reader = replace(caller, role=user.role, scopes=None, user_id=user.id, username=user.username)
+    call.pages.start(request)  # a page token is refused also where there is nothing to list
+    # Of the caller is left the digest, by which page tokens are signed.
+    return Page([]) if user.disabled else await list_pipelines(call._replace(caller=reader), request)
 
 
 def _filters(call: Call, request: ListPipelines) -> Filters | None:
@@ -214,8 +237,8 @@ async def list_pipeline_jobs(call: Call, request: ListPipelineJobs) -> Page[Queu
     Raises:
         NotFound: there is no such pipeline, or the caller may not see it.
     """
-    after, size = call.page_start(request)
+    span = call.span(request)
     async with call.database.connection() as connection:
         await find_visible(connection, call, request.pipeline_id)
-        found = await pipelines.list_jobs(connection, call.caller.organization_id, request.pipeline_id, after, size + 1)
-    return call.pages.cut(request, found, lambda job: (job.assigned_at, job.id), size)
+        found = await queues.page(connection, call.caller.organization_id, request.pipeline_id, span)
+    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)

@@ -24,7 +24,7 @@ from service.permissions import (
     scope_names,
 )
 from service.repositories import tokens
-from service.repositories.tokens import Maker, Token, TokenInTree
+from service.repositories.tokens import Maker, Token, TokenFilters, TokenInTree
 from service.repositories.users import User
 from service.schemas.pages import Page
 from service.schemas.tokens import (
@@ -46,17 +46,36 @@ MAX_GENERATIONS: Final = 16
 
 
 async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
-    """List the caller's tokens, or another user's, newest first, without those revoked.
+    """List the caller's tokens, or another user's, or everybody's, newest first, without those revoked.
 
     Raises:
+        InvalidArgument: a user is named, and everybody's tokens are asked for.
         PermissionDenied: they are another user's, and the caller is no administrator; or the token is too narrow.
         NotFound: there is no such user.
     """
-    after, size = call.page_start(request)
+    if request.everybodys and request.username is not None:
+        sentence = "Must be left out with all=true, which asks for everybody's."
+        raise InvalidArgument(f"The request is not valid: username: {sentence}", details={"username": [sentence]})
+    span = call.span(request)
     async with call.database.connection() as connection:
-        user = await _whose(connection, call, request.username, "see")
-        found = await tokens.page_of_user(connection, call.caller.organization_id, user.id, after, size + 1)
-    return call.pages.cut(request, found, lambda token: (token.created_at, token.id), size)
+        filters = TokenFilters(
+            await _listed_user_id(connection, call, request),
+            request.unused_for,
+            request.expires_after,
+            request.expires_before,
+            unscoped=request.scopes is not None,
+        )
+        found = await tokens.page(connection, call.caller.organization_id, filters, span)
+    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
+
+
+async def _listed_user_id(connection: Connection, call: Call, request: ListTokens) -> UUID | None:
+    """Return whose tokens are listed; None: everybody's."""
+    if not request.everybodys:
+        return (await _whose(connection, call, request.username, "see")).id
+    require_scope(call.caller, SCOPE_TOKENS, "tokens", "see tokens")
+    require_administrator(call.caller, "see everybody's tokens")
+    return None
 
 
 async def _whose(connection: Connection, call: Call, username: str | None, what: str) -> User:

@@ -9,8 +9,9 @@ from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call, Proof
 from service.permissions import READ, Role, require_administrator
 from service.repositories import grants, groups, users
-from service.repositories.users import User
-from service.schemas.pages import Page
+from service.repositories.users import User, UserFilters
+from service.schemas.pages import OrderedRequest, Page
+from service.schemas.request import UNSAID
 from service.schemas.users import (
     MOST_KEPT,
     CreateUser,
@@ -23,16 +24,32 @@ from service.schemas.users import (
     UserUpdated,
     UserView,
 )
+from service.values.names import name_key
 
 
 async def list_users(call: Call, request: ListUsers) -> Page[UserView]:
-    """List the users of the organization, by name."""
-    after, size = call.page_start(request)
+    """List the users of the organization, by name.
+
+    Raises:
+        PermissionDenied: they are to be in the order of something that only administrators see.
+    """
+    whole, span = call.caller.administers, call.span(request)
+    require_order(call, request, "users", "username")
     async with call.database.connection() as connection:
-        found = await users.page(connection, call.caller.organization_id, request.name, after, size + 1)
-    whole = call.caller.administers
-    seen = [UserView(user, whole) for user in found]
-    return call.pages.cut(request, seen, lambda each: (each.user.username.lower(),), size)
+        filters = UserFilters(request.name, request.q, whole)
+        found = await users.page(connection, call.caller.organization_id, filters, span)
+    seen = [UserView(user, whole) for user in found.items]
+    return call.pages.cut(request, seen, lambda each: span.order.key(each.user), span.size, total=found.total)
+
+
+def require_order(call: Call, request: OrderedRequest, things: str, name: str) -> None:
+    """Require an administrator for an order by anything but a name, as the order tells what the list does not show.
+
+    Raises:
+        PermissionDenied: it is somebody else.
+    """
+    if request.order_by is not None and request.order_by.removeprefix("-") != name:
+        require_administrator(call.caller, f"order {things} by anything but {name}")
 
 
 async def find_user(connection: Connection, organization_id: UUID, username: str) -> User:
@@ -45,6 +62,19 @@ async def find_user(connection: Connection, organization_id: UUID, username: str
     if user is None:
         raise NotFound(f"User {username} does not exist.")
     return user
+
+
+async def find_self_or_other(connection: Connection, call: Call, username: str, what: str) -> User:
+    """Return a user of whom a call tells something: the caller, or for administrators any user.
+
+    Raises:
+        PermissionDenied: it is somebody else, and the caller is no administrator.
+        NotFound: there is none.
+    """
+    caller = call.caller
+    if name_key(username) != name_key(caller.username):
+        require_administrator(caller, f"see {what} of somebody else")
+    return await find_user(connection, caller.organization_id, username)
 
 
 async def get_me(call: Call, _: GetMe) -> Me:
@@ -78,13 +108,21 @@ async def create_user(call: Call, request: CreateUser) -> UserView:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         proof = await call.prove(connection)
-        user = await users.insert(connection, organization_id, uuid4(), request.username, request.role)
-        await proof.audit("user.create", _target(user), None, _state(user))
+        user = await users.insert(
+            connection,
+            organization_id,
+            uuid4(),
+            request.username,
+            request.role,
+            request.display_name,
+            request.email,
+        )
+        await proof.audit("user.create", _target(user), None, state_of(user))
     return UserView(user, whole=True)
 
 
 async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
-    """Change a user's role, or disable or enable them.
+    """Change a user's role, display name or email, or disable or enable them.
 
     Who becomes a member keeps what was granted to them, also what they granted themselves: the answer lists it.
 
@@ -101,20 +139,17 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
         if request.withdraw_grants:
             await grants.lock_self_granted(connection, organization_id, found.id, found.username)
         locked = await users.lock_with_administrators(connection, organization_id, found.id, call.caller.user_id)
-        administrators = [user.id for user in locked if user.role is Role.ADMIN and not user.disabled]
-        old = next(user for user in locked if user.id == found.id)
+        old = next((user for user in locked if user.id == found.id), None)
+        if old is None:
+            raise NotFound(f"User {request.username} does not exist.")  # since they were looked for, before the lock
         proof = await call.prove(connection)
         call.precondition(UserView(old, whole=True))
-        new = replace(
-            old,
-            role=old.role if request.role is None else request.role,
-            disabled=old.disabled if request.disabled is None else request.disabled,
-        )
-        if administrators == [old.id] and (new.role is not Role.ADMIN or new.disabled):
+        new = _changed(old, request)
+        if administrators_of(locked) == [old.id] and (new.role is not Role.ADMIN or new.disabled):
             raise FailedPrecondition(f"{old.username} is the last administrator: make somebody else one first.")
         if new != old:
-            await users.update(connection, organization_id, old.id, new.role, new.disabled)
-            before, after = _state(old), _state(new)
+            await users.update(connection, organization_id, new)
+            before, after = state_of(old), state_of(new)
             await proof.audit("user.update", _target(old), before, after)
         if request.withdraw_grants:
             await _withdraw_grants(proof, old)
@@ -123,6 +158,21 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
             kept, total = await grants.list_kept(connection, organization_id, old.id, old.username, MOST_KEPT)
             keeps = Kept(kept if call.caller.allows(READ) else [], total)  # each is shown with its pipeline's name
     return UserUpdated(new, whole=True, keeps=keeps)
+
+
+def administrators_of(locked: list[User]) -> list[UUID]:
+    """Return the administrators among locked users, without those disabled."""
+    return [user.id for user in locked if user.role is Role.ADMIN and not user.disabled]
+
+
+def _changed(old: User, request: UpdateUser) -> User:
+    return replace(
+        old,
+        role=old.role if request.role is None else request.role,
+        disabled=old.disabled if request.disabled is None else request.disabled,
+        display_name=old.display_name if request.display_name is UNSAID else request.display_name,
+        email=old.email if request.email is UNSAID else request.email,
+    )
 
 
 async def _withdraw_grants(proof: Proof, user: User) -> None:
@@ -140,5 +190,8 @@ def _target(user: User) -> str:
     return f"user:{user.username}"
 
 
-def _state(user: User) -> dict[str, Any]:
-    return {"role": user.role.value, "disabled": user.disabled}
+def state_of(user: User) -> dict[str, Any]:
+    """Return a user as the audit trail shows them."""
+    named = {"display_name": user.display_name, "email": user.email}
+    known = {key: value for key, value in named.items() if value is not None}
+    return {"role": user.role.value, "disabled": user.disabled, **known}

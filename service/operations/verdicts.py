@@ -229,6 +229,12 @@ ACCOUNT: Final = ObjectType(
     _on_account,
     (*_OWN_BY_ROLE, *_BY_ROLE, *_OUTSIDE),
 )
+REACH: Final = ObjectType(
+    "What a user can reach",
+    "By whose it is; theirs as a token without scopes has it, whatever they call with.",
+    _on_account,
+    (*_OWN_BY_ROLE, *_BY_ROLE, *_OUTSIDE),
+)
 TOKEN: Final = ObjectType(
     "A token",
     "By whose it is, and by the token that the call comes with: any of its owner's, itself, or one that was made with"
@@ -241,7 +247,7 @@ TOKEN: Final = ObjectType(
     ),
 )
 
-OBJECT_TYPES: Final = (ORGANIZATION, PIPELINE, JOB, JOB_IN_NONE, USER, GROUP, ACCOUNT, TOKEN)
+OBJECT_TYPES: Final = (ORGANIZATION, PIPELINE, JOB, JOB_IN_NONE, USER, GROUP, REACH, ACCOUNT, TOKEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import orjson
 
 from service.database.pool import Connection
 from service.identity import Caller
+from service.repositories.ordering import Column, Order, Orders, Rows, Span, count
 from service.repositories.times import bounded
 
 
@@ -105,6 +106,10 @@ MAX_PAGE_BYTES: Final = 2**20
 """Bytes of states beyond which a page ends: an update's may be two lists of 1,000 ids, of 80 kB."""
 
 
+ORDERS: Final = Orders("-at", {"at": Order((Column("a.id", "bigint"),), lambda entry: (entry.id,))})
+"""The orders of the trail, which has its numbers in the order of time."""
+
+
 async def page(
     connection: Connection,
     organization_id: UUID,
@@ -114,52 +119,55 @@ async def page(
     target: str | None,
     since: datetime | None,
     until: datetime | None,
-    after: int | None,
-    limit: int,
-) -> tuple[list[Entry], bool]:
-    """Return a page of the trail, newest first, of the entries older than `after`, the id of one.
+    span: Span,
+) -> tuple[Rows[Entry], bool]:
+    """Return a page of the trail.
 
     Returns:
         The entries, at least one if there is one, and else as many as MAX_PAGE_BYTES hold; and whether it has cut them.
     """
+    order = span.order
+    filters = (organization_id, actor, action, target, since, until)
+    after = [] if span.after is None else [*map(str, span.after)]
     rows = await connection.fetch(
         "audit.page",
         f"""
         SELECT p.count, p.id, {bounded("p.at")} AS at, p.actor, p.token_id, p.action, p.target, p.before, p.after,
                p.request_id
         FROM (
-            SELECT found.*, count(*) OVER () AS count, row_number() OVER newest AS number,
-                   sum(coalesce(octet_length(found.before), 0) + coalesce(octet_length(found.after), 0)) OVER newest
+            SELECT found.*, count(*) OVER () AS count, row_number() OVER listing AS number,
+                   sum(coalesce(octet_length(found.before), 0) + coalesce(octet_length(found.after), 0)) OVER listing
                    AS bytes
             FROM (
                 SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before::text, a.after::text, a.request_id
-                FROM audit a
-                WHERE a.organization_id = $1
-                  AND ($2::text IS NULL OR lower(a.actor) = lower($2))
-                  AND ($3::text IS NULL OR a.action = $3)
-                  AND ($4::text IS NULL OR a.target = $4)
-                  AND ($5::timestamptz IS NULL OR a.at >= $5)
-                  AND ($6::timestamptz IS NULL OR a.at < $6)
-                  AND ($7::bigint IS NULL OR a.id < $7)
-                ORDER BY a.id DESC
-                LIMIT $8
+                {_FILTERED} {f"AND {order.behind(9)}" if after else ""}
+                ORDER BY {order.order_by}
+                LIMIT $7
             ) found
-            WINDOW newest AS (ORDER BY found.id DESC ROWS UNBOUNDED PRECEDING)
+            WINDOW listing AS (ORDER BY {order.order_by.replace("a.", "found.")} ROWS UNBOUNDED PRECEDING)
         ) p
-        WHERE p.number = 1 OR p.bytes <= $9
-        ORDER BY p.id DESC
+        WHERE p.number = 1 OR p.bytes <= $8
+        ORDER BY {order.order_by.replace("a.", "p.")}
         """,
-        organization_id,
-        actor,
-        action,
-        target,
-        since,
-        until,
-        after,
-        limit,
+        *filters,
+        span.size + 1,
         MAX_PAGE_BYTES,
+        *after,
     )
-    return [read_entry(row) for row in rows], bool(rows) and len(rows) < rows[0]["count"]
+    total = await count(connection, "audit.page_total", f"SELECT {_FILTERED}", filters) if span.total else None
+    return Rows([read_entry(row) for row in rows], total), bool(rows) and len(rows) < rows[0]["count"]
+
+
+_FILTERED: Final = """
+    FROM audit a
+    WHERE a.organization_id = $1
+      AND ($2::text IS NULL OR lower(a.actor) = lower($2))
+      AND ($3::text IS NULL OR a.action = $3)
+      AND ($4::text IS NULL OR a.target = $4)
+      AND ($5::timestamptz IS NULL OR a.at >= $5)
+      AND ($6::timestamptz IS NULL OR a.at < $6)
+"""
+"""The trail of organization $1, by filters of which each may be NULL."""
 
 
 def _state(text: str | None) -> Any:

@@ -1,6 +1,5 @@
 """Statements on grants. Those to users and those to groups are in two tables of one shape; a view reads both."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -8,6 +7,7 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.permissions import MANAGER, Role, is_manager, permission_names
+from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
 from service.repositories.times import bounded
 from service.repositories.users import role_of
 
@@ -65,28 +65,39 @@ _OF_PIPELINE: Final = f"""
 """
 
 
-async def list_of_pipeline(
-    connection: Connection,
-    organization_id: UUID,
-    pipeline_id: UUID,
-    after: Sequence[Any] | None = None,
-    limit: int | None = None,
-) -> list[Grant]:
-    """Return a page of the grants on a pipeline, also those that have expired: groups first, then by name."""
-    rows = await connection.fetch(
+_NAMED: Final = (Column("kind"), Column("lower(name)"))
+
+ORDERS: Final = Orders(
+    "name",
+    {
+        "name": Order(_NAMED, lambda grant: (grant.kind, grant.name.lower())),
+        "expires_at": Order(
+            (never("expires_at"), *_NAMED), lambda grant: (grant.expires_at or LAST, grant.kind, grant.name.lower())
+        ),
+        "updated_at": Order(
+            (Column("updated_at", "timestamptz"), *_NAMED),
+            lambda grant: (grant.updated_at, grant.kind, grant.name.lower()),
+        ),
+    },
+)
+"""The orders of the grants on a pipeline; by name, groups come first."""
+
+ACCESS_ORDERS: Final = Orders(
+    "username", {"username": Order((Column("lower(u.username)"),), lambda user: (user.username.lower(),))}
+)
+"""The orders of the users with access to a pipeline."""
+
+
+async def list_of_pipeline(connection: Connection, organization_id: UUID, pipeline_id: UUID, span: Span) -> Rows[Grant]:
+    """Return a page of the grants on a pipeline, also those that have expired."""
+    return await fetch_page(
+        connection,
         "grants.list_of_pipeline",
-        f"""
-        SELECT kind, name, access, expires_at, updated_at FROM ({_OF_PIPELINE}) granted
-        WHERE $3::text IS NULL OR (kind, lower(name)) > ($3, $4)
-        ORDER BY kind, lower(name)
-        LIMIT $5
-        """,
-        organization_id,
-        pipeline_id,
-        *(after or (None, None)),
-        limit,
+        f"SELECT kind, name, access, expires_at, updated_at FROM ({_OF_PIPELINE}) granted WHERE true",
+        (organization_id, pipeline_id),
+        span,
+        lambda row: Grant(*row),
     )
-    return [Grant(*row) for row in rows]
 
 
 async def find(
@@ -167,16 +178,17 @@ async def list_concerning(
 
 
 async def list_holders(
-    connection: Connection, organization_id: UUID, pipeline_id: UUID, holding: int, after: str | None, limit: int
-) -> list[GrantedUser]:
-    """Return a page of the users that hold an access on a pipeline by grants or role, by name.
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, holding: int, span: Span
+) -> Rows[GrantedUser]:
+    """Return a page of the users that hold an access on a pipeline by grants or role.
 
     Disabled users hold nothing.
 
     Args:
         holding: the permissions that they hold at least.
     """
-    rows = await connection.fetch(
+    return await fetch_page(
+        connection,
         "grants.list_holders",
         f"""
         SELECT u.username, u.role, coalesce(granted.access, 0)
@@ -200,17 +212,11 @@ async def list_holders(
         WHERE u.organization_id = $1
           AND NOT u.disabled
           AND (u.role <> 'member' OR granted.access & {MANAGER} = {MANAGER} OR granted.access & $3 = $3)
-          AND ($4::text IS NULL OR lower(u.username) > $4)
-        ORDER BY lower(u.username)
-        LIMIT $5
         """,
-        organization_id,
-        pipeline_id,
-        holding,
-        after,
-        limit,
+        (organization_id, pipeline_id, holding),
+        span,
+        lambda row: GrantedUser(row[0], role_of(row[1]), row[2]),
     )
-    return [GrantedUser(row[0], role_of(row[1]), row[2]) for row in rows]
 
 
 _KEPT: Final = f"""

@@ -1,15 +1,15 @@
 """Statements on groups and memberships."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
+from service.repositories.ordering import Column, Order, Orders, Rows, Span, fetch_page
 from service.repositories.times import bounded
 from service.values.casefold import casefold
 
@@ -48,27 +48,71 @@ async def find_by_name(
     return Group(*row) if row else None
 
 
-async def page(
-    connection: Connection, organization_id: UUID, name: str | None, after: Sequence[Any] | None, limit: int | None
-) -> list[Group]:
-    """Return a page of groups by name; if a name is given, of those that have it in theirs."""
-    rows = await connection.fetch(
+_CREATED: Final = Column("g.created_at", "timestamptz")
+_NAME: Final = Column("lower(g.name)")
+
+ORDERS: Final = Orders(
+    "name",
+    {
+        "name": Order((_NAME,), lambda group: (group.name.lower(),)),
+        "created_at": Order((_CREATED, _NAME), lambda group: (group.created_at, group.name.lower())),
+    },
+)
+"""The orders of groups; all but that by name only for callers who see the rest."""
+
+MEMBER_ORDERS: Final = Orders(
+    "username",
+    {
+        "username": Order((Column("lower(u.username)"),), lambda member: (member.username.lower(),)),
+        "created_at": Order(
+            (Column("m.created_at", "timestamptz"), Column("lower(u.username)")),
+            lambda member: (member.created_at, member.username.lower()),
+        ),
+    },
+)
+"""The orders of the members of a group."""
+
+
+def _group(row: asyncpg.Record) -> Group:
+    return Group(*row)
+
+
+def _member(row: asyncpg.Record) -> Member:
+    return Member(*row)
+
+
+async def page(connection: Connection, organization_id: UUID, name: str | None, span: Span) -> Rows[Group]:
+    """Return a page of groups; if a name is given, of those that have it in theirs."""
+    return await fetch_page(
+        connection,
         "groups.page",
         f"""
         SELECT g.id, g.name, {bounded("g.created_at")}
         FROM groups g
         WHERE g.organization_id = $1
           AND ($2::text IS NULL OR position($2 IN lower(g.name)) > 0)
-          AND ($3::text IS NULL OR lower(g.name) > $3)
-        ORDER BY lower(g.name)
-        LIMIT $4
         """,
-        organization_id,
-        None if name is None else casefold(name),
-        after[0] if after else None,
-        limit,
+        (organization_id, None if name is None else casefold(name)),
+        span,
+        _group,
     )
-    return [Group(*row) for row in rows]
+
+
+async def page_of_user(connection: Connection, organization_id: UUID, user_id: UUID, span: Span) -> Rows[Group]:
+    """Return a page of the groups that a user is in."""
+    return await fetch_page(
+        connection,
+        "groups.page_of_user",
+        f"""
+        SELECT g.id, g.name, {bounded("g.created_at")}
+        FROM memberships m
+        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+        WHERE m.organization_id = $1 AND m.user_id = $2
+        """,
+        (organization_id, user_id),
+        span,
+        _group,
+    )
 
 
 async def names_of_user(connection: Connection, organization_id: UUID, user_id: UUID) -> list[str]:
@@ -138,27 +182,21 @@ async def delete(connection: Connection, organization_id: UUID, group_id: UUID) 
     )
 
 
-async def page_members(
-    connection: Connection, organization_id: UUID, group_id: UUID, after: Sequence[Any] | None, limit: int | None
-) -> list[Member]:
-    """Return a page of the members of a group, by name."""
-    rows = await connection.fetch(
+async def page_members(connection: Connection, organization_id: UUID, group_id: UUID, span: Span) -> Rows[Member]:
+    """Return a page of the members of a group."""
+    return await fetch_page(
+        connection,
         "groups.page_members",
         f"""
         SELECT u.username, {bounded("m.created_at")}
         FROM memberships m
         JOIN users u ON u.organization_id = m.organization_id AND u.id = m.user_id
         WHERE m.organization_id = $1 AND m.group_id = $2
-          AND ($3::text IS NULL OR lower(u.username) > $3)
-        ORDER BY lower(u.username)
-        LIMIT $4
         """,
-        organization_id,
-        group_id,
-        after[0] if after else None,
-        limit,
+        (organization_id, group_id),
+        span,
+        _member,
     )
-    return [Member(*row) for row in rows]
 
 
 async def add_member(connection: Connection, organization_id: UUID, group_id: UUID, user_id: UUID) -> bool:

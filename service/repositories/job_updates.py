@@ -63,14 +63,16 @@ async def update_each(connection: Connection, updates: Sequence[Update]) -> list
     # PostgreSQL's arrays of arrays are rectangular, so those of different lengths go as literals.
     columns["revisions"] = [*map(array_literal, columns["revisions"])]
     columns["wanted"] = [*map(array_literal, columns["wanted"])]
-    rows = await connection.fetch("jobs.update_each", UPDATE_EACH, [*range(len(updates))], *columns.values())
+    values: list[Sequence[Any]] = [range(len(updates)), *columns.values()]
+    if len(updates) == 1:
+        rows = await connection.fetch("jobs.update_each", UPDATE_ONE, *(column[0] for column in values))
+    else:
+        rows = await connection.fetch("jobs.update_each", UPDATE_EACH, *map(list, values))
     done = {row["number"]: row["names"] for row in rows}
     return [done.get(number) for number in range(len(updates))]
 
 
-UPDATE_EACH: Final = f"""
-    -- MATERIALIZED: each step is evaluated once, and what is compared under the lock is what the snapshot had.
-    WITH requested AS MATERIALIZED (
+_BATCH: Final = """
         -- The batch: a row for each update.
         SELECT r.number, r.organization_id, r.job_id, r.caller_id, r.digest, r.scopes, r.revisions::bigint[],
                r.expires_at, r.wanted::uuid[], r.allowed_pipelines::uuid[], r.actor, r.token_id, r.request_id
@@ -81,6 +83,17 @@ UPDATE_EACH: Final = f"""
             number, organization_id, job_id, caller_id, digest, scopes, revisions, expires_at, wanted,
             allowed_pipelines, actor, token_id, request_id
         )
+"""
+_ONE: Final = """
+        -- One update. Without arrays, PostgreSQL plans it a few times and then keeps a plan: 0.27 ms, not 0.53.
+        SELECT $1::integer AS number, $2::uuid AS organization_id, $3::text AS job_id, $4::uuid AS caller_id,
+               $5::bytea AS digest, $6::integer AS scopes, $7::text::bigint[] AS revisions,
+               $8::timestamptz AS expires_at, $9::text::uuid[] AS wanted, $10::text::uuid[] AS allowed_pipelines,
+               $11::text AS actor, $12::uuid AS token_id, $13::text AS request_id
+"""
+_UPDATE: Final = f"""
+    -- MATERIALIZED: each step is evaluated once, and what is compared under the lock is what the snapshot had.
+    WITH requested AS MATERIALIZED (<requested>
     ), found AS MATERIALIZED (
         -- What the decisions rest on, as it is now. No row: the job is unknown, or the token can no longer be used.
         SELECT r.*, j.owner_id, j.revision, u.role, u.revision AS user_revision,
@@ -194,3 +207,5 @@ UPDATE_EACH: Final = f"""
     UNION ALL
     SELECT a.number, a.names FROM allowed a WHERE a.current = a.wanted
 """
+UPDATE_EACH: Final = _UPDATE.replace("<requested>", _BATCH.rstrip())
+UPDATE_ONE: Final = _UPDATE.replace("<requested>", _ONE.rstrip())

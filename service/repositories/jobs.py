@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from service.database.pool import Connection
 from service.repositories.granted import GRANTED_FIRST
+from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Rows, Span, count
 from service.repositories.pipelines import GrantedPipeline
 from service.repositories.times import bounded
 
@@ -107,6 +108,18 @@ async def replace_assignments(
     )
 
 
+ORDERS: Final = Orders(
+    "-created_at",
+    {
+        "created_at": Order(
+            (Column("j.created_at", "timestamptz"), Column("j.id")), lambda job: (job.created_at, job.id)
+        ),
+        "id": Order((Column("j.id"),), lambda job: (job.id,)),
+    },
+)
+"""The orders of jobs, each by an index: any other would sort all that an administrator sees, which may be millions."""
+
+
 _JOBS: Final = f"""
     SELECT j.id, j.owner_id, u.username, j.name, {bounded("j.created_at")} AS created_at
     FROM jobs j
@@ -116,7 +129,6 @@ _JOBS: Final = f"""
           SELECT FROM assignments a WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = $3
       ))
       AND ($4::uuid IS NULL OR j.owner_id = $4)
-      AND ($5::text IS NULL OR (j.created_at, j.id) < ($5::text::timestamptz, $6))
 """
 
 
@@ -124,38 +136,46 @@ SORT_LIMIT: Final = 2000
 """Visible jobs up to which reading and sorting all of them is cheaper than walking along the organization's by age."""
 
 
-PAGE: Final = f"""
+def page_statement(order: Order, *, first: bool) -> str:
+    """Return the statement of a page of jobs: of the first, or of one behind a key, whose parts are $8 and so on.
+
+    The parameters are the organization, the user, filters by pipeline and owner, whether the user sees all, the
+    pipelines that they may read, and how many rows are wanted.
+    """
+    jobs = _JOBS if first else f"{_JOBS} AND {order.behind(8)}"
+    sorted_by = order.order_by
+    return f"""
     -- What the user sees, but no more than it takes to know that there are more than a few; some may come twice.
     WITH visible AS MATERIALIZED (
         SELECT v.id
         FROM (
-            SELECT a.job_id AS id FROM assignments a WHERE a.organization_id = $1 AND a.pipeline_id = ANY ($8)
+            SELECT a.job_id AS id FROM assignments a WHERE a.organization_id = $1 AND a.pipeline_id = ANY ($6)
             UNION ALL
             SELECT o.id FROM jobs o WHERE o.organization_id = $1 AND o.owner_id = $2
         ) v
-        WHERE NOT $7
+        WHERE NOT $5
         LIMIT {SORT_LIMIT} + 1
     )
     -- Few: read them all by their ids. The count is known before the first row, so what is not wanted is not run.
     (
-        {_JOBS}
+        {jobs}
           AND j.id IN (SELECT v.id FROM visible v)
-          AND NOT $7 AND (SELECT count(*) FROM visible) <= {SORT_LIMIT}
-        ORDER BY j.created_at DESC, j.id DESC
-        LIMIT $9
+          AND NOT $5 AND (SELECT count(*) FROM visible) <= {SORT_LIMIT}
+        ORDER BY {sorted_by}
+        LIMIT $7
     ) UNION ALL (
-        -- Many, or all: walk along the index by age until the page is full.
-        {_JOBS}
-          AND ($7 OR j.owner_id = $2 OR EXISTS (
+        -- Many, or all: walk along the index of the order until the page is full.
+        {jobs}
+          AND ($5 OR j.owner_id = $2 OR EXISTS (
               SELECT FROM assignments a
-              WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($8)
+              WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($6)
           ))
-          AND ($7 OR (SELECT count(*) FROM visible) > {SORT_LIMIT})
-        ORDER BY j.created_at DESC, j.id DESC
-        LIMIT $9
+          AND ($5 OR (SELECT count(*) FROM visible) > {SORT_LIMIT})
+        ORDER BY {sorted_by}
+        LIMIT $7
     )
-    ORDER BY created_at DESC, id DESC
-"""
+    ORDER BY {sorted_by.replace("j.", "")}
+    """
 
 
 async def page(
@@ -167,27 +187,22 @@ async def page(
     readable: Sequence[UUID],
     pipeline_id: UUID | None,
     owner_id: UUID | None,
-    after: Sequence[Any] | None,
-    limit: int,
-) -> list[Job]:
-    """Return a page of jobs, newest first: all, or a user's own and those in one of the pipelines that they may read.
+    span: Span,
+) -> Rows[Job]:
+    """Return a page of jobs: all, or a user's own and those in one of the pipelines that they may read.
 
     Where a user sees few, they are found by what makes them visible, and sorted; where a user sees many, or all, by
     walking from the newest on, as there the next one is near. Only one of the two is run.
     """
-    rows = await connection.fetch(
-        "jobs.page",
-        PAGE,
-        organization_id,
-        user_id,
-        pipeline_id,
-        owner_id,
-        *(after or (None, None)),
-        everything,
-        readable,
-        limit,
-    )
-    return [Job(*row) for row in rows]
+    filters = (organization_id, user_id, pipeline_id, owner_id, everything, readable)
+    after = [] if span.after is None else [*map(str, span.after)]
+    statement = page_statement(span.order, first=not after)
+    rows = await connection.fetch("jobs.page", statement, *filters, span.size + 1, *after)
+    total = None
+    if span.total:
+        whole = page_statement(ORDERS.find(None), first=True)
+        total = await count(connection, "jobs.page_total", f"SELECT FROM ({whole}) listed", (*filters, MAX_COUNTED + 1))
+    return Rows([Job(*row) for row in rows], total)
 
 
 MAX_PIPELINES_OF_JOBS: Final = 5000

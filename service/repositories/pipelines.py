@@ -67,16 +67,6 @@ Granted: TypeAlias = GrantedPipeline | PlacedPipeline | FilteredPipeline
 
 
 @dataclass(frozen=True, slots=True)
-class QueuedJob:
-    """A job in the queue of a pipeline."""
-
-    id: str
-    name: str
-    owner: str
-    assigned_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Filters:
     """The conditions and the page of a list of pipelines."""
 
@@ -426,27 +416,3 @@ async def count_jobs(connection: Connection, organization_id: UUID, pipeline_id:
         pipeline_id,
     )
     return int(row[0])
-
-
-async def list_jobs(
-    connection: Connection, organization_id: UUID, pipeline_id: UUID, after: Sequence[Any] | None, limit: int
-) -> list[QueuedJob]:
-    """Return a page of the jobs in a pipeline's queue, oldest first, of those after a time and an id."""
-    rows = await connection.fetch(
-        "pipelines.list_jobs",
-        f"""
-        SELECT a.job_id, j.name, u.username, {bounded("a.assigned_at")}
-        FROM assignments a
-        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
-        JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
-        WHERE a.organization_id = $1 AND a.pipeline_id = $2
-          AND ($3::text IS NULL OR (a.assigned_at, a.job_id) > ($3::text::timestamptz, $4))
-        ORDER BY a.assigned_at, a.job_id
-        LIMIT $5
-        """,
-        organization_id,
-        pipeline_id,
-        *(after or (None, None)),
-        limit,
-    )
-    return [QueuedJob(*row) for row in rows]

@@ -7,6 +7,8 @@ from service.values.instants import END, FIRST
 
 _FIRST: Final = f"'{FIRST.isoformat()}'::timestamptz"
 _LAST: Final = f"'{(END - timedelta(microseconds=1)).isoformat()}'::timestamptz"
+NEVER: Final = _LAST
+"""The SQL of the last time that there is, in the place of none in sort keys."""
 
 
 def bounded(column: str) -> str:

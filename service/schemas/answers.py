@@ -5,6 +5,8 @@ from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 
 from marshmallow import Schema, fields
 
+from service.errors import CODES
+from service.repositories.ordering import MAX_COUNTED
 from service.schemas.pages import Page
 
 Item = TypeVar("Item")
@@ -54,26 +56,39 @@ def answer_of(kind: Any) -> Answer:
 class AnswerSchema(Schema):
     """A success."""
 
-    status = fields.String(required=True, metadata={"enum": ["OK"]})
+    status = fields.String(required=True, metadata={"enum": ["OK"], "description": "`OK`: it is done."})
 
 
 class ListSchema(AnswerSchema):
     """A list, or a page of one."""
 
-    next_page_token = fields.String(metadata={"description": "Absent on the last page."})
+    next_page_token = fields.String(metadata={"description": "The `page_token` of the next page; absent on the last."})
+
+
+class OrderedListSchema(ListSchema):
+    """A list whose order can be chosen, and whose rows are counted if that is asked for."""
+
+    total_size = fields.Integer(
+        metadata={"description": f"How many there are on all pages; only with total=true, up to {MAX_COUNTED:,}."}
+    )
+    total_size_at_least = fields.Integer(
+        metadata={"description": f"In its place, {MAX_COUNTED:,}, where there are more: these are not counted."}
+    )
 
 
 class FailureSchema(Schema):
     """Any failure."""
 
-    status = fields.String(required=True, metadata={"enum": ["ERROR"]})
+    status = fields.String(required=True, metadata={"enum": ["ERROR"], "description": "`ERROR`: it failed."})
     msg = fields.String(required=True, metadata={"description": "What went wrong, for a person."})
-    code = fields.String(required=True, metadata={"description": "The name of the google.rpc.Code."})
-    request_id = fields.String(required=True)
+    code = fields.String(required=True, metadata={"enum": [*CODES], "description": "What went wrong, for a program."})
+    request_id = fields.String(
+        required=True, metadata={"description": "The id of the request, by which its operators find it in the log."}
+    )
     details = fields.Dict(
         keys=fields.String(),
         values=fields.List(fields.String()),
-        metadata={"description": "Reasons, by invalid field."},
+        metadata={"description": "Reasons, by invalid field; absent where no field is."},
     )
 
 
@@ -82,6 +97,8 @@ def dump_page(name: str, page: Page[Item], dump: Callable[[Item], dict[str, Any]
     body: dict[str, Any] = {"status": "OK", name: [dump(item) for item in page.items]}
     if page.next_page_token:
         body["next_page_token"] = page.next_page_token
+    if page.total is not None:
+        body |= {"total_size": page.total} if page.total <= MAX_COUNTED else {"total_size_at_least": MAX_COUNTED}
     return body
 
 

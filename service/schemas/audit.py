@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, fields
 
-from service.repositories.audit import Entry
-from service.schemas.answers import ListSchema, answers, dump_page
-from service.schemas.fields import Instant, PageSize, page_token, text
-from service.schemas.pages import Page, Part, is_number
+from service.repositories.audit import ORDERS, Entry
+from service.repositories.ordering import Orders
+from service.schemas.answers import OrderedListSchema, answers, dump_page
+from service.schemas.fields import Instant, PageSize, order_by, page_token, says, text, total
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 
 WORD_LENGTH: Final = 100
@@ -24,13 +25,15 @@ class ListAudit:
     Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_number,)
+    orders: ClassVar[Orders] = ORDERS
 
-    actor: str | None = field(text(WORD_LENGTH), default=None)
-    action: str | None = field(text(WORD_LENGTH), default=None)
-    target: str | None = field(text(TARGET_LENGTH), default=None)
-    since: datetime | None = field(Instant(), default=None)
-    until: datetime | None = field(Instant(), default=None)
+    actor: str | None = field(text(WORD_LENGTH), "Only changes by this username, as it was then.", default=None)
+    action: str | None = field(text(WORD_LENGTH), "Only changes of this kind, such as `group.create`.", default=None)
+    target: str | None = field(text(TARGET_LENGTH), "Only changes of this, such as `job:4711`.", default=None)
+    since: datetime | None = field(Instant(), "Only changes at this time or later.", default=None)
+    until: datetime | None = field(Instant(), "Only changes before this time.", default=None)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -38,21 +41,27 @@ class ListAudit:
 class EntrySchema(Schema):
     """One change."""
 
-    id = fields.Integer(required=True)
-    at = fields.AwareDateTime(required=True)
-    actor = fields.String(required=True)
-    token_id = fields.UUID(required=True, allow_none=True)
-    action = fields.String(required=True)
-    target = fields.String(required=True)
-    before = fields.Dict(required=True, allow_none=True, metadata={"description": "Null if it created."})
-    after = fields.Dict(required=True, allow_none=True, metadata={"description": "Null if it deleted."})
-    request_id = fields.String(required=True, allow_none=True)
+    id = fields.Integer(required=True, metadata=says("The number of the entry."))
+    at = fields.AwareDateTime(required=True, metadata=says("The time of the change."))
+    actor = fields.String(
+        required=True, metadata=says("The username of the user who made it, as it was then, or `command line`.")
+    )
+    token_id = fields.UUID(
+        required=True, allow_none=True, metadata=says("The token by which it was made; null: at the command line.")
+    )
+    action = fields.String(required=True, metadata=says("The kind of change, such as `group.create`."))
+    target = fields.String(required=True, metadata=says("What was changed: its kind and name or id, as `job:4711`."))
+    before = fields.Dict(required=True, allow_none=True, metadata=says("What it was before; null if it was created."))
+    after = fields.Dict(required=True, allow_none=True, metadata=says("What it was after; null if it was deleted."))
+    request_id = fields.String(
+        required=True, allow_none=True, metadata=says("The request that made it, as the log has it; null if none did.")
+    )
 
 
-class AuditSchema(ListSchema):
+class AuditSchema(OrderedListSchema):
     """The trail, newest first."""
 
-    audit = fields.List(fields.Nested(EntrySchema), required=True)
+    audit = fields.List(fields.Nested(EntrySchema), required=True, metadata=says("The changes, newest first."))
 
 
 @answers(AuditSchema)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
@@ -11,12 +11,18 @@ from asyncpg.pgproto import pgproto
 from marshmallow import ValidationError, fields, validate
 
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, scope_set
+from service.repositories.ordering import MAX_COUNTED, Orders
+from service.schemas.pages import DEFAULT_PAGE_SIZE
+from service.values.durations import LONGEST, parse_duration
 from service.values.ids import UUID_TEXT
 from service.values.instants import END, check_end, parse_instant
 from service.values.names import JOB_ID, PIPELINE_NAME, RESERVED, USERNAME, Rule
 
 Item = TypeVar("Item")
 Chosen = TypeVar("Chosen", bound=Enum)
+
+PIPELINE_ID: Final = "The id of the pipeline."
+"""A description that many fields share."""
 
 FILTER_LENGTH: Final = PIPELINE_NAME.max_length
 """The characters of a filter by a part of a name: nothing can hold a longer one."""
@@ -139,19 +145,25 @@ def pattern_of(field: Ruled) -> str | None:
     return f"^(?!(?:{'|'.join(words)})$)(?:{pattern})$"
 
 
-def text(max_length: int) -> fields.String:
+def text(max_length: int, description: str = "") -> fields.String:
     """Return a field of a text of bounded length."""
-    return fields.String(validate=validate.Length(max=max_length))
+    return fields.String(validate=validate.Length(max=max_length), metadata=says(description))
+
+
+def says(description: str) -> dict[str, str]:
+    """Return the metadata of a field with this description, which the OpenAPI document needs of each."""
+    return {"description": description} if description else {}
 
 
 def part_of_name(data_key: str | None = None) -> fields.String:
     """Return a field of a filter by a part of a name."""
-    return fields.String(data_key=data_key, validate=validate.Length(max=FILTER_LENGTH))
+    description = "Only those with this in their name, in upper or lower case."
+    return fields.String(data_key=data_key, validate=validate.Length(max=FILTER_LENGTH), metadata=says(description))
 
 
 def page_token() -> fields.String:
     """Return a field of the token of the page before."""
-    return text(PAGE_TOKEN_LENGTH)
+    return text(PAGE_TOKEN_LENGTH, "The `next_page_token` of the page before; without one, the list begins.")
 
 
 class Choice(fields.Enum[Chosen]):
@@ -184,8 +196,8 @@ class Flag(fields.Boolean):
 class WholeNumber(fields.Integer):
     """A whole number within bounds."""
 
-    def __init__(self, low: int, high: int) -> None:
-        super().__init__(validate=validate.Range(low, high))
+    def __init__(self, low: int, high: int, description: str = "") -> None:
+        super().__init__(validate=validate.Range(low, high), metadata=says(description))
 
     def from_text(self, text: str) -> int | str:
         """Return the number that decimal digits stand for; not those of other scripts, signs, or thousands of them."""
@@ -201,7 +213,47 @@ class PageSize(WholeNumber):
     """The number of rows on a page."""
 
     def __init__(self) -> None:
-        super().__init__(1, 1000)
+        super().__init__(1, 1000, f"The number of items on a page; {DEFAULT_PAGE_SIZE} if it is left out.")
+
+
+def order_by(orders: Orders) -> fields.String:
+    """Return a field of the name of one of a list's orders, descending if it begins with "-"."""
+    return fields.String(
+        validate=validate.OneOf(orders.names),
+        metadata={"description": f"Behind - descending. Without it: {orders.default}."},
+    )
+
+
+def total() -> Flag:
+    """Return a field of whether a list is to be counted."""
+    return Flag(
+        metadata={
+            "description": f"Whether the answer says how many there are: total_size up to {MAX_COUNTED:,}, beyond that"
+            " total_size_at_least."
+        }
+    )
+
+
+class Duration(fields.String):
+    """A length of time in whole days or hours."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> timedelta:  # type: ignore[override] # not the text
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+def duration() -> fields.Field[timedelta]:
+    """Return a field of a length of time."""
+    return Duration(  # type: ignore[return-value] # it loads into a timedelta, not the text
+        validate=None,
+        metadata={
+            "pattern": "^[0-9]{1,6}[dh]$",
+            "maxLength": 7,
+            "description": f"As in 90d or 12h: from 1h to {LONGEST.days}d.",
+        },
+    )
 
 
 class Secret(fields.String):
@@ -231,7 +283,7 @@ class End(Instant):
 
 def end() -> End:
     """Return a field of a moment at which something is to end; null: never."""
-    return End(allow_none=True, metadata={"description": f"After now, and before the year {END.year}; null: never."})
+    return End(allow_none=True, metadata=says(f"When it ends: after now, before the year {END.year}; null: never."))
 
 
 class _BitSet(BoundedList[str]):
@@ -247,7 +299,8 @@ class _BitSet(BoundedList[str]):
 
 def permissions() -> fields.Field[int]:
     """Return a field of a bit set, given as a list of names of the five permissions."""
-    return _BitSet(PERMISSION_BITS)  # type: ignore[return-value] # it loads into a set, not the list
+    names = "What is granted; any grant includes read. Managers hold all five, whatever this list has."
+    return _BitSet(PERMISSION_BITS, metadata=says(names))  # type: ignore[return-value] # it loads into a set, not the list
 
 
 def scopes() -> fields.Field[int]:
@@ -255,7 +308,8 @@ def scopes() -> fields.Field[int]:
 
     None given, or null, means all that the user may; an empty list is refused as ambiguous.
     """
-    return _BitSet(SCOPE_BITS, validate=_not_empty, allow_none=True)  # type: ignore[return-value] # as above
+    names = "What the token may do at most, of what its user may; null, or left out: all of it."
+    return _BitSet(SCOPE_BITS, validate=_not_empty, allow_none=True, metadata=says(names))  # type: ignore[return-value] # as above
 
 
 def _not_empty(bits: int) -> None:
@@ -265,4 +319,6 @@ def _not_empty(bits: int) -> None:
 
 def permission() -> fields.String:
     """Return a field of the name of one of the five permissions."""
-    return fields.String(validate=validate.OneOf([*PERMISSION_BITS]))
+    return fields.String(
+        validate=validate.OneOf([*PERMISSION_BITS]), metadata=says("Only those on which this permission is held.")
+    )

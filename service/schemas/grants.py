@@ -2,17 +2,35 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
-from service.repositories.grants import Grant
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, Name, PageSize, StrictUUID, end, page_token, permission, permissions
-from service.schemas.pages import Page, Part, is_text
+from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import (
+    PIPELINE_ID,
+    Flag,
+    Name,
+    PageSize,
+    StrictUUID,
+    end,
+    order_by,
+    page_token,
+    permission,
+    permissions,
+    says,
+    total,
+)
+from service.schemas.groups import GROUP
+from service.schemas.pages import Page
 from service.schemas.request import field, request
+from service.schemas.users import USER
+
+MANAGES: Final = "True to make a manager, who holds all five permissions."
 
 
 @request
@@ -22,9 +40,11 @@ class ListGrants:
     Groups first, then by name.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
-    pipeline_id: UUID = field(StrictUUID())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -36,11 +56,11 @@ class PutUserGrant:
     Any grant includes read.
     """
 
-    pipeline_id: UUID = field(StrictUUID())
-    username: str = field(Name())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    username: str = field(Name(), USER)
     permissions: int = field(permissions())
     """A bit set of permissions/."""
-    is_manager: bool = field(Flag(), default=False)
+    is_manager: bool = field(Flag(), MANAGES, default=False)
     expires_at: datetime | None = field(end(), default=None)
 
 
@@ -51,11 +71,11 @@ class PutGroupGrant:
     Any grant includes read.
     """
 
-    pipeline_id: UUID = field(StrictUUID())
-    name: str = field(Name())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    name: str = field(Name(), GROUP)
     permissions: int = field(permissions())
     """A bit set of permissions/."""
-    is_manager: bool = field(Flag(), default=False)
+    is_manager: bool = field(Flag(), MANAGES, default=False)
     expires_at: datetime | None = field(end(), default=None)
 
 
@@ -63,16 +83,16 @@ class PutGroupGrant:
 class UserGrantRef:
     """The grant to a user on a pipeline, to be read or revoked."""
 
-    pipeline_id: UUID = field(StrictUUID())
-    username: str = field(Name())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    username: str = field(Name(), USER)
 
 
 @request
 class GroupGrantRef:
     """The grant to a group on a pipeline, to be read or revoked."""
 
-    pipeline_id: UUID = field(StrictUUID())
-    name: str = field(Name())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    name: str = field(Name(), GROUP)
 
 
 @request
@@ -82,10 +102,12 @@ class ListAccess:
     By username; disabled users can nothing.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ACCESS_ORDERS
 
-    pipeline_id: UUID = field(StrictUUID())
-    permission: str | None = field(permission(), default=None)
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    permission: str | None = field(permission(), "Only users who hold this permission.", default=None)
+    order_by: str | None = field(order_by(ACCESS_ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -94,80 +116,99 @@ class ListAccess:
 class ExplainAccess:
     """A user's access to a pipeline, to be explained."""
 
-    pipeline_id: UUID = field(StrictUUID())
-    username: str = field(Name())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    username: str = field(Name(), USER)
 
 
-def _permission_list() -> fields.List[Any]:
-    return fields.List(fields.String(validate=validate.OneOf([*PERMISSION_BITS])), required=True)
+def _permission_list(description: str) -> fields.List[Any]:
+    word = fields.String(validate=validate.OneOf([*PERMISSION_BITS]))
+    return fields.List(word, required=True, metadata=says(description))
 
 
 class GrantSchema(Schema):
     """A grant: of username and group, one is null."""
 
-    username = fields.String(required=True, allow_none=True)
-    group = fields.String(required=True, allow_none=True)
-    permissions = _permission_list()
-    is_manager = fields.Boolean(required=True)
-    expires_at = fields.AwareDateTime(required=True, allow_none=True)
-    updated_at = fields.AwareDateTime(required=True)
+    username = fields.String(required=True, allow_none=True, metadata=says("The user it is to; null: a group."))
+    group = fields.String(required=True, allow_none=True, metadata=says("The group it is to; null: a user."))
+    permissions = _permission_list("What it grants.")
+    is_manager = fields.Boolean(required=True, metadata=says("True if it makes a manager."))
+    expires_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=says("The time of its end; null: never.")
+    )
+    updated_at = fields.AwareDateTime(required=True, metadata=says("The time at which it was made as it is."))
 
 
 class GrantAnswerSchema(AnswerSchema):
     """One grant."""
 
-    grant = fields.Nested(GrantSchema, required=True)
+    grant = fields.Nested(GrantSchema, required=True, metadata=says("The grant."))
 
 
-class GrantListSchema(ListSchema):
+class GrantListSchema(OrderedListSchema):
     """Grants on a pipeline, expired ones too."""
 
-    grants = fields.List(fields.Nested(GrantSchema), required=True)
+    grants = fields.List(
+        fields.Nested(GrantSchema), required=True, metadata=says("The grants: groups first, then by name.")
+    )
 
 
 class UserAccessSchema(Schema):
     """A user with access to a pipeline, and their permissions."""
 
-    username = fields.String(required=True)
-    permissions = _permission_list()
-    is_manager = fields.Boolean(required=True)
+    username = fields.String(required=True, metadata=says("The name of the user."))
+    permissions = _permission_list("What they may do on the pipeline.")
+    is_manager = fields.Boolean(required=True, metadata=says("True if they are a manager of it, who may do all."))
 
 
-class AccessListSchema(ListSchema):
+class AccessListSchema(OrderedListSchema):
     """Users with access to a pipeline, by name."""
 
-    users = fields.List(fields.Nested(UserAccessSchema), required=True)
+    users = fields.List(fields.Nested(UserAccessSchema), required=True, metadata=says("The users, by username."))
 
 
 class ReasonSchema(Schema):
     """One path that gives a permission."""
 
-    through = fields.String(required=True, validate=validate.OneOf(["user", "group", "role"]))
-    name = fields.String(required=True, metadata={"description": "Of the user, the group or the role."})
-    as_manager = fields.Boolean(required=True, metadata={"description": "It makes a manager, who holds all five."})
-    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+    through = fields.String(
+        required=True,
+        validate=validate.OneOf(["user", "group", "role"]),
+        metadata=says("What gives it: a grant to the user, one to a group of theirs, or their role."),
+    )
+    name = fields.String(required=True, metadata={"description": "The name of the user, the group or the role."})
+    as_manager = fields.Boolean(
+        required=True, metadata={"description": "True if it makes a manager, who holds all five."}
+    )
+    expires_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=says("The time until which it gives it; null: for ever.")
+    )
 
 
 class ExplanationSchema(Schema):
     """The reasons by which one permission is held, or what is missing."""
 
-    permission = fields.String(required=True, validate=validate.OneOf([*PERMISSION_BITS]))
-    held = fields.Boolean(required=True)
-    reasons = fields.List(fields.Nested(ReasonSchema), required=True)
-    missing = fields.String(required=True, allow_none=True)
-    unlisted = fields.Integer(metadata={"description": "Of reasons beyond those; left out if there are none."})
+    permission = fields.String(
+        required=True, validate=validate.OneOf([*PERMISSION_BITS]), metadata=says("The permission in question.")
+    )
+    held = fields.Boolean(required=True, metadata=says("True if the user holds it."))
+    reasons = fields.List(fields.Nested(ReasonSchema), required=True, metadata=says("All that gives it to them."))
+    missing = fields.String(
+        required=True, allow_none=True, metadata=says("What is missing, for a person; null if they hold it.")
+    )
+    unlisted = fields.Integer(metadata={"description": "The number of reasons beyond those; absent if there are none."})
 
 
 class AccessSchema(UserAccessSchema):
     """A user's access to a pipeline, and the reasons for each of the five permissions."""
 
-    explanations = fields.List(fields.Nested(ExplanationSchema), required=True)
+    explanations = fields.List(
+        fields.Nested(ExplanationSchema), required=True, metadata=says("One for each of the five permissions.")
+    )
 
 
 class AccessAnswerSchema(AnswerSchema):
     """One user's access to a pipeline."""
 
-    access = fields.Nested(AccessSchema, required=True)
+    access = fields.Nested(AccessSchema, required=True, metadata=says("What the user may do, and why."))
 
 
 @dataclass(frozen=True, slots=True)

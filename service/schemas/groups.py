@@ -1,16 +1,19 @@
 """Requests and answers about groups and their members."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, fields
 
-from service.repositories.groups import Group, Member
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Name, PageSize, Ruled, page_token, part_of_name
-from service.schemas.pages import Page, Part, is_text
+from service.repositories.groups import MEMBER_ORDERS, ORDERS, Group, Member
+from service.repositories.ordering import Orders
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import Name, PageSize, Ruled, order_by, page_token, part_of_name, says, total
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.values.names import GROUP_NAME
+
+GROUP: Final = "The name of the group, in upper or lower case."
 
 
 @request
@@ -20,9 +23,27 @@ class ListGroups:
     Filter: a part of the name regardless of case.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ORDERS
 
     contains: str | None = field(part_of_name(data_key="name"), default=None)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(page_token(), default=None)
+
+
+@request
+class ListUserGroups:
+    """The groups that a user is in.
+
+    By name.
+    """
+
+    orders: ClassVar[Orders] = ORDERS
+
+    username: str = field(Name(), "The name of the user, in upper or lower case.")
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -34,7 +55,7 @@ class CreateGroup:
     Its name is unique in the organization, regardless of case, and not a word of an address, such as `me`.
     """
 
-    name: str = field(Ruled(GROUP_NAME))
+    name: str = field(Ruled(GROUP_NAME), "The name of the group.")
 
 
 @request
@@ -44,7 +65,7 @@ class GroupRef:
     Names one group, regardless of case.
     """
 
-    name: str = field(Name())
+    name: str = field(Name(), GROUP)
 
 
 @request
@@ -54,8 +75,8 @@ class RenameGroup:
     The name it is to have from now on.
     """
 
-    name: str = field(Name())
-    new_name: str = field(Ruled(GROUP_NAME))
+    name: str = field(Name(), GROUP)
+    new_name: str = field(Ruled(GROUP_NAME), "The name it is to have from now on.")
 
 
 @request
@@ -65,9 +86,11 @@ class ListMembers:
     By username.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = MEMBER_ORDERS
 
-    name: str = field(Name())
+    name: str = field(Name(), GROUP)
+    order_by: str | None = field(order_by(MEMBER_ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -76,40 +99,40 @@ class ListMembers:
 class MemberRef:
     """A user, to be put into a group or taken out."""
 
-    name: str = field(Name())
-    username: str = field(Name())
+    name: str = field(Name(), GROUP)
+    username: str = field(Name(), "The username of the member, in upper or lower case.")
 
 
 class GroupSchema(Schema):
     """A group; when it was made only for administrators."""
 
-    name = fields.String(required=True)
-    created_at = fields.AwareDateTime()
+    name = fields.String(required=True, metadata=says("The name of the group."))
+    created_at = fields.AwareDateTime(metadata=says("The time of its creation; only for administrators."))
 
 
 class GroupAnswerSchema(AnswerSchema):
     """One group."""
 
-    group = fields.Nested(GroupSchema, required=True)
+    group = fields.Nested(GroupSchema, required=True, metadata=says("The group."))
 
 
-class GroupListSchema(ListSchema):
+class GroupListSchema(OrderedListSchema):
     """Groups by name."""
 
-    groups = fields.List(fields.Nested(GroupSchema), required=True)
+    groups = fields.List(fields.Nested(GroupSchema), required=True, metadata=says("The groups, by name."))
 
 
 class MemberSchema(Schema):
     """A user in a group, since when."""
 
-    username = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
+    username = fields.String(required=True, metadata=says("The username of the member."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time since which they are in the group."))
 
 
-class MemberListSchema(ListSchema):
+class MemberListSchema(OrderedListSchema):
     """The members of a group, by name."""
 
-    members = fields.List(fields.Nested(MemberSchema), required=True)
+    members = fields.List(fields.Nested(MemberSchema), required=True, metadata=says("The members, by username."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 import orjson
 
 from service.errors import InvalidArgument
+from service.repositories.ordering import ColumnType, Order, Orders
 from service.repositories.revisions import ReadVersion
 from service.values.ids import UUID_TEXT
 from service.values.instants import parse_instant
@@ -56,7 +57,14 @@ def is_number(value: object) -> bool:
 
 
 _SIGNATURE: Final = 16
-_NOT_FILTERS: Final = ("page_size", "page_token")
+_NOT_FILTERS: Final = ("page_size", "page_token", "total")
+_PARTS: Final[dict[ColumnType, Part]] = {
+    "text": is_text,
+    "timestamptz": is_instant,
+    "uuid": is_uuid,
+    "bigint": is_number,
+}
+"""The check of each part of a key, by the type of its column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +75,12 @@ class Page(Generic[Item]):
     next_page_token: str | None = None
     version: ReadVersion | None = None
     """The state that the list was read at, if the page may be cached."""
+    total: int | None = None
+    """The number of rows of all pages, counted to one beyond MAX_COUNTED; None: it was not asked for."""
 
 
-class PagedRequest(Protocol):
+class AnyPagedRequest(Protocol):
     """A request of a list: a frozen dataclass whose other fields are its filters."""
-
-    sort_key: ClassVar[tuple[Part, ...]]
-    """The parts of the key that the list is sorted by."""
 
     @property
     def page_size(self) -> int | None:
@@ -84,13 +91,47 @@ class PagedRequest(Protocol):
         """The token of the page before, which says where this one begins."""
 
 
+class PagedRequest(AnyPagedRequest, Protocol):
+    """A request of a list that has one order."""
+
+    sort_key: ClassVar[tuple[Part, ...]]
+    """The parts of the key that the list is sorted by."""
+
+
+@runtime_checkable
+class OrderedRequest(AnyPagedRequest, Protocol):
+    """A request of a list that can be read in more orders than one."""
+
+    orders: ClassVar[Orders]
+    """The orders of the list."""
+
+    @property
+    def order_by(self) -> str | None:
+        """The order that is wanted, None: the list's own. As a filter it is part of what page tokens are bound to."""
+
+    @property
+    def total(self) -> bool:
+        """True if the number of all rows is wanted, too."""
+
+
+def ordered_by(request: OrderedRequest) -> Order:
+    """Return the order in which a request wants its list."""
+    return request.orders.find(request.order_by)
+
+
+def _sort_key(request: PagedRequest | OrderedRequest) -> Sequence[Part]:
+    if isinstance(request, OrderedRequest):
+        return [_PARTS[column.type] for column in ordered_by(request).columns]
+    return request.sort_key
+
+
 @dataclass(frozen=True, slots=True)
 class Pages:
     """The pages of one caller."""
 
     secret: bytes
 
-    def start(self, request: PagedRequest) -> list[Any] | None:
+    def start(self, request: PagedRequest | OrderedRequest) -> list[Any] | None:
         """Return the sort key behind which the page begins; None for the first page.
 
         Raises:
@@ -104,7 +145,7 @@ class Pages:
             raw = b""
         key, signature = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
         signed = hmac.compare_digest(signature, self._sign(request, key))
-        found = _parse(key, request.sort_key) if signed else None
+        found = _parse(key, _sort_key(request)) if signed else None
         if found is None:
             sentence = (
                 "Must be the next_page_token of an answer to the same call, with the same filters, by the same token;"
@@ -117,13 +158,14 @@ class Pages:
 
     def cut(
         self,
-        request: PagedRequest,
+        request: AnyPagedRequest,
         rows: Sequence[Item],
         key: Callable[[Item], Sequence[Any]],
         size: int | None = None,
         version: ReadVersion | None = None,
         *,
         more: bool = False,
+        total: int | None = None,
     ) -> Page[Item]:
         """Cut a page out of rows, of which one more than a page was asked for if there were as many.
 
@@ -132,18 +174,19 @@ class Pages:
             size: of the page; the request's own if None, and all rows where that is None too.
             version: the state that the rows were read at, if the page may be cached.
             more: whether others follow these rows, however few they are.
+            total: the number of rows of all pages, if it was asked for.
         """
         size = request.page_size if size is None else size
         if size is None or (len(rows) <= size and not more):
-            return Page([*rows], version=version)
+            return Page([*rows], version=version, total=total)
         items = [*rows[:size]]
-        return Page(items, self._token(request, key(items[-1])), version)
+        return Page(items, self._token(request, key(items[-1])), version, total)
 
-    def _token(self, request: PagedRequest, key: Sequence[Any]) -> str:
+    def _token(self, request: AnyPagedRequest, key: Sequence[Any]) -> str:
         raw = orjson.dumps([*key], default=str)
         return base64.b64encode(raw + self._sign(request, raw), altchars=b"-_").decode()
 
-    def _sign(self, request: PagedRequest, key: bytes) -> bytes:
+    def _sign(self, request: AnyPagedRequest, key: bytes) -> bytes:
         filters = {
             field.name: getattr(request, field.name)
             for field in dataclasses.fields(request)  # type: ignore[arg-type] # every request is a dataclass

@@ -7,10 +7,25 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, is_manager, permission_names
-from service.repositories.pipelines import QueuedJob
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Flag, PageSize, PipelineName, Ruled, StrictUUID, page_token, part_of_name, permission
-from service.schemas.pages import Page, Part, is_instant, is_text, is_uuid
+from service.repositories.ordering import Orders
+from service.repositories.queues import ORDERS, QueuedJob
+from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import (
+    PIPELINE_ID,
+    Flag,
+    Name,
+    PageSize,
+    PipelineName,
+    Ruled,
+    StrictUUID,
+    order_by,
+    page_token,
+    part_of_name,
+    permission,
+    says,
+    total,
+)
+from service.schemas.pages import Page, Part, is_text, is_uuid
 from service.schemas.request import field, request
 from service.values.names import DESCRIPTION
 
@@ -26,9 +41,20 @@ class ListPipelines:
 
     name: str | None = field(part_of_name(), default=None)
     permission: str | None = field(permission(), default=None)
-    is_manager: bool | None = field(Flag(), default=None)
-    page_size: int | None = field(PageSize(), default=None)
+    is_manager: bool | None = field(Flag(), "Only those that the caller manages, or does not.", default=None)
+    page_size: int | None = field(PageSize(), "The number of items on a page; all if it is left out.", default=None)
     page_token: str | None = field(page_token(), default=None)
+
+
+@request
+class ListUserPipelines(ListPipelines):
+    """The pipelines that a user can reach.
+
+    As a token of theirs without scopes lists them; a disabled user reaches none. Filters: a part of the name regardless
+    of case, a permission held, being a manager.
+    """
+
+    username: str = field(Name(), "The name of the user, in upper or lower case.", kw_only=True)
 
 
 @request
@@ -38,15 +64,15 @@ class CreatePipeline:
     Its name is unique in the organization, regardless of case.
     """
 
-    name: str = field(PipelineName())
-    description: str = field(Ruled(DESCRIPTION), default="")
+    name: str = field(PipelineName(), "The name of the pipeline, without space around it.")
+    description: str = field(Ruled(DESCRIPTION), "A description, for people; empty if it is left out.", default="")
 
 
 @request
 class GetPipeline:
     """One pipeline, to be read."""
 
-    pipeline_id: UUID = field(StrictUUID())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
 
 
 @request
@@ -56,9 +82,9 @@ class UpdatePipeline:
     What is left out stays.
     """
 
-    pipeline_id: UUID = field(StrictUUID())
-    name: str | None = field(PipelineName(), default=None)
-    description: str | None = field(Ruled(DESCRIPTION), default=None)
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    name: str | None = field(PipelineName(), "The name it is to have from now on.", default=None)
+    description: str | None = field(Ruled(DESCRIPTION), "The description it is to have from now on.", default=None)
 
 
 @request
@@ -68,8 +94,8 @@ class DeletePipeline:
     Refused while jobs are in it, unless forced.
     """
 
-    pipeline_id: UUID = field(StrictUUID())
-    force: bool = field(Flag(), default=False)
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    force: bool = field(Flag(), "True to delete it also while jobs are in it; they stay, without it.", default=False)
 
 
 @request
@@ -79,9 +105,11 @@ class ListPipelineJobs:
     Oldest first.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_text)
+    orders: ClassVar[Orders] = ORDERS
 
-    pipeline_id: UUID = field(StrictUUID())
+    pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -89,45 +117,53 @@ class ListPipelineJobs:
 class PipelineItemSchema(Schema):
     """A pipeline in a list, as the vendor's document has it."""
 
-    name = fields.String(required=True)
-    id = fields.UUID(required=True)
-    permissions = fields.List(fields.String(validate=validate.OneOf([*PERMISSION_BITS])), required=True)
-    is_manager = fields.Boolean(required=True)
+    name = fields.String(required=True, metadata=says("The name of the pipeline."))
+    id = fields.UUID(required=True, metadata=says(PIPELINE_ID))
+    permissions = fields.List(
+        fields.String(validate=validate.OneOf([*PERMISSION_BITS])),
+        required=True,
+        metadata=says("What the caller may do on it with this token."),
+    )
+    is_manager = fields.Boolean(required=True, metadata=says("True if the caller is a manager of it, who may do all."))
 
 
 class PipelineListSchema(ListSchema):
     """The answer of both of the vendor's lists."""
 
-    pipelines = fields.List(fields.Nested(PipelineItemSchema), required=True)
+    pipelines = fields.List(
+        fields.Nested(PipelineItemSchema), required=True, metadata=says("The pipelines, by name and then by id.")
+    )
 
 
 class PipelineSchema(PipelineItemSchema):
     """A whole pipeline."""
 
-    description = fields.String(required=True)
-    created_at = fields.AwareDateTime(required=True)
-    updated_at = fields.AwareDateTime(required=True)
+    description = fields.String(required=True, metadata=says("The description, for people; it may be empty."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
+    updated_at = fields.AwareDateTime(
+        required=True, metadata=says("The time of the last change of name or description.")
+    )
 
 
 class PipelineAnswerSchema(AnswerSchema):
     """One pipeline."""
 
-    pipeline = fields.Nested(PipelineSchema, required=True)
+    pipeline = fields.Nested(PipelineSchema, required=True, metadata=says("The pipeline."))
 
 
 class QueuedJobSchema(Schema):
     """A job in a pipeline's queue."""
 
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    owner = fields.String(required=True)
-    assigned_at = fields.AwareDateTime(required=True)
+    id = fields.String(required=True, metadata=says("The id of the job."))
+    name = fields.String(required=True, metadata=says("The name of the job; it may be empty."))
+    owner = fields.String(required=True, metadata=says("The username of the job's owner."))
+    assigned_at = fields.AwareDateTime(required=True, metadata=says("The time since which it is in the pipeline."))
 
 
-class PipelineJobsSchema(ListSchema):
+class PipelineJobsSchema(OrderedListSchema):
     """A pipeline's queue, oldest first."""
 
-    jobs = fields.List(fields.Nested(QueuedJobSchema), required=True)
+    jobs = fields.List(fields.Nested(QueuedJobSchema), required=True, metadata=says("The jobs, oldest first."))
 
 
 class AccessiblePipeline(NamedTuple):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, ClassVar, Final, TypeVar, dataclass_transform, overload
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
@@ -9,6 +10,15 @@ from marshmallow import RAISE, Schema, ValidationError, fields, missing
 Value = TypeVar("Value")
 Default = TypeVar("Default")
 Request = TypeVar("Request")
+
+
+class Unsaid(Enum):
+    """The value of a field that was left out, where null means another thing."""
+
+    UNSAID = "unsaid"
+
+
+UNSAID: Final = Unsaid.UNSAID
 
 
 class RequestSchema(Schema):
@@ -63,23 +73,33 @@ _SCHEMAS: Final[dict[type, RequestSchema]] = {}
 
 
 @overload
-def field(kind: fields.Field[Value]) -> Value: ...
+def field(kind: fields.Field[Value], description: str = "", *, kw_only: bool = False) -> Value: ...
 
 
 @overload
-def field(kind: fields.Field[Value], *, default: Default) -> Value | Default: ...
+def field(kind: fields.Field[Value], description: str = "", *, default: Default) -> Value | Default: ...
 
 
-def field(kind: fields.Field[Any], *, default: Any = dataclasses.MISSING) -> Any:
+def field(
+    kind: fields.Field[Any],
+    description: str = "",
+    *,
+    default: Any = dataclasses.MISSING,
+    kw_only: bool = False,
+) -> Any:
     """Declare one field of a request; it is required unless it has a default.
 
     Args:
         kind: the marshmallow field that reads it, whose type is checked against the annotation.
+        description: a sentence for the OpenAPI document, which has one for each field; the kind's own if empty.
         default: the value if a request leaves it out; not one that a request may give if it is None, which takes a
             `kind` of allow_none.
+        kw_only: True for one that is required behind others that are not, as those of a class before it.
     """
     kind.required = default is dataclasses.MISSING
-    return dataclasses.field(default=default, metadata={_KIND: kind})
+    if description:
+        kind.metadata = {**kind.metadata, "description": description}
+    return dataclasses.field(default=default, metadata={_KIND: kind}, kw_only=kw_only)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))

@@ -1,42 +1,72 @@
 """Requests and answers about tokens."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
 from service.permissions import SCOPE_BITS, scope_names
-from service.repositories.tokens import Token
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
+from service.repositories.ordering import Orders
+from service.repositories.tokens import ORDERS, Token
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
+    Choice,
     Flag,
+    Instant,
     Name,
     PageSize,
     Ruled,
     Secret,
     StrictUUID,
     WholeNumber,
+    duration,
     end,
+    order_by,
     page_token,
+    says,
     scopes,
+    total,
 )
-from service.schemas.pages import Page, Part, is_instant, is_uuid
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.values.names import TOKEN_NAME
+
+ID: Final = "The id of the token, which is no secret."
+
+
+class NoScopes(Enum):
+    """The one thing that tokens are looked for by in the place of scopes: that they have none."""
+
+    NONE = "none"
 
 
 @request
 class ListTokens:
-    """The tokens of the caller, or of the named user.
+    """The tokens of the caller, or of the named user, or of the organization.
 
-    Newest first; another user's only for administrators.
+    Newest first; another user's, and with `all` everybody's, only for administrators. Filters: a time for which they
+    have not been used (or, if never, have been there), a time that they end after, one that they end before, no scopes.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_instant, is_uuid)
+    orders: ClassVar[Orders] = ORDERS
 
-    username: str | None = field(Name(), default=None)
+    username: str | None = field(Name(), "The user whose tokens they are; the caller if left out.", default=None)
+    everybodys: bool = field(
+        Flag(data_key="all"), "True for those of all users; only for administrators.", default=False
+    )
+    unused_for: timedelta | None = field(
+        duration(), "Only those that were not used for so long, as `90d` or `12h`.", default=None
+    )
+    expires_after: datetime | None = field(Instant(), "Only those that end after this time, or never.", default=None)
+    expires_before: datetime | None = field(Instant(), "Only those that end before this time.", default=None)
+    scopes: NoScopes | None = field(
+        Choice(NoScopes), "`none`: only those that can do all that their users may.", default=None
+    )
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -48,8 +78,8 @@ class CreateToken:
     Another user's only for administrators.
     """
 
-    username: str | None = field(Name(), default=None)
-    name: str = field(Ruled(TOKEN_NAME), default="")
+    username: str | None = field(Name(), "The user whose token it is to be; the caller if left out.", default=None)
+    name: str = field(Ruled(TOKEN_NAME), "A name, for people; empty if it is left out.", default="")
     scopes: int | None = field(scopes(), default=None)
     """A bit set of permissions/; None: all that the user may."""
     expires_at: datetime | None = field(end(), default=None)
@@ -62,7 +92,7 @@ class TokenRef:
     Names one token by its id, which is no secret.
     """
 
-    token_id: UUID = field(StrictUUID())
+    token_id: UUID = field(StrictUUID(), ID)
 
 
 @request
@@ -73,8 +103,8 @@ class RevokeToken:
     token that is none of them.
     """
 
-    token_id: UUID = field(StrictUUID())
-    keep_descendants: bool = field(Flag(), default=False)
+    token_id: UUID = field(StrictUUID(), ID)
+    keep_descendants: bool = field(Flag(), "True to revoke none of those that were made with it.", default=False)
 
 
 MAX_OVERLAP: Final = 3600
@@ -90,26 +120,39 @@ class RotateToken:
     The old one stays good for `overlap_seconds`, at most an hour, so that whatever uses it can be given the new one.
     """
 
-    token_id: UUID = field(StrictUUID())
-    overlap_seconds: int = field(WholeNumber(0, MAX_OVERLAP), default=DEFAULT_OVERLAP)
+    token_id: UUID = field(StrictUUID(), ID)
+    overlap_seconds: int = field(
+        WholeNumber(0, MAX_OVERLAP),
+        f"Seconds that the old one stays good for; {DEFAULT_OVERLAP} if it is left out.",
+        default=DEFAULT_OVERLAP,
+    )
 
 
 class TokenSchema(Schema):
     """A token, without its secret; scopes null: all that the user may."""
 
-    id = fields.UUID(required=True)
-    username = fields.String(required=True)
-    name = fields.String(required=True)
-    scopes = fields.List(fields.String(validate=validate.OneOf([*SCOPE_BITS])), required=True, allow_none=True)
-    expires_at = fields.AwareDateTime(required=True, allow_none=True)
-    created_at = fields.AwareDateTime(required=True)
-    last_used_at = fields.AwareDateTime(required=True, allow_none=True)
+    id = fields.UUID(required=True, metadata=says(ID))
+    username = fields.String(required=True, metadata=says("The username of the user whose it is."))
+    name = fields.String(required=True, metadata=says("The name, for people; it may be empty."))
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf([*SCOPE_BITS])),
+        required=True,
+        allow_none=True,
+        metadata=says("What it may do at most, of what its user may; null: all of it."),
+    )
+    expires_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=says("The time of its end; null: never.")
+    )
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
+    last_used_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=says("The time of its last use, to a minute or so; null: never.")
+    )
 
 
 class TokenAnswerSchema(AnswerSchema):
     """One token."""
 
-    token = fields.Nested(TokenSchema, required=True)
+    token = fields.Nested(TokenSchema, required=True, metadata=says("The token, without its secret."))
 
 
 class TokenViewSchema(TokenAnswerSchema):
@@ -117,39 +160,46 @@ class TokenViewSchema(TokenAnswerSchema):
 
     descendants = fields.Integer(
         required=True,
-        metadata={"description": "Good tokens made with it or with one of these, and what took its place."},
+        metadata={
+            "description": "The number of good tokens made with it or with one of these, and what took its place."
+        },
     )
 
 
 class NewTokenSchema(TokenAnswerSchema):
     """A token just made, and its secret, which is stored nowhere."""
 
-    secret = Secret(required=True, metadata={"description": "Shown here and nowhere again."})
+    secret = Secret(
+        required=True, metadata={"description": "The token itself, as it is sent; shown here and nowhere again."}
+    )
 
 
 class ReplacedSchema(Schema):
     """The token whose place another has taken."""
 
-    id = fields.UUID(required=True)
-    expires_at = fields.AwareDateTime(required=True, metadata={"description": "Until then it is good."})
+    id = fields.UUID(required=True, metadata=says(ID))
+    expires_at = fields.AwareDateTime(required=True, metadata={"description": "The time until which it is good."})
 
 
 class RotatedTokenSchema(NewTokenSchema):
     """A token just made in the place of another."""
 
-    replaced = fields.Nested(ReplacedSchema, required=True)
+    replaced = fields.Nested(ReplacedSchema, required=True, metadata=says("The token whose place it has taken."))
 
 
 class RevokedSchema(AnswerSchema):
     """The number of tokens that were revoked."""
 
-    revoked = fields.Integer(required=True, metadata={"description": "The token, and those that went with it."})
+    revoked = fields.Integer(
+        required=True,
+        metadata={"description": "The number of tokens that were revoked: this one, and those that went with it."},
+    )
 
 
-class TokenListSchema(ListSchema):
+class TokenListSchema(OrderedListSchema):
     """Tokens, newest first."""
 
-    tokens = fields.List(fields.Nested(TokenSchema), required=True)
+    tokens = fields.List(fields.Nested(TokenSchema), required=True, metadata=says("The tokens, newest first."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,28 @@ from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role, is_manager, permission_names, scope_names
 from service.repositories.grants import KeptGrant
-from service.repositories.users import User
-from service.schemas.answers import AnswerSchema, ListSchema, answers, dump_page
-from service.schemas.fields import Choice, Flag, Name, PageSize, Ruled, page_token, part_of_name
-from service.schemas.pages import Page, Part, is_text
-from service.schemas.request import field, request
-from service.values.names import USERNAME
+from service.repositories.ordering import Orders
+from service.repositories.users import ORDERS, User
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.fields import (
+    PIPELINE_ID,
+    Choice,
+    Flag,
+    Name,
+    PageSize,
+    Ruled,
+    order_by,
+    page_token,
+    part_of_name,
+    says,
+    text,
+    total,
+)
+from service.schemas.pages import Page
+from service.schemas.request import UNSAID, Unsaid, field, request
+from service.values.names import DISPLAY_NAME, EMAIL, USERNAME
 
+USER: Final = "The name of the user, in upper or lower case."
 MOST_KEPT: Final = 1000
 """Grants that an answer lists, of those that a user keeps."""
 
@@ -22,12 +37,18 @@ MOST_KEPT: Final = 1000
 class ListUsers:
     """The users of the organization, or those of them that fit the filter.
 
-    Filter: a part of the username regardless of case.
+    Filters, regardless of case: a part of the username; and by `q`, a part of the username, the display name or the
+    email, of which only administrators search the last two.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text,)
+    orders: ClassVar[Orders] = ORDERS
 
     name: str | None = field(part_of_name(), default=None)
+    q: str | None = field(
+        text(EMAIL.max_length), "Only those with this in their username, display name or email address.", default=None
+    )
+    order_by: str | None = field(order_by(ORDERS), default=None)
+    total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
 
@@ -39,8 +60,12 @@ class CreateUser:
     The username is unique in the organization, regardless of case, and not a word of an address, such as `me`.
     """
 
-    username: str = field(Ruled(USERNAME))
-    role: Role = field(Choice(Role), default=Role.MEMBER)
+    username: str = field(Ruled(USERNAME), "The name of the user.")
+    role: Role = field(Choice(Role), "The role they are to have; a member's if it is left out.", default=Role.MEMBER)
+    display_name: str | None = field(
+        Ruled(DISPLAY_NAME, allow_none=True), "The name that people know them by.", default=None
+    )
+    email: str | None = field(Ruled(EMAIL, allow_none=True), "An address of theirs, which is not proved.", default=None)
 
 
 @request
@@ -55,53 +80,78 @@ class GetUser:
     Names one user, regardless of case.
     """
 
-    username: str = field(Name())
+    username: str = field(Name(), USER)
 
 
 @request
 class UpdateUser:
-    """Changes of a user; None leaves a value as it is.
+    """Changes of a user; what is left out stays.
 
-    What is left out stays. `withdraw_grants` takes back, each audited, every grant that the user has made to
-    themselves, also as the creator of a pipeline.
+    What is left out stays; null takes a display name or an email away. `withdraw_grants` takes back, each audited,
+    every grant that the user has made to themselves, also as the creator of a pipeline.
     """
 
-    username: str = field(Name())
-    role: Role | None = field(Choice(Role), default=None)
-    disabled: bool | None = field(Flag(), default=None)
-    withdraw_grants: bool = field(Flag(), default=False)
+    username: str = field(Name(), USER)
+    role: Role | None = field(Choice(Role), "The role they are to have from now on.", default=None)
+    disabled: bool | None = field(
+        Flag(), "True to refuse all of their tokens, false to allow them again.", default=None
+    )
+    display_name: str | Unsaid | None = field(
+        Ruled(DISPLAY_NAME, allow_none=True), "The name that people know them by; null: none.", default=UNSAID
+    )
+    email: str | Unsaid | None = field(
+        Ruled(EMAIL, allow_none=True), "An address of theirs; null: none.", default=UNSAID
+    )
+    withdraw_grants: bool = field(Flag(), "True to take back, too, what they have granted themselves.", default=False)
+
+
+@request
+class DeleteUser:
+    """One user, to be deleted.
+
+    `jobs_to` names the user who gets their jobs; without it, nobody is deleted who owns any. The name stays reserved.
+    """
+
+    username: str = field(Name(), "The name of the user, in upper or lower case.")
+    jobs_to: str | None = field(Name(), "The username of the user who is to own their jobs.", default=None)
 
 
 class UserSchema(Schema):
     """A user; all but the name only for administrators."""
 
-    username = fields.String(required=True)
-    role = fields.String(validate=validate.OneOf([*Role]))
-    disabled = fields.Boolean()
-    created_at = fields.AwareDateTime()
+    username = fields.String(required=True, metadata=says("The name of the user."))
+    role = fields.String(validate=validate.OneOf([*Role]), metadata=says("Their role; only for administrators."))
+    disabled = fields.Boolean(metadata=says("True if all of their tokens are refused; only for administrators."))
+    created_at = fields.AwareDateTime(metadata=says("The time of their creation; only for administrators."))
+    display_name = fields.String(allow_none=True, metadata={"description": "As people know them; null: none is known."})
+    email = fields.String(allow_none=True, metadata={"description": "An address of theirs, which nobody has proved."})
 
 
 class UserAnswerSchema(AnswerSchema):
     """One user."""
 
-    user = fields.Nested(UserSchema, required=True)
+    user = fields.Nested(UserSchema, required=True, metadata=says("The user."))
 
 
 class KeptGrantSchema(Schema):
     """A grant that a user keeps who is a member now."""
 
-    id = fields.UUID(required=True, metadata={"description": "Of the pipeline."})
-    name = fields.String(required=True, metadata={"description": "Of the pipeline."})
-    permissions = fields.List(fields.String(validate=validate.OneOf([*PERMISSION_BITS])), required=True)
-    is_manager = fields.Boolean(required=True)
-    expires_at = fields.AwareDateTime(required=True, allow_none=True)
+    id = fields.UUID(required=True, metadata=says(PIPELINE_ID))
+    name = fields.String(required=True, metadata=says("The name of the pipeline."))
+    permissions = fields.List(
+        fields.String(validate=validate.OneOf([*PERMISSION_BITS])), required=True, metadata=says("What it grants.")
+    )
+    is_manager = fields.Boolean(required=True, metadata=says("True if it makes a manager."))
+    expires_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=says("The time of its end; null: never.")
+    )
     group = fields.String(
         required=True,
         allow_none=True,
         metadata={"description": "The group of theirs that it is to; null: to the user."},
     )
     by_themselves = fields.Boolean(
-        required=True, metadata={"description": "The audit trail says that they made it, or the pipeline."}
+        required=True, metadata={"description": "True if the audit trail says that they made it, or the pipeline."}
     )
 
 
@@ -111,30 +161,35 @@ class UserUpdatedSchema(UserAnswerSchema):
     keeps = fields.List(
         fields.Nested(KeptGrantSchema),
         metadata={
-            "description": "Grants to them, and those that they made to groups of theirs, by pipeline;"
+            "description": "What they keep: grants to them, and those that they made to groups of theirs, by pipeline;"
             f" the first {MOST_KEPT}; none to a token that may not read pipelines."
         },
     )
-    keeps_total = fields.Integer(metadata={"description": "How many there are."})
+    keeps_total = fields.Integer(metadata=says("The number of grants that they keep, listed or not."))
 
 
-class UserListSchema(ListSchema):
+class UserListSchema(OrderedListSchema):
     """Users by name."""
 
-    users = fields.List(fields.Nested(UserSchema), required=True)
+    users = fields.List(fields.Nested(UserSchema), required=True, metadata=says("The users, by username."))
 
 
 class MeSchema(UserSchema):
     """The caller, and the scopes of the token they call with; null: all that they may."""
 
-    groups = fields.List(fields.String(), required=True)
-    scopes = fields.List(fields.String(validate=validate.OneOf([*SCOPE_BITS])), required=True, allow_none=True)
+    groups = fields.List(fields.String(), required=True, metadata=says("The names of the groups that they are in."))
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf([*SCOPE_BITS])),
+        required=True,
+        allow_none=True,
+        metadata=says("What the token may do at most, of what its user may; null: all of it."),
+    )
 
 
 class MeAnswerSchema(AnswerSchema):
     """The caller."""
 
-    user = fields.Nested(MeSchema, required=True)
+    user = fields.Nested(MeSchema, required=True, metadata=says("The caller."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +259,8 @@ def _dump_user(seen: UserView) -> dict[str, Any]:
         "role": user.role.value,
         "disabled": user.disabled,
         "created_at": user.created_at,
+        "display_name": user.display_name,
+        "email": user.email,
     }
 
 

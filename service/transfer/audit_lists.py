@@ -27,8 +27,9 @@ class ImportedList(NamedTuple):
 
 IMPORTED_LISTS: Final[Mapping[str, ImportedList]] = {
     "users": ImportedList(
-        "t.username, t.role, t.disabled",
-        "jsonb_build_object('username', g.username, 'role', g.role, 'disabled', g.disabled)",
+        "t.username, t.role, t.disabled, t.display_name, t.email",
+        "jsonb_build_object('username', g.username, 'role', g.role, 'disabled', g.disabled)"
+        " || jsonb_strip_nulls(jsonb_build_object('display_name', g.display_name, 'email', g.email))",
     ),
     "tokens": ImportedList(
         "t.id, t.user_id, t.name, t.scopes, t.expires_at, t.revoked_at",

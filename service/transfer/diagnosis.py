@@ -73,6 +73,7 @@ Each is a reason, and a statement that selects the lines at fault."""
 
 _FAULTS: Final = (
     _unknown("user", "organization_id", "organization"),
+    _unknown("deleted_user", "organization_id", "organization"),
     _unknown("group", "organization_id", "organization"),
     _unknown("pipeline", "organization_id", "organization"),
     _unknown("job", "organization_id", "organization"),
@@ -109,6 +110,14 @@ _FAULTS: Final = (
     _elsewhere("grant", "user_id", "user", "pipeline_id", "pipeline"),
     _elsewhere("grant", "group_id", "group", "pipeline_id", "pipeline"),
     _taken("user", "username", "lower(username)", "users"),
+    (
+        "username is that of a user who was deleted, whose name nobody else gets",
+        """
+        SELECT s.line FROM staged_user s
+        JOIN deleted_users d ON d.organization_id = s.organization_id
+             AND lower(d.username) = lower(s.username) AND d.id <> s.id
+        """,
+    ),
     _taken("group", "name", "lower(name)", "groups"),
     _taken("pipeline", "name", "name_key", "pipelines"),
     (

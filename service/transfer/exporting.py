@@ -25,8 +25,13 @@ _STATEMENTS: Final[Mapping[str, str]] = {
         FROM organizations t WHERE $1::uuid IS NULL OR t.id = $1 ORDER BY t.id
         """,
     "user": f"""
-        SELECT t.id, t.organization_id, t.username, t.role, t.disabled, {bounded("t.created_at")} AS created_at
+        SELECT t.id, t.organization_id, t.username, t.role, t.disabled, {bounded("t.created_at")} AS created_at,
+               t.display_name, t.email
         FROM users t WHERE {_OF} ORDER BY t.organization_id, t.id
+        """,
+    "deleted_user": f"""
+        SELECT t.id, t.organization_id, t.username, {bounded("t.deleted_at")} AS deleted_at
+        FROM deleted_users t WHERE {_OF} ORDER BY t.organization_id, t.id
         """,
     "group": f"""
         SELECT t.id, t.organization_id, t.name, {bounded("t.created_at")} AS created_at

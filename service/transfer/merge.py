@@ -22,8 +22,9 @@ _PARENTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "parent_organization": (
         "SELECT id, NULL::uuid AS organization_id, line FROM staged_organization",
         "SELECT id, NULL::uuid, 0 FROM organizations",
-        "SELECT organization_id FROM staged_user UNION SELECT organization_id FROM staged_group"
-        " UNION SELECT organization_id FROM staged_pipeline UNION SELECT organization_id FROM staged_job",
+        "SELECT organization_id FROM staged_user UNION SELECT organization_id FROM staged_deleted_user"
+        " UNION SELECT organization_id FROM staged_group UNION SELECT organization_id FROM staged_pipeline"
+        " UNION SELECT organization_id FROM staged_job",
     ),
     "parent_user": (
         "SELECT id, organization_id, line FROM staged_user",
@@ -186,19 +187,43 @@ MERGES: Final[Mapping[str, Merge]] = {
     ),
     "users": Merge(
         """
-        INSERT INTO users AS t (organization_id, id, username, role, disabled, created_at)
+        INSERT INTO users AS t (
+            organization_id, id, username, role, disabled, created_at,
+            display_name, display_name_key, email, email_key
+        )
         SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, s.role,
-               coalesce(s.disabled, false), coalesce(s.created_at, now())
+               coalesce(s.disabled, false), coalesce(s.created_at, now()),
+               s.display_name, s.display_name_key, s.email, s.email_key
         FROM staged_user s
         LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
         ORDER BY s.organization_id, s.id, s.line DESC
         """,
         """
         ON CONFLICT (organization_id, id) DO UPDATE
-        SET username = excluded.username, role = excluded.role, disabled = excluded.disabled
-        WHERE (t.username, t.role, t.disabled) <> (excluded.username, excluded.role, excluded.disabled)
+        SET username = excluded.username, role = excluded.role, disabled = excluded.disabled,
+            display_name = excluded.display_name, display_name_key = excluded.display_name_key,
+            email = excluded.email, email_key = excluded.email_key
+        WHERE (t.username, t.role, t.disabled, t.display_name, t.email) IS DISTINCT FROM
+              (excluded.username, excluded.role, excluded.disabled, excluded.display_name, excluded.email)
         """,
         park=_park("user", "username", "lower({}.username)"),
+    ),
+    "deleted_users": Merge(
+        """
+        INSERT INTO deleted_users AS t (organization_id, id, username, deleted_at)
+        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, coalesce(s.deleted_at, now())
+        FROM staged_deleted_user s
+        LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
+        -- Whoever is there is not deleted by a file, and keeps their name.
+        WHERE NOT EXISTS (
+            SELECT FROM users u
+            WHERE u.organization_id = s.organization_id AND (u.id = s.id OR lower(u.username) = lower(s.username))
+        )
+        ORDER BY s.organization_id, s.id, s.line DESC
+        """,
+        """
+        ON CONFLICT DO NOTHING
+        """,
     ),
     "groups": Merge(
         """

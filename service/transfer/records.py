@@ -15,6 +15,8 @@ from service.values.ids import UUID_TEXT
 from service.values.instants import END, FIRST, parse_instant
 from service.values.names import (
     DESCRIPTION,
+    DISPLAY_NAME,
+    EMAIL,
     GROUP_NAME,
     JOB_ID,
     JOB_NAME,
@@ -27,6 +29,8 @@ from service.values.names import (
 )
 
 NULL: Final = r"\N"
+_NULLS: Final = {"display_name": f"{NULL}\t{NULL}", "email": f"{NULL}\t{NULL}"}
+"""The text of null in more columns than one, by the record's key."""
 
 WITHOUT_DIGEST: Final = "token without sha256"
 """The type that parse_line() gives to a token of an export without digests: it says that there was one, and no more."""
@@ -86,7 +90,7 @@ class RecordType:
                 columns.append(convert(record.pop(key)))
             for key, convert in self.optional.items():
                 value = record.pop(key, None)
-                columns.append(NULL if value is None else convert(value))
+                columns.append(_NULLS.get(key, NULL) if value is None else convert(value))
         except KeyError as error:
             raise BadRecord(f"{error.args[0]} is missing") from error
         except ValueError as error:
@@ -108,10 +112,14 @@ def _by(rule: Rule) -> Converter:
     return lambda value: rule.check(value).translate(_ESCAPED)
 
 
-def _pipeline_name(value: Any) -> str:
-    """Convert to two columns: the name, and the key by which names are compared."""
-    name = PIPELINE_NAME.check(value)
-    return f"{name.translate(_ESCAPED)}\t{name_key(name).translate(_ESCAPED)}"
+def _keyed(rule: Rule) -> Converter:
+    """Return a converter to two columns: the name, and the key by which names are compared."""
+
+    def convert(value: Any) -> str:
+        name = rule.check(value)
+        return f"{name.translate(_ESCAPED)}\t{name_key(name).translate(_ESCAPED)}"
+
+    return convert
 
 
 def _sha256(value: Any) -> str:
@@ -198,13 +206,21 @@ RECORD_TYPES: Final[Mapping[str, RecordType]] = {
     "organization": RecordType({"id": _uuid, "name": _by(ORGANIZATION_NAME)}, {"created_at": _instant}),
     "user": RecordType(
         {"id": _uuid, "organization_id": _uuid, "username": _by(USERNAME), "role": _role},
-        {"disabled": _boolean, "created_at": _instant},
+        {
+            "disabled": _boolean,
+            "created_at": _instant,
+            "display_name": _keyed(DISPLAY_NAME),
+            "email": _keyed(EMAIL),
+        },
         _user,
+    ),
+    "deleted_user": RecordType(
+        {"id": _uuid, "organization_id": _uuid, "username": USERNAME.check_reference}, {"deleted_at": _instant}
     ),
     "group": RecordType({"id": _uuid, "organization_id": _uuid, "name": _by(GROUP_NAME)}, {"created_at": _instant}),
     "membership": RecordType({"group_id": _uuid, "user_id": _uuid}, {"created_at": _instant}),
     "pipeline": RecordType(
-        {"id": _uuid, "organization_id": _uuid, "name": _pipeline_name},
+        {"id": _uuid, "organization_id": _uuid, "name": _keyed(PIPELINE_NAME)},
         {"description": _by(DESCRIPTION), "created_at": _instant, "updated_at": _instant},
     ),
     "grant": RecordType(

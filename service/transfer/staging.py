@@ -9,8 +9,10 @@ from service.database.connector import Raw
 STAGING: Final[Mapping[str, str]] = {
     "organization": "line bigint, id uuid, name text, created_at timestamptz",
     "user": (
-        "line bigint, id uuid, organization_id uuid, username text, role text, disabled boolean, created_at timestamptz"
+        "line bigint, id uuid, organization_id uuid, username text, role text, disabled boolean,"
+        " created_at timestamptz, display_name text, display_name_key text, email text, email_key text"
     ),
+    "deleted_user": "line bigint, id uuid, organization_id uuid, username text, deleted_at timestamptz",
     "group": "line bigint, id uuid, organization_id uuid, name text, created_at timestamptz",
     "membership": "line bigint, group_id uuid, user_id uuid, created_at timestamptz",
     "pipeline": (

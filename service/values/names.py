@@ -32,6 +32,7 @@ BLANK: Final = frozenset("\u2800\U0001d159\U00013441\U00013442\U00016fe4")
 """Characters of scripts and symbols that show nothing."""
 
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+_MAIL: Final = re.compile(r"([^@\s]+)@([^@\s]+)")
 
 
 def has_unfit(name: str) -> bool:
@@ -68,6 +69,8 @@ class Rule:
     may_be_empty: bool = False
     multiline: bool = False
     """True for a text, which may have any character that the database can hold."""
+    mail: bool = False
+    """True for an address of mail: two parts with one @ between them, and no space."""
 
     def check(self, value: object) -> str:
         """Return what is stored of a value that names something new.
@@ -98,7 +101,11 @@ class Rule:
             return self.pattern.fullmatch(text) is not None
         if self.multiline:
             return _UNSTORABLE.search(text) is None
-        return is_visible(text) and not has_unfit(text)
+        parts = [text]
+        if self.mail:
+            match = _MAIL.fullmatch(text)
+            parts = [*match.groups()] if match else [""]
+        return all(map(is_visible, parts)) and not has_unfit(text)
 
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,100}")
@@ -118,6 +125,8 @@ PIPELINE_NAME: Final = Rule(f"1 to 255 characters, {_SHOWN}", 255, trimmed=True)
 ORGANIZATION_NAME: Final = Rule(f"1 to 255 characters, {_SHOWN}", 255, exact=True, trimmed=True)
 JOB_NAME: Final = Rule(f"at most 255 characters, {_SHOWN}", 255, exact=True, may_be_empty=True)
 TOKEN_NAME: Final = Rule(f"at most 255 characters, {_SHOWN}", 255, exact=True, may_be_empty=True)
+DISPLAY_NAME: Final = Rule(f"1 to 255 characters, {_SHOWN}", 255, trimmed=True)
+EMAIL: Final = Rule(f"3 to 320 characters with one @ between two parts, no spaces, {_SHOWN}", 320, mail=True)
 DESCRIPTION: Final = Rule("at most 10,000 characters", 10_000, exact=True, may_be_empty=True, multiline=True)
 
 RULES: Final[Mapping[str, Rule]] = {
@@ -128,6 +137,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "organization name": ORGANIZATION_NAME,
     "job name": JOB_NAME,
     "token name": TOKEN_NAME,
+    "display name": DISPLAY_NAME,
+    "email": EMAIL,
     "pipeline description": DESCRIPTION,
 }
 """The rules by kind, as docs/values.md has them."""

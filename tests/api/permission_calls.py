@@ -5,7 +5,18 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.operations import jobs, users
-from service.operations.verdicts import ACCOUNT, GROUP, JOB, JOB_IN_NONE, ORGANIZATION, PIPELINE, TOKEN, USER, Ownership
+from service.operations.verdicts import (
+    ACCOUNT,
+    GROUP,
+    JOB,
+    JOB_IN_NONE,
+    ORGANIZATION,
+    PIPELINE,
+    REACH,
+    TOKEN,
+    USER,
+    Ownership,
+)
 from service.permissions import FULL_ACCESS, READ, SCOPE_TOKENS, scope_names
 from tests.api.permission_stage import EVERY_SCOPE, Asked, Cell, Stage
 from tests.factories import Member
@@ -135,6 +146,13 @@ def on_user(body: dict[str, Any] | None = None) -> Ask:
     return ask
 
 
+async def delete_user(stage: Stage, cell: Cell) -> Asked:
+    """Ask for the deletion of the caller or another user; if it is made, of another, as nobody deletes themselves."""
+    if cell.changes:
+        return Asked({"username": (await stage.home.user()).username})
+    return Asked({"username": (stage.caller(cell) if cell.owns else stage.other).username})
+
+
 def on_group(body: dict[str, Any] | None = None) -> Ask:
     """Return a call that is about a group, and perhaps a user, who is a member if they are to be taken out."""
 
@@ -189,6 +207,7 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "list the groups": asking(),
         "create a group": asking({"name": NEW}),
         "make a token that has every scope": asking({"scopes": scope_names(EVERY_SCOPE)}),
+        "list everybody's tokens": asking(all="true"),
         "read the audit trail": asking(page_size="1"),
     },
     PIPELINE.title: {
@@ -235,6 +254,7 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
     USER.title: {
         "read them": on_user(),
         "change their role, disable or enable them": on_user({"role": "pipeline_admin"}),
+        "delete them": delete_user,
     },
     GROUP.title: {
         "read it": on_group(),
@@ -242,6 +262,10 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "delete it": on_group(),
         "see who is in it": on_group(),
         "change who is in it": on_group(),
+    },
+    REACH.title: {
+        "see which pipelines they can reach": on_user(),
+        "see which groups they are in": on_user(),
     },
     ACCOUNT.title: {
         "list them": on_account(),

@@ -25,7 +25,7 @@ async def fill(world: World, admin: Member) -> dict[str, tuple[str, str]]:
         user = await world.user(f"u{number}")
         await world.join(user, group)
         await world.grant(pipeline, user, MANAGER)
-        await world.group(name=f"g{number}")
+        await world.group(admin, name=f"g{number}")
         await world.pipeline(f"p{number}")
         await world.job(admin, pipeline)
         await world.token(admin.id)
@@ -45,6 +45,8 @@ async def fill(world: World, admin: Member) -> dict[str, tuple[str, str]]:
         "/users": ("users", "username"),
         "/groups": ("groups", "name"),
         "/groups/g0/members": ("members", "username"),
+        "/users/root/pipelines": ("pipelines", "name"),
+        "/users/root/groups": ("groups", "name"),
         "/tokens": ("tokens", "id"),
         "/audit": ("audit", "id"),
     }

@@ -72,9 +72,9 @@ async def test_update_job_pipelines_without_the_proof_accepts_a_revoked_token(
     user, pipeline = stage.user, stage.user_pipeline
     await verdict(client, stage.world, user, pipeline)
     await CHANGES_OF_TOKENS["tokens revoked"](stage)
-    unproved = job_updates.UPDATE_EACH.replace(tokens.ACTIVE, "true")
-    assert unproved != job_updates.UPDATE_EACH
-    monkeypatch.setattr(job_updates, "UPDATE_EACH", unproved)
+    unproved = job_updates.UPDATE_ONE.replace(tokens.ACTIVE, "true")
+    assert unproved != job_updates.UPDATE_ONE
+    monkeypatch.setattr(job_updates, "UPDATE_ONE", unproved)
 
     assert (await verdict(client, stage.world, user, pipeline))[0] == 200
 

@@ -19,6 +19,8 @@ async def test_create_user_and_get_user(client: Client, world: World) -> None:
         "role": "pipeline_admin",
         "disabled": False,
         "created_at": 0,
+        "display_name": None,
+        "email": None,
     }
     assert (await admin.get("/users/BOB")).body == made.body
     assert (await admin("POST", "/users", {"username": "BOB"})).code == "ALREADY_EXISTS"
@@ -71,6 +73,8 @@ async def test_get_me(client: Client, world: World) -> None:
         "role": "member",
         "disabled": False,
         "created_at": 0,
+        "display_name": None,
+        "email": None,
         "groups": ["Ants", "zoo"],
         "scopes": None,
     }

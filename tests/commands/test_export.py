@@ -28,7 +28,14 @@ async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World,
     await world.grant(pipelines[1], bob, 5)
     await world.token(ada.id, scopes=1 | 64)
     await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", ada.id)
+    await world.raw.execute(
+        "UPDATE users SET display_name = 'Bøb', display_name_key = 'bøb', email = 'B@x', email_key = 'b@x'"
+        " WHERE id = $1",
+        bob.id,
+    )
     await world.job(bob, pipelines[1], pipelines[0])
+    columns = "INSERT INTO deleted_users (organization_id, id, username) VALUES ($1, gen_random_uuid(), 'former')"
+    await world.raw.execute(columns, world.id)
     first = dumped(dsn, tmp_path, "--organization", str(world.id), "--with-tokens")
     await migrate(empty_dsn)
 
@@ -36,8 +43,9 @@ async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World,
 
     assert imported.returncode == 0, imported.stderr
     assert dumped(empty_dsn, tmp_path, "--with-tokens") == first
-    assert first.count(b"\n") == 15
+    assert first.count(b"\n") == 16
     assert ada.token.encode() not in first
+    assert '"display_name":"Bøb","email":"B@x"'.encode() in first
 
 
 async def test_export_has_no_digests_unless_asked_for(dsn: str, empty_dsn: str, world: World, tmp_path: Path) -> None:

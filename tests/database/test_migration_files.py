@@ -26,7 +26,7 @@ BREAKS = {
 }
 LOCKS = {
     r"\bCREATE\s+(UNIQUE\s+)?INDEX\s+(?!CONCURRENTLY)": "CREATE INDEX CONCURRENTLY, in a file of its own",
-    r"\bADD\s+(CONSTRAINT|CHECK|FOREIGN)\b(?!(\([^()]*\)|[^,;()])*\b(NOT\s+VALID|USING\s+INDEX)\b)": (
+    r"\bADD\s+(CONSTRAINT|CHECK|FOREIGN)\b(?!(\(([^()]|\([^()]*\))*\)|[^,;()])*\b(NOT\s+VALID|USING\s+INDEX)\b)": (
         "NOT VALID, then VALIDATE"
     ),
 }
@@ -101,6 +101,7 @@ def test_objections_name_what_breaks_or_locks(sql: str, objection: str) -> None:
         "DROP INDEX jobs_by_age",
         "ALTER TABLE jobs VALIDATE CONSTRAINT c",
         "-- compatible-from: 0004\nALTER TABLE jobs ADD FOREIGN KEY (a, b) REFERENCES users (a, b) NOT VALID",
+        "-- compatible-from: 0004\nALTER TABLE jobs ADD CONSTRAINT c CHECK (length(name) > 0) NOT VALID",
     ],
 )
 def test_objections_are_none_to_what_only_adds(sql: str) -> None:

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 import service
+from service.database import pool
 from service.database.errors import ConnectionLost, NoRow
 from service.database.pool import Connection, Database, ReusedConnection, open_database
 from service.deadlines import Deadlines
@@ -215,6 +216,61 @@ async def test_reused_connection_that_fails_is_replaced(single: Database) -> Non
     await reused.release()
     assert row is not None
     assert row[0] == 1
+
+
+async def backend(reused: ReusedConnection) -> int:
+    async with reused as connection:
+        row = await connection.fetch_one("test", "SELECT pg_backend_pid()")
+    return int(row[0])
+
+
+async def test_spare_connection_counts_as_idle_and_is_used_again_without_a_checkout(single: Database) -> None:
+    reused = ReusedConnection(single)
+    first = await backend(reused)
+    await reused.rest()
+    assert single.pool_size().used == 0
+
+    checkouts = sum(single.waits.counts)
+    assert await backend(reused) == first
+    assert sum(single.waits.counts) == checkouts
+    await reused.release()
+
+
+async def test_spare_connection_is_given_to_others_that_need_one(single: Database) -> None:
+    reused = ReusedConnection(single)
+    await backend(reused)
+    await reused.rest()
+
+    assert await asyncio.wait_for(value(single, "SELECT 1"), timeout=1) == 1
+    assert await backend(reused)
+    await reused.release()
+
+
+async def test_spare_connection_is_given_up_in_the_end(single: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "SPARE_SECONDS", 0.05)
+    reused = ReusedConnection(single)
+    await backend(reused)
+    await reused.rest()
+    await asyncio.sleep(0.3)
+
+    assert single._pool.get_idle_size() == 1
+    assert not single._spare
+
+
+async def test_spare_connection_expires_at_once_with_the_idle_ones(single: Database, raw: Raw) -> None:
+    reused = ReusedConnection(single)
+    before = await backend(reused)
+    await reused.rest()
+
+    await single.expire()
+
+    for _ in range(100):
+        if not await raw.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", before):
+            break
+        await asyncio.sleep(0.02)
+    assert not await raw.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", before)
+    assert await backend(reused) != before
+    await reused.release()
 
 
 async def test_run_retries_after_a_conflict(single: Database) -> None:

@@ -7,9 +7,10 @@ from tests.docs.pages import VALUES, text_of
 
 
 def row(kind: str, rule: Rule) -> tuple[str, ...]:
-    least = 0 if rule.may_be_empty else 1
+    least = 0 if rule.may_be_empty else 3 if rule.mail else 1
     characters = f"{least}–{rule.max_length:,}{', trimmed' if rule.trimmed else ''}"  # noqa: RUF001 - as the page writes it
     which = "any but NUL" if rule.multiline else "shown" if rule.pattern is None else rule.sentence.split(" of ")[1]
+    which += ", one @, no spaces" if rule.mail else ""
     return (
         kind,
         characters,

@@ -21,12 +21,13 @@ def find_without_revalidation(self: RevisionCache[Any], caller: Caller) -> Any:
     return entry.value
 
 
-UNCHECKED_UPDATE: Final = job_updates.UPDATE_EACH.replace(tokens.ACTIVE, "true").replace(
-    "f.revisions = f.actual_revisions", "true"
-)
-"""The update without its preconditions."""
+def unchecked(statement: str) -> str:
+    """Return a statement that updates jobs without its preconditions."""
+    return statement.replace(tokens.ACTIVE, "true").replace("f.revisions = f.actual_revisions", "true")
+
 
 if __name__ == "__main__":
-    job_updates.UPDATE_EACH = UNCHECKED_UPDATE  # type: ignore[misc]
+    for name in ("UPDATE_ONE", "UPDATE_EACH"):
+        setattr(job_updates, name, unchecked(getattr(job_updates, name)))
     setattr(RevisionCache, "find", find_without_revalidation)  # noqa: B010 - of the type that it really has
     main()

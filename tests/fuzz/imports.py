@@ -50,6 +50,8 @@ _BY_KEY: Final[Mapping[str, values.Value]] = {
     "is_admin": _BOOLEANS,
     "is_manager": _BOOLEANS,
     "disabled": _BOOLEANS,
+    "display_name": values.SHOWN,
+    "email": values.EMAILS,
     "description": values.DESCRIPTIONS,
     "permissions": values.PERMISSIONS,
     "scopes": values.SCOPES,

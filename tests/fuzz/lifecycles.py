@@ -82,7 +82,12 @@ THINGS: Final[Mapping[str, Thing]] = {
         in_path=("job_id",),
     ),
     "user": Thing(
-        {"username": values.NAMES, "role": values.ROLES},
+        {
+            "username": values.NAMES,
+            "role": values.ROLES,
+            "display_name": st.one_of(values.SHOWN, st.none()),
+            "email": st.one_of(values.EMAILS, st.none()),
+        },
         lambda _: ("POST", "/api/v1/users"),
         lambda made: f"/api/v1/users/{_step(made['username'])}",
         "/api/v1/users",

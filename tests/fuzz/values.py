@@ -218,6 +218,7 @@ SHOWN: Final[Value] = mostly(
     st.one_of(texts(255), alike(texts(255))),
     5,
 )
+EMAILS: Final[Value] = mostly(st.emails(), st.one_of(texts(320), st.tuples(texts(9), texts(9)).map("@".join)), 4)
 DESCRIPTIONS: Final[Value] = st.one_of(st.text(max_size=50), texts(10_000))
 ENDS: Final[Value] = mostly(st.one_of(TIMES, st.none()), st.one_of(NEARLY_TIMES, JSON), 6)
 INSTANTS: Final[Value] = mostly(TIMES, NEARLY_TIMES, 5)

@@ -14,7 +14,7 @@ from marshmallow import ValidationError, fields
 from service.errors import LONGEST_TOLD, MOST_TOLD, InvalidArgument, Unavailable
 from service.http import reader
 from service.http.bodies import UNCOUNTED, BodyBudget
-from service.http.openapi.document import openapi_document
+from service.http.openapi.document import openapi_document, resolved
 from service.http.reader import MAX_DEPTH, MAX_VALUES, Reader, parse_object
 from service.http.responses import encode, failure_body
 from service.http.routes import ROUTES, Route
@@ -41,11 +41,17 @@ def request_of(route: Route, body: bytes, **headers: str) -> web.Request:
     return make_mocked_request(route.method, "/", headers, match_info=in_path, payload=content, client_max_size=LIMIT)
 
 
+async def read(route: Route, request: web.Request, bodies: BodyBudget) -> object:
+    """Receive a request and read it."""
+    reading = Reader(route, bodies)
+    return reading.read(request, await reading.receive(request))
+
+
 async def refusal(route: Route, request: web.Request, bodies: BodyBudget) -> InvalidArgument:
     context = current_record.set(RequestRecord("price"))
     try:
         with pytest.raises(InvalidArgument) as raised:
-            await Reader(route, bodies).read(request)
+            await read(route, request, bodies)
     finally:
         current_record.reset(context)
     return raised.value
@@ -98,19 +104,21 @@ def test_no_item_is_looked_at_of_a_list_that_is_too_long(
 
 def test_every_request_field_has_a_stated_longest_length() -> None:
     unbounded = []
-    for path, methods in openapi_document()["paths"].items():
+    document = openapi_document()
+    for path, methods in document["paths"].items():
         for method, operation in methods.items():
             fields_of = [(each["name"], each["schema"]) for each in operation["parameters"] if each["in"] != "header"]
             content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-            fields_of += content.get("schema", {}).get("properties", {}).items()
-            unbounded += [f"{method} {path} {name}" for name, schema in fields_of if not _is_bounded(schema)]
+            fields_of += resolved(document, content.get("schema", {})).get("properties", {}).items()
+            unbounded += [f"{method} {path} {name}" for name, schema in fields_of if not _is_bounded(document, schema)]
     assert unbounded == []
 
 
-def _is_bounded(schema: dict[str, Any]) -> bool:
+def _is_bounded(document: dict[str, Any], schema: dict[str, Any]) -> bool:
+    schema = resolved(document, schema)
     kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ["string"])
     if "array" in kinds:
-        return "maxItems" in schema and _is_bounded(schema["items"])
+        return "maxItems" in schema and _is_bounded(document, schema["items"])
     if "string" in kinds:
         return bool({"maxLength", "enum"} & {*schema}) or schema.get("format") in ("uuid", "date-time")
     return set(kinds) <= {"boolean", "integer", "null"}
@@ -139,15 +147,16 @@ async def test_body_is_parsed_once_however_often_it_is_read(monkeypatch: pytest.
 
     monkeypatch.setattr(reader, "parse_object", parse)
     route = next(route for route in ROUTES if route.operation is jobs.update_job_pipelines)
-    read = Reader(route, BodyBudget(LIMIT))
+    reading = Reader(route, BodyBudget(LIMIT))
     right = json.dumps({"job_id": "7", "pipeline_ids": [str(uuid4())]}).encode()
     context = current_record.set(RequestRecord("price"))
     try:
         for body in (right, b"{}"):
             request, outcomes = request_of(route, body), []
+            received = await reading.receive(request)
             for _ in range(3):
                 try:
-                    outcomes.append(await read.read(request))
+                    outcomes.append(reading.read(request, received))
                 except InvalidArgument as error:
                     outcomes.append(error)
             assert outcomes[0] is outcomes[1] is outcomes[2]
@@ -202,15 +211,15 @@ async def test_bodies_beyond_the_budget_are_refused_and_small_ones_taken(how: st
     context = current_record.set(RequestRecord("price"))
     try:
         with pytest.raises(Unavailable) as raised:
-            await Reader(route, bodies).read(CODED[how](route, b" " * (2 * UNCOUNTED)))
+            await read(route, CODED[how](route, b" " * (2 * UNCOUNTED)), bodies)
         assert (raised.value.reason, raised.value.retry_after, bodies.bytes) == ("bodies", 1, 2 * UNCOUNTED)
         with pytest.raises(InvalidArgument):
-            await Reader(route, bodies).read(CODED[how](route, b" " * UNCOUNTED))
+            await read(route, CODED[how](route, b" " * UNCOUNTED), bodies)
         bodies.bytes = 0
         with pytest.raises(InvalidArgument):  # alone, it may be larger than all together
-            await Reader(route, bodies).read(CODED[how](route, b" " * (10 * UNCOUNTED)))
+            await read(route, CODED[how](route, b" " * (10 * UNCOUNTED)), bodies)
         with pytest.raises(web.HTTPRequestEntityTooLarge):
-            await Reader(route, bodies).read(CODED[how](route, b" " * (LIMIT + 1)))
+            await read(route, CODED[how](route, b" " * (LIMIT + 1)), bodies)
         assert bodies.bytes == 0
     finally:
         current_record.reset(context)

@@ -20,10 +20,11 @@ from service.authentication.bearer import Authentication
 from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.fair_queue import Presence
-from service.database.pool import Connection, Database, open_database
+from service.database.pool import Connection, Database, ReusedConnection, open_database
 from service.embedded.cluster import embedded_postgres
 from service.identity import Caller
-from service.repositories import jobs, pipelines, tokens
+from service.repositories import groups, jobs, pipelines, queues, tokens, users
+from service.repositories.ordering import Orders, Span
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histograms
 from tests.plans.database import CHOSEN, LARGE, SERVER, SMALL, Target, fill, targets
@@ -75,8 +76,16 @@ class OneConnection(Database):
         self._turn = asyncio.Lock()
         self.durations = Histograms(SECONDS)
         self.connection_type = lambda *_: recorder
-        self.waiting = self.expired = 0
+        self.expired = 0
         self.presence = Presence()
+
+    @property
+    def exhausted(self) -> bool:
+        """Nobody keeps the connection."""
+        return True
+
+    def use_spare(self, reused: ReusedConnection) -> None:
+        """None is spare."""
 
     async def acquire(self) -> Any:
         await self._turn.acquire()
@@ -145,6 +154,12 @@ async def find_active(filled: Filled, recorder: Recorder, _: Settings) -> None:
     assert len(await tokens.find_active(recorder, digests)) == 32
 
 
+async def find_active_alone(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    digests = [hashlib.sha256(filled.targets[0].token.encode()).digest()]
+
+    assert len(await tokens.find_active(recorder, digests)) == 1
+
+
 async def list_granted(filled: Filled, recorder: Recorder, _: Settings) -> None:
     listing = await pipelines.list_granted(recorder, await filled.organization_id(), filled.targets[0].user_id)
 
@@ -177,10 +192,14 @@ async def list_all_page(filled: Filled, recorder: Recorder, _: Settings) -> None
     assert len(listing.pipelines) == 51
 
 
-async def update_each(filled: Filled, recorder: Recorder, settings: Settings) -> None:
+async def update_one(filled: Filled, recorder: Recorder, settings: Settings) -> None:
+    await update_each(filled, recorder, settings, count=1)
+
+
+async def update_each(filled: Filled, recorder: Recorder, settings: Settings, count: int = 12) -> None:
     database = OneConnection(recorder)
     updates = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
-    callers = [(target, await filled.caller(settings, target)) for target in filled.targets[:12]]
+    callers = [(target, await filled.caller(settings, target)) for target in filled.targets[:count]]
 
     made = await asyncio.gather(
         *(updates.update(caller, None, target.job_id, target.pipeline_ids) for target, caller in callers)
@@ -240,6 +259,11 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
         {"tokens": "tokens_digest_unique", "users": "users_pkey", **MEMBERSHIPS},
     ),
     (
+        "tokens.find_active",
+        find_active_alone,
+        {"tokens": "tokens_digest_unique", "users": "users_pkey", **MEMBERSHIPS},
+    ),
+    (
         "pipelines.list_granted",
         list_granted,
         {"users": "users_pkey", "pipelines": "pipelines_pkey", **MEMBERSHIPS, **GRANTS},
@@ -263,6 +287,18 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
     (
         "jobs.update_each",
         update_each,
+        {
+            "tokens": "tokens_digest_unique",
+            "jobs": "jobs_pkey",
+            "users": "users_pkey",
+            "assignments": "assignments_pkey",
+            "pipelines": "pipelines_pkey",
+            **MEMBERSHIPS,
+        },
+    ),
+    (
+        "jobs.update_each",
+        update_one,
         {
             "tokens": "tokens_digest_unique",
             "jobs": "jobs_pkey",
@@ -404,6 +440,72 @@ async def test_sequential_scan_of_a_hot_statement_is_detected(
         await assert_reached_by(filled.raw, plan, expected, "without indexes")
 
 
+AFTER = {"text": "m", "timestamptz": "2030-01-01T00:00:00Z", "uuid": str(UUID(int=2**127)), "bigint": "9"}
+
+Page = Callable[[Recorder, UUID, UUID, Span], Awaitable[object]]
+
+
+def page_of_jobs(recorder: Recorder, organization_id: UUID, _: UUID, span: Span) -> Awaitable[object]:
+    user, none = UUID(int=0), {"pipeline_id": None, "owner_id": None}
+    return jobs.page(recorder, organization_id, user, everything=True, readable=[], span=span, **none)
+
+
+def page_of_queue(recorder: Recorder, organization_id: UUID, pipeline_id: UUID, span: Span) -> Awaitable[object]:
+    return queues.page(recorder, organization_id, pipeline_id, span)
+
+
+def page_of_users(recorder: Recorder, organization_id: UUID, _: UUID, span: Span) -> Awaitable[object]:
+    return users.page(recorder, organization_id, users.UserFilters(), span)
+
+
+def page_of_tokens(recorder: Recorder, organization_id: UUID, _: UUID, span: Span) -> Awaitable[object]:
+    return tokens.page(recorder, organization_id, tokens.TokenFilters(), span)
+
+
+def page_of_groups(recorder: Recorder, organization_id: UUID, _: UUID, span: Span) -> Awaitable[object]:
+    return groups.page(recorder, organization_id, None, span)
+
+
+SORTED_BY_INDEX = [
+    (page_of_jobs, jobs.ORDERS, "created_at", "jobs_by_age"),
+    (page_of_jobs, jobs.ORDERS, "id", "jobs_pkey"),
+    (page_of_queue, queues.ORDERS, "assigned_at", "assignments_by_pipeline"),
+    (page_of_users, users.ORDERS, "username", "users_username_unique"),
+    (page_of_tokens, tokens.ORDERS, "created_at", "tokens_by_age"),
+    (page_of_groups, groups.ORDERS, "name", "groups_name_unique"),
+]
+"""The orders that an index has; those that it has not sort what one organization has of a table that stays small."""
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["first", "behind"])
+@pytest.mark.parametrize("sign", ["", "-"], ids=["up", "down"])
+@pytest.mark.parametrize(
+    ("page", "orders", "name", "index"), SORTED_BY_INDEX, ids=[f"{row[3]}" for row in SORTED_BY_INDEX]
+)
+async def test_pages_are_read_in_the_order_of_an_index(
+    filled: Filled, page: Page, orders: Orders, name: str, index: str, sign: str, behind: bool
+) -> None:
+    organization_id = await filled.organization_id()
+    pipeline_id = await filled.raw.fetchval(
+        "SELECT pipeline_id FROM assignments WHERE organization_id = $1 GROUP BY 1 ORDER BY count(*) DESC LIMIT 1",
+        organization_id,
+    )
+    order = orders.find(f"{sign}{name}")
+    after = [AFTER[column.type] for column in order.columns] if behind else None
+    recorder = Recorder(filled.raw)
+    await page(recorder, organization_id, pipeline_id, Span(order, after, 20))
+    (statement,) = recorder.sent
+
+    async with filled.raw.transaction():
+        await filled.raw.execute("SET LOCAL enable_seqscan = off")  # of small tables, for which the planner may take it
+        plan = await plan_for_arguments(filled.raw, statement)
+
+    found = [*nodes_of(plan)]
+    assert index in {node.get("Index Name") for node in found}
+    # What few jobs a member sees is sorted: there is none of it for those who see all.
+    assert page is page_of_jobs or not [node for node in found if "Sort" in node["Node Type"]]
+
+
 async def test_page_of_jobs_costs_no_more_than_the_visible_jobs(filled: Filled, settings: Settings) -> None:
     """The statement does not walk through all jobs of the organization to find those few."""
     organization_id, user_id = await filled.organization_id(), filled.targets[0].user_id
@@ -419,8 +521,7 @@ async def test_page_of_jobs_costs_no_more_than_the_visible_jobs(filled: Filled, 
             readable=readable,
             pipeline_id=None,
             owner_id=None,
-            after=None,
-            limit=101,
+            span=Span(jobs.ORDERS.find(None), None, 100),
         )
 
     statement = await statement_of(filled, settings, "jobs.page", send)

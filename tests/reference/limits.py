@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from service.http.openapi.document import openapi_document
+from service.http.openapi.document import openapi_document, resolved
 from tests.reference.sources import SERVICE, Described, cell, described, files, rows, summary
+
+DOCUMENT: Final = openapi_document()
 
 OF_REQUESTS: Final = ("errors.py", "values", "schemas", "operations", "http/reader.py", "http/bodies.py")
 OF_A_PROCESS: Final = ("settings.py", "authentication", "batching", "database", "http", "repositories")
@@ -41,7 +43,7 @@ def _few(operations: Mapping[str, None]) -> str:
 
 
 def _operations() -> Iterator[dict[str, Any]]:
-    for methods in openapi_document()["paths"].values():
+    for methods in DOCUMENT["paths"].values():
         yield from methods.values()
 
 
@@ -50,7 +52,7 @@ def _fields_of(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
         yield parameter["name"], parameter["schema"]
     if "requestBody" in operation:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        yield from schema["properties"].items()
+        yield from resolved(DOCUMENT, schema)["properties"].items()
 
 
 def _limits(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -58,7 +60,7 @@ def _limits(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if said:
         yield name, ", ".join(said)
     for key in ("properties", "items"):
-        nested = schema.get(key, {})
+        nested = resolved(DOCUMENT, schema).get(key, {})
         inner = nested.items() if key == "properties" else [("[]", nested)] if nested else []
         for below, each in inner:
             yield from _limits(f"{name}{below}" if below == "[]" else f"{name}.{below}", each)

@@ -167,7 +167,7 @@ async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, stateme
     holding = statement.replace("IS NULL\n    ), secured", HELD)
     assert holding != statement
     with monkeypatch.context() as patch:
-        patch.setattr(job_updates, "UPDATE_EACH", holding)
+        patch.setattr(job_updates, "UPDATE_ONE", holding)
         held = asyncio.create_task(stage.make(late))
         await asyncio.sleep(0.1)
     assert await stage.make(early) == [["a", "c"]]
@@ -183,14 +183,14 @@ async def test_update_each_of_a_job_that_changed_since_the_snapshot(
 ) -> None:
     a, _, c = stage.pipelines
 
-    assert await made_while_held(stage, monkeypatch, job_updates.UPDATE_EACH) == [a, c]
+    assert await made_while_held(stage, monkeypatch, job_updates.UPDATE_ONE) == [a, c]
 
 
 async def test_update_each_without_the_job_revision_mixes_sets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: it shows that the test above can fail."""
     _, b, c = stage.pipelines
-    unchecked = job_updates.UPDATE_EACH.replace("AND j.revision = a.revision", "")
-    assert unchecked != job_updates.UPDATE_EACH
+    unchecked = job_updates.UPDATE_ONE.replace("AND j.revision = a.revision", "")
+    assert unchecked != job_updates.UPDATE_ONE
 
     assert {*await made_while_held(stage, monkeypatch, unchecked)} == {b, c}, "neither asked for that"
 
@@ -276,7 +276,8 @@ async def test_update_each_that_skips_nothing_waits(
     stage: Stage, dsn: str, monkeypatch: pytest.MonkeyPatch, row: str, lock: str
 ) -> None:
     """The control: it shows that the test above can fail."""
-    monkeypatch.setattr(job_updates, "UPDATE_EACH", job_updates.UPDATE_EACH.replace("SKIP LOCKED", ""))
+    for name in ("UPDATE_ONE", "UPDATE_EACH"):
+        monkeypatch.setattr(job_updates, name, getattr(job_updates, name).replace("SKIP LOCKED", ""))
 
     with pytest.raises(TimeoutError):
         await made_while_locked(stage, dsn, row, lock)

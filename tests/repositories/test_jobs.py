@@ -4,6 +4,7 @@ import pytest
 
 from service.database.pool import Database
 from service.repositories import jobs
+from service.repositories.ordering import Span
 from tests.factories import World
 
 
@@ -60,13 +61,25 @@ async def test_page_found_by_lookup_or_by_age(
 
     async def page(**other: Any) -> list[str]:
         options = {"everything": False, "pipeline_id": None, "owner_id": None, "after": None, "limit": 10, **other}
+        order = jobs.ORDERS.find(options.pop("order_by", None))
+        span = Span(order, options.pop("after"), options.pop("limit") - 1, total=True)
         async with database.connection() as connection:
-            return [job.id for job in await jobs.page(connection, world.id, user.id, readable=[seen], **options)]
+            found = await jobs.page(connection, world.id, user.id, readable=[seen], span=span, **options)
+        totals.append(found.total)
+        return [job.id for job in found.items]
 
+    totals: list[int | None] = []
     assert await page() == visible
+    assert totals == [4]
+    assert await page(order_by="created_at") == visible[::-1]
+    assert await page(order_by="id") == sorted(visible)
+    assert await page(order_by="-id", limit=3) == sorted(visible)[:0:-1]
+    assert await page(order_by="id", after=sorted(visible)[1:2]) == sorted(visible)[2:]
     assert await page(limit=2) == visible[:2]
     second = await world.raw.fetchval("SELECT created_at::text FROM jobs WHERE id = $1", visible[1])
     assert await page(after=(second, visible[1])) == visible[2:]
     assert await page(owner_id=user.id) == [ids[3], ids[0]]
     assert await page(pipeline_id=seen) == visible[:3]
+    assert totals[-2:] == [2, 3]
     assert await page(everything=True) == ids[::-1]
+    assert totals[-1] == 6

@@ -167,6 +167,13 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
     "an id no UUID": (change("user", id="1"), "id must be a UUID"),
     "an id without dashes": (change("user", id=uuid4().hex), "id must be a UUID"),
     "a username with a space": (change("user", username="a b"), "username must be 1 to 100 characters of"),
+    "a display name with a line break": (
+        change("user", display_name="a\nb"),
+        "display_name must be 1 to 255 characters",
+    ),
+    "a display name empty": (change("user", display_name=""), "display_name must be 1 to 255 characters"),
+    "an email without @": (change("user", email="ada"), "email must be 3 to 320 characters with one @"),
+    "a key of ours": (change("user", email_key="ada"), "email_key is not a key of such a record"),
     "a name with a line break": (change("pipeline", name="a\nb"), "name must be 1 to 255 characters"),
     "a name of spaces": (change("pipeline", name="   "), "name must be 1 to 255 characters"),
     "a name too long": (change("pipeline", name="x" * 256), "name must be 1 to 255 characters"),

@@ -1,5 +1,6 @@
 """The merge of a file into a database that has rows already."""
 
+import json
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -41,6 +42,23 @@ async def test_merge_updates_rows_that_differ(dsn: str, raw: Raw) -> None:
     assert tuple(pipeline) == ("Bills", "all of them")
     access = "SELECT access, expires_at FROM group_grants WHERE pipeline_id = $1"
     assert tuple(await raw.fetchrow(access, UUID(found["pipeline"]["id"]))) == (1, None)
+
+
+async def test_merge_sets_and_clears_names_of_people_with_their_keys(dsn: str, raw: Raw) -> None:
+    found = whole()
+    user = {**found["user"], "display_name": " Ada ÉMILE ", "email": "Ada@X.example"}
+    columns = "SELECT display_name, display_name_key, email, email_key FROM users WHERE id = $1"
+    audited = "SELECT after->'users'->0 FROM audit WHERE organization_id = $1 AND action = 'import.users' ORDER BY id"
+
+    for record in (user, found["user"]):
+        await import_records(dsn, lines(*{**found, "user": record}.values()))
+        stored = tuple(await raw.fetchrow(columns, UUID(user["id"])))
+        named = ("Ada ÉMILE", "ada émile", "Ada@X.example", "ada@x.example")
+        assert stored == (named if record is user else (None,) * 4)
+
+    first, last = (json.loads(row[0]) for row in await raw.fetch(audited, UUID(found["organization"]["id"])))
+    assert (first["display_name"], first["email"]) == ("Ada ÉMILE", "Ada@X.example")
+    assert last.keys() == {"username", "role", "disabled"}
 
 
 async def test_merge_takes_the_last_line_of_a_repeated_record(dsn: str, raw: Raw) -> None:

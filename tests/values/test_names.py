@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.http.routes import ROUTES, words_beside
-from service.values.names import RESERVED, RULES, Rule, has_unfit, is_visible, name_key
+from service.values.names import EMAIL, RESERVED, RULES, Rule, has_unfit, is_visible, name_key
 
-LABELS = [rule for rule in RULES.values() if rule.pattern is None and not rule.multiline]
+LABELS = [rule for rule in RULES.values() if rule.pattern is None and not rule.multiline and not rule.mail]
 INVISIBLE = [
     "\u200b",
     "\u00ad",
@@ -81,6 +81,26 @@ def test_labels_are_never_empty_to_the_eye(rule: Rule) -> None:
     assert rule.check("x" * 255)
     with pytest.raises(ValueError, match="255"):
         rule.check("x" * 256)
+
+
+@pytest.mark.parametrize(
+    "address", ["ada@acme.example", "a@b", "jörg+x@bücher.example", "日本@例え.jp", f"{'a' * 318}@b"]
+)
+def test_email_of_two_shown_parts_is_taken(address: str) -> None:
+    assert EMAIL.check(address) == address
+
+
+@pytest.mark.parametrize("address", ["", "a", "a@", "@b", "a@b@c", "a b@c", "a@b ", "\u00a0@b", "a" * 319 + "@b"])
+def test_email_without_two_parts_or_with_spaces_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="320 characters with one @"):
+        EMAIL.check(address)
+
+
+@pytest.mark.parametrize("unfit", [*UNFIT, *INVISIBLE], ids=ascii)
+def test_email_with_unfit_or_only_invisible_parts_is_refused(unfit: str) -> None:
+    for address in (f"{unfit}@b", f"a@{unfit}", *([f"a{unfit}b@c"] if unfit in UNFIT else ())):
+        with pytest.raises(ValueError, match="320 characters with one @"):
+            EMAIL.check(address)
 
 
 @pytest.mark.parametrize("kind", RULES)

@@ -5,14 +5,17 @@ What an operation may fail with is read from the "Raises" of its docstring, whic
 
 import inspect
 import re
+import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from service import __version__, errors
-from service.http.openapi.examples import EXAMPLES
+from service.http.openapi.examples import EXAMPLES, path_example
+from service.http.openapi.vocabularies import REFERENCE, name_vocabularies
 from service.http.responses import (
     BodyTooLarge,
     HeadersTooLarge,
@@ -37,7 +40,15 @@ _RAISES: Final = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
 
 def openapi_document() -> dict[str, Any]:
     """Return the whole document, OpenAPI 3.1."""
-    plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
+    named: dict[str, type[Schema]] = {"Failure": FailureSchema}
+
+    def name_of(schema: Any) -> str:
+        kind = schema if isinstance(schema, type) else type(schema)
+        name = str(kind.__name__).removesuffix("Schema")
+        named[name] = kind
+        return name
+
+    plugin = MarshmallowPlugin(schema_name_resolver=name_of)
     spec = APISpec(
         title="Flow Pipeline API",
         version=__version__,
@@ -46,15 +57,25 @@ def openapi_document() -> dict[str, Any]:
         info={"description": _DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         servers=[{"url": "/"}],
         security=[{"bearer": []}],
+        tags=_tags(),
     )
     assert plugin.converter is not None  # noqa: S101 - the specification has just made it
     plugin.converter.add_attribute_function(_pattern)  # type: ignore[no-untyped-call] # apispec's
     plugin.converter.add_attribute_function(_bounds)  # type: ignore[no-untyped-call] # apispec's
-    spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    bearer = {"type": "http", "scheme": "bearer", "description": "A token, as `fp_...`, of a user."}
+    spec.components.security_scheme("bearer", bearer)
     spec.components.schema("Failure", schema=FailureSchema)
+    for name, description in _HEADERS.items():
+        spec.components.header(name, {"description": description, "schema": {"type": "string"}})
     for route in ROUTES:
-        spec.path(route.path, operations={route.method.lower(): _operation(route, plugin)})
-    return spec.to_dict()
+        spec.path(route.path, operations={route.method.lower(): _operation(route, spec, plugin)})
+    document: dict[str, Any] = spec.to_dict()
+    for name, kind in named.items():
+        declared = kind.loads_into if issubclass(kind, RequestSchema) else kind
+        described, _ = _paragraphs(inspect.getdoc(declared) or "")
+        document["components"]["schemas"].get(name, {}).setdefault("description", described)
+    name_vocabularies(document)
+    return document
 
 
 _DESCRIPTION: Final = (
@@ -63,9 +84,39 @@ _DESCRIPTION: Final = (
 )
 
 
-def _component_name(schema: Any) -> str:
-    kind = schema if isinstance(schema, type) else type(schema)
-    return str(kind.__name__).removesuffix("Schema")
+def resolved(document: Mapping[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with what it refers to, if it does, in the place of the reference."""
+    if "$ref" not in schema:
+        return schema
+    beside = {key: value for key, value in schema.items() if key != "$ref"}
+    named: Mapping[str, Any] = document["components"]["schemas"]
+    return {**named[schema["$ref"].removeprefix(REFERENCE)], **beside}
+
+
+TAGS: Final[Mapping[str, str]] = {
+    "pipelines": "The pipelines that the caller may read, and the jobs that are in each.",
+    "jobs": "Jobs, which somebody owns, and the pipelines that each is in.",
+    "grants": "Who is granted what on a pipeline, who may therefore do what on it, and why.",
+    "users": "The users of the organization, with their roles; and the caller.",
+    "groups": "Groups of users, to which pipelines can be granted as to users.",
+    "tokens": "The tokens that users call with. Each can do no more than its user and the token that it was made with.",
+    "audit": "The trail of all changes: by whom, when, and what was before and after.",
+}
+"""The descriptions of tags; one that has none is described by the docstring of its module."""
+
+
+def _tags() -> list[dict[str, Any]]:
+    """Return the tags, in the order of the method table."""
+    modules = {tag_of(route): sys.modules[route.request.__module__] for route in ROUTES}
+    return [
+        {"name": tag, "description": TAGS.get(tag) or _paragraphs(module.__doc__ or "")[0]}
+        for tag, module in modules.items()
+    ]
+
+
+def tag_of(route: Route) -> str:
+    """Return the tag of a call: the resource by which its request is declared, a module of schemas."""
+    return route.request.__module__.removeprefix("service.schemas.").partition(".")[0]
 
 
 def _pattern(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
@@ -80,22 +131,29 @@ def _bounds(_: Any, field: fields.Field[Any], **__: Any) -> dict[str, Any]:
     return {"maxLength": field.rule.max_length} if isinstance(field, Ruled) else {}
 
 
-def _operation(route: Route, plugin: MarshmallowPlugin) -> dict[str, Any]:
+def _operation(route: Route, spec: APISpec, plugin: MarshmallowPlugin) -> dict[str, Any]:
     summary, description = _describe(route)
     operation: dict[str, Any] = {
         "operationId": route.operation.__name__,
-        "tags": [route.operation.__module__.rsplit(".", 1)[-1]],
+        "tags": [tag_of(route)],
         "summary": summary,
         "description": description,
         "parameters": _parameters(route, plugin),
         "responses": _responses(route),
     }
     if body := _body(route):
+        name = f"{_words(route).replace(' ', '')}Body"
         schema = plugin.converter.schema2jsonschema(body)  # type: ignore[union-attr] # made with the specification
+        spec.components.schema(name, {**schema, "description": f"The body of `{route.operation.__name__}`."})
         example = EXAMPLES[route.operation.__name__].request
-        content = {"schema": schema, **({"example": example} if example is not None else {})}
+        content = {"schema": {"$ref": REFERENCE + name}, **({"example": example} if example is not None else {})}
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     return operation
+
+
+def _words(route: Route) -> str:
+    """Return the name of an operation as words, each with a capital."""
+    return route.operation.__name__.replace("_", " ").title()
 
 
 def _describe(route: Route) -> tuple[str, str]:
@@ -122,7 +180,10 @@ def _parameters(route: Route, plugin: MarshmallowPlugin) -> list[dict[str, Any]]
         place = route.places[name]
         if place != "body":
             schema: dict[str, Any] = plugin.converter.field2property(field)  # type: ignore[union-attr] # made with the specification
-            found.append({"name": name, "in": place, "required": place == "path", "schema": schema})
+            description = schema.pop("description", "")
+            parameter = {"name": name, "in": place, "description": description, "required": place == "path"}
+            example = {"example": path_example(name, schema)} if place == "path" else {}
+            found.append({**parameter, **example, "schema": schema})
     if route.only_reads:
         found.append(_header("If-None-Match", "A tag: 304 if the answer is still that."))
     elif route.etag_of:
@@ -142,13 +203,13 @@ def _body(route: Route) -> RequestSchema | None:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    headers = {"X-Request-Id": _text_header("The caller's, or a new one.")}
+    headers = {"X-Request-Id": _named_header("X-Request-Id")}
     if route.only_reads:
-        headers["ETag"] = _text_header("Of this answer.")
+        headers["ETag"] = _named_header("ETag")
     example = EXAMPLES[route.operation.__name__].response
     content = {"application/json": {"schema": route.answer, "example": example}}
     success = {"description": "Done.", "content": content, "headers": headers}
-    located = {**success, "headers": {**headers, "Location": _text_header("Where it is now.")}}
+    located = {**success, "headers": {**headers, "Location": _named_header("Location")}}
     responses: dict[str, Any] = {}
     if route.location:
         responses["201"] = located
@@ -161,13 +222,21 @@ def _responses(route: Route) -> dict[str, Any]:
     for status, reasons in sorted(failures(route).items()):
         response = {"description": " ".join(reasons), "content": {"application/json": {"schema": "Failure"}}}
         if status in _RETRIED:
-            response["headers"] = {"Retry-After": _text_header("Seconds until trying again may help.")}
+            response["headers"] = {"Retry-After": _named_header("Retry-After")}
         responses[str(status)] = response
     return responses
 
 
-def _text_header(description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"}}
+_HEADERS: Final = {
+    "X-Request-Id": "The id of the request: the caller's, if that is well-formed, or a new one.",
+    "ETag": "The tag of this answer, for If-None-Match and If-Match.",
+    "Location": "The address of what was created.",
+    "Retry-After": "Seconds until trying again may help.",
+}
+
+
+def _named_header(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/headers/{name}"}
 
 
 def failures(route: Route) -> dict[int, list[str]]:

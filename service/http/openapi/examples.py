@@ -21,7 +21,14 @@ _JOB_WHOLE: Final = {
     "created_at": _THEN,
     "flow_pipeline_infos": [{"id": _ID, "name": "Invoices"}],
 }
-_USER: Final = {"username": "ada", "role": "member", "disabled": False, "created_at": _THEN}
+_USER: Final = {
+    "username": "ada",
+    "role": "member",
+    "disabled": False,
+    "created_at": _THEN,
+    "display_name": "Ada Lovelace",
+    "email": "ada@acme.example",
+}
 _GROUP: Final = {"name": "reviewers", "created_at": _THEN}
 _TOKEN: Final = {
     "id": _OTHER,
@@ -53,6 +60,22 @@ class Example:
 
     request: Mapping[str, Any] | None
     response: Mapping[str, Any]
+
+
+IN_PATHS: Final = {
+    "pipeline_id": _ID,
+    "job_id": _JOB,
+    "username": "ada",
+    "name": "reviewers",
+    "token_id": _OTHER,
+}
+"""Examples of the parameters of paths, by their names."""
+
+
+def path_example(name: str, schema: Mapping[str, Any]) -> Any:
+    """Return an example of a parameter of a path; one of its type, for a name that has none of its own."""
+    by_type = {"uuid": _OTHER, "integer": 1, "date-time": _THEN}
+    return IN_PATHS.get(name) or by_type.get(schema.get("format") or schema.get("type", ""), "example")
 
 
 def _answer(**named: Any) -> Example:
@@ -102,12 +125,18 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "get_job": _answer(job=_JOB_WHOLE),
     "delete_job": _answer(),
     "list_users": _answer(users=[_USER]),
-    "create_user": Example({"username": "ada", "role": "member"}, {**_DONE, "user": _USER}),
+    "create_user": Example(
+        {"username": "ada", "role": "member", "display_name": "Ada Lovelace", "email": "ada@acme.example"},
+        {**_DONE, "user": _USER},
+    ),
     "get_me": _answer(user={**_USER, "groups": ["reviewers"], "scopes": None}),
     "get_user": _answer(user=_USER),
     "update_user": Example(
         {"role": "member"}, {**_DONE, "user": _USER, "keeps": [{**_KEPT, "by_themselves": True}], "keeps_total": 1}
     ),
+    "delete_user": _answer(),
+    "list_user_pipelines": _answer(pipelines=[_ITEM]),
+    "list_user_groups": _answer(groups=[_GROUP]),
     "list_groups": _answer(groups=[_GROUP]),
     "create_group": Example({"name": "reviewers"}, {**_DONE, "group": _GROUP}),
     "get_group": _answer(group=_GROUP),

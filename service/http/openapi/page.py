@@ -1,36 +1,41 @@
-"""/openapi.json for machines, and /docs for people: one page, made here, that needs nothing from elsewhere."""
+"""/openapi.json for machines, and /docs for people: one page, made here, that needs nothing from elsewhere.
+
+Nor does it need a script: it is searched by a form that asks this service.
+"""
 
 import base64
 import hashlib
-import json
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from html import escape
+from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
+from service.http.conditions import entity_tag, not_modified
 from service.http.openapi.document import openapi_document
+from service.http.openapi.rendering import Call, render_calls, render_failures, render_words, text
+from service.http.openapi.samples import LANGUAGES, SERVER, TOKEN
 from service.http.public_address import PublicAddresses
 from service.http.responses import encode
 
 MAX_ADDRESSES: Final = 16
 """Public addresses for which both are kept: there is one, unless proxies tell several."""
+MAX_QUERY: Final = 100
+"""Characters of a search on the page for people that are looked at."""
+FEW: Final = 5
+"""Calls that a search shows open, if it finds no more."""
 
-STYLE: Final = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-code, pre { font: 13px/1.45 ui-monospace, monospace; overflow-wrap: anywhere; }
-pre { background: var(--soft); padding: .75rem; border-radius: 6px; overflow-x: auto; white-space: pre-wrap; }
-details { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; padding: .25rem .75rem; }
-summary { cursor: pointer; padding: .25rem 0; }
-summary b { display: inline-block; min-width: 4.5rem; }
-table { border-collapse: collapse; width: 100%; }
-td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); }
-"""
+STYLE: Final = (Path(__file__).parent / "page.css").read_text()
 
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 HEADERS: Final = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; frame-ancestors 'none'",
+    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "public, max-age=300",
 }
@@ -38,113 +43,142 @@ HEADERS: Final = {
 
 def add_documentation(app: web.Application, addresses: PublicAddresses) -> None:
     """Serve both, to every caller: they say nothing of any organization, and take no token."""
-    document = openapi_document()
+    document, for_readers = _both()
 
     @lru_cache(maxsize=MAX_ADDRESSES)
-    def as_json(url: str) -> bytes:
-        return encode({**document, "servers": [{"url": url}]})
+    def as_json(url: str) -> tuple[bytes, str]:
+        body = encode({**document, "servers": [{"url": url}]})
+        return body, entity_tag(body)
 
     @lru_cache(maxsize=MAX_ADDRESSES)
-    def as_page(url: str) -> bytes:
-        return page({**document, "servers": [{"url": url}]}).encode()
+    def as_page(url: str, language: str) -> tuple[bytes, str]:
+        body = for_readers.whole(url, language).encode()
+        return body, entity_tag(body)
 
     async def for_machines(request: web.Request) -> web.Response:
-        headers = {"Cache-Control": HEADERS["Cache-Control"], **addresses.headers}
-        body = as_json(addresses.of(request).url)
+        body, tag = as_json(addresses.of(request).url)
+        headers = {"Cache-Control": HEADERS["Cache-Control"], **addresses.headers, "ETag": tag}
+        if not_modified(request, tag):
+            return web.Response(status=304, headers=headers)
         return web.Response(body=body, content_type="application/json", headers=headers)
 
     async def for_people(request: web.Request) -> web.Response:
-        body, headers = as_page(addresses.of(request).url), {**HEADERS, **addresses.headers}
-        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
+        url, language = addresses.of(request).url, request.query.get("in", "")
+        language = language if language in LANGUAGES else next(iter(LANGUAGES))
+        headers = {**HEADERS, **addresses.headers}
+        if query := " ".join(request.query.get("q", "")[:MAX_QUERY].split()):
+            found = for_readers.found(url, language, query)
+            return web.Response(text=found, content_type="text/html", charset="utf-8", headers=headers)
+        body, tag = as_page(url, language)
+        if not_modified(request, tag):
+            return web.Response(status=304, headers={**headers, "ETag": tag})
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers={**headers, "ETag": tag})
 
     app.router.add_get("/openapi.json", for_machines)
     app.router.add_get("/docs", for_people)
 
 
-def page(document: dict[str, Any]) -> str:
-    """Render the document as a page."""
-    by_tag: dict[str, list[str]] = {}
-    for path, methods in document["paths"].items():
-        for method, operation in methods.items():
-            by_tag.setdefault(operation["tags"][0], []).append(_operation(method.upper(), path, operation))
-    sections = "".join(f"<h2>{escape(tag.capitalize())}</h2>{''.join(rows)}" for tag, rows in by_tag.items())
-    info = document["info"]
+@cache
+def _both() -> "tuple[Mapping[str, Any], Page]":
+    """Return the document and the page, which are the same for every application: 0.2 s to make."""
+    document = openapi_document()
+    return document, Page(document)
+
+
+class Page:
+    """The page for people: parts that are rendered once, put together for an address and a search."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """Render the parts."""
+        self._info: Final = document["info"]
+        self._tags: Final = {tag["name"]: tag["description"] for tag in document["tags"]}
+        self._calls: Final = render_calls(document)
+        self._below: Final = render_failures(document) + render_words(document)
+
+    def whole(self, url: str, language: str) -> str:
+        """Return the page with every call, closed."""
+        return self._page(url, language, "", self._calls, self._sections(self._calls))
+
+    def found(self, url: str, language: str, query: str) -> str:
+        """Return the page with the calls in which each word of a search is; those in whose address it is come first."""
+        words = query.lower().split()
+        first = [call for call in self._calls if all(word in call.address for word in words)]
+        others = [
+            call
+            for call in self._calls
+            if call not in first and all(word in call.address or word in call.fields for word in words)
+        ]
+        number = len(first) + len(others)
+        said = f"{number} of {len(self._calls)} calls {'has' if number == 1 else 'have'}" if number else "No call has"
+        shown = "".join(call.html for call in first)
+        if others:
+            shown += f"<h2>In descriptions and fields</h2>{''.join(call.html for call in others)}"
+        if number <= FEW:
+            shown = shown.replace('<details class="call">', '<details class="call" open>')
+        back = f'<a href="docs?in={language}">Show all calls</a>'
+        heading = f'<h2>Found</h2><p role="status">{said} <b>{escape(query)}</b>. {back}</p>'
+        found = sorted((*first, *others), key=self._calls.index)
+        return self._page(url, language, query, found, heading + shown)
+
+    def _sections(self, calls: Iterable[Call]) -> str:
+        return "".join(
+            f'<section aria-labelledby="{tag}"><h2 id="{tag}">{tag.capitalize()}</h2>'
+            f'<p class="quiet">{text(self._tags[tag])}</p>{"".join(call.html for call in group)}</section>'
+            for tag, group in groupby(calls, lambda call: call.tag)
+        )
+
+    def _page(self, url: str, language: str, query: str, calls: Iterable[Call], shown: str) -> str:
+        title = escape(self._info["title"])
+        return (
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head><body>'
+            f'<a class="skip" href="#calls">Skip to the calls</a>'
+            f"<header><h1>{title} <small>{escape(self._info['version'])}</small></h1>{self._introduction(url)}</header>"
+            f'<div class="tools">{_form(language, query)}</div>'
+            f'<div class="columns">{_navigation(calls, f"docs?in={language}" if query else "")}'
+            f'<main id="calls" tabindex="-1">{shown}{self._below}</main></div>'
+            "</body></html>"
+        )
+
+    def _introduction(self, url: str) -> str:
+        origin = url if "://" in url else f"…{url.rstrip('/')}"
+        hint = (
+            ""
+            if "://" in url
+            else f" <code>{SERVER}</code> is what stands before <code>/docs</code> in the address of this page."
+        )
+        return (
+            f"<p>{text(self._info['description'])}</p>"
+            "<p>Send <code>Authorization: Bearer &lt;token&gt;</code> with each call. For machines:"
+            ' <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>'
+            f"<p>The samples take two variables from the environment.{hint}"
+            " A browser has none: write them in the place of <code>process.env</code>.</p>"
+            f"<pre>export {SERVER}={escape(origin)}\nexport {TOKEN}=fp_…</pre>"
+        )
+
+
+def _form(language: str, query: str) -> str:
+    """Render what searches the page, and chooses the language of the samples."""
+    choices = "".join(
+        f'<label><input type="radio" name="in" id="in-{key}" value="{key}"{" checked" if key == language else ""}>'
+        f" {each.name}</label>"
+        for key, each in LANGUAGES.items()
+    )
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(info["title"])}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f"<h1>{escape(info['title'])} <small>{escape(info['version'])}</small></h1>"
-        f"<p>{_text(info['description'])}</p>"
-        "<p>Send <code>Authorization: Bearer &lt;token&gt;</code> with each call. For machines:"
-        f' <a href="openapi.json">openapi.json</a>.{_server(document)}</p>'
-        f"<main>{sections}</main></body></html>"
+        '<form role="search" action="docs#calls"><div class="find"><label for="q">Search the calls</label>'
+        f'<input type="search" id="q" name="q" maxlength="{MAX_QUERY}" value="{escape(query)}"'
+        ' placeholder="Search the calls" autocomplete="off"><button>Search</button></div>'
+        f"<fieldset><legend>Samples in</legend>{choices}</fieldset></form>"
     )
 
 
-def _server(document: dict[str, Any]) -> str:
-    """Say what stands before the paths, if anything does."""
-    url = document["servers"][0]["url"]
-    return "" if url == "/" else f" All addresses begin with <code>{escape(url)}</code>."
-
-
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    parts = [f"<p>{_text(operation['description'])}</p>" if operation["description"] else ""]
-    if fields := [*operation["parameters"], *_body_fields(operation)]:
-        rows = "".join(_parameter(field) for field in fields)
-        parts.append(f"<table><tr><th>Parameter</th><th>In</th><th></th></tr>{rows}</table>")
-    if "requestBody" in operation:
-        parts.append(f"<p>Body</p>{_example(operation['requestBody'])}")
-    success = next(answer for status, answer in operation["responses"].items() if status < "300")
-    parts.append(f"<p>Answer</p>{_example(success)}")
-    failures = "".join(
-        f"<tr><td>{escape(status)}</td><td>{escape(answer['description'])}</td></tr>"
-        for status, answer in operation["responses"].items()
-        if status >= "300"
-    )
-    parts.append(f"<table><tr><th>Else</th><th></th></tr>{failures}</table>")
-    head = f"<b>{method}</b><code>{escape(path)}</code> {escape(operation['summary'])}"
-    return f'<details id="{operation["operationId"]}"><summary>{head}</summary>{"".join(parts)}</details>'
-
-
-def _body_fields(operation: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the fields of a body, in the form of parameters."""
-    if "requestBody" not in operation:
-        return []
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    required = schema.get("required", [])
-    return [
-        {"name": name, "in": "body", "required": name in required, "schema": field}
-        for name, field in schema["properties"].items()
-    ]
-
-
-def _parameter(parameter: dict[str, Any]) -> str:
-    said = parameter.get("description") or _schema(parameter["schema"])
-    required = " (required)" if parameter.get("required") else ""
-    name, place = escape(parameter["name"]), escape(parameter["in"])
-    return f"<tr><td><code>{name}</code></td><td>{place}{required}</td><td>{escape(said)}</td></tr>"
-
-
-def _schema(schema: dict[str, Any]) -> str:
-    """Describe a schema in words: its type and its limits."""
-    if "enum" in schema:
-        return f"one of {', '.join(str(value) for value in schema['enum'] if value is not None)}"
-    kind = schema.get("format") or schema.get("type", "")
-    words = [kind if isinstance(kind, str) else " or ".join(kind)]
-    if "items" in schema:
-        words = [f"list of: {_schema(schema['items'])}"]
-    limits = {"minimum": "at least", "maximum": "at most", "maxLength": "at most", "maxItems": "at most"}
-    words += [f"{said} {schema[key]}" for key, said in limits.items() if key in schema]
-    if "pattern" in schema:
-        words.append(f"like {schema['pattern']}")
-    return ", ".join(words)
-
-
-def _example(has_content: dict[str, Any]) -> str:
-    example = has_content["content"]["application/json"].get("example")
-    return f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
-
-
-def _text(text: str) -> str:
-    """Escape a text, in which backticks enclose code."""
-    parts = escape(text, quote=False).split("`")
-    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+def _navigation(calls: Iterable[Call], whole: str) -> str:
+    """Render links to calls, and to their tags on the whole page, for windows that have room beside them."""
+    parts = []
+    for tag, group in groupby(calls, lambda call: call.tag):
+        links = "".join(
+            f'<li><a href="#{call.name}">{call.name.replace("_", " ").capitalize()}</a></li>' for call in group
+        )
+        parts.append(f'<li><a href="{whole}#{tag}">{tag.capitalize()}</a><ul>{links}</ul></li>')
+    more = '<li><a href="#failures">Failures</a></li><li><a href="#words">Words</a></li>'
+    return f'<nav aria-label="Calls"><ul>{"".join(parts)}{more}</ul></nav>'

@@ -89,7 +89,10 @@ def _fill_in(body: Any, names: Mapping[str, str]) -> Any:
     return body
 
 
-_TABLES: Final = ("pipelines", "jobs", "assignments", "users", "groups", "memberships", "user_grants", "group_grants")
+_TABLES: Final = (
+    *("pipelines", "jobs", "assignments", "users", "deleted_users", "groups", "memberships"),
+    *("user_grants", "group_grants"),
+)
 _ROWS: Final = " UNION ALL ".join(
     [
         "SELECT 'organizations' AS of, to_jsonb(t)::text AS row FROM organizations t WHERE id = $1",
@@ -125,6 +128,7 @@ WRITE_KINDS: Final = (
     WriteKind("DELETE", _GROUP_GRANT),
     WriteKind("POST", "/api/v1/users", {"username": "{new}", "role": "member"}),
     WriteKind("PATCH", "/api/v1/users/{username}", {"role": "pipeline_admin", "disabled": True}),
+    WriteKind("DELETE", "/api/v1/users/{username}", query="?jobs_to=ann"),
     WriteKind("POST", "/api/v1/groups", {"name": "{new}"}),
     WriteKind("PATCH", "/api/v1/groups/{name}", {"new_name": "{new}"}),
     WriteKind("DELETE", "/api/v1/groups/{name}"),

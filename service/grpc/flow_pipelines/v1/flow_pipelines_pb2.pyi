@@ -128,24 +128,32 @@ class DeletePipelineResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListPipelineJobsRequest(_message.Message):
-    __slots__ = ("pipeline_id", "page_size", "page_token")
+    __slots__ = ("pipeline_id", "order_by", "total", "page_size", "page_token")
     PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     pipeline_id: str
+    order_by: str
+    total: bool
     page_size: int
     page_token: str
-    def __init__(self, pipeline_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, pipeline_id: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListPipelineJobsResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "jobs")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "jobs")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     jobs: _containers.RepeatedCompositeFieldContainer[QueuedJob]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[QueuedJob, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., jobs: _Optional[_Iterable[_Union[QueuedJob, _Mapping]]] = ...) -> None: ...
 
 class QueuedJob(_message.Message):
     __slots__ = ("id", "name", "owner", "assigned_at")
@@ -216,26 +224,34 @@ class UpdatedPipeline(_message.Message):
     def __init__(self, flow_pipeline_name: _Optional[str] = ..., flow_pipeline_id: _Optional[str] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("pipeline_id", "owner", "page_size", "page_token")
+    __slots__ = ("pipeline_id", "owner", "order_by", "total", "page_size", "page_token")
     PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     pipeline_id: str
     owner: str
+    order_by: str
+    total: bool
     page_size: int
     page_token: str
-    def __init__(self, pipeline_id: _Optional[str] = ..., owner: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, pipeline_id: _Optional[str] = ..., owner: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "jobs")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "jobs")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     jobs: _containers.RepeatedCompositeFieldContainer[Job]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
 
 class Job(_message.Message):
     __slots__ = ("id", "name", "owner", "created_at", "flow_pipeline_infos")
@@ -306,24 +322,32 @@ class DeleteJobResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListGrantsRequest(_message.Message):
-    __slots__ = ("pipeline_id", "page_size", "page_token")
+    __slots__ = ("pipeline_id", "order_by", "total", "page_size", "page_token")
     PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     pipeline_id: str
+    order_by: str
+    total: bool
     page_size: int
     page_token: str
-    def __init__(self, pipeline_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, pipeline_id: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListGrantsResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "grants")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "grants")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     GRANTS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     grants: _containers.RepeatedCompositeFieldContainer[Grant]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., grants: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., grants: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ...) -> None: ...
 
 class Grant(_message.Message):
     __slots__ = ("username", "group", "permissions", "is_manager", "expires_at", "updated_at")
@@ -452,26 +476,34 @@ class DeleteGroupGrantResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListAccessRequest(_message.Message):
-    __slots__ = ("pipeline_id", "permission", "page_size", "page_token")
+    __slots__ = ("pipeline_id", "permission", "order_by", "total", "page_size", "page_token")
     PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
     PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     pipeline_id: str
     permission: str
+    order_by: str
+    total: bool
     page_size: int
     page_token: str
-    def __init__(self, pipeline_id: _Optional[str] = ..., permission: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, pipeline_id: _Optional[str] = ..., permission: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListAccessResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "users")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "users")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     USERS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     users: _containers.RepeatedCompositeFieldContainer[UserAccess]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., users: _Optional[_Iterable[_Union[UserAccess, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., users: _Optional[_Iterable[_Union[UserAccess, _Mapping]]] = ...) -> None: ...
 
 class UserAccess(_message.Message):
     __slots__ = ("username", "permissions", "is_manager")
@@ -538,44 +570,62 @@ class Reason(_message.Message):
     def __init__(self, through: _Optional[str] = ..., name: _Optional[str] = ..., as_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListUsersRequest(_message.Message):
-    __slots__ = ("name", "page_size", "page_token")
+    __slots__ = ("name", "q", "order_by", "total", "page_size", "page_token")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    Q_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     name: str
+    q: str
+    order_by: str
+    total: bool
     page_size: int
     page_token: str
-    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., q: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListUsersResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "users")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "users")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     USERS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     users: _containers.RepeatedCompositeFieldContainer[User]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class User(_message.Message):
-    __slots__ = ("username", "role", "disabled", "created_at")
+    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
     disabled: bool
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    display_name: str
+    email: str
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ...) -> None: ...
 
 class CreateUserRequest(_message.Message):
-    __slots__ = ("username", "role")
+    __slots__ = ("username", "role", "display_name", "email")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
+    display_name: str
+    email: str
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ...) -> None: ...
 
 class CreateUserResponse(_message.Message):
     __slots__ = ("status", "user")
@@ -598,20 +648,24 @@ class GetMeResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., user: _Optional[_Union[Me, _Mapping]] = ...) -> None: ...
 
 class Me(_message.Message):
-    __slots__ = ("username", "role", "disabled", "created_at", "groups", "scopes")
+    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "groups", "scopes")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
     disabled: bool
     created_at: _timestamp_pb2.Timestamp
+    display_name: str
+    email: str
     groups: _containers.RepeatedScalarFieldContainer[str]
     scopes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., groups: _Optional[_Iterable[str]] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetUserRequest(_message.Message):
     __slots__ = ("username",)
@@ -628,16 +682,20 @@ class GetUserResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
 
 class UpdateUserRequest(_message.Message):
-    __slots__ = ("username", "role", "disabled", "withdraw_grants")
+    __slots__ = ("username", "role", "disabled", "display_name", "email", "withdraw_grants")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
     WITHDRAW_GRANTS_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
     disabled: bool
+    display_name: str
+    email: str
     withdraw_grants: bool
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., withdraw_grants: _Optional[bool] = ...) -> None: ...
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., withdraw_grants: _Optional[bool] = ...) -> None: ...
 
 class UpdateUserResponse(_message.Message):
     __slots__ = ("status", "user", "keeps", "keeps_total")
@@ -669,25 +727,73 @@ class KeptGrant(_message.Message):
     by_themselves: bool
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., permissions: _Optional[_Iterable[str]] = ..., is_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., group: _Optional[str] = ..., by_themselves: _Optional[bool] = ...) -> None: ...
 
-class ListGroupsRequest(_message.Message):
-    __slots__ = ("name", "page_size", "page_token")
+class DeleteUserRequest(_message.Message):
+    __slots__ = ("username", "jobs_to")
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    JOBS_TO_FIELD_NUMBER: _ClassVar[int]
+    username: str
+    jobs_to: str
+    def __init__(self, username: _Optional[str] = ..., jobs_to: _Optional[str] = ...) -> None: ...
+
+class DeleteUserResponse(_message.Message):
+    __slots__ = ("status",)
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    def __init__(self, status: _Optional[str] = ...) -> None: ...
+
+class ListUserPipelinesRequest(_message.Message):
+    __slots__ = ("name", "permission", "is_manager", "page_size", "page_token", "username")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    IS_MANAGER_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
     name: str
+    permission: str
+    is_manager: bool
     page_size: int
     page_token: str
-    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    username: str
+    def __init__(self, name: _Optional[str] = ..., permission: _Optional[str] = ..., is_manager: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., username: _Optional[str] = ...) -> None: ...
 
-class ListGroupsResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "groups")
+class ListUserPipelinesResponse(_message.Message):
+    __slots__ = ("status", "next_page_token", "pipelines")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PIPELINES_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    next_page_token: str
+    pipelines: _containers.RepeatedCompositeFieldContainer[PipelineItem]
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., pipelines: _Optional[_Iterable[_Union[PipelineItem, _Mapping]]] = ...) -> None: ...
+
+class ListUserGroupsRequest(_message.Message):
+    __slots__ = ("username", "order_by", "total", "page_size", "page_token")
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    username: str
+    order_by: str
+    total: bool
+    page_size: int
+    page_token: str
+    def __init__(self, username: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListUserGroupsResponse(_message.Message):
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "groups")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     groups: _containers.RepeatedCompositeFieldContainer[Group]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ...) -> None: ...
 
 class Group(_message.Message):
     __slots__ = ("name", "created_at")
@@ -696,6 +802,34 @@ class Group(_message.Message):
     name: str
     created_at: _timestamp_pb2.Timestamp
     def __init__(self, name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ListGroupsRequest(_message.Message):
+    __slots__ = ("name", "order_by", "total", "page_size", "page_token")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    order_by: str
+    total: bool
+    page_size: int
+    page_token: str
+    def __init__(self, name: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListGroupsResponse(_message.Message):
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "groups")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    next_page_token: str
+    total_size: int
+    total_size_at_least: int
+    groups: _containers.RepeatedCompositeFieldContainer[Group]
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ...) -> None: ...
 
 class CreateGroupRequest(_message.Message):
     __slots__ = ("name",)
@@ -754,24 +888,32 @@ class DeleteGroupResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListMembersRequest(_message.Message):
-    __slots__ = ("name", "page_size", "page_token")
+    __slots__ = ("name", "order_by", "total", "page_size", "page_token")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     name: str
+    order_by: str
+    total: bool
     page_size: int
     page_token: str
-    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListMembersResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "members")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "members")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     members: _containers.RepeatedCompositeFieldContainer[Member]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
 
 class Member(_message.Message):
     __slots__ = ("username", "created_at")
@@ -810,24 +952,42 @@ class RemoveMemberResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListTokensRequest(_message.Message):
-    __slots__ = ("username", "page_size", "page_token")
+    __slots__ = ("username", "all", "unused_for", "expires_after", "expires_before", "scopes", "order_by", "total", "page_size", "page_token")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    UNUSED_FOR_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     username: str
+    all: bool
+    unused_for: str
+    expires_after: _timestamp_pb2.Timestamp
+    expires_before: _timestamp_pb2.Timestamp
+    scopes: str
+    order_by: str
+    total: bool
     page_size: int
     page_token: str
-    def __init__(self, username: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, username: _Optional[str] = ..., all: _Optional[bool] = ..., unused_for: _Optional[str] = ..., expires_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scopes: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListTokensResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "tokens")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "tokens")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     tokens: _containers.RepeatedCompositeFieldContainer[Token]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ...) -> None: ...
 
 class Token(_message.Message):
     __slots__ = ("id", "username", "name", "scopes", "expires_at", "created_at", "last_used_at")
@@ -930,12 +1090,14 @@ class Replaced(_message.Message):
     def __init__(self, id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListAuditRequest(_message.Message):
-    __slots__ = ("actor", "action", "target", "since", "until", "page_size", "page_token")
+    __slots__ = ("actor", "action", "target", "since", "until", "order_by", "total", "page_size", "page_token")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     actor: str
@@ -943,19 +1105,25 @@ class ListAuditRequest(_message.Message):
     target: str
     since: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
+    order_by: str
+    total: bool
     page_size: int
     page_token: str
-    def __init__(self, actor: _Optional[str] = ..., action: _Optional[str] = ..., target: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, actor: _Optional[str] = ..., action: _Optional[str] = ..., target: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListAuditResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "audit")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "audit")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     audit: _containers.RepeatedCompositeFieldContainer[Entry]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., audit: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., audit: _Optional[_Iterable[_Union[Entry, _Mapping]]] = ...) -> None: ...
 
 class Entry(_message.Message):
     __slots__ = ("id", "at", "actor", "token_id", "action", "target", "before", "after", "request_id")

@@ -1,0 +1,91 @@
+"""The deletion of a user: what they own goes to somebody, what they may do ends, and their name stays theirs."""
+
+from time import monotonic
+from typing import Final
+
+from service.database.pool import Connection
+from service.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from service.operations.call import Call
+from service.operations.users import administrators_of, find_user, state_of
+from service.permissions import require_administrator
+from service.repositories import tokens, user_deletion, users
+from service.repositories.user_deletion import GRANTS_OF_USER, GROUPS_OF_USER, MAX_HANDED_OVER, TOKENS_OF_USER
+from service.repositories.users import User
+from service.schemas.users import DeleteUser, UserView
+from service.values.names import name_key
+
+HANDING_OVER_SECONDS: Final = 4.0
+"""Seconds after which a call that hands jobs over begins no further transaction; at the command line it has no end."""
+
+
+async def delete_user(call: Call, request: DeleteUser) -> None:
+    """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
+
+    Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed over in
+    several transactions, the last of which deletes the user: asked again after a failure, the call goes on.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        NotFound: there is no such user, or none of the name that the jobs are to go to.
+        PreconditionFailed: the user is not what the caller has seen.
+        Aborted: they own more jobs than the call hands over in its time; ask again.
+        FailedPrecondition: they own jobs that nobody is named for; or they are the caller, or the last administrator.
+    """
+    if request.jobs_to is not None and name_key(request.jobs_to) == name_key(request.username):
+        sentence = "Must be another user than the one who is deleted."
+        raise InvalidArgument(f"The request is not valid: jobs_to: {sentence}", details={"jobs_to": [sentence]})
+    require_administrator(call.caller, "delete users")
+    started = monotonic()
+    while not await _delete(call, request):
+        if call.batches is not None and monotonic() - started > HANDING_OVER_SECONDS:
+            raise Aborted(
+                f"{request.username} owns more jobs than one call hands over in its time. Those that it has are"
+                f" {request.jobs_to}'s by now: ask again, and it goes on."
+            )
+
+
+async def _delete(call: Call, request: DeleteUser) -> bool:
+    """Delete a user, or hand over as many of their jobs as one transaction may; return whether they are deleted."""
+    caller, organization_id = call.caller, call.caller.organization_id
+    async with call.transaction() as connection:
+        await tokens.lock_trees(connection, organization_id)
+        found = await find_user(connection, organization_id, request.username)
+        heir = await find_user(connection, organization_id, request.jobs_to) if request.jobs_to else None
+        locked = await users.lock_with_administrators(connection, organization_id, found.id, caller.user_id)
+        user = next((each for each in locked if each.id == found.id), None)
+        if user is None:
+            raise NotFound(f"User {request.username} does not exist.")  # since they were looked for, before the lock
+        proof = await call.prove(connection)
+        call.precondition(UserView(user, whole=True))
+        _require_deletable(call, user, locked)
+        if heir is None:
+            await _require_no_jobs(call, connection, user)
+        elif (
+            await user_deletion.hand_over_jobs(connection, caller, user, heir, call.request_id, MAX_HANDED_OVER)
+            == MAX_HANDED_OVER
+        ):
+            return False
+        before = state_of(user) | ({"jobs_to": heir.username} if heir else {})
+        lost = (GRANTS_OF_USER, GROUPS_OF_USER, TOKENS_OF_USER)
+        await proof.audit_deletion("user.delete", f"user:{user.username}", before, user.id, lost)
+        await user_deletion.delete(connection, organization_id, user.id)
+    return True
+
+
+def _require_deletable(call: Call, user: User, locked: list[User]) -> None:
+    """Require another user than the caller and the last administrator, of whom all are locked.
+
+    Raises:
+        FailedPrecondition: it is one of these.
+    """
+    if user.id == call.caller.user_id:
+        raise FailedPrecondition("You are that user, and nobody deletes themselves: ask another administrator to.")
+    if administrators_of(locked) == [user.id]:
+        raise FailedPrecondition(f"{user.username} is the last administrator: make somebody else one first.")
+
+
+async def _require_no_jobs(call: Call, connection: Connection, user: User) -> None:
+    jobs = await user_deletion.count_jobs(connection, call.caller.organization_id, user.id)
+    if jobs:
+        own = "1 job" if jobs == 1 else f"{jobs:,} jobs"
+        raise FailedPrecondition(f"{user.username} owns {own}: say by jobs_to which user gets what is theirs.")

@@ -1,0 +1,121 @@
+"""Statements on users who are deleted: their jobs go to somebody, and their names stay theirs."""
+
+from typing import Final
+from uuid import UUID
+
+from service.database.pool import Connection
+from service.identity import Caller
+from service.repositories.audit import attribution
+from service.repositories.audit_lists import GRANT, LARGEST, AuditList
+from service.repositories.users import User
+
+MAX_HANDED_OVER: Final = 5_000
+"""Jobs that one transaction hands over: others wait for its locks, at most half a second on a machine under load."""
+
+GRANTS_OF_USER: Final = AuditList(
+    "grants",
+    f"""
+    SELECT jsonb_build_object('pipeline', jsonb_build_object('id', p.id, 'name', p.name)) || {GRANT} AS item,
+           row_number() OVER (ORDER BY p.name, p.id) AS place
+    FROM user_grants g
+    JOIN pipelines p ON p.organization_id = g.organization_id AND p.id = g.pipeline_id
+    WHERE g.organization_id = $1 AND g.user_id = $2
+    """,
+)
+GROUPS_OF_USER: Final = AuditList(
+    "groups",
+    """
+    SELECT to_jsonb(g.name) AS item, row_number() OVER (ORDER BY lower(g.name)) AS place
+    FROM memberships m
+    JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+    WHERE m.organization_id = $1 AND m.user_id = $2
+    """,
+)
+TOKENS_OF_USER: Final = AuditList(
+    "tokens",
+    """
+    -- Theirs, and those that others have made with these: each by its parent's index, as in tokens.find_descendants.
+    WITH RECURSIVE ended AS (
+        SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.user_id = $2 AND t.revoked_at IS NULL
+        UNION
+        SELECT child.id
+        FROM ended e
+        CROSS JOIN LATERAL (
+            SELECT t.id
+            FROM tokens t
+            WHERE t.organization_id = $1 AND t.parent_id = e.id AND t.revoked_at IS NULL
+            OFFSET 0
+        ) child
+    )
+    SELECT jsonb_build_object('id', t.id, 'username', u.username, 'name', t.name) AS item,
+           row_number() OVER (ORDER BY u.id <> $2, t.created_at, t.id) AS place
+    FROM ended e
+    JOIN tokens t ON t.organization_id = $1 AND t.id = e.id
+    JOIN users u ON u.organization_id = $1 AND u.id = t.user_id
+    """,
+)
+
+
+async def count_jobs(connection: Connection, organization_id: UUID, user_id: UUID) -> int:
+    """Count the jobs that a user owns."""
+    row = await connection.fetch_one(
+        "user_deletion.count_jobs",
+        "SELECT count(*) FROM jobs j WHERE j.organization_id = $1 AND j.owner_id = $2",
+        organization_id,
+        user_id,
+    )
+    return int(row[0])
+
+
+async def hand_over_jobs(
+    connection: Connection, caller: Caller, owner: User, heir: User, request_id: str | None, limit: int
+) -> int:
+    """Make a user the owner of another's jobs, of the oldest if they are many, and audit it; return of how many.
+
+    All of it is done by the database, as in audit_lists: no job comes to the service, and rows of the trail have some
+    hundred ids each.
+    """
+    row = await connection.fetch_one(
+        "user_deletion.hand_over_jobs",
+        f"""
+        -- The oldest, found and locked by the index of owners.
+        WITH taken AS MATERIALIZED (
+            SELECT j.id
+            FROM jobs j
+            WHERE j.organization_id = $1 AND j.owner_id = $2
+            ORDER BY j.created_at
+            LIMIT $3
+            FOR NO KEY UPDATE
+        ),
+        -- The same, with their new owner.
+        moved AS (
+            UPDATE jobs j SET owner_id = $4 FROM taken t WHERE j.organization_id = $1 AND j.id = t.id
+            RETURNING j.id
+        ),
+        -- Their rows of the trail.
+        listed AS (
+            INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
+            SELECT $1, $5, $6, $7, 'user.hand_over_jobs', 'user:' || $8::text,
+                   jsonb_build_object('owner', $8::text, 'job_ids', jsonb_agg(m.id ORDER BY m.id)),
+                   jsonb_build_object('owner', $9::text), $10
+            FROM (SELECT id, (row_number() OVER (ORDER BY id) - 1) / {LARGEST} AS part FROM moved) m
+            GROUP BY m.part
+            ORDER BY m.part
+        )
+        SELECT count(*) FROM moved
+        """,
+        caller.organization_id,
+        owner.id,
+        limit,
+        heir.id,
+        *attribution(caller)[1:],
+        owner.username,
+        heir.username,
+        request_id,
+    )
+    return int(row[0])
+
+
+async def delete(connection: Connection, organization_id: UUID, user_id: UUID) -> None:
+    """Delete a locked user who owns no jobs, with their tokens, grants and memberships; and keep their name."""
+    await connection.execute("user_deletion.delete", "SELECT delete_user($1, $2)", organization_id, user_id)
