@@ -122,8 +122,13 @@ async def client_deadline(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        sentence = "The answer took longer than the client waits: try again, or with a later deadline."
-        raise DeadlineExceeded(sentence, reason="client_deadline") from error
+        raise later_than_the_client_waits() from error
+
+
+def later_than_the_client_waits() -> DeadlineExceeded:
+    """Return the failure of a call whose client's deadline has passed."""
+    sentence = "The answer took longer than the client waits: try again, or with a later deadline."
+    return DeadlineExceeded(sentence, reason="client_deadline")
 
 
 class AnswerForms:

@@ -13,7 +13,14 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from service.deadlines import Deadlines
 from service.errors import InvalidArgument, ServiceError, Unavailable
-from service.grpc.binding import AnswerForms, KeptMessages, MessageBinding, Parse, client_deadline
+from service.grpc.binding import (
+    AnswerForms,
+    KeptMessages,
+    MessageBinding,
+    Parse,
+    client_deadline,
+    later_than_the_client_waits,
+)
 from service.grpc.failures import status_of
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
@@ -31,6 +38,9 @@ from service.telemetry.request_record import RequestRecord, current_record, curr
 
 PROMPT: Final = 0.05
 """Seconds in which a message is expected to be here; one that is not counts as large among the bodies under way."""
+
+SAME_MOMENT: Final = 0.05
+"""Seconds by which the clocks of a client and of this process may see the same deadline pass apart."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -115,7 +125,7 @@ class Calls:
             with self._spans(call, record) if self._spans else nullcontext():
                 result = await self._outcome(binding, forms, call, record, context)
         except asyncio.CancelledError:
-            record.client_left()
+            _note_cancellation(record, context)
             raise
         finally:
             record.route = binding.rpc  # the dispatcher has set the path that it has by HTTP
@@ -179,6 +189,16 @@ class Calls:
         if not isinstance(message, bytes):
             raise InvalidArgument("The call has no message: each takes one, which may be empty.")
         return message
+
+
+def _note_cancellation(record: RequestRecord, context: Context) -> None:
+    """Note why a call was cancelled: by the client, or as its deadline passed, of which it may tell first."""
+    remaining: float | None = context.time_remaining()
+    if remaining is None or remaining > SAME_MOMENT:
+        record.client_left()
+    else:
+        error = later_than_the_client_waits()
+        record.failed(error, http_status_of(type(error)), error)
 
 
 class _SlowRead:

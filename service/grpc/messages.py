@@ -1,5 +1,6 @@
 """Messages: what requests hold, in the form that the requests' schemas read, and answers made of what is dumped."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -96,6 +97,7 @@ class _Keys:
             for field in descriptor.fields
             if field.json_name in members
         }
+        self._emptied = _emptied(schema)
         self._lists = {key: read for key, read in self._read.values() if isinstance(read, _List)}
 
     def read(self, message: Message, room: Room) -> dict[str, Any]:
@@ -103,16 +105,29 @@ class _Keys:
         found = {}
         for field, value in message.ListFields():
             key, read = self._read[field.name]
-            found[key] = read(value, room)
+            found[key] = None if value == "" and key in self._emptied else read(value, room)
         return found
 
     def unwrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what JSON has, without null, which stands for nothing there, and with bare lists."""
-        return {
-            key: self._lists[key].unwrap(key, value) if key in self._lists else value
-            for key, value in values.items()
-            if value is not None
-        }
+        found: dict[str, Any] = {}
+        for key, value in values.items():
+            if value == "" and key in self._emptied:
+                found[key] = None
+            elif value is not None:
+                found[key] = self._lists[key].unwrap(key, value) if key in self._lists else value
+        return found
+
+
+def _emptied(schema: Schema) -> set[str]:
+    """Return the keys of texts that null takes away by HTTP: messages have no null, so an empty text does here."""
+    kind = getattr(schema, "loads_into", None)
+    stays = {each.name for each in dataclasses.fields(kind) if each.default is not None} if kind else set()
+    return {
+        member.data_key or name
+        for name, member in schema.load_fields.items()
+        if member.allow_none and name in stays and isinstance(member, fields.String)
+    }
 
 
 def _reader(field: FieldDescriptor, member: fields.Field[Any]) -> Read:

@@ -223,6 +223,24 @@ async def test_write_honours_the_tag_that_a_read_gave(rpcs: Rpcs, world: World) 
     assert (second.code, second.details["ErrorInfo"]["reason"]) == ("FAILED_PRECONDITION", "PRECONDITION_FAILED")
 
 
+async def test_empty_text_takes_away_what_null_does_by_http(rpcs: Rpcs, http: Client, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    named = await rpcs("UpdateUser", {"username": "ada", "display_name": "Ada", "email": "a@b.c"}, token=ada.token)
+
+    kept = await rpcs("UpdateUser", {"username": "ada", "disabled": False}, token=ada.token)
+    emptied = await rpcs("UpdateUser", {"username": "ada", "email": ""}, token=ada.token)
+    connect = "/flow_pipelines.v1.Users/UpdateUser"
+    by_connect = await http.post(connect, json={"username": "ada", "display_name": ""}, headers=ada.headers)
+
+    assert (named.body["user"]["email"], kept.body["user"]["email"]) == ("a@b.c", "a@b.c")
+    assert (emptied.code, emptied.body["user"].get("email"), emptied.body["user"]["display_name"]) == (
+        "OK",
+        None,
+        "Ada",
+    )
+    assert (await by_connect.json())["user"].get("display_name") is None
+
+
 # ---- deadlines and cancellation
 
 
