@@ -199,7 +199,7 @@ def with_nulls(schema: Schema, body: Values) -> Values:
     made = dict(body)
     for name, member in schema.dump_fields.items():
         key = member.data_key or name
-        if member.allow_none and made.get(key) in (None, []):
+        if member.allow_none and member.required and made.get(key) in (None, []):
             made[key] = None
         elif key in made and _nested(member) is not None:
             nested = _nested(member)
