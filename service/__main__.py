@@ -14,6 +14,8 @@ import click
 
 from service import __version__
 from service.commands.audit import audit_commands
+from service.commands.contexts import context_commands, whoami_command
+from service.commands.declared import apply_command
 from service.commands.demo import demo_command
 from service.commands.doctor import doctor_command
 from service.commands.ending import EXIT_CODES, Form, run_command
@@ -22,10 +24,12 @@ from service.commands.grant import grant_commands
 from service.commands.group import group_commands
 from service.commands.import_ import import_command
 from service.commands.job import job_commands
+from service.commands.login import login_command, logout_command
 from service.commands.migrate import migrate_command
 from service.commands.organization import organization_commands
 from service.commands.output import warn
 from service.commands.pipeline import pipeline_commands
+from service.commands.place import server_options
 from service.commands.serve import serve_command
 from service.commands.token import token_commands
 from service.commands.user import user_commands
@@ -34,19 +38,43 @@ from service.settings import find_unknown
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="flow-pipelines")
+@server_options
 @click.pass_context
-def commands(context: click.Context) -> None:
-    """Run the Flow Pipeline service, and what an operator needs beside it.
+def commands(context: click.Context, /, **_: object) -> None:
+    """Run the Flow Pipeline service, and administer it: beside its database, or from anywhere by its API.
+
+    Commands with the option --server work on a server, as the user of a token: on the first of --server or --context,
+    FLOW_PIPELINES_SERVER, and the current context (`login` makes one, `context current` says which it is). Where none
+    of these says so, and all other commands, work beside the database.
 
     All settings are environment variables; docs/reference/settings.md lists them. Without DATABASE_URL, every command
-    uses an embedded PostgreSQL under DATA_DIR (.data), starting it if it does not run.
+    beside the database uses an embedded PostgreSQL under DATA_DIR (.data), starting it if it does not run.
     """
+    _refuse_server(context)
     if context.invoked_subcommand not in _LOGGING:
         as_json = isinstance(context.obj, Form) and context.obj.as_json
         for name, nearest in find_unknown().items():
             sentence = f"{name} is no setting, and ignored; did you mean {nearest}?"
             warn(sentence if as_json else f"flow-pipelines: {sentence}", as_json=as_json)
 
+
+def _refuse_server(context: click.Context) -> None:
+    """Refuse a server for a command that works on none.
+
+    Raises:
+        UsageError: one was named.
+    """
+    called = commands.commands.get(context.invoked_subcommand or "")
+    named = any(context.params[name] for name in ("server", "context", "local", "plaintext"))
+    if called is not None and named and called.name in _BESIDE:
+        raise click.UsageError(f"The command {called.name} takes no --server and no --context.")
+
+
+_BESIDE: Final = (
+    *("serve", "demo", "migrate", "doctor", "import", "export", "organization"),
+    *("login", "logout"),
+)
+"""The commands that work on no server, or say which it is in their own way."""
 
 _LOGGING: Final = ("serve", "demo")
 """The commands that tell of unknown settings in their log."""
@@ -56,6 +84,7 @@ for command in (
     *(serve_command, demo_command, migrate_command, doctor_command, import_command, export_command),
     *(organization_commands, user_commands, group_commands, token_commands),
     *(pipeline_commands, grant_commands, job_commands, audit_commands),
+    *(apply_command, login_command, logout_command, context_commands, whoami_command),
 ):
     commands.add_command(command)
 

@@ -1,6 +1,6 @@
 """Updates of jobs that are pre-authorized before the job is read, made in batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -27,11 +27,17 @@ MAX_PIPELINES_PER_BATCH: Final = 250
 """Pipelines that the updates of one statement name together, so that strangers wait for 20 ms of each other's work."""
 MAX_PIPELINES_IN_BATCH: Final = 50
 """Pipelines that an update names which shares a statement; those with more each have a statement of their own."""
+MAX_UPDATES_APART: Final = 64
+"""Updates of one caller's in one statement, if no others share it."""
 MAX_LARGE_UPDATES: Final = 2
 """Updates with more at once, as each keeps a processor of the database busy for up to 40 ms; of one tenant one, while
 others are there."""
 MAX_ALLOWED_PIPELINES: Final = 250
 """Pipelines that another user's job may be in: for a caller who may execute more, the job is read first."""
+
+
+Wanted = tuple[str, Sequence[UUID]]
+"""A job, and the pipelines that it is to be in, each given once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +92,43 @@ class JobUpdateBatcher:
         another transaction is changing the job.
         """
         executable = await self._executable_by(caller) if caller.role is Role.MEMBER else _NOTHING
-        allowed = preauthorize_update(caller, executable.pipelines, wanted)
-        if allowed is None:
+        update = _preauthorized(caller, request_id, executable, job_id, wanted)
+        if update is None:
             return None
-        update = Update(
-            organization_id=caller.organization_id,
-            job_id=job_id,
-            caller_id=caller.user_id,
-            digest=caller.digest,
-            scopes=caller.scopes,
-            revisions=caller.revisions,
-            expires_at=executable.version.expires_at,
-            wanted=wanted,
-            allowed_pipelines=None if allowed.pipelines is None else executable.allowed_pipelines,
-            actor=caller.username,
-            token_id=caller.token_id,
-            request_id=request_id,
-        )
         if len(wanted) > MAX_PIPELINES_IN_BATCH:
-            return await self._update_alone(update)
+            return (await self._update_apart([update]))[0]
         with timed():
             return await self._batchers.submit(caller.organization_id.bytes, update)
+
+    async def update_many(
+        self, caller: Caller, request_id: str | None, wanted: Sequence[Wanted]
+    ) -> list[list[str] | None]:
+        """Put several jobs, each given once, into exactly these pipelines; returns the names of each job's.
+
+        In statements that no stranger shares: each takes its turn among the large updates, and holds no more than a
+        batch. None, for each update that was not made, as in `update`.
+        """
+        executable = await self._executable_by(caller) if caller.role is Role.MEMBER else _NOTHING
+        results: list[list[str] | None] = [None] * len(wanted)
+        chunk: dict[int, Update] = {}
+        weight = 0
+        for number, each in enumerate(wanted):
+            update = _preauthorized(caller, request_id, executable, *each)
+            if update is None:
+                continue
+            weight += len(update.wanted)
+            if chunk and (len(chunk) == MAX_UPDATES_APART or weight > MAX_PIPELINES_PER_BATCH):
+                await self._fill(results, chunk)
+                chunk, weight = {}, len(update.wanted)
+            chunk[number] = update
+        if chunk:
+            await self._fill(results, chunk)
+        return results
+
+    async def _fill(self, results: list[list[str] | None], chunk: Mapping[int, Update]) -> None:
+        """Make updates, and put the results into the places that they are given by."""
+        for number, names in zip(chunk, await self._update_apart([*chunk.values()]), strict=True):
+            results[number] = names
 
     async def _executable_by(self, caller: Caller) -> Executable:
         cached = self.executable.find(caller)
@@ -119,13 +141,13 @@ class JobUpdateBatcher:
         self.executable.put(caller, executable, granted.version, len(found) * BYTES_PER_PIPELINE)
         return executable
 
-    async def _update_alone(self, update: Update) -> list[str] | None:
-        async def update_it() -> list[str] | None:
+    async def _update_apart(self, updates: Sequence[Update]) -> list[list[str] | None]:
+        async def update_them() -> list[list[str] | None]:
             async with self._database.connection() as connection:
-                return (await job_updates.update_each(connection, [update]))[0]
+                return await job_updates.update_each(connection, updates)
 
         async with self._large.place(current_asking()):
-            return await self._database.run(update_it, only_reads=False)
+            return await self._database.run(update_them, only_reads=False)
 
     async def _update(self, reused: ReusedConnection, updates: Sequence[Update]) -> Sequence[list[str] | None]:
         async def update() -> Sequence[list[str] | None]:
@@ -133,6 +155,29 @@ class JobUpdateBatcher:
                 return await job_updates.update_each(connection, updates)
 
         return await self._database.run(update, only_reads=False)
+
+
+def _preauthorized(
+    caller: Caller, request_id: str | None, executable: Executable, job_id: str, wanted: Sequence[UUID]
+) -> Update | None:
+    """Return an update that is allowed if its statement finds everything as it is here; None if it must be decided."""
+    allowed = preauthorize_update(caller, executable.pipelines, wanted)
+    if allowed is None:
+        return None
+    return Update(
+        organization_id=caller.organization_id,
+        job_id=job_id,
+        caller_id=caller.user_id,
+        digest=caller.digest,
+        scopes=caller.scopes,
+        revisions=caller.revisions,
+        expires_at=executable.version.expires_at,
+        wanted=wanted,
+        allowed_pipelines=None if allowed.pipelines is None else executable.allowed_pipelines,
+        actor=caller.username,
+        token_id=caller.token_id,
+        request_id=request_id,
+    )
 
 
 _NOTHING: Final = Executable(frozenset(), array_literal(()), ReadVersion((), None))

@@ -1,4 +1,4 @@
-"""The context that commands work in: the database, and a call by the operator.
+"""The context that commands work in: the database, and operations beside it, called by the operator.
 
 Commands run the operations of the API, by an operator who acts as an administrator: there is no second set of rules,
 and the audit trail says "command line".
@@ -6,31 +6,44 @@ and the audit trail says "command line".
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import orjson
+from marshmallow import ValidationError
+
+from service.client.answer import Answer, Follower, Operation, Operations, run_all_pages
+from service.client.requests import route_of, values_of
 from service.database.connector import connect
 from service.database.errors import NoConnection
 from service.database.migrations import compare, list_applied, listed, load_migrations
 from service.database.pool import Connection, Database, open_database
 from service.embedded.cluster import database_url
-from service.errors import NotFound, StartupError
+from service.errors import InvalidArgument, NotFound, StartupError
+from service.http.responses import encode
+from service.http.routes import Route
 from service.identity import operator
-from service.operations.call import Call
+from service.operations.audit import begin_to_follow, follow_audit
+from service.operations.call import Call, Outcome
 from service.operations.pipelines import list_pipelines
 from service.repositories import organizations
+from service.repositories.audit_feed import FeedCursor
 from service.repositories.organizations import Organization
+from service.schemas.audit import ListAudit, dump_audit
+from service.schemas.fields import FILTER_LENGTH
+from service.schemas.messages import flatten
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
+from service.schemas.request import schema_of
 from service.settings import Settings, read_settings
 from service.values.ids import parse_uuid
 from service.values.names import name_key
 
 Result = TypeVar("Result")
-Item = TypeVar("Item")
 
-_LARGEST_PAGE: Final = 1000
+FOLLOW_PAUSE: Final = 1.0
+"""Seconds between two looks for what is new in the audit trail."""
 
 
 def run_with_database(work: Callable[[Database], Awaitable[Result]], settings: Settings | None = None) -> Result:
@@ -68,13 +81,13 @@ async def require_migrated(dsn: str, settings: Settings) -> None:
         raise StartupError(f"The database lacks {listed(missing)}: run `migrate`.")
 
 
-def run_as_operator(organization: str | None, work: Callable[[Call], Awaitable[Result]]) -> Result:
+def run_beside_database(organization: str | None, work: Callable[[Operations], Awaitable[Result]]) -> Result:
     """Run operations in an organization as its operator."""
     settings = read_settings()
 
     async def run(database: Database) -> Result:
         call = operator_call(database, await resolve_organization(database, organization), settings)
-        return await database.run(lambda: work(call), only_reads=False)
+        return await work(BesideDatabase(call))
 
     return run_with_database(run, settings)
 
@@ -84,18 +97,81 @@ def operator_call(database: Database, organization: Organization, settings: Sett
     return Call(operator(organization.id), database, token_max_lifetime=settings.token_max_lifetime)
 
 
-async def fetch_all_pages(
-    operation: Callable[[Call, Any], Awaitable[Page[Item]]], call: Call, request: Any
-) -> Page[Item]:
-    """Fetch all pages of a list as one."""
-    items: list[Item] = []
-    request = replace(request, page_size=_LARGEST_PAGE)
-    while True:
-        page = await operation(call, request)
-        items += page.items
-        if page.next_page_token is None:
-            return Page(items)
-        request = replace(request, page_token=page.next_page_token)
+@dataclass(frozen=True, slots=True)
+class BesideDatabase:
+    """Runs operations by an operator's calls, of requests and to answers as a server would have them."""
+
+    call: Call
+
+    async def run(self, operation: Operation, request: Any) -> Answer:
+        """Run an operation; see `Operations`."""
+        route, call = route_of(operation), self.call
+        checked = _read(request)
+        if call.within is not None:
+            return _answer(route, await operation(call, checked))
+        result = await call.database.run(lambda: operation(call, checked), only_reads=route.only_reads)
+        return _answer(route, result)
+
+    async def replace(self, operation: Operation, request: Any) -> Answer:
+        """Run an operation that puts something in a place, which itself says what was there before."""
+        return await self.run(operation, request)
+
+    async def together(self, work: Callable[[Operations], Awaitable[Result]]) -> Result:
+        """Run several operations in one transaction."""
+
+        async def run() -> Result:
+            async with self.call.transaction() as connection:
+                return await work(BesideDatabase(self.call._replace(within=connection)))
+
+        return await self.call.database.run(run, only_reads=False)
+
+    async def undo(self, operation: Operation, request: Any) -> None:
+        """Leave it to the transaction, which ends with the failure."""
+
+    async def follow_audit(self, request: Any) -> Follower:
+        """Begin to follow the audit trail, by the difference of snapshots."""
+        return _Feed(self.call, request, await begin_to_follow(self.call))
+
+
+def _read(request: Any) -> Any:
+    """Return a request as the API would read it, refused by the same rules.
+
+    Raises:
+        InvalidArgument: it is not valid.
+    """
+    try:
+        return schema_of(type(request)).read(values_of(request))
+    except ValidationError as error:
+        raise InvalidArgument.of_fields(flatten(error.messages)) from None
+
+
+def _answer(route: Route, result: Any) -> Answer:
+    created, former = False, None
+    if isinstance(result, Outcome):
+        result, created, former = result.value, result.created, result.former
+    shown = None if former is None else _as_json(route.dump(former))
+    return Answer(_as_json(route.dump(result)), created, shown)
+
+
+def _as_json(answer: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(encode(answer))
+    return found
+
+
+class _Feed:
+    """Follows the audit trail at the database: each entry comes once, whenever its transaction commits."""
+
+    def __init__(self, call: Call, request: ListAudit, cursor: FeedCursor) -> None:
+        self._call, self._request, self._cursor = call, request, cursor
+
+    async def read(self) -> list[dict[str, Any]]:
+        """Return entries that are new since the last time."""
+        if self._cursor.target is None:
+            await asyncio.sleep(FOLLOW_PAUSE)
+        entries, self._cursor = await follow_audit(self._call, self._request, self._cursor)
+        body = _as_json(dump_audit(Page(entries)))
+        found: list[dict[str, Any]] = body["audit"]
+        return found
 
 
 async def resolve_organization(database: Database, name_or_id: str | None) -> Organization:
@@ -117,7 +193,7 @@ async def resolve_organization(database: Database, name_or_id: str | None) -> Or
     return found[0]
 
 
-async def resolve_pipeline(call: Call, name_or_id: str) -> UUID:
+async def resolve_pipeline(operations: Operations, name_or_id: str) -> UUID:
     """Find the pipeline that a person means by its id, or by its name regardless of case.
 
     Raises:
@@ -125,7 +201,9 @@ async def resolve_pipeline(call: Call, name_or_id: str) -> UUID:
     """
     if found := parse_uuid(name_or_id):
         return found
-    for pipeline in (await fetch_all_pages(list_pipelines, call, ListPipelines(name=name_key(name_or_id)))).items:
-        if name_key(pipeline.name) == name_key(name_or_id):
-            return pipeline.id
+    key = name_key(name_or_id)
+    if len(key) <= FILTER_LENGTH:
+        for pipeline in (await run_all_pages(operations, list_pipelines, ListPipelines(name=key))).body["pipelines"]:
+            if name_key(pipeline["name"]) == key:
+                return UUID(pipeline["id"])
     raise NotFound(f"There is no pipeline called {name_or_id}.")

@@ -3,11 +3,13 @@
 import asyncio
 import shlex
 from typing import Final
+from uuid import UUID
 
 import click
 import uvloop
 
-from service.commands.context import fetch_all_pages, operator_call, resolve_organization
+from service.client.answer import run_all_pages
+from service.commands.context import BesideDatabase, operator_call, resolve_organization
 from service.commands.output import say, tell
 from service.database.connector import connect
 from service.database.migrations import migrate
@@ -73,9 +75,10 @@ async def _prepare(settings: Settings, dsn: str) -> str:
             with (sql_directory() / "demo.ndjson").open("rb") as lines:
                 await import_records(dsn, lines, plaintext=settings.database_plaintext)
         call = operator_call(database, await resolve_organization(database, ORGANIZATION), settings)
-        for token in (await fetch_all_pages(list_tokens, call, ListTokens(USER))).items:
-            if token.name == TOKEN:
-                await revoke_token(call, RevokeToken(token.id))
+        operations = BesideDatabase(call)
+        for token in (await run_all_pages(operations, list_tokens, ListTokens(USER))).body["tokens"]:
+            if token["name"] == TOKEN:
+                await operations.run(revoke_token, RevokeToken(UUID(token["id"])))
         return (await create_token(call, CreateToken(USER, TOKEN))).secret
 
 

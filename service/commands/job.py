@@ -1,15 +1,17 @@
 """The command `job`: jobs and their pipelines."""
 
+from typing import Any
+
 import click
 
-from service.commands.context import resolve_pipeline, run_as_operator
-from service.commands.options import NAME_TYPE, Ruled, confirm, json_option, organization_option, yes_option
-from service.commands.output import say, show_json
-from service.errors import InvalidArgument
+from service.client.answer import Answer, Operations, run_all_pages
+from service.commands.context import resolve_pipeline
+from service.commands.options import NAME_TYPE, Ruled, confirm, json_option, yes_option
+from service.commands.output import instant, say, show_json, show_table
+from service.commands.place import Place, place_options
+from service.errors import InvalidArgument, ServiceError
 from service.operations import jobs
-from service.operations.call import Call, Outcome
-from service.schemas.answers import dump_nothing
-from service.schemas.jobs import JobRef, JobView, PutJob, dump_job
+from service.schemas.jobs import JobRef, ListJobs, PipelineJobRef, PutJob
 from service.values.names import JOB_ID, JOB_NAME
 
 KNOWN_JOB = Ruled("the id of a job", JOB_ID, new=False)
@@ -17,7 +19,7 @@ KNOWN_JOB = Ruled("the id of a job", JOB_ID, new=False)
 
 @click.group("job")
 def job_commands() -> None:
-    """Register, show and forget jobs."""
+    """Register, list, show, move and forget jobs."""
 
 
 @job_commands.command("put")
@@ -26,7 +28,7 @@ def job_commands() -> None:
 @click.option("--name", type=Ruled("a job's name", JOB_NAME))
 @click.option("--pipeline", "pipelines", multiple=True, help="An id or a name; repeatable. All that it is to be in.")
 @click.option("--no-pipelines", is_flag=True, help="Take it out of all of them.")
-@organization_option
+@place_options
 @json_option
 def put(
     job_id: str,
@@ -34,54 +36,110 @@ def put(
     name: str | None,
     pipelines: tuple[str, ...],
     no_pipelines: bool,
-    organization: str | None,
+    place: Place,
     as_json: bool,
 ) -> None:
     """Register JOB_ID, or change it: what is not said stays as it is."""
     if pipelines and no_pipelines:
         raise click.UsageError("Say either --pipeline or --no-pipelines.")
 
-    async def work(call: Call) -> Outcome[JobView]:
+    async def work(operations: Operations) -> Answer:
         try:
             JOB_ID.check(job_id)
         except ValueError as error:
             raise InvalidArgument(f"The id of a job is {error}.") from error
-        ids = [await resolve_pipeline(call, pipeline) for pipeline in pipelines]
-        return await jobs.put_job(call, PutJob(job_id, name, owner, ids if ids or no_pipelines else None))
+        ids = [await resolve_pipeline(operations, pipeline) for pipeline in pipelines]
+        request = PutJob(job_id, name, owner, ids if ids or no_pipelines else None)
+        return await operations.replace(jobs.put_job, request)
 
-    done = run_as_operator(organization, work)
+    done = place.run(work).body
+    show_json(done) if as_json else _say(done["job"])
+
+
+@job_commands.command("list")
+@click.option("--pipeline", help="Only those in this pipeline: an id or a name.")
+@click.option("--owner", type=NAME_TYPE, metavar="USERNAME", help="Only those of this user.")
+@place_options
+@json_option
+def list_all(pipeline: str | None, owner: str | None, place: Place, as_json: bool) -> None:
+    """List the jobs that the caller can see, newest first."""
+
+    async def work(operations: Operations) -> Answer:
+        pipeline_id = await resolve_pipeline(operations, pipeline) if pipeline is not None else None
+        return await run_all_pages(operations, jobs.list_jobs, ListJobs(pipeline_id, owner))
+
+    found = place.run(work).body
     if as_json:
-        show_json(dump_job(done.value))
-    else:
-        _say(done.value)
+        show_json(found)
+        return
+    rows = [
+        (job["id"], job["name"] or None, job["owner"], _places(job) or None, instant(job["created_at"]))
+        for job in found["jobs"]
+    ]
+    show_table(["JOB", "NAME", "OWNER", "PIPELINES", "CREATED"], rows, "There is none: `job put` registers one.")
+
+
+@job_commands.command("move")
+@click.argument("job_id", type=KNOWN_JOB)
+@click.option("--from", "source", metavar="PIPELINE", help="An id or a name. Default: it is in --to beside the others.")
+@click.option("--to", "target", metavar="PIPELINE", help="An id or a name. Default: it is taken out of --from.")
+@place_options
+@json_option
+def move(job_id: str, source: str | None, target: str | None, place: Place, as_json: bool) -> None:
+    """Put JOB_ID into a pipeline, take it out of another, or both; the others that it is in stay."""
+    if source is None and target is None:
+        raise click.UsageError("Say --to, --from or both.")
+
+    async def work(operations: Operations) -> Answer:
+        taken = None if source is None else PipelineJobRef(await resolve_pipeline(operations, source), job_id)
+        given = None if target is None else PipelineJobRef(await resolve_pipeline(operations, target), job_id)
+        if taken != given:
+            await operations.together(lambda within: _move(within, taken, given))
+        return await operations.run(jobs.get_job, JobRef(job_id))
+
+    found = place.run(work).body
+    show_json(found) if as_json else _say(found["job"])
+
+
+async def _move(operations: Operations, taken: PipelineJobRef | None, given: PipelineJobRef | None) -> None:
+    """Put a job into one pipeline and take it out of another, or do neither."""
+    added = given is not None and (await operations.run(jobs.add_pipeline_job, given)).created
+    if taken is None:
+        return
+    try:
+        await operations.run(jobs.remove_pipeline_job, taken)
+    except ServiceError:
+        if added:
+            await operations.undo(jobs.remove_pipeline_job, given)
+        raise
 
 
 @job_commands.command("show")
 @click.argument("job_id", type=KNOWN_JOB)
-@organization_option
+@place_options
 @json_option
-def show(job_id: str, organization: str | None, as_json: bool) -> None:
+def show(job_id: str, place: Place, as_json: bool) -> None:
     """Show JOB_ID and the pipelines it is in."""
-    job = run_as_operator(organization, lambda call: jobs.get_job(call, JobRef(job_id)))
-    if as_json:
-        show_json(dump_job(job))
-    else:
-        _say(job)
+    found = place.run(lambda operations: operations.run(jobs.get_job, JobRef(job_id))).body
+    show_json(found) if as_json else _say(found["job"])
 
 
-def _say(job: JobView) -> None:
-    named = f" ({job.name})" if job.name else ""
-    places = ", ".join(pipeline.name for pipeline in job.pipelines) or "no pipeline"
-    say(f"Job {job.id}{named} of {job.owner} is in {places}.")
+def _say(job: dict[str, Any]) -> None:
+    named = f" ({job['name']})" if job["name"] else ""
+    say(f"Job {job['id']}{named} of {job['owner']} is in {_places(job) or 'no pipeline'}.")
+
+
+def _places(job: dict[str, Any]) -> str:
+    return ", ".join(pipeline["name"] for pipeline in job["flow_pipeline_infos"])
 
 
 @job_commands.command("delete")
 @click.argument("job_id", type=KNOWN_JOB)
-@organization_option
+@place_options
 @yes_option
 @json_option
-def delete(job_id: str, organization: str | None, yes: bool, as_json: bool) -> None:
+def delete(job_id: str, place: Place, yes: bool, as_json: bool) -> None:
     """Forget JOB_ID; the pipelines it was in stay."""
     confirm(yes, f"Forget job {job_id}?")
-    run_as_operator(organization, lambda call: jobs.delete_job(call, JobRef(job_id)))
-    show_json(dump_nothing(None)) if as_json else say(f"Forgot job {job_id}.")
+    done = place.run(lambda operations: operations.run(jobs.delete_job, JobRef(job_id)))
+    show_json(done.body) if as_json else say(f"Forgot job {job_id}.")

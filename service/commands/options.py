@@ -9,7 +9,9 @@ from typing import IO, Any, TypeVar, cast
 from uuid import UUID
 
 import click
+from click.shell_completion import CompletionItem
 
+from service.client.contexts import NAME, load_contexts
 from service.commands.output import ask
 from service.errors import StartupError
 from service.permissions import PERMISSION_BITS
@@ -129,3 +131,24 @@ class IdType(click.ParamType[UUID]):
 
 
 ID_TYPE = IdType()
+
+
+class _ContextName(click.ParamType[str]):
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return a name that a context can have."""
+        if not NAME.fullmatch(value):
+            self.fail("a context's name is of 1 to 255 letters, digits and _ . : @ - [ ].", param, ctx)
+        return str(value)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names that there are, for a shell that completes what was typed."""
+        try:
+            known = load_contexts().by_name
+        except StartupError:
+            return []
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+CONTEXT_NAME = _ContextName()

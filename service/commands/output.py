@@ -4,12 +4,15 @@ Nothing else in this package writes to a terminal (a test holds it to that), so 
 `escape`: most of what commands print was named by somebody else.
 """
 
+import getpass
 import io
 import os
 import select
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Final, TextIO
 
 import click
@@ -150,7 +153,7 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], empty:
         say(empty)
         return
     encoding = sys.stdout.encoding
-    texts = [[*headings], *([escape_cell(_text_of(cell), encoding) for cell in row] for row in rows)]
+    texts = [[*headings], *([escape_cell(shown(cell), encoding) for cell in row] for row in rows)]
     widths = [max(width(row[column]) for row in texts) for column in range(len(headings))]
     _write(
         sys.stdout,
@@ -161,7 +164,17 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[object]], empty:
     )
 
 
-def _text_of(cell: object) -> str:
+def instant(text: str | None) -> datetime | None:
+    """Return a time of an answer, to be shown to a person; None if it has none."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def until(text: str | None) -> str:
+    """Return the words that say until when something holds; none if it does for ever."""
+    return "" if text is None else f" until {shown(instant(text))}"
+
+
+def shown(cell: object) -> str:
     """Return a cell as a person reads it: yes and no, times to the second, and a dash for nothing."""
     if cell is None:
         return "-"
@@ -202,6 +215,30 @@ def ask(question: str) -> None:
             if not line.endswith("\n"):
                 tell("")
             raise click.Abort
+
+
+def ask_secret(question: str) -> str:
+    """Ask a person for a secret without showing it; or read it from standard input, if that is no terminal.
+
+    Raises:
+        StartupError: none comes, or it can't be asked for without showing it.
+    """
+    try:
+        if sys.stdin.isatty():
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", getpass.GetPassWarning)
+                return getpass.getpass(escape(question, sys.stderr.encoding))
+        line = sys.stdin.readline(_LONGEST_SECRET)
+    except getpass.GetPassWarning:
+        raise StartupError("The terminal would show the token: give it at standard input.") from None
+    except (OSError, ValueError, EOFError):  # it is closed, or what comes is no text
+        line = ""
+    if not line.strip():
+        raise StartupError("No token was given: type it, or let standard input have it.")
+    return line
+
+
+_LONGEST_SECRET: Final = 20_000
 
 
 @contextmanager

@@ -1,41 +1,33 @@
 """The command `pipeline`: pipelines, their queues, and the access of users to them."""
 
-import click
+from typing import Any
+from uuid import UUID
 
-from service.commands.context import fetch_all_pages, resolve_pipeline, run_as_operator
-from service.commands.options import NAME_TYPE, PERMISSION, confirm, json_option, organization_option, yes_option
-from service.commands.output import say, short_permission_names, show_json, show_table
+import click
+from marshmallow import ValidationError
+
+from service.client.answer import Answer, Operations, run_all_pages
+from service.commands.context import resolve_pipeline
+from service.commands.options import NAME_TYPE, PERMISSION, confirm, json_option, yes_option
+from service.commands.output import instant, say, short_permission_names, show_json, show_table, until
+from service.commands.place import Place, place_options
+from service.errors import ServiceError
 from service.operations import grants, pipelines
-from service.operations.call import Call
-from service.permissions import PERMISSION_NAMES, is_manager, permission_names
-from service.repositories.queues import QueuedJob
-from service.schemas.answers import dump_nothing
-from service.schemas.grants import (
-    AccessExplained,
-    ExplainAccess,
-    ListAccess,
-    PutUserGrant,
-    UserAccess,
-    dump_access,
-    dump_access_list,
-)
-from service.schemas.pages import Page
+from service.schemas.grants import ExplainAccess, ListAccess, PutUserGrant
 from service.schemas.pipelines import (
     CreatePipeline,
     DeletePipeline,
+    GetPipeline,
     ListPipelineJobs,
     ListPipelines,
-    PipelineView,
-    dump_pipeline,
-    dump_pipeline_jobs,
-    dump_pipeline_list,
+    UpdatePipeline,
 )
 from service.schemas.request import schema_of
 
 
 @click.group("pipeline")
 def pipeline_commands() -> None:
-    """Make, list and delete pipelines, list their queues and the users with access, and explain it.
+    """Make, show, change and delete pipelines, list their queues and the users with access, and explain it.
 
     PIPELINE is an id, or a name regardless of case.
     """
@@ -45,105 +37,164 @@ def pipeline_commands() -> None:
 @click.argument("name")
 @click.option("--description", default="")
 @click.option("--manager", type=NAME_TYPE, metavar="USERNAME", help="Who manages it, beside the administrators.")
-@organization_option
+@place_options
 @json_option
-def create(name: str, description: str, manager: str | None, organization: str | None, as_json: bool) -> None:
+def create(name: str, description: str, manager: str | None, place: Place, as_json: bool) -> None:
     """Make a pipeline called NAME."""
+    request = CreatePipeline(**_checked(CreatePipeline, name=name, description=description))
 
-    async def work(call: Call) -> PipelineView:
-        request = CreatePipeline(**_checked(name, description))
-        async with call.transaction() as connection:
-            within = call._replace(within=connection)
-            made = await pipelines.create_pipeline(within, request)
-            if manager:
-                await grants.put_user_grant(within, PutUserGrant(made.id, manager, 0, is_manager=True))
+    async def work(operations: Operations) -> Answer:
+        made = await operations.run(pipelines.create_pipeline, request)
+        if manager:
+            pipeline_id = UUID(made.body["pipeline"]["id"])
+            try:
+                await operations.run(grants.put_user_grant, PutUserGrant(pipeline_id, manager, 0, is_manager=True))
+            except ServiceError:
+                await operations.undo(pipelines.delete_pipeline, DeletePipeline(pipeline_id))
+                raise
         return made
 
-    made = run_as_operator(organization, work)
-    show_json(dump_pipeline(made)) if as_json else say(f"Made pipeline {made.name}, {made.id}.")
+    made = place.run(lambda operations: operations.together(work)).body
+    pipeline = made["pipeline"]
+    show_json(made) if as_json else say(f"Made pipeline {pipeline['name']}, {pipeline['id']}.")
 
 
-def _checked(name: str, description: str) -> dict[str, str]:
+def _checked(request: type, **values: str) -> dict[str, str]:
     """Return the name and description, validated by the API's own rules."""
-    values = {"name": name, "description": description}
-    errors = schema_of(CreatePipeline).validate(values)
+    fields = schema_of(request).by_key
+    found, errors = {}, []
+    for name, value in values.items():
+        try:
+            found[name] = fields[name].deserialize(value)
+        except ValidationError as error:
+            errors.append(f"{name}: {' '.join(map(str, error.messages))}")
     if errors:
-        raise click.BadParameter("; ".join(f"{field}: {' '.join(said)}" for field, said in errors.items()))
-    return {"name": name.strip(), "description": description}
+        raise click.BadParameter("; ".join(errors))
+    return found
 
 
 @pipeline_commands.command("list")
 @click.option("--name", help="Only those with this in their name.")
-@organization_option
+@place_options
 @json_option
-def list_all(name: str | None, organization: str | None, as_json: bool) -> None:
+def list_all(name: str | None, place: Place, as_json: bool) -> None:
     """List the pipelines."""
-    page = run_as_operator(
-        organization, lambda call: fetch_all_pages(pipelines.list_pipelines, call, ListPipelines(name))
-    )
+    request = ListPipelines(name)
+    found = place.run(lambda operations: run_all_pages(operations, pipelines.list_pipelines, request)).body
     if as_json:
-        show_json(dump_pipeline_list(page))
+        show_json(found)
         return
-    rows = [(pipeline.name, pipeline.id) for pipeline in page.items]
+    rows = [(pipeline["name"], pipeline["id"]) for pipeline in found["pipelines"]]
     show_table(["NAME", "ID"], rows, "There is none: `pipeline create` makes one.")
+
+
+@pipeline_commands.command("show")
+@click.argument("pipeline")
+@place_options
+@json_option
+def show(pipeline: str, place: Place, as_json: bool) -> None:
+    """Show PIPELINE: its description, and what the caller may do on it."""
+
+    async def work(operations: Operations) -> Answer:
+        return await operations.run(pipelines.get_pipeline, GetPipeline(await resolve_pipeline(operations, pipeline)))
+
+    found = place.run(work).body
+    if as_json:
+        show_json(found)
+    else:
+        _say(found["pipeline"])
+
+
+def _say(pipeline: dict[str, Any]) -> None:
+    rows = [
+        ("name", pipeline["name"]),
+        ("id", pipeline["id"]),
+        ("description", pipeline["description"] or None),
+        ("your permissions", short_permission_names(pipeline["permissions"])),
+        ("manager", pipeline["is_manager"]),
+        ("created", instant(pipeline["created_at"])),
+        ("updated", instant(pipeline["updated_at"])),
+    ]
+    show_table(["PIPELINE", ""], rows, "")
+
+
+@pipeline_commands.command("edit")
+@click.argument("pipeline")
+@click.option("--name", help="The name that it is to have.")
+@click.option("--description", help='The description that it is to have; "" for none.')
+@place_options
+@json_option
+def edit(pipeline: str, name: str | None, description: str | None, place: Place, as_json: bool) -> None:
+    """Rename or describe PIPELINE: what is not said stays as it is."""
+    if name is None and description is None:
+        raise click.UsageError("Say what is to be changed: --name or --description.")
+    given = {key: value for key, value in (("name", name), ("description", description)) if value is not None}
+    changes = _checked(UpdatePipeline, **given)
+
+    async def work(operations: Operations) -> Answer:
+        request = UpdatePipeline(await resolve_pipeline(operations, pipeline), **changes)
+        return await operations.run(pipelines.update_pipeline, request)
+
+    changed = place.run(work).body
+    show_json(changed) if as_json else say(f"Pipeline {changed['pipeline']['name']} is as you say.")
 
 
 @pipeline_commands.command("delete")
 @click.argument("pipeline")
 @click.option("--force", is_flag=True, help="Also while jobs are in it; they stay, outside of it.")
-@organization_option
+@place_options
 @yes_option
 @json_option
-def delete(pipeline: str, force: bool, organization: str | None, yes: bool, as_json: bool) -> None:
+def delete(pipeline: str, force: bool, place: Place, yes: bool, as_json: bool) -> None:
     """Delete PIPELINE and everything granted on it."""
     confirm(yes, f"Delete pipeline {pipeline} and everything granted on it?")
 
-    async def work(call: Call) -> None:
-        await pipelines.delete_pipeline(call, DeletePipeline(await resolve_pipeline(call, pipeline), force))
+    async def work(operations: Operations) -> Answer:
+        request = DeletePipeline(await resolve_pipeline(operations, pipeline), force)
+        return await operations.run(pipelines.delete_pipeline, request)
 
-    run_as_operator(organization, work)
-    show_json(dump_nothing(None)) if as_json else say(f"Deleted pipeline {pipeline}.")
+    done = place.run(work)
+    show_json(done.body) if as_json else say(f"Deleted pipeline {pipeline}.")
 
 
 @pipeline_commands.command("jobs")
 @click.argument("pipeline")
-@organization_option
+@place_options
 @json_option
-def jobs(pipeline: str, organization: str | None, as_json: bool) -> None:
+def jobs(pipeline: str, place: Place, as_json: bool) -> None:
     """List the jobs in PIPELINE, oldest first."""
 
-    async def work(call: Call) -> Page[QueuedJob]:
-        return await fetch_all_pages(
-            pipelines.list_pipeline_jobs, call, ListPipelineJobs(await resolve_pipeline(call, pipeline))
-        )
+    async def work(operations: Operations) -> Answer:
+        request = ListPipelineJobs(await resolve_pipeline(operations, pipeline))
+        return await run_all_pages(operations, pipelines.list_pipeline_jobs, request)
 
-    page = run_as_operator(organization, work)
+    found = place.run(work).body
     if as_json:
-        show_json(dump_pipeline_jobs(page))
+        show_json(found)
         return
-    rows = [(job.id, job.name or None, job.owner, job.assigned_at) for job in page.items]
+    rows = [(job["id"], job["name"] or None, job["owner"], instant(job["assigned_at"])) for job in found["jobs"]]
     show_table(["JOB", "NAME", "OWNER", "SINCE"], rows, "No job is in it.")
 
 
 @pipeline_commands.command("access")
 @click.argument("pipeline")
 @click.option("--permission", type=PERMISSION, help="Only those who hold this.")
-@organization_option
+@place_options
 @json_option
-def access(pipeline: str, permission: str | None, organization: str | None, as_json: bool) -> None:
+def access(pipeline: str, permission: str | None, place: Place, as_json: bool) -> None:
     """List the users with access to PIPELINE, and their permissions."""
 
-    async def work(call: Call) -> Page[UserAccess]:
+    async def work(operations: Operations) -> Answer:
         held = f"flow_pipeline:{permission}" if permission else None
-        return await fetch_all_pages(grants.list_access, call, ListAccess(await resolve_pipeline(call, pipeline), held))
+        request = ListAccess(await resolve_pipeline(operations, pipeline), held)
+        return await run_all_pages(operations, grants.list_access, request)
 
-    page = run_as_operator(organization, work)
+    found = place.run(work).body
     if as_json:
-        show_json(dump_access_list(page))
+        show_json(found)
         return
     rows = [
-        (each.username, short_permission_names(permission_names(each.access)), is_manager(each.access))
-        for each in page.items
+        (each["username"], short_permission_names(each["permissions"]), each["is_manager"]) for each in found["users"]
     ]
     show_table(["USERNAME", "PERMISSIONS", "MANAGER"], rows, "Nobody has access to it: `grant set` gives some.")
 
@@ -151,23 +202,24 @@ def access(pipeline: str, permission: str | None, organization: str | None, as_j
 @pipeline_commands.command("why")
 @click.argument("pipeline")
 @click.argument("username", type=NAME_TYPE)
-@organization_option
+@place_options
 @json_option
-def why(pipeline: str, username: str, organization: str | None, as_json: bool) -> None:
+def why(pipeline: str, username: str, place: Place, as_json: bool) -> None:
     """Explain by what USERNAME has each permission on PIPELINE, or what is missing for it."""
 
-    async def work(call: Call) -> AccessExplained:
-        return await grants.explain_access(call, ExplainAccess(await resolve_pipeline(call, pipeline), username))
+    async def work(operations: Operations) -> Answer:
+        request = ExplainAccess(await resolve_pipeline(operations, pipeline), username)
+        return await operations.run(grants.explain_access, request)
 
-    explained = run_as_operator(organization, work)
+    found = place.run(work).body
     if as_json:
-        show_json(dump_access(explained))
+        show_json(found)
         return
-    for each in explained.explanations:
+    for each in found["access"]["explanations"]:
         paths = [
-            f"{reason.through} {reason.name}{' (as manager)' if reason.as_manager else ''}"
-            f"{f' until {reason.expires_at:%Y-%m-%d %H:%M:%SZ}' if reason.expires_at else ''}"
-            for reason in each.reasons
+            f"{reason['through']} {reason['name']}{' (as manager)' if reason['as_manager'] else ''}"
+            f"{until(reason['expires_at'])}"
+            for reason in each["reasons"]
         ]
-        held = f"yes, by {'; '.join(paths)}" if paths else f"no: {each.missing}"
-        say(f"{short_permission_names([PERMISSION_NAMES[each.permission]]):<18}{held}")
+        held = f"yes, by {'; '.join(paths)}" if paths else f"no: {each['missing']}"
+        say(f"{short_permission_names([each['permission']]):<18}{held}")

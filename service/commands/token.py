@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from service.commands.context import fetch_all_pages, run_as_operator
+from service.client.answer import Answer, Operations, run_all_pages
 from service.commands.options import (
     ID_TYPE,
     NAME_TYPE,
@@ -14,34 +14,29 @@ from service.commands.options import (
     Ruled,
     confirm,
     json_option,
-    organization_option,
     yes_option,
 )
-from service.commands.output import say, short_permission_names, show_json, show_table, tell
+from service.commands.output import instant, say, short_permission_names, show_json, show_table, tell, until
+from service.commands.place import Place, place_options
 from service.errors import StartupError
 from service.operations import tokens
-from service.operations.call import Call
-from service.permissions import SCOPE_BITS, scope_names, scope_set
+from service.permissions import SCOPE_BITS, scope_set
 from service.schemas.tokens import (
     DEFAULT_OVERLAP,
     MAX_OVERLAP,
     CreateToken,
     ListTokens,
-    NewToken,
+    NoScopes,
     RevokeToken,
-    RotatedToken,
     RotateToken,
-    dump_new_token,
-    dump_revoked,
-    dump_rotated_token,
-    dump_token_list,
 )
+from service.values.durations import parse_duration
 from service.values.names import TOKEN_NAME
 
 
 @click.group("token")
 def token_commands() -> None:
-    """Make, list, rotate and revoke bearer tokens."""
+    """Make, list, rotate and revoke bearer tokens, and take stock of all."""
 
 
 @token_commands.command("create")
@@ -57,14 +52,14 @@ def token_commands() -> None:
     metavar="DURATION",
     help="When it ends: 30m, 12h, 90d. Default: never.",
 )
-@organization_option
+@place_options
 @json_option
 def create(
     username: str,
     name: str,
     scopes: tuple[str, ...],
     expires_at: datetime | None,
-    organization: str | None,
+    place: Place,
     as_json: bool,
 ) -> None:
     """Make a token for USERNAME and print it: the only place where it is ever shown.
@@ -73,50 +68,105 @@ def create(
     """
     request = CreateToken(username, name, scope_set(scopes) if scopes else None, expires_at)
 
-    async def work(call: Call) -> NewToken:
-        async with call.transaction() as connection:
-            made = await tokens.create_token(call._replace(within=connection), request)
-            _show_secret(made.secret, dump_new_token(made), as_json)
+    async def work(operations: Operations) -> Answer:
+        made = await operations.run(tokens.create_token, request)
+        await _show_secret(operations, made.body, as_json)
         return made
 
-    made = run_as_operator(organization, work)
+    made = place.run(lambda operations: operations.together(work)).body
     if not as_json:
-        tell(f"This token of {made.token.username} is shown here and nowhere again.")
+        tell(f"This token of {made['token']['username']} is shown here and nowhere again.")
 
 
-def _show_secret(secret: str, answer: dict[str, Any], as_json: bool) -> None:
-    """Print a token before the transaction that makes it ends, so that none is made that could not be shown.
+async def _show_secret(operations: Operations, made: dict[str, Any], as_json: bool) -> None:
+    """Print a token before the transaction that makes it ends, so that none is left that could not be shown.
 
     Raises:
         StartupError: it could not be.
     """
     try:
-        show_json(answer) if as_json else say(secret)
+        show_json(made) if as_json else say(made["secret"])
     except OSError as error:
+        await operations.undo(tokens.revoke_token, RevokeToken(UUID(made["token"]["id"]), "replaced" in made))
         reason = str(error) or "What reads standard output has ended."
         raise StartupError(f"{reason} No token was made, as it could not be shown.") from error
 
 
 @token_commands.command("list")
 @click.argument("username", type=NAME_TYPE)
-@organization_option
+@place_options
 @json_option
-def list_all(username: str, organization: str | None, as_json: bool) -> None:
+def list_all(username: str, place: Place, as_json: bool) -> None:
     """List the tokens of USERNAME that have not been revoked; none shows its secret."""
-    page = run_as_operator(organization, lambda call: fetch_all_pages(tokens.list_tokens, call, ListTokens(username)))
+    found = place.run(lambda operations: run_all_pages(operations, tokens.list_tokens, ListTokens(username))).body
     if as_json:
-        show_json(dump_token_list(page))
+        show_json(found)
         return
     rows = [
-        (token.id, token.name or None, _scopes(token.scopes), token.created_at, token.expires_at, token.last_used_at)
-        for token in page.items
+        (
+            token["id"],
+            token["name"] or None,
+            _scopes(token["scopes"]),
+            instant(token["created_at"]),
+            instant(token["expires_at"]),
+            instant(token["last_used_at"]),
+        )
+        for token in found["tokens"]
     ]
     none = f"{username} has no token: `token create` makes one."
     show_table(["ID", "NAME", "SCOPES", "CREATED", "EXPIRES", "LAST USED"], rows, none)
 
 
-def _scopes(scopes: int | None) -> str:
-    return "all" if scopes is None else short_permission_names(scope_names(scopes) or [])
+@token_commands.command("inventory")
+@click.option("--unused-for", metavar="DURATION", help="Only those not used for this long: 12h, 90d.")
+@click.option("--expires-within", type=Duration(), metavar="DURATION", help="Only those that end within this time.")
+@click.option("--never-expires", is_flag=True, help="Only those without an end.")
+@click.option("--no-scopes", is_flag=True, help="Only those that may all that their user may.")
+@place_options
+@json_option
+def inventory(
+    unused_for: str | None,
+    expires_within: datetime | None,
+    never_expires: bool,
+    no_scopes: bool,
+    place: Place,
+    as_json: bool,
+) -> None:
+    """List the tokens of everybody that have not been revoked."""
+    if never_expires and expires_within:
+        raise click.UsageError("Say either --expires-within or --never-expires.")
+    try:
+        unused = None if unused_for is None else parse_duration(unused_for)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--unused-for'") from error
+    request = ListTokens(
+        everybodys=True,
+        unused_for=unused,
+        expires_before=expires_within,
+        scopes=NoScopes.NONE if no_scopes else None,
+    )
+    found = place.run(lambda operations: run_all_pages(operations, tokens.list_tokens, request)).body
+    if never_expires:
+        found["tokens"] = [token for token in found["tokens"] if token["expires_at"] is None]
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (
+            token["username"],
+            token["id"],
+            token["name"] or None,
+            _scopes(token["scopes"]),
+            instant(token["expires_at"]),
+            instant(token["last_used_at"]),
+        )
+        for token in found["tokens"]
+    ]
+    show_table(["USERNAME", "ID", "NAME", "SCOPES", "EXPIRES", "LAST USED"], rows, "There is no such token.")
+
+
+def _scopes(scopes: list[str] | None) -> str:
+    return "all" if scopes is None else short_permission_names(scopes)
 
 
 @token_commands.command("rotate")
@@ -129,41 +179,40 @@ def _scopes(scopes: int | None) -> str:
     metavar="SECONDS",
     help="How long the old one stays good; at most an hour.",
 )
-@organization_option
+@place_options
 @json_option
-def rotate(token_id: UUID, overlap: int, organization: str | None, as_json: bool) -> None:
+def rotate(token_id: UUID, overlap: int, place: Place, as_json: bool) -> None:
     """Make a token in the place of the one of that id, and print it: the only place where it is ever shown."""
     request = RotateToken(token_id, overlap)
 
-    async def work(call: Call) -> RotatedToken:
-        async with call.transaction() as connection:
-            made = await tokens.rotate_token(call._replace(within=connection), request)
-            _show_secret(made.secret, dump_rotated_token(made), as_json)
+    async def work(operations: Operations) -> Answer:
+        made = await operations.run(tokens.rotate_token, request)
+        await _show_secret(operations, made.body, as_json)
         return made
 
-    made = run_as_operator(organization, work)
+    made = place.run(lambda operations: operations.together(work)).body
     if not as_json:
         tell(
-            f"This token of {made.token.username} is shown here and nowhere again."
-            f" The old one is good until {made.replaced_expires_at:%Y-%m-%d %H:%M:%SZ}."
+            f"This token of {made['token']['username']} is shown here and nowhere again."
+            f" The old one is good{until(made['replaced']['expires_at'])}."
         )
 
 
 @token_commands.command("revoke")
 @click.argument("token_id", type=ID_TYPE)
 @click.option("--keep-descendants", is_flag=True, help="Leave alone what was made with it.")
-@organization_option
+@place_options
 @yes_option
 @json_option
-def revoke(token_id: UUID, keep_descendants: bool, organization: str | None, yes: bool, as_json: bool) -> None:
+def revoke(token_id: UUID, keep_descendants: bool, place: Place, yes: bool, as_json: bool) -> None:
     """Refuse the token of that id, and those made with it, from the next request on."""
     confirm(
         yes, f"Refuse token {token_id} from now on{'' if keep_descendants else ', and all that were made with it'}?"
     )
     request = RevokeToken(token_id, keep_descendants)
-    revoked = run_as_operator(organization, lambda call: tokens.revoke_token(call, request))
+    revoked = place.run(lambda operations: operations.run(tokens.revoke_token, request)).body
     if as_json:
-        show_json(dump_revoked(revoked))
+        show_json(revoked)
     else:
-        more = revoked.number - 1
+        more = revoked["revoked"] - 1
         say(f"Revoked token {token_id}{f', and {more} made with it' if more else ''}.")

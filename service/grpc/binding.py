@@ -17,10 +17,11 @@ from service.grpc.messages import AnswerMessage, RequestMessage
 from service.http.bodies import BodyBudget
 from service.http.endpoint import EncodedAnswer, Endpoint
 from service.http.public_address import PublicAddresses
-from service.http.reader import flatten, parse_object
+from service.http.reader import parse_object
 from service.http.routes import Route
 from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
+from service.schemas.messages import flatten
 from service.schemas.request import schema_of
 from service.slices import SLICE, in_slices
 

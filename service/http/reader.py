@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote_to_bytes
@@ -15,6 +15,7 @@ from service.errors import InvalidArgument
 from service.http.bodies import BodyBudget
 from service.http.routes import Place, Route
 from service.schemas.fields import WrittenAsText
+from service.schemas.messages import flatten
 from service.schemas.request import schema_of
 
 SMALL_BODY: Final = 32_768
@@ -223,12 +224,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def flatten(messages: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Yield marshmallow's nested messages by one dotted name each."""
-    if isinstance(messages, Mapping):
-        for key, nested in messages.items():
-            yield from flatten(nested, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, [str(message) for message in messages]

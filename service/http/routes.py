@@ -12,7 +12,19 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from marshmallow import Schema
 
-from service.operations import audit, grants, groups, jobs, pipelines, tokens, user_deletion, users
+from service.operations import (
+    apply,
+    audit,
+    grant_sets,
+    grants,
+    groups,
+    job_batches,
+    jobs,
+    pipelines,
+    tokens,
+    user_deletion,
+    users,
+)
 from service.operations.call import Call, Outcome
 from service.permissions import DELETE, EXECUTE, MANAGE_PIPELINES, PERMISSION_NAMES, READ, WRITE
 from service.schemas.answers import Dump, answer_of
@@ -32,6 +44,10 @@ class Standing:
 ADMINISTRATOR: Final = Standing("administrator")
 PIPELINE_ADMINISTRATOR: Final = Standing("pipeline administrator")
 OWNER: Final = Standing("to own the job, or administrator")
+EXECUTE_OR_OWNER: Final = Standing(f"{PERMISSION_NAMES[EXECUTE]}; of one's own job: {PERMISSION_NAMES[READ]}")
+EACH_UPDATE: Final = Standing(f"scope {PERMISSION_NAMES[EXECUTE]}; for each update, what it needs alone")
+MANAGER_OF_EACH: Final = Standing(f"{PERMISSION_NAMES[MANAGE_PIPELINES]} on each pipeline that is to be listed")
+EACH_DIFFERENCE: Final = Standing("for each difference, what its own call needs")
 TOKENS: Final = Standing("scope tokens; others': administrator")
 SELF_OR_ADMINISTRATOR: Final = Standing("one's own; others': administrator")
 MANAGER_OR_SELF: Final = Standing(f"{PERMISSION_NAMES[MANAGE_PIPELINES]}; one's own: {PERMISSION_NAMES[READ]}")
@@ -58,6 +74,8 @@ class Route:
     """Tried first for a recent caller: it proves the caller itself, or does nothing and answers None."""
     vendor_v1: bool = False
     """One of the vendor's documented calls, which V1_ERRORS_AS_200 is about."""
+    resource: str | None = None
+    """The resource that its operation is of; if None, the module says it."""
     etag_of: Dump[Any] | None = None
     """The dump function of what If-Match is compared with; derived of a conditional row that does not say it."""
 
@@ -130,6 +148,7 @@ def words_beside(path: str, place: int) -> set[str]:
 PIPELINES: Final = "/api/v1/flow/pipeline"
 PIPELINE: Final = PIPELINES + "/{pipeline_id}"
 GRANTS: Final = PIPELINE + "/grants"
+PIPELINE_JOB: Final = PIPELINE + "/jobs/{job_id}"
 USER: Final = "/api/v1/users/{username}"
 MEMBERS: Final = "/api/v1/groups/{name}/members"
 TOKENS_PATH: Final = "/api/v1/tokens"
@@ -147,14 +166,24 @@ ROUTES: Final = _table(
         optimistic=jobs.try_update_job_pipelines,
         vendor_v1=True,
     ),
+    Route(
+        "POST",
+        "/api/v1/jobs/pipelines/batch",
+        job_batches.batch_update_job_pipelines,
+        needs=EACH_UPDATE,
+        resource="jobs",
+    ),
     # Pipelines
     Route("POST", PIPELINES, pipelines.create_pipeline, needs=PIPELINE_ADMINISTRATOR, creates="pipeline[id]"),
     Route("GET", PIPELINE, pipelines.get_pipeline, needs=READ),
     Route("PATCH", PIPELINE, pipelines.update_pipeline, needs=WRITE, conditional=True),
     Route("DELETE", PIPELINE, pipelines.delete_pipeline, needs=DELETE, conditional=True),
     Route("GET", PIPELINE + "/jobs", pipelines.list_pipeline_jobs, needs=READ),
+    Route("PUT", PIPELINE_JOB, jobs.add_pipeline_job, needs=EXECUTE),
+    Route("DELETE", PIPELINE_JOB, jobs.remove_pipeline_job, needs=EXECUTE_OR_OWNER),
     # Grants and access
     Route("GET", GRANTS, grants.list_grants, needs=MANAGE_PIPELINES),
+    Route("PUT", GRANTS, grant_sets.replace_grants, needs=MANAGE_PIPELINES, conditional=True, resource="grants"),
     Route("GET", GRANTS + "/users/{username}", grants.get_user_grant, needs=MANAGE_PIPELINES),
     Route("PUT", GRANTS + "/users/{username}", grants.put_user_grant, needs=MANAGE_PIPELINES, conditional=True),
     Route("DELETE", GRANTS + "/users/{username}", grants.delete_user_grant, needs=MANAGE_PIPELINES, conditional=True),
@@ -183,7 +212,9 @@ ROUTES: Final = _table(
     Route("GET", "/api/v1/groups/{name}", groups.get_group),
     Route("PATCH", "/api/v1/groups/{name}", groups.rename_group, needs=ADMINISTRATOR, conditional=True),
     Route("DELETE", "/api/v1/groups/{name}", groups.delete_group, needs=ADMINISTRATOR, conditional=True),
+    Route("GET", "/api/v1/groups/{name}/grants", grants.list_group_grants, needs=MANAGER_OF_EACH),
     Route("GET", MEMBERS, groups.list_members, needs=ADMINISTRATOR),
+    Route("PATCH", MEMBERS, groups.update_members, needs=ADMINISTRATOR),
     Route("PUT", MEMBERS + "/{username}", groups.add_member, needs=ADMINISTRATOR),
     Route("DELETE", MEMBERS + "/{username}", groups.remove_member, needs=ADMINISTRATOR),
     # Tokens
@@ -199,6 +230,8 @@ ROUTES: Final = _table(
         creates="token[id]",
         at=TOKENS_PATH,
     ),
+    # Declared states
+    Route("POST", "/api/v1/apply", apply.apply, needs=EACH_DIFFERENCE),
     # The audit trail
     Route("GET", "/api/v1/audit", audit.list_audit, needs=ADMINISTRATOR),
 )

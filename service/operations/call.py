@@ -90,7 +90,9 @@ class Call(NamedTuple):
         """
         return self.database.transaction() if self.within is None else nullcontext(self.within)
 
-    async def prove(self, connection: Connection, statement: str = authority.PROVE, *concerned: UUID) -> "Proof":
+    async def prove(
+        self, connection: Connection, statement: str = authority.PROVE, *concerned: UUID | Sequence[UUID]
+    ) -> "Proof":
         """Prove the caller's authority in the transaction that makes a change; nothing that it rests on changes then.
 
         It is called once the objects of the change are locked, and before anything is written that draws revisions,
@@ -99,7 +101,7 @@ class Call(NamedTuple):
         Args:
             connection: in the transaction.
             statement: one of repositories/authority.py, by what the change may draw new revisions for.
-            concerned: the user, group or pipeline that these are told by.
+            concerned: the users, groups or pipeline that these are told by.
 
         Raises:
             Unauthenticated: the token was revoked or has expired, or its user was disabled.

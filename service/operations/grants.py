@@ -11,6 +11,7 @@ from service.operations.groups import find_group
 from service.operations.pipelines import find_to_change, find_visible
 from service.operations.users import find_user
 from service.permissions import (
+    FULL_ACCESS,
     MANAGE_PIPELINES,
     MANAGER,
     PERMISSION_BITS,
@@ -27,8 +28,9 @@ from service.permissions import (
     require,
     union,
 )
-from service.repositories import grants, users
+from service.repositories import grant_sets, grants, users
 from service.repositories.authority import PROVE_FOR_GROUP, PROVE_FOR_USER
+from service.repositories.grant_sets import GroupGrant
 from service.repositories.grants import Grant, Kind
 from service.schemas.grants import (
     AccessExplained,
@@ -36,6 +38,7 @@ from service.schemas.grants import (
     GroupGrantRef,
     ListAccess,
     ListGrants,
+    ListGroupGrants,
     PutGroupGrant,
     PutUserGrant,
     UserAccess,
@@ -66,6 +69,30 @@ async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID) -
 
 
 MANAGE: Final = "manage who may do what on this pipeline"
+
+
+async def list_group_grants(call: Call, request: ListGroupGrants) -> Page[GroupGrant]:
+    """List what a group is granted, expired grants too, by the pipelines' names.
+
+    Raises:
+        NotFound: there is no such group.
+    """
+    caller, managing = call.caller, READ | MANAGE_PIPELINES
+    after, size = call.page_start(request)
+    async with call.database.connection() as connection:
+        group = await find_group(connection, caller.organization_id, request.name)
+        if caller.access(FULL_ACCESS) & managing != managing:
+            return Page([])  # whatever is granted to them, the token's scopes leave nothing of it
+        found = await grant_sets.list_of_group(
+            connection,
+            caller.organization_id,
+            caller.user_id,
+            group.id,
+            everything=caller.role is not Role.MEMBER,
+            after=after,
+            limit=size + 1,
+        )
+    return call.pages.cut(request, found, lambda grant: (grant.pipeline_name, grant.pipeline_id), size)
 
 
 async def get_user_grant(call: Call, request: UserGrantRef) -> Grant:
@@ -159,7 +186,7 @@ async def _put(
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         call.precondition(old)
         check_grant(pipeline.access, before=old.access if old else None, after=access)
-        check_grant_end(await _held_until(connection, call, pipeline_id), access, expires_at)
+        check_grant_end(await find_hold(connection, call, pipeline_id), access, expires_at)
         if old and (old.access, old.expires_at) == (access, expires_at):
             return Outcome(old, created=False, former=old)
         if not await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at):
@@ -170,7 +197,7 @@ async def _put(
     return Outcome(new, created=old is None, former=old)
 
 
-async def _held_until(connection: Connection, call: Call, pipeline_id: UUID) -> dict[int, datetime | None]:
+async def find_hold(connection: Connection, call: Call, pipeline_id: UUID) -> dict[int, datetime | None]:
     """Return what the caller holds on a pipeline, and until when; by a role forever, which takes no statement."""
     caller = call.caller
     if caller.role is not Role.MEMBER:

@@ -1,18 +1,20 @@
 """Operations on groups and their members."""
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
 from service.database.pool import Connection
-from service.errors import NotFound
+from service.errors import InvalidArgument, NotFound
 from service.operations.call import Call, Outcome
 from service.operations.users import find_self_or_other, find_user, require_order
 from service.permissions import require_administrator
-from service.repositories import groups, organizations
+from service.repositories import grant_sets, groups, memberships, organizations
 from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
-from service.repositories.authority import PROVE_FOR_MEMBERS, PROVE_FOR_USER
+from service.repositories.authority import PROVE_FOR_MEMBERS, PROVE_FOR_USER, PROVE_FOR_USERS
 from service.repositories.groups import Group, Member
 from service.repositories.ordering import Rows, Span
 from service.schemas.groups import (
+    MAX_NAMES,
     CreateGroup,
     GroupRef,
     GroupView,
@@ -20,9 +22,12 @@ from service.schemas.groups import (
     ListMembers,
     ListUserGroups,
     MemberRef,
+    MembersUpdated,
     RenameGroup,
+    UpdateMembers,
 )
 from service.schemas.pages import OrderedRequest, Page
+from service.values.names import name_key
 
 
 async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
@@ -194,3 +199,59 @@ async def remove_member(call: Call, request: MemberRef) -> None:
         if not await groups.remove_member(connection, organization_id, group.id, user.id):
             raise NotFound(f"User {user.username} is not in group {group.name}.")
         await proof.audit("group.remove_member", f"group:{group.name}", {"member": user.username}, None)
+
+
+async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
+    """Put users into a group and take others out, all or nothing.
+
+    Raises:
+        InvalidArgument: a user is to be put in and taken out, or they are too many.
+        PermissionDenied: the caller is no administrator.
+        NotFound: there is no such group, or a user of such a name; `details` names them.
+    """
+    wanted = {"add": request.add or [], "remove": request.remove or []}
+    _require_apart(wanted)
+    require_administrator(call.caller, "change who is in a group")
+    organization_id = call.caller.organization_id
+    async with call.transaction() as connection:
+        group = await find_group(connection, organization_id, request.name, for_update=True)
+        names = [*wanted["add"], *wanted["remove"]]
+        known = dict(await grant_sets.find_grantees(connection, organization_id, "user", names))
+        ids = _ids_of(wanted, known)
+        proof = await call.prove(connection, PROVE_FOR_USERS, [*ids["add"], *ids["remove"]])
+        joined = await memberships.add_each(connection, organization_id, group.id, ids["add"])
+        left = await memberships.remove_each(connection, organization_id, group.id, ids["remove"])
+        added = [known[each] for each in ids["add"] if each in joined]
+        removed = [known[each] for each in ids["remove"] if each in left]
+        target = f"group:{group.name}"
+        await proof.audit_each("group.add_member", [(target, None, {"member": name}) for name in added])
+        await proof.audit_each("group.remove_member", [(target, {"member": name}, None) for name in removed])
+    return MembersUpdated(added, removed)
+
+
+def _require_apart(wanted: Mapping[str, Sequence[str]]) -> None:
+    """Require no more names than one change may have, and none that is to be added and removed."""
+    if sum(map(len, wanted.values())) > MAX_NAMES:
+        reason = [f"Must not have more than {MAX_NAMES:,} names together."]
+        raise InvalidArgument.of_fields((field, reason) for field in wanted)
+    removed = {name_key(name) for name in wanted["remove"]}
+    if both := [name for name in wanted["add"] if name_key(name) in removed]:
+        raise InvalidArgument.of_fields([("add", [f"{name} is to be removed, too." for name in dict.fromkeys(both)])])
+
+
+def _ids_of(wanted: Mapping[str, Sequence[str]], known: Mapping[UUID, str]) -> dict[str, list[UUID]]:
+    """Return the ids of the users of some names, each once.
+
+    Raises:
+        NotFound: there is none of a name.
+    """
+    by_key = {name_key(username): user_id for user_id, username in known.items()}
+    unknown = {
+        field: [f"User {name} does not exist." for name in dict.fromkeys(names) if name_key(name) not in by_key]
+        for field, names in wanted.items()
+    }
+    if missing := [sentence for sentences in unknown.values() for sentence in sentences]:
+        more = f" (and {len(missing) - 1:,} more, see details)" if len(missing) > 1 else ""
+        details = {field: each for field, each in unknown.items() if each}
+        raise NotFound(f"{missing[0].removesuffix('.')}{more}.", details=details)
+    return {field: [*dict.fromkeys(by_key[name_key(name)] for name in names)] for field, names in wanted.items()}

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
-from service.errors import AlreadyExists, InvalidArgument, NotFound
+from service.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call, Outcome, Proof, no_precondition
 from service.operations.pipelines import (
     find_visible,
@@ -17,25 +17,31 @@ from service.operations.pipelines import (
 )
 from service.operations.users import find_user
 from service.permissions import (
+    EXECUTE,
+    FULL_ACCESS,
     PERMISSION_BITS,
     READ,
     Role,
     check_update,
     is_manager,
     may_see_job,
+    require,
     require_administrator,
     require_job_changer,
+    require_visible,
 )
 from service.repositories import jobs, pipelines
 from service.repositories.jobs import Job
 from service.repositories.pipelines import Granted, GrantedPipeline, PlacedPipeline
 from service.repositories.users import User
 from service.schemas.jobs import (
+    MAX_PIPELINES,
     JobRef,
     JobView,
     ListJobPipelines,
     ListJobs,
     NamedPipeline,
+    PipelineJobRef,
     PutJob,
     UpdateJobPipelines,
 )
@@ -157,9 +163,13 @@ async def _replace(
     old, new = [pipeline.id for pipeline in current], list(dict.fromkeys(pipeline_ids))
     if new != old:
         await jobs.replace_assignments(proof.connection, caller.organization_id, job.id, new)
-        target, before, after = f"job:{job.id}", {"pipeline_ids": old}, {"pipeline_ids": new}
-        await proof.audit("job.update_pipelines", target, before, after)
+        await _audit_pipelines(proof, job.id, old, new)
     return [NamedPipeline(key, names[key]) for key in new]
+
+
+async def _audit_pipelines(proof: Proof, job_id: str, old: Sequence[UUID], new: Sequence[UUID]) -> None:
+    """Audit the change of a job's pipelines."""
+    await proof.audit("job.update_pipelines", f"job:{job_id}", {"pipeline_ids": old}, {"pipeline_ids": new})
 
 
 def _check_update(call: Call, job: Job, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]) -> None:
@@ -168,6 +178,79 @@ def _check_update(call: Call, job: Job, found: Sequence[PlacedPipeline], pipelin
     current = {pipeline.id: pipeline.granted for pipeline in found if pipeline.position is not None}
     wanted = {key: known.get(key) for key in pipeline_ids}
     check_update(call.caller, owns=job.owner_id == call.caller.user_id, current=current, wanted=wanted)
+
+
+async def add_pipeline_job(call: Call, request: PipelineJobRef) -> Outcome[None]:
+    """Put a job into one pipeline, whatever else it is in; nothing happens if it is there.
+
+    It takes to see the job, and to hold `flow_pipeline:execute` on that pipeline. It comes last in the job's own order.
+
+    Raises:
+        NotFound: there is no such pipeline or job, or the caller may not see it.
+        PermissionDenied: the caller may not put jobs into the pipeline.
+        FailedPrecondition: the job is in as many pipelines as a job may be in.
+    """
+    what = f"put jobs into pipeline {request.pipeline_id}"
+    async with call.transaction() as connection:
+        await _find_to_place(connection, call, request, jobs.find, what)
+        await pipelines.hold(connection, call.caller.organization_id, [request.pipeline_id])
+        proof = await call.prove(connection)
+        old, is_in = await _find_to_place(connection, call, request, jobs.find_for_update, what)
+        if is_in:
+            return Outcome(None, created=False)
+        if len(old) >= MAX_PIPELINES:
+            raise FailedPrecondition(
+                f"Job {request.job_id} is in {len(old):,} pipelines, and may be in no more than {MAX_PIPELINES:,}:"
+                " take it out of another one first."
+            )
+        await jobs.add_assignment(connection, call.caller.organization_id, request.job_id, request.pipeline_id)
+        await _audit_pipelines(proof, request.job_id, old, [*old, request.pipeline_id])
+    return Outcome(None, created=True)
+
+
+async def remove_pipeline_job(call: Call, request: PipelineJobRef) -> None:
+    """Take a job out of one pipeline, whatever else it is in; nothing happens if it is not there.
+
+    Of the job's owner it takes to read that pipeline, of others to hold `flow_pipeline:execute` on it and see the job.
+
+    Raises:
+        NotFound: there is no such pipeline or job, or the caller may not see it.
+        PermissionDenied: the caller may not take jobs out of the pipeline.
+    """
+    what = f"take jobs out of pipeline {request.pipeline_id}"
+    async with call.transaction() as connection:
+        await _find_to_place(connection, call, request, jobs.find, what, owner_may=True)
+        proof = await call.prove(connection)
+        old, is_in = await _find_to_place(connection, call, request, jobs.find_for_update, what, owner_may=True)
+        if is_in:
+            await jobs.delete_assignment(connection, call.caller.organization_id, request.job_id, request.pipeline_id)
+            await _audit_pipelines(proof, request.job_id, old, [key for key in old if key != request.pipeline_id])
+
+
+async def _find_to_place(
+    connection: Connection, call: Call, request: PipelineJobRef, find: Find, what: str, *, owner_may: bool = False
+) -> tuple[list[UUID], bool]:
+    """Find a job that the caller may put into a pipeline, or take out of it, in whatever else it is.
+
+    Done without a lock, and then with one, as `_find_to_replace` says.
+
+    Args:
+        what: they want to do, as the rest of "You may not …".
+        owner_may: whether the job's owner may, by a token that may put jobs into pipelines, if they read the pipeline.
+
+    Returns:
+        The ids of the pipelines that the job is in, in its own order, and whether that one is among them.
+    """
+    job = await find(connection, call.caller.organization_id, request.job_id)
+    found = await _pipelines_concerned(connection, call, request.job_id, [request.pipeline_id])
+    granted = next((pipeline.granted for pipeline in found if pipeline.id == request.pipeline_id), None)
+    require_visible(call.caller, granted, request.pipeline_id)
+    current = [pipeline for pipeline in found if pipeline.position is not None]
+    job = _visible(call, request.job_id, job, current)
+    owns = owner_may and job.owner_id == call.caller.user_id
+    require(call.caller, EXECUTE, FULL_ACCESS if owns else granted or 0, what)
+    old = [pipeline.id for pipeline in current]
+    return old, request.pipeline_id in old
 
 
 async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:

@@ -5,13 +5,71 @@ needs for that. It is written down apart from the code that decides calls (permi
 each holds the other: a test makes the call of every cell. `make permissions` prints it into the documentation.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
-from service.operations import audit, grants, groups, jobs, pipelines, tokens, user_deletion, users
+from service.operations import (
+    apply,
+    audit,
+    grant_sets,
+    grants,
+    groups,
+    job_batches,
+    jobs,
+    pipelines,
+    tokens,
+    user_deletion,
+    users,
+)
+from service.operations.decisions import (
+    ADMIN,
+    ADMINISTRATION,
+    ADMINISTRATION_OF,
+    ALLOWED,
+    CHANGING_A_JOB,
+    CHANGING_A_JOB_IN_NONE,
+    DELETER,
+    DENIED,
+    EXECUTOR,
+    GRANTER,
+    GROUPS_OF_USERS,
+    HIDDEN,
+    ITSELF,
+    LEFT_OUT,
+    MADE_WITH,
+    MAKING,
+    MAKING_FOR_OTHERS,
+    MANAGERS,
+    MEMBER,
+    NAMES_FOR_ALL,
+    NAMES_WITHIN,
+    NARROW,
+    NO_GRANT,
+    ON_A_TOKEN,
+    OTHER_SCOPES,
+    OUTSIDE_ADMIN,
+    OUTSIDER,
+    OWNER,
+    OWNERS,
+    OWNING_ADMIN,
+    OWNING_READER,
+    PIPELINE_ADMIN,
+    PIPELINES_OF_USERS,
+    PUTTING,
+    PUTTING_SEEN,
+    READER,
+    SEEING_A_JOB,
+    SEEING_A_JOB_IN_NONE,
+    TAKEN,
+    THEIR_OWN,
+    TOKENS_OF_USERS,
+    WRITER,
+)
+from service.operations.decisions import each as _each
+from service.operations.decisions import granting as _granting
+from service.operations.decisions import holding as _holding
+from service.operations.decisions import listed as _listed
 from service.operations.verdicts import (
     ACCOUNT,
-    GRANTED,
     GROUP,
     JOB,
     JOB_IN_NONE,
@@ -21,155 +79,9 @@ from service.operations.verdicts import (
     TOKEN,
     USER,
     Act,
-    CallerKind,
     Decision,
-    Verdict,
 )
-from service.permissions import (
-    DELETE,
-    EXECUTE,
-    FULL_ACCESS,
-    MANAGE_PIPELINES,
-    READ,
-    SCOPE_ADMIN,
-    SCOPE_TOKENS,
-    WRITE,
-)
-
-ALLOWED, NAMES, LEFT_OUT, DENIED, NARROW, HIDDEN, TAKEN = Verdict
-
-NO_GRANT, READER, EXECUTOR, WRITER, DELETER, GRANTER, MANAGER = GRANTED
-MEMBER, PIPELINE_ADMIN, ADMIN = CallerKind.MEMBER, CallerKind.PIPELINE_ADMIN, CallerKind.ADMIN
-OWNER, OWNING_READER, OWNING_ADMIN = CallerKind.OWNER, CallerKind.OWNING_READER, CallerKind.OWNING_ADMIN
-SELF, ITSELF, MADE_WITH = CallerKind.SELF, CallerKind.ITSELF, CallerKind.MADE_WITH
-OUTSIDER, OUTSIDE_ADMIN = CallerKind.OUTSIDER, CallerKind.OUTSIDE_ADMIN
-
-Decisions = Mapping[CallerKind, Decision]
-Scopes = Mapping[int, Verdict]
-
-MANAGERS: Final = (MANAGER, PIPELINE_ADMIN, ADMIN)
-OWNERS: Final = (OWNER, OWNING_READER, OWNING_ADMIN)
-
-
-def _each(kinds: tuple[CallerKind, ...], verdict: Verdict, without: Scopes | None = None) -> Decisions:
-    """Return one decision for several kinds of callers."""
-    return dict.fromkeys(kinds, Decision(verdict, without or {}))
-
-
-def _holding(permission: int, before: Scopes | None = None) -> Decisions:
-    """Decide what takes a permission on a pipeline: hidden without read, refused without the permission.
-
-    Args:
-        permission: that is needed.
-        before: the scopes that a token needs whatever is granted, which is looked at first.
-    """
-    first, sees = before or {}, {**(before or {}), READ: HIDDEN}
-    scope = {} if permission in sees else {permission: NARROW}
-    holders = tuple(kind for kind, access in GRANTED.items() if access & permission)
-    readers = tuple(kind for kind in GRANTED if kind not in (NO_GRANT, *holders))
-    return {
-        **_each((NO_GRANT, OUTSIDER), HIDDEN, first),
-        **_each(readers, DENIED, sees),
-        **_each((*holders, PIPELINE_ADMIN, ADMIN), ALLOWED, {**sees, **scope}),
-    }
-
-
-def _granting(access: int) -> Decisions:
-    """Decide what takes the right to make grants, and to hold what is granted; to be a manager, if that is."""
-    managing: Scopes = {READ: HIDDEN, MANAGE_PIPELINES: NARROW}
-    further = dict.fromkeys((EXECUTE, DELETE, WRITE) if access == FULL_ACCESS else (access,), DENIED)
-    return {
-        **_holding(MANAGE_PIPELINES),
-        GRANTER: Decision(DENIED, managing),
-        **_each(MANAGERS, ALLOWED, {**managing, **further}),
-    }
-
-
-def _listed(decisions: Decisions) -> Decisions:
-    """Decide whether a list has an object, by who may see it."""
-
-    def listed(verdict: Verdict) -> Verdict:
-        return LEFT_OUT if verdict is HIDDEN else verdict
-
-    return {
-        kind: Decision(listed(each.verdict), {scope: listed(verdict) for scope, verdict in each.without.items()})
-        for kind, each in decisions.items()
-    }
-
-
-SEEING_A_JOB: Final[Decisions] = {
-    **_each(OWNERS, ALLOWED),
-    **_each((READER, EXECUTOR, PIPELINE_ADMIN, ADMIN), ALLOWED, {READ: HIDDEN}),
-    **_each((NO_GRANT, OUTSIDER, OUTSIDE_ADMIN), HIDDEN),
-}
-SEEING_A_JOB_IN_NONE: Final[Decisions] = {
-    **_each((OWNER, OWNING_ADMIN), ALLOWED),
-    ADMIN: Decision(ALLOWED, {READ: HIDDEN, SCOPE_ADMIN: HIDDEN}),
-    **_each((MEMBER, PIPELINE_ADMIN, OUTSIDER, OUTSIDE_ADMIN), HIDDEN),
-}
-
-PUTTING: Final[Scopes] = {EXECUTE: NARROW}
-"""The scopes that a token needs to put any job, which are looked at first."""
-PUTTING_SEEN: Final[Scopes] = {EXECUTE: NARROW, READ: TAKEN}
-THEIR_OWN: Final = _each((OUTSIDER, OUTSIDE_ADMIN), ALLOWED, PUTTING)
-"""Ids of jobs are taken in one organization only: elsewhere the same call registers another job."""
-CHANGING_A_JOB: Final[Decisions] = {
-    **_each(OWNERS, ALLOWED, PUTTING),
-    **_each((READER, EXECUTOR, PIPELINE_ADMIN), DENIED, PUTTING_SEEN),
-    ADMIN: Decision(ALLOWED, {**PUTTING_SEEN, SCOPE_ADMIN: NARROW}),
-    NO_GRANT: Decision(TAKEN, PUTTING),
-    **THEIR_OWN,
-}
-CHANGING_A_JOB_IN_NONE: Final[Decisions] = {
-    **_each((OWNER, OWNING_ADMIN), ALLOWED, PUTTING),
-    **_each((MEMBER, PIPELINE_ADMIN), TAKEN, PUTTING),
-    ADMIN: Decision(ALLOWED, {**PUTTING_SEEN, SCOPE_ADMIN: TAKEN}),
-    **THEIR_OWN,
-}
-
-ADMINISTRATION: Final[Decisions] = {
-    **_each((MEMBER, PIPELINE_ADMIN), DENIED),
-    ADMIN: Decision(ALLOWED, {SCOPE_ADMIN: NARROW}),
-}
-ADMINISTRATION_OF: Final[Decisions] = {
-    **ADMINISTRATION,
-    OUTSIDER: Decision(DENIED),
-    OUTSIDE_ADMIN: Decision(HIDDEN, {SCOPE_ADMIN: NARROW}),
-}
-NAMES_FOR_ALL: Final[Decisions] = {
-    **_each((MEMBER, PIPELINE_ADMIN), NAMES),
-    ADMIN: Decision(ALLOWED, {SCOPE_ADMIN: NAMES}),
-}
-NAMES_WITHIN: Final[Decisions] = {**NAMES_FOR_ALL, **_each((OUTSIDER, OUTSIDE_ADMIN), HIDDEN)}
-
-REACHING_OTHERS: Final[Scopes] = {READ: NARROW, SCOPE_ADMIN: NARROW}
-PIPELINES_OF_USERS: Final[Decisions] = {
-    SELF: Decision(ALLOWED, {READ: NARROW}),
-    ADMIN: Decision(ALLOWED, REACHING_OTHERS),
-    **_each((MEMBER, PIPELINE_ADMIN, OUTSIDER), DENIED, {READ: NARROW}),
-    OUTSIDE_ADMIN: Decision(HIDDEN, REACHING_OTHERS),
-}
-GROUPS_OF_USERS: Final[Decisions] = {
-    SELF: Decision(ALLOWED),
-    **ADMINISTRATION_OF,
-}
-
-MAKING: Final[Scopes] = {SCOPE_TOKENS: NARROW}
-MAKING_FOR_OTHERS: Final[Scopes] = {SCOPE_TOKENS: NARROW, SCOPE_ADMIN: NARROW}
-OTHER_SCOPES: Final[Scopes] = dict.fromkeys((READ, EXECUTE, DELETE, MANAGE_PIPELINES, WRITE, SCOPE_ADMIN), DENIED)
-"""The scopes that a token needs, beside tokens, to make one that has every scope."""
-TOKENS_OF_USERS: Final[Decisions] = {
-    SELF: Decision(ALLOWED, MAKING),
-    ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS),
-    **_each((MEMBER, PIPELINE_ADMIN, OUTSIDER), DENIED, MAKING),
-    OUTSIDE_ADMIN: Decision(HIDDEN, MAKING_FOR_OTHERS),
-}
-ON_A_TOKEN: Final[Decisions] = {
-    **_each((OWNER, ITSELF, MADE_WITH), ALLOWED, MAKING),
-    ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS),
-    **_each((MEMBER, PIPELINE_ADMIN, OUTSIDER), HIDDEN, MAKING),
-    OUTSIDE_ADMIN: Decision(HIDDEN, MAKING_FOR_OTHERS),
-}
+from service.permissions import DELETE, EXECUTE, FULL_ACCESS, MANAGE_PIPELINES, READ, SCOPE_ADMIN, WRITE
 
 _ORGANIZATION_ROWS: Final = (
     Act(
@@ -178,6 +90,13 @@ _ORGANIZATION_ROWS: Final = (
         ORGANIZATION,
         {MEMBER: Decision(DENIED), **_each((PIPELINE_ADMIN, ADMIN), ALLOWED, {MANAGE_PIPELINES: NARROW})},
     ),
+    Act(
+        "declare a pipeline that there is none of",
+        (apply.apply,),
+        ORGANIZATION,
+        {MEMBER: Decision(DENIED), **_each((PIPELINE_ADMIN, ADMIN), ALLOWED, {MANAGE_PIPELINES: NARROW})},
+    ),
+    Act("declare a group that there is none of", (apply.apply,), ORGANIZATION, ADMINISTRATION),
     Act(
         "register a job",
         (jobs.put_job,),
@@ -215,6 +134,8 @@ _ORGANIZATION_ROWS: Final = (
     Act("read the audit trail", (audit.list_audit,), ORGANIZATION, ADMINISTRATION),
 )
 
+PUTTING_GRANTS: Final = (grants.put_user_grant, grants.put_group_grant, grant_sets.replace_grants)
+
 _PIPELINE_ROWS: Final = (
     Act(
         "find it in the list of pipelines",
@@ -226,10 +147,21 @@ _PIPELINE_ROWS: Final = (
     Act("see the jobs in it", (pipelines.list_pipeline_jobs,), PIPELINE, _holding(READ)),
     Act("rename or describe it", (pipelines.update_pipeline,), PIPELINE, _holding(WRITE)),
     Act("delete it", (pipelines.delete_pipeline,), PIPELINE, _holding(DELETE)),
-    Act("put a job of their own into it", (jobs.update_job_pipelines,), PIPELINE, _holding(EXECUTE)),
+    Act(
+        "put a job of their own into it",
+        (jobs.update_job_pipelines, jobs.add_pipeline_job),
+        PIPELINE,
+        _holding(EXECUTE),
+    ),
+    Act(
+        "put a job of their own into it, in a batch",
+        (job_batches.batch_update_job_pipelines,),
+        PIPELINE,
+        _holding(EXECUTE, PUTTING),
+    ),
     Act(
         "put somebody else's job into it, from a pipeline on which they hold the same",
-        (jobs.update_job_pipelines,),
+        (jobs.update_job_pipelines, jobs.add_pipeline_job),
         PIPELINE,
         _holding(EXECUTE),
     ),
@@ -241,18 +173,28 @@ _PIPELINE_ROWS: Final = (
         PIPELINE,
         _holding(MANAGE_PIPELINES),
     ),
-    Act("grant what they hold", (grants.put_user_grant, grants.put_group_grant), PIPELINE, _holding(MANAGE_PIPELINES)),
-    Act("grant `execute`", (grants.put_user_grant, grants.put_group_grant), PIPELINE, _granting(EXECUTE)),
-    Act("make a manager", (grants.put_user_grant, grants.put_group_grant), PIPELINE, _granting(FULL_ACCESS)),
+    Act(
+        "find it among what a group is granted",
+        (grants.list_group_grants,),
+        PIPELINE,
+        {
+            **_each((NO_GRANT, READER, EXECUTOR, WRITER, DELETER), LEFT_OUT),
+            **_each((GRANTER, *MANAGERS), ALLOWED, {READ: LEFT_OUT, MANAGE_PIPELINES: LEFT_OUT}),
+            OUTSIDER: Decision(HIDDEN),  # there is no such group
+        },
+    ),
+    Act("grant what they hold", PUTTING_GRANTS, PIPELINE, _holding(MANAGE_PIPELINES)),
+    Act("grant `execute`", PUTTING_GRANTS, PIPELINE, _granting(EXECUTE)),
+    Act("make a manager", PUTTING_GRANTS, PIPELINE, _granting(FULL_ACCESS)),
     Act(
         "take a grant back that makes no manager",
-        (grants.delete_user_grant, grants.delete_group_grant),
+        (grants.delete_user_grant, grants.delete_group_grant, grant_sets.replace_grants),
         PIPELINE,
         _holding(MANAGE_PIPELINES),
     ),
     Act(
         "unmake a manager",
-        (grants.delete_user_grant, grants.delete_group_grant),
+        (grants.delete_user_grant, grants.delete_group_grant, grant_sets.replace_grants),
         PIPELINE,
         _granting(FULL_ACCESS),
     ),
@@ -284,6 +226,29 @@ _JOB_ROWS: Final = (
             **_each((OWNING_READER, OWNING_ADMIN), ALLOWED, {READ | EXECUTE: HIDDEN, EXECUTE: NARROW}),
             READER: Decision(DENIED, {READ: HIDDEN}),
             **_each((EXECUTOR, PIPELINE_ADMIN, ADMIN), ALLOWED, {READ: HIDDEN, EXECUTE: NARROW}),
+        },
+    ),
+    Act(
+        "take it out of a pipeline",
+        (jobs.remove_pipeline_job,),
+        JOB,
+        {
+            **SEEING_A_JOB,
+            OWNER: Decision(HIDDEN),  # they may not read the pipeline
+            **_each((OWNING_READER, OWNING_ADMIN), ALLOWED, {READ: HIDDEN, EXECUTE: NARROW}),
+            READER: Decision(DENIED, {READ: HIDDEN}),
+            **_each((EXECUTOR, PIPELINE_ADMIN, ADMIN), ALLOWED, {READ: HIDDEN, EXECUTE: NARROW}),
+        },
+    ),
+    Act(
+        "take it out of its pipelines in a batch, all or nothing",
+        (job_batches.batch_update_job_pipelines,),
+        JOB,
+        {
+            **_each((NO_GRANT, OUTSIDER, OUTSIDE_ADMIN), HIDDEN, PUTTING),
+            **_each(OWNERS, ALLOWED, PUTTING),
+            READER: Decision(DENIED, {**PUTTING, READ: HIDDEN}),
+            **_each((EXECUTOR, PIPELINE_ADMIN, ADMIN), ALLOWED, {**PUTTING, READ: HIDDEN}),
         },
     ),
     Act(
@@ -381,7 +346,12 @@ _DIRECTORY_ROWS: Final = (
     Act("rename it", (groups.rename_group,), GROUP, ADMINISTRATION_OF),
     Act("delete it", (groups.delete_group,), GROUP, ADMINISTRATION_OF),
     Act("see who is in it", (groups.list_members,), GROUP, ADMINISTRATION_OF),
-    Act("change who is in it", (groups.add_member, groups.remove_member), GROUP, ADMINISTRATION_OF),
+    Act(
+        "change who is in it",
+        (groups.add_member, groups.remove_member, groups.update_members),
+        GROUP,
+        ADMINISTRATION_OF,
+    ),
 )
 
 _REACH_ROWS: Final = (

@@ -88,6 +88,8 @@ PROVE: Final = _prove()
 """For changes that draw no new revision, or for what is locked already: any number of them run at once."""
 PROVE_FOR_USER: Final = _prove(users="SELECT $5::uuid")
 """For changes that draw a new revision for user $5."""
+PROVE_FOR_USERS: Final = _prove(users="SELECT unnest($5::uuid[])")
+"""For changes that draw new revisions for users $5."""
 PROVE_FOR_GROUP: Final = _prove(groups="SELECT $5::uuid")
 """For changes that draw a new revision for group $5."""
 PROVE_FOR_MEMBERS: Final = _prove(
@@ -103,7 +105,13 @@ PROVE_FOR_HOLDERS: Final = _prove(
 which is locked, or is about to be made and granted to the caller."""
 
 
-async def prove(connection: Connection, caller: Caller, statement: str, *concerned: UUID) -> Authority | None:
+PROVE_FOR_GRANTEES: Final = _prove(groups="SELECT unnest($5::uuid[])", users="SELECT unnest($6::uuid[])")
+"""For changes that draw new revisions for groups $5 and users $6."""
+
+
+async def prove(
+    connection: Connection, caller: Caller, statement: str, *concerned: UUID | Sequence[UUID]
+) -> Authority | None:
     """Lock what a caller's authority rests on, and return it as it is now; None if the token can't be used any more.
 
     A revocation that was committed before is seen; a later one waits for this transaction's end.
@@ -112,7 +120,7 @@ async def prove(connection: Connection, caller: Caller, statement: str, *concern
         connection: in the transaction.
         caller: whose authority is proved; an operator has none, and only locks what the change concerns.
         statement: one of those above.
-        concerned: what the change concerns, $5, if the statement has that.
+        concerned: what the change concerns, $5 and $6, as far as the statement has them.
     """
     row = await connection.fetch_row(
         "authority.prove",

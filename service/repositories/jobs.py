@@ -120,6 +120,43 @@ ORDERS: Final = Orders(
 """The orders of jobs, each by an index: any other would sort all that an administrator sees, which may be millions."""
 
 
+async def add_assignment(connection: Connection, organization_id: UUID, job_id: str, pipeline_id: UUID) -> None:
+    """Put a locked job into one more pipeline, which is locked: the last in the job's own order."""
+    await connection.execute(
+        "jobs.add_assignment",
+        """
+        -- The new revision, likewise.
+        WITH revised AS (
+            UPDATE jobs SET revision = revision + 1 WHERE organization_id = $1 AND id = $2
+        )
+        INSERT INTO assignments (organization_id, job_id, pipeline_id, position)
+        SELECT $1, $2, $3, coalesce(max(a.position), 0) + 1
+        FROM assignments a
+        WHERE a.organization_id = $1 AND a.job_id = $2
+        """,
+        organization_id,
+        job_id,
+        pipeline_id,
+    )
+
+
+async def delete_assignment(connection: Connection, organization_id: UUID, job_id: str, pipeline_id: UUID) -> None:
+    """Take a locked job out of one pipeline."""
+    await connection.execute(
+        "jobs.delete_assignment",
+        """
+        -- The new revision, likewise.
+        WITH revised AS (
+            UPDATE jobs SET revision = revision + 1 WHERE organization_id = $1 AND id = $2
+        )
+        DELETE FROM assignments a WHERE a.organization_id = $1 AND a.job_id = $2 AND a.pipeline_id = $3
+        """,
+        organization_id,
+        job_id,
+        pipeline_id,
+    )
+
+
 _JOBS: Final = f"""
     SELECT j.id, j.owner_id, u.username, j.name, {bounded("j.created_at")} AS created_at
     FROM jobs j

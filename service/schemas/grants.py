@@ -8,9 +8,10 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
+from service.repositories.grant_sets import GroupGrant
 from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
 from service.repositories.ordering import Orders
-from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
+from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
     PIPELINE_ID,
     Flag,
@@ -18,6 +19,7 @@ from service.schemas.fields import (
     PageSize,
     StrictUUID,
     end,
+    objects,
     order_by,
     page_token,
     permission,
@@ -26,7 +28,7 @@ from service.schemas.fields import (
     total,
 )
 from service.schemas.groups import GROUP
-from service.schemas.pages import Page
+from service.schemas.pages import Page, Part, is_text, is_uuid
 from service.schemas.request import field, request
 from service.schemas.users import USER
 
@@ -77,6 +79,55 @@ class PutGroupGrant:
     """A bit set of permissions/."""
     is_manager: bool = field(Flag(), MANAGES, default=False)
     expires_at: datetime | None = field(end(), default=None)
+
+
+MAX_GRANTS: Final = 1000
+"""The number of grants in a whole set of those on a pipeline."""
+
+
+@request
+class GrantInSet:
+    """One grant of a whole set, to a user or to a group.
+
+    Any grant includes read.
+    """
+
+    permissions: int = field(permissions())
+    """A bit set of permissions.py."""
+    user: str | None = field(Name(), "The user it is to; left out: a group.", default=None)
+    group: str | None = field(Name(), "The group it is to; left out: a user.", default=None)
+    is_manager: bool = field(Flag(), "True to make a manager, who holds all five permissions.", default=False)
+    expires_at: datetime | None = field(end(), default=None)
+
+
+@request
+class ReplaceGrants:
+    """All grants on a pipeline, in the place of those that there are.
+
+    Each names either a user or a group, and each of these once. Grants that are not named are taken back; one that is
+    named as it is stays as it is, and takes no more than to manage the grants. The rules of single grants hold for each
+    that differs. What has expired gives nobody anything: it goes unless it is named anew. `If-Match` takes the tag of
+    the list read whole, which `page_size=1000` does.
+    """
+
+    pipeline_id: UUID = field(StrictUUID(), "The id of the pipeline.")
+    grants: list[GrantInSet] = field(
+        objects(GrantInSet, MAX_GRANTS), "All the grants that there are to be; others are revoked."
+    )
+
+
+@request
+class ListGroupGrants:
+    """The grants to a group, by the pipelines' names.
+
+    Of each pipeline to those who may manage its grants: to administrators and pipeline administrators on all.
+    """
+
+    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_uuid)
+
+    name: str = field(Name(), "The name of the group, in upper or lower case.")
+    page_size: int | None = field(PageSize(), default=None)
+    page_token: str | None = field(page_token(), default=None)
 
 
 @request
@@ -149,6 +200,32 @@ class GrantListSchema(OrderedListSchema):
 
     grants = fields.List(
         fields.Nested(GrantSchema), required=True, metadata=says("The grants: groups first, then by name.")
+    )
+
+
+class NamedPipelineSchema(Schema):
+    """A pipeline by id and name."""
+
+    id = fields.UUID(required=True, metadata=says("The id of the pipeline."))
+    name = fields.String(required=True, metadata=says("The name of the pipeline."))
+
+
+class GroupGrantSchema(Schema):
+    """A grant to a group, with the pipeline that it is on."""
+
+    pipeline = fields.Nested(NamedPipelineSchema, required=True, metadata=says("The pipeline that it is on."))
+    permissions = _permission_list("What it gives.")
+    is_manager = fields.Boolean(required=True, metadata=says("True if it makes a manager."))
+    expires_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=says("The time of its end; null: never.")
+    )
+
+
+class GroupGrantListSchema(ListSchema):
+    """Grants to a group, expired ones too."""
+
+    grants = fields.List(
+        fields.Nested(GroupGrantSchema), required=True, metadata=says("The grants, by the names of their pipelines.")
     )
 
 
@@ -238,6 +315,12 @@ def dump_grant_list(page: Page[Grant]) -> dict[str, Any]:
     return dump_page("grants", page, _dump_grant)
 
 
+@answers(GroupGrantListSchema)
+def dump_group_grant_list(page: Page[GroupGrant]) -> dict[str, Any]:
+    """Dump a page of the grants to a group."""
+    return dump_page("grants", page, _dump_group_grant)
+
+
 @answers(AccessListSchema)
 def dump_access_list(page: Page[UserAccess]) -> dict[str, Any]:
     """Dump a page of users, and what each may do."""
@@ -259,6 +342,15 @@ def _dump_grant(grant: Grant) -> dict[str, Any]:
         "is_manager": is_manager(grant.access),
         "expires_at": grant.expires_at,
         "updated_at": grant.updated_at,
+    }
+
+
+def _dump_group_grant(grant: GroupGrant) -> dict[str, Any]:
+    return {
+        "pipeline": {"id": grant.pipeline_id, "name": grant.pipeline_name},
+        "permissions": permission_names(grant.access),
+        "is_manager": is_manager(grant.access),
+        "expires_at": grant.expires_at,
     }
 
 

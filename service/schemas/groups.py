@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 from service.repositories.groups import MEMBER_ORDERS, ORDERS, Group, Member
 from service.repositories.ordering import Orders
 from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
-from service.schemas.fields import Name, PageSize, Ruled, order_by, page_token, part_of_name, says, total
+from service.schemas.fields import BoundedList, Name, PageSize, Ruled, order_by, page_token, part_of_name, says, total
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.values.names import GROUP_NAME
@@ -103,6 +103,27 @@ class MemberRef:
     username: str = field(Name(), "The username of the member, in upper or lower case.")
 
 
+MAX_NAMES: Final = 1000
+"""The number of users whom one change of a group's members may name."""
+
+
+def _usernames() -> fields.Field[list[str]]:
+    return BoundedList(Name(), MAX_NAMES)  # type: ignore[return-value] # none is null
+
+
+@request
+class UpdateMembers:
+    """Users to put into a group, and users to take out of it.
+
+    All or nothing, of at most 1,000 users together. Nothing happens to those who are in the group already, or are not
+    in it: the answer names those who came and went. Names that nobody bears are told in `details`.
+    """
+
+    name: str = field(Name(), "The name of the group, in upper or lower case.")
+    add: list[str] | None = field(_usernames(), "The usernames of those who are to be in it.", default=None)
+    remove: list[str] | None = field(_usernames(), "The usernames of those who are not to be in it.", default=None)
+
+
 class GroupSchema(Schema):
     """A group; when it was made only for administrators."""
 
@@ -135,6 +156,21 @@ class MemberListSchema(OrderedListSchema):
     members = fields.List(fields.Nested(MemberSchema), required=True, metadata=says("The members, by username."))
 
 
+class MembersUpdatedSchema(AnswerSchema):
+    """The users who came into a group by a change of its members, and those who went."""
+
+    added = fields.List(fields.String(), required=True, metadata=says("The usernames of those who came."))
+    removed = fields.List(fields.String(), required=True, metadata=says("The usernames of those who went."))
+
+
+@dataclass(frozen=True, slots=True)
+class MembersUpdated:
+    """The names of the users who came into a group by a change of its members, and of those who went."""
+
+    added: list[str]
+    removed: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class GroupView:
     """A group, as whole as the caller may see it: every member may read the names, administrators the rest."""
@@ -159,6 +195,12 @@ def dump_group_list(page: Page[GroupView]) -> dict[str, Any]:
 def dump_member_list(page: Page[Member]) -> dict[str, Any]:
     """Dump a page of a group's members."""
     return dump_page("members", page, lambda member: {"username": member.username, "created_at": member.created_at})
+
+
+@answers(MembersUpdatedSchema)
+def dump_members_updated(updated: MembersUpdated) -> dict[str, Any]:
+    """Dump the names of those who came and went."""
+    return {"status": "OK", "added": updated.added, "removed": updated.removed}
 
 
 def _dump_group(seen: GroupView) -> dict[str, Any]:

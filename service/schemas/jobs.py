@@ -5,15 +5,18 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields, validate
 
+from service.errors import InvalidArgument, ServiceError
 from service.repositories.jobs import ORDERS
 from service.repositories.ordering import Orders
 from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
     PIPELINE_ID,
+    Flag,
     JobId,
     Name,
+    Objects,
     PageSize,
     Ruled,
     StrictUUID,
@@ -23,6 +26,7 @@ from service.schemas.fields import (
     total,
     uuids,
 )
+from service.schemas.messages import flatten
 from service.schemas.pages import Page
 from service.schemas.pipelines import ListPipelines
 from service.schemas.request import field, request
@@ -30,7 +34,11 @@ from service.values.names import JOB_ID, JOB_NAME
 
 JOB: Final = "The id of the job, as it was registered."
 MAX_PIPELINES: Final = 1000
-"""The number of pipelines that one update may name."""
+"""The number of pipelines that one update may name, and that one job may be put into."""
+MAX_UPDATES: Final = 500
+"""The number of updates in one batch."""
+MAX_IDS: Final = 5000
+"""The number of pipelines that the updates of one batch may name together."""
 
 
 @request
@@ -54,6 +62,62 @@ class UpdateJobPipelines:
     pipeline_ids: list[UUID] = field(
         uuids(MAX_PIPELINES), "All the pipelines that it is to be in; an empty list takes it out of every one."
     )
+
+
+class WrongUpdate(NamedTuple):
+    """An update of a batch that is malformed, but for the job that it names."""
+
+    job_id: str
+    error: InvalidArgument
+
+
+class _Updates(Objects[UpdateJobPipelines | WrongUpdate]):
+    """The updates of a batch, each well-formed or not, if it can be told which job it is about."""
+
+    def __init__(self) -> None:
+        super().__init__(UpdateJobPipelines, MAX_UPDATES)
+
+    def _read(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        named = (
+            (each.get("pipeline_ids") for each in value if isinstance(each, dict)) if isinstance(value, list) else ()
+        )
+        if sum(len(ids) for ids in named if isinstance(ids, list)) > MAX_IDS:
+            raise ValidationError(f"Must not name more than {MAX_IDS:,} pipelines together.")
+        return super()._read(value, attr, data, **kwargs)
+
+    def _read_one(self, value: object) -> UpdateJobPipelines | WrongUpdate:
+        try:
+            return super()._read_one(value)
+        except ValidationError as error:
+            if not isinstance(value, dict) or "job_id" in error.messages:
+                raise
+            return WrongUpdate(value["job_id"], InvalidArgument.of_fields(flatten(error.messages)))
+
+
+def _updates() -> fields.Field[list[UpdateJobPipelines | WrongUpdate]]:
+    return _Updates()  # type: ignore[return-value] # none is null
+
+
+@request
+class BatchUpdateJobPipelines:
+    """Updates of jobs, each with a verdict of its own, or all or nothing.
+
+    At most 5,000 pipelines in all. A job that is named again is updated again, in the order of the list. What is wrong
+    with one update is its verdict, as if it had been sent alone; only a list that is too long, or has anything but
+    objects with a `job_id`, is refused whole. With `atomic` nothing is changed unless all may be: the answer is the
+    first refusal, and `details` names its `index`, counted from 0; malformed updates come before all others.
+    """
+
+    updates: list[UpdateJobPipelines | WrongUpdate] = field(_updates(), "The updates, each as it would be sent alone.")
+    atomic: bool = field(Flag(), "True to do all or nothing.", default=False)
+
+
+@request
+class PipelineJobRef:
+    """One job in one pipeline, to be put in or taken out."""
+
+    pipeline_id: UUID = field(StrictUUID(), "The id of the pipeline.")
+    job_id: str = field(JobId(), "The id of the job, as it was registered.")
 
 
 @request
@@ -120,6 +184,31 @@ class UpdatedPipelinesSchema(AnswerSchema):
     )
 
 
+class VerdictSchema(Schema):
+    """The outcome of one update of a batch: the job's pipelines, or the failure's code and sentence."""
+
+    job_id = fields.String(required=True, metadata=says("The id of the job, as it was registered."))
+    status = fields.String(
+        required=True, validate=validate.OneOf(["OK", "ERROR"]), metadata=says("`OK` or `ERROR`: whether it was done.")
+    )
+    updated_pipelines = fields.List(
+        fields.Nested(UpdatedPipelineSchema),
+        metadata=says("The pipelines that the job is in now; only where it was done."),
+    )
+    code = fields.String(metadata={"description": "The name of the google.rpc.Code, of a failure."})
+    msg = fields.String(metadata={"description": "What went wrong, for a person."})
+
+
+class VerdictsSchema(AnswerSchema):
+    """The answer to a batch of updates: a verdict for each, in the order of the request."""
+
+    results = fields.List(
+        fields.Nested(VerdictSchema),
+        required=True,
+        metadata=says("A verdict on each update, in the order of the request."),
+    )
+
+
 class PipelineInfoSchema(Schema):
     """A pipeline that a job is in, as far as its caller may read it."""
 
@@ -171,11 +260,41 @@ class JobView:
     pipelines: list[NamedPipeline]
 
 
+class Verdict(NamedTuple):
+    """The outcome of one update of a batch: the job's pipelines, or the failure by which it was refused."""
+
+    job_id: str
+    outcome: list[NamedPipeline] | ServiceError
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The outcomes of a batch of updates, in the order of the request."""
+
+    verdicts: list[Verdict]
+
+
 @answers(UpdatedPipelinesSchema)
 def dump_updated_pipelines(pipelines: list[NamedPipeline]) -> dict[str, Any]:
     """Dump the pipelines of an updated job."""
-    items = [{"flowPipelineName": pipeline.name, "flowPipelineId": str(pipeline.id)} for pipeline in pipelines]
-    return {"status": "OK", "updated_pipelines": items}
+    return {"status": "OK", "updated_pipelines": _dump_updated(pipelines)}
+
+
+@answers(VerdictsSchema)
+def dump_verdicts(found: Verdicts) -> dict[str, Any]:
+    """Dump the outcomes of a batch of updates."""
+    return {"status": "OK", "results": [_dump_verdict(each) for each in found.verdicts]}
+
+
+def _dump_verdict(verdict: Verdict) -> dict[str, Any]:
+    job_id, outcome = verdict
+    if isinstance(outcome, ServiceError):
+        return {"job_id": job_id, "status": "ERROR", "code": outcome.code, "msg": outcome.message}
+    return {"job_id": job_id, "status": "OK", "updated_pipelines": _dump_updated(outcome)}
+
+
+def _dump_updated(pipelines: list[NamedPipeline]) -> list[dict[str, str]]:
+    return [{"flowPipelineName": pipeline.name, "flowPipelineId": str(pipeline.id)} for pipeline in pipelines]
 
 
 @answers(JobAnswerSchema)

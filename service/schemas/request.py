@@ -67,6 +67,15 @@ class RequestSchema(Schema):
             raise ValidationError(errors)
         return self.loads_into(**found)
 
+    def write(self, request: Any) -> dict[str, Any]:
+        """Return the values that `read` makes a request of, as JSON has them; what has its default is left out."""
+        defaults = {each.name: each.default for each in dataclasses.fields(request)}
+        return {
+            key: field.serialize(name, request)
+            for key, (name, field) in zip(self.by_key, self.load_fields.items(), strict=True)
+            if field.required or getattr(request, name) != defaults[name]
+        }
+
 
 _KIND: Final = "marshmallow"
 _SCHEMAS: Final[dict[type, RequestSchema]] = {}

@@ -91,7 +91,7 @@ class UpdateUser:
     every grant that the user has made to themselves, also as the creator of a pipeline.
     """
 
-    username: str = field(Name(), USER)
+    username: str = field(Name(), "The name of the user, in upper or lower case.")
     role: Role | None = field(Choice(Role), "The role they are to have from now on.", default=None)
     disabled: bool | None = field(
         Flag(), "True to refuse all of their tokens, false to allow them again.", default=None

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from service.operations import jobs, users
+from service.operations import grant_sets, groups, jobs, users
 from service.operations.verdicts import (
     ACCOUNT,
     GROUP,
@@ -41,6 +41,15 @@ def _filled(stage: Stage, body: dict[str, Any] | None) -> dict[str, Any] | None:
     return {key: named.get(value, value) if isinstance(value, str) else value for key, value in body.items()}
 
 
+def declaring(kind: str) -> Ask:
+    """Return a call that declares something new."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        return Asked({}, {kind: [{"name": f"new-{uuid4()}"}]})
+
+    return ask
+
+
 NEW: Final = "NEW"
 OTHER: Final = "OTHER"
 CHIEF: Final = "CHIEF"
@@ -68,12 +77,28 @@ async def register_into_pipeline(stage: Stage, cell: Cell) -> Asked:
 
 async def put_own_job_in(stage: Stage, cell: Cell) -> Asked:
     job = await stage.job(cell, own=True, queued=False)
+    if cell.route.operation is jobs.add_pipeline_job:
+        return Asked({"job_id": job, "pipeline_id": stage.pipeline})
     return Asked({}, {"job_id": job, "pipeline_ids": [str(stage.pipeline)]})
+
+
+async def put_own_job_in_by_batch(stage: Stage, cell: Cell) -> Asked:
+    return Asked({}, {"updates": [(await put_own_job_in(stage, cell)).body]})
 
 
 async def put_others_job_in(stage: Stage, cell: Cell) -> Asked:
     job = await stage.job(cell, own=False, queued=True)
+    if cell.route.operation is jobs.add_pipeline_job:
+        return Asked({"job_id": job, "pipeline_id": stage.second})
     return Asked({}, {"job_id": job, "pipeline_ids": [str(stage.pipeline), str(stage.second)]})
+
+
+async def take_out_by_batch(stage: Stage, cell: Cell) -> Asked:
+    return Asked({}, {"updates": [{"job_id": await stage.job_of(cell), "pipeline_ids": []}], "atomic": True})
+
+
+async def take_out_of_one(stage: Stage, cell: Cell) -> Asked:
+    return Asked({"job_id": await stage.job_of(cell), "pipeline_id": stage.pipeline})
 
 
 def on_grant(body: dict[str, Any] | None = None, *, present: int | None = None, manager: bool = False) -> Ask:
@@ -86,6 +111,8 @@ def on_grant(body: dict[str, Any] | None = None, *, present: int | None = None, 
     """
 
     async def ask(stage: Stage, cell: Cell) -> Asked:
+        if cell.route.operation is grant_sets.replace_grants:
+            return await _on_whole_set(stage, cell, body, present)
         named = {"username": stage.chief.username, "name": "chiefs"}
         if not manager:
             named = {"username": stage.other.username, "name": "group"}
@@ -94,6 +121,19 @@ def on_grant(body: dict[str, Any] | None = None, *, present: int | None = None, 
         return Asked({"pipeline_id": stage.pipeline, **named}, body)
 
     return ask
+
+
+async def _on_whole_set(stage: Stage, cell: Cell, body: dict[str, Any] | None, present: int | None) -> Asked:
+    """Return a call with all grants on a pipeline, to which one is added, or from which one is taken."""
+    pipeline, to = stage.pipeline, stage.other if present == READ else stage.chief
+    if cell.changes:
+        pipeline, to = await stage.new_pipeline(cell), await stage.home.user()
+        if present is not None:
+            await stage.home.grant(pipeline, to, present)
+    whole = [grant for grant in await stage.grants(pipeline) if body is not None or grant.get("user") != to.username]
+    if body is not None:
+        whole.append({"user": (await stage.home.user()).username, **body})
+    return Asked({"pipeline_id": pipeline}, {"grants": whole})
 
 
 async def _new_grantee(stage: Stage, cell: Cell, present: int | None) -> dict[str, str]:
@@ -159,6 +199,8 @@ def on_group(body: dict[str, Any] | None = None) -> Ask:
     async def ask(stage: Stage, cell: Cell) -> Asked:
         joined = [stage.other] if cell.route.method == "DELETE" else []
         name = await stage.new_group(*joined) if cell.changes else "group"
+        if cell.route.operation is groups.update_members:
+            return Asked({"name": name}, {"add": [stage.other.username]})
         return Asked({"name": name, "username": stage.other.username}, _filled(stage, body))
 
     return ask
@@ -199,6 +241,8 @@ _MANAGED: Final = {"permissions": [], "is_manager": True}
 ASKED: Final[dict[str, dict[str, Ask]]] = {
     ORGANIZATION.title: {
         "create a pipeline, and be its manager": asking({"name": NEW}),
+        "declare a pipeline that there is none of": declaring("pipelines"),
+        "declare a group that there is none of": declaring("groups"),
         "register a job": asking({}),
         "register a job for another user": asking({"owner": OTHER}),
         "list the users": asking(),
@@ -217,10 +261,12 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "rename or describe it": on_pipeline({"description": NEW}),
         "delete it": delete_pipeline,
         "put a job of their own into it": put_own_job_in,
+        "put a job of their own into it, in a batch": put_own_job_in_by_batch,
         "put somebody else's job into it, from a pipeline on which they hold the same": put_others_job_in,
         "register a job into it": register_into_pipeline,
         "list the grants on it": on_pipeline(),
         "see a user's or group's grant": on_pipeline(),
+        "find it among what a group is granted": on_pipeline(),
         "grant what they hold": on_grant({"permissions": ["flow_pipeline:read"]}),
         "grant `execute`": on_grant({"permissions": ["flow_pipeline:execute"]}),
         "make a manager": on_grant(_MANAGED),
@@ -235,6 +281,8 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "read it, and which pipelines it is in": on_job(),
         "leave it in its pipelines by an update": update_job("pipeline"),
         "take it out of its pipelines by an update": update_job(),
+        "take it out of a pipeline": take_out_of_one,
+        "take it out of its pipelines in a batch, all or nothing": take_out_by_batch,
         "put it again as it is": on_job({}),
         "take it out of its pipelines by putting it": on_job({"pipeline_ids": []}),
         "rename it": on_job({"name": NEW}),

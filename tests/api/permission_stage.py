@@ -8,7 +8,17 @@ from uuid import UUID, uuid4
 
 from service.http.routes import Route
 from service.operations.verdicts import JOB, Act, Decision, ObjectType, Ownership, Situation, Verdict
-from service.permissions import EXECUTE, FULL_ACCESS, READ, SCOPE_ADMIN, SCOPE_BITS, scope_names, scope_set
+from service.permissions import (
+    EXECUTE,
+    FULL_ACCESS,
+    READ,
+    SCOPE_ADMIN,
+    SCOPE_BITS,
+    is_manager,
+    permission_names,
+    scope_names,
+    scope_set,
+)
 from tests.factories import Member, World
 
 EVERY_SCOPE: Final = scope_set(SCOPE_BITS)
@@ -163,6 +173,22 @@ class Stage:
         if cell.situation.granted:
             await self.home.grant(pipeline, self.caller(cell), cell.situation.granted)
         return pipeline
+
+    async def grants(self, pipeline: UUID) -> list[dict[str, Any]]:
+        """Return the grants on a pipeline, as a whole set of them is put."""
+        rows = await self.home.raw.fetch(
+            "SELECT u.username, r.name, g.access FROM grants g LEFT JOIN users u ON u.id = g.user_id"
+            " LEFT JOIN groups r ON r.id = g.group_id WHERE g.pipeline_id = $1",
+            pipeline,
+        )
+        return [
+            {
+                **({"user": username} if username else {"group": name}),
+                "permissions": permission_names(access),
+                "is_manager": is_manager(access),
+            }
+            for username, name, access in rows
+        ]
 
     async def new_group(self, *members: Member) -> str:
         """Make a group that no other call uses, and return its name."""

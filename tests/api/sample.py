@@ -1,6 +1,7 @@
 """Addresses and bodies of every call, well-formed, with names in them that nothing bears."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,12 @@ IN_BODIES: dict[str, Any] = {
     "job_id": SAMPLES["job_id"],
     "pipeline_ids": [],
     "permissions": [],
+    "add": [SAMPLES["username"]],
+    "remove": [],
+    "updates": [{"job_id": SAMPLES["job_id"], "pipeline_ids": []}],
+    "grants": [{"user": SAMPLES["username"], "permissions": []}],
+    "pipelines": [{"name": "declared"}],
+    "groups": [],
     "scopes": ["tokens"],
     "role": "pipeline_admin",
 }
@@ -33,6 +40,15 @@ def sample_path(path: str, **values: object) -> str:
 def sample_body(route: Route, **values: object) -> dict[str, Any] | None:
     """Return the body of the document's example with these values in its fields; None if it has no body."""
     example = EXAMPLES[route.operation.__name__].request
-    if example is None:
-        return None
-    return {name: {**IN_BODIES, **values}.get(name, value) for name, value in example.items()}
+    return None if example is None else _fill_in(example, {**IN_BODIES, **values}, values)
+
+
+def _fill_in(example: Mapping[str, Any], samples: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with samples in its fields, and in the objects of its lists the values alone."""
+    filled = {name: samples.get(name, value) for name, value in example.items()}
+    return {
+        name: [_fill_in(each, values, values) if isinstance(each, dict) else each for each in value]
+        if isinstance(value, list)
+        else value
+        for name, value in filled.items()
+    }

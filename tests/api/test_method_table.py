@@ -6,8 +6,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.http.routes import ROUTES, TOKENS, Route
-from service.operations.jobs import put_job, update_job_pipelines
+from service.http.routes import EACH_UPDATE, MANAGER_OF_EACH, ROUTES, TOKENS, Route
+from service.operations.job_batches import batch_update_job_pipelines
+from service.operations.jobs import put_job, remove_pipeline_job, update_job_pipelines
 from service.operations.tokens import create_token
 from service.permissions import READ
 from tests.api.calls import As
@@ -50,6 +51,10 @@ async def test_call_on_things_of_others_is_refused(client: Client, world: World,
 
     if route.needs in (None, TOKENS) and "{" not in route.path:
         assert answer.code == "OK", "of their own"
+    elif route.needs is MANAGER_OF_EACH:
+        assert answer.body["grants"] == []
+    elif route.needs is EACH_UPDATE:
+        assert [each["code"] for each in answer.body["results"]] == ["NOT_FOUND"]
     elif route.needs is None and answer.code == "OK":
         assert len(next(value for value in answer.body.values() if isinstance(value, dict))) == 1, "only the name"
     elif route.operation is put_job:
@@ -93,7 +98,8 @@ async def test_call_that_is_refused_waits_for_no_lock(
         again = await call(route.method, path, body)
         assert (locked.status, locked.body["msg"]) == (again.status, again.body["msg"])
     elif not route.only_reads:
-        assert route.operation in (create_token, put_job, update_job_pipelines), "of their own, or unchanged"
+        unchanged = (create_token, put_job, update_job_pipelines, batch_update_job_pipelines)
+        assert route.operation in unchanged, "of their own, unchanged, or each with its own verdict"
 
 
 @every_route
@@ -154,12 +160,18 @@ STATEMENTS = {
     "list_pipelines": 2,
     "list_job_pipelines": 2,
     "update_job_pipelines": 2,
+    "batch_update_job_pipelines": 2,
+    "apply": 9,
     "create_pipeline": 7,
     "get_pipeline": 2,
     "update_pipeline": 9,
     "delete_pipeline": 11,
     "list_pipeline_jobs": 3,
+    "add_pipeline_job": 11,
+    "remove_pipeline_job": 10,
     "list_grants": 3,
+    "replace_grants": 15,
+    "list_group_grants": 3,
     "get_user_grant": 4,
     "put_user_grant": 12,
     "delete_user_grant": 11,
@@ -186,6 +198,7 @@ STATEMENTS = {
     "rename_group": 8,
     "delete_group": 8,
     "list_members": 3,
+    "update_members": 9,
     "add_member": 8,
     "remove_member": 8,
     "list_tokens": 3,
@@ -208,9 +221,9 @@ async def what_it_is_for(world: World, route: Route) -> tuple[Member, str, dict[
     await world.grant(pipeline, group, READ)
     if route.method == "DELETE":
         await world.join(other, group)
-    job = await world.job(owner)
+    job = await world.job(owner, *([pipeline] if route.operation is remove_pipeline_job else []))
     token = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", other.id)
-    job_id = "new-job" if route.method == "PUT" else job
+    job_id = "new-job" if route.operation is put_job else job
     path = sample_path(route.path, pipeline_id=pipeline, job_id=job_id, token_id=token)
     return owner, path, sample_body(route, job_id=job, permissions=["flow_pipeline:execute"])
 

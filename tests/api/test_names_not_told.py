@@ -33,11 +33,12 @@ async def told(client: Client, world: World, route: Route, scopes: int, role: st
     call = As(client, await world.token(ada.id, scopes=scopes))
 
     answers = [await call(route.method, sample_path(route.path, **in_path), sample_body(route, **in_body))]
-    if route.has_body and "pipeline_ids" in route.places:
+    names_pipelines = bool({"pipeline_ids", "updates"} & {*route.places})
+    if names_pipelines:
         body = sample_body(route, **{**in_body, "pipeline_ids": []})
         answers.append(await call(route.method, sample_path(route.path, **in_path), body))
     text = " ".join(str(answer.body) for answer in answers)
-    asked = "{pipeline_id}" in route.path or "pipeline_ids" in route.places
+    asked = "{pipeline_id}" in route.path or names_pipelines
     return [each for each in (NAME, TEXT, *([] if asked else [str(pipeline)])) if each in text]
 
 

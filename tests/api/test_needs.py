@@ -7,6 +7,10 @@ import pytest
 
 from service.http.routes import (
     ADMINISTRATOR,
+    EACH_DIFFERENCE,
+    EACH_UPDATE,
+    EXECUTE_OR_OWNER,
+    MANAGER_OF_EACH,
     MANAGER_OR_SELF,
     OWNER,
     PIPELINE_ADMINISTRATOR,
@@ -16,7 +20,7 @@ from service.http.routes import (
     Route,
     Standing,
 )
-from service.operations import audit, groups, jobs, pipelines, tokens, users
+from service.operations import audit, grant_sets, groups, jobs, pipelines, tokens, users
 from service.permissions import (
     EVERY_PERMISSION,
     EXECUTE,
@@ -69,6 +73,10 @@ ENTITLED: Final[dict[int | Standing | None, Caller]] = {
     ADMINISTRATOR: Caller("admin", scopes=SCOPE_ADMIN),
     SELF_OR_ADMINISTRATOR: Caller("admin", scopes=READ | SCOPE_ADMIN),
     PIPELINE_ADMINISTRATOR: Caller("pipeline_admin", scopes=MANAGE_PIPELINES),
+    EXECUTE_OR_OWNER: _with_permission(EXECUTE),
+    EACH_UPDATE: Caller(scopes=READ | EXECUTE, owns=True),
+    EACH_DIFFERENCE: Caller("pipeline_admin", scopes=MANAGE_PIPELINES),
+    MANAGER_OF_EACH: _with_permission(MANAGE_PIPELINES),
     OWNER: Caller(scopes=EXECUTE, owns=True),
     TOKENS: Caller(scopes=SCOPE_TOKENS, owns=True),
     None: Caller(scopes=READ, owns=True),
@@ -93,6 +101,13 @@ LACKING: Final[dict[int | Standing | None, list[Caller]]] = {
         Caller("pipeline_admin", FULL_ACCESS, EVERY_SCOPE & ~MANAGE_PIPELINES),
         Caller("admin", FULL_ACCESS, EVERY_SCOPE & ~MANAGE_PIPELINES),
     ],
+    EXECUTE_OR_OWNER: _without_permission(EXECUTE),
+    EACH_UPDATE: [
+        Caller("member", FULL_ACCESS, EVERY_SCOPE & ~EXECUTE, owns=True),
+        Caller("admin", FULL_ACCESS, EVERY_SCOPE & ~EXECUTE, owns=True),
+    ],
+    EACH_DIFFERENCE: [Caller("member", FULL_ACCESS), Caller("admin", scopes=EVERY_SCOPE & ~MANAGE_PIPELINES)],
+    MANAGER_OF_EACH: [],  # they are answered, without it
     OWNER: [
         Caller("member", FULL_ACCESS),
         Caller("pipeline_admin", FULL_ACCESS),
@@ -119,6 +134,10 @@ async def contradictions(client: Client, world: World, route: Route) -> list[str
         user = await world.user(role=caller.role)
         if caller.access:
             await world.grant(pipeline, user, caller.access)
+        if route.operation is grant_sets.replace_grants:  # which would take back those of managers, too
+            await world.raw.execute(
+                "DELETE FROM user_grants WHERE pipeline_id = $1 AND user_id <> $2", pipeline, user.id
+            )
         owner = user if caller.owns else other
         job = await world.job(owner, pipeline)
         token = await world.token(user.id, scopes=caller.scopes)

@@ -16,7 +16,7 @@ from service.database.pool import Database
 from service.health import Health
 from service.http.request_log import Logged, RequestLog
 from service.http.routes import ROUTES, Route
-from service.operations import groups, jobs, pipelines, users
+from service.operations import grants, groups, jobs, pipelines, users
 from service.operations.permission_table import PERMISSION_TABLE
 from service.operations.verdicts import (
     JOB,
@@ -129,6 +129,11 @@ def told(cell: Cell) -> tuple[Verdict, str | None]:
 
 SCOPE_NAMES: Final = {bit: name for name, bit in SCOPE_BITS.items()}
 NAMED: Final = (users.list_users, users.get_user, groups.list_groups, groups.get_group)
+VERDICTS_IN_BATCHES: Final = {
+    "OK": Verdict.ALLOWED,
+    "NOT_FOUND": Verdict.HIDDEN,
+    "PERMISSION_DENIED": Verdict.DENIED,
+}
 LISTING: Final[dict[Callable[..., Any], str]] = {
     pipelines.list_pipelines: "pipelines",
     jobs.list_job_pipelines: "pipelines",
@@ -148,6 +153,12 @@ def verdict_of(route: Route, asked: Asked, answer: Answer) -> tuple[Verdict | st
         return refusals.get((answer.status, answer.code), answer.code), None
     if route.operation in NAMED:
         return (Verdict.NAMES if shows_names_only(answer) else Verdict.ALLOWED), None
+    if "results" in answer.body:
+        (result,) = answer.body["results"]
+        return VERDICTS_IN_BATCHES[result.get("code", "OK")], None
+    if route.operation is grants.list_group_grants:
+        listed = asked.listed in [grant["pipeline"]["id"] for grant in answer.body["grants"]]
+        return (Verdict.ALLOWED if listed else Verdict.LEFT_OUT), None
     key = LISTING.get(route.operation)
     if key and "job_id" not in asked.query:
         listed = asked.listed in [item["id"] for item in answer.body[key]]

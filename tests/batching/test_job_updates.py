@@ -8,7 +8,12 @@ from uuid import UUID
 import pytest
 
 from service.authentication.bearer import token_digest
-from service.batching.job_updates import MAX_PIPELINES_IN_BATCH, MAX_PIPELINES_PER_BATCH, JobUpdateBatcher
+from service.batching.job_updates import (
+    MAX_PIPELINES_IN_BATCH,
+    MAX_PIPELINES_PER_BATCH,
+    MAX_UPDATES_APART,
+    JobUpdateBatcher,
+)
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Database
 from service.identity import Caller
@@ -17,7 +22,12 @@ from tests.factories import Member, World
 
 
 async def made(
-    database: Database, world: World, monkeypatch: pytest.MonkeyPatch, sizes: Sequence[int]
+    database: Database,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: Sequence[int],
+    *,
+    by_one_call: bool = False,
 ) -> tuple[list[list[int]], Sequence[Any]]:
     """Make updates to so many pipelines each at once; return what each statement held, and their results."""
     statements: list[list[int]] = []
@@ -35,6 +45,8 @@ async def made(
     caller = await caller_of(database, user)
     batcher = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
     wanted: list[tuple[str, list[UUID]]] = [(await world.job(user), pipelines[:size]) for size in sizes]
+    if by_one_call:
+        return statements, await batcher.update_many(caller, None, wanted)
     results = await asyncio.gather(*(batcher.update(caller, None, *each) for each in wanted))
     return statements, results
 
@@ -61,3 +73,29 @@ async def test_batches_are_bounded_by_pipelines(
     assert None not in results
     assert all(sum(statement) <= MAX_PIPELINES_PER_BATCH for statement in statements)
     assert len(statements) < 12
+
+
+async def test_updates_of_one_call_are_made_by_few_statements_bounded_alike(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large, medium, small = MAX_PIPELINES_PER_BATCH + 1, MAX_PIPELINES_PER_BATCH // 2, MAX_UPDATES_APART + 1
+
+    sizes = [medium, medium, 1, large, *([1] * small)]
+    statements, results = await made(database, world, monkeypatch, sizes, by_one_call=True)
+
+    assert statements == [[medium, medium], [1], [large], [1] * MAX_UPDATES_APART, [1]]
+    assert [len(names) for names in results] == sizes
+
+
+async def test_updates_of_one_call_take_their_turn_among_large_ones(database: Database, world: World) -> None:
+    user, pipeline = await world.user(), await world.pipeline()
+    await world.grant(pipeline, user)
+    caller = await caller_of(database, user)
+    wanted: list[tuple[str, list[UUID]]] = [(await world.job(user), [pipeline])]
+    batcher = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
+    async with batcher._large.place(None), batcher._large.place(None):
+        making = asyncio.create_task(batcher.update_many(caller, None, wanted))
+        await asyncio.sleep(0.1)
+        assert not making.done()
+
+    assert [len(names or []) for names in await making] == [1]

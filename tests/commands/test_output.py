@@ -26,7 +26,17 @@ HOSTILE = "\x1b]0;x\x07\x9b2K\r\n\u2028\u202e\u200b  \\ Łódź 日本\u0301"
 """A name that would set the terminal's title, hide its line, and forge another one."""
 OF_PIPELINES = "".join(character for character in HOSTILE if character >= " ") + "!"
 """The most hostile one that the database takes for a pipeline."""
-SILENT = {("serve",), ("demo",), ("migrate",), ("doctor",), ("import",), ("export",)}
+SILENT: set[tuple[str, ...]] = {
+    ("serve",),
+    ("demo",),
+    ("migrate",),
+    ("doctor",),
+    ("import",),
+    ("export",),
+    ("login",),
+    ("logout",),
+}
+SILENT |= {("context", word) for word in ("list", "current", "use", "unset", "rename", "delete")}
 """Commands that print no names."""
 
 
@@ -120,6 +130,18 @@ def calls(ids: dict[str, str]) -> dict[tuple[str, ...], tuple[list[str], int | N
         ("job", "show"): (["j"], 0, True),
         ("job", "delete"): ([HOSTILE, "--yes"], None, True),
         ("audit", "tail"): (["-n", "1000"], 0, True),
+        ("apply",): (["--file", "tests/commands/declared.json", "--yes"], 0, False),
+        ("group", "show"): (["g"], 0, False),
+        ("group", "rename"): (["g", HOSTILE], 64, False),
+        ("job", "list"): (["--pipeline", pipeline], 0, True),
+        ("job", "move"): (["j", "--to", ids["forced"]], 0, True),
+        ("pipeline", "show"): ([pipeline], 0, True),
+        ("pipeline", "edit"): ([pipeline, "--description", HOSTILE], 0, True),
+        ("user", "show"): (["ada"], 0, False),
+        ("user", "edit"): (["ada", "--display-name", HOSTILE], 64, False),
+        ("user", "delete"): (["ada", "--jobs-to", HOSTILE, "--yes"], 64, False),
+        ("token", "inventory"): ([], 0, True),
+        ("whoami",): ([], 0, True),
     }
 
 

@@ -99,14 +99,18 @@ class Changes:
         path = f"/flow/pipeline/{await self.pipeline(call)}/grants/{to}"
         permissions = self.chance.choice([["flow_pipeline:read"], ["flow_pipeline:execute"]])
         body = {"permissions": permissions, "is_manager": self.chance.random() < 0.5}
-        return self.chance.choice([("PUT", path, body), ("PUT", path, body), ("DELETE", path, None)])
+        some = {each: {"user": each, **body} for each in (self.user(), self.user(), "user-0")}
+        whole = ("PUT", f"/flow/pipeline/{await self.pipeline(call)}/grants", {"grants": [*some.values()]})
+        return self.chance.choice([("PUT", path, body), ("PUT", path, body), ("DELETE", path, None), whole])
 
     async def of_group(self, _: As) -> Change:
         create, path = ("POST", "/groups", {"name": self.group()}), f"/groups/{self.group()}"
         return self.chance.choice([create, create, ("DELETE", path, None), ("PATCH", path, {"new_name": self.group()})])
 
     async def of_member(self, _: As) -> Change:
-        return self.chance.choice(["PUT", "PUT", "DELETE"]), f"/groups/{self.group()}/members/{self.user()}", None
+        path, add, remove = f"/groups/{self.group()}/members", [self.user(), self.user()], [self.user(), "user-4"]
+        one = self.chance.choice(["PUT", "PUT", "DELETE"]), f"{path}/{self.user()}", None
+        return self.chance.choice([one, one, ("PATCH", path, {"add": add, "remove": [*{*remove} - {*add}]})])
 
     async def of_pipeline(self, call: As) -> Change:
         path, name = f"/flow/pipeline/{await self.pipeline(call)}", f"pipeline {self.chance.randrange(6)}"
@@ -137,8 +141,18 @@ class Changes:
                 ("PUT", path, {"pipeline_ids": wanted}),
                 ("DELETE", path, None),
                 ("POST", "/jobs/pipelines", {"job_id": job, "pipeline_ids": wanted}),
+                (
+                    "POST",
+                    "/jobs/pipelines/batch",
+                    {"updates": self.updates(wanted), "atomic": self.chance.random() < 0.7},
+                ),
+                *((method, f"/flow/pipeline/{key}/jobs/{job}", None) for key in wanted for method in ("PUT", "DELETE")),
             ]
         )
+
+    def updates(self, wanted: list[str]) -> list[dict[str, Any]]:
+        jobs = self.chance.sample(range(3), 3)
+        return [{"job_id": f"job-{number}", "pipeline_ids": wanted[: self.chance.randrange(3)]} for number in jobs]
 
     async def make_until(self, end: float) -> None:
         of_members: list[Callable[[As], Awaitable[Change]]]

@@ -7,6 +7,7 @@ import click
 import pytest
 
 from service.__main__ import commands
+from service.client.selection import PLAINTEXT_VARIABLE, SERVER_VARIABLE, TOKEN_VARIABLE
 from service.http.routes import ROUTES
 from service.settings import Settings
 from tests.docs.pages import ALL_PAGES, text_of
@@ -22,7 +23,9 @@ _NAME = re.compile(r"`([A-Z]+(?:_[A-Z0-9]+)+)(?:=[^`]*)?`")
 
 MADE = ("docs/reference/commands.md", "docs/reference/limits.md")
 """Pages whose tables are full of other names in capitals, which come from the code."""
-OTHERS = re.compile(r"PG\w+|OTEL_\w+|COMMIT|CURRENT_\w+|SOURCE_\w+|[A-Z_]+_(?:URL|PASSWORD)|MAX_|_TIMEOUT")
+OTHERS = re.compile(
+    r"PG\w+|OTEL_\w+|COMMIT|CURRENT_\w+|SOURCE_\w+|[A-Z_]+_(?:URL|PASSWORD|PROXY)|XDG_\w+|SSL_CERT_FILE|MAX_|_TIMEOUT"
+)
 """Names that are not the service's own: libpq's, OpenTelemetry's, and those that examples make."""
 
 
@@ -58,6 +61,7 @@ def _leads(line: str, path: str) -> Iterator[bool]:
 def unknown_names(text: str) -> set[str]:
     """Return the names in capitals that are neither settings nor codes."""
     known = {name.upper() for name in Settings.__slots__} | recorded()[1].keys() | TRACING.keys()
+    known |= {SERVER_VARIABLE, TOKEN_VARIABLE, PLAINTEXT_VARIABLE}
     known |= {kind.code for kind in kinds().values()}
     return {name for name in _NAME.findall(text) if name not in known and not OTHERS.fullmatch(name)}
 

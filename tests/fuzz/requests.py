@@ -25,6 +25,8 @@ KNOWN: Final = {
     "username": "carol",
     "owner": "carol",
     "name": "reviewers",
+    "user": "carol",
+    "group": "reviewers",
     "permission": "flow_pipeline:read",
 }
 """By field, what there is in each scene; ids are put in when the request is sent."""
@@ -43,7 +45,13 @@ _USUAL_BY_TYPE: Final[tuple[tuple[type, values.Value], ...]] = (
     (kinds.Instant, values.TIMES),
     (kinds.Choice, st.just("member")),
 )
-_USUAL: Final = {"permissions": ["flow_pipeline:execute"], "scopes": ["tokens"], "pipeline_ids": ["$pipeline"]}
+_USUAL: Final = {
+    "permissions": ["flow_pipeline:execute"],
+    "scopes": ["tokens"],
+    "pipeline_ids": ["$pipeline"],
+    "add": ["carol"],
+    "remove": [],
+}
 _BY_KEY: Final = {"permissions": values.PERMISSIONS, "scopes": values.SCOPES, "page_token": values.texts(2000)}
 
 
@@ -58,6 +66,8 @@ def usual_of(key: str, kind: fields.Field[Any]) -> values.Value:
     """Return a strategy for values of one field that are accepted, where something is free of that name."""
     if key in KNOWN and (isinstance(kind, kinds.Reference) or not isinstance(kind, kinds.Ruled)):
         return st.just(KNOWN[key])
+    if isinstance(kind, kinds.Objects):
+        return st.lists(_objects_of(kind, usual=True), max_size=3)
     for each, strategy in _USUAL_BY_TYPE:
         if isinstance(kind, each):
             return strategy
@@ -67,6 +77,8 @@ def usual_of(key: str, kind: fields.Field[Any]) -> values.Value:
 def _of_kind(key: str, kind: fields.Field[Any]) -> values.Value:
     if key in _BY_KEY:
         return _BY_KEY[key]
+    if isinstance(kind, kinds.Objects):
+        return st.one_of(st.lists(_objects_of(kind), max_size=3), st.just([{}] * 1001), values.JSON)
     if key == "pipeline_ids":
         ids = st.one_of(st.just("$pipeline"), st.just("$pipeline"), values.ANY_IDS)
         return st.one_of(st.lists(ids, max_size=4), st.just(["$pipeline"] * 1001), values.ANY_IDS)
@@ -80,6 +92,17 @@ def _of_kind(key: str, kind: fields.Field[Any]) -> values.Value:
             return values.JOB_IDS
         return values.NAMES if kind.rule.in_address else values.SHOWN
     return values.SHOWN
+
+
+@st.composite
+def _objects_of(draw: Draw, kind: kinds.Objects[Any], *, usual: bool = False) -> dict[str, Any]:
+    """Draw an item of a list of objects, with odd values in its fields, or such as are accepted."""
+    of_key = usual_of if usual else values_of
+    return {
+        key: draw(of_key(key, each))
+        for key, each in kind.schema.by_key.items()
+        if each.required or draw(st.integers(0, 2)) == 0
+    }
 
 
 @dataclass(frozen=True)

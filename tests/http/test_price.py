@@ -116,6 +116,8 @@ def test_every_request_field_has_a_stated_longest_length() -> None:
 
 def _is_bounded(document: dict[str, Any], schema: dict[str, Any]) -> bool:
     schema = resolved(document, schema)
+    if "properties" in schema:
+        return all(_is_bounded(document, each) for each in schema["properties"].values())
     kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", ["string"])
     if "array" in kinds:
         return "maxItems" in schema and _is_bounded(document, schema["items"])

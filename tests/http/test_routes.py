@@ -70,7 +70,8 @@ def test_etag_of_a_conditional_row_is_how_get_shows_it() -> None:
 def test_location_is_below_the_address_that_created_it() -> None:
     assert row("POST", "/api/v1/flow/pipeline").location == "/api/v1/flow/pipeline/{pipeline[id]}"
     assert {route.path for route in ROUTES if route.method == "POST" and route.location is None} == {
-        "/api/v1/jobs/pipelines"
+        "/api/v1/jobs/pipelines",
+        "/api/v1/jobs/pipelines/batch",
     }
 
 

@@ -62,7 +62,10 @@ def runs(process: psutil.Process) -> bool:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    return {**os.environ, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1", **settings}
+    """Return the environment of a process; in it nobody is logged in to a server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOW_PIPELINES_")}
+    nowhere = {"XDG_CONFIG_HOME": f"{os.devnull}/none"}
+    return {**kept, **nowhere, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1", **settings}
 
 
 def start(

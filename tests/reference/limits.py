@@ -59,6 +59,8 @@ def _limits(name: str, schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     said = [words.format(f"{schema[key]:,}") for key, words in WORDS.items() if key in schema]
     if said:
         yield name, ", ".join(said)
+    if "$ref" in schema:
+        schema = openapi_document()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
     for key in ("properties", "items"):
         nested = resolved(DOCUMENT, schema).get(key, {})
         inner = nested.items() if key == "properties" else [("[]", nested)] if nested else []

@@ -89,6 +89,44 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         {"job_id": _JOB, "pipeline_ids": [_ID]},
         {**_DONE, "updated_pipelines": [{"flowPipelineName": "Invoices", "flowPipelineId": _ID}]},
     ),
+    "batch_update_job_pipelines": Example(
+        {"updates": [{"job_id": _JOB, "pipeline_ids": [_ID]}, {"job_id": "4711", "pipeline_ids": []}]},
+        {
+            **_DONE,
+            "results": [
+                {
+                    "job_id": _JOB,
+                    "status": "OK",
+                    "updated_pipelines": [{"flowPipelineName": "Invoices", "flowPipelineId": _ID}],
+                },
+                {
+                    "job_id": "4711",
+                    "status": "ERROR",
+                    "code": "NOT_FOUND",
+                    "msg": "Job 4711 does not exist, or you may not see it.",
+                },
+            ],
+        },
+    ),
+    "apply": Example(
+        {
+            "pipelines": [{"name": "Invoices", "grants": [{"group": "reviewers", "permissions": _READ}]}],
+            "groups": [{"name": "reviewers", "members": ["ada"]}],
+        },
+        {
+            **_DONE,
+            "changes": [
+                {
+                    "action": "group.add_member",
+                    "target": "group:reviewers",
+                    "before": None,
+                    "after": {"member": "ada"},
+                }
+            ],
+            "dry_run": False,
+            "plan": "0" * 32,
+        },
+    ),
     "create_pipeline": Example(
         {"name": "Invoices", "description": "Two reviewers each"}, {**_DONE, "pipeline": _PIPELINE}
     ),
@@ -96,7 +134,28 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "update_pipeline": Example({"description": "Two reviewers each"}, {**_DONE, "pipeline": _PIPELINE}),
     "delete_pipeline": _answer(),
     "list_pipeline_jobs": _answer(jobs=[{"id": _JOB, "name": "batch 7", "owner": "ada", "assigned_at": _THEN}]),
+    "add_pipeline_job": _answer(),
+    "remove_pipeline_job": _answer(),
     "list_grants": _answer(grants=[_GRANT, _USER_GRANT]),
+    "replace_grants": Example(
+        {
+            "grants": [
+                {"group": "reviewers", "permissions": _READ},
+                {"user": "ada", "permissions": _READ, "is_manager": False, "expires_at": None},
+            ]
+        },
+        {**_DONE, "grants": [_GRANT, _USER_GRANT]},
+    ),
+    "list_group_grants": _answer(
+        grants=[
+            {
+                "pipeline": {"id": _ID, "name": "Invoices"},
+                "permissions": _READ,
+                "is_manager": False,
+                "expires_at": None,
+            }
+        ]
+    ),
     "get_user_grant": _answer(grant=_USER_GRANT),
     "put_user_grant": Example(_PUT_GRANT, {**_DONE, "grant": _USER_GRANT}),
     "delete_user_grant": _answer(),
@@ -143,6 +202,9 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "rename_group": Example({"new_name": "reviewers"}, {**_DONE, "group": _GROUP}),
     "delete_group": _answer(),
     "list_members": _answer(members=[{"username": "ada", "created_at": _THEN}]),
+    "update_members": Example(
+        {"add": ["ada", "grace"], "remove": ["mary"]}, {**_DONE, "added": ["ada", "grace"], "removed": ["mary"]}
+    ),
     "add_member": _answer(),
     "remove_member": _answer(),
     "list_tokens": _answer(tokens=[_TOKEN]),

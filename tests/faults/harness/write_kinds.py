@@ -27,7 +27,7 @@ class WriteKind:
     """True if the caller is a member, else it is an administrator."""
     headers: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
-    """Names that override a fixture's own."""
+    """Names that override a fixture's own, in which these may stand in braces."""
     query: str = ""
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class WriteFixture:
 
     def request(self, kind: WriteKind) -> tuple[str, Any, dict[str, str]]:
         """Return the path, the body and the headers of a write."""
-        names = {**self.names, **kind.names}
+        names = {**self.names, **{key: name.format(**self.names) for key, name in kind.names.items()}}
         caller = self.member if kind.by_member else self.admin
         return kind.path.format(**names) + kind.query, _fill_in(kind.body, names), {**caller.headers, **kind.headers}
 
@@ -102,6 +102,7 @@ _ROWS: Final = " UNION ALL ".join(
 )
 
 _PIPELINE: Final = "/api/v1/flow/pipeline"
+_UPDATES: Final = "/api/v1/jobs/pipelines"
 _ONE: Final = f"{_PIPELINE}/{{pipeline_id}}"
 _USER_GRANT: Final = f"{_ONE}/grants/users/{{username}}"
 _GROUP_GRANT: Final = f"{_ONE}/grants/groups/{{name}}"
@@ -112,9 +113,13 @@ _OTHER_PERMISSIONS: Final = {"permissions": ["flow_pipeline:read", "flow_pipelin
 
 
 WRITE_KINDS: Final = (
-    WriteKind("POST", "/api/v1/jobs/pipelines", _UPDATE, by_member=True),
-    WriteKind("POST", "/api/v1/jobs/pipelines", _UPDATE),
-    WriteKind("POST", "/api/v1/jobs/pipelines", _UPDATE, headers={"If-Match": "*"}),  # locks and reads the job
+    WriteKind("POST", _UPDATES, _UPDATE, by_member=True),
+    WriteKind("POST", _UPDATES, _UPDATE),
+    WriteKind("POST", _UPDATES, _UPDATE, headers={"If-Match": "*"}),  # locks and reads the job
+    WriteKind("POST", f"{_UPDATES}/batch", {"updates": [_UPDATE]}, by_member=True),
+    WriteKind("POST", f"{_UPDATES}/batch", {"updates": [_UPDATE], "atomic": True}),
+    WriteKind("PUT", f"{_ONE}/jobs/{{job_id}}", by_member=True, names={"pipeline_id": "{other_pipeline_id}"}),
+    WriteKind("DELETE", f"{_ONE}/jobs/{{job_id}}"),
     WriteKind("PUT", _JOB, {"name": "x", "pipeline_ids": ["{pipeline_id}"]}, names={"job_id": "new-job"}),
     WriteKind("PUT", _JOB, {"name": "renamed", "pipeline_ids": ["{other_pipeline_id}"]}, by_member=True),
     WriteKind("DELETE", _JOB, by_member=True),
@@ -126,12 +131,14 @@ WRITE_KINDS: Final = (
     WriteKind("DELETE", _USER_GRANT),
     WriteKind("PUT", _GROUP_GRANT, _OTHER_PERMISSIONS),
     WriteKind("DELETE", _GROUP_GRANT),
+    WriteKind("PUT", f"{_ONE}/grants", {"grants": [{"user": "ann", **_OTHER_PERMISSIONS}]}),
     WriteKind("POST", "/api/v1/users", {"username": "{new}", "role": "member"}),
     WriteKind("PATCH", "/api/v1/users/{username}", {"role": "pipeline_admin", "disabled": True}),
     WriteKind("DELETE", "/api/v1/users/{username}", query="?jobs_to=ann"),
     WriteKind("POST", "/api/v1/groups", {"name": "{new}"}),
     WriteKind("PATCH", "/api/v1/groups/{name}", {"new_name": "{new}"}),
     WriteKind("DELETE", "/api/v1/groups/{name}"),
+    WriteKind("PATCH", "/api/v1/groups/{name}/members", {"add": ["mary"], "remove": ["ann"]}),
     WriteKind("PUT", "/api/v1/groups/{name}/members/{username}"),
     WriteKind("DELETE", "/api/v1/groups/{name}/members/{username}", names={"username": "ann"}),
     WriteKind("POST", "/api/v1/tokens", {"username": "{username}", "name": "{new}"}),

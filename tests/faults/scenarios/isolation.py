@@ -224,11 +224,18 @@ def _body(route: Route, own: Tenant, names: Mapping[str, str], chance: random.Ra
         "role": "member",
         "scopes": [PERMISSIONS[0]],
         "disabled": False,
+        "add": [names["username"]],
+        "remove": [chance.choice(own.names["username"])],
+        "atomic": chance.random() < 0.5,
     }
+    values["updates"] = [{key: values[key] for key in ("job_id", "pipeline_ids")}]
+    values["grants"] = [{"user": names["username"], "permissions": values["permissions"]}]
     needed = {
         "job_id",
         "pipeline_ids",
         "permissions",
+        "updates",
+        "grants",
         "username" if route.path.endswith("/users") else "name",
         "new_name",
     }

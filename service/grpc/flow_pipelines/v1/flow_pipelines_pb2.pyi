@@ -167,6 +167,34 @@ class QueuedJob(_message.Message):
     assigned_at: _timestamp_pb2.Timestamp
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., owner: _Optional[str] = ..., assigned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class AddPipelineJobRequest(_message.Message):
+    __slots__ = ("pipeline_id", "job_id")
+    PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    pipeline_id: str
+    job_id: str
+    def __init__(self, pipeline_id: _Optional[str] = ..., job_id: _Optional[str] = ...) -> None: ...
+
+class AddPipelineJobResponse(_message.Message):
+    __slots__ = ("status",)
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    def __init__(self, status: _Optional[str] = ...) -> None: ...
+
+class RemovePipelineJobRequest(_message.Message):
+    __slots__ = ("pipeline_id", "job_id")
+    PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    pipeline_id: str
+    job_id: str
+    def __init__(self, pipeline_id: _Optional[str] = ..., job_id: _Optional[str] = ...) -> None: ...
+
+class RemovePipelineJobResponse(_message.Message):
+    __slots__ = ("status",)
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    def __init__(self, status: _Optional[str] = ...) -> None: ...
+
 class ListJobPipelinesRequest(_message.Message):
     __slots__ = ("name", "permission", "is_manager", "page_size", "page_token", "job_id")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -222,6 +250,50 @@ class UpdatedPipeline(_message.Message):
     flow_pipeline_name: str
     flow_pipeline_id: str
     def __init__(self, flow_pipeline_name: _Optional[str] = ..., flow_pipeline_id: _Optional[str] = ...) -> None: ...
+
+class BatchUpdateJobPipelinesRequest(_message.Message):
+    __slots__ = ("updates", "atomic")
+    UPDATES_FIELD_NUMBER: _ClassVar[int]
+    ATOMIC_FIELD_NUMBER: _ClassVar[int]
+    updates: UpdateJobPipelinesInputList
+    atomic: bool
+    def __init__(self, updates: _Optional[_Union[UpdateJobPipelinesInputList, _Mapping]] = ..., atomic: _Optional[bool] = ...) -> None: ...
+
+class UpdateJobPipelinesInput(_message.Message):
+    __slots__ = ("job_id", "pipeline_ids")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    PIPELINE_IDS_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    pipeline_ids: PipelineIds
+    def __init__(self, job_id: _Optional[str] = ..., pipeline_ids: _Optional[_Union[PipelineIds, _Mapping]] = ...) -> None: ...
+
+class UpdateJobPipelinesInputList(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[UpdateJobPipelinesInput]
+    def __init__(self, items: _Optional[_Iterable[_Union[UpdateJobPipelinesInput, _Mapping]]] = ...) -> None: ...
+
+class BatchUpdateJobPipelinesResponse(_message.Message):
+    __slots__ = ("status", "results")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    results: _containers.RepeatedCompositeFieldContainer[Verdict]
+    def __init__(self, status: _Optional[str] = ..., results: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ...) -> None: ...
+
+class Verdict(_message.Message):
+    __slots__ = ("job_id", "status", "updated_pipelines", "code", "msg")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_PIPELINES_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MSG_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    status: str
+    updated_pipelines: _containers.RepeatedCompositeFieldContainer[UpdatedPipeline]
+    code: str
+    msg: str
+    def __init__(self, job_id: _Optional[str] = ..., status: _Optional[str] = ..., updated_pipelines: _Optional[_Iterable[_Union[UpdatedPipeline, _Mapping]]] = ..., code: _Optional[str] = ..., msg: _Optional[str] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
     __slots__ = ("pipeline_id", "owner", "order_by", "total", "page_size", "page_token")
@@ -365,6 +437,54 @@ class Grant(_message.Message):
     updated_at: _timestamp_pb2.Timestamp
     def __init__(self, username: _Optional[str] = ..., group: _Optional[str] = ..., permissions: _Optional[_Iterable[str]] = ..., is_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class ReplaceGrantsRequest(_message.Message):
+    __slots__ = ("pipeline_id", "grants")
+    PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    pipeline_id: str
+    grants: GrantInSetInputList
+    def __init__(self, pipeline_id: _Optional[str] = ..., grants: _Optional[_Union[GrantInSetInputList, _Mapping]] = ...) -> None: ...
+
+class GrantInSetInput(_message.Message):
+    __slots__ = ("permissions", "user", "group", "is_manager", "expires_at")
+    PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    IS_MANAGER_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    permissions: Names
+    user: str
+    group: str
+    is_manager: bool
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, permissions: _Optional[_Union[Names, _Mapping]] = ..., user: _Optional[str] = ..., group: _Optional[str] = ..., is_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Names(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GrantInSetInputList(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[GrantInSetInput]
+    def __init__(self, items: _Optional[_Iterable[_Union[GrantInSetInput, _Mapping]]] = ...) -> None: ...
+
+class ReplaceGrantsResponse(_message.Message):
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "grants")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    next_page_token: str
+    total_size: int
+    total_size_at_least: int
+    grants: _containers.RepeatedCompositeFieldContainer[Grant]
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., grants: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ...) -> None: ...
+
 class GetUserGrantRequest(_message.Message):
     __slots__ = ("pipeline_id", "username")
     PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -394,12 +514,6 @@ class PutUserGrantRequest(_message.Message):
     is_manager: bool
     expires_at: _timestamp_pb2.Timestamp
     def __init__(self, pipeline_id: _Optional[str] = ..., username: _Optional[str] = ..., permissions: _Optional[_Union[Names, _Mapping]] = ..., is_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
-
-class Names(_message.Message):
-    __slots__ = ("names",)
-    NAMES_FIELD_NUMBER: _ClassVar[int]
-    names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PutUserGrantResponse(_message.Message):
     __slots__ = ("status", "grant")
@@ -887,6 +1001,46 @@ class DeleteGroupResponse(_message.Message):
     status: str
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
+class ListGroupGrantsRequest(_message.Message):
+    __slots__ = ("name", "page_size", "page_token")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    page_size: int
+    page_token: str
+    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListGroupGrantsResponse(_message.Message):
+    __slots__ = ("status", "next_page_token", "grants")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    next_page_token: str
+    grants: _containers.RepeatedCompositeFieldContainer[GroupGrant]
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., grants: _Optional[_Iterable[_Union[GroupGrant, _Mapping]]] = ...) -> None: ...
+
+class GroupGrant(_message.Message):
+    __slots__ = ("pipeline", "permissions", "is_manager", "expires_at")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
+    IS_MANAGER_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    pipeline: NamedPipeline
+    permissions: _containers.RepeatedScalarFieldContainer[str]
+    is_manager: bool
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, pipeline: _Optional[_Union[NamedPipeline, _Mapping]] = ..., permissions: _Optional[_Iterable[str]] = ..., is_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class NamedPipeline(_message.Message):
+    __slots__ = ("id", "name")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
 class ListMembersRequest(_message.Message):
     __slots__ = ("name", "order_by", "total", "page_size", "page_token")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -922,6 +1076,26 @@ class Member(_message.Message):
     username: str
     created_at: _timestamp_pb2.Timestamp
     def __init__(self, username: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class UpdateMembersRequest(_message.Message):
+    __slots__ = ("name", "add", "remove")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADD_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    add: Names
+    remove: Names
+    def __init__(self, name: _Optional[str] = ..., add: _Optional[_Union[Names, _Mapping]] = ..., remove: _Optional[_Union[Names, _Mapping]] = ...) -> None: ...
+
+class UpdateMembersResponse(_message.Message):
+    __slots__ = ("status", "added", "removed")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ADDED_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    added: _containers.RepeatedScalarFieldContainer[str]
+    removed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, status: _Optional[str] = ..., added: _Optional[_Iterable[str]] = ..., removed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AddMemberRequest(_message.Message):
     __slots__ = ("name", "username")
@@ -1146,3 +1320,71 @@ class Entry(_message.Message):
     after: _struct_pb2.Struct
     request_id: str
     def __init__(self, id: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., token_id: _Optional[str] = ..., action: _Optional[str] = ..., target: _Optional[str] = ..., before: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., after: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ApplyRequest(_message.Message):
+    __slots__ = ("pipelines", "groups", "prune", "dry_run", "plan")
+    PIPELINES_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    PRUNE_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    pipelines: DeclaredPipelineInputList
+    groups: DeclaredGroupInputList
+    prune: bool
+    dry_run: bool
+    plan: str
+    def __init__(self, pipelines: _Optional[_Union[DeclaredPipelineInputList, _Mapping]] = ..., groups: _Optional[_Union[DeclaredGroupInputList, _Mapping]] = ..., prune: _Optional[bool] = ..., dry_run: _Optional[bool] = ..., plan: _Optional[str] = ...) -> None: ...
+
+class DeclaredPipelineInput(_message.Message):
+    __slots__ = ("name", "description", "grants")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    description: str
+    grants: GrantInSetInputList
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., grants: _Optional[_Union[GrantInSetInputList, _Mapping]] = ...) -> None: ...
+
+class DeclaredPipelineInputList(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[DeclaredPipelineInput]
+    def __init__(self, items: _Optional[_Iterable[_Union[DeclaredPipelineInput, _Mapping]]] = ...) -> None: ...
+
+class DeclaredGroupInput(_message.Message):
+    __slots__ = ("name", "members")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    members: Names
+    def __init__(self, name: _Optional[str] = ..., members: _Optional[_Union[Names, _Mapping]] = ...) -> None: ...
+
+class DeclaredGroupInputList(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[DeclaredGroupInput]
+    def __init__(self, items: _Optional[_Iterable[_Union[DeclaredGroupInput, _Mapping]]] = ...) -> None: ...
+
+class ApplyResponse(_message.Message):
+    __slots__ = ("status", "changes", "dry_run", "plan")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    PLAN_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    dry_run: bool
+    plan: str
+    def __init__(self, status: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., dry_run: _Optional[bool] = ..., plan: _Optional[str] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("action", "target", "before", "after")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    action: str
+    target: str
+    before: _struct_pb2.Struct
+    after: _struct_pb2.Struct
+    def __init__(self, action: _Optional[str] = ..., target: _Optional[str] = ..., before: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., after: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,145 @@
+"""Statements on many grants at once: those on one pipeline, and those to one group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from service.database.pool import Connection
+from service.permissions import MANAGE_PIPELINES, MANAGER
+from service.repositories.granted import GRANTED
+from service.repositories.grants import Kind
+from service.repositories.times import bounded
+
+
+@dataclass(frozen=True, slots=True)
+class GroupGrant:
+    """A grant to a group, with the pipeline that it is on."""
+
+    pipeline_id: UUID
+    pipeline_name: str
+    access: int
+    expires_at: datetime | None
+
+
+class Grantee(NamedTuple):
+    """A user or a group to whom something is granted or may be."""
+
+    id: UUID
+    name: str
+    """As it is written."""
+
+
+class NewGrant(NamedTuple):
+    """A grant that is to be, to the user or group of an id."""
+
+    grantee_id: UUID
+    access: int
+    expires_at: datetime | None
+
+
+async def list_of_group(
+    connection: Connection,
+    organization_id: UUID,
+    user_id: UUID,
+    group_id: UUID,
+    *,
+    everything: bool,
+    after: Sequence[Any] | None,
+    limit: int,
+) -> list[GroupGrant]:
+    """Return a page of the grants to a group, also those that have expired, by the pipelines' names, then ids.
+
+    Args:
+        everything: False for those on pipelines alone whose grants the user may manage by what is granted to them.
+    """
+    rows = await connection.fetch(
+        "grants.list_of_group",
+        f"""
+        -- The pipelines whose grants the user may manage, for users who do not manage all.
+        WITH managed AS MATERIALIZED (
+            SELECT g.pipeline_id FROM ({GRANTED}) g WHERE NOT $4 AND g.access & {MANAGE_PIPELINES | MANAGER} > 0
+        )
+        SELECT p.id, p.name, g.access, {bounded("g.expires_at")}
+        FROM group_grants g
+        JOIN pipelines p ON p.organization_id = g.organization_id AND p.id = g.pipeline_id
+        WHERE g.organization_id = $1 AND g.group_id = $3
+          AND ($4 OR g.pipeline_id IN (SELECT m.pipeline_id FROM managed m))
+          AND ($5::text IS NULL OR (p.name, p.id) > ($5, $6::text::uuid))
+        ORDER BY p.name, p.id
+        LIMIT $7
+        """,
+        organization_id,
+        user_id,
+        group_id,
+        everything,
+        *(after or (None, None)),
+        limit,
+    )
+    return [GroupGrant(*row) for row in rows]
+
+
+async def find_grantees(
+    connection: Connection, organization_id: UUID, kind: Kind, names: Sequence[str]
+) -> list[Grantee]:
+    """Return the users or groups of some names, regardless of case."""
+    name = "username" if kind == "user" else "name"
+    rows = await connection.fetch(
+        f"grants.find_{kind}s",
+        f"""
+        SELECT g.id, g.{name}
+        FROM {kind}s g
+        WHERE g.organization_id = $1
+          AND lower(g.{name}) = ANY (ARRAY(SELECT lower(named.name) FROM unnest($2::text[]) named (name)))
+        """,
+        organization_id,
+        names,
+    )
+    return [Grantee(*row) for row in rows]
+
+
+async def put_each(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, grants: Sequence[NewGrant]
+) -> int:
+    """Insert grants on a locked pipeline to locked users or groups, or replace those that there are.
+
+    Returns:
+        How many, without those whose user or group is gone.
+    """
+    ids, accesses, ends = zip(*grants, strict=True) if grants else ((), (), ())
+    rows = await connection.fetch(
+        f"grants.put_each_{kind}",
+        f"""
+        INSERT INTO {kind}_grants (organization_id, pipeline_id, {kind}_id, access, expires_at)
+        SELECT $1, $2, grantee.id, new.access, new.expires_at
+        FROM unnest($3::uuid[], $4::smallint[], $5::timestamptz[]) new (id, access, expires_at)
+        JOIN {kind}s grantee ON grantee.organization_id = $1 AND grantee.id = new.id
+        ORDER BY grantee.id
+        ON CONFLICT (organization_id, {kind}_id, pipeline_id) DO UPDATE
+        SET access = excluded.access, expires_at = excluded.expires_at, updated_at = now()
+        RETURNING {kind}_id
+        """,
+        organization_id,
+        pipeline_id,
+        ids,
+        accesses,
+        ends,
+    )
+    return len(rows)
+
+
+async def delete_each(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, ids: Sequence[UUID]
+) -> None:
+    """Delete the grants on a locked pipeline to some locked users or groups."""
+    await connection.execute(
+        f"grants.delete_each_{kind}",
+        f"""
+        DELETE FROM {kind}_grants g
+        WHERE g.organization_id = $1 AND g.pipeline_id = $2 AND g.{kind}_id = ANY ($3)
+        """,
+        organization_id,
+        pipeline_id,
+        ids,
+    )

@@ -1,0 +1,41 @@
+"""Statements on many memberships of one group at once."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from service.database.pool import Connection
+
+
+async def add_each(connection: Connection, organization_id: UUID, group_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Insert the memberships of locked users in a group; return those who were not in it."""
+    rows = await connection.fetch(
+        "memberships.add_each",
+        """
+        INSERT INTO memberships (organization_id, group_id, user_id)
+        SELECT $1, $2, added.id
+        FROM unnest($3::uuid[]) added (id)
+        ORDER BY added.id
+        ON CONFLICT (organization_id, user_id, group_id) DO NOTHING
+        RETURNING user_id
+        """,
+        organization_id,
+        group_id,
+        ids,
+    )
+    return {row["user_id"] for row in rows}
+
+
+async def remove_each(connection: Connection, organization_id: UUID, group_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Delete the memberships of locked users in a group; return those who were in it."""
+    rows = await connection.fetch(
+        "memberships.remove_each",
+        """
+        DELETE FROM memberships m
+        WHERE m.organization_id = $1 AND m.group_id = $2 AND m.user_id = ANY ($3)
+        RETURNING m.user_id
+        """,
+        organization_id,
+        group_id,
+        ids,
+    )
+    return {row["user_id"] for row in rows}

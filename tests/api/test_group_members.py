@@ -1,0 +1,140 @@
+"""Many members of a group in one call, all or nothing."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from service.schemas.groups import MAX_NAMES
+from tests.api.calls import Answer, As
+from tests.conftest import Client
+from tests.factories import Member, World
+
+
+async def change(call: As, **body: Any) -> Answer:
+    return await call("PATCH", "/groups/reviewers/members", body)
+
+
+async def members(call: As) -> list[str]:
+    return [each["username"] for each in (await call.get("/groups/reviewers/members")).body["members"]]
+
+
+async def audited(world: World) -> list[tuple[Any, ...]]:
+    rows = await world.raw.fetch(
+        "SELECT action, target, before, after FROM audit WHERE organization_id = $1 ORDER BY id", world.id
+    )
+    return [(*row[:2], *(orjson.loads(state) if state else None for state in row[2:])) for row in rows]
+
+
+async def stage(client: Client, world: World) -> tuple[As, dict[str, Member]]:
+    """Return an administrator, and users of whom bob and cy are reviewers."""
+    admin = As.member(client, await world.user("root", role="admin"))
+    users = {name: await world.user(name) for name in ("ada", "bob", "cy", "Dee")}
+    await world.group(users["bob"], users["cy"], name="Reviewers")
+    return admin, users
+
+
+async def test_members_come_and_go_in_one_call_audited_each(client: Client, world: World) -> None:
+    admin, _ = await stage(client, world)
+
+    answer = await change(admin, add=["ada", "DEE", "bob", "Ada"], remove=["CY"])
+
+    assert (answer.status, answer.body) == (200, {"status": "OK", "added": ["ada", "Dee"], "removed": ["cy"]})
+    assert await members(admin) == ["ada", "bob", "Dee"]
+    assert await audited(world) == [
+        ("group.add_member", "group:Reviewers", None, {"member": "ada"}),
+        ("group.add_member", "group:Reviewers", None, {"member": "Dee"}),
+        ("group.remove_member", "group:Reviewers", {"member": "cy"}, None),
+    ]
+
+
+async def test_members_as_they_are_to_be_stay_so_and_nothing_is_written(client: Client, world: World) -> None:
+    admin, users = await stage(client, world)
+    before = await world.raw.fetchval("SELECT revision FROM users WHERE id = $1", users["bob"].id)
+
+    bodies: list[dict[str, list[str]]] = [{"add": ["bob"], "remove": ["ada"]}, {}, {"add": [], "remove": []}]
+    for body in bodies:
+        assert (await change(admin, **body)).body == {"status": "OK", "added": [], "removed": []}
+
+    assert (await members(admin), await audited(world)) == (["bob", "cy"], [])
+    assert await world.raw.fetchval("SELECT revision FROM users WHERE id = $1", users["bob"].id) == before
+
+
+async def test_members_stay_as_they_are_where_a_name_is_unknown(client: Client, world: World) -> None:
+    admin, _ = await stage(client, world)
+
+    answer = await change(admin, add=["ada", "eve", "mallory"], remove=["bob", "trudy"])
+
+    assert answer.code == "NOT_FOUND"
+    assert answer.body["msg"] == "User eve does not exist (and 2 more, see details)."
+    assert answer.body["details"] == {
+        "add": ["User eve does not exist.", "User mallory does not exist."],
+        "remove": ["User trudy does not exist."],
+    }
+    assert (await members(admin), await audited(world)) == (["bob", "cy"], [])
+
+
+async def test_members_that_are_unknown_are_all_told(client: Client, world: World) -> None:
+    admin, _ = await stage(client, world)
+    names = [f"nobody-{number}" for number in range(MAX_NAMES)]
+
+    answer = await change(admin, add=names)
+
+    assert [sentence.split()[1] for sentence in answer.body["details"]["add"]] == names
+
+
+async def test_user_of_another_organization_is_unknown(client: Client, world: World) -> None:
+    admin, _ = await stage(client, world)
+    await (await World.create(world.raw)).user("eve")
+
+    assert (await change(admin, add=["eve"])).body["details"] == {"add": ["User eve does not exist."]}
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"add": ["ada"], "remove": ["ADA"]}, ["add"]),
+        ({"add": ["x"] * (MAX_NAMES + 1)}, ["add"]),
+        ({"add": ["x"] * MAX_NAMES, "remove": ["y"]}, ["add", "remove"]),
+        ({"add": "ada"}, ["add"]),
+        ({"add": None}, ["add"]),
+        ({"remove": [7]}, ["remove.0"]),
+        ({"remove": ["a b"]}, ["remove.0"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+async def test_members_that_can_not_be_are_refused(client: Client, world: World, body: Any, fields: list[str]) -> None:
+    admin, _ = await stage(client, world)
+
+    answer = await change(admin, **body)
+
+    assert (answer.status, answer.code, [*answer.body["details"]]) == (400, "INVALID_ARGUMENT", fields)
+
+
+async def test_members_and_group_are_for_administrators(client: Client, world: World) -> None:
+    _, users = await stage(client, world)
+
+    assert (await change(As.member(client, users["bob"]), add=["bob"])).code == "PERMISSION_DENIED"
+    admin = As.member(client, await world.user(role="admin"))
+    assert (await admin("PATCH", "/groups/nothing/members", {"add": ["ada"]})).code == "NOT_FOUND"
+
+
+async def test_thousand_members_come_and_see_what_the_group_is_granted(client: Client, world: World) -> None:
+    admin, users = await stage(client, world)
+    pipeline = await world.pipeline("Invoices")
+    await world.grant(pipeline, await world.raw.fetchval("SELECT id FROM groups WHERE organization_id = $1", world.id))
+    ada = As.member(client, users["ada"])
+    assert (await ada.get("/flow/pipeline")).body["pipelines"] == []
+    rows = [f"user-{number}" for number in range(MAX_NAMES - 1)]
+    await world.raw.execute(
+        "INSERT INTO users (organization_id, id, username) SELECT $1, gen_random_uuid(), unnest($2::text[])",
+        world.id,
+        rows,
+    )
+
+    answer = await change(admin, add=["ada", *rows])
+
+    assert answer.body["added"] == ["ada", *rows]
+    assert [each["name"] for each in (await ada.get("/flow/pipeline")).body["pipelines"]] == ["Invoices"]
+    await change(admin, remove=["ada", *rows])
+    assert (await ada.get("/flow/pipeline")).body["pipelines"] == []
