@@ -201,6 +201,8 @@ def with_nulls(schema: Schema, body: Values) -> Values:
         key = member.data_key or name
         if member.allow_none and member.required and made.get(key) in (None, []):
             made[key] = None
+        elif key in made and made[key] == [] and not member.required:
+            del made[key]
         elif key in made and _nested(member) is not None:
             nested = _nested(member)
             assert nested is not None
@@ -208,8 +210,6 @@ def with_nulls(schema: Schema, body: Values) -> Values:
             made[key] = [with_nulls(nested, each) for each in of] if isinstance(of, list) else with_nulls(nested, of)
         elif key in made and isinstance(member, fields.Integer):
             made[key] = int(made[key])  # a text, where it has 64 bits
-        elif key in made and made[key] == [] and not member.required:
-            del made[key]
     return made
 
 
