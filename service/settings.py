@@ -81,7 +81,7 @@ class Settings:
     max_body_bytes: int
     """Bytes of the body of one request; a larger one is answered 413."""
     max_bodies_bytes: int
-    """Bytes of bodies over 16 KiB that may be under way at once; more are refused by 503."""
+    """Bytes of bodies over 16 KiB whose requests may be under way at once; more are refused by 503."""
     max_unsent_bytes: int
     """Bytes of answers that may wait for clients to take them; beyond, the slowest connections are closed."""
     max_requests: int

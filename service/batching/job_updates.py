@@ -32,6 +32,8 @@ MAX_UPDATES_APART: Final = 64
 MAX_LARGE_UPDATES: Final = 2
 """Updates with more at once, as each keeps a processor of the database busy for up to 40 ms; of one tenant one, while
 others are there."""
+MAX_CALLS: Final = 8
+"""Calls of many updates that are made at once; of one tenant half as many, while others are there."""
 MAX_ALLOWED_PIPELINES: Final = 250
 """Pipelines that another user's job may be in: for a caller who may execute more, the job is read first."""
 
@@ -66,6 +68,8 @@ class JobUpdateBatcher:
         self._database = database
         self._pipeline_lists = pipeline_lists
         self.executable: RevisionCache[Executable] = RevisionCache("permission", cache_bytes)
+        self.calls: Final = FairQueue(MAX_CALLS, database.presence, 0.5, 0.5)
+        """Calls of many updates, which each hold names of thousands of pipelines while they are made."""
         self._large = FairQueue(MAX_LARGE_UPDATES, database.presence, 0.5, 0.5)
 
         def make(max_size: int) -> Batcher[Update, list[str] | None]:

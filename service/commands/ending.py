@@ -144,9 +144,20 @@ def _not_started(error: StartupError) -> Failure:
 
 
 def _refused(error: ServiceError) -> Failure:
+    if isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
+        return _underprivileged(error.__cause__)
     cause = f" ({error.__cause__})" if error.service_fault and str(error.__cause__ or "") else ""
     exit_code = ExitCode.IMPOSSIBLE if error.service_fault else ExitCode.REFUSED
     return Failure(exit_code, error.code, [error.message + cause], error.details or {})
+
+
+def _underprivileged(error: asyncpg.InsufficientPrivilegeError) -> Failure:
+    """Explain what the API tells as a database that is not ready: here the operator has named the role."""
+    sentence = (
+        f"The role of DATABASE_URL may not do this ({error}): let it name the role that `migrate` runs as, such as"
+        " flow_migrator; on Kubernetes the administration pod has that."
+    )
+    return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [sentence])
 
 
 def _without_command(error: click.exceptions.NoArgsIsHelpError) -> Failure:

@@ -69,7 +69,7 @@ class GrpcCall:
 
     async def receive(self, parse: Parse) -> Any:
         """Return what the message, which is here, is parsed as."""
-        return await self._bodies.parse_received(self.headers.get(hdrs.AUTHORIZATION), self.message, parse)
+        return await self._bodies.parse_received(self, self.message, parse)
 
 
 def headers_of(context: Context) -> CIMultiDictProxy[str]:
@@ -172,9 +172,10 @@ class Calls:
         record.reading_body = True
         call.message = await self._read(context)
         record.reading_body = False
-        await binding.receive(call)
-        request: Any = call  # in the shape of one
-        answer: EncodedAnswer = await self._parts.dispatcher.dispatch(binding, request)
+        with self._parts.bodies.reserved(len(call.message)):
+            await binding.receive(call)
+            request: Any = call  # in the shape of one
+            answer: EncodedAnswer = await self._parts.dispatcher.dispatch(binding, request)
         return answer
 
     async def _read(self, context: Context) -> bytes:

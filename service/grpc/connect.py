@@ -51,6 +51,7 @@ class ConnectEndpoint:
                 answer: EncodedAnswer = await self._dispatcher.dispatch(binding, call)
             finally:
                 record.route = request.path
+                self._bodies.release(request)
         body = answer.body if kind == JSON else await self._forms.encode(answer)
         headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: "no-store"}
         if answer.tag is not None:

@@ -6,7 +6,7 @@ is parsed. So what is beyond the budget is refused before it is read.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy
@@ -27,6 +27,10 @@ PARSED_AT_ONCE: Final = 4_096
 """Bytes of a body that is parsed as it comes, in 0.1 ms; larger ones are parsed in turn."""
 
 
+_TAKEN: Final = web.RequestKey("taken", int)
+"""The bytes of the budget that a request's body has taken, and what it was parsed as has still."""
+
+
 class BodyBudget:
     """Receives bodies, all of them within a budget of bytes."""
 
@@ -38,7 +42,7 @@ class BodyBudget:
         """
         self.max_bytes: Final = max_bytes
         self.bytes = 0
-        """Of bodies that are being received or parsed; those that are always taken are not counted."""
+        """Of bodies whose requests are under way; those that are always taken are not counted."""
         self._parsing: Final = FairQueue(1, Presence())
 
     async def receive(self, request: web.Request, parse: Callable[[bytes | bytearray], Value]) -> Value:
@@ -53,7 +57,6 @@ class BodyBudget:
             UnsupportedCoding: it is coded in a way that is not decoded.
         """
         record, length, headers = current_request(), request.content_length, request.headers
-        credentials = headers.get(hdrs.AUTHORIZATION)
         if hdrs.CONTENT_ENCODING in headers:
             _refuse_unknown_coding(headers)
         record.reading_body = True
@@ -61,7 +64,7 @@ class BodyBudget:
         if plain and (length or 0) <= UNCOUNTED:
             body = await request.read()
             record.reading_body = False
-            return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(credentials, body, parse)
+            return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(request, body, parse)
         reserved = length if plain and length is not None else 0
         if reserved > request.client_max_size:
             raise web.HTTPRequestEntityTooLarge(request.client_max_size, reserved)
@@ -76,43 +79,44 @@ class BodyBudget:
                 if len(received) > max(taken, UNCOUNTED):
                     taken += self._take(len(received) - taken)
             record.reading_body = False
-            return await self._parse_in_turn(credentials, received, parse)
-        finally:
+            parsed = await self._parse_in_turn(request, received, parse)
+        except BaseException:
             self.bytes -= taken
+            raise
+        request[_TAKEN] = taken
+        return parsed
 
-    async def parse_received(
-        self, credentials: str | None, body: bytes, parse: Callable[[bytes | bytearray], Value]
-    ) -> Value:
-        """Return what a body is parsed as that is here already, whole.
-
-        Raises:
-            Unavailable: there is no room for it now.
-        """
-        if len(body) <= PARSED_AT_ONCE:
-            return parse(body)
-        with self.reserved(len(body) if len(body) > UNCOUNTED else 0):
-            return await self._parse_in_turn(credentials, body, parse)
+    async def parse_received(self, request: Any, body: bytes, parse: Callable[[bytes | bytearray], Value]) -> Value:
+        """Return what a body is parsed as that is here already, whole; the request is one of any transport."""
+        return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(request, body, parse)
 
     @contextmanager
     def reserved(self, size: int) -> Iterator[None]:
-        """Take some bytes out of the budget for as long as the context lasts.
+        """Take the bytes of a body out of the budget for as long as the context lasts.
 
         Raises:
             Unavailable: there is no room for them now.
         """
-        taken = self._take(size)
+        taken = self._take(size) if size > UNCOUNTED else 0
         try:
             yield
         finally:
             self.bytes -= taken
 
+    def release(self, request: web.Request) -> None:
+        """Give back the bytes of a request that is done with: until then, there is what its body was parsed as."""
+        if _TAKEN in request:
+            self.bytes -= request[_TAKEN]
+            del request[_TAKEN]
+
     async def _parse_in_turn(
-        self, credentials: str | None, body: bytes | bytearray, parse: Callable[[bytes | bytearray], Value]
+        self, request: web.Request, body: bytes | bytearray, parse: Callable[[bytes | bytearray], Value]
     ) -> Value:
         """Parse a large body, one in each turn of the event loop, whose others it would hold up for 10 ms at most.
 
         The callers, who are not authenticated yet, come in turn by what they say they are.
         """
+        credentials = request.headers.get(hdrs.AUTHORIZATION)
         await self._parsing.turn(Asking(credentials, credentials))
         return parse(body)
 

@@ -47,15 +47,19 @@ class Endpoint:
         self._dispatcher = dispatcher
         self._unsent = unsent
         self._addresses = addresses
+        self._bodies = bodies
         self._reader = Reader(route, bodies)
         shown = next(iter(get_type_hints(route.etag_of).values())) if route.etag_of else None
         self._shown = shown if isinstance(shown, type) and not route.only_reads else None
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""
-        answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
         if self.method.only_reads:
-            return _read(request, answer, self._unsent)
+            return _read(request, await self._dispatcher.dispatch(self, request), self._unsent)
+        try:
+            answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
+        finally:
+            self._bodies.release(request)
         response = _changed(answer)
         if hdrs.LOCATION in answer.headers:
             response.headers[hdrs.LOCATION] = self._addresses.of(request).prefix + answer.headers[hdrs.LOCATION]

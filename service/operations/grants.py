@@ -77,22 +77,20 @@ async def list_group_grants(call: Call, request: ListGroupGrants) -> Page[GroupG
     Raises:
         NotFound: there is no such group.
     """
-    caller, managing = call.caller, READ | MANAGE_PIPELINES
-    after, size = call.page_start(request)
+    caller, managing, span = call.caller, READ | MANAGE_PIPELINES, call.span(request)
     async with call.database.connection() as connection:
         group = await find_group(connection, caller.organization_id, request.name)
-        if caller.access(FULL_ACCESS) & managing != managing:
-            return Page([])  # whatever is granted to them, the token's scopes leave nothing of it
+        if caller.access(FULL_ACCESS) & managing != managing:  # the scopes leave nothing of what is granted
+            return Page([], total=0 if request.total else None)
         found = await grant_sets.list_of_group(
             connection,
             caller.organization_id,
             caller.user_id,
             group.id,
+            span,
             everything=caller.role is not Role.MEMBER,
-            after=after,
-            limit=size + 1,
         )
-    return call.pages.cut(request, found, lambda grant: (grant.pipeline_name, grant.pipeline_id), size)
+    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
 
 
 async def get_user_grant(call: Call, request: UserGrantRef) -> Grant:

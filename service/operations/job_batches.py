@@ -7,6 +7,7 @@ refused is seen to be so before anything is locked.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -25,6 +26,7 @@ from service.schemas.jobs import (
     WrongUpdate,
 )
 from service.slices import SLICE
+from service.telemetry.request_record import current_asking
 
 MAX_DECIDED: Final = 64
 """Updates of a batch that are decided in one transaction: for as long as that takes, others wait for their jobs."""
@@ -66,23 +68,23 @@ async def batch_update_job_pipelines(call: Call, request: BatchUpdateJobPipeline
     outcomes: Outcomes = {}
     updates: list[_Numbered] = []
     for number, update in enumerate(request.updates):
-        if isinstance(update, WrongUpdate):
-            outcomes[number] = update.error
-        else:
+        if not isinstance(update, WrongUpdate):
             updates.append(_Numbered(number, update.job_id, [*dict.fromkeys(update.pipeline_ids)]))
-    if request.atomic:
-        for number, wrong in outcomes.items():
-            raise _placed(number, wrong)
-        outcomes = await _make_all(call, updates)
-    else:
-        for run in _without_repeats(updates):
-            outcomes |= await _make_each(call, run)
+        elif request.atomic:
+            raise _placed(number, update.error)
+        else:
+            outcomes[number] = update.error
+    async with nullcontext() if call.batches is None else call.batches.job_updates.calls.place(current_asking()):
+        if request.atomic:
+            outcomes = await _make_all(call, updates)
+        else:
+            for run in _without_repeats(updates):
+                outcomes |= await _make_each(call, run)
     return Verdicts([Verdict(each.job_id, outcomes[number]) for number, each in enumerate(request.updates)])
 
 
-def _placed(number: int, refusal: object) -> ServiceError:
+def _placed(number: int, refusal: ServiceError) -> ServiceError:
     """Return the refusal of a whole batch, which says by which of its updates."""
-    assert isinstance(refusal, ServiceError)  # noqa: S101 - what is malformed, and what is refused
     refusal.message = f"Update {number} of the batch, counted from 0: {refusal.message}"
     refusal.details = {**(refusal.details or {}), "index": [str(number)]}
     return refusal

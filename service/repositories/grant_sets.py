@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from service.database.pool import Connection
 from service.permissions import MANAGE_PIPELINES, MANAGER
 from service.repositories.granted import GRANTED
 from service.repositories.grants import Kind
+from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
 from service.repositories.times import bounded
 
 
@@ -39,45 +40,45 @@ class NewGrant(NamedTuple):
     expires_at: datetime | None
 
 
+_NAMED: Final = (Column("p.name"), Column("p.id", "uuid"))
+
+GROUP_GRANT_ORDERS: Final = Orders(
+    "name",
+    {
+        "name": Order(_NAMED, lambda grant: (grant.pipeline_name, grant.pipeline_id)),
+        "expires_at": Order(
+            (never(bounded("g.expires_at")), *_NAMED),
+            lambda grant: (grant.expires_at or LAST, grant.pipeline_name, grant.pipeline_id),
+        ),
+    },
+)
+"""The orders of the grants to a group, of which the first is by the pipelines' names."""
+
+
 async def list_of_group(
-    connection: Connection,
-    organization_id: UUID,
-    user_id: UUID,
-    group_id: UUID,
-    *,
-    everything: bool,
-    after: Sequence[Any] | None,
-    limit: int,
-) -> list[GroupGrant]:
-    """Return a page of the grants to a group, also those that have expired, by the pipelines' names, then ids.
+    connection: Connection, organization_id: UUID, user_id: UUID, group_id: UUID, span: Span, *, everything: bool
+) -> Rows[GroupGrant]:
+    """Return a page of the grants to a group, also those that have expired.
 
     Args:
         everything: False for those on pipelines alone whose grants the user may manage by what is granted to them.
     """
-    rows = await connection.fetch(
+    return await fetch_page(
+        connection,
         "grants.list_of_group",
         f"""
-        -- The pipelines whose grants the user may manage, for users who do not manage all.
-        WITH managed AS MATERIALIZED (
-            SELECT g.pipeline_id FROM ({GRANTED}) g WHERE NOT $4 AND g.access & {MANAGE_PIPELINES | MANAGER} > 0
-        )
         SELECT p.id, p.name, g.access, {bounded("g.expires_at")}
         FROM group_grants g
         JOIN pipelines p ON p.organization_id = g.organization_id AND p.id = g.pipeline_id
         WHERE g.organization_id = $1 AND g.group_id = $3
-          AND ($4 OR g.pipeline_id IN (SELECT m.pipeline_id FROM managed m))
-          AND ($5::text IS NULL OR (p.name, p.id) > ($5, $6::text::uuid))
-        ORDER BY p.name, p.id
-        LIMIT $7
+          AND ($4 OR g.pipeline_id IN (
+              SELECT m.pipeline_id FROM ({GRANTED}) m WHERE m.access & {MANAGE_PIPELINES | MANAGER} > 0
+          ))
         """,
-        organization_id,
-        user_id,
-        group_id,
-        everything,
-        *(after or (None, None)),
-        limit,
+        (organization_id, user_id, group_id, everything),
+        span,
+        lambda row: GroupGrant(*row),
     )
-    return [GroupGrant(*row) for row in rows]
 
 
 async def find_grantees(

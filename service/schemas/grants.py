@@ -8,10 +8,10 @@ from uuid import UUID
 from marshmallow import Schema, fields, validate
 
 from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
-from service.repositories.grant_sets import GroupGrant
+from service.repositories.grant_sets import GROUP_GRANT_ORDERS, GroupGrant
 from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
 from service.repositories.ordering import Orders
-from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
     PIPELINE_ID,
     Flag,
@@ -28,7 +28,7 @@ from service.schemas.fields import (
     total,
 )
 from service.schemas.groups import GROUP
-from service.schemas.pages import Page, Part, is_text, is_uuid
+from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.schemas.users import USER
 
@@ -93,7 +93,7 @@ class GrantInSet:
     """
 
     permissions: int = field(permissions())
-    """A bit set of permissions.py."""
+    """A bit set of permissions/."""
     user: str | None = field(Name(), "The user it is to; left out: a group.", default=None)
     group: str | None = field(Name(), "The group it is to; left out: a user.", default=None)
     is_manager: bool = field(Flag(), "True to make a manager, who holds all five permissions.", default=False)
@@ -123,11 +123,13 @@ class ListGroupGrants:
     Of each pipeline to those who may manage its grants: to administrators and pipeline administrators on all.
     """
 
-    sort_key: ClassVar[tuple[Part, ...]] = (is_text, is_uuid)
+    orders: ClassVar[Orders] = GROUP_GRANT_ORDERS
 
-    name: str = field(Name(), "The name of the group, in upper or lower case.")
+    name: str = field(Name(), GROUP)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
+    order_by: str | None = field(order_by(GROUP_GRANT_ORDERS), default=None)
+    total: bool = field(total(), default=False)
 
 
 @request
@@ -221,7 +223,7 @@ class GroupGrantSchema(Schema):
     )
 
 
-class GroupGrantListSchema(ListSchema):
+class GroupGrantListSchema(OrderedListSchema):
     """Grants to a group, expired ones too."""
 
     grants = fields.List(

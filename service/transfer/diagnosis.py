@@ -111,6 +111,15 @@ _FAULTS: Final = (
     _elsewhere("grant", "group_id", "group", "pipeline_id", "pipeline"),
     _taken("user", "username", "lower(username)", "users"),
     (
+        "id or username is that of a user who is there",
+        """
+        SELECT s.line FROM staged_deleted_user s
+        JOIN (SELECT organization_id, id, username FROM staged_user UNION ALL
+              SELECT organization_id, id, username FROM users) u
+          ON u.organization_id = s.organization_id AND (u.id = s.id OR lower(u.username) = lower(s.username))
+        """,
+    ),
+    (
         "username is that of a user who was deleted, whose name nobody else gets",
         """
         SELECT s.line FROM staged_user s

@@ -211,14 +211,14 @@ MERGES: Final[Mapping[str, Merge]] = {
     "deleted_users": Merge(
         """
         INSERT INTO deleted_users AS t (organization_id, id, username, deleted_at)
-        SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, coalesce(s.deleted_at, now())
+        SELECT DISTINCT ON (s.organization_id, s.id)
+               -- Nobody who is there is deleted by a file, or loses their name.
+               CASE WHEN NOT EXISTS (
+                   SELECT FROM users u
+                   WHERE u.organization_id = o.id AND (u.id = s.id OR lower(u.username) = lower(s.username))
+               ) THEN o.id END, s.id, s.username, coalesce(s.deleted_at, now())
         FROM staged_deleted_user s
         LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
-        -- Whoever is there is not deleted by a file, and keeps their name.
-        WHERE NOT EXISTS (
-            SELECT FROM users u
-            WHERE u.organization_id = s.organization_id AND (u.id = s.id OR lower(u.username) = lower(s.username))
-        )
         ORDER BY s.organization_id, s.id, s.line DESC
         """,
         """

@@ -274,3 +274,18 @@ async def test_group_grants_come_in_pages(client: Client, world: World) -> None:
             token = answer.get("next_page_token")
             query = {"page_size": "2", "page_token": token} if token else {}
         assert found == [f"p{number}" for number in range(5)]
+
+
+async def test_group_grants_are_ordered_and_counted(client: Client, world: World) -> None:
+    group = await world.group(name="g")
+    for name, end in (("a", None), ("b", PAST), ("c", datetime(2099, 1, 1, tzinfo=UTC))):
+        await world.grant(await world.pipeline(name), group, READ, end)
+    admin = As.member(client, await world.user(role="admin"))
+
+    assert await names(admin, order_by="-name") == ["c", "b", "a"]
+    assert await names(admin, order_by="expires_at") == ["b", "c", "a"]
+    assert (await admin.get("/groups/g/grants", page_size="1", total="true")).body["total_size"] == 3
+    nobody = As.member(client, await world.user())
+    assert (await nobody.get("/groups/g/grants", total="true")).body == {"status": "OK", "grants": [], "total_size": 0}
+    narrow = As(client, await world.token((await world.user(role="admin")).id, scopes=READ))
+    assert (await narrow.get("/groups/g/grants", total="true")).body["total_size"] == 0

@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 import pytest
 
+from service.app import BODIES
 from service.operations import job_batches
 from service.permissions import EXECUTE, READ
 from service.repositories import job_updates, jobs
@@ -343,3 +344,21 @@ async def test_batch_is_decided_again_after_a_concurrent_revocation(
 
     assert [each["code"] for each in answer.body["results"]] == ["NOT_FOUND"]
     assert await world.pipelines_of(job) == [a]
+
+
+async def test_batch_takes_room_among_bodies_until_it_is_answered(client: Client, world: World, dsn: str) -> None:
+    """What it was parsed as takes twice as much as the body."""
+    ada = await world.user()
+    a, b, _ = await places(world, ada)
+    job = await world.job(ada, a)
+    assert client.app is not None
+    bodies = client.app[BODIES]
+
+    async with locked(dsn, "jobs", job):
+        sending = asyncio.create_task(send(As.member(client, ada), update(job, *[b] * (MAX_PIPELINES - 1))))
+        await asyncio.sleep(0.2)
+        assert bodies.bytes > 20_000
+    assert (await sending).body["results"][0]["status"] == "OK"
+    assert (await send(As.member(client, ada), update(job, *[b] * (MAX_PIPELINES + 1)))).code == "OK"
+    assert (await send(As.member(client, ada), *[1] * 20_000)).code == "INVALID_ARGUMENT"
+    assert bodies.bytes == 0

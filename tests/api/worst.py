@@ -71,6 +71,10 @@ def worst_bodies(name: bytes) -> dict[str, bytes]:
         "numbers of thousands of digits": b'{"%s":[%s1]}' % (name, (b"9" * 4_000 + b",") * 250),
         "fractions of thousands of digits": b'{"%s":[%s1]}' % (name, (b"9." + b"9" * 4_000 + b",") * 250),
         "empty objects": b'{"%s":[%s1]}' % (name, b"{}," * (size // 3 - 100)),
+        "updates as many as are read": b'{"%s":[%s1]}'
+        % (name, b'{"job_id":"7","pipeline_ids":[1,1,1,1,1,1,1]},' * 499),
+        "grants as many as are read": b'{"%s":[%s1]}'
+        % (name, b'{"user":"a b","permissions":["x","x"],"expires_at":"x"},' * 999),
         "deep": b'{"a": %s}' % deep,
         "deep, with what has to be looked for": b'{"a": %s}' % deep.replace(b"[]", b'["\\u0041"]'),
         "as deep as bytes": b'{"a": %s' % (b"[" * size),

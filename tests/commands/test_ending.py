@@ -156,6 +156,27 @@ async def test_commands_on_a_database_that_lacks_the_last_migration(empty_dsn: s
         )
 
 
+async def test_commands_that_the_role_may_not_run_name_the_role_to_take(service_dsn: str, world: World) -> None:
+    """As in a pod of the service on Kubernetes, where that role is the one at hand."""
+    await world.user("mary")
+    said = (
+        r"flow-pipelines: The role of DATABASE_URL may not do this \(.+\): let it name the role that `migrate` runs as"
+    )
+    here = ["--organization", str(world.id)]
+    calls = (
+        ["organization", "create", "Acme"],
+        ["user", "create", "ada", *here],
+        ["token", "create", "mary", *here],
+        ["job", "put", "4711", "--owner", "mary", *here],
+    )
+
+    for done in run_each([*calls], DATABASE_URL=service_dsn):
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.match(said, done.stderr), done.stderr
+    for done in run_each([[*words, "--json"] for words in calls], DATABASE_URL=service_dsn):
+        assert in_json(done.stderr)["code"] == "FAILED_PRECONDITION"
+
+
 WRONG: tuple[list[str], ...] = (
     *(["nothing"], ["user"], ["user", "list", "--nothing"], ["user", "create"], ["user", "list", "more"], []),
 )

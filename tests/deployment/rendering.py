@@ -12,7 +12,13 @@ import yaml
 from service.settings import Settings, read_settings
 from tests.process.running import ROOT
 
-OVERLAYS = ("development", "production", "production/migration")
+OVERLAYS = (
+    "development",
+    "development/administration",
+    "production",
+    "production/migration",
+    "production/administration",
+)
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 
 Resource = dict[str, Any]

@@ -2,9 +2,11 @@
 
 import base64
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -30,7 +32,7 @@ from tests.deployment.rendering import (
     settings_of,
 )
 from tests.doctor.test_checks import SERVER
-from tests.process.running import ROOT
+from tests.process.running import ROOT, free_port, running_service
 
 POSTGRESQL_DEFAULT = 97  # of max_connections 100, three are reserved
 API = {"app.kubernetes.io/name": "flow-pipelines", "app.kubernetes.io/component": "api"}
@@ -103,7 +105,12 @@ def test_probes_match_the_endpoints_the_port_and_the_timeout(
     probes = {name: container("production")[name] for name in ("startupProbe", "livenessProbe", "readinessProbe")}
     annotations = resource("production", "Deployment")["spec"]["template"]["metadata"]["annotations"]
 
-    assert {probe["httpGet"]["path"] for probe in probes.values()} == {"/startupz", "/livez", "/readyz"} <= served
+    assert {name: probe["httpGet"]["path"] for name, probe in probes.items()} == {
+        "startupProbe": "/livez",
+        "livenessProbe": "/livez",
+        "readinessProbe": "/readyz",
+    }
+    assert {"/startupz", "/livez", "/readyz"} <= served
     assert annotations["prometheus.io/path"] in served
     assert annotations["prometheus.io/port"] == str(service_settings.ops_port)
     assert {probe["httpGet"]["port"] for probe in probes.values()} == {"operations"}
@@ -116,6 +123,44 @@ def test_rolling_update_takes_no_replica_away() -> None:
     strategy = resource("production", "Deployment")["spec"]["strategy"]
 
     assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def patience(probe: Resource) -> int:
+    """Return the seconds after which a probe that is not answered at all has failed for good."""
+    return int(probe["periodSeconds"] * (probe["failureThreshold"] - 1) + probe["timeoutSeconds"])
+
+
+@pytest.mark.parametrize("name", ["startupProbe", "livenessProbe"])
+def test_probe_whose_failure_restarts_succeeds_without_a_database(name: str, tmp_path: Path) -> None:
+    """A database that is away for minutes costs no restart, and so no backoff either."""
+    nowhere = f"postgresql://flow_service@127.0.0.1:{free_port()}/flow_pipelines"
+    with running_service(tmp_path, nowhere) as service:
+        service.wait_until(container("production")[name]["httpGet"]["path"], 200, within=2)
+        service.wait_until(container("production")["readinessProbe"]["httpGet"]["path"], 503)
+
+
+def test_process_that_hangs_is_replaced_within_half_a_minute() -> None:
+    liveness = container("production")["livenessProbe"]
+
+    assert liveness["periodSeconds"] + patience(liveness) + liveness["terminationGracePeriodSeconds"] <= 30
+    assert (
+        liveness["terminationGracePeriodSeconds"] >= container("production")["lifecycle"]["preStop"]["sleep"]["seconds"]
+    )
+
+
+def test_readiness_is_asked_each_second() -> None:
+    """What docs/how-to/kubernetes.md promises after an outage: a period, and what the process itself takes."""
+    readiness = container("production")["readinessProbe"]
+
+    assert (readiness["periodSeconds"], readiness.get("successThreshold", 1)) == (1, 1)
+
+
+def test_autoscaler_reckons_with_one_core() -> None:
+    (metric,) = resource("production", "HorizontalPodAutoscaler")["spec"]["metrics"]
+    target = metric["resource"]["target"]
+
+    assert (metric["resource"]["name"], target["type"]) == ("cpu", "AverageValue"), "no part of what a pod reserves"
+    assert 500 <= int(target["averageValue"].removesuffix("m")) <= 800
 
 
 # ---- references between resources
@@ -240,6 +285,96 @@ def test_development_says_that_it_sends_plain_text(monkeypatch: pytest.MonkeyPat
         Connector(dsn, plaintext=True)
         with pytest.raises(EncryptionError):
             Connector(dsn)
+
+
+def test_development_can_be_applied_again() -> None:
+    """A Job can't be changed: it is gone when it is done. Images may have been loaded into the nodes."""
+    job = resource("development", "Job")
+    images = [each for pod in pods("development") for each in pod["spec"]["containers"]]
+
+    assert job["spec"]["ttlSecondsAfterFinished"] == 0
+    assert {each["imagePullPolicy"] for each in images} == {"IfNotPresent"}
+
+
+def test_image_has_the_name_that_the_manifests_have() -> None:
+    """By docker and podman alike, as it begins with a registry's name."""
+    (name,) = re.findall(r"^IMAGE [?]= (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    compose = (ROOT / "deploy/compose.yaml").read_text()
+
+    assert container("development")["image"] == f"{name}:{__version__}"
+    assert re.findall(r"image: (\S*flow-pipelines):", compose) == [name]
+    assert name.startswith("localhost/")
+
+
+@pytest.mark.parametrize("overlay", ["development", "production"])
+def test_administration_has_the_migrators_secret_and_does_nothing(overlay: str) -> None:
+    job = resource(f"{overlay}/administration", "Job")
+    (only,) = job["spec"]["template"]["spec"]["containers"]
+    (migrator,) = resource("production/migration", "Job")["spec"]["template"]["spec"]["containers"]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    policies = resources(f"{overlay}/administration", "NetworkPolicy")
+
+    assert only["env"][0] == migrator["env"][0]
+    assert only["image"] == container(overlay)["image"]
+    assert only["command"][:2] == ["python3", "-c"], "the image has no shell"
+    assert job["spec"]["activeDeadlineSeconds"] <= 3600
+    assert job["spec"]["ttlSecondsAfterFinished"] == 0
+    assert [each["spec"]["podSelector"]["matchLabels"].items() <= labels.items() for each in policies] == [True]
+    assert policies[0]["spec"]["ingress"] == []
+
+
+def test_secret_of_the_migrator_has_the_name_that_administration_knows() -> None:
+    names = [each["metadata"]["name"] for each in resources("development", "Secret")]
+
+    assert "flow-pipelines-migrator" in names
+
+
+def outside() -> dict[str, Any]:
+    """Return the kustomization of docs/how-to/kubernetes.md that uses the overlay from another place."""
+    (text,) = re.findall(
+        r"```yaml\n(.*?git\.example\.com.*?)```", (ROOT / "docs/how-to/kubernetes.md").read_text(), re.DOTALL
+    )
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+@pytest.mark.parametrize("part", ["", "/migration", "/administration"])
+def test_production_is_used_from_outside_the_tree(part: str, tmp_path: Path) -> None:
+    repository, own = tmp_path / "repository", tmp_path / "own"
+    shutil.copytree(KUBERNETES, repository / "deploy/kubernetes")
+    written = outside()
+    (resource_,) = written["resources"]
+    address, _, tag = resource_.partition("?ref=")
+    for words in ("init -q", "add .", "-c user.name=x -c user.email=x commit -q -m x", f"tag {tag}"):
+        subprocess.run(["git", *words.split()], cwd=repository, check=True)
+    written["resources"] = [f"file://{repository}//{address.rpartition('//')[2]}{part}?ref={tag}"]
+    if part:
+        del written["patches"]  # which are of the ingress
+    own.mkdir()
+    (own / "kustomization.yaml").write_text(yaml.safe_dump(written))
+
+    done = subprocess.run([program("kubectl"), "kustomize", str(own)], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "registry.example.com" not in done.stdout
+    assert "flow-pipelines.example.com" not in done.stdout
+    images = {each["spec"]["template"]["spec"]["containers"][0]["image"] for each in templates(done.stdout)}
+    assert images == {f"{written['images'][0]['newName']}@{written['images'][0]['digest']}"}
+
+
+def templates(manifests: str) -> list[Resource]:
+    return [each for each in yaml.safe_load_all(manifests) if each["kind"] in {"Deployment", "Job"}]
+
+
+def test_example_registry_is_nowhere_without_what_to_do() -> None:
+    """In lines of their own, or beside it: what stands in the place of the example."""
+    files = [path for path in (ROOT / "deploy").rglob("*") if path.is_file() and path.suffix != ".json"]
+    for path in (*files, *(ROOT / "docs").rglob("*.md")):
+        lines = path.read_text().splitlines()
+        for number, line in enumerate(lines):
+            if "registry.example.com" in line:
+                around = " ".join(lines[max(0, number - 4) : number + 3])
+                assert re.search(r"yours|your cluster|in the place of", around), f"{path}:{number + 1}"
 
 
 def test_image_runs_as_the_user_of_the_manifests() -> None:

@@ -19,10 +19,12 @@ ALL_PAGES: Final = (
 )
 
 FOLDERS: Final = ("deploy", "docs", "requirements", "service", "sql", "tests")
-MADE_LATER: Final = (".data", ".site", ".venv", "deploy/.env", "pipelines.py")
+MADE_LATER: Final = (".data", ".site", ".venv", "deploy/.env", "dist/", "pipelines.py")
 """Beginnings of paths that exist once the project was used, or that a tutorial makes."""
 
-NO_PATHS: Final = frozenset({"http/protobuf"})
+NO_PATHS: Final = frozenset(
+    {"http/protobuf", "localhost/flow-pipelines", "checksum/config", "app.kubernetes.io/instance"}
+)
 """Words that only look like paths."""
 
 _SUFFIXES: Final = r"\.(?:cfg|css|html|js|json|jsonc|lua|md|ndjson|png|py|sh|sql|svg|toml|ts|txt|yaml)"

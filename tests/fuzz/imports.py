@@ -167,6 +167,8 @@ async def bring_in(stage: Stage, drawn: Drawn) -> None:
     edits, odd_line, form, resident, by_command = drawn
     records = whole()
     organization = records["organization"]["id"]
+    former = {"id": str(uuid4()), "organization_id": organization, "username": "former"}
+    records["deleted_user"] = {"type": "deleted_user", **former}
     for kind, key, value in edits:
         records[kind][key] = value
     lines = [

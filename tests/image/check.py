@@ -146,7 +146,7 @@ def test_image_has_labels() -> None:
 
     opened = "org.opencontainers.image."
     assert labels[opened + "title"] == "flow-pipelines"
-    assert re.fullmatch(r"\d+\.\d+\.\d+", labels[opened + "version"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", labels[opened + "version"])
     assert re.fullmatch(r"[0-9a-f]{40}", labels[opened + "revision"])
 
 
@@ -154,6 +154,6 @@ def test_start_of_the_container_compiles_nothing(image: Image) -> None:
     """On a read-only root file system, each start would compile anew, and take twice the time."""
     loaded = image.run("-v", "-c", "import service.process", options=("--entrypoint=python3",)).stderr
 
-    assert re.search("# code object from '/opt/bytecode/opt/flow-pipelines/service/server", loaded)
+    assert re.search("# code object from '/opt/bytecode/opt/flow-pipelines/service/http/server/", loaded)
     compiled = re.findall("# code object from (/.*)", loaded)
     assert len(compiled) < 10, compiled  # such as a package's modules for what is not installed

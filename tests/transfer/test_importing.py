@@ -204,6 +204,14 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
     "an unknown pipeline": (change("grant", pipeline_id=str(uuid4())), "no such pipeline before this line"),
     "an unknown job": (change("assignment", job_id="nothing"), "no such job before this line"),
     "a username taken": (change("user", id=str(uuid4()), username="ADA"), "username is taken by another user"),
+    "a deleted user's name taken": (
+        lambda found: {**without("user", "is_admin")(found), "type": "deleted_user", "id": str(uuid4())},
+        "id or username is that of a user who is there",
+    ),
+    "a deleted user who is there": (
+        lambda found: {**without("user", "is_admin")(found), "type": "deleted_user", "username": "former"},
+        "id or username is that of a user who is there",
+    ),
     "a group's name taken": (change("group", id=str(uuid4()), name="Reviewers"), "name is taken by another group"),
     "a pipeline's name taken": (
         change("pipeline", id=str(uuid4()), name="INVOICES"),

@@ -122,7 +122,7 @@ class Page:
 
     def _sections(self, calls: Iterable[Call]) -> str:
         return "".join(
-            f'<section aria-labelledby="{tag}"><h2 id="{tag}">{tag.capitalize()}</h2>'
+            f'<section aria-labelledby="of-{tag}"><h2 id="of-{tag}">{tag.capitalize()}</h2>'
             f'<p class="quiet">{text(self._tags[tag])}</p>{"".join(call.html for call in group)}</section>'
             for tag, group in groupby(calls, lambda call: call.tag)
         )

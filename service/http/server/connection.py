@@ -6,7 +6,10 @@ waits for ever for the rest of what comes drop by drop, or goes on with what it 
 
 import asyncio
 import socket
+import struct
 from collections.abc import Awaitable, Callable
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Any, Final
 
 import structlog
@@ -33,6 +36,8 @@ KERNEL_BYTES: Final = 131_072
 """Bytes of an answer that the system takes before the client does; it would take megabytes, which no budget counts."""
 FIRST_REQUEST_SECONDS: Final = 0.5
 """Seconds that a connection made just before the end has for its first request."""
+MAX_CLOSING_TURNS: Final = 500
+"""Turns of the event loop in which idle connections are closed at the end: a second or less of a busy process."""
 SUPPORTED_VERSIONS: Final = (HttpVersion11, HttpVersion10)
 
 RequestHandlerFunction = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
@@ -106,6 +111,18 @@ class Server(web.Server):
         self.request_factory = make_last
         for connection in self.connections:
             connection._request_factory = make_last  # noqa: SLF001 - of a subclass of ours
+
+    async def close_idle(self) -> None:
+        """Close the connections that wait for their next request, except those for which one has come, unread.
+
+        A turn of the loop after each few: aiohttp closes all in one, and what clients send meanwhile would be lost.
+        """
+        connections = [*self.connections]
+        for number, connection in enumerate(connections, 1):
+            if isinstance(connection, HttpConnection):
+                connection.close_if_idle()
+            if number % (1 + len(connections) // MAX_CLOSING_TURNS) == 0:
+                await asyncio.sleep(0)
 
 
 class HttpConnection(RequestHandler):
@@ -195,6 +212,13 @@ class HttpConnection(RequestHandler):
         else:
             self._close = True
             self._closing = self._loop.call_later(FIRST_REQUEST_SECONDS, super().close)
+
+    def close_if_idle(self) -> None:
+        """Close a connection that had requests, has none, and for which none has come."""
+        busy = not self._request_count or not self._idle or self._messages or self._deferred
+        if busy or self._head_deadline is not None or self.transport is None or _holds_unread(self.transport):
+            return
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Read what comes, or defer it where it begins a request while the process is full."""
@@ -347,3 +371,15 @@ class HttpConnection(RequestHandler):
 def _is_head(data: bytes, message: RawRequestMessage) -> bool:
     """Return whether some bytes are the head of that request and nothing else."""
     return data.startswith(message.method.encode()) and data.find(b"\r\n\r\n") == len(data) - 4
+
+
+def _holds_unread(transport: asyncio.BaseTransport) -> bool:
+    """Return whether the system has bytes of a connection that were not read yet; False where it can't be asked."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return False
+    try:
+        (unread,) = struct.unpack("i", ioctl(connection.fileno(), FIONREAD, bytes(struct.calcsize("i"))))
+    except OSError:
+        return False
+    return bool(unread)

@@ -56,6 +56,12 @@ class Runner(web.AppRunner):
             **made._kwargs,  # noqa: SLF001 - the options that aiohttp has made of its own
         )
 
+    async def cleanup(self) -> None:
+        """End: first the connections that wait, as far as no request has come for them; then as aiohttp does it."""
+        if isinstance(self.server, Server):
+            await self.server.close_idle()
+        await super().cleanup()
+
     def end_connections(self) -> None:
         """Let each connection end with its next answer, which says so.
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import pytest
@@ -83,3 +83,45 @@ async def test_cleanup_does_not_wait_for_a_connection_without_a_request() -> Non
 
         assert await reader.read() == b""
         writer.close()
+
+
+async def _answer_to_what_came_unread(kind: Callable[..., web.AppRunner], listen: Listen) -> bytes:
+    """Return the answer to a request on a kept connection that has come, and that the server has not read."""
+    async with running(kind, listen) as (runner, port):
+        loop = asyncio.get_running_loop()
+        with socket.create_connection(("127.0.0.1", port)) as kept:
+            kept.setblocking(False)
+            await loop.sock_sendall(kept, REQUEST)
+            assert (await loop.sock_recv(kept, 1024)).endswith(b"done")
+            if isinstance(runner, Runner):
+                runner.end_connections()
+            kept.send(REQUEST)  # without a turn of the loop, as while it was busy with something else
+            await runner.cleanup()
+            return await loop.sock_recv(kept, 1024)
+
+
+async def test_cleanup_answers_what_has_come_unread_on_a_kept_connection() -> None:
+    answer = await _answer_to_what_came_unread(*OURS)
+
+    assert answer.endswith(b"done")
+    assert b"Connection: close" in answer
+
+
+async def test_cleanup_by_aiohttp_alone_loses_what_has_come_unread() -> None:
+    """The control."""
+    with suppress(ConnectionResetError):
+        assert await _answer_to_what_came_unread(web.AppRunner, web.TCPSite) == b""
+
+
+async def test_cleanup_closes_idle_connections_a_few_in_a_turn() -> None:
+    """However many there are: those that are answered meanwhile take turns with them."""
+    async with running(*OURS) as (runner, port):
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for reader, writer in kept:
+            await _ask(reader, writer)
+        async with asyncio.timeout(5):
+            await runner.cleanup()
+
+        assert [await reader.read() for reader, _ in kept] == [b""] * 20
+        for _, writer in kept:
+            writer.close()

@@ -1002,24 +1002,32 @@ class DeleteGroupResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListGroupGrantsRequest(_message.Message):
-    __slots__ = ("name", "page_size", "page_token")
+    __slots__ = ("name", "page_size", "page_token", "order_by", "total")
     NAME_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ORDER_BY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
     name: str
     page_size: int
     page_token: str
-    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    order_by: str
+    total: bool
+    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ...) -> None: ...
 
 class ListGroupGrantsResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "grants")
+    __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "grants")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
     GRANTS_FIELD_NUMBER: _ClassVar[int]
     status: str
     next_page_token: str
+    total_size: int
+    total_size_at_least: int
     grants: _containers.RepeatedCompositeFieldContainer[GroupGrant]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., grants: _Optional[_Iterable[_Union[GroupGrant, _Mapping]]] = ...) -> None: ...
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., grants: _Optional[_Iterable[_Union[GroupGrant, _Mapping]]] = ...) -> None: ...
 
 class GroupGrant(_message.Message):
     __slots__ = ("pipeline", "permissions", "is_manager", "expires_at")

@@ -1,0 +1,104 @@
+{{/* The name of the resources, as `helm create` makes it. */}}
+{{- define "flow-pipelines.name" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects the pods of a component: of this release only. Takes the root and the component. */}}
+{{- define "flow-pipelines.selector" -}}
+app.kubernetes.io/name: flow-pipelines
+app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end -}}
+
+{{- define "flow-pipelines.labels" -}}
+{{ include "flow-pipelines.selector" . }}
+app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- define "flow-pipelines.podLabels" -}}
+{{ include "flow-pipelines.selector" . }}
+app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | quote }}
+{{- end -}}
+
+{{- define "flow-pipelines.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* A value as the text that it is in values.yaml: a large whole number would get an exponent. */}}
+{{- define "flow-pipelines.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* The settings of `serve`. */}}
+{{- define "flow-pipelines.settings" -}}
+{{- range $name, $value := .Values.settings }}
+{{ $name }}: {{ include "flow-pipelines.text" $value | quote }}
+{{- end }}
+{{- if .Values.grpc.enabled }}
+GRPC_PORT: {{ .Values.grpc.port | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* The end of a pod, added up: what is cut off is said here, and not by a request that is lost. */}}
+{{- define "flow-pipelines.grace" -}}
+{{- $delay := dig "SHUTDOWN_DELAY" 5 .Values.settings | float64 -}}
+{{- $drain := dig "DRAIN_TIMEOUT" 10 .Values.settings | float64 -}}
+{{- $needed := addf .Values.preStopSeconds $delay $drain $drain -}}
+{{- if gt $needed (float64 .Values.terminationGracePeriodSeconds) -}}
+{{- fail (printf "terminationGracePeriodSeconds is %v, but preStopSeconds + SHUTDOWN_DELAY + 2 x DRAIN_TIMEOUT are %v: raise it to that or more, or lower the others." .Values.terminationGracePeriodSeconds $needed) -}}
+{{- end -}}
+{{- .Values.terminationGracePeriodSeconds -}}
+{{- end -}}
+
+{{- define "flow-pipelines.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The certificate of the database's authority, as a volume of a pod and as a mount of its container. */}}
+{{- define "flow-pipelines.volumes" -}}
+{{- with .Values.database.authoritySecret }}
+{{- if .name }}
+volumes:
+  - name: database-authority
+    secret:
+      secretName: {{ .name }}
+      items:
+        - key: {{ .key }}
+          path: ca.crt
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "flow-pipelines.volumeMounts" -}}
+{{- if .Values.database.authoritySecret.name }}
+volumeMounts:
+  - name: database-authority
+    mountPath: /etc/database-authority
+    readOnly: true
+{{- end }}
+{{- end -}}
+
+{{/* A hook of Helm, in its turn among the others: what is there from before goes first, as a Job can't be changed. */}}
+{{- define "flow-pipelines.hook" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: {{ .delete }}
+{{- end -}}
