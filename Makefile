@@ -27,13 +27,15 @@ TOOLS := $(VENV)/.deployment-tools
 HELM := .tools/helm/helm
 NODE := node_modules/.installed
 NPM := $(shell command -v npm)
-SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh)
+SCRIPTS = .ci/run requirements/install.sh $(wildcard tests/*.sh tests/*/*.sh)
 CHECKOV := $(VENV)/checkov
 # "The default namespace should not be used": a chart is rendered into none, which its installation names.
 UNPLACED := --skip-check CKV_K8S_21
 PATRONI := $(VENV)/patroni
 SBOM := $(VENV)/release
 ZENSICAL := $(VENV)/zensical
+# Where `make run` keeps what it has installed, for the next clone. Empty: nowhere.
+KEPT ?= $(if $(HOME),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flow-pipelines)
 EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 # What the pages link to, and no more: the site holds no code.
 PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE docs deploy/RUNBOOK.md
@@ -51,20 +53,20 @@ venv: $(STAMP) ## Make .venv with everything that running and developing take
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V 2>&1): Python 3.11 or newer is needed; name one by 'make $(MAKECMDGOALS) PYTHON=python3.12'." >&2; exit 2; }
 	@echo "Making $(VENV), an environment for Python's packages ..."
-	@$(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) can't make virtual environments: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; rm -rf $(VENV); exit 2; }
+	@$(PYTHON) -m venv --without-pip $(VENV) || { rm -rf $(VENV); exit 2; }
 
-# Its packages take 25 MB to download. What pip downloads is named as it does, so that a slow line is seen to be one.
+# Its packages take 25 MB to download.
 $(RUNNABLE): requirements/run.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what is locked in requirements/run.txt ..."
-	@rm -f $(VENV)/.failed; { $(BIN)/python $(subst --quiet ,,$(INSTALL)) --progress-bar off -r requirements/run.txt 2>&1 || touch $(VENV)/.failed; } | \
-	  sed -n 's/^ *Downloading \([^ ]*\)-[^-]*-[^-]*-[^-]*[.]whl *\(.*\)/  \1 \2/p; s/^ERROR/make: &/p'; test ! -e $(VENV)/.failed
-	@$(EDITABLE)
+	@requirements/install.sh $(VENV) $(PYTHON) $(KEPT)
 	@touch $(RUNNABLE)
 
 $(STAMP): requirements/development.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what is locked in requirements/development.txt: 460 MB, a minute or two ..."
+	@[ -e $(BIN)/pip ] || $(BIN)/python -m ensurepip --default-pip >/dev/null || { echo "make: $(PYTHON) can't make environments with pip: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; exit 2; }
 	@$(BIN)/python $(INSTALL) -r requirements/development.txt
 	@$(EDITABLE)
+	@rm -f $(VENV)/lib/python*/site-packages/flow_pipelines.pth
 	@touch $(RUNNABLE) $(STAMP)
 
 $(TOOLS): requirements/deployment.txt | $(STAMP)
@@ -258,7 +260,7 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
 	$(LOCK) pyproject.toml --extra grpc -c requirements/runtime.txt -o requirements/grpc.txt
-	$(LOCK) pyproject.toml --extra embedded --group run -c requirements/runtime.txt -o requirements/run.txt
+	$(LOCK) pyproject.toml --extra embedded -c requirements/runtime.txt -o requirements/run.txt
 	$(LOCK) pyproject.toml --extra tracing --extra grpc --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/grpc.txt -c requirements/run.txt -o requirements/development.txt
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt

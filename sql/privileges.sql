@@ -6,6 +6,11 @@ DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'flow_service') THEN
         RETURN;
     END IF;
+    -- Large objects may be made by every role until a superuser takes that back, as deploy/roles.sql does.
+    IF current_setting('is_superuser')::boolean THEN
+        REVOKE EXECUTE ON FUNCTION
+            pg_catalog.lo_creat(integer), pg_catalog.lo_create(oid), pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC;
+    END IF;
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM flow_service;
     GRANT USAGE ON SEQUENCE revisions TO flow_service;
     GRANT EXECUTE ON FUNCTION hold_organization(uuid) TO flow_service;

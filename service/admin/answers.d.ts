@@ -30,6 +30,8 @@ export interface User {
 
 export interface Me extends User {
   groups: string[];
+  /** The number of groups beyond those. */
+  unlisted_groups?: number;
   /** Null for a token that may do all that its user may. */
   scopes: string[] | null;
 }
@@ -68,6 +70,8 @@ export interface Job {
   created_at: Instant;
   /** Those of its pipelines that the caller may read, in the job's own order. */
   flow_pipeline_infos: PipelineReference[];
+  /** The number of pipelines beyond those. */
+  unlisted_pipelines?: number;
 }
 
 export interface QueuedJob {

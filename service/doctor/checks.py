@@ -202,7 +202,8 @@ def check_privileges(server: ServerFacts, held: set[tuple[str, str]], intended: 
         return Finding("privileges", "wrong", found, remedy)
     if excess:
         remedy = (
-            "Revoke it, from the role or from PUBLIC; `migrate` takes back what was granted to flow_service itself."
+            "Run deploy/roles.sql once more, which closes what is open to every role, and revoke the rest, from the"
+            " role or from PUBLIC: `migrate` takes back what was granted to flow_service itself."
         )
         return Finding("privileges", "wrong", f"{server.role} may, beside what it needs, {_listed(excess)}", remedy)
     return Finding("privileges", "ok", f"{server.role} may do what it needs, and nothing else")

@@ -153,6 +153,12 @@ async def read_privileges(connection: Connection) -> set[tuple[str, str]]:
         SELECT format('schema %s', n.nspname), 'CREATE' FROM pg_namespace n
         WHERE NOT starts_with(n.nspname, 'pg_temp_') AND NOT starts_with(n.nspname, 'pg_toast_temp_')
           AND has_schema_privilege(n.oid, 'CREATE')
+        UNION ALL
+        -- Large objects, which every role may make by default.
+        SELECT 'large objects', 'CREATE'
+        WHERE has_function_privilege('pg_catalog.lo_creat(integer)', 'EXECUTE')
+           OR has_function_privilege('pg_catalog.lo_create(oid)', 'EXECUTE')
+           OR has_function_privilege('pg_catalog.lo_from_bytea(oid, bytea)', 'EXECUTE')
         """,
     )
     return {(row[0], row[1]) for row in rows}

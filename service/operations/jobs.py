@@ -94,7 +94,8 @@ def _visible(call: Call, job_id: str, job: Job | None, found: Sequence[Granted])
 
 def _whole(call: Call, job: Job, found: Sequence[Granted]) -> JobView:
     seen = [NamedPipeline(row.id, row.name) for row in found if call.caller.access(row.granted) & READ]
-    return JobView(job.id, job.name, job.owner, job.created_at, seen)
+    unlisted = max(0, len(seen) - MAX_PIPELINES)
+    return JobView(job.id, job.name, job.owner, job.created_at, seen[:MAX_PIPELINES], unlisted)
 
 
 async def try_update_job_pipelines(call: Call, request: UpdateJobPipelines) -> list[NamedPipeline] | None:

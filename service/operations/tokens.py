@@ -297,11 +297,18 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
         new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, parent_id)
         await tokens.move_children(connection, organization_id, old.id, new.token.id)
         if expires_at is not None and expires_at != old.expires_at:
-            await tokens.end_by(connection, organization_id, descendants, expires_at)
+            await _bound(proof, descendants, expires_at)
         ends_at = await tokens.replace(connection, organization_id, old.id, new.token.id, request.overlap_seconds)
         after = {**_state(old), "expires_at": ends_at, "replaced_by": new.token.id}
         await proof.audit("token.rotate", _target(old.id), _state(old), after)
     return RotatedToken(new.token, new.secret, old.id, ends_at)
+
+
+async def _bound(proof: Proof, token_ids: Sequence[UUID], latest: datetime) -> None:
+    """Let no token live longer than what has become its parent, by an audit row each."""
+    longer = await tokens.end_by(proof.connection, proof.call.caller.organization_id, token_ids, latest)
+    changes = [(_target(each), {"expires_at": former}, {"expires_at": latest}) for each, former in longer]
+    await proof.audit_each("token.bound", changes)
 
 
 async def _parent_in_its_place(

@@ -13,6 +13,7 @@ from service.repositories.users import User, UserFilters
 from service.schemas.pages import OrderedRequest, Page
 from service.schemas.request import UNSAID
 from service.schemas.users import (
+    MAX_GROUPS,
     MOST_KEPT,
     CreateUser,
     GetMe,
@@ -82,8 +83,8 @@ async def get_me(call: Call, _: GetMe) -> Me:
     caller = call.caller
     async with call.database.connection() as connection:
         user = await find_user(connection, caller.organization_id, caller.username)
-        names = await groups.names_of_user(connection, caller.organization_id, caller.user_id)
-    return Me(user, whole=True, groups=names, scopes=caller.scopes)
+        names, total = await groups.names_of_user(connection, caller.organization_id, caller.user_id, MAX_GROUPS)
+    return Me(user, whole=True, groups=names, unlisted_groups=total - len(names), scopes=caller.scopes)
 
 
 async def get_user(call: Call, request: GetUser) -> UserView:

@@ -115,21 +115,25 @@ async def page_of_user(connection: Connection, organization_id: UUID, user_id: U
     )
 
 
-async def names_of_user(connection: Connection, organization_id: UUID, user_id: UUID) -> list[str]:
-    """Return the names of the groups that a user is in, in order."""
+async def names_of_user(
+    connection: Connection, organization_id: UUID, user_id: UUID, limit: int
+) -> tuple[list[str], int]:
+    """Return the names of the first groups that a user is in, in order, and how many there are."""
     rows = await connection.fetch(
         "groups.names_of_user",
         """
-        SELECT g.name
+        SELECT g.name, count(*) OVER () AS total
         FROM memberships m
         JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
         WHERE m.organization_id = $1 AND m.user_id = $2
         ORDER BY lower(g.name)
+        LIMIT $3
         """,
         organization_id,
         user_id,
+        limit,
     )
-    return [row["name"] for row in rows]
+    return [row["name"] for row in rows], rows[0]["total"] if rows else 0
 
 
 async def insert(connection: Connection, organization_id: UUID, group_id: UUID, name: str) -> Group:

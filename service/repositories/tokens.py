@@ -375,18 +375,30 @@ async def replace(
     return expires_at
 
 
-async def end_by(connection: Connection, organization_id: UUID, token_ids: Sequence[UUID], latest: datetime) -> None:
-    """Let none of some tokens live beyond a time."""
-    await connection.execute(
+async def end_by(
+    connection: Connection, organization_id: UUID, token_ids: Sequence[UUID], latest: datetime
+) -> list[tuple[UUID, datetime | None]]:
+    """Let none of some tokens live beyond a time; return those that would have, and when they would have ended."""
+    rows = await connection.fetch(
         "tokens.end_by",
-        """
-        UPDATE tokens t SET expires_at = $3
-        WHERE t.organization_id = $1 AND t.id = ANY ($2) AND (t.expires_at IS NULL OR t.expires_at > $3)
+        f"""
+        -- By id, the order in which all lock tokens.
+        WITH longer AS MATERIALIZED (
+            SELECT t.id, t.expires_at
+            FROM tokens t
+            WHERE t.organization_id = $1 AND t.id = ANY ($2) AND (t.expires_at IS NULL OR t.expires_at > $3)
+            ORDER BY t.id FOR NO KEY UPDATE
+        ),
+        ended AS (
+            UPDATE tokens t SET expires_at = $3 FROM longer l WHERE t.organization_id = $1 AND t.id = l.id
+        )
+        SELECT l.id, {bounded("l.expires_at")} FROM longer l ORDER BY l.id
         """,
         organization_id,
         token_ids,
         latest,
     )
+    return [(row[0], row[1]) for row in rows]
 
 
 async def note_use(connection: Connection, used: Sequence[tuple[UUID, UUID, datetime]]) -> None:

@@ -7,7 +7,14 @@ from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
-from service.permissions import PERMISSION_BITS, PERMISSION_NAMES, Explanation, is_manager, permission_names
+from service.permissions import (
+    MAX_REASONS,
+    PERMISSION_BITS,
+    PERMISSION_NAMES,
+    Explanation,
+    is_manager,
+    permission_names,
+)
 from service.repositories.grant_sets import GROUP_GRANT_ORDERS, GroupGrant
 from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
 from service.repositories.ordering import Orders
@@ -269,7 +276,12 @@ class ExplanationSchema(Schema):
         required=True, validate=validate.OneOf([*PERMISSION_BITS]), metadata=says("The permission in question.")
     )
     held = fields.Boolean(required=True, metadata=says("True if the user holds it."))
-    reasons = fields.List(fields.Nested(ReasonSchema), required=True, metadata=says("All that gives it to them."))
+    reasons = fields.List(
+        fields.Nested(ReasonSchema),
+        required=True,
+        validate=validate.Length(max=MAX_REASONS + 1),  # the role is one more
+        metadata=says("All that gives it to them."),
+    )
     missing = fields.String(
         required=True, allow_none=True, metadata=says("What is missing, for a person; null if they hold it.")
     )
@@ -280,7 +292,10 @@ class AccessSchema(UserAccessSchema):
     """A user's access to a pipeline, and the reasons for each of the five permissions."""
 
     explanations = fields.List(
-        fields.Nested(ExplanationSchema), required=True, metadata=says("One for each of the five permissions.")
+        fields.Nested(ExplanationSchema),
+        required=True,
+        validate=validate.Length(equal=len(PERMISSION_BITS)),
+        metadata=says("One for each of the five permissions."),
     )
 
 

@@ -34,7 +34,8 @@ from service.values.names import JOB_ID, JOB_NAME
 
 JOB: Final = "The id of the job, as it was registered."
 MAX_PIPELINES: Final = 1000
-"""The number of pipelines that one update may name, and that one job may be put into."""
+"""The number of pipelines that one update may name, and that one job may be put into by calls, and that an answer
+names of a job: an import may put it into more."""
 MAX_UPDATES: Final = 500
 """The number of updates in one batch."""
 MAX_IDS: Final = 5000
@@ -180,6 +181,7 @@ class UpdatedPipelinesSchema(AnswerSchema):
     updated_pipelines = fields.List(
         fields.Nested(UpdatedPipelineSchema),
         required=True,
+        validate=validate.Length(max=MAX_PIPELINES),
         metadata=says("The pipelines that the job is in now, as they were asked for, each once."),
     )
 
@@ -226,7 +228,13 @@ class JobSchema(Schema):
     flow_pipeline_infos = fields.List(
         fields.Nested(PipelineInfoSchema),
         required=True,
+        validate=validate.Length(max=MAX_PIPELINES),
         metadata=says("The pipelines that it is in, those that the caller may read, in the job's own order."),
+    )
+    unlisted_pipelines = fields.Integer(
+        metadata=says(
+            "The number of pipelines beyond those, which the list of the job's has; absent if there are none."
+        )
     )
 
 
@@ -258,6 +266,8 @@ class JobView:
     owner: str
     created_at: datetime
     pipelines: list[NamedPipeline]
+    unlisted: int = 0
+    """The number of those beyond MAX_PIPELINES."""
 
 
 class Verdict(NamedTuple):
@@ -316,4 +326,4 @@ def _dump_job(job: JobView) -> dict[str, Any]:
         "owner": job.owner,
         "created_at": job.created_at,
         "flow_pipeline_infos": [{"id": pipeline.id, "name": pipeline.name} for pipeline in job.pipelines],
-    }
+    } | ({"unlisted_pipelines": job.unlisted} if job.unlisted else {})

@@ -31,6 +31,8 @@ from service.values.names import DISPLAY_NAME, EMAIL, USERNAME
 USER: Final = "The name of the user, in upper or lower case."
 MOST_KEPT: Final = 1000
 """Grants that an answer lists, of those that a user keeps."""
+MAX_GROUPS: Final = 1000
+"""Groups that an answer names, of those that the caller is in; others are counted."""
 
 
 @request
@@ -160,6 +162,7 @@ class UserUpdatedSchema(UserAnswerSchema):
 
     keeps = fields.List(
         fields.Nested(KeptGrantSchema),
+        validate=validate.Length(max=MOST_KEPT),
         metadata={
             "description": "What they keep: grants to them, and those that they made to groups of theirs, by pipeline;"
             f" the first {MOST_KEPT}; none to a token that may not read pipelines."
@@ -177,7 +180,15 @@ class UserListSchema(OrderedListSchema):
 class MeSchema(UserSchema):
     """The caller, and the scopes of the token they call with; null: all that they may."""
 
-    groups = fields.List(fields.String(), required=True, metadata=says("The names of the groups that they are in."))
+    groups = fields.List(
+        fields.String(),
+        required=True,
+        validate=validate.Length(max=MAX_GROUPS),
+        metadata=says("The names of the groups that they are in."),
+    )
+    unlisted_groups = fields.Integer(
+        metadata=says("The number of groups beyond those, by name; absent if there are none.")
+    )
     scopes = fields.List(
         fields.String(validate=validate.OneOf([*SCOPE_BITS])),
         required=True,
@@ -205,6 +216,8 @@ class Me(UserView):
     """The caller."""
 
     groups: list[str]
+    unlisted_groups: int
+    """The number of groups beyond those."""
     scopes: int | None
 
 
@@ -247,7 +260,10 @@ def dump_user_list(page: Page[UserView]) -> dict[str, Any]:
 @answers(MeAnswerSchema)
 def dump_me(me: Me) -> dict[str, Any]:
     """Dump the caller."""
-    return {"status": "OK", "user": {**_dump_user(me), "groups": me.groups, "scopes": scope_names(me.scopes)}}
+    user = {**_dump_user(me), "groups": me.groups, "scopes": scope_names(me.scopes)}
+    if me.unlisted_groups:
+        user["unlisted_groups"] = me.unlisted_groups
+    return {"status": "OK", "user": user}
 
 
 def _dump_user(seen: UserView) -> dict[str, Any]:

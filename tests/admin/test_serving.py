@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from service.admin.serving import POLICY, SHELL, STATIC, read_site
+from service.transfer.audit_lists import IMPORTED_LISTS
 from tests.conftest import Client
+from tests.process.running import ROOT
 
 
 def assets(shell: str) -> list[str]:
@@ -39,6 +41,16 @@ async def test_shell_has_security_headers_and_is_revalidated(client: Client) -> 
         assert headers["Cache-Control"] == "no-cache"
     assert "unsafe" not in POLICY
     assert "http" not in POLICY
+
+
+def test_every_action_of_the_audit_trail_has_a_label() -> None:
+    sources = [path.read_text() for path in (ROOT / "service").rglob("*.py")]
+    written = {found for text in sources for found in re.findall(r'audit[^"]{0,200}"([a-z]+(?:\.[a-z_]+)?)",', text)}
+    written |= {f"import.{table}" for table in IMPORTED_LISTS}
+    labels = (STATIC / "labels.js").read_text()
+
+    assert {"user.create", "token.bound", "pipeline.delete", "import", "import.users"} <= written
+    assert {action for action in written if f'["{action}", ' not in labels} == set()
 
 
 async def test_assets_named_by_the_shell_are_immutable(client: Client) -> None:

@@ -1,15 +1,20 @@
 """Lists whose items are lists, and lists without an end: bounded by what they hold, or made in slices."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from marshmallow import Schema, fields, validate
 
 from service import slices
 from service.http import endpoint, responses
-from service.operations import dispatcher
+from service.http.routes import ROUTES, Route
+from service.operations import dispatcher, users
+from service.operations import jobs as job_operations
 from service.permissions import READ
 from service.repositories import audit, jobs, pipelines
+from service.schemas.answers import ListSchema
 from service.values.casefold import casefold
 from tests.api.calls import As
 from tests.conftest import Client
@@ -129,3 +134,65 @@ async def test_slices_are_worked_on_one_after_the_other() -> None:
     items = [*range(2 * slices.SLICE + 1)]
     assert await slices.in_slices(work, items) == items
     assert worked == [slices.SLICE, slices.SLICE, 1]
+
+
+def lists_below(schema: Schema, path: str = "") -> Iterator[tuple[str, fields.List[Any]]]:
+    """Yield every list below a schema."""
+    for name, each in schema.fields.items():
+        if isinstance(each, fields.List):
+            yield f"{path}{name}", each
+            each = each.inner  # noqa: PLW2901 - what it holds
+        if isinstance(each, fields.Nested):
+            yield from lists_below(each.schema, f"{path}{name}.")
+
+
+def is_bounded(each: fields.List[Any]) -> bool:
+    """Return whether a list has a longest length, or holds names of which there are few."""
+    kinds = {type(rule) for rule in (*each.validators, *each.inner.validators)}
+    return bool(kinds & {validate.Length, validate.OneOf})
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation.__name__)
+def test_every_list_in_an_answer_is_bounded_or_paged(route: Route) -> None:
+    schema = route.answer()
+    pages = {name for name in schema.fields if isinstance(schema, ListSchema)}
+
+    assert [name for name, each in lists_below(schema) if not is_bounded(each) and name not in pages] == []
+
+
+async def test_groups_of_the_caller_are_named_up_to_a_number_and_the_others_counted(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob, mia = await world.user("bob"), await world.user("mia")
+    for name in ("c", "A", "b", "D", "e"):
+        await world.group(bob, name=name)
+    await world.group(mia, name="f")
+    monkeypatch.setattr(users, "MAX_GROUPS", 3)
+
+    me = (await As.member(client, bob).get("/users/me")).body["user"]
+    other = (await As.member(client, mia).get("/users/me")).body["user"]
+
+    assert (me["groups"], me["unlisted_groups"]) == (["A", "b", "c"], 2)
+    assert other["groups"] == ["f"]
+    assert "unlisted_groups" not in other
+
+
+async def test_job_names_pipelines_up_to_a_number_and_counts_the_others(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import may put a job into any number."""
+    ada = await world.user()
+    places = [await world.pipeline() for _ in range(6)]
+    for place in places[:5]:
+        await world.grant(place, ada, READ)
+    job, other = await world.job(ada, *places), await world.job(ada, *places[:3])
+    monkeypatch.setattr(job_operations, "MAX_PIPELINES", 3)
+    call = As.member(client, ada)
+
+    whole = (await call.get(f"/jobs/{job}")).body["job"]
+    listed = {each["id"]: each for each in (await call.get("/jobs")).body["jobs"]}
+
+    assert [each["id"] for each in whole["flow_pipeline_infos"]] == [str(place) for place in places[:3]]
+    assert whole["unlisted_pipelines"] == 2, "of those that the caller may read"
+    assert listed[job] == whole
+    assert "unlisted_pipelines" not in listed[other]

@@ -444,3 +444,34 @@ async def test_rotation_lives_no_longer_than_the_installation_allows(short_lived
 
     assert 86_390 < lives(answer) <= 86_400
     assert await world.raw.fetch(VIOLATIONS, world.id) == []
+
+
+async def test_rotation_that_shortens_descendants_audits_each(short_lived: Client, world: World) -> None:
+    ada = await world.user("ada")
+    old, child, grandchild, short = [await root(short_lived, world, ada) for _ in range(4)]
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    parents = ((child, old, None), (grandchild, child, LATER), (short, old, soon))
+    for token, parent, expires_at in parents:
+        await world.raw.execute(
+            "UPDATE tokens SET parent_id = $2, expires_at = $3 WHERE id = $1",
+            UUID(token.id),
+            UUID(parent.id),
+            expires_at,
+        )
+
+    end = (await old.call("POST", f"{old.path}/rotate", {})).body["token"]["expires_at"]
+
+    rows = await world.raw.fetch(
+        "SELECT actor, target, before ->> 'expires_at' AS before, after ->> 'expires_at' AS after FROM audit"
+        " WHERE organization_id = $1 AND action = 'token.bound'",
+        world.id,
+    )
+    told = {row["target"]: (row["actor"], instant(row["before"]), instant(row["after"])) for row in rows}
+    assert told == {
+        f"token:{child.id}": ("ada", None, instant(end)),
+        f"token:{grandchild.id}": ("ada", LATER, instant(end)),
+    }
+
+
+def instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

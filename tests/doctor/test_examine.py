@@ -114,6 +114,19 @@ async def test_examine_finds_what_the_role_may_create(closed_dsn: str, settings:
     )
 
 
+async def test_examine_finds_that_the_role_may_make_large_objects(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
+    await execute(closed_dsn, "GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC")
+
+    finding = (await found(as_service(closed_dsn), settings))["privileges"]
+
+    assert (finding.state, finding.found) == (
+        "wrong",
+        "flow_service may, beside what it needs, CREATE on large objects",
+    )
+    assert str(finding.remedy).startswith("Run deploy/roles.sql once more")
+
+
 async def test_examine_finds_a_database_open_to_every_role(closed_dsn: str, settings: Settings) -> None:
     await migrate(closed_dsn)
     name = urlsplit(closed_dsn).path[1:]

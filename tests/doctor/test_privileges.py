@@ -65,6 +65,10 @@ async def token_of(world: World, member: Member) -> UUID:
         "UPDATE jobs SET organization_id = organization_id",
         "CREATE TEMP TABLE mine (id int)",
         "CREATE SCHEMA mine",
+        "SELECT lo_creat(-1)",
+        "SELECT lo_create(0)",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SELECT lo_import('/etc/hostname')",
     ],
 )
 async def test_service_role_may_not(service: Raw, statement: str) -> None:
@@ -179,6 +183,9 @@ async def test_roles_file_and_migrate_make_the_owner_own_the_tables(empty_dsn: s
         assert await service.fetchval("SELECT count(*) FROM audit") == 0
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.execute("CREATE TEMP TABLE mine (id int)")
+        for made in ("lo_creat(-1)", "lo_create(0)", "lo_from_bytea(0, 'x')"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await service.execute(f"SELECT {made}")
         await service.close()
         line = '{"type": "organization", "id": "8c400d55-15d4-41f9-b306-ec2836898d83", "name": "Acme"}'
         imported = run("import", "-", given=line, DATABASE_URL=empty_dsn.replace("//postgres@", "//flow_migrator@"))

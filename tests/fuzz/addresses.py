@@ -129,6 +129,6 @@ def _check_refusal(error: StartupError, names: list[str], given: dict[str, str])
     said = "\n".join(map(str, error.args))
     with TALLY.holds(SENTENCE):
         assert any(name in said for name in names), said
-        assert said.rstrip().endswith((".", ")")), said
+        assert said.rstrip().endswith((".", ")", "?")), said
         assert ":secret" not in said, said
     require_no_internals(said, *given.values())

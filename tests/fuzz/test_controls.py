@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis.database import InMemoryExampleDatabase
@@ -12,6 +12,7 @@ from service.schemas import jobs, pipelines
 from service.settings import Settings, read_settings
 from service.transfer import exporting, importing
 from service.transfer.importing import ImportRefused
+from tests.fuzz import __main__ as fuzzing
 from tests.fuzz import addresses, command_line, invariants, running
 from tests.fuzz.running import open_all, run_cases
 from tests.fuzz.stage import Answer, Stage
@@ -166,3 +167,28 @@ def test_case_that_failed_is_tried_first_the_next_time(stage: Stage, monkeypatch
         run_cases(stage, "settings", 1000, 2, shrink=False)
 
     assert tried[0] == smallest
+
+
+def test_way_that_failed_is_left_alone_while_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rounds: list[str] = []
+
+    def run(_: Stage, way: str, *_arguments: object) -> None:
+        rounds.append(way)
+        if way == "import":
+            raise AssertionError
+        if len(rounds) == 6:
+            raise fuzzing.TimeOver
+
+    monkeypatch.setattr(fuzzing, "run_cases", run)
+
+    failed = fuzzing._run(cast("Stage", None), fuzzing.Clock(1), ["api", "import", "settings"], None, None)
+
+    assert rounds == ["api", "import", "settings", "api", "settings", "api"]
+    assert [each.partition(" --seed")[0] for each in failed] == ["make fuzz FUZZ='--way import"]
+    assert "FAILED: import" in capsys.readouterr().out
+
+
+def test_refusal_that_asks_what_was_meant_is_a_sentence(stage: Stage) -> None:
+    stage.run(addresses.settings(stage, {"DATABASE_URL": "postgresql://db/?0user=require"}))

@@ -16,7 +16,7 @@ import pytest
 
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.embedded.files import make_socket_directory
-from service.embedded.programs import find_programs
+from service.embedded.programs import Programs, find_programs
 from service.errors import StartupError
 from tests.commands.test_commands import run
 from tests.process.running import ROOT, runs, wait_for
@@ -412,3 +412,18 @@ def test_libpqs_variables_do_not_concern_the_embedded_database(tmp_path: Path) -
         assert done.returncode == 0, (done.stdout, done.stderr)
 
     assert time.monotonic() - begun < 30
+
+
+def test_cluster_is_made_without_waiting_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments: dict[str, tuple[str, ...]] = {}
+    run_program = Programs.run
+
+    def record(self: Programs, name: str, *given: str) -> "subprocess.CompletedProcess[bytes]":
+        arguments[name] = given
+        return run_program(self, name, *given)
+
+    monkeypatch.setattr(Programs, "run", record)
+    with embedded_postgres(tmp_path):
+        pass
+
+    assert "--no-sync" in arguments["initdb"]

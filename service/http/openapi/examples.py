@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.permissions import PERMISSION_BITS
+
 _ID: Final = "8c400d55-15d4-41f9-b306-ec2836898d83"
 _OTHER: Final = "03f4dc97-1245-452d-9d7b-17f8b86473b8"
 _JOB: Final = "f403399d-7ac7-4285-bb06-f7ad82ddbea2"
@@ -169,13 +171,15 @@ EXAMPLES: Final[Mapping[str, Example]] = {
             "permissions": _READ,
             "is_manager": False,
             "explanations": [
-                {"permission": "flow_pipeline:execute", "held": True, "reasons": [_REASON], "missing": None},
-                {
-                    "permission": "flow_pipeline:write",
+                {"permission": name, "held": True, "reasons": [_REASON], "missing": None}
+                if name in _READ
+                else {
+                    "permission": name,
                     "held": False,
                     "reasons": [],
-                    "missing": "Neither the user nor a group of theirs is granted flow_pipeline:write.",
-                },
+                    "missing": f"Neither the user nor a group of theirs is granted {name}.",
+                }
+                for name in PERMISSION_BITS
             ],
         }
     ),

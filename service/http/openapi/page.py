@@ -179,6 +179,6 @@ def _navigation(calls: Iterable[Call], whole: str) -> str:
         links = "".join(
             f'<li><a href="#{call.name}">{call.name.replace("_", " ").capitalize()}</a></li>' for call in group
         )
-        parts.append(f'<li><a href="{whole}#{tag}">{tag.capitalize()}</a><ul>{links}</ul></li>')
+        parts.append(f'<li><a href="{whole}#of-{tag}">{tag.capitalize()}</a><ul>{links}</ul></li>')
     more = '<li><a href="#failures">Failures</a></li><li><a href="#words">Words</a></li>'
     return f'<nav aria-label="Calls"><ul>{"".join(parts)}{more}</ul></nav>'

@@ -37,6 +37,13 @@ DO $$ BEGIN
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO flow_owner', current_database());
 END $$;
 
+-- Nor does the service make large objects, which every role may by default. The owner may, without using it: a dump says
+-- so, too, and only a role that may something itself restores that without an error.
+REVOKE EXECUTE ON FUNCTION
+    pg_catalog.lo_creat(integer), pg_catalog.lo_create(oid), pg_catalog.lo_from_bytea(oid, bytea) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    pg_catalog.lo_creat(integer), pg_catalog.lo_create(oid), pg_catalog.lo_from_bytea(oid, bytea) TO flow_owner;
+
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT ALL ON SCHEMA public TO flow_owner;
 GRANT USAGE ON SCHEMA public TO flow_service;

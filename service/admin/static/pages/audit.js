@@ -34,7 +34,7 @@ export async function auditPage(view) {
     [
       comboFilter("actor", "Who", searchUsers, { placeholder: "Username" }),
       selectFilter("action", "Did what", WHAT),
-      textFilter("target", "To what", { placeholder: "as in group:reviewers" }),
+      textFilter("target", "To what", { placeholder: "as in job:4711" }),
       dayFilter("since", "From"),
       dayFilter("until", "To"),
     ],

@@ -111,13 +111,15 @@ export function pipelineEditor(job, { pipelines, tag: firstTag }) {
 }
 
 /**
- * Return the pipelines in the job's own order, which the API keeps.
+ * Return the pipelines in the job's own order, which the API keeps, and then those that it does not name any more.
  *
  * @param {Job} job
  * @param {PipelineItem[]} pipelines
  */
-const inOrderOf = (job, pipelines) =>
-  job.flow_pipeline_infos.flatMap(({ id }) => pipelines.filter((each) => each.id === id));
+function inOrderOf(job, pipelines) {
+  const named = job.flow_pipeline_infos.flatMap(({ id }) => pipelines.filter((each) => each.id === id));
+  return job.unlisted_pipelines ? [...new Set([...named, ...pipelines])] : named;
+}
 
 /**
  * Make the bar that tells what is not saved yet, with the buttons that save and undo it.

@@ -106,15 +106,19 @@ const COLUMNS = [
     cell: ({ id, name: text }) => h("span", { class: "two-lines" }, jobLink(id), text && name(text)),
   },
   { label: "Owner", cell: ({ owner }) => name(owner), class: "person" },
-  { label: "Pipelines", cell: ({ flow_pipeline_infos: infos }) => pipelinesOf(infos) },
+  { label: "Pipelines", cell: ({ flow_pipeline_infos: infos, unlisted_pipelines: more }) => pipelinesOf(infos, more) },
   { label: "Registered", cell: ({ created_at: at }) => ago(at) },
 ];
 
-/** @param {PipelineReference[]} infos */
-function pipelinesOf(infos) {
+/**
+ * @param {PipelineReference[]} infos
+ * @param {number} [unlisted] those beyond these
+ */
+function pipelinesOf(infos, unlisted = 0) {
   if (infos.length === 0) return h("span", { class: "muted" }, "none");
   const links = infos.slice(0, MAX_NAMED).flatMap((info, index) => [index > 0 && ", ", pipelineLink(info)]);
-  return [links, infos.length > MAX_NAMED && ` and ${count(infos.length - MAX_NAMED, "more", "more")}`];
+  const more = infos.length - MAX_NAMED + unlisted;
+  return [links, more > 0 && ` and ${count(more, "more", "more")}`];
 }
 
 /** @param {Filters} bar */

@@ -326,18 +326,20 @@ class ListJobsResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "name", "owner", "created_at", "flow_pipeline_infos")
+    __slots__ = ("id", "name", "owner", "created_at", "flow_pipeline_infos", "unlisted_pipelines")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     FLOW_PIPELINE_INFOS_FIELD_NUMBER: _ClassVar[int]
+    UNLISTED_PIPELINES_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     owner: str
     created_at: _timestamp_pb2.Timestamp
     flow_pipeline_infos: _containers.RepeatedCompositeFieldContainer[PipelineInfo]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., owner: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., flow_pipeline_infos: _Optional[_Iterable[_Union[PipelineInfo, _Mapping]]] = ...) -> None: ...
+    unlisted_pipelines: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., owner: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., flow_pipeline_infos: _Optional[_Iterable[_Union[PipelineInfo, _Mapping]]] = ..., unlisted_pipelines: _Optional[int] = ...) -> None: ...
 
 class PipelineInfo(_message.Message):
     __slots__ = ("id", "name")
@@ -762,7 +764,7 @@ class GetMeResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., user: _Optional[_Union[Me, _Mapping]] = ...) -> None: ...
 
 class Me(_message.Message):
-    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "groups", "scopes")
+    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "groups", "unlisted_groups", "scopes")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
@@ -770,6 +772,7 @@ class Me(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
+    UNLISTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
@@ -778,8 +781,9 @@ class Me(_message.Message):
     display_name: str
     email: str
     groups: _containers.RepeatedScalarFieldContainer[str]
+    unlisted_groups: int
     scopes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., unlisted_groups: _Optional[int] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetUserRequest(_message.Message):
     __slots__ = ("username",)
