@@ -43,7 +43,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,7 +114,7 @@ plans: venv ## Test how statements are planned on 5 million records (the first t
 	@$(BIN)/python -m tests.plans
 	@PLANS=large $(BIN)/python -m pytest -q -s tests/plans
 
-check: format lint types contract js shell docs audit browser test ## Everything that CI runs
+check: format lint types contract proto-check js shell docs audit browser test ## Everything that CI runs
 
 browser: ## Install Debian's Chromium, which tests the admin page, if no browser is there (as root)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
@@ -137,6 +137,9 @@ types: venv ## Check the types
 
 contract: venv ## Check that imports keep to the layers
 	$(BIN)/lint-imports --no-logo
+
+proto-check: venv ## Lint the .proto file, and check that it breaks no client of the version before
+	@$(BIN)/python -m tests.proto.check
 
 js: $(if $(NPM),$(NODE)) ## Check the admin page's JavaScript: format, mistakes, types (make js FIX=1 mends some)
 ifeq ($(NPM),)
@@ -161,7 +164,7 @@ docs: ## Build the documentation as a site in .site/html/; broken links, anchors
 	@[ ! -e $(ZENSICAL) ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
 
 audit: venv ## Check that no vulnerability is known of what the service runs with
-	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt
+	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt
 
 migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to date
 	@exec $(BIN)/flow-pipelines migrate
@@ -174,6 +177,12 @@ chart: venv ## Write the templates of deploy/helm anew from deploy/kubernetes
 
 permissions: venv ## Write docs/reference/permissions.md anew from the permission table
 	@$(BIN)/python -m tests.permissions > docs/reference/permissions.md.new && mv docs/reference/permissions.md.new docs/reference/permissions.md
+
+proto: venv ## Write the .proto file and what protoc makes of it anew from the method table
+	@$(BIN)/python -m tests.proto
+
+proto-release: venv ## Let the present .proto file be what later ones must not break (once for each release)
+	@$(BIN)/python -m tests.proto.check release
 
 pictures: venv ## Make the pictures of docs/ anew: diagrams, and the admin page in a browser
 	@$(BIN)/python -m tests.pictures
@@ -250,8 +259,9 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
+	$(LOCK) pyproject.toml --extra grpc -c requirements/runtime.txt -o requirements/grpc.txt
 	$(LOCK) pyproject.toml --extra embedded -c requirements/runtime.txt -o requirements/run.txt
-	$(LOCK) pyproject.toml --extra tracing --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/run.txt -o requirements/development.txt
+	$(LOCK) pyproject.toml --extra tracing --extra grpc --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/grpc.txt -c requirements/run.txt -o requirements/development.txt
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
 	$(LOCK) --group helm --no-deps -o requirements/helm.txt

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -31,6 +32,7 @@ from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
 
 if TYPE_CHECKING:
+    from service.grpc.binding import KeptMessages
     from service.tracing import Tracing
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
@@ -39,6 +41,9 @@ UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
 ADDRESSES: Final = web.AppKey("addresses", PublicAddresses)
+REQUEST_LOG: Final = web.AppKey("request_log", RequestLog)
+KEPT_MESSAGES: Final[web.AppKey["KeptMessages"]] = web.AppKey("kept_messages")
+"""There where the extra of gRPC is installed."""
 TOKEN_USE: Final = web.AppKey("token_use", TokenUse)
 
 
@@ -67,16 +72,15 @@ def create_app(
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     shares = dispatcher.under_way
     admission = AdmissionController(settings.max_requests, metrics, failures, limiter, shares, turns, cross_origin)
-    observe = observe_requests(
-        settings.request_timeout, metrics, request_log(metrics, settings.trusted_proxies), failures
-    )
+    log = request_log(metrics, settings.trusted_proxies)
+    observe = observe_requests(settings.request_timeout, metrics, log, failures)
     around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]
     app = web.Application(middlewares=[admission.middleware, *around], client_max_size=settings.max_body_bytes)
     if cross_origin is not None:
         app.middlewares.append(cross_origin.answer_preflight)
         app.on_response_prepare.append(cross_origin.add_headers)
     app[METRICS], app[ADMISSION] = metrics, admission
-    app[DISPATCHER], app[TOKEN_USE] = dispatcher, token_use
+    app[DISPATCHER], app[TOKEN_USE], app[REQUEST_LOG] = dispatcher, token_use, log
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
     app.cleanup_ctx.append(_write_token_use)
@@ -85,7 +89,25 @@ def create_app(
     add_documentation(app, addresses)
     add_admin_page(app, addresses)
     _add_routes(app)
+    if find_spec("grpc") is not None:
+        _add_connect(app, failures)
     return app
+
+
+def _add_connect(app: web.Application, failures: Failures) -> None:
+    """Add the same operations by Connect, which takes the extra of gRPC: it is imported only where that is there."""
+    from service.grpc.binding import AnswerForms, JsonMessageBinding, KeptMessages, MessageBinding  # noqa: PLC0415
+    from service.grpc.connect import ConnectEndpoint  # noqa: PLC0415
+    from service.grpc.failures import connect_response  # noqa: PLC0415
+    from service.grpc.messages import methods  # noqa: PLC0415
+
+    kept = app[KEPT_MESSAGES] = KeptMessages(app[DISPATCHER].responses.max_bytes)
+    shared = app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]
+    for row, method in methods():
+        json, proto = JsonMessageBinding(row, method, *shared), MessageBinding(row, method, *shared)
+        path = f"/{json.rpc}"
+        failures.of_paths[path] = connect_response
+        app.router.add_post(path, ConnectEndpoint(json, proto, AnswerForms(row, method, kept), *shared).handle)
 
 
 def _add_routes(app: web.Application) -> None:

@@ -7,8 +7,8 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -16,7 +16,18 @@ import structlog
 from aiohttp import web
 
 from service import __version__
-from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
+from service.app import (
+    ADDRESSES,
+    ADMISSION,
+    BODIES,
+    DISPATCHER,
+    KEPT_MESSAGES,
+    METRICS,
+    REQUEST_LOG,
+    TOKEN_USE,
+    UNSENT,
+    create_app,
+)
 from service.database.pool import Connection, Database, open_database
 from service.doctor.effective import effective_settings
 from service.errors import StartupError
@@ -31,6 +42,7 @@ from service.settings import Settings
 from service.telemetry.logs import LOG_METRICS
 
 if TYPE_CHECKING:
+    from service.grpc.server import GrpcServer
     from service.tracing import Tracing
 
 log = structlog.get_logger()
@@ -52,6 +64,8 @@ class Addresses:
 
     api: str
     ops: str
+    grpc: str | None = None
+    """None if there is none."""
 
 
 class Watch(Protocol):
@@ -102,6 +116,7 @@ async def serve(
         app = create_app(settings, database, health, tracing)
         parts = counting_parts(app, database)
         # The API last, so that it ends first: probes are answered for as long as requests are.
+        grpc = None
         if watch:
             stack.push_async_callback(watch.ended)
             runner = await _accept_shared(stack, app, settings, watch.sockets)
@@ -109,21 +124,70 @@ async def serve(
         else:
             probes = probes_app(health, metrics_handler(health, parts))
             _, ops = await listen(stack, probes, settings, "OPS_PORT", settings.ops_port)
-            runner, api = await listen(stack, app, settings, "HTTP_PORT", settings.http_port)
-            log_started(settings, Addresses(api, ops))
-            await announce(Addresses(api, ops))
+            serving = await stack.enter_async_context(_ended_together())
+            runner, api = await listen(serving[0], app, settings, "HTTP_PORT", settings.http_port)
+            if settings.grpc_port is not None:
+                grpc = await _listen_grpc(serving[1], app, settings, health, tracing)
+            addresses = Addresses(api, ops, grpc.address if grpc else None)
+            log_started(settings, addresses)
+            await announce(addresses)
         give_memory_back()
         _collect_garbage_rarely()
         await health.reasons()  # so that the log says from the start why it can't serve, if it can't
         name = await ending
         health.stopping = True
         runner.end_connections()
+        if grpc:
+            grpc.drain()
         log.info("stopping", signal=name, delay=settings.shutdown_delay, drain=settings.drain_timeout)
         if name == "SIGHUP":
             await runner.stop_listening()  # others accept what comes
         if name != "SIGINT":
             await asyncio.sleep(settings.shutdown_delay)
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _ended_together() -> AsyncIterator[tuple[AsyncExitStack, AsyncExitStack]]:
+    """Yield the stacks of two servers, which end at the same time, so that neither's calls wait for the other's."""
+    servers = AsyncExitStack(), AsyncExitStack()
+    try:
+        yield servers
+    finally:
+        await asyncio.gather(*(server.aclose() for server in servers))
+
+
+async def _listen_grpc(
+    stack: AsyncExitStack, app: web.Application, settings: Settings, health: Health, tracing: "Tracing | None"
+) -> "GrpcServer":
+    """Start the gRPC server.
+
+    Raises:
+        StartupError: it is not installed, its port can't be had, or its certificate can't be used.
+    """
+    try:
+        from service.grpc.calls import Parts  # noqa: PLC0415 - an extra, loaded only where its port is set
+        from service.grpc.server import GrpcServer  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"GRPC_PORT is set, but {error.name} is not installed:"
+            " pip install 'flow-pipelines[grpc]', or unset GRPC_PORT."
+        ) from error
+    parts = Parts(
+        app[DISPATCHER],
+        app[ADMISSION],
+        app[BODIES],
+        app[UNSENT],
+        app[ADDRESSES],
+        app[METRICS],
+        app[REQUEST_LOG],
+        app[KEPT_MESSAGES],
+    )
+    server = GrpcServer(settings, parts, health, tracing.rpc_span if tracing else None)
+    await server.start()
+    stack.push_async_callback(app[TOKEN_USE].write)  # of the calls that end after those by HTTP
+    stack.push_async_callback(server.stop)
+    return server
 
 
 def _tracing() -> "AbstractAsyncContextManager[Tracing]":
@@ -144,12 +208,14 @@ def _tracing() -> "AbstractAsyncContextManager[Tracing]":
 
 def log_started(settings: Settings, addresses: Addresses) -> None:
     """Log that requests are accepted, and by which settings."""
+    told = {"grpc": addresses.grpc} if addresses.grpc else {}
     log.info(
         "started",
         version=__version__,
         process=os.getpid(),
         api=addresses.api,
         operations=addresses.ops,
+        **told,
         traces=settings.tracing,
         settings=effective_settings(settings),
     )

@@ -106,6 +106,12 @@ class Settings:
     """True answers failures of the vendor's three calls by 200, for clients written against the vendor's v1."""
     tracing: bool
     """True if OpenTelemetry's own variables ask for traces."""
+    grpc_port: int | None = None
+    """Port of the same operations by gRPC, which takes the extra `grpc`; 0: any free one; unset: there is none."""
+    grpc_tls_cert: Path | None = None
+    """File of the gRPC port's certificate as PEM, read again when it changes; unset: the port is not encrypted."""
+    grpc_tls_key: Path | None = None
+    """File of that certificate's key as PEM."""
 
     @property
     def ready_timeout(self) -> float:
@@ -155,9 +161,21 @@ def read_settings() -> Settings:
     settings = _read(env)
     if not env.wrong and settings.http_port == settings.ops_port:
         env.refuse(f"HTTP_PORT and OPS_PORT are both {settings.http_port}, but must be two ports.", None)
+    _check_grpc(env, settings)
     if env.wrong:
         raise WrongSettings(env.wrong)
     return settings
+
+
+def _check_grpc(env: "_Environment", settings: Settings) -> None:
+    """Refuse settings of the gRPC port that do not fit together."""
+    taken = {settings.http_port: "HTTP_PORT", settings.ops_port: "OPS_PORT"}
+    if not env.wrong and settings.grpc_port and settings.grpc_port in taken:
+        other = taken[settings.grpc_port]
+        env.refuse(f"GRPC_PORT and {other} are both {settings.grpc_port}, but must be two ports.", None)
+    if (settings.grpc_tls_cert is None) != (settings.grpc_tls_key is None):
+        given, lacking = ("CERT", "KEY") if settings.grpc_tls_key is None else ("KEY", "CERT")
+        env.refuse(f"GRPC_TLS_{given} is set, but GRPC_TLS_{lacking} is not: set both, or neither.", None)
 
 
 class WrongSettings(StartupError):
@@ -226,6 +244,9 @@ def _read(env: "_Environment") -> Settings:
         public_url=env.public_url("PUBLIC_URL"),
         cors_origins=env.origins("CORS_ORIGINS"),
         ops_port=env.whole("OPS_PORT", 8081, _PORT_OR_ANY),
+        grpc_port=env.optional_whole("GRPC_PORT", _PORT_OR_ANY),
+        grpc_tls_cert=env.path("GRPC_TLS_CERT"),
+        grpc_tls_key=env.path("GRPC_TLS_KEY"),
         log_level=env.one_of("LOG_LEVEL", "INFO", LOG_LEVELS, str.upper),
         log_format=env.one_of("LOG_FORMAT", "auto", LOG_FORMATS, str.lower),
         database_pool_size=env.whole("DATABASE_POOL_SIZE", 10, _Allowed(1, 500)),
@@ -335,6 +356,12 @@ class _Environment:
 
     def whole(self, name: str, default: int, allowed: _Allowed) -> int:
         return int(self._read(name, self._env.int, default, f"a whole number {allowed}", allowed.rule))
+
+    def optional_whole(self, name: str, allowed: _Allowed) -> int | None:
+        return self.whole(name, 0, allowed) if self.text(name) else None
+
+    def path(self, name: str) -> Path | None:
+        return Path(self.text(name)) if self.text(name) else None
 
     def number(self, name: str, default: float, allowed: _Allowed) -> float:
         return float(self._read(name, self._env.float, default, f"a number {allowed}", allowed.rule))

@@ -6,11 +6,11 @@ own environment variables: where spans go, how many are made, what else the reso
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Hashable, Iterator
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -66,6 +66,8 @@ class Tracing:
         """The middleware around the observed request; refused requests make no span."""
         self.note_span: Middleware = _note_span
         """The middleware within the observed request."""
+        self.rpc_span = partial(_rpc_span, self._tracer)
+        """Makes the span of a call by gRPC, which the call's log line names."""
         self.connection_type = partial(TracedConnection, self._tracer)
         self.batcher_type = partial(TracedBatcher, self._tracer)
 
@@ -96,6 +98,31 @@ def _trace_requests(tracer: Tracer) -> Middleware:
     return traced
 
 
+class _Called(Protocol):
+    """A call by gRPC, as far as its span tells of it."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its metadata."""
+
+
+@contextmanager
+def _rpc_span(tracer: Tracer, call: _Called, record: RequestRecord) -> Iterator[None]:
+    """Make the span of a call by gRPC, in the trace that the client has begun, if any."""
+    method = record.route or ""
+    attributes = {"rpc.system.name": "grpc", "rpc.method": method}
+    caller = _W3C.extract(call.headers)
+    with tracer.start_as_current_span(
+        method, caller, SpanKind.SERVER, attributes, record_exception=False, set_status_on_exception=False
+    ) as span:
+        _name_span(record)
+        try:
+            yield
+        finally:
+            _describe(span, record)
+            span.set_attribute("rpc.response.status_code", record.code)
+
+
 def _describe(span: Span, record: RequestRecord) -> None:
     """Set what became of a request. A client's mistake is no error of the service's, as the conventions have it."""
     span.set_attribute("http.response.status_code", record.status)
@@ -115,11 +142,15 @@ def _traceresponse(span: Span) -> str:
 @web.middleware
 async def _note_span(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the request's log line name its span."""
-    of = trace.get_current_span().get_span_context()
     record = request[_RECORD] = current_request()
+    _name_span(record)
+    return await handler(request)
+
+
+def _name_span(record: RequestRecord) -> None:
+    of = trace.get_current_span().get_span_context()
     if of.is_valid:
         record.trace_id, record.span_id = format_trace_id(of.trace_id), format_span_id(of.span_id)
-    return await handler(request)
 
 
 class TracedBatcher(Batcher[Item, Result]):

@@ -22,6 +22,7 @@ from service.database.migrations import migrate
 from service.database.pool import Database, open_database
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.health import Health
+from service.http.clients import Logged
 from service.http.request_log import RequestLog
 from service.settings import Settings, read_settings
 from service.telemetry.request_record import RequestRecord
@@ -135,7 +136,7 @@ class RecordingLog(RequestLog):
 
     records: ClassVar[list[RequestRecord]] = []
 
-    def write(self, request: web.Request, record: RequestRecord, seconds: float) -> None:
+    def write(self, request: Logged, record: RequestRecord, seconds: float) -> None:
         self.records.append(record)
         super().write(request, record, seconds)
 

@@ -4,9 +4,10 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
+import grpc
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -17,6 +18,7 @@ from opentelemetry.trace import SpanKind, format_span_id, format_trace_id, set_s
 from service.app import DISPATCHER, TOKEN_USE, create_app
 from service.database.pool import Database, open_database
 from service.errors import StartupError
+from service.grpc.server import GrpcServer
 from service.health import Health
 from service.process import _tracing
 from service.repositories import pipelines
@@ -25,6 +27,8 @@ from service.telemetry.request_record import RequestRecord
 from service.tracing import Tracing
 from tests.conftest import Client, RecordingLog
 from tests.factories import World
+from tests.grpc.calling import Rpcs
+from tests.grpc.conftest import parts_of
 
 LIST = "/api/v1/flow/pipeline"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -260,3 +264,29 @@ def test_opentelemetry_is_not_imported_unless_configured() -> None:
     program = "import sys, service.__main__, service.process; print([n for n in sys.modules if 'opentelemetry' in n])"
 
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "[]\n"
+
+
+async def test_span_of_a_call_by_grpc_is_in_the_trace_of_its_client(
+    traced: Traced, settings: Settings, world: World, records: list[RequestRecord]
+) -> None:
+    ada, rpc = await world.user(), "flow_pipelines.v1.Pipelines/ListPipelines"
+    changed = replace(settings, grpc_port=0)
+    server = GrpcServer(changed, parts_of(traced.client), Health(traced.database, 1), Tracing(traced.provider).rpc_span)
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address.removeprefix("grpc://")) as channel:
+        metadata = {"traceparent": f"00-{TRACE}-{CALLER}-01"}
+        await Rpcs(channel)("ListPipelines", token=ada.token, metadata=metadata)
+        await Rpcs(channel)("ListPipelines")
+    await server.stop()
+
+    assert traced.tree()[:3] == [(rpc, None), ("batch authentication", rpc), (STATEMENT, "batch authentication")]
+    spans = [span for span in traced.spans if span.name == rpc]
+    first = spans[0]
+    assert first.kind is SpanKind.SERVER
+    assert first.context is not None
+    assert format_trace_id(first.context.trace_id) == TRACE
+    assert first.parent is not None
+    assert format_span_id(first.parent.span_id) == CALLER
+    assert [(span.attributes or {})["rpc.response.status_code"] for span in spans] == ["OK", "UNAUTHENTICATED"]
+    assert (spans[1].attributes or {})["error.type"] == "no_credentials"
+    assert records[0].span_id == format_span_id(first.context.span_id)

@@ -7,6 +7,7 @@ import uvloop
 
 from service.doctor.effective import as_set, default_settings, describe_settings, effective_settings
 from service.embedded.cluster import as_service, database_url
+from service.errors import StartupError
 from service.process import serve
 from service.settings import read_settings
 from service.telemetry.logs import configure_logs
@@ -39,9 +40,12 @@ def serve_command(workers: int | None) -> None:
 
     By --workers several processes share the port, for a machine with several cores; each has the settings for itself,
     such as DATABASE_POOL_SIZE connections. One that ends or hangs is replaced, and SIGHUP replaces them one by one.
+    They don't share a port for gRPC, so that GRPC_PORT is for a process alone.
     """
     settings = read_settings()
     configure_logs(settings)
+    if workers is not None and settings.grpc_port is not None:
+        raise StartupError("GRPC_PORT is set, which several workers can't share: leave out --workers, or unset it.")
     with database_url(settings) as dsn:
         if workers is None:
             uvloop.run(serve(settings, as_service(dsn, settings)))

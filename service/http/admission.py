@@ -75,10 +75,10 @@ class Refusals:
 
     def response(self, request: web.Request, error: ServiceError) -> web.Response:
         """Refuse a request that was routed."""
-        record = begin(request)
+        record = begin(request.headers)
         record.failed(error, status_of(type(error)), error)
         self._metrics.ended(request.method, route_template(request), record, perf_counter() - record.started)
-        self._sum_up(error.label)
+        self.sum_up(error.label)
         response = self._failures.response(request, error, record.request_id)
         identify(response, record.request_id)
         return response
@@ -91,7 +91,7 @@ class Refusals:
             return None
         status = status_of(type(error))
         self._metrics.refused(message.method, ANY_CALL, status, error.label)
-        self._sum_up(error.label)
+        self.sum_up(error.label)
         request_id = request_id_of(message.headers)
         body = encode(failure_body(error, request_id))
         shared = self._cross_origin.headers(message.headers) if self._cross_origin else NO_HEADERS
@@ -107,7 +107,8 @@ class Refusals:
         ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if message.method == "HEAD" else body)
 
-    def _sum_up(self, reason: str) -> None:
+    def sum_up(self, reason: str) -> None:
+        """Count a refusal in the log line of this second."""
         if not self._unlogged:
             asyncio.get_running_loop().call_later(SUMMARY_INTERVAL, self._log)
         self._unlogged[reason] += 1
@@ -189,13 +190,32 @@ class AdmissionController:
         What it takes of its token's rate is kept for its handler.
         """
         response, taken = None, self._take(message.headers)
-        if taken is not None and self._limiter is not None and not taken.allowed:
-            response = self._refusals.raw_response(message, RATE_LIMITED, limit_headers(self._limiter, taken))
-        elif self.full or self._over_share(message.headers):
-            response = self._refusals.raw_response(message, OVERLOADED)
+        error, headers = self._judge(message.headers, taken)
+        if error is not None:
+            response = self._refusals.raw_response(message, error, headers)
         if response is None and taken is not None:
             self._taken[connection] = taken
         return response
+
+    def _judge(self, headers: Mapping[str, str], taken: Taken | None) -> tuple[ServiceError | None, Mapping[str, str]]:
+        """Return why a request with these headers is refused, and what headers the refusal has; None: it is not."""
+        if taken is not None and self._limiter is not None and not taken.allowed:
+            return RATE_LIMITED, limit_headers(self._limiter, taken)
+        return OVERLOADED if self.full or self._over_share(headers) else None, NO_HEADERS
+
+    def admit(self, headers: Mapping[str, str]) -> tuple[ServiceError | None, Mapping[str, str]]:
+        """Admit a request of another transport than HTTP by its headers, and take it of its token's rate.
+
+        Returns:
+            Why it is refused, None if it is not; and what is left of the rate, as headers.
+        """
+        taken = self._take(headers)
+        error, shown = self._judge(headers, taken)
+        if error is None and taken is not None and self._limiter is not None:
+            shown = limit_headers(self._limiter, taken)
+        if error is not None:
+            self._refusals.sum_up(error.label)
+        return error, shown
 
     def _over_share(self, headers: Mapping[str, str]) -> bool:
         """Return whether a request is of a caller that has its share under way, while there is little room left."""

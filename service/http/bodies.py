@@ -5,7 +5,8 @@ is parsed. So what is beyond the budget is refused before it is read.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy
@@ -84,6 +85,23 @@ class BodyBudget:
             raise
         request[_TAKEN] = taken
         return parsed
+
+    async def parse_received(self, request: Any, body: bytes, parse: Callable[[bytes | bytearray], Value]) -> Value:
+        """Return what a body is parsed as that is here already, whole; the request is one of any transport."""
+        return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(request, body, parse)
+
+    @contextmanager
+    def reserved(self, size: int) -> Iterator[None]:
+        """Take the bytes of a body out of the budget for as long as the context lasts.
+
+        Raises:
+            Unavailable: there is no room for them now.
+        """
+        taken = self._take(size) if size > UNCOUNTED else 0
+        try:
+            yield
+        finally:
+            self.bytes -= taken
 
     def release(self, request: web.Request) -> None:
         """Give back the bytes of a request that is done with: until then, there is what its body was parsed as."""

@@ -6,10 +6,11 @@ connection, of proxies and of user agents is cached: a line for which each was f
 
 import re
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs
+from multidict import CIMultiDictProxy
 
 from service.http.client_address import client_address
 from service.http.public_address import X_FORWARDED_FOR, forwarded_clients, peer_of
@@ -33,6 +34,26 @@ _TOKENS: Final = re.compile(r"(?:fp_|eyJ)[\w.-]{8,}", re.ASCII)
 """The look of a token of ours, or of an identity provider."""
 
 
+class Logged(Protocol):
+    """A request of any transport, as far as its log line tells of it."""
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+
+    @property
+    def path(self) -> str:
+        """The path as the client gave it."""
+
+    @property
+    def remote(self) -> str | None:
+        """The address of the peer, if it has one."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The headers, or what is in their place."""
+
+
 class Clients:
     """Finds what log lines say of the clients of requests."""
 
@@ -48,7 +69,7 @@ class Clients:
         self._agents: dict[str, str] = {}
         """User agents as they are shown, by what was sent."""
 
-    def address(self, request: web.Request) -> str | None:
+    def address(self, request: Logged) -> str | None:
         """Return the address that a request comes from, None if nothing tells it."""
         remote = request.remote
         known = self._peers.get(remote)
@@ -58,7 +79,7 @@ class Clients:
             known = _remember(self._peers, remote, (peer, asked != peer))
         return self._told_by_proxy(request, remote) if known[1] else known[0]
 
-    def _told_by_proxy(self, request: web.Request, remote: str | None) -> str | None:
+    def _told_by_proxy(self, request: Logged, remote: str | None) -> str | None:
         told = (remote, *request.headers.getall(X_FORWARDED_FOR, ()))
         if told in self._behind:
             return self._behind[told]
@@ -76,7 +97,7 @@ class Clients:
             known = _remember(self._ids, token_id.bytes, {**texts, "token_id": str(token_id)})
         return known
 
-    def user_agent(self, request: web.Request) -> str | None:
+    def user_agent(self, request: Logged) -> str | None:
         """Return a request's user agent as it may be shown, None if it has none."""
         sent = request.headers.get(hdrs.USER_AGENT)
         if sent is None:

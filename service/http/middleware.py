@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
@@ -34,7 +35,7 @@ def observe_requests(timeout: float, metrics: RequestMetrics, log: RequestLog, f
 
     @web.middleware
     async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-        record = begin(request)
+        record = begin(request.headers)
         context = current_record.set(record)
         metrics.active += 1
         deadline = deadlines.begin()
@@ -45,8 +46,7 @@ def observe_requests(timeout: float, metrics: RequestMetrics, log: RequestLog, f
                 record.status = response.status
             except Exception as exception:
                 error = as_service_error(exception, record)
-                if isinstance(error, errors.NotFound):
-                    await _sleep_until(deadline.begun + NOT_FOUND_SECONDS)
+                await delay_not_found(error, deadline.begun)
                 record.failed(error, status_of(type(error)), exception)
                 response = failures.response(request, error, record.request_id)
                 if record.reading_body:
@@ -67,6 +67,12 @@ def observe_requests(timeout: float, metrics: RequestMetrics, log: RequestLog, f
     return observe
 
 
+async def delay_not_found(error: errors.ServiceError, begun: float) -> None:
+    """Wait until a 404 may be told, of a request that began at a time of the loop's clock; nothing else waits."""
+    if isinstance(error, errors.NotFound):
+        await _sleep_until(begun + NOT_FOUND_SECONDS)
+
+
 async def _sleep_until(moment: float) -> None:
     """Wait for a moment by the loop's clock, which uvloop counts in whole milliseconds from one moment to the other."""
     remaining = moment - asyncio.get_running_loop().time()
@@ -74,11 +80,11 @@ async def _sleep_until(moment: float) -> None:
         await asyncio.sleep(remaining)
 
 
-def begin(request: web.Request) -> RequestRecord:
-    """Begin the record of a request; its own request id and trace are kept if they are well-formed."""
-    traceparent = request.headers.get("traceparent")
+def begin(headers: Mapping[str, str]) -> RequestRecord:
+    """Begin the record of a request by its headers; its own request id and trace are kept if they are well-formed."""
+    traceparent = headers.get("traceparent")
     trace = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
-    return RequestRecord(request_id_of(request.headers), trace_id=trace[1] if trace else None)
+    return RequestRecord(request_id_of(headers), trace_id=trace[1] if trace else None)
 
 
 def as_service_error(exception: Exception, record: RequestRecord) -> errors.ServiceError:

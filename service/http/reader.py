@@ -106,7 +106,7 @@ class Reader:
         """Return the fields in the query. Its texts stand for values of the types that JSON has and a query lacks."""
         query = request.query
         _refuse_repeated([name for name, _ in query.items()])
-        _refuse_unstorable(query)
+        refuse_unstorable(query)
         if "" in query:
             raise InvalidArgument("A field in the query has no name: fields are written as name=value, with & between.")
         self._refuse_misplaced(query, "query")
@@ -154,7 +154,7 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _refuse_deep(value)
     if "\\u" in text:  # only escaped ones get here: UTF-8 has no surrogates, and JSON no raw control characters
-        _refuse_unstorable(value)
+        refuse_unstorable(value)
     return value
 
 
@@ -199,18 +199,22 @@ def _refuse_deep(value: Any) -> None:
         raise InvalidArgument(_TOO_DEEP)
 
 
-def _refuse_unstorable(value: Any) -> None:
-    """Refuse texts that are not Unicode (lone surrogates), and NUL, which PostgreSQL can't keep."""
+def refuse_unstorable(value: Any) -> None:
+    """Refuse texts that are not Unicode (lone surrogates), and NUL, which PostgreSQL can't keep.
+
+    Raises:
+        InvalidArgument: there is one in the value, or in what that holds.
+    """
     if isinstance(value, str):
         if "\0" in value or not _is_unicode(value):
             raise InvalidArgument("A text holds a NUL character or a lone surrogate.")
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            _refuse_unstorable(name)
-            _refuse_unstorable(item)
+            refuse_unstorable(name)
+            refuse_unstorable(item)
     elif isinstance(value, list):
         for item in value:
-            _refuse_unstorable(item)
+            refuse_unstorable(item)
 
 
 def _is_unicode(text: str) -> bool:

@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
-from service.http.clients import MAX_PATH, Clients, shown
+from service.http.clients import MAX_PATH, Clients, Logged, shown
 from service.http.responses import UNMATCHED, route_template
 from service.settings import Network
 from service.telemetry.metrics import RequestMetrics
@@ -31,9 +31,9 @@ class RequestLog:
         self._metrics = metrics
         self._clients = Clients(trusted_proxies)
         self._log = structlog.get_logger().bind()  # once: each use of one not bound yet costs as much as a line
-        self._ended: deque[tuple[web.Request, RequestRecord, float]] = deque()
+        self._ended: deque[tuple[Logged, RequestRecord, float]] = deque()
 
-    def end(self, request: web.Request, record: RequestRecord) -> None:
+    def end(self, request: Logged, record: RequestRecord) -> None:
         """Note that a request ends now."""
         if not self._ended:
             asyncio.get_running_loop().call_soon(self._write_all)
@@ -48,11 +48,25 @@ class RequestLog:
             if self._ended:  # one could not be written, which must not keep back the others
                 asyncio.get_running_loop().call_soon(self._write_all)
 
-    def write(self, request: web.Request, record: RequestRecord, seconds: float) -> None:
+    def write(self, request: Logged, record: RequestRecord, seconds: float) -> None:
         """Count a request that took so many seconds, and write its line."""
-        route = record.route or route_template(request)
-        self._metrics.ended(request.method, route, record, seconds)
-        fields = {
+        route = record.route or (route_template(request) if isinstance(request, web.Request) else UNMATCHED)
+        if record.transport == "grpc":
+            self._metrics.rpc_ended(route, record.code, record.reason, seconds)
+        else:
+            self._metrics.ended(request.method, route, record, seconds)
+        fields = self._fields(request, record, route, seconds)
+        if record.error:
+            fields["error"] = record.error
+        if record.unexpected_error:
+            self._log.error("request", fields=fields, exc_info=record.unexpected_error)
+        elif record.status >= 500:
+            self._log.warning("request", fields=fields)
+        else:
+            self._log.info("request", fields=fields)
+
+    def _fields(self, request: Logged, record: RequestRecord, route: str, seconds: float) -> dict[str, Any]:
+        fields: dict[str, Any] = {
             "method": request.method,
             "route": route,
             "status": record.status,
@@ -66,6 +80,8 @@ class RequestLog:
         agent = self._clients.user_agent(request)
         if agent is not None:
             fields["user_agent"] = agent
+        if record.transport:
+            fields["transport"] = record.transport
         if record.trace_id:
             fields["trace_id"] = record.trace_id
         if record.span_id:
@@ -77,17 +93,10 @@ class RequestLog:
             fields["path"] = shown(request.path, MAX_PATH)
         if record.status in ATTEMPTS:
             fields.update(self._attempt(request, record))
-        if record.error:
-            fields["error"] = record.error
-        if record.unexpected_error:
-            self._log.error("request", fields=fields, exc_info=record.unexpected_error)
-        elif record.status >= 500:
-            self._log.warning("request", fields=fields)
-        else:
-            self._log.info("request", fields=fields)
+        return fields
 
     @staticmethod
-    def _attempt(request: web.Request, record: RequestRecord) -> dict[str, str | None]:
+    def _attempt(request: Logged, record: RequestRecord) -> dict[str, str | None]:
         """Return who tried what, and why it was refused; no query, which may hold what is nobody's business."""
         fields = {"reason": record.reason, "target": shown(request.path, MAX_PATH)}
         if record.token_digest:

@@ -4,7 +4,7 @@ The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses whe
 412 to 415, 417, and 431.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import orjson
@@ -98,6 +98,11 @@ _STATUS_OF_OWN: Final[Mapping[type[ServiceError], int]] = {
 }
 
 
+def status_of_code(code: str) -> int:
+    """Return the HTTP status of a canonical code, as gRPC gateways map it."""
+    return _STATUS_OF_CODE[code]
+
+
 def status_of(kind: type[ServiceError]) -> int:
     """Return the HTTP status of a kind of failure."""
     return _STATUS_OF_OWN.get(kind) or _STATUS_OF_CODE[kind.code]
@@ -142,9 +147,13 @@ class Failures:
     def __init__(self, as_200: Collection[tuple[str, str]]) -> None:
         """Take the method and path of each of those routes."""
         self.as_200 = as_200
+        self.of_paths: Final[dict[str, Callable[[ServiceError, str], web.Response]]] = {}
+        """Makers of the responses to a POST, by path, where failures have another shape."""
 
     def response(self, request: web.Request, error: ServiceError, request_id: str) -> web.Response:
         """Make the response to a request that failed."""
+        if request.method == hdrs.METH_POST and request.path in self.of_paths:
+            return self.of_paths[request.path](error, request_id)
         as_200 = bool(self.as_200) and (request.method, route_template(request)) in self.as_200
         return failure_response(error, request_id, as_200=as_200)
 

@@ -41,7 +41,7 @@ class ListAudit:
 class EntrySchema(Schema):
     """One change."""
 
-    id = fields.Integer(required=True, metadata=says("The number of the entry."))
+    id = fields.Integer(required=True, metadata={**says("The number of the entry."), "format": "int64"})
     at = fields.AwareDateTime(required=True, metadata=says("The time of the change."))
     actor = fields.String(
         required=True, metadata=says("The username of the user who made it, as it was then, or `command line`.")

@@ -65,8 +65,12 @@ class RequestMetrics:
     def __init__(self) -> None:
         self.active = 0
         """Requests under way."""
+        self.active_rpcs = 0
+        """Requests among them that came by gRPC."""
         self.durations = Histograms(SECONDS)
         """By method, route and status, of which there are only so many, whatever clients send."""
+        self.rpc_durations = Histograms(SECONDS)
+        """Of calls by gRPC, by RPC and code."""
         self.failures = Counter(dict.fromkeys(("pool_exhausted", "overloaded", *UNAUTHENTICATED, *DENIED), 0))
         """By reason. Those that alerts ask for are there from the start, so that their first increase is seen."""
 
@@ -79,6 +83,12 @@ class RequestMetrics:
         if record.reason is not None:
             self.failures[record.reason] += 1
 
+    def rpc_ended(self, rpc: str, code: str, reason: str | None, seconds: float) -> None:
+        """Count a call by gRPC that has ended; the RPC is one of the service's own."""
+        self.rpc_durations[rpc, code].observe(seconds)
+        if reason is not None:
+            self.failures[reason] += 1
+
     def refused(self, method: str, route: str, status: int, reason: str) -> None:
         """Count a request that was refused before anything was done for it."""
         self.durations[method if method in METHODS else OTHER, route, status].observe(0.0)
@@ -89,7 +99,12 @@ class RequestMetrics:
         labels = ("http_request_method", "http_route", "http_response_status_code")
         help_ = "From the head of a request to the end of its answer."
         yield histograms("http_server_request_duration_seconds", help_, labels, self.durations)
-        yield gauge("http_server_active_requests", "Requests under way.", self.active)
+        yield gauge("http_server_active_requests", "Requests under way.", self.active - self.active_rpcs)
+        help_ = "From the beginning of a call by gRPC to its answer."
+        yield histograms(
+            "rpc_server_call_duration_seconds", help_, ("rpc_method", "rpc_response_status_code"), self.rpc_durations
+        )
+        yield gauge("rpc_server_active_requests", "Calls by gRPC under way.", self.active_rpcs)
         help_ = "Requests that were not answered as asked, by why."
         yield counters("flow_pipelines_refusals", help_, "reason", self.failures)
 

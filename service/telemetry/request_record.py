@@ -25,6 +25,8 @@ class RequestRecord:
     trace_id: str | None = None
     span_id: str | None = None
     """The request's own span in that trace, where the service makes spans."""
+    transport: str | None = None
+    """The transport, where that is not plain HTTP: grpc or connect."""
     route: str | None = None
     """The path of the operation, its parameters by their names; None for what is no operation."""
     started: float = field(default_factory=perf_counter)

@@ -14,6 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.app import create_app
 from service.database.pool import Database
 from service.health import Health
+from service.http.clients import Logged
 from service.http.request_log import RequestLog
 from service.http.routes import ROUTES, Route
 from service.operations import grants, groups, jobs, pipelines, users
@@ -66,7 +67,7 @@ async def stage(dsn: str) -> AsyncIterator[Stage]:
 class NoLog(RequestLog):
     """A log that keeps nothing: printing thousands of lines takes as long as the calls."""
 
-    def write(self, request: web.Request, record: RequestRecord, seconds: float) -> None:
+    def write(self, request: Logged, record: RequestRecord, seconds: float) -> None:
         """Write nothing."""
 
 

@@ -1,0 +1,189 @@
+"""The binding of one method whose requests are messages: by gRPC, and by Connect."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, Protocol
+
+import orjson
+from aiohttp import web
+from google.protobuf.descriptor import MethodDescriptor
+from marshmallow import ValidationError
+from multidict import CIMultiDictProxy
+
+from service.errors import DeadlineExceeded, InvalidArgument, ServiceError
+from service.grpc.messages import AnswerMessage, RequestMessage
+from service.http.bodies import BodyBudget
+from service.http.endpoint import EncodedAnswer, Endpoint
+from service.http.public_address import PublicAddresses
+from service.http.reader import parse_object
+from service.http.routes import Route
+from service.http.unsent import UnsentBudget
+from service.operations.dispatcher import Dispatcher
+from service.schemas.messages import flatten
+from service.schemas.request import schema_of
+from service.slices import SLICE, in_slices
+
+Shared = tuple[Dispatcher, BodyBudget, UnsentBudget, PublicAddresses]
+"""The parts that the bindings of all methods share."""
+Parse = Callable[[bytes | bytearray], Any]
+
+
+class Incoming(Protocol):
+    """A call of one method, as it came by a transport, in the shape of aiohttp's requests."""
+
+    headers: CIMultiDictProxy[str]
+    path: str
+    raw_path: str
+    """The path, as there is no query."""
+    outcome: Any
+    """The operation's request that it was read as, or the reason why it can't be read."""
+
+    async def receive(self, parse: Parse) -> Any:
+        """Wait until the message is here whole, and return what it is parsed as."""
+
+
+class MessageBinding(Endpoint):
+    """The binding of one method by messages.
+
+    But for how requests are read, it is that of HTTP: answers are the same, and so are cached together; `AnswerForms`
+    makes messages of them.
+    """
+
+    def __init__(self, route: Route, method: MethodDescriptor, *shared: *Shared) -> None:
+        super().__init__(route, *shared)
+        self.rpc: Final = f"{method.containing_service.full_name}/{method.name}"
+        self._schema = schema_of(route.request)
+        self.message: Final = RequestMessage(route, method.input_type)
+        self._plain: Any = None
+        """The request that gives nothing; None if the operation needs something."""
+        with suppress(ValidationError):
+            self._plain = self._schema.read({})
+
+    def cacheable(self, request: Any) -> bool:
+        """Return whether the message, which is here, gives nothing, and the client does not want the answer anew."""
+        return request.outcome is self._plain and super().cacheable(request)
+
+    async def receive(self, request: Any) -> Any:
+        """Receive the message, if that was not done yet; `read` tells what it is, or what is wrong with it."""
+        incoming: Incoming = request
+        if incoming.outcome is None:
+            try:
+                incoming.outcome = await incoming.receive(self._load)
+            except (ServiceError, web.HTTPException, web.RequestPayloadError) as error:
+                incoming.outcome = error.with_traceback(None)
+        return incoming.outcome
+
+    def read(self, request: Any, received: Any) -> Any:
+        """Return what the operation takes, also of a read, whose message was received before it was dispatched.
+
+        Raises:
+            InvalidArgument: the message is malformed, or something in it is missing, unknown, or of the wrong type.
+            Unavailable: there was no room for the message.
+        """
+        outcome = request.outcome if received is None else received
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def values(self, body: bytes | bytearray) -> Mapping[str, Any]:
+        """Return what is set in a message, by the names that JSON has."""
+        return self.message.values(bytes(body))
+
+    def _load(self, body: bytes | bytearray) -> Any:
+        if not body and self._plain is not None:  # as nearly all lists are asked for
+            return self._plain
+        values = self.values(body)
+        if not values and self._plain is not None:
+            return self._plain
+        try:
+            return self._schema.read(values)
+        except ValidationError as error:
+            refusal = InvalidArgument.of_fields(flatten(error.messages))
+        raise refusal  # out here, as its context would keep what was read
+
+
+class JsonMessageBinding(MessageBinding):
+    """The binding of one method whose messages come as JSON, as Protocol Buffers have it."""
+
+    def values(self, body: bytes | bytearray) -> Mapping[str, Any]:
+        """Return what is set in a message, by the names that HTTP has."""
+        return self.message.values_of_json(parse_object(body))
+
+
+@asynccontextmanager
+async def client_deadline(seconds: float) -> AsyncIterator[None]:
+    """Answer within the client's own deadline.
+
+    Raises:
+        DeadlineExceeded: it has passed.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise later_than_the_client_waits() from error
+
+
+def later_than_the_client_waits() -> DeadlineExceeded:
+    """Return the failure of a call whose client's deadline has passed."""
+    sentence = "The answer took longer than the client waits: try again, or with a later deadline."
+    return DeadlineExceeded(sentence, reason="client_deadline")
+
+
+class AnswerForms:
+    """The answers of one method as messages, made of the JSON that was cached; those of cached answers are kept."""
+
+    def __init__(self, route: Route, method: MethodDescriptor, kept: "KeptMessages") -> None:
+        self._message = AnswerMessage(method.output_type)
+        self._kept = kept if route.cached else None
+
+    async def encode(self, answer: EncodedAnswer) -> bytes:
+        """Return an answer as a message."""
+        if self._kept is None or answer.tag is None:
+            return await self._make(answer.body)
+        key = self._message.name, answer.tag
+        found = self._kept.find(key)
+        if found is None:
+            found = await self._make(answer.body)
+            self._kept.put(key, found)
+        return found
+
+    async def _make(self, body: bytes) -> bytes:
+        """Make the message, in slices where there are many items: what is encoded one after the other is merged."""
+        dumped = orjson.loads(body)
+        large = [name for name, value in dumped.items() if isinstance(value, list) and len(value) > SLICE]
+        if len(large) != 1:
+            return self._message.encode(dumped)
+        items = dumped.pop(large[0])
+        parts = await in_slices(lambda some: [self._message.encode({large[0]: some})], items)
+        return self._message.encode(dumped) + b"".join(parts)
+
+
+Key = tuple[str, str]
+
+
+class KeptMessages:
+    """The messages made of cached answers, by the tags of these: equal bytes of JSON make equal messages."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._messages: OrderedDict[Key, bytes] = OrderedDict()
+
+    def find(self, key: Key) -> bytes | None:
+        """Return the message of an answer, by the message's name and the answer's tag; None if it is not there."""
+        found = self._messages.get(key)
+        if found is not None:
+            self._messages.move_to_end(key)
+        return found
+
+    def put(self, key: Key, message: bytes) -> None:
+        """Keep a message; the least recently used beyond the bound are dropped."""
+        if key not in self._messages:
+            self._messages[key] = message
+            self._bytes += len(message)
+        while self._bytes > self._max_bytes:
+            _, dropped = self._messages.popitem(last=False)
+            self._bytes -= len(dropped)

@@ -1,0 +1,250 @@
+"""Calls by gRPC: around each is what the middleware is for HTTP: admission, record, deadline, failures and log."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, NamedTuple, NoReturn
+from urllib.parse import unquote
+
+import grpc
+from aiohttp import hdrs
+from grpc_status import rpc_status
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from service.deadlines import Deadlines
+from service.errors import InvalidArgument, ServiceError, Unavailable
+from service.grpc.binding import (
+    AnswerForms,
+    KeptMessages,
+    MessageBinding,
+    Parse,
+    client_deadline,
+    later_than_the_client_waits,
+)
+from service.grpc.failures import status_of
+from service.http.admission import AdmissionController
+from service.http.bodies import BodyBudget
+from service.http.endpoint import EncodedAnswer
+from service.http.middleware import as_service_error, begin, delay_not_found
+from service.http.public_address import PublicAddresses
+from service.http.request_id import X_REQUEST_ID, request_id_of
+from service.http.request_log import RequestLog
+from service.http.responses import NO_HEADERS, failure_headers
+from service.http.responses import status_of as http_status_of
+from service.http.unsent import UnsentBudget
+from service.operations.dispatcher import Dispatcher
+from service.telemetry.metrics import RequestMetrics
+from service.telemetry.request_record import RequestRecord, current_record, current_request
+
+PROMPT: Final = 0.05
+"""Seconds in which a message is expected to be here; one that is not counts as large among the bodies under way."""
+
+SAME_MOMENT: Final = 0.05
+"""Seconds by which the clocks of a client and of this process may see the same deadline pass apart."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+Spans = Callable[["GrpcCall", RequestRecord], AbstractContextManager[object]]
+"""Makes the span of a call."""
+
+
+class GrpcCall:
+    """One call, in the shape in which bindings and the log take requests."""
+
+    method: Final = "POST"
+
+    def __init__(self, rpc: str, context: Context, bodies: BodyBudget) -> None:
+        self.path = self.raw_path = f"/{rpc}"
+        self.headers = headers_of(context)
+        self.outcome: Any = None
+        self.message = b""
+        self._context = context
+        self._bodies = bodies
+
+    @property
+    def remote(self) -> str | None:
+        """The address of the peer, which gRPC tells as ipv4:host:port or ipv6:[host]:port."""
+        kind, _, address = self._context.peer().partition(":")
+        return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+
+    async def receive(self, parse: Parse) -> Any:
+        """Return what the message, which is here, is parsed as."""
+        return await self._bodies.parse_received(self, self.message, parse)
+
+
+def headers_of(context: Context) -> CIMultiDictProxy[str]:
+    """Return a call's metadata as headers, without what is binary."""
+    metadata = context.invocation_metadata() or ()
+    return CIMultiDictProxy(CIMultiDict((str(key), value) for key, value in metadata if isinstance(value, str)))
+
+
+class Parts(NamedTuple):
+    """The parts of the application that calls share with requests by HTTP."""
+
+    dispatcher: Dispatcher
+    admission: AdmissionController
+    bodies: BodyBudget
+    unsent: UnsentBudget
+    addresses: PublicAddresses
+    metrics: RequestMetrics
+    log: RequestLog
+    kept: KeptMessages
+
+
+class Calls:
+    """The calls of one process."""
+
+    def __init__(self, parts: Parts, timeout: float, max_message_bytes: int, spans: Spans | None = None) -> None:
+        """Answer calls by the application's parts.
+
+        Args:
+            parts: of the application.
+            timeout: seconds that a call may take.
+            max_message_bytes: of a request.
+            spans: makes spans; None: there are none.
+        """
+        self._parts = parts
+        self._deadlines = Deadlines(timeout)
+        self._timeout = timeout
+        self._max_message_bytes = max_message_bytes
+        self._spans = spans
+
+    async def answer(self, binding: MessageBinding, forms: AnswerForms, context: Context) -> bytes:
+        """Answer one call."""
+        parts, call = self._parts, GrpcCall(binding.rpc, context, self._parts.bodies)
+        refusal, limits = parts.admission.admit(call.headers)
+        if refusal is not None:
+            parts.metrics.rpc_ended(binding.rpc, refusal.code, refusal.label, 0.0)
+            await abort(context, refusal, request_id_of(call.headers), limits)
+        record = begin(call.headers)
+        record.transport, record.route = "grpc", binding.rpc
+        reset = current_record.set(record)
+        parts.metrics.active += 1
+        parts.metrics.active_rpcs += 1
+        try:
+            with self._spans(call, record) if self._spans else nullcontext():
+                result = await self._outcome(binding, forms, call, record, context)
+        except asyncio.CancelledError:
+            _note_cancellation(record, context)
+            raise
+        finally:
+            record.route = binding.rpc  # the dispatcher has set the path that it has by HTTP
+            current_record.reset(reset)
+            parts.metrics.active -= 1
+            parts.metrics.active_rpcs -= 1
+            parts.log.end(call, record)
+        if isinstance(result, ServiceError):
+            await abort(context, result, record.request_id, limits)
+        message, tag = result
+        headers = {X_REQUEST_ID: record.request_id, **limits}
+        if tag is not None:
+            headers[hdrs.ETAG] = tag
+        context.set_trailing_metadata(tuple(_metadata(headers)))
+        return message
+
+    async def _outcome(
+        self, binding: MessageBinding, forms: AnswerForms, call: GrpcCall, record: RequestRecord, context: Context
+    ) -> tuple[bytes, str | None] | ServiceError:
+        """Return the answer and its tag, or the failure, which is noted in the record."""
+        deadline = self._deadlines.begin()
+        try:
+            with deadline:
+                answer = await self._in_time(binding, call, context)
+                return await forms.encode(answer), answer.tag
+        except Exception as exception:
+            error = as_service_error(exception, record)
+            await delay_not_found(error, deadline.begun)
+            record.failed(error, http_status_of(type(error)), exception)
+            return error
+
+    async def _in_time(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
+        """Answer within the client's own deadline, if that is the shorter one."""
+        remaining: float | None = context.time_remaining()
+        if remaining is None or remaining >= self._timeout:
+            return await self._answer(binding, call, context)
+        async with client_deadline(remaining):
+            return await self._answer(binding, call, context)
+
+    async def _answer(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
+        record, turn = current_request(), asyncio.get_running_loop().create_future()
+        self._parts.admission.begin(turn, call.headers)
+        await turn
+        record.reading_body = True
+        call.message = await self._read(context)
+        record.reading_body = False
+        with self._parts.bodies.reserved(len(call.message)):
+            await binding.receive(call)
+            request: Any = call  # in the shape of one
+            answer: EncodedAnswer = await self._parts.dispatcher.dispatch(binding, request)
+        return answer
+
+    async def _read(self, context: Context) -> bytes:
+        """Return the message, which counts among the bodies under way from when it is not here promptly.
+
+        Raises:
+            Unavailable: it was not, and there is no room for what it may have.
+            InvalidArgument: the client has sent none.
+        """
+        with _SlowRead(self._parts.bodies, self._max_message_bytes):
+            message = await context.read()
+        if not isinstance(message, bytes):
+            raise InvalidArgument("The call has no message: each takes one, which may be empty.")
+        return message
+
+
+def _note_cancellation(record: RequestRecord, context: Context) -> None:
+    """Note why a call was cancelled: by the client, or as its deadline passed, of which it may tell first."""
+    remaining: float | None = context.time_remaining()
+    if remaining is None or remaining > SAME_MOMENT:
+        record.client_left()
+    else:
+        error = later_than_the_client_waits()
+        record.failed(error, http_status_of(type(error)), error)
+
+
+class _SlowRead:
+    """A context in which a message is read; the room for it is taken if that takes long."""
+
+    def __init__(self, bodies: BodyBudget, size: int) -> None:
+        self._bodies = bodies
+        self._size = size
+        self._room: AbstractContextManager[None] | None = None
+        self._refusal: Unavailable | None = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(PROMPT, self._take)
+
+    def _take(self) -> None:
+        room = self._bodies.reserved(self._size)
+        try:
+            room.__enter__()
+        except Unavailable as error:
+            self._refusal = error
+            assert self._task is not None  # noqa: S101 - calls are handled by tasks
+            self._task.cancel()
+        else:
+            self._room = room
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if self._room is not None:
+            self._room.__exit__(None, None, None)
+        if self._refusal is not None and self._task is not None:
+            self._task.uncancel()
+            raise self._refusal
+
+
+async def abort(
+    context: Context, error: ServiceError, request_id: str, limits: Mapping[str, str] = NO_HEADERS
+) -> NoReturn:
+    """End a call with a failure."""
+    headers = {X_REQUEST_ID: request_id, **failure_headers(error), **limits}
+    retry_after = headers.get("Retry-After")
+    status = rpc_status.to_status(status_of(error, request_id, int(retry_after) if retry_after else None))
+    await context.abort(status.code, status.details, (*status.trailing_metadata, *_metadata(headers)))
+
+
+def _metadata(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield headers as metadata, which have names in lower case."""
+    return ((name.lower(), value) for name, value in headers.items())

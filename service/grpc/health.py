@@ -1,0 +1,77 @@
+"""grpc.health.v1: readiness as /readyz has it, of the whole server and by service; a watch is told of each change."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthServicer
+
+from service.health import Health
+
+INTERVAL: Final = 1.0
+"""Seconds between two looks at the readiness, while anybody watches."""
+MAX_WATCHES: Final = 100
+"""Watches at once: each holds a call for as long as it lasts."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Response: Any = HealthCheckResponse
+
+
+class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
+    """The health of a process for gRPC's own probes and clients."""
+
+    def __init__(self, health: Health, services: Collection[str]) -> None:
+        """Tell of the services of these names; all are as ready as the process is."""
+        self._health = health
+        self._known = {"", *services}
+        self._changed = asyncio.Event()
+        """Set when watches are to look at once."""
+        self._ended = False
+        self._watches = 0
+
+    async def Check(self, request: HealthCheckRequest, context: Context) -> Any:  # noqa: N802 - the protocol's name
+        """Return whether the process can serve now."""
+        if request.service not in self._known:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "There is no service of this name here.")
+        return Response(status=await self._status())
+
+    async def Watch(self, request: HealthCheckRequest, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - as above
+        """Yield whether the process can serve, now and after each change, until it ends."""
+        if self._watches >= MAX_WATCHES:
+            sentence = "More clients watch this process than it takes; ask by Check."
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
+        self._watches += 1
+        try:
+            told = None
+            while not self._ended:
+                status = await self._status() if request.service in self._known else Response.SERVICE_UNKNOWN
+                if status != told:
+                    told = status
+                    yield Response(status=status)
+                await self._wait()
+        finally:
+            self._watches -= 1
+
+    async def _status(self) -> int:
+        return int(Response.NOT_SERVING if await self._health.reasons() else Response.SERVING)
+
+    async def _wait(self) -> None:
+        """Wait for the next look."""
+        changed = self._changed
+        try:
+            async with asyncio.timeout(INTERVAL):
+                await changed.wait()
+        except TimeoutError:
+            pass
+
+    def look(self) -> None:
+        """Have all watches look at once."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def end(self) -> None:
+        """End all watches, which would hold up the end of the server."""
+        self._ended = True
+        self.look()

@@ -1,0 +1,229 @@
+"""Messages: what requests hold, in the form that the requests' schemas read, and answers made of what is dumped."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from marshmallow import Schema, fields
+
+from service.errors import InvalidArgument
+from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
+from service.http.reader import MAX_VALUES, refuse_unstorable
+from service.http.routes import ROUTES, Route
+from service.schemas.request import schema_of
+
+TIMESTAMP: Final = "google.protobuf.Timestamp"
+
+Convert = Callable[[Any], Any]
+
+
+class Room:
+    """The values that a request may still hold."""
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def take(self, values: int) -> None:
+        """Take the room of some values.
+
+        Raises:
+            InvalidArgument: there is not as much left.
+        """
+        self._left -= values
+        if self._left <= 0:
+            raise InvalidArgument(f"The message holds more than {MAX_VALUES:,} values: no request takes as many.")
+
+
+Read = Callable[[Any, Room], Any]
+
+
+def methods() -> Iterator[tuple[Route, MethodDescriptor]]:
+    """Yield the rows of the method table with their RPCs, which are named as the operations."""
+    rows = {route.operation.__name__.replace("_", ""): route for route in ROUTES}
+    for service in DESCRIPTOR.services_by_name.values():
+        for method in service.methods:
+            yield rows[method.name.lower()], method
+
+
+class RequestMessage:
+    """The message of one method's requests."""
+
+    def __init__(self, route: Route, descriptor: Descriptor) -> None:
+        self._type = GetMessageClass(descriptor)
+        self._keys = _Keys(descriptor, schema_of(route.request))
+
+    def values(self, raw: bytes) -> dict[str, Any]:
+        """Return what is set in a message, as JSON would have it.
+
+        Raises:
+            InvalidArgument: the bytes are no such message, or it has fields that are not known, or too many values.
+        """
+        message = self._parse(raw)
+        size = message.ByteSize()
+        message.DiscardUnknownFields()  # also within others; to look at them takes a second where there are thousands
+        if message.ByteSize() != size:
+            raise InvalidArgument("The message has fields that this service does not know.")
+        values = self._keys.read(message, Room())
+        if b"\0" in raw:
+            refuse_unstorable(values)
+        return values
+
+    def values_of_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is set in a message that came as JSON, with its lists as they are by HTTP.
+
+        Raises:
+            InvalidArgument: a list is not in a message, as the .proto file has it.
+        """
+        return self._keys.unwrap(values)
+
+    def _parse(self, raw: bytes) -> Message:
+        with suppress(DecodeError):
+            return self._type.FromString(raw)
+        raise InvalidArgument("The message can't be read: it is not of the type that this call takes.")
+
+
+class _Keys:
+    """The keys of a message's fields in JSON, and how their values are read."""
+
+    def __init__(self, descriptor: Descriptor, schema: Schema) -> None:
+        members = {member.data_key or name: member for name, member in schema.load_fields.items()}
+        self._read = {
+            field.name: (field.json_name, _reader(field, members[field.json_name]))
+            for field in descriptor.fields
+            if field.json_name in members
+        }
+        self._emptied = _emptied(schema)
+        self._lists = {key: read for key, read in self._read.values() if isinstance(read, _List)}
+
+    def read(self, message: Message, room: Room) -> dict[str, Any]:
+        """Return what is set in a message."""
+        found = {}
+        for field, value in message.ListFields():
+            key, read = self._read[field.name]
+            found[key] = None if value == "" and key in self._emptied else read(value, room)
+        return found
+
+    def unwrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what JSON has, without null, which stands for nothing there, and with bare lists."""
+        found: dict[str, Any] = {}
+        for key, value in values.items():
+            if value == "" and key in self._emptied:
+                found[key] = None
+            elif value is not None:
+                found[key] = self._lists[key].unwrap(key, value) if key in self._lists else value
+        return found
+
+
+def _emptied(schema: Schema) -> set[str]:
+    """Return the keys of texts that null takes away by HTTP: messages have no null, so an empty text does here."""
+    kind = getattr(schema, "loads_into", None)
+    stays = {each.name for each in dataclasses.fields(kind) if each.default is not None} if kind else set()
+    return {
+        member.data_key or name
+        for name, member in schema.load_fields.items()
+        if member.allow_none and name in stays and isinstance(member, fields.String)
+    }
+
+
+def _reader(field: FieldDescriptor, member: fields.Field[Any]) -> Read:
+    """Return how a value of a request is read, which has a list within a message of its own."""
+    if field.message_type is None:
+        return _as_it_is
+    if field.message_type.full_name == TIMESTAMP:
+        return _instant
+    if isinstance(member, fields.List):
+        (items,) = field.message_type.fields
+        return _List(items, member.inner)
+    assert isinstance(member, fields.Nested)  # noqa: S101 - the generator makes messages of nothing else
+    return _Keys(field.message_type, _schema(member)).read
+
+
+class _List:
+    """A reader of a list of a request, which is the one field of a message."""
+
+    def __init__(self, items: FieldDescriptor, member: fields.Field[Any]) -> None:
+        self._name = items.name
+        self._read = _reader(items, member)
+        kind = items.message_type
+        self._keys = _Keys(kind, _schema(member)) if isinstance(member, fields.Nested) and kind is not None else None
+
+    def __call__(self, message: Message, room: Room) -> list[Any]:
+        found: Sequence[Any] = getattr(message, self._name)
+        room.take(len(found))
+        return [*found] if self._read is _as_it_is else [self._read(each, room) for each in found]
+
+    def unwrap(self, key: str, value: Any) -> Any:
+        """Return the list in what JSON has in its place."""
+        if not isinstance(value, dict) or value.keys() - {self._name}:
+            raise InvalidArgument.of_fields([(key, [f'Must be an object with the list in its field "{self._name}".'])])
+        items = value.get(self._name) or []
+        if self._keys is None or not isinstance(items, list):
+            return items
+        return [self._keys.unwrap(each) if isinstance(each, dict) else each for each in items]
+
+
+def _schema(member: fields.Nested) -> Schema:
+    schema = member.schema
+    assert isinstance(schema, Schema)  # noqa: S101 - marshmallow has made it of the class
+    return schema
+
+
+def _as_it_is(value: Any, _: Room) -> Any:
+    return value
+
+
+def _instant(value: Any, _: Room) -> str:
+    """Return a Timestamp as RFC 3339 has it; one that it can't have, as a text that is no time."""
+    try:
+        return str(value.ToJsonString())
+    except ValueError:
+        return f"{value.seconds} seconds after 1970"
+
+
+class AnswerMessage:
+    """The message of one method's answers."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self.name: Final = descriptor.full_name
+        self._make = _maker(descriptor)
+
+    def encode(self, dumped: Mapping[str, Any]) -> bytes:
+        """Return an answer, as its JSON was parsed, as the bytes of a message."""
+        return self._make(dumped).SerializeToString()  # type: ignore[no-any-return] # a message's
+
+
+def _maker(descriptor: Descriptor) -> Convert:
+    """Return what makes a message of an object as JSON has it; null is left out."""
+    kind = GetMessageClass(descriptor)
+    members = [(field.json_name, field.name, _writer(field)) for field in descriptor.fields]
+
+    def make(source: Mapping[str, Any]) -> Message:
+        given = {}
+        for key, name, write in members:
+            value = source.get(key)
+            if value is not None:
+                given[name] = value if write is None else write(value)
+        return kind(**given)
+
+    return make
+
+
+def _writer(field: FieldDescriptor) -> Convert | None:
+    """Return how a value of an answer becomes one of a field; None: it is one."""
+    one = _item_writer(field)
+    if one is None or not field.is_repeated:
+        return one
+    return lambda values: [one(value) for value in values]
+
+
+def _item_writer(field: FieldDescriptor) -> Convert | None:
+    if field.message_type is not None:
+        if field.message_type.full_name == TIMESTAMP:
+            return datetime.fromisoformat
+        return None if field.message_type.full_name.startswith("google.") else _maker(field.message_type)
+    return None

@@ -1,0 +1,137 @@
+"""The gRPC server: the method table's calls, health and reflection on a port of its own, in the same event loop."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH_FILE
+from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
+from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
+from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
+
+from service.errors import StartupError
+from service.grpc.binding import AnswerForms, MessageBinding
+from service.grpc.calls import Calls, Context, Parts, Spans
+from service.grpc.certificates import Certificates
+from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
+from service.grpc.health import HealthService
+from service.grpc.messages import methods
+from service.health import Health
+from service.settings import Settings
+
+CONNECTION_AGE: Final = 300.0
+"""Seconds after which a connection is asked to end, so that load is spread anew; the calls on it go on."""
+CONNECTION_AGE_GRACE: Final = 30.0
+"""Seconds for those calls to end."""
+KEEPALIVE: Final = 30.0
+"""Seconds without a word from the client after which it is asked whether it is still there."""
+KEEPALIVE_TIMEOUT: Final = 10.0
+"""Seconds that it has to answer."""
+MIN_PING_INTERVAL: Final = 10.0
+"""Seconds between a client's own pings; one that asks more often is sent away."""
+UNADMITTED: Final = 100
+"""Calls beyond MAX_REQUESTS that the server takes on, so that admission control is what refuses, and says why."""
+REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
+
+
+class GrpcServer:
+    """The gRPC server of a process."""
+
+    def __init__(self, settings: Settings, parts: Parts, health: Health, spans: Spans | None = None) -> None:
+        """Put the server together; it listens on no port yet."""
+        self._settings = settings
+        self.address = ""
+        """The address that it listens on; empty before it does."""
+        services = [service.full_name for service in DESCRIPTOR.services_by_name.values()]
+        health_name = HEALTH_FILE.services_by_name["Health"].full_name
+        self.health: Final = HealthService(health, services)
+        self._server = grpc.aio.server(
+            options=_options(settings.max_body_bytes), maximum_concurrent_rpcs=settings.max_requests + UNADMITTED
+        )
+        calls = Calls(parts, settings.request_timeout, settings.max_body_bytes, spans)
+        self._server.add_generic_rpc_handlers(_handlers(calls, parts))
+        add_HealthServicer_to_server(self.health, self._server)
+        _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            StartupError: the port can't be had, or the certificate can't be used.
+        """
+        settings = self._settings
+        host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+        address, port = f"{host}:{settings.grpc_port}", 0
+        certificates = None
+        if settings.grpc_tls_cert is not None and settings.grpc_tls_key is not None:
+            certificates = Certificates(settings.grpc_tls_cert, settings.grpc_tls_key).credentials()
+        try:
+            if certificates is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, certificates)
+        except RuntimeError:
+            pass
+        if port == 0:
+            raise StartupError(f"{address} can't be listened on for gRPC: set GRPC_PORT to another port.")
+        await self._server.start()
+        self.address = f"{'grpc' if certificates is None else 'grpcs'}://{host}:{port}"
+
+    def drain(self) -> None:
+        """Tell at once who watches the health that the process is about to end; calls are answered as before."""
+        self.health.look()
+
+    async def stop(self) -> None:
+        """Accept no more calls, and wait for those under way; a watch of the health is none of these."""
+        self.health.end()
+        await self._server.stop(self._settings.drain_timeout)
+
+
+def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 0),  # else a second process would get the same port without an error
+        ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_connection_age_ms", _milliseconds(CONNECTION_AGE)),
+        ("grpc.max_connection_age_grace_ms", _milliseconds(CONNECTION_AGE_GRACE)),
+        ("grpc.keepalive_time_ms", _milliseconds(KEEPALIVE)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(KEEPALIVE_TIMEOUT)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _milliseconds(MIN_PING_INTERVAL)),
+    ]
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _handlers(calls: Calls, parts: Parts) -> list[grpc.GenericRpcHandler]:
+    """Return the handlers of all services, in which a message is read only once its call is admitted."""
+    by_service: dict[ServiceDescriptor, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
+    for route, method in methods():
+        binding = MessageBinding(route, method, parts.dispatcher, parts.bodies, parts.unsent, parts.addresses)
+        handle = _handler(calls, binding, AnswerForms(route, method, parts.kept))
+        # On the wire a call of one message is like a stream of one; to read it is left to the handler.
+        by_service.setdefault(method.containing_service, {})[method.name] = grpc.stream_unary_rpc_method_handler(handle)
+    return [
+        grpc.method_handlers_generic_handler(service.full_name, handlers) for service, handlers in by_service.items()
+    ]
+
+
+def _handler(calls: Calls, binding: MessageBinding, forms: AnswerForms) -> Callable[[Any, Any], Any]:
+    async def handle(_: object, context: Context) -> bytes:
+        return await calls.answer(binding, forms, context)
+
+    return handle
+
+
+def _add_reflection(server: grpc.aio.Server, names: Iterable[str]) -> None:
+    """Add reflection, in the version that grpcio has, and by the name of v1, which is the same on the wire."""
+    servicer = aio.ReflectionServicer(names)
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        ServerReflectionRequest.FromString,
+        ServerReflectionResponse.SerializeToString,
+    )
+    for name in (REFLECTION_V1, SERVICE_NAME):
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(name, {"ServerReflectionInfo": handler})])

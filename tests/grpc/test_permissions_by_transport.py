@@ -1,0 +1,50 @@
+"""The permission table by gRPC and by Connect: the cases are those of HTTP, one of each verdict in each row."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import cast
+
+import asyncpg
+import pytest
+
+from service.http.routes import Route
+from service.operations.verdicts import OBJECT_TYPES, Act
+from tests.api.permission_stage import Cell, Stage, cells
+from tests.api.test_permission_table import every_row, mistakes
+from tests.conftest import Client
+from tests.factories import World
+from tests.grpc.as_http import by_connect, by_grpc
+from tests.grpc.calling import Rpcs
+
+
+@pytest.fixture(scope="module")
+async def stage(dsn: str) -> AsyncIterator[Stage]:
+    """Fill two organizations for all rows."""
+    raw = await asyncpg.connect(dsn)
+    yield await Stage(await World.create(raw), await World.create(raw)).build(OBJECT_TYPES)
+    await raw.close()
+
+
+def one_of_each_verdict(act: Act, route: Route) -> Iterator[Cell]:
+    """Yield the first cell of each verdict of a row: all of them, by HTTP, take a minute."""
+    seen = set()
+    for cell in cells(act, route):
+        if cell.verdict not in seen:
+            seen.add(cell.verdict)
+            yield cell
+
+
+@every_row
+@pytest.mark.parametrize("transport", ["grpc", "connect"])
+async def test_cells_are_answered_as_the_table_says(
+    http: Client,
+    rpcs: Rpcs,
+    stage: Stage,
+    act: Act,
+    route: Route,
+    transport: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tests.api.test_permission_table.cells", one_of_each_verdict)
+    called = by_grpc(rpcs, http) if transport == "grpc" else by_connect(http)
+
+    assert await mistakes(cast("Client", called), stage, act, route) == []
