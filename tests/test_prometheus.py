@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -136,9 +136,9 @@ async def test_active_requests_count_a_request_under_way(
     ada, go = await world.user(), asyncio.Event()
     authenticate = Authentication.authenticate
 
-    async def held(self: Authentication, authorization: str | None) -> object:
+    async def held(self: Authentication, authorization: str | None, organization: Hashable = None) -> object:
         await go.wait()
-        return await authenticate(self, authorization)
+        return await authenticate(self, authorization, organization)
 
     monkeypatch.setattr(Authentication, "authenticate", held)
     call = asyncio.create_task(running.client.get(LIST, headers=ada.headers))
