@@ -30,6 +30,7 @@ def test_lists_of_the_administration_have_orders_and_totals() -> None:
         "list_user_groups",
         "list_groups",
         "list_members",
+        "list_group_grants",
         "list_tokens",
         "list_audit",
     }
