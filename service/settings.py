@@ -202,7 +202,7 @@ def find_unknown(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     env = _Environment()
     _read(env)
     names = sorted(name for name in env.names if not name.startswith(_OTHERS))
-    beginnings = {name.partition("_")[0] + "_" for name in names}
+    beginnings = {name.partition("_")[0] + "_" for name in names} - _SHARED
     found = {}
     for name in sorted(variables.keys() - env.names):
         alike = name.upper().replace("-", "_")
@@ -218,6 +218,8 @@ def find_unknown(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 _OTHERS: Final = "OTEL_"
 """The beginning of settings that OpenTelemetry reads too, of which it has many more."""
+_SHARED: Final = frozenset({"GRPC_"})
+"""The beginnings of settings that a library's own variables have too: only what is nearly one of ours is told."""
 _FOREIGN: Final = frozenset({"HTTP_PROXY", "http_proxy"})
 """Variables of other programs that begin as settings do."""
 

@@ -234,6 +234,8 @@ CREATE TABLE public.users (
     display_name_key text COLLATE pg_catalog."C",
     email text COLLATE pg_catalog."C",
     email_key text COLLATE pg_catalog."C",
+    CONSTRAINT users_display_name_valid CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 255))),
+    CONSTRAINT users_email_valid CHECK (((char_length(email) >= 3) AND (char_length(email) <= 320))),
     CONSTRAINT users_role_valid CHECK ((role = ANY (ARRAY['member'::text, 'pipeline_admin'::text, 'admin'::text]))),
     CONSTRAINT users_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT users_username_valid CHECK ((((char_length(username) >= 1) AND (char_length(username) <= 100)) AND (username !~ '[^A-Za-z0-9_.@-]'::text)))
@@ -538,12 +540,6 @@ ALTER TABLE ONLY public.tokens
 
 ALTER TABLE ONLY public.user_grants
     ADD CONSTRAINT user_grants_pkey PRIMARY KEY (organization_id, user_id, pipeline_id);
-
-ALTER TABLE public.users
-    ADD CONSTRAINT users_display_name_valid CHECK (((char_length(display_name) >= 1) AND (char_length(display_name) <= 255))) NOT VALID;
-
-ALTER TABLE public.users
-    ADD CONSTRAINT users_email_valid CHECK (((char_length(email) >= 3) AND (char_length(email) <= 320))) NOT VALID;
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (organization_id, id);

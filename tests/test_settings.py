@@ -372,6 +372,7 @@ def test_both_ports_alike_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("database_url", "DATABASE_URL"),
         ("HTTP-PORT", "HTTP_PORT"),
         ("HTP_PORT", "HTTP_PORT"),
+        ("GRPC_PROT", "GRPC_PORT"),
         ("LOGLEVEL", "LOG_LEVEL"),
         ("MAX_REQUEST", "MAX_REQUESTS"),
         ("OPS_HOST", "OPS_PORT"),
@@ -392,6 +393,7 @@ def test_find_unknown_settings_escapes_names() -> None:
         dict.fromkeys(NAMES, ""),
         dict.fromkeys(("PATH", "HOME", "PGHOST", "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "PORT", "TOKEN"), "x"),
         {"OTEL_SERVICE_NAME": "x", "OTEL_BSP_MAX_QUEUE_SIZE": "1"},
+        {"GRPC_VERBOSITY": "debug", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": "x"},
         {
             "DATABASE_SERVICE_HOST": "10.0.0.1",
             "DATABASE_SERVICE_PORT": "5432",

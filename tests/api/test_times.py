@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -106,6 +107,8 @@ async def test_no_column_takes_a_time_out_of_bounds(world: World) -> None:
     await world.grant(pipeline, ada)
     await world.grant(pipeline, await world.group(ada))
     await world.job(ada, pipeline)
+    gone = await world.user("gone")
+    await world.raw.execute("SELECT delete_user($1, $2)", world.id, gone.id)
     taken = []
 
     for table, column in await columns(world.raw):
@@ -148,6 +151,15 @@ async def test_migration_brings_times_within_bounds(empty_dsn: str) -> None:
     await raw.close()
 
 
+RECORDS = {
+    **whole(),
+    "deleted_user": {
+        "type": "deleted_user",
+        "id": str(UUID(int=1)),
+        "organization_id": str(UUID(int=2)),
+        "username": "eve",
+    },
+}
 TIMES_OF_RECORDS = [
     (kind, key)
     for kind, known in RECORD_TYPES.items()
@@ -161,7 +173,7 @@ async def test_import_of_a_time_out_of_bounds_is_refused(dsn: str, value: str) -
     assert len(TIMES_OF_RECORDS) >= 14
     for kind, key in TIMES_OF_RECORDS:
         with pytest.raises(ImportRefused, match=f"line 1: {key} must be an RFC 3339 time"):
-            await import_records(dsn, lines({**whole()[kind], key: value}))
+            await import_records(dsn, lines({**RECORDS[kind], key: value}))
 
 
 def grant(**more: Any) -> dict[str, Any]:
@@ -256,7 +268,7 @@ async def test_grant_by_a_role_is_for_ever(client: Client, world: World, role: s
 async def test_odd_time_is_refused_in_every_way_in(client: Client, world: World, dsn: str, value: Any) -> None:
     for kind, key in TIMES_OF_RECORDS:
         with pytest.raises(ImportRefused, match=f"^line 1: {key} must be an RFC 3339 time with its offset"):
-            await import_records(dsn, lines({**whole()[kind], key: value}))
+            await import_records(dsn, lines({**RECORDS[kind], key: value}))
     admin = As.member(client, await world.user(role="admin"))
     for route, name in FIELDS:
         if isinstance(value, str) or route.has_body:
