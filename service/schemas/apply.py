@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from service.schemas.answers import AnswerSchema, answers
 from service.schemas.fields import BoundedList, Flag, Name, PipelineName, Ruled, objects, text
@@ -82,6 +82,7 @@ class AppliedSchema(AnswerSchema):
     changes = fields.List(
         fields.Nested(ChangeSchema),
         required=True,
+        validate=validate.Length(max=MAX_CHANGES),
         metadata={"description": f"In the order in which they are made; at most {MAX_CHANGES:,}."},
     )
     dry_run = fields.Boolean(required=True, metadata={"description": "True if nothing was changed."})

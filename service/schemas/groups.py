@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from service.repositories.groups import MEMBER_ORDERS, ORDERS, Group, Member
 from service.repositories.ordering import Orders
@@ -159,8 +159,18 @@ class MemberListSchema(OrderedListSchema):
 class MembersUpdatedSchema(AnswerSchema):
     """The users who came into a group by a change of its members, and those who went."""
 
-    added = fields.List(fields.String(), required=True, metadata=says("The usernames of those who came."))
-    removed = fields.List(fields.String(), required=True, metadata=says("The usernames of those who went."))
+    added = fields.List(
+        fields.String(),
+        required=True,
+        validate=validate.Length(max=MAX_NAMES),
+        metadata=says("The usernames of those who came."),
+    )
+    removed = fields.List(
+        fields.String(),
+        required=True,
+        validate=validate.Length(max=MAX_NAMES),
+        metadata=says("The usernames of those who went."),
+    )
 
 
 @dataclass(frozen=True, slots=True)

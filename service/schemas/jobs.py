@@ -195,6 +195,7 @@ class VerdictSchema(Schema):
     )
     updated_pipelines = fields.List(
         fields.Nested(UpdatedPipelineSchema),
+        validate=validate.Length(max=MAX_PIPELINES),
         metadata=says("The pipelines that the job is in now; only where it was done."),
     )
     code = fields.String(metadata={"description": "The name of the google.rpc.Code, of a failure."})
@@ -206,6 +207,7 @@ class VerdictsSchema(AnswerSchema):
 
     results = fields.List(
         fields.Nested(VerdictSchema),
+        validate=validate.Length(max=MAX_UPDATES),
         required=True,
         metadata=says("A verdict on each update, in the order of the request."),
     )

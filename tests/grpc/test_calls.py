@@ -301,6 +301,10 @@ async def test_line_has_the_transport_and_counts(rpcs: Rpcs, http: Client, world
         "trace_id": trace,
         "organization_id": str(world.id),
         "user_id": str(ada.id),
+        "username": ada.username,
+        "token_id": line["token_id"],
+        "client": "127.0.0.1",
+        "user_agent": line["user_agent"],
     }
     assert (refused["status"], refused["reason"]) == (401, "invalid_token")
     assert (refused["client"], refused["target"]) == ("127.0.0.1", "/flow_pipelines.v1.Users/GetMe")

@@ -72,6 +72,7 @@ def test_location_is_below_the_address_that_created_it() -> None:
     assert {route.path for route in ROUTES if route.method == "POST" and route.location is None} == {
         "/api/v1/jobs/pipelines",
         "/api/v1/jobs/pipelines/batch",
+        "/api/v1/apply",
     }
 
 

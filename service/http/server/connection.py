@@ -137,6 +137,7 @@ class HttpConnection(RequestHandler):
     __slots__ = (
         "_addresses",
         "_admission",
+        "_asks_head",
         "_closing",
         "_deferred",
         "_head_deadline",
@@ -158,6 +159,8 @@ class HttpConnection(RequestHandler):
         self._max_url_bytes = server.max_url_bytes
         self._last_body: StreamReader = EMPTY_PAYLOAD
         """The body of the last request that came."""
+        self._asks_head = False
+        """True if the head that is malformed, or still comes in pieces, is one of HEAD, whose answer has no body."""
         self._deferred: list[bytes] = []
         """Bytes that have come and not been read yet."""
         self._head_timeout = server.head_timeout
@@ -245,10 +248,12 @@ class HttpConnection(RequestHandler):
         if len(self._messages) == queued:
             if idle and not queued and self._head_deadline is None:
                 self._head_deadline = self._loop.call_later(self._head_timeout, self._time_out_head)
+                self._asks_head = data.startswith(b"HEAD ")
             return
-        if self._head_deadline is not None:
+        in_pieces = self._head_deadline is not None
+        if in_pieces:
             self._cancel_head_deadline()
-        self._check_last(data)
+        self._check_last(data, in_pieces)
         if self._addresses is not None:
             self._strip_prefixes(self._addresses, queued)
         if self._admission is not None:
@@ -276,11 +281,13 @@ class HttpConnection(RequestHandler):
         else:
             super().data_received(data)
 
-    def _check_last(self, data: bytes) -> None:
+    def _check_last(self, data: bytes, in_pieces: bool) -> None:
         """End a body of which the rest is no HTTP, instead of waiting for it; and let nothing follow a lost upgrade."""
         message, body = self._messages[-1]
         self._last_body = body
         if isinstance(message, _ErrInfo):
+            if not in_pieces:
+                self._asks_head = data.startswith(b"HEAD ")
             self._end_body()
         elif message.upgrade and not self._upgraded and not _is_head(data, message):
             # aiohttp has lost what came after it, so no request may follow it.
@@ -368,6 +375,8 @@ class HttpConnection(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("Part of an answer has been sent, so no other can be.")
         response = failure_response(error, request_id)
+        if self._asks_head:
+            response.body = None
         identify(response, request_id)
         response.force_close()
         return response

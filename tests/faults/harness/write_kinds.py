@@ -123,6 +123,7 @@ WRITE_KINDS: Final = (
     WriteKind("PUT", _JOB, {"name": "x", "pipeline_ids": ["{pipeline_id}"]}, names={"job_id": "new-job"}),
     WriteKind("PUT", _JOB, {"name": "renamed", "pipeline_ids": ["{other_pipeline_id}"]}, by_member=True),
     WriteKind("DELETE", _JOB, by_member=True),
+    WriteKind("POST", "/api/v1/apply", {"pipelines": [{"name": "{new}"}], "groups": [{"name": "{new}"}]}),
     WriteKind("POST", _PIPELINE, {"name": "{new}"}),
     WriteKind("PATCH", _ONE, {"name": "{new}", "description": "changed"}),
     WriteKind("DELETE", _ONE, query="?force=true"),

@@ -78,6 +78,22 @@ async def test_head_timeout_refuses_an_incomplete_head() -> None:
         assert transport.closed
 
 
+@pytest.mark.parametrize("pieces", [1, 2])
+@pytest.mark.parametrize(("method", "has_body"), [(b"HEAD", False), (b"GET", True)])
+async def test_malformed_request_is_answered_with_a_body_unless_it_is_head(
+    pieces: int, method: bytes, has_body: bool
+) -> None:
+    data = method + b" / HTTP/1.1\r\nno header\r\n\r\n"
+    async with connected() as (protocol, transport):
+        for start in range(0, len(data), step := -(-len(data) // pieces)):
+            protocol.data_received(data[start : start + step])
+        await asyncio.sleep(0.05)
+
+        head, _, body = transport.written.partition(b"\r\n\r\n")
+        assert head.split()[1] == b"400"
+        assert bool(body) == has_body
+
+
 async def test_head_timeout_covers_the_second_request() -> None:
     async with connected() as (protocol, transport):
         protocol.data_received(HEAD + b"body")
