@@ -24,7 +24,7 @@ async def test_process_drains_calls_and_ends_though_the_health_is_watched(
     dsn: str, tmp_path: Path, world: World
 ) -> None:
     """It says that it ends, answers for the delay, and lets what is under way end; a watch holds up nothing."""
-    settings = {"GRPC_PORT": "0", "SHUTDOWN_DELAY": "2", "DRAIN_TIMEOUT": "20"}
+    settings = {"GRPC_PORT": "0", "SHUTDOWN_DELAY": "1.5", "DRAIN_TIMEOUT": "20"}
     ada = await world.user(role="admin")
     job = await world.job(ada, await world.pipeline())
     locker = await asyncpg.connect(dsn)
@@ -37,10 +37,10 @@ async def test_process_drains_calls_and_ends_though_the_health_is_watched(
             answered = await rpcs("ListPipelines", token=ada.token)
             await locker.execute("BEGIN")
             await locker.execute("SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE", job)
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(0.9)
             update = {"job_id": job, "pipeline_ids": {}}
             under_way = asyncio.create_task(rpcs("UpdateJobPipelines", update, token=ada.token))
-            await asyncio.sleep(1.6)  # the delay has passed: no more are accepted
+            await asyncio.sleep(0.75)  # the delay has passed: no more are accepted
             await locker.close()
             ended = await under_way
             assert await watch.read() is grpc.aio.EOF
