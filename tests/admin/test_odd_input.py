@@ -158,7 +158,7 @@ async def test_audit_trail_shows_command_line_on_one_line(desk: Desk, world: Wor
         world.id,
     )
     async with desk.visit(ada, "/audit") as visit:
-        who = visit.page.get_by_role("cell", name="command line", exact=True).first.locator(".name")
+        who = visit.page.locator(".sentence > .name").first
         assert await lines(who) == ["command line"]
 
 

@@ -18,7 +18,7 @@ const UNITS = [
 ];
 
 /**
- * Show "3 Dec 2026, 14:05", with the exact time and zone on hover.
+ * Show "3 Dec 2026, 14:05", with the exact time, here and in UTC, on hover.
  *
  * @param {Instant} instant
  */
@@ -45,8 +45,16 @@ export const ago = (instant) => timeElement(instant, distance);
 function timeElement(instant, format) {
   if (!isInstant(instant)) return h("time", {}, instant);
   const date = new Date(instant);
-  return h("time", { datetime: instant, title: EXACT.format(date) }, format(date));
+  return h("time", { datetime: instant, title: `${EXACT.format(date)}, ${utc(instant)}` }, format(date));
 }
+
+/**
+ * Write a moment in UTC: "2026-12-03 13:05:09 UTC".
+ *
+ * @param {Instant} instant
+ */
+export const utc = (instant) =>
+  isInstant(instant) ? `${new Date(instant).toISOString().slice(0, 19).replace("T", " ")} UTC` : instant;
 
 /**
  * Say how far a moment is from now: "in 7 days", "just now".

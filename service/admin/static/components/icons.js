@@ -25,6 +25,9 @@ const PATHS = {
   menu: ["M4 7h16", "M4 12h16", "M4 17h16"],
   close: ["M6 6l12 12", "M18 6L6 18"],
   warning: ["M12 4l9 16H3z", "M12 10v4", "M12 17h.01"],
+  download: ["M12 4v11", "M7 11l5 5l5-5", "M5 20h14"],
+  overview: ["M4 4h7v9H4z", "M13 4h7v5h-7z", "M13 11h7v9h-7z", "M4 15h7v5H4z"],
+  keys: ["M3 7h18v11H3z", "M7 11h.01", "M11 11h.01", "M15 11h.01", "M8 15h8"],
   signout: ["M14 4h5v16h-5", "M10 8l-4 4 4 4", "M6 12h9"],
 };
 
