@@ -20,6 +20,7 @@ from service.operations import (
     groups,
     job_batches,
     jobs,
+    overview,
     pipelines,
     tokens,
     user_deletion,
@@ -234,4 +235,6 @@ ROUTES: Final = _table(
     Route("POST", "/api/v1/apply", apply.apply, needs=EACH_DIFFERENCE),
     # The audit trail
     Route("GET", "/api/v1/audit", audit.list_audit, needs=ADMINISTRATOR),
+    # What needs attention
+    Route("GET", "/api/v1/overview", overview.get_overview, needs=ADMINISTRATOR),
 )

@@ -15,6 +15,7 @@ from service.operations import (
     groups,
     job_batches,
     jobs,
+    overview,
     pipelines,
     tokens,
     user_deletion,
@@ -132,6 +133,7 @@ _ORGANIZATION_ROWS: Final = (
         {**_each((MEMBER, PIPELINE_ADMIN), DENIED, MAKING), ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS)},
     ),
     Act("read the audit trail", (audit.list_audit,), ORGANIZATION, ADMINISTRATION),
+    Act("see what needs attention", (overview.get_overview,), ORGANIZATION, ADMINISTRATION),
 )
 
 PUTTING_GRANTS: Final = (grants.put_user_grant, grants.put_group_grant, grant_sets.replace_grants)

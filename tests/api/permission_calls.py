@@ -253,6 +253,7 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "make a token that has every scope": asking({"scopes": scope_names(EVERY_SCOPE)}),
         "list everybody's tokens": asking(all="true"),
         "read the audit trail": asking(page_size="1"),
+        "see what needs attention": asking(),
     },
     PIPELINE.title: {
         "find it in the list of pipelines": on_pipeline(),

@@ -7,6 +7,7 @@ arguments, and generically: PostgreSQL may choose a generic plan for prepared st
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from service.database.fair_queue import Presence
 from service.database.pool import Connection, Database, ReusedConnection, open_database
 from service.embedded.cluster import embedded_postgres
 from service.identity import Caller
-from service.repositories import groups, jobs, pipelines, queues, tokens, users
+from service.repositories import groups, jobs, overview, pipelines, queues, tokens, users
 from service.repositories.ordering import Orders, Span
 from service.settings import Settings
 from service.telemetry.metrics import SECONDS, Histograms
@@ -531,3 +532,44 @@ async def test_page_of_jobs_costs_no_more_than_the_visible_jobs(filled: Filled, 
 
     print(f"jobs.page: {result['Execution Time']} ms, {sorted({n['Index Name'] for n in run if 'Index Name' in n})}")
     assert not [node for node in run if node.get("Index Name") == "jobs_by_age" or "Seq" in node["Node Type"]]
+
+
+LOOKING = [
+    (overview.find_unexecuted_pipelines, {"pipelines_by_name", "user_grants_by_pipeline", "group_grants_by_pipeline"}),
+    (overview.find_ending_grants, {"user_grants_pkey", "group_grants_pkey"}),
+    (overview.find_unused_tokens, {"tokens_by_age"}),
+    (overview.find_loose_jobs, {"jobs_by_age", "assignments_pkey"}),
+    (overview.find_self_granted, {"user_grants_pkey"}),  # the data set has no trail, and so no plan for it
+    (overview.list_oldest_queues, {"pipelines_by_name", "assignments_by_pipeline"}),
+]
+"""The statements of the overview, with the indexes in whose order each looks at rows, and by which it finds what they
+have."""
+
+
+@pytest.mark.parametrize(("find", "indexes"), LOOKING, ids=[find.__name__ for find, _ in LOOKING])
+async def test_overview_looks_at_bounded_rows_in_the_order_of_indexes(
+    filled: Filled, find: Callable[[Recorder, UUID], Awaitable[object]], indexes: set[str]
+) -> None:
+    """A limit bounds what is read only where nothing is sorted before it, and nothing else is read as a whole."""
+    recorder = Recorder(filled.raw)
+    await find(recorder, await filled.organization_id())
+
+    found: list[Plan] = []
+    async with filled.raw.transaction():
+        for way in ("seqscan", "bitmapscan", "sort"):  # of small tables, for which the planner may take them
+            await filled.raw.execute(f"SET LOCAL enable_{way} = off")
+        for statement in recorder.sent:
+            plan = await plan_for_arguments(filled.raw, statement)
+            found += nodes_of(plan)
+            assert not sorted_below_a_limit(plan, "CTE examined"), statement.name
+
+    used = {node.get("Index Name") for node in found}
+    assert indexes <= used, used
+    assert not [node for node in found if node["Node Type"] == "Seq Scan"]
+
+
+def sorted_below_a_limit(plan: Plan, part: str) -> list[Plan]:
+    """Return the nodes of a plan's part that sort or hash what they read."""
+    parts = [node for node in nodes_of(plan) if node.get("Subplan Name") == part]
+    assert parts
+    return [node for each in parts for node in nodes_of(each) if re.search("Sort|Hash", node["Node Type"])]

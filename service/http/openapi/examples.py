@@ -15,6 +15,7 @@ _FIVE: Final = [*_READ, "flow_pipeline:delete", "flow_pipeline:manage_pipelines"
 _DONE: Final = {"status": "OK"}
 
 _ITEM: Final = {"name": "Invoices", "id": _ID, "permissions": _FIVE, "is_manager": True}
+_NAMED: Final = {"id": _ID, "name": "Invoices"}
 _PIPELINE: Final = {**_ITEM, "description": "Two reviewers each", "created_at": _THEN, "updated_at": _THEN}
 _JOB_WHOLE: Final = {
     "id": _JOB,
@@ -218,6 +219,32 @@ EXAMPLES: Final[Mapping[str, Example]] = {
     "rotate_token": Example(
         {"overlap_seconds": 300},
         {**_DONE, "token": _TOKEN, "secret": _SECRET, "replaced": {"id": _ID, "expires_at": _THEN}},
+    ),
+    "get_overview": _answer(
+        overview={
+            "unexecuted_pipelines": {"total_size": 1, "pipelines": [_NAMED]},
+            "ending_grants": {
+                "total_size": 1,
+                "grants": [{"pipeline": _NAMED, "username": None, "group": "reviewers", "expires_at": _THEN}],
+            },
+            "unused_tokens": {
+                "total_size_at_least": 10_000,
+                "tokens": [{"id": _OTHER, "username": "ada", "name": "ci", "created_at": _THEN, "last_used_at": None}],
+            },
+            "jobs_in_no_pipeline": {
+                "total_size": 1,
+                "jobs": [{"id": _JOB, "name": "batch 7", "owner": "ada", "created_at": _THEN}],
+            },
+            "self_granted_managers": {"total_size": 1, "managers": [{"username": "ada", "pipeline": _NAMED}]},
+            "queues": [
+                {
+                    "pipeline": _NAMED,
+                    "total_size": 7,
+                    "oldest_at": _THEN,
+                    "ages": {"under_a_day": 4, "under_a_week": 2, "under_a_month": 0, "longer": 1},
+                }
+            ],
+        }
     ),
     "list_audit": _answer(
         audit=[

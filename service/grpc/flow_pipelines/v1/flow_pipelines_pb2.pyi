@@ -1400,3 +1400,153 @@ class Change(_message.Message):
     before: _struct_pb2.Struct
     after: _struct_pb2.Struct
     def __init__(self, action: _Optional[str] = ..., target: _Optional[str] = ..., before: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., after: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class GetOverviewRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetOverviewResponse(_message.Message):
+    __slots__ = ("status", "overview")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    OVERVIEW_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    overview: Attention
+    def __init__(self, status: _Optional[str] = ..., overview: _Optional[_Union[Attention, _Mapping]] = ...) -> None: ...
+
+class Attention(_message.Message):
+    __slots__ = ("unexecuted_pipelines", "ending_grants", "unused_tokens", "jobs_in_no_pipeline", "self_granted_managers", "queues")
+    UNEXECUTED_PIPELINES_FIELD_NUMBER: _ClassVar[int]
+    ENDING_GRANTS_FIELD_NUMBER: _ClassVar[int]
+    UNUSED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    JOBS_IN_NO_PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    SELF_GRANTED_MANAGERS_FIELD_NUMBER: _ClassVar[int]
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    unexecuted_pipelines: Unexecuted
+    ending_grants: EndingGrants
+    unused_tokens: UnusedTokens
+    jobs_in_no_pipeline: LooseJobs
+    self_granted_managers: SelfGrantedManagers
+    queues: _containers.RepeatedCompositeFieldContainer[Queue]
+    def __init__(self, unexecuted_pipelines: _Optional[_Union[Unexecuted, _Mapping]] = ..., ending_grants: _Optional[_Union[EndingGrants, _Mapping]] = ..., unused_tokens: _Optional[_Union[UnusedTokens, _Mapping]] = ..., jobs_in_no_pipeline: _Optional[_Union[LooseJobs, _Mapping]] = ..., self_granted_managers: _Optional[_Union[SelfGrantedManagers, _Mapping]] = ..., queues: _Optional[_Iterable[_Union[Queue, _Mapping]]] = ...) -> None: ...
+
+class Unexecuted(_message.Message):
+    __slots__ = ("total_size", "total_size_at_least", "pipelines")
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    PIPELINES_FIELD_NUMBER: _ClassVar[int]
+    total_size: int
+    total_size_at_least: int
+    pipelines: _containers.RepeatedCompositeFieldContainer[NamedPipeline]
+    def __init__(self, total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., pipelines: _Optional[_Iterable[_Union[NamedPipeline, _Mapping]]] = ...) -> None: ...
+
+class EndingGrants(_message.Message):
+    __slots__ = ("total_size", "total_size_at_least", "grants")
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    total_size: int
+    total_size_at_least: int
+    grants: _containers.RepeatedCompositeFieldContainer[EndingGrant]
+    def __init__(self, total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., grants: _Optional[_Iterable[_Union[EndingGrant, _Mapping]]] = ...) -> None: ...
+
+class EndingGrant(_message.Message):
+    __slots__ = ("pipeline", "username", "group", "expires_at")
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    pipeline: NamedPipeline
+    username: str
+    group: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, pipeline: _Optional[_Union[NamedPipeline, _Mapping]] = ..., username: _Optional[str] = ..., group: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class UnusedTokens(_message.Message):
+    __slots__ = ("total_size", "total_size_at_least", "tokens")
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    total_size: int
+    total_size_at_least: int
+    tokens: _containers.RepeatedCompositeFieldContainer[UnusedToken]
+    def __init__(self, total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., tokens: _Optional[_Iterable[_Union[UnusedToken, _Mapping]]] = ...) -> None: ...
+
+class UnusedToken(_message.Message):
+    __slots__ = ("id", "username", "name", "created_at", "last_used_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_USED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    username: str
+    name: str
+    created_at: _timestamp_pb2.Timestamp
+    last_used_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class LooseJobs(_message.Message):
+    __slots__ = ("total_size", "total_size_at_least", "jobs")
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    JOBS_FIELD_NUMBER: _ClassVar[int]
+    total_size: int
+    total_size_at_least: int
+    jobs: _containers.RepeatedCompositeFieldContainer[LooseJob]
+    def __init__(self, total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., jobs: _Optional[_Iterable[_Union[LooseJob, _Mapping]]] = ...) -> None: ...
+
+class LooseJob(_message.Message):
+    __slots__ = ("id", "name", "owner", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    owner: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., owner: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SelfGrantedManagers(_message.Message):
+    __slots__ = ("total_size", "total_size_at_least", "managers")
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    MANAGERS_FIELD_NUMBER: _ClassVar[int]
+    total_size: int
+    total_size_at_least: int
+    managers: _containers.RepeatedCompositeFieldContainer[SelfGranted]
+    def __init__(self, total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., managers: _Optional[_Iterable[_Union[SelfGranted, _Mapping]]] = ...) -> None: ...
+
+class SelfGranted(_message.Message):
+    __slots__ = ("username", "pipeline")
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    username: str
+    pipeline: NamedPipeline
+    def __init__(self, username: _Optional[str] = ..., pipeline: _Optional[_Union[NamedPipeline, _Mapping]] = ...) -> None: ...
+
+class Queue(_message.Message):
+    __slots__ = ("total_size", "total_size_at_least", "pipeline", "oldest_at", "ages")
+    TOTAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SIZE_AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_AT_FIELD_NUMBER: _ClassVar[int]
+    AGES_FIELD_NUMBER: _ClassVar[int]
+    total_size: int
+    total_size_at_least: int
+    pipeline: NamedPipeline
+    oldest_at: _timestamp_pb2.Timestamp
+    ages: Ages
+    def __init__(self, total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., pipeline: _Optional[_Union[NamedPipeline, _Mapping]] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ages: _Optional[_Union[Ages, _Mapping]] = ...) -> None: ...
+
+class Ages(_message.Message):
+    __slots__ = ("under_a_day", "under_a_week", "under_a_month", "longer")
+    UNDER_A_DAY_FIELD_NUMBER: _ClassVar[int]
+    UNDER_A_WEEK_FIELD_NUMBER: _ClassVar[int]
+    UNDER_A_MONTH_FIELD_NUMBER: _ClassVar[int]
+    LONGER_FIELD_NUMBER: _ClassVar[int]
+    under_a_day: int
+    under_a_week: int
+    under_a_month: int
+    longer: int
+    def __init__(self, under_a_day: _Optional[int] = ..., under_a_week: _Optional[int] = ..., under_a_month: _Optional[int] = ..., longer: _Optional[int] = ...) -> None: ...

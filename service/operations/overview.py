@@ -1,0 +1,35 @@
+"""The overview: what needs an administrator's attention."""
+
+from service.operations.call import Call
+from service.permissions import require_administrator
+from service.repositories import overview
+from service.repositories.ordering import MAX_COUNTED
+from service.repositories.overview import MAX_LISTED, EndingGrant, Finding
+from service.schemas.overview import GetOverview, Overview
+
+
+async def get_overview(call: Call, _: GetOverview) -> Overview:
+    """Return what needs attention in the organization: of each kind the number, and the first ten.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+    """
+    require_administrator(call.caller, "see what needs attention")
+    organization_id = call.caller.organization_id
+    async with call.database.connection() as connection:
+        return Overview(
+            await overview.find_unexecuted_pipelines(connection, organization_id),
+            _merge(await overview.find_ending_grants(connection, organization_id)),
+            await overview.find_unused_tokens(connection, organization_id),
+            await overview.find_loose_jobs(connection, organization_id),
+            await overview.find_self_granted(connection, organization_id),
+            await overview.list_oldest_queues(connection, organization_id),
+        )
+
+
+def _merge(findings: list[Finding[EndingGrant]]) -> Finding[EndingGrant]:
+    """Return grants to users and to groups together, those that end first coming first."""
+    number = sum(finding.number for finding in findings)
+    at_least = number > MAX_COUNTED or any(finding.at_least for finding in findings)
+    first = sorted((grant for finding in findings for grant in finding.first), key=lambda grant: grant.expires_at)
+    return Finding(min(number, MAX_COUNTED), at_least, first[:MAX_LISTED])
