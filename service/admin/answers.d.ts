@@ -160,3 +160,33 @@ export interface AuditEntry {
   after: Record<string, unknown> | null;
   request_id: string | null;
 }
+
+/** Things that need attention: one of the two numbers, the second where there may be more. */
+export interface Finding {
+  total_size?: number;
+  total_size_at_least?: number;
+}
+
+export interface Ages {
+  under_a_day: number;
+  under_a_week: number;
+  under_a_month: number;
+  longer: number;
+}
+
+export interface Queue extends Finding {
+  pipeline: PipelineReference;
+  oldest_at: Instant;
+  ages: Ages;
+}
+
+export interface Overview {
+  unexecuted_pipelines: Finding & { pipelines: PipelineReference[] };
+  ending_grants: Finding & {
+    grants: { pipeline: PipelineReference; username: string | null; group: string | null; expires_at: Instant }[];
+  };
+  unused_tokens: Finding & { tokens: Omit<Token, "scopes" | "expires_at">[] };
+  jobs_in_no_pipeline: Finding & { jobs: Omit<Job, "flow_pipeline_infos">[] };
+  self_granted_managers: Finding & { managers: { username: string; pipeline: PipelineReference }[] };
+  queues: Queue[];
+}

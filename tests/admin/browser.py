@@ -159,7 +159,9 @@ class Desk:
     origin: str
 
     @asynccontextmanager
-    async def visit(self, member: Member | None, path: str = "/", *, width: int = 1280) -> AsyncIterator[Visit]:
+    async def visit(
+        self, member: Member | None, path: str = "/pipelines", *, width: int = 1280
+    ) -> AsyncIterator[Visit]:
         """Open a tab that is signed in as this member, or not signed in for None."""
         context = await self.browser.new_context(
             viewport={"width": width, "height": 800},

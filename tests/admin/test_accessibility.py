@@ -92,7 +92,8 @@ def pressing(name: str) -> Callable[[Visit], Awaitable[None]]:
 
 
 STATES: dict[str, list[tuple[str, Callable[[Visit], Awaitable[None]] | None]]] = {
-    "/": [("full", None), ("create", pressing("Create pipeline")), ("edit", pressing("Edit Contracts"))],
+    "/": [("overview", None)],
+    "/pipelines": [("full", None), ("create", pressing("Create pipeline")), ("edit", pressing("Edit Contracts"))],
     "/?name=nothing": [("nothing fits", None)],
     "/pipelines/{pipeline}": [
         ("access", None), ("choices", open_choices), ("conflict", show_a_conflict),
@@ -113,7 +114,8 @@ STATES: dict[str, list[tuple[str, Callable[[Visit], Awaitable[None]] | None]]] =
     "/groups": [("full", None), ("discard", discard), ("delete", pressing("Delete reviewers"))],
     "/groups/reviewers": [("members", None), ("take out", pressing("Take bob out"))],
     "/tokens": [("full", None), ("make", make_a_token), ("secret", show_a_secret), ("revoke", pressing("Revoke"))],
-    "/audit": [("full", None), ("entry", open_an_entry)],
+    "/tokens/all": [("everybody's", None), ("rotate", pressing("Rotate"))],
+    "/audit": [("full", None), ("entry", open_an_entry), ("export", pressing("Export"))],
     "/nowhere": [("no such page", None)],
 }  # fmt: skip
 
@@ -156,7 +158,14 @@ async def test_empty_pages_and_sign_in_are_accessible(desk: Desk, world: World) 
         await visit.accessible("refused")
         await visit.sign_in(ada.token)
         await expect(visit.heading("Pipelines")).to_be_visible()
-        for path in (f"/pipelines/{pipeline}", f"/pipelines/{pipeline}/queue", "/jobs", "/groups/empty", "/audit"):
+        for path in (
+            f"/pipelines/{pipeline}",
+            f"/pipelines/{pipeline}/queue",
+            "/jobs",
+            "/groups/empty",
+            "/audit",
+            "/tokens/all?unused_for=90d",
+        ):
             await visit.follow(path)
             await expect(visit.page.locator(".state-title")).to_be_visible()
             await visit.accessible(f"{path} empty")

@@ -6,10 +6,12 @@ import { groupsPage } from "./pages/groups.js";
 import { jobPage } from "./pages/job.js";
 import { jobsPage } from "./pages/jobs.js";
 import { notFoundPage } from "./pages/not_found.js";
+import { overviewPage, startPage } from "./pages/overview.js";
 import { accessTab } from "./pages/pipeline_access.js";
 import { queueTab } from "./pages/pipeline_queue.js";
 import { whoTab } from "./pages/pipeline_who.js";
 import { pipelinesPage } from "./pages/pipelines.js";
+import { tokenInventoryPage } from "./pages/token_inventory.js";
 import { tokensPage } from "./pages/tokens.js";
 import { usersPage } from "./pages/users.js";
 
@@ -17,7 +19,8 @@ import { usersPage } from "./pages/users.js";
 
 /** @type {Route[]} */
 export const routes = [
-  { pattern: "", section: "pipelines", view: pipelinesPage },
+  { pattern: "", section: "start", view: startPage },
+  { pattern: "/overview", section: "overview", view: overviewPage },
   { pattern: "/pipelines", section: "pipelines", view: pipelinesPage },
   { pattern: "/pipelines/:id", section: "pipelines", view: accessTab },
   { pattern: "/pipelines/:id/queue", section: "pipelines", view: queueTab },
@@ -28,6 +31,7 @@ export const routes = [
   { pattern: "/groups", section: "groups", view: groupsPage },
   { pattern: "/groups/:name", section: "groups", view: groupPage },
   { pattern: "/tokens", section: "tokens", view: tokensPage },
+  { pattern: "/tokens/all", section: "tokens", view: tokenInventoryPage },
   { pattern: "/audit", section: "audit", view: auditPage },
   { pattern: ".*", section: "", view: notFoundPage },
 ];

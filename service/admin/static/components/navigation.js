@@ -12,6 +12,7 @@ import { icon } from "./icons.js";
 
 /** @type {{section: string, label: string, symbol: IconName, offered?: () => boolean}[]} */
 const SECTIONS = [
+  { section: "overview", label: "Overview", symbol: "overview", offered: isAdministrator },
   { section: "pipelines", label: "Pipelines", symbol: "pipeline" },
   { section: "jobs", label: "Jobs", symbol: "job" },
   { section: "users", label: "Users", symbol: "user", offered: isAdministrator },
@@ -69,7 +70,7 @@ export function navigation(signOut) {
   const element = h(
     "header",
     { class: "bar" },
-    h("a", { class: "brand", href: address("/pipelines") }, icon("pipeline"), "Flow Pipelines"),
+    h("a", { class: "brand", href: address("/") }, icon("pipeline"), "Flow Pipelines"),
     toggle,
     panel,
   );
@@ -89,8 +90,9 @@ export function navigation(signOut) {
   /** @param {string} section */
   const show = (section) => {
     open(false);
+    const shown = section === "start" ? offered[0].section : section; // what is offered first is the start page
     for (const [index, each] of offered.entries()) {
-      if (each.section === section) links[index].setAttribute("aria-current", "page");
+      if (each.section === shown) links[index].setAttribute("aria-current", "page");
       else links[index].removeAttribute("aria-current");
     }
   };

@@ -20,9 +20,11 @@ import { empty } from "../components/states.js";
 import { toast } from "../components/toast.js";
 import { count, h, sentence } from "../dom.js";
 import { permissionLabels, SCOPES } from "../labels.js";
+import { address } from "../router.js";
 import { caller } from "../session.js";
 import { ago, day, isPast } from "../time.js";
 import { notForCaller } from "./not_found.js";
+import { rotate } from "./token_inventory.js";
 
 /** @import { Token, TokenAnswer } from "../../answers.d.ts" */
 /** @import { Dialog } from "../components/dialog.js" */
@@ -61,6 +63,7 @@ export async function tokensPage(view) {
       ),
     view,
   });
+  const all = isAdministrator() && h("a", { href: address("/tokens/all"), class: "button" }, "See everybody's");
   const lead = h(
     "p",
     {},
@@ -69,7 +72,7 @@ export async function tokensPage(view) {
   return {
     title: "Tokens",
     content: [
-      pageHeader("Tokens", { lead, actions: button("Make a token", make, { kind: "primary", symbol: "plus" }) }),
+      pageHeader("Tokens", { lead, actions: [all, button("Make a token", make, { kind: "primary", symbol: "plus" })] }),
       bar.element,
       list.element,
     ],
@@ -81,6 +84,19 @@ export async function tokensPage(view) {
  * @returns {Column<Token>[]}
  */
 const columns = (changed) => [
+  ...tokenColumns,
+  {
+    label: "",
+    class: "row-actions",
+    cell: (token) => [
+      button("Rotate", async () => changed(await rotate(token)), { kind: "quiet" }),
+      button("Revoke", async () => changed(await revoke(token)), { kind: "quiet danger" }),
+    ],
+  },
+];
+
+/** @type {Column<Token>[]} */
+export const tokenColumns = [
   {
     label: "Name",
     class: "grow",
@@ -100,11 +116,6 @@ const columns = (changed) => [
   },
   { label: "Last used", cell: ({ last_used_at: at }) => (at ? ago(at) : h("span", { class: "muted" }, "Never")) },
   { label: "Made", cell: ({ created_at: at }) => day(at) },
-  {
-    label: "",
-    class: "row-actions",
-    cell: (token) => button("Revoke", async () => changed(await revoke(token)), { kind: "quiet danger" }),
-  },
 ];
 
 /**
@@ -164,7 +175,7 @@ function scopeFields() {
 }
 
 /** @param {NewToken} made */
-async function showSecret({ token, secret }) {
+export async function showSecret({ token, secret }) {
   let copied = false;
   const done = button("Done", () => dialog.close(true), { kind: "primary" });
   const copy = copyButton(secret, "Copy the token", {
@@ -215,7 +226,7 @@ async function showSecret({ token, secret }) {
 }
 
 /** @param {Token} token */
-async function revoke(token) {
+export async function revoke(token) {
   const where = path`/tokens/${token.id}`;
   /** @type {{body: TokenAnswer, tag: string | null}} */
   const { body, tag } = await call("GET", where);
