@@ -59,7 +59,7 @@ const LASTING = new Set([400, 403, 404, 405, 410, 414, 431]);
 
 const TITLES = new Map([
   [403, "You may not see this"],
-  [404, "It is not there"],
+  [404, "Not found"],
   [503, "The service is not available"],
   [504, "It took too long"],
 ]);
