@@ -11,6 +11,7 @@ import { queueTab } from "./pages/pipeline_queue.js";
 import { whoTab } from "./pages/pipeline_who.js";
 import { pipelinesPage } from "./pages/pipelines.js";
 import { tokensPage } from "./pages/tokens.js";
+import { changesTab, groupsTab, jobsTab, reachTab, tokensTab } from "./pages/user_tabs.js";
 import { usersPage } from "./pages/users.js";
 
 /** @import { Route } from "./router.js" */
@@ -25,6 +26,11 @@ export const routes = [
   { pattern: "/jobs", section: "jobs", view: jobsPage },
   { pattern: "/jobs/:id", section: "jobs", view: jobPage },
   { pattern: "/users", section: "users", view: usersPage },
+  { pattern: "/users/:name", section: "users", view: reachTab },
+  { pattern: "/users/:name/groups", section: "users", view: groupsTab },
+  { pattern: "/users/:name/tokens", section: "users", view: tokensTab },
+  { pattern: "/users/:name/jobs", section: "users", view: jobsTab },
+  { pattern: "/users/:name/changes", section: "users", view: changesTab },
   { pattern: "/groups", section: "groups", view: groupsPage },
   { pattern: "/groups/:name", section: "groups", view: groupPage },
   { pattern: "/tokens", section: "tokens", view: tokensPage },

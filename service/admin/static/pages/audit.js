@@ -85,7 +85,7 @@ const COLUMNS = [
  *
  * @param {string} text
  */
-function target(text) {
+export function target(text) {
   const [kind, ...rest] = text.split(":");
   const key = rest.join(":");
   /** @type {Record<string, () => string>} */

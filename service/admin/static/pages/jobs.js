@@ -5,7 +5,7 @@ import { button } from "../components/buttons.js";
 import { searchPipelines, searchUsers } from "../components/choices.js";
 import { textField } from "../components/fields.js";
 import { comboFilter, filters } from "../components/filters.js";
-import { jobLink, pipelineLink } from "../components/inline.js";
+import { jobLink, personLink, pipelineLink } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
@@ -105,7 +105,7 @@ const COLUMNS = [
     class: "grow",
     cell: ({ id, name: text }) => h("span", { class: "two-lines" }, jobLink(id), text && name(text)),
   },
-  { label: "Owner", cell: ({ owner }) => name(owner), class: "person" },
+  { label: "Owner", cell: ({ owner }) => personLink(owner), class: "person" },
   { label: "Pipelines", cell: ({ flow_pipeline_infos: infos, unlisted_pipelines: more }) => pipelinesOf(infos, more) },
   { label: "Registered", cell: ({ created_at: at }) => ago(at) },
 ];

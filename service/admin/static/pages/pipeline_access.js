@@ -2,7 +2,7 @@
 
 import { may } from "../caller.js";
 import { button, iconButton } from "../components/buttons.js";
-import { badge, grantee, standing } from "../components/inline.js";
+import { badge, granteeLink, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { empty } from "../components/states.js";
 import { h } from "../dom.js";
@@ -79,7 +79,7 @@ const columns = (pipeline, where, changed) => [
 ];
 
 /** @param {Grant} grant */
-const granteeOf = (grant) => grantee(grant.group ? "group" : "user", granteeName(grant));
+const granteeOf = (grant) => granteeLink(grant.group ? "group" : "user", granteeName(grant));
 
 /**
  * Return whether the caller may change a grant: only managers change or unmake managers.

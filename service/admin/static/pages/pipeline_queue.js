@@ -1,7 +1,7 @@
 // The jobs in one pipeline.
 
 import { may } from "../caller.js";
-import { jobLink } from "../components/inline.js";
+import { jobLink, personLink } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { empty } from "../components/states.js";
 import { h, name } from "../dom.js";
@@ -42,6 +42,6 @@ export const queueTab = (view) =>
 const COLUMNS = [
   { label: "Job", class: "grow", cell: ({ id }) => jobLink(id) },
   { label: "Name", cell: (job) => (job.name ? name(job.name) : h("span", { class: "muted" }, "none")) },
-  { label: "Owner", cell: ({ owner }) => name(owner), class: "person" },
+  { label: "Owner", cell: ({ owner }) => personLink(owner), class: "person" },
   { label: "In it since", cell: ({ assigned_at: since }) => ago(since) },
 ];
