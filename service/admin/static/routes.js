@@ -1,7 +1,8 @@
 // The addresses of the views.
 
 import { auditPage } from "./pages/audit.js";
-import { groupPage } from "./pages/group.js";
+import { groupGrantsTab } from "./pages/group_grants.js";
+import { membersTab } from "./pages/group_members.js";
 import { groupsPage } from "./pages/groups.js";
 import { jobPage } from "./pages/job.js";
 import { jobsPage } from "./pages/jobs.js";
@@ -32,7 +33,8 @@ export const routes = [
   { pattern: "/users/:name/jobs", section: "users", view: jobsTab },
   { pattern: "/users/:name/changes", section: "users", view: changesTab },
   { pattern: "/groups", section: "groups", view: groupsPage },
-  { pattern: "/groups/:name", section: "groups", view: groupPage },
+  { pattern: "/groups/:name", section: "groups", view: membersTab },
+  { pattern: "/groups/:name/grants", section: "groups", view: groupGrantsTab },
   { pattern: "/tokens", section: "tokens", view: tokensPage },
   { pattern: "/audit", section: "audit", view: auditPage },
   { pattern: ".*", section: "", view: notFoundPage },

@@ -97,7 +97,7 @@ const columns = (changed) => [
     cell: ({ username, disabled }) =>
       h("span", { class: disabled ? "off" : "" }, granteeLink("user", username), isCaller(username) && badge("You")),
   },
-  { label: "Name", order: "display_name", cell: person },
+  { label: "Name", order: "display_name", class: "person", cell: person },
   {
     label: "Role",
     order: "role",
