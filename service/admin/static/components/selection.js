@@ -114,6 +114,14 @@ export class Selection {
     this.#mark(from < 0 ? [input.value] : keys.slice(Math.min(from, to), Math.max(from, to) + 1), input.checked);
   }
 
+  /** Read again what is selected, which somebody may have changed since it was shown. */
+  async refresh() {
+    if (!this.#fetchPage) return;
+    for (const item of await fetchAll(this.#fetchPage, MAX_SELECTED)) {
+      if (this.chosen.has(this.key(item))) this.chosen.set(this.key(item), item);
+    }
+  }
+
   /** Select all that fit the filters, shown or not. */
   async selectAll() {
     if (!this.#fetchPage || this.all.getAttribute("aria-disabled")) return;

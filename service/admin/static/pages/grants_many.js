@@ -4,7 +4,7 @@ import { ApiError, call, path, remove } from "../api.js";
 import { openDialog } from "../components/dialog.js";
 import { form } from "../components/form.js";
 import { chunks, workThrough } from "../components/work.js";
-import { count, name, sentence, together } from "../dom.js";
+import { count, h, name, sentence, together } from "../dom.js";
 import { grantFields, grantPath, termsOf, USUAL } from "./grant_dialogs.js";
 
 /** @import { GrantTerms, PipelineItem } from "../../answers.d.ts" */
@@ -35,7 +35,7 @@ export async function giveToMany(pipelines, to) {
   const asking = form({
     fields: fields.all,
     submit: "Give access",
-    intro: ["To ", count(to.length, "group"), ", on ", together(named), "."],
+    intro: h("p", {}, "To ", count(to.length, "group"), ", on ", together(named), "."),
     cancel: () => dialog.close(null),
     send: (values) => dialog.close(termsOf(values)),
   });
