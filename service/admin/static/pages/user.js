@@ -9,10 +9,11 @@ import { failure } from "../components/states.js";
 import { tabs } from "../components/tabs.js";
 import { h, name } from "../dom.js";
 import { roleLabel } from "../labels.js";
-import { address, refresh } from "../router.js";
+import { address, go, refresh } from "../router.js";
 import { day } from "../time.js";
 import { notForCaller } from "./not_found.js";
 import { changePerson, changeRole, enable } from "./user_dialogs.js";
+import { deleteUser, handOver } from "./user_leaving.js";
 
 /** @import { User } from "../../answers.d.ts" */
 /** @import { Child } from "../dom.js" */
@@ -78,7 +79,15 @@ function actions(user) {
   return [
     button("Edit", async () => then(await changePerson(user)), { symbol: "edit" }),
     button("Change role", async () => then((await changeRole(user)) === true)),
-    user.disabled && button("Enable", async () => then(await enable(user))),
+    user.disabled
+      ? button("Enable", async () => then(await enable(user)))
+      : !isCaller(user.username) &&
+        button("Disable and hand over", async () => then(await handOver(user)), { kind: "quiet danger" }),
+    !isCaller(user.username) &&
+      button("Delete", async () => (await deleteUser(user)) && go(address("/users")), {
+        kind: "quiet danger",
+        symbol: "trash",
+      }),
   ];
 }
 
