@@ -53,7 +53,11 @@ export const reachTab = (view) =>
             ),
       view,
     });
-    return [h("div", { class: "section-head" }, h("h2", {}, "Can reach")), bar.element, list.element];
+    return [
+      h("div", { class: "section-head" }, h("h2", {}, disabled ? "Could reach, once enabled again" : "Can reach")),
+      bar.element,
+      list.element,
+    ];
   });
 
 /**
