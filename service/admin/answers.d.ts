@@ -19,6 +19,12 @@ export interface Page {
   next_page_token?: string;
 }
 
+/** What a list has beside that which was asked to be counted: one of both. */
+export interface Total {
+  total_size?: number;
+  total_size_at_least?: number;
+}
+
 export interface User {
   username: string;
   role: string;
@@ -87,6 +93,11 @@ export interface GrantTerms {
   permissions: string[];
   is_manager: boolean;
   expires_at: Instant | null;
+}
+
+/** A grant to a group, with the pipeline that it is on. */
+export interface GroupGrant extends GrantTerms {
+  pipeline: PipelineReference;
 }
 
 export interface UserAccess {

@@ -58,7 +58,8 @@ async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
     span = call.span(request)
     async with call.database.connection() as connection:
         await _find_managed(connection, call, request.pipeline_id)
-        found = await grants.list_of_pipeline(connection, call.caller.organization_id, request.pipeline_id, span)
+        organization_id, pipeline_id = call.caller.organization_id, request.pipeline_id
+        found = await grants.list_of_pipeline(connection, organization_id, pipeline_id, span, request.q)
     return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
 
 
@@ -89,6 +90,7 @@ async def list_group_grants(call: Call, request: ListGroupGrants) -> Page[GroupG
             group.id,
             span,
             everything=caller.role is not Role.MEMBER,
+            text=request.q,
         )
     return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
 

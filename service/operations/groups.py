@@ -160,7 +160,7 @@ async def list_members(call: Call, request: ListMembers) -> Page[Member]:
     span = call.span(request)
     async with call.database.connection() as connection:
         group = await find_group(connection, call.caller.organization_id, request.name)
-        found = await groups.page_members(connection, call.caller.organization_id, group.id, span)
+        found = await groups.page_members(connection, call.caller.organization_id, group.id, span, request.q)
     return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
 
 

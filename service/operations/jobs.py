@@ -413,6 +413,7 @@ async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
             pipeline_id=request.pipeline_id,
             owner_id=owner.id if owner else None,
             span=span,
+            text=request.q,
         )
         ids = [job.id for job in found.items]
         of_each = await jobs.pipelines_of_each(connection, organization_id, caller.user_id, ids)

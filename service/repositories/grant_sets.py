@@ -12,6 +12,7 @@ from service.repositories.granted import GRANTED
 from service.repositories.grants import Kind
 from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
 from service.repositories.times import bounded
+from service.values.casefold import casefold
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,20 @@ GROUP_GRANT_ORDERS: Final = Orders(
 
 
 async def list_of_group(
-    connection: Connection, organization_id: UUID, user_id: UUID, group_id: UUID, span: Span, *, everything: bool
+    connection: Connection,
+    organization_id: UUID,
+    user_id: UUID,
+    group_id: UUID,
+    span: Span,
+    *,
+    everything: bool,
+    text: str | None = None,
 ) -> Rows[GroupGrant]:
     """Return a page of the grants to a group, also those that have expired.
 
     Args:
         everything: False for those on pipelines alone whose grants the user may manage by what is granted to them.
+        text: if given, only those on pipelines with it in the name.
     """
     return await fetch_page(
         connection,
@@ -74,8 +83,9 @@ async def list_of_group(
           AND ($4 OR g.pipeline_id IN (
               SELECT m.pipeline_id FROM ({GRANTED}) m WHERE m.access & {MANAGE_PIPELINES | MANAGER} > 0
           ))
+          AND ($5::text IS NULL OR position($5 IN p.name_key) > 0)
         """,
-        (organization_id, user_id, group_id, everything),
+        (organization_id, user_id, group_id, everything, None if text is None else casefold(text)),
         span,
         lambda row: GroupGrant(*row),
     )

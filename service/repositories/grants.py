@@ -88,13 +88,23 @@ ACCESS_ORDERS: Final = Orders(
 """The orders of the users with access to a pipeline."""
 
 
-async def list_of_pipeline(connection: Connection, organization_id: UUID, pipeline_id: UUID, span: Span) -> Rows[Grant]:
-    """Return a page of the grants on a pipeline, also those that have expired."""
+async def list_of_pipeline(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, span: Span, text: str | None = None
+) -> Rows[Grant]:
+    """Return a page of the grants on a pipeline, also those that have expired.
+
+    Args:
+        text: if given, only those to a user or a group with it in the name.
+    """
     return await fetch_page(
         connection,
         "grants.list_of_pipeline",
-        f"SELECT kind, name, access, expires_at, updated_at FROM ({_OF_PIPELINE}) granted WHERE true",
-        (organization_id, pipeline_id),
+        f"""
+        SELECT kind, name, access, expires_at, updated_at
+        FROM ({_OF_PIPELINE}) granted
+        WHERE ($3::text IS NULL OR position(lower($3) IN lower(name)) > 0)
+        """,
+        (organization_id, pipeline_id, text),
         span,
         lambda row: Grant(*row),
     )

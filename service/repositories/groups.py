@@ -186,8 +186,10 @@ async def delete(connection: Connection, organization_id: UUID, group_id: UUID) 
     )
 
 
-async def page_members(connection: Connection, organization_id: UUID, group_id: UUID, span: Span) -> Rows[Member]:
-    """Return a page of the members of a group."""
+async def page_members(
+    connection: Connection, organization_id: UUID, group_id: UUID, span: Span, text: str | None = None
+) -> Rows[Member]:
+    """Return a page of the members of a group; if a text is given, of those known by a name or address with it."""
     return await fetch_page(
         connection,
         "groups.page_members",
@@ -196,8 +198,10 @@ async def page_members(connection: Connection, organization_id: UUID, group_id: 
         FROM memberships m
         JOIN users u ON u.organization_id = m.organization_id AND u.id = m.user_id
         WHERE m.organization_id = $1 AND m.group_id = $2
+          AND ($3::text IS NULL OR position($3 IN lower(u.username)) > 0
+               OR position($3 IN u.display_name_key) > 0 OR position($3 IN u.email_key) > 0)
         """,
-        (organization_id, group_id),
+        (organization_id, group_id, None if text is None else casefold(text)),
         span,
         _member,
     )

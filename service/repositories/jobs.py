@@ -173,13 +173,19 @@ SORT_LIMIT: Final = 2000
 """Visible jobs up to which reading and sorting all of them is cheaper than walking along the organization's by age."""
 
 
-def page_statement(order: Order, *, first: bool) -> str:
-    """Return the statement of a page of jobs: of the first, or of one behind a key, whose parts are $8 and so on.
+def searched(parameter: int) -> str:
+    """Return the condition of jobs with a text in their id or name; of letters, A to Z match in either case."""
+    return f"(position(lower(${parameter}) IN lower(j.id)) > 0 OR position(lower(${parameter}) IN lower(j.name)) > 0)"
+
+
+def page_statement(order: Order, *, first: bool, text: bool = False) -> str:
+    """Return the statement of a page of jobs: of the first, or of one behind a key, whose parts are the last.
 
     The parameters are the organization, the user, filters by pipeline and owner, whether the user sees all, the
-    pipelines that they may read, and how many rows are wanted.
+    pipelines that they may read, how many rows are wanted, and a text to search for, if there is one.
     """
-    jobs = _JOBS if first else f"{_JOBS} AND {order.behind(8)}"
+    jobs = f"{_JOBS} AND {searched(8)}" if text else _JOBS
+    jobs = jobs if first else f"{jobs} AND {order.behind(9 if text else 8)}"
     sorted_by = order.order_by
     return f"""
     -- What the user sees, but no more than it takes to know that there are more than a few; some may come twice.
@@ -225,6 +231,7 @@ async def page(
     pipeline_id: UUID | None,
     owner_id: UUID | None,
     span: Span,
+    text: str | None = None,
 ) -> Rows[Job]:
     """Return a page of jobs: all, or a user's own and those in one of the pipelines that they may read.
 
@@ -232,13 +239,15 @@ async def page(
     walking from the newest on, as there the next one is near. Only one of the two is run.
     """
     filters = (organization_id, user_id, pipeline_id, owner_id, everything, readable)
+    sought = [text] if text else []
     after = [] if span.after is None else [*map(str, span.after)]
-    statement = page_statement(span.order, first=not after)
-    rows = await connection.fetch("jobs.page", statement, *filters, span.size + 1, *after)
+    statement = page_statement(span.order, first=not after, text=bool(text))
+    rows = await connection.fetch("jobs.page", statement, *filters, span.size + 1, *sought, *after)
     total = None
     if span.total:
-        whole = page_statement(ORDERS.find(None), first=True)
-        total = await count(connection, "jobs.page_total", f"SELECT FROM ({whole}) listed", (*filters, MAX_COUNTED + 1))
+        whole = page_statement(ORDERS.find(None), first=True, text=bool(text))
+        arguments = (*filters, MAX_COUNTED + 1, *sought)
+        total = await count(connection, "jobs.page_total", f"SELECT FROM ({whole}) listed", arguments)
     return Rows([Job(*row) for row in rows], total)
 
 

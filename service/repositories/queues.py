@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from service.database.pool import Connection
+from service.repositories.jobs import searched
 from service.repositories.ordering import Column, Order, Orders, Rows, Span, fetch_page
 from service.repositories.times import bounded
 
@@ -31,8 +32,10 @@ ORDERS: Final = Orders(
 """The orders of a queue, by the index of assignments: any other would sort all of a queue of a million jobs."""
 
 
-async def page(connection: Connection, organization_id: UUID, pipeline_id: UUID, span: Span) -> Rows[QueuedJob]:
-    """Return a page of the jobs in a pipeline's queue."""
+async def page(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, span: Span, text: str | None = None
+) -> Rows[QueuedJob]:
+    """Return a page of the jobs in a pipeline's queue; if a text is given, of those with it in their id or name."""
     return await fetch_page(
         connection,
         "queues.page",
@@ -41,9 +44,9 @@ async def page(connection: Connection, organization_id: UUID, pipeline_id: UUID,
         FROM assignments a
         JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
         JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
-        WHERE a.organization_id = $1 AND a.pipeline_id = $2
+        WHERE a.organization_id = $1 AND a.pipeline_id = $2 {f"AND {searched(3)}" if text else ""}
         """,
-        (organization_id, pipeline_id),
+        (organization_id, pipeline_id, *([text] if text else [])),
         span,
         lambda row: QueuedJob(*row),
     )

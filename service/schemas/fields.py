@@ -18,7 +18,7 @@ from service.schemas.request import schema_of
 from service.values.durations import LONGEST, parse_duration
 from service.values.ids import UUID_TEXT
 from service.values.instants import END, check_end, parse_instant
-from service.values.names import JOB_ID, PIPELINE_NAME, RESERVED, USERNAME, Rule
+from service.values.names import EMAIL, JOB_ID, PIPELINE_NAME, RESERVED, USERNAME, Rule
 
 Item = TypeVar("Item")
 Chosen = TypeVar("Chosen", bound=Enum)
@@ -217,6 +217,11 @@ def part_of_name(data_key: str | None = None) -> fields.String:
     """Return a field of a filter by a part of a name."""
     description = "Only those with this in their name, in upper or lower case."
     return fields.String(data_key=data_key, validate=validate.Length(max=FILTER_LENGTH), metadata=says(description))
+
+
+def part(of: str) -> fields.String:
+    """Return a field of a filter by a part of one of several things."""
+    return text(EMAIL.max_length, f"Only those with this in their {of}; letters from A to Z in upper or lower case.")
 
 
 def page_token() -> fields.String:

@@ -29,22 +29,25 @@ from service.schemas.fields import (
     objects,
     order_by,
     page_token,
+    part,
     permission,
     permissions,
     says,
+    text,
     total,
 )
 from service.schemas.groups import GROUP
 from service.schemas.pages import Page
 from service.schemas.request import field, request
 from service.schemas.users import USER
+from service.values.names import EMAIL
 
 MANAGES: Final = "True to make a manager, who holds all five permissions."
 
 
 @request
 class ListGrants:
-    """The grants on a pipeline.
+    """The grants on a pipeline, or those of them that fit the filter.
 
     Groups first, then by name.
     """
@@ -52,6 +55,7 @@ class ListGrants:
     orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    q: str | None = field(part("group's or user's name"), default=None)
     order_by: str | None = field(order_by(ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
@@ -133,6 +137,9 @@ class ListGroupGrants:
     orders: ClassVar[Orders] = GROUP_GRANT_ORDERS
 
     name: str = field(Name(), GROUP)
+    q: str | None = field(
+        text(EMAIL.max_length), "Only those on pipelines with this in their name, in upper or lower case.", default=None
+    )
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
     order_by: str | None = field(order_by(GROUP_GRANT_ORDERS), default=None)

@@ -8,10 +8,21 @@ from marshmallow import Schema, fields, validate
 from service.repositories.groups import MEMBER_ORDERS, ORDERS, Group, Member
 from service.repositories.ordering import Orders
 from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
-from service.schemas.fields import BoundedList, Name, PageSize, Ruled, order_by, page_token, part_of_name, says, total
+from service.schemas.fields import (
+    BoundedList,
+    Name,
+    PageSize,
+    Ruled,
+    order_by,
+    page_token,
+    part_of_name,
+    says,
+    text,
+    total,
+)
 from service.schemas.pages import Page
 from service.schemas.request import field, request
-from service.values.names import GROUP_NAME
+from service.values.names import EMAIL, GROUP_NAME
 
 GROUP: Final = "The name of the group, in upper or lower case."
 
@@ -81,7 +92,7 @@ class RenameGroup:
 
 @request
 class ListMembers:
-    """The members of a group.
+    """The members of a group, or those of them that fit the filter.
 
     By username.
     """
@@ -89,6 +100,9 @@ class ListMembers:
     orders: ClassVar[Orders] = MEMBER_ORDERS
 
     name: str = field(Name(), GROUP)
+    q: str | None = field(
+        text(EMAIL.max_length), "Only those with this in their username, display name or email address.", default=None
+    )
     order_by: str | None = field(order_by(MEMBER_ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)

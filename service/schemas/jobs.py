@@ -22,6 +22,7 @@ from service.schemas.fields import (
     StrictUUID,
     order_by,
     page_token,
+    part,
     says,
     total,
     uuids,
@@ -153,13 +154,15 @@ class JobRef:
 class ListJobs:
     """The jobs that the caller can see, or those of them that fit the filters.
 
-    Newest first. Filters: a pipeline, an owner's username. A page also ends where its jobs are in 5,000 pipelines.
+    Newest first. Filters: a pipeline, an owner's username, and by `q`, a part of the id or the name. A page
+    also ends where its jobs are in 5,000 pipelines.
     """
 
     orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID | None = field(StrictUUID(), "Only the jobs in this pipeline.", default=None)
     owner: str | None = field(Name(), "Only the jobs of the user with this username.", default=None)
+    q: str | None = field(part("id or name"), default=None)
     order_by: str | None = field(order_by(ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)

@@ -20,6 +20,7 @@ from service.schemas.fields import (
     StrictUUID,
     order_by,
     page_token,
+    part,
     part_of_name,
     permission,
     says,
@@ -100,7 +101,7 @@ class DeletePipeline:
 
 @request
 class ListPipelineJobs:
-    """The queue of a pipeline.
+    """The queue of a pipeline, or those of its jobs that fit the filter.
 
     Oldest first.
     """
@@ -108,6 +109,7 @@ class ListPipelineJobs:
     orders: ClassVar[Orders] = ORDERS
 
     pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
+    q: str | None = field(part("id or name"), default=None)
     order_by: str | None = field(order_by(ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)

@@ -194,6 +194,7 @@ async def sees_what_changed(visit: Visit) -> None:
 
 async def takes_access_back(visit: Visit) -> None:
     await visit.link("Pipelines").click()
+    await expect(visit.heading("Pipelines")).to_be_visible()
     await visit.link("Invoices 2027").click()
     await visit.button("Take back what reviewers may do").click()
     await expect(visit.dialog).to_contain_text(

@@ -106,7 +106,7 @@ async def test_unsaved_form_is_discarded_only_after_a_question(desk: Desk, world
         await visit.button("Discard").click()
         await expect(visit.heading("Pipelines")).to_be_visible()
         await expect(visit.page.get_by_role("dialog")).to_have_count(0)
-        assert visit.page.url.endswith("/admin/")
+        assert visit.page.url.endswith("/admin/pipelines")
 
         await visit.button("Edit Invoices").click()
         await visit.field("Name").fill("Bills")

@@ -74,7 +74,7 @@ async def test_audit_trail_shows_a_name_of_the_form_of_a_time(desk: Desk, client
     await client.post("/api/v1/flow/pipeline", json={"name": name}, headers=ada.headers)
     async with desk.visit(ada, "/audit") as visit:
         await visit.page.get_by_text("Before and after").click()
-        await expect(visit.page.get_by_role("cell", name=name)).to_be_visible()
+        await expect(visit.page.get_by_role("cell", name=name, exact=True)).to_be_visible()
 
 
 async def test_unknown_name_is_answered_where_it_can_be_read(desk: Desk, world: World) -> None:

@@ -44,7 +44,7 @@ async def test_page_works_below_a_prefix(
         await visit.field("Name").fill("reviewers")
         await visit.confirm("Create group")
         await visit.page.goto(f"{proxy}/team/flows/admin")
-        await expect(visit.heading("Pipelines")).to_be_visible()
+        await expect(visit.heading("Overview")).to_be_visible()
         await visit.page.go_back()
         await expect(visit.page.get_by_role("heading", level=1)).to_be_visible()
         await visit.button("Sign out").click()

@@ -19,6 +19,13 @@ export const mayUseTokens = () => inScope("tokens");
 export const isCaller = (username) => username.toLowerCase() === caller().username.toLowerCase();
 
 /**
+ * Return whether the caller may see the page of a user.
+ *
+ * @param {string} username
+ */
+export const maySeeUser = (username) => isAdministrator() || isCaller(username);
+
+/**
  * Return whether the caller may change or forget a job.
  *
  * @param {Job} job

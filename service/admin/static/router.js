@@ -8,9 +8,10 @@ import { closest, h, replace } from "./dom.js";
 /** @import { Child } from "./dom.js" */
 
 /**
- * What an entry of the history remembers of its view: how far a list was shown, and how far it was scrolled.
+ * What an entry of the history remembers of its view: how far a list was shown, how far it was scrolled, and what
+ * was selected.
  *
- * @typedef {{items?: number, scroll?: number}} Memory
+ * @typedef {{items?: number, scroll?: number, selected?: Map<string, any>}} Memory
  */
 
 /**

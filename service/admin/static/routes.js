@@ -1,7 +1,8 @@
 // The addresses of the views.
 
 import { auditPage } from "./pages/audit.js";
-import { groupPage } from "./pages/group.js";
+import { groupGrantsTab } from "./pages/group_grants.js";
+import { membersTab } from "./pages/group_members.js";
 import { groupsPage } from "./pages/groups.js";
 import { jobPage } from "./pages/job.js";
 import { jobsPage } from "./pages/jobs.js";
@@ -13,6 +14,7 @@ import { whoTab } from "./pages/pipeline_who.js";
 import { pipelinesPage } from "./pages/pipelines.js";
 import { tokenInventoryPage } from "./pages/token_inventory.js";
 import { tokensPage } from "./pages/tokens.js";
+import { changesTab, groupsTab, jobsTab, reachTab, tokensTab } from "./pages/user_tabs.js";
 import { usersPage } from "./pages/users.js";
 
 /** @import { Route } from "./router.js" */
@@ -28,8 +30,14 @@ export const routes = [
   { pattern: "/jobs", section: "jobs", view: jobsPage },
   { pattern: "/jobs/:id", section: "jobs", view: jobPage },
   { pattern: "/users", section: "users", view: usersPage },
+  { pattern: "/users/:name", section: "users", view: reachTab },
+  { pattern: "/users/:name/groups", section: "users", view: groupsTab },
+  { pattern: "/users/:name/tokens", section: "users", view: tokensTab },
+  { pattern: "/users/:name/jobs", section: "users", view: jobsTab },
+  { pattern: "/users/:name/changes", section: "users", view: changesTab },
   { pattern: "/groups", section: "groups", view: groupsPage },
-  { pattern: "/groups/:name", section: "groups", view: groupPage },
+  { pattern: "/groups/:name", section: "groups", view: membersTab },
+  { pattern: "/groups/:name/grants", section: "groups", view: groupGrantsTab },
   { pattern: "/tokens", section: "tokens", view: tokensPage },
   { pattern: "/tokens/all", section: "tokens", view: tokenInventoryPage },
   { pattern: "/audit", section: "audit", view: auditPage },

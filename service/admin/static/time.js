@@ -76,6 +76,16 @@ function distance(date) {
  */
 export const isInstant = (text) => !Number.isNaN(new Date(text).getTime());
 
+/**
+ * Show when something ends, or that it never does.
+ *
+ * @param {Instant | null} end
+ */
+export function ends(end) {
+  if (end === null) return h("span", { class: "muted" }, "Never");
+  return isPast(end) ? h("span", { class: "badge warning" }, "Expired") : h("span", {}, time(end), " (", ago(end), ")");
+}
+
 /** @param {Instant} instant */
 export const isPast = (instant) => new Date(instant).getTime() <= Date.now();
 

@@ -19,7 +19,7 @@ const MAX_CHOICES = 8;
  */
 export async function searchUsers(text, signal) {
   /** @type {{users: User[]}} */
-  const { users } = await get("/users", { name: text, page_size: MAX_CHOICES }, signal);
+  const { users } = await get("/users", { q: text, page_size: MAX_CHOICES }, signal);
   return users.map(({ username }) => granteeChoice("user", username));
 }
 
@@ -28,7 +28,7 @@ export async function searchUsers(text, signal) {
  * @param {AbortSignal} signal
  * @returns {Promise<GranteeChoice[]>}
  */
-async function searchGroups(text, signal) {
+export async function searchGroups(text, signal) {
   /** @type {{groups: Group[]}} */
   const { groups } = await get("/groups", { name: text, page_size: MAX_CHOICES }, signal);
   return groups.map((group) => granteeChoice("group", group.name));

@@ -19,6 +19,7 @@ import { icon } from "./icons.js";
  * @property {string} name the API's
  * @property {() => string} value empty if it is not set
  * @property {HTMLElement | null} element
+ * @property {boolean} [narrows] false if it leaves nothing out, as an order
  */
 
 /**
@@ -56,7 +57,7 @@ export function filters(path, query, makers, onchange) {
     { class: "filters" },
     controls.map((control) => control.element),
   );
-  return { element, values, any: () => Object.values(values()).some(Boolean) };
+  return { element, values, any: () => controls.some((each) => each.narrows !== false && each.value()) };
 }
 
 /**

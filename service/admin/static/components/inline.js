@@ -1,6 +1,7 @@
 // What stands within lines and cells everywhere: badges, identifiers, links, and the names of users and groups.
 
 import { path } from "../api.js";
+import { isAdministrator, maySeeUser } from "../caller.js";
 import { breakable, h, name } from "../dom.js";
 import { permissionLabels } from "../labels.js";
 import { address } from "../router.js";
@@ -44,4 +45,33 @@ export function jobLink(id) {
  */
 export function grantee(kind, text) {
   return h("span", { class: "grantee" }, icon(kind), h("span", { class: "visually-hidden" }, `${kind} `), name(text));
+}
+
+/**
+ * Name a user, as a link to their page where the caller may see it.
+ *
+ * @param {string} username
+ */
+export const personLink = (username) =>
+  maySeeUser(username)
+    ? h("a", { class: "plain", href: address(path`/users/${username}`) }, name(username))
+    : name(username);
+
+/**
+ * Name a group, likewise.
+ *
+ * @param {string} group
+ */
+export const groupLink = (group) =>
+  isAdministrator() ? h("a", { class: "plain", href: address(path`/groups/${group}`) }, name(group)) : name(group);
+
+/**
+ * Show a user or a group as `grantee` does, and lead to its page.
+ *
+ * @param {"user" | "group"} kind
+ * @param {string} text
+ */
+export function granteeLink(kind, text) {
+  const link = kind === "user" ? personLink(text) : groupLink(text);
+  return h("span", { class: "grantee" }, icon(kind), h("span", { class: "visually-hidden" }, `${kind} `), link);
 }

@@ -1,4 +1,4 @@
-// A list of which there may be very much: it comes by pages, and is searched by the service, never here.
+// A list of which there may be very much: it comes by pages, and is searched and ordered by the service, never here.
 
 import { ApiError, get, isAbort } from "../api.js";
 import { count, focusFirst, h, replace } from "../dom.js";
@@ -9,13 +9,22 @@ import { row, table } from "./table.js";
 /** @import { Page } from "../../answers.d.ts" */
 /** @import { Child } from "../dom.js" */
 /** @import { View } from "../router.js" */
+/** @import { Ordering } from "./ordering.js" */
+/** @import { Selection } from "./selection.js" */
 /** @import { Column } from "./table.js" */
+
+/**
+ * A page of a list; of a list that is counted, the first says how many there are in all.
+ *
+ * @template Item
+ * @typedef {{items: Item[], next: string | null, total?: number, atLeast?: boolean}} FetchedPage
+ */
 
 /**
  * Fetches a page of a list.
  *
  * @template Item
- * @typedef {(page: {page_size: number, page_token?: string | null}, signal: AbortSignal) => Promise<{items: Item[], next: string | null}>} FetchPage
+ * @typedef {(page: {page_size: number, page_token?: string | null}, signal: AbortSignal) => Promise<FetchedPage<Item>>} FetchPage
  */
 
 /**
@@ -26,8 +35,20 @@ import { row, table } from "./table.js";
  * @property {(options?: {anew?: boolean}) => Promise<void>} reload
  */
 
+/**
+ * How much of a list is shown.
+ *
+ * @typedef {object} Shown
+ * @property {number} length
+ * @property {string | null} next
+ * @property {HTMLElement | null} body
+ * @property {number | null} total
+ * @property {boolean} atLeast whether there are more than the total
+ */
+
 const PAGE = 50;
 const MAX_PAGE = 1000; // items, the most that the API gives at once
+const AT_ONCE = 100; // rows that are made before others have their turn
 
 /**
  * Make a list, with its first page.
@@ -40,62 +61,65 @@ const MAX_PAGE = 1000; // items, the most that the API gives at once
  * @param {string} options.noun for one item
  * @param {() => Child} options.none what stands there if nothing fits
  * @param {View} options.view remembers how much was shown, for when one comes back
+ * @param {Ordering | null} [options.order]
+ * @param {Selection<Item> | null} [options.selected]
  * @returns {Promise<List>}
  */
-export async function listing({ caption, columns, fetchPage, noun, none, view }) {
+export async function listing({ caption, columns, fetchPage, noun, none, view, order = null, selected = null }) {
   const end = listEnd(noun, showMore);
   const place = h("div", { class: "list" });
   const element = h("section", { "aria-label": caption, tabindex: "-1" }, place, end.element);
-  /** @type {{length: number, next: string | null, body: HTMLElement | null}} */
-  let shown = { length: 0, next: null, body: null };
+  /** @type {Shown} */
+  let shown = { length: 0, next: null, body: null, total: null, atLeast: false };
   let loading = new AbortController();
+  const rowOf = (/** @type {Item} */ item) => row(columns, item, selected);
   view.signal.addEventListener("abort", () => loading.abort());
 
   async function load() {
     loading.abort();
     loading = new AbortController();
     const { signal } = loading;
-    const wanted = Math.min(MAX_PAGE, Math.max(PAGE, view.memory.items ?? 0));
-    const { items, next } = await fetchPage({ page_size: wanted }, signal);
+    const { items, next, total = null, atLeast = false } = await fetchFirst(fetchPage, view.memory.items ?? 0, signal);
     if (signal.aborted) return;
-    const made = table(caption, columns, items);
-    const held = place.contains(document.activeElement);
+    selected?.begin();
+    const made = table(caption, columns, items.slice(0, AT_ONCE), { order, selected });
+    const held = focused(place);
     replace(place, items.length > 0 ? made.element : none());
-    if (held) element.focus({ preventScroll: true }); // what had the focus is gone, as a row that was deleted
-    update({ length: items.length, next, body: made.body });
+    refocus(place, held, element);
+    await addRows(made.body, items.slice(AT_ONCE), rowOf, signal);
+    if (!signal.aborted) update({ length: items.length, next, body: made.body, total, atLeast });
   }
 
   async function append() {
     const { signal } = loading;
     const { items, next } = await fetchPage({ page_size: PAGE, page_token: shown.next }, signal);
     if (signal.aborted) return;
-    const rows = items.map((item) => row(columns, item));
-    shown.body?.append(...rows);
+    await addRows(shown.body, items, rowOf, signal);
+    const first = shown.body?.children[shown.length];
     update({ ...shown, length: shown.length + items.length, next });
-    focusFirst(rows[0], "a, button");
+    focusFirst(first, "a, button");
   }
 
-  /** @param {typeof shown} now */
+  /** @param {Shown} now */
   function update(now) {
     shown = now;
     view.memory.items = now.length;
-    end.update(now.length, now.next === null);
+    end.update(now);
+    selected?.update(now.total ?? (now.next === null ? now.length : null), fetchPage);
   }
 
   async function showMore() {
-    try {
-      await append();
-    } catch (error) {
-      // Pages belong to the token they were asked for with; after signing in anew they begin again.
-      if (!(error instanceof ApiError && error.details.page_token)) throw error;
-      await reload();
-      if (shown.next !== null) await append();
-    }
+    if (await append().catch(isOutdated)) await reload();
+    else return;
+    if (shown.next !== null) await append();
   }
 
   /** Ask again, as after a filter has changed. What is there stays until the answer comes. */
   async function reload({ anew = false } = {}) {
-    if (anew) view.memory.items = 0;
+    if (anew) {
+      view.memory.items = 0;
+      selected?.clear();
+    }
     element.setAttribute("aria-busy", "true");
     try {
       await load();
@@ -113,6 +137,77 @@ export async function listing({ caption, columns, fetchPage, noun, none, view })
 }
 
 /**
+ * Return true if an error says that the list has to begin anew, as pages belong to the token that they were asked for
+ * with, and another user has signed in.
+ *
+ * @param {unknown} error
+ */
+function isOutdated(error) {
+  if (error instanceof ApiError && error.details.page_token) return true;
+  throw error;
+}
+
+/**
+ * Fetch the first page, or as many as are to be shown again.
+ *
+ * @template Item
+ * @param {FetchPage<Item>} fetchPage
+ * @param {number} wanted
+ * @param {AbortSignal} signal
+ * @returns {Promise<FetchedPage<Item>>}
+ */
+async function fetchFirst(fetchPage, wanted, signal) {
+  const size = (/** @type {number} */ had) => Math.min(MAX_PAGE, Math.max(PAGE, wanted - had));
+  const first = await fetchPage({ page_size: size(0) }, signal);
+  while (first.next !== null && first.items.length < wanted && !signal.aborted) {
+    const more = await fetchPage({ page_size: size(first.items.length), page_token: first.next }, signal);
+    first.items.push(...more.items);
+    first.next = more.next;
+  }
+  return first;
+}
+
+/**
+ * Add rows, some at a time, so that however many there are, the page answers meanwhile.
+ *
+ * @template Item
+ * @param {HTMLElement | null} body
+ * @param {Item[]} items
+ * @param {(item: Item) => HTMLElement} rowOf
+ * @param {AbortSignal} signal
+ */
+async function addRows(body, items, rowOf, signal) {
+  for (let start = 0; start < items.length && !signal.aborted; start += AT_ONCE) {
+    if (items.length > PAGE) await new Promise((resolve) => setTimeout(resolve));
+    body?.append(...items.slice(start, start + AT_ONCE).map(rowOf));
+  }
+}
+
+/**
+ * Return what has the focus in a list: the head of a column by its order, something else, or nothing.
+ *
+ * @param {HTMLElement} place
+ */
+function focused(place) {
+  const active = document.activeElement;
+  if (!(active instanceof HTMLElement) || !place.contains(active)) return null;
+  return active.dataset.order ?? "";
+}
+
+/**
+ * Give the focus back that went with what was replaced, as a row that was deleted.
+ *
+ * @param {HTMLElement} place
+ * @param {string | null} held
+ * @param {HTMLElement} otherwise
+ */
+function refocus(place, held, otherwise) {
+  if (held === null) return;
+  otherwise.focus({ preventScroll: true });
+  if (held) focusFirst(place, `[data-order="${CSS.escape(held)}"]`);
+}
+
+/**
  * Make the end of a list: how much of it is shown, and a button for more.
  *
  * @param {string} noun
@@ -127,14 +222,10 @@ function listEnd(noun, showMore) {
   });
   return {
     element: h("div", { class: "list-end" }, status, more),
-    /**
-     * @param {number} length
-     * @param {boolean} complete
-     */
-    update(length, complete) {
-      more.hidden = complete;
-      const shown = complete ? count(length, noun) : `The first ${count(length, noun)}`;
-      replace(status, length === 0 ? "" : shown);
+    /** @param {Shown} shown */
+    update(shown) {
+      more.hidden = shown.next === null;
+      replace(status, shown.length === 0 ? "" : extent(shown, noun));
     },
     clear() {
       more.hidden = true;
@@ -144,18 +235,37 @@ function listEnd(noun, showMore) {
 }
 
 /**
+ * Say how much is shown, as in "The first 50 of 2,000 users".
+ *
+ * @param {Shown} shown
+ * @param {string} noun
+ */
+function extent({ length, next, total, atLeast }, noun) {
+  if (next === null) return count(length, noun);
+  if (total === null) return `The first ${count(length, noun)}`;
+  return `The first ${length.toLocaleString("en")} of ${atLeast ? "more than " : ""}${count(total, noun)}`;
+}
+
+/**
  * Fetch the pages of a call that answers a list under a name.
  *
  * @template Item
  * @param {string} path
  * @param {string} name
  * @param {() => Record<string, string>} [query]
+ * @param {{counted?: boolean}} [options] whether the API counts it
  * @returns {FetchPage<Item>}
  */
 export const pagesOf =
-  (path, name, query = () => ({})) =>
+  (path, name, query = () => ({}), { counted = false } = {}) =>
   async (page, signal) => {
+    const total = counted && !page.page_token ? "true" : null;
     /** @type {Page & Record<string, any>} */
-    const body = await get(path, { ...query(), ...page }, signal);
-    return { items: body[name], next: body.next_page_token ?? null };
+    const body = await get(path, { ...query(), ...page, total }, signal);
+    return {
+      items: body[name],
+      next: body.next_page_token ?? null,
+      total: body.total_size ?? body.total_size_at_least,
+      atLeast: body.total_size_at_least !== undefined,
+    };
   };

@@ -1,12 +1,13 @@
 // The frame: where one can go, who is signed in, and the way out. What the caller may not do is not there.
 
 import { isAdministrator, mayUseTokens } from "../caller.js";
-import { h, identifier, name } from "../dom.js";
+import { h, identifier } from "../dom.js";
 import { roleLabel } from "../labels.js";
 import { address } from "../router.js";
 import { caller } from "../session.js";
 import { button } from "./buttons.js";
 import { icon } from "./icons.js";
+import { personLink } from "./inline.js";
 
 /** @import { IconName } from "./icons.js" */
 
@@ -62,7 +63,7 @@ export function navigation(signOut) {
     h(
       "div",
       { class: "who" },
-      h("p", {}, h("span", { class: "visually-hidden" }, "Signed in as "), name(username)),
+      h("p", {}, h("span", { class: "visually-hidden" }, "Signed in as "), personLink(username)),
       h("p", { class: "muted" }, roleLabel(role), scopes && ", by a narrowed token"),
       button("Sign out", signOut, { kind: "quiet", symbol: "signout" }),
     ),

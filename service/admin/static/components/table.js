@@ -2,8 +2,11 @@
 // CSS lays a table out as something else.
 
 import { h } from "../dom.js";
+import { icon } from "./icons.js";
 
 /** @import { Child } from "../dom.js" */
+/** @import { Ordering } from "./ordering.js" */
+/** @import { Selection } from "./selection.js" */
 
 /**
  * A column of a table.
@@ -13,6 +16,16 @@ import { h } from "../dom.js";
  * @property {string} label empty for the column of actions
  * @property {(item: Item) => Child} cell
  * @property {string} [class]
+ * @property {string} [order] the API's name of the order by this column
+ */
+
+/**
+ * What a table can have beside its columns.
+ *
+ * @template Item
+ * @typedef {object} Extras
+ * @property {Ordering | null} [order] by which the heads of columns order the list
+ * @property {Selection<Item> | null} [selected] by which rows are selected
  */
 
 /**
@@ -21,11 +34,13 @@ import { h } from "../dom.js";
  * @template Item
  * @param {Column<Item>[]} columns
  * @param {Item} item
+ * @param {Selection<Item> | null} [selected]
  */
-export function row(columns, item) {
+export function row(columns, item, selected = null) {
   return h(
     "tr",
     { role: "row" },
+    selected && h("td", { role: "cell", class: "pick" }, selected.box(item)),
     columns.map((column, index) =>
       index === 0
         ? h("th", { role: "rowheader", scope: "row", class: column.class }, column.cell(item))
@@ -39,23 +54,46 @@ export function row(columns, item) {
  * @param {string} caption
  * @param {Column<Item>[]} columns
  * @param {Item[]} items
+ * @param {Extras<Item>} [extras]
  */
-export function table(caption, columns, items) {
-  const rows = items.map((item) => row(columns, item));
-  const body = h("tbody", { role: "rowgroup" }, rows);
+export function table(caption, columns, items, { order = null, selected = null } = {}) {
+  const rows = items.map((item) => row(columns, item, selected));
+  const body = h(
+    "tbody",
+    { role: "rowgroup", onclick: selected && ((/** @type {MouseEvent} */ event) => selected.follow(event)) },
+    rows,
+  );
   const head = h(
     "thead",
     { role: "rowgroup" },
     h(
       "tr",
       { role: "row" },
-      columns.map((column) =>
-        column.label
-          ? h("th", { role: "columnheader", scope: "col", class: column.class }, column.label)
-          : h("td", { role: "cell", class: column.class }, h("span", { class: "visually-hidden" }, "Actions")),
-      ),
+      selected && h("td", { role: "cell", class: "pick" }, selected.head),
+      columns.map((column) => columnHead(column, order)),
     ),
   );
   const element = h("table", { role: "table" }, h("caption", { class: "visually-hidden" }, caption), head, body);
   return { element, body };
+}
+
+/**
+ * @param {Pick<Column<any>, "label" | "class" | "order">} column
+ * @param {Ordering | null} order
+ */
+function columnHead({ label, class: classes, order: by }, order) {
+  if (!label) return h("td", { role: "cell", class: classes }, h("span", { class: "visually-hidden" }, "Actions"));
+  const present = by && order ? order.of(by) : null;
+  return h(
+    "th",
+    { role: "columnheader", scope: "col", class: classes, "aria-sort": present },
+    by && order
+      ? h(
+          "button",
+          { type: "button", class: "order", "data-order": by, onclick: () => order.take(by) },
+          label,
+          icon(present === "descending" ? "down" : present === "ascending" ? "up" : "order"),
+        )
+      : label,
+  );
 }

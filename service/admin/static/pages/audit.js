@@ -73,7 +73,7 @@ export async function auditPage(view) {
  * @param {PipelineNames} names
  * @returns {FetchPage<AuditEntry>}
  */
-const named = (fetchPage, names) => async (page, signal) => {
+export const named = (fetchPage, names) => async (page, signal) => {
   if (!page.page_token) names.forget();
   const found = await fetchPage(page, signal);
   names.learn(found.items);

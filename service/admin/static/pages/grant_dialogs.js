@@ -3,24 +3,24 @@
 import { ApiError, call, path, remove } from "../api.js";
 import { isCaller } from "../caller.js";
 import { searchGrantees } from "../components/choices.js";
-import { comboField } from "../components/combobox.js";
 import { confirmDialog } from "../components/confirm.js";
 import { openDialog } from "../components/dialog.js";
 import { expiryField } from "../components/expiry.js";
 import { checkField, choicesField } from "../components/fields.js";
 import { form, InvalidInput } from "../components/form.js";
+import { severalField } from "../components/several.js";
 import { toast } from "../components/toast.js";
 import { sentence, together } from "../dom.js";
 import { PERMISSIONS, permissionLabels } from "../labels.js";
 import { isInstant } from "../time.js";
+import { grantAll } from "./grants_many.js";
 
 /** @import { Grant, GrantTerms, Instant, Pipeline } from "../../answers.d.ts" */
 /** @import { GranteeChoice } from "../components/choices.js" */
 /** @import { Dialog } from "../components/dialog.js" */
-/** @import { Choice } from "../components/listbox.js" */
 /** @import { Child } from "../dom.js" */
 
-const USUAL = ["flow_pipeline:read", "flow_pipeline:execute"];
+export const USUAL = ["flow_pipeline:read", "flow_pipeline:execute"];
 const NOTHING = { address: "", tag: null };
 
 /**
@@ -28,7 +28,7 @@ const NOTHING = { address: "", tag: null };
  * @param {"user" | "group"} kind
  * @param {string} name
  */
-const grantPath = (where, kind, name) =>
+export const grantPath = (where, kind, name) =>
   where + (kind === "group" ? path`/grants/groups/${name}` : path`/grants/users/${name}`);
 
 /**
@@ -47,7 +47,7 @@ export const granteeName = (grant) => (grant.group === null ? grant.username : g
  * @param {string} where
  */
 export async function giveAccess(pipeline, where) {
-  const who = comboField("who", "To whom", {
+  const who = severalField("who", "To whom", {
     search: searchGrantees,
     hint: "A group keeps working when people come and go.",
   });
@@ -57,7 +57,7 @@ export async function giveAccess(pipeline, where) {
     who,
     granted: { permissions: USUAL, is_manager: false, expires_at: null },
     locate: () => {
-      const { kind, value } = chosenGrantee(who.choice());
+      const [{ kind, value }] = chosenGrantees(who);
       return grantPath(where, kind, value);
     },
   });
@@ -89,26 +89,28 @@ export async function changeGrant(pipeline, where, shown) {
  * @param {object} options
  * @param {Child} options.title
  * @param {string} options.submit
- * @param {ReturnType<typeof comboField> | null} [options.who] the field of a new grant
+ * @param {ReturnType<typeof severalField<GranteeChoice>> | null} [options.who] the field of a new grant
  * @param {GrantTerms} options.granted
  * @param {{address: string, tag: string | null}} [options.seen] the grant that the user has seen
  * @param {() => string} options.locate
  */
 async function edit(pipeline, { title, submit, who = null, granted, seen = NOTHING, locate }) {
   const fields = grantFields(pipeline, granted);
+  let several = /** @type {{to: GranteeChoice[], terms: GrantTerms} | null} */ (null);
   const asking = form({
     fields: who ? [who, ...fields.all] : fields.all,
     submit,
     intro: fields.note,
     blame: { NOT_FOUND: "who" },
     cancel: () => dialog.close(null),
-    send: async ({ permissions, is_manager: isManager = false, expires_at: expires }) => {
+    send: async (values) => {
       const address = locate();
+      if (who && who.choices().length > 1) {
+        several = { to: who.choices(), terms: termsOf(values) };
+        return dialog.close(true);
+      }
       const ifMatch = seen.address === address ? seen.tag : null;
-      await call("PUT", address, {
-        body: { permissions, is_manager: isManager, expires_at: expires },
-        ...(ifMatch ? { ifMatch } : { ifNoneMatch: "*" }),
-      });
+      await call("PUT", address, { body: termsOf(values), ...(ifMatch ? { ifMatch } : { ifNoneMatch: "*" }) });
       dialog.close(true);
     },
     conflict: async () => {
@@ -126,17 +128,31 @@ async function edit(pipeline, { title, submit, who = null, granted, seen = NOTHI
   /** @type {Dialog<boolean>} */
   const dialog = openDialog({ title, content: asking.element, unsaved: asking.unsaved });
   const done = await dialog.closed;
+  if (several) return grantAll([pipeline], several.to, several.terms);
   if (done) toast("Access is saved. It holds from the next request on.");
   return done === true;
 }
 
 /**
- * Return the user or group that was chosen; what was merely typed does not tell which of both it is.
+ * Return the values of the fields as what is to be granted.
  *
- * @param {GranteeChoice | Choice | null} choice
+ * @param {Record<string, unknown>} values
+ * @returns {GrantTerms}
  */
-function chosenGrantee(choice) {
-  if (choice && "kind" in choice) return choice;
+export const termsOf = ({ permissions, is_manager: isManager, expires_at: expires }) => ({
+  permissions: /** @type {string[]} */ (permissions),
+  is_manager: isManager === true,
+  expires_at: /** @type {Instant | null} */ (expires),
+});
+
+/**
+ * Return the users and groups that were chosen; what was merely typed does not tell which of both it is.
+ *
+ * @param {{choices: () => GranteeChoice[], typed: () => string}} who
+ */
+function chosenGrantees(who) {
+  const choices = who.choices();
+  if (choices.length > 0 && !who.typed()) return choices;
   throw new InvalidInput({ who: ["Choose a user or a group of the list."] });
 }
 
@@ -170,10 +186,10 @@ async function presentIfAny(address) {
 /**
  * Make the fields of a grant. What the caller does not hold is not offered, as the API would refuse it.
  *
- * @param {Pipeline} pipeline
+ * @param {Pick<Pipeline, "permissions" | "is_manager">} pipeline
  * @param {GrantTerms} granted
  */
-function grantFields(pipeline, granted) {
+export function grantFields(pipeline, granted) {
   const offered = PERMISSIONS.filter(({ value }) => pipeline.permissions.includes(value));
   const permissions = choicesField(
     "permissions",

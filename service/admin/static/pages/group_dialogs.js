@@ -6,11 +6,14 @@ import { openDialog } from "../components/dialog.js";
 import { textField } from "../components/fields.js";
 import { form } from "../components/form.js";
 import { toast } from "../components/toast.js";
-import { count, sentence } from "../dom.js";
+import { count, h, name, sentence, together } from "../dom.js";
+import { permissionLabels } from "../labels.js";
 import { address, go } from "../router.js";
 
-/** @import { Group, Member, Page } from "../../answers.d.ts" */
+/** @import { Group, GroupGrant, Member, Total } from "../../answers.d.ts" */
 /** @import { Dialog } from "../components/dialog.js" */
+
+const MAX_NAMED = 10; // of those who lose something, and of what they lose
 
 const RULE = "Letters, digits and _ . @ -";
 
@@ -78,34 +81,68 @@ export async function renameGroup(old) {
   });
   /** @type {Dialog<string>} */
   const dialog = openDialog({ title: "Rename the group", content: renaming.element, unsaved: renaming.unsaved });
-  const name = await dialog.closed;
-  if (name) toast(sentence`The group is now ${name}.`);
-  return name;
+  const renamed = await dialog.closed;
+  if (renamed) toast(sentence`The group is now ${renamed}.`);
+  return renamed;
 }
+
+/**
+ * Name the first of many, and count the others.
+ *
+ * @param {string[]} names
+ * @param {Total} of
+ */
+function named(names, { total_size: total, total_size_at_least: atLeast }) {
+  const more = (total ?? atLeast ?? names.length) - names.length;
+  const shown = names.map((each) => name(each));
+  const rest = more > 0 ? [h("span", {}, atLeast ? "more than " : "", count(more, "more", "more"))] : [];
+  return together([...shown, ...rest]);
+}
+
+/** @param {GroupGrant} grant */
+const held = ({ permissions, is_manager: isManager }) => (isManager ? "Manager" : permissionLabels(permissions));
 
 /**
  * Delete a group, after telling who loses what; return whether it was deleted.
  *
- * @param {string} name
+ * @param {string} group
  */
-export async function deleteGroup(name) {
-  const where = path`/groups/${name}`;
-  /** @type {Promise<Page & {members: Member[]}>} */
-  const asked = get(`${where}/members`, { page_size: 1000 });
-  const [{ tag }, { members, next_page_token: more }] = await Promise.all([present(where), asked]);
-  const number = `${more ? "more than " : ""}${count(members.length, "member")}`;
+export async function deleteGroup(group) {
+  const where = path`/groups/${group}`;
+  /** @type {Promise<Total & {members: Member[]}>} */
+  const askedMembers = get(`${where}/members`, { page_size: MAX_NAMED, total: "true" });
+  /** @type {Promise<Total & {grants: GroupGrant[]}>} */
+  const askedGrants = get(`${where}/grants`, { page_size: MAX_NAMED, total: "true" });
+  const [{ tag }, members, grants] = await Promise.all([present(where), askedMembers, askedGrants]);
   const done = await confirmDialog({
     title: "Delete this group?",
-    intro: sentence`The group ${name} is gone for good. This can't be undone.`,
+    intro: sentence`The group ${group} is gone for good. This can't be undone.`,
     consequences: [
-      members.length === 0
+      members.members.length === 0
         ? "It has no members."
-        : `Its ${number} ${members.length === 1 ? "loses" : "lose"} whatever was granted to the group, on every pipeline.`,
+        : [
+            sentence`Its members lose whatever was granted to it: `,
+            named(
+              members.members.map(({ username }) => username),
+              members,
+            ),
+            ".",
+          ],
+      grants.grants.length === 0
+        ? "Nothing was granted to it."
+        : [
+            "What is lost, by pipeline: ",
+            named(
+              grants.grants.map((grant) => `${grant.pipeline.name} (${held(grant)})`),
+              grants,
+            ),
+            ".",
+          ],
       "What they hold by themselves, by other groups or by their role stays.",
     ],
     submit: "Delete group",
     run: () => remove(where, { ifMatch: tag }),
   });
-  if (done) toast(sentence`The group ${name} is deleted.`);
+  if (done) toast(sentence`The group ${group} is deleted.`);
   return done;
 }

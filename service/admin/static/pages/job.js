@@ -4,7 +4,7 @@ import { get, path } from "../api.js";
 import { mayChangeJob } from "../caller.js";
 import { button } from "../components/buttons.js";
 import { copyButton } from "../components/copy.js";
-import { identifierText } from "../components/inline.js";
+import { identifierText, personLink } from "../components/inline.js";
 import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
 import { h, name, replace } from "../dom.js";
@@ -58,7 +58,7 @@ export async function jobPage(view) {
         h("div", {}, h("span", { class: "label" }, "Job ID"), identifierText(job.id)),
         copyButton(job.id, `Copy the ID of job ${job.id}`, { label: "Copy ID" }),
       ),
-      facts(["Owner", name(job.owner)], ["Registered", time(job.created_at)]),
+      facts(["Owner", personLink(job.owner)], ["Registered", time(job.created_at)]),
       editor.element,
     ],
   };

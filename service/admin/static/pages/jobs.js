@@ -4,14 +4,17 @@ import { ApiError, get, path, reasonsOf } from "../api.js";
 import { button } from "../components/buttons.js";
 import { searchPipelines, searchUsers } from "../components/choices.js";
 import { textField } from "../components/fields.js";
-import { comboFilter, filters } from "../components/filters.js";
-import { jobLink, pipelineLink } from "../components/inline.js";
+import { comboFilter, filters, textFilter } from "../components/filters.js";
+import { jobLink, personLink, pipelineLink } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
+import { ordering } from "../components/ordering.js";
 import { pageHeader } from "../components/page.js";
+import { Selection } from "../components/selection.js";
 import { empty } from "../components/states.js";
 import { count, h, name } from "../dom.js";
 import { address, go } from "../router.js";
 import { ago } from "../time.js";
+import { manyJobs } from "./jobs_many.js";
 
 /** @import { Job, Pipeline, PipelineReference } from "../../answers.d.ts" */
 /** @import { Filters } from "../components/filters.js" */
@@ -24,34 +27,51 @@ const MAX_NAMED = 3;
 /** @param {View} view */
 export async function jobsPage(view) {
   const pipeline = await named(view.query.pipeline_id);
+  const order = ordering("-created_at", [
+    ["created_at", "Oldest first"],
+    ["id", "By ID"],
+  ]);
   const bar = filters(
     "/jobs",
     view.query,
     [
+      textFilter("q", "Search", { main: true, placeholder: "A part of the ID or name" }),
       comboFilter("pipeline_id", "In the pipeline", searchPipelines(null), {
         shown: pipeline,
         chosen: true,
         placeholder: "Search by name",
       }),
       comboFilter("owner", "Owned by", searchUsers, { placeholder: "Username" }),
+      order.filter,
     ],
     () => list.reload({ anew: true }),
   );
+  /** @type {Selection<Job>} */
+  const selected = new Selection({
+    noun: "job",
+    key: ({ id }) => id,
+    memory: view.memory,
+    actions: (selection) => manyJobs(selection, (did) => did && list.reload()),
+  });
   /** @type {List} */
   const list = await listing({
     caption: "Jobs",
     noun: "job",
     columns: COLUMNS,
-    fetchPage: pagesOf("/jobs", "jobs", bar.values),
+    fetchPage: pagesOf("/jobs", "jobs", bar.values, { counted: true }),
     none: () => none(bar),
     view,
+    order,
+    selected,
   });
   return {
     title: "Jobs",
     content: [
       pageHeader("Jobs"),
       finder(),
-      h("div", { class: "section-head" }, h("h2", {}, "Newest first"), bar.element),
+      h("div", { class: "section-head" }, h("h2", {}, "All that you can see")),
+      bar.element,
+      selected.element,
       list.element,
     ],
   };
@@ -103,11 +123,12 @@ const COLUMNS = [
   {
     label: "Job",
     class: "grow",
+    order: "id",
     cell: ({ id, name: text }) => h("span", { class: "two-lines" }, jobLink(id), text && name(text)),
   },
-  { label: "Owner", cell: ({ owner }) => name(owner), class: "person" },
+  { label: "Owner", cell: ({ owner }) => personLink(owner), class: "person" },
   { label: "Pipelines", cell: ({ flow_pipeline_infos: infos, unlisted_pipelines: more }) => pipelinesOf(infos, more) },
-  { label: "Registered", cell: ({ created_at: at }) => ago(at) },
+  { label: "Registered", order: "created_at", cell: ({ created_at: at }) => ago(at) },
 ];
 
 /**

@@ -75,7 +75,7 @@ function card({ title, why, found, items, all }) {
   return h(
     "section",
     { class: "card finding", "aria-label": title },
-    h("h2", {}, h("span", { class: "number" }, total.toLocaleString("en"), least && "+"), " ", title),
+    h("h2", {}, title, ": ", h("span", { class: "number" }, total.toLocaleString("en"), least && "+")),
     h("p", { class: "muted" }, why),
     h(
       "ul",

@@ -7,6 +7,7 @@ import { copyButton } from "../components/copy.js";
 import { badge, identifierText } from "../components/inline.js";
 import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
+import { tabs } from "../components/tabs.js";
 import { h, name } from "../dom.js";
 import { permissionLabels } from "../labels.js";
 import { address, go, refresh } from "../router.js";
@@ -37,7 +38,7 @@ export async function pipelineView(view, tab, draw) {
     return missing(error);
   }
   const content = await draw(pipeline, where);
-  return { title: pipeline.name, content: [head(pipeline), tabs(pipeline, tab), content] };
+  return { title: pipeline.name, content: [head(pipeline), tabsOf(pipeline, tab), content] };
 }
 
 /** @param {unknown} error */
@@ -84,7 +85,7 @@ function head(pipeline) {
  * @param {Pipeline} pipeline
  * @param {Tab} current
  */
-function tabs(pipeline, current) {
+function tabsOf(pipeline, current) {
   const base = path`/pipelines/${pipeline.id}`;
   const manages = may(pipeline, "manage_pipelines");
   const access = { tab: "access", to: base, label: "Access" };
@@ -93,9 +94,5 @@ function tabs(pipeline, current) {
     { tab: "queue", to: manages ? `${base}/queue` : base, label: "Queue" },
     { tab: "who", to: `${base}/who`, label: manages ? "Who can what" : "What I can" },
   ];
-  return h(
-    "nav",
-    { class: "tabs", "aria-label": "Of this pipeline" },
-    all.map(({ tab, to, label }) => h("a", { href: address(to), "aria-current": tab === current && "page" }, label)),
-  );
+  return tabs("Of this pipeline", current, all);
 }

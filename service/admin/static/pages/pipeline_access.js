@@ -1,17 +1,21 @@
 // The grants on one pipeline: the first tab for its managers; for others the queue is the first.
 
+import { path } from "../api.js";
 import { may } from "../caller.js";
 import { button, iconButton } from "../components/buttons.js";
-import { badge, grantee, standing } from "../components/inline.js";
+import { filters, textFilter } from "../components/filters.js";
+import { granteeLink, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
+import { ordering } from "../components/ordering.js";
 import { empty } from "../components/states.js";
-import { h } from "../dom.js";
-import { ago, isPast, time } from "../time.js";
+import { h, sentence } from "../dom.js";
+import { ends } from "../time.js";
 import { changeGrant, giveAccess, granteeName, takeBack } from "./grant_dialogs.js";
 import { pipelineView } from "./pipeline.js";
 import { queueTab } from "./pipeline_queue.js";
 
 /** @import { Grant, Pipeline } from "../../answers.d.ts" */
+/** @import { Filters } from "../components/filters.js" */
 /** @import { List } from "../components/listing.js" */
 /** @import { Column } from "../components/table.js" */
 /** @import { View } from "../router.js" */
@@ -33,6 +37,15 @@ export async function accessTab(view) {
  */
 async function grantList(view, pipeline, where) {
   const changed = (/** @type {boolean} */ did) => did && list.reload();
+  const order = ordering("name", [
+    ["name", "By name"],
+    ["expires_at", "First to end first"],
+    ["updated_at", "Oldest change first"],
+  ]);
+  const search = textFilter("q", "Search", { main: true, placeholder: "A part of the name" });
+  const bar = filters(path`/pipelines/${pipeline.id}`, view.query, [search, order.filter], () =>
+    list.reload({ anew: true }),
+  );
   const give = () =>
     button("Give access", async () => changed(await giveAccess(pipeline, where)), { kind: "primary", symbol: "plus" });
   /** @type {List} */
@@ -40,18 +53,26 @@ async function grantList(view, pipeline, where) {
     caption: "Who was given access",
     noun: "grant",
     columns: columns(pipeline, where, changed),
-    fetchPage: pagesOf(`${where}/grants`, "grants"),
-    none: () =>
-      empty(
-        "group",
-        "Nobody was given access yet",
-        "Administrators and pipeline administrators can use it all the same. Everyone else needs to be given access, best through a group.",
-        give(),
-      ),
+    fetchPage: pagesOf(`${where}/grants`, "grants", bar.values, { counted: true }),
+    none: () => (bar.any() ? noneFits(bar) : nobody(give())),
     view,
+    order,
   });
-  return [h("div", { class: "section-head" }, h("h2", {}, "Who was given access"), give()), list.element];
+  return [h("div", { class: "section-head" }, h("h2", {}, "Who was given access"), give()), bar.element, list.element];
 }
+
+/** @param {HTMLElement} give */
+const nobody = (give) =>
+  empty(
+    "group",
+    "Nobody was given access yet",
+    "Administrators and pipeline administrators can use it all the same. Everyone else needs to be given access, best through a group.",
+    give,
+  );
+
+/** @param {Filters} bar */
+const noneFits = (bar) =>
+  empty("search", "No grant fits", sentence`Nothing is granted to anyone with “${bar.values().q}” in their name.`);
 
 /**
  * @param {Pipeline} pipeline
@@ -60,16 +81,12 @@ async function grantList(view, pipeline, where) {
  * @returns {Column<Grant>[]}
  */
 const columns = (pipeline, where, changed) => [
-  { label: "Who", class: "grow", cell: granteeOf },
+  { label: "Who", class: "grow", order: "name", cell: granteeOf },
   { label: "May", cell: standing },
   {
     label: "Expires",
-    cell: ({ expires_at: end }) =>
-      end === null
-        ? h("span", { class: "muted" }, "Never")
-        : isPast(end)
-          ? badge("Expired", "warning")
-          : h("span", {}, time(end), " (", ago(end), ")"),
+    order: "expires_at",
+    cell: ({ expires_at: end }) => ends(end),
   },
   {
     label: "",
@@ -79,7 +96,7 @@ const columns = (pipeline, where, changed) => [
 ];
 
 /** @param {Grant} grant */
-const granteeOf = (grant) => grantee(grant.group ? "group" : "user", granteeName(grant));
+const granteeOf = (grant) => granteeLink(grant.group ? "group" : "user", granteeName(grant));
 
 /**
  * Return whether the caller may change a grant: only managers change or unmake managers.

@@ -1,22 +1,21 @@
 // The access to one pipeline, whatever it comes from; and its explanation for one user.
 
-import { ApiError, get, path } from "../api.js";
+import { path } from "../api.js";
 import { may } from "../caller.js";
 import { searchUsers } from "../components/choices.js";
 import { combobox } from "../components/combobox.js";
 import { filters, selectFilter } from "../components/filters.js";
-import { icon } from "../components/icons.js";
-import { grantee, standing } from "../components/inline.js";
+import { granteeLink, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { empty } from "../components/states.js";
-import { h, identifier, name, sentence } from "../dom.js";
-import { PERMISSIONS, permissionLabel, roleLabel } from "../labels.js";
+import { h, identifier } from "../dom.js";
+import { PERMISSIONS } from "../labels.js";
 import { address, go } from "../router.js";
 import { caller } from "../session.js";
-import { time } from "../time.js";
 import { pipelineView } from "./pipeline.js";
+import { why } from "./why.js";
 
-/** @import { Access, Explanation, Pipeline, Reason, UserAccess } from "../../answers.d.ts" */
+/** @import { Pipeline, UserAccess } from "../../answers.d.ts" */
 /** @import { MakeFilter } from "../components/filters.js" */
 /** @import { List } from "../components/listing.js" */
 /** @import { Column } from "../components/table.js" */
@@ -71,79 +70,6 @@ function question(pipeline, username) {
 }
 
 /**
- * @param {string} where
- * @param {string} username
- */
-async function why(where, username) {
-  /** @type {Access} */
-  let access;
-  try {
-    ({ access } = await get(where + path`/access/${username}`));
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return h("div", { class: "notice error", role: "alert" }, icon("warning"), h("p", {}, error.message));
-  }
-  return h(
-    "ul",
-    { class: "why", "aria-label": "The answer" },
-    inOrder(access.explanations).map((each) => explanationItem(access.username, each)),
-  );
-}
-
-/**
- * Put explanations in order as everywhere on this page: from reading to managing.
- *
- * @param {Explanation[]} explanations
- */
-const inOrder = (explanations) =>
-  PERMISSIONS.flatMap(({ value, description }) =>
-    explanations.filter(({ permission }) => permission === value).map((each) => ({ ...each, description })),
-  );
-
-/**
- * @param {string} username
- * @param {Explanation & {description: string}} explanation
- */
-function explanationItem(username, { permission, description, held, reasons, missing, unlisted }) {
-  return h(
-    "li",
-    { class: held ? "held" : "lacking" },
-    icon(held ? "check" : "close"),
-    h(
-      "div",
-      {},
-      h(
-        "p",
-        { class: "why-title" },
-        name(username),
-        held ? " can " : " can't ",
-        h("strong", {}, permissionLabel(permission)),
-        h("span", { class: "muted" }, `: ${description.toLowerCase()}`),
-      ),
-      held
-        ? h(
-            "ul",
-            {},
-            reasons.map((reason) => h("li", {}, because(reason))),
-            unlisted ? h("li", {}, `and ${unlisted.toLocaleString("en")} more.`) : null,
-          )
-        : h("p", { class: "muted" }, missing),
-    ),
-  );
-}
-
-/** @param {Reason} reason */
-function because({ through, name: by, as_manager: asManager, expires_at: end }) {
-  const given = asManager ? "made a manager" : "granted it";
-  const because = {
-    user: `because they were ${given} themselves`,
-    group: [...sentence`because they are in the group ${by}`, `, which was ${given}`],
-    role: `because they are ${roleLabel(by).toLowerCase()}, who manages every pipeline`,
-  }[through];
-  return [because, end && [", until ", time(end)], "."];
-}
-
-/**
  * @param {View} view
  * @param {Pipeline} pipeline
  * @param {string} where
@@ -167,7 +93,7 @@ async function everyone(view, pipeline, where) {
     caption: "Everyone who can",
     noun: "user",
     columns: /** @type {Column<UserAccess>[]} */ ([
-      { label: "User", class: "grow", cell: ({ username }) => grantee("user", username) },
+      { label: "User", class: "grow", cell: ({ username }) => granteeLink("user", username) },
       { label: "Can", cell: standing },
       {
         label: "",

@@ -128,18 +128,20 @@ class DeletePipelineResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListPipelineJobsRequest(_message.Message):
-    __slots__ = ("pipeline_id", "order_by", "total", "page_size", "page_token")
+    __slots__ = ("pipeline_id", "q", "order_by", "total", "page_size", "page_token")
     PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
+    Q_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     pipeline_id: str
+    q: str
     order_by: str
     total: bool
     page_size: int
     page_token: str
-    def __init__(self, pipeline_id: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, pipeline_id: _Optional[str] = ..., q: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListPipelineJobsResponse(_message.Message):
     __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "jobs")
@@ -296,20 +298,22 @@ class Verdict(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., status: _Optional[str] = ..., updated_pipelines: _Optional[_Iterable[_Union[UpdatedPipeline, _Mapping]]] = ..., code: _Optional[str] = ..., msg: _Optional[str] = ...) -> None: ...
 
 class ListJobsRequest(_message.Message):
-    __slots__ = ("pipeline_id", "owner", "order_by", "total", "page_size", "page_token")
+    __slots__ = ("pipeline_id", "owner", "q", "order_by", "total", "page_size", "page_token")
     PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    Q_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     pipeline_id: str
     owner: str
+    q: str
     order_by: str
     total: bool
     page_size: int
     page_token: str
-    def __init__(self, pipeline_id: _Optional[str] = ..., owner: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, pipeline_id: _Optional[str] = ..., owner: _Optional[str] = ..., q: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListJobsResponse(_message.Message):
     __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "jobs")
@@ -396,18 +400,20 @@ class DeleteJobResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListGrantsRequest(_message.Message):
-    __slots__ = ("pipeline_id", "order_by", "total", "page_size", "page_token")
+    __slots__ = ("pipeline_id", "q", "order_by", "total", "page_size", "page_token")
     PIPELINE_ID_FIELD_NUMBER: _ClassVar[int]
+    Q_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     pipeline_id: str
+    q: str
     order_by: str
     total: bool
     page_size: int
     page_token: str
-    def __init__(self, pipeline_id: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, pipeline_id: _Optional[str] = ..., q: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListGrantsResponse(_message.Message):
     __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "grants")
@@ -1006,18 +1012,20 @@ class DeleteGroupResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListGroupGrantsRequest(_message.Message):
-    __slots__ = ("name", "page_size", "page_token", "order_by", "total")
+    __slots__ = ("name", "q", "page_size", "page_token", "order_by", "total")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    Q_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     name: str
+    q: str
     page_size: int
     page_token: str
     order_by: str
     total: bool
-    def __init__(self, name: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., q: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ...) -> None: ...
 
 class ListGroupGrantsResponse(_message.Message):
     __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "grants")
@@ -1054,18 +1062,20 @@ class NamedPipeline(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
 class ListMembersRequest(_message.Message):
-    __slots__ = ("name", "order_by", "total", "page_size", "page_token")
+    __slots__ = ("name", "q", "order_by", "total", "page_size", "page_token")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    Q_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     name: str
+    q: str
     order_by: str
     total: bool
     page_size: int
     page_token: str
-    def __init__(self, name: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., q: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListMembersResponse(_message.Message):
     __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "members")
