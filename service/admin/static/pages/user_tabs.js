@@ -192,7 +192,10 @@ export const changesTab = (view) =>
       caption: "Did lately",
       noun: "change",
       columns: changes(names),
-      fetchPage: named(pagesOf("/audit", "audit", () => ({ actor: username })), names),
+      fetchPage: named(
+        pagesOf("/audit", "audit", () => ({ actor: username })),
+        names,
+      ),
       none: () => empty("audit", "They have changed nothing", "Every change that they make appears here."),
       view,
     });
