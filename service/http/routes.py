@@ -43,6 +43,7 @@ class Standing:
 
 
 ADMINISTRATOR: Final = Standing("administrator")
+READING_ADMINISTRATOR: Final = Standing(f"administrator, by a token that may {PERMISSION_NAMES[READ]}")
 PIPELINE_ADMINISTRATOR: Final = Standing("pipeline administrator")
 OWNER: Final = Standing("to own the job, or administrator")
 EXECUTE_OR_OWNER: Final = Standing(f"{PERMISSION_NAMES[EXECUTE]}; of one's own job: {PERMISSION_NAMES[READ]}")
@@ -236,5 +237,5 @@ ROUTES: Final = _table(
     # The audit trail
     Route("GET", "/api/v1/audit", audit.list_audit, needs=ADMINISTRATOR),
     # What needs attention
-    Route("GET", "/api/v1/overview", overview.get_overview, needs=ADMINISTRATOR),
+    Route("GET", "/api/v1/overview", overview.get_overview, needs=READING_ADMINISTRATOR),
 )

@@ -1,7 +1,7 @@
 """The overview: what needs an administrator's attention."""
 
 from service.operations.call import Call
-from service.permissions import require_administrator
+from service.permissions import PERMISSION_NAMES, READ, require_administrator, require_scope
 from service.repositories import overview
 from service.repositories.ordering import MAX_COUNTED
 from service.repositories.overview import MAX_LISTED, EndingGrant, Finding
@@ -12,9 +12,10 @@ async def get_overview(call: Call, _: GetOverview) -> Overview:
     """Return what needs attention in the organization: of each kind the number, and the first ten.
 
     Raises:
-        PermissionDenied: the caller is no administrator.
+        PermissionDenied: the caller is no administrator, or their token may not read pipelines, which it names.
     """
     require_administrator(call.caller, "see what needs attention")
+    require_scope(call.caller, READ, PERMISSION_NAMES[READ], "see what needs attention")
     organization_id = call.caller.organization_id
     async with call.database.connection() as connection:
         return Overview(

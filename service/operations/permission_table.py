@@ -133,7 +133,12 @@ _ORGANIZATION_ROWS: Final = (
         {**_each((MEMBER, PIPELINE_ADMIN), DENIED, MAKING), ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS)},
     ),
     Act("read the audit trail", (audit.list_audit,), ORGANIZATION, ADMINISTRATION),
-    Act("see what needs attention", (overview.get_overview,), ORGANIZATION, ADMINISTRATION),
+    Act(
+        "see what needs attention",
+        (overview.get_overview,),
+        ORGANIZATION,
+        {**ADMINISTRATION, ADMIN: Decision(ALLOWED, {SCOPE_ADMIN: NARROW, READ: NARROW})},
+    ),
 )
 
 PUTTING_GRANTS: Final = (grants.put_user_grant, grants.put_group_grant, grant_sets.replace_grants)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from service.repositories.ordering import MAX_COUNTED
 from service.repositories.overview import (
@@ -50,7 +50,12 @@ def _pipeline() -> fields.Nested:
 
 
 def _first(schema: type[Schema], what: str) -> fields.List[Any]:
-    return fields.List(fields.Nested(schema), required=True, metadata=says(f"The first {MAX_LISTED}: {what}"))
+    return fields.List(
+        fields.Nested(schema),
+        required=True,
+        validate=validate.Length(max=MAX_LISTED),
+        metadata=says(f"The first {MAX_LISTED}: {what}"),
+    )
 
 
 class UnexecutedSchema(FindingSchema):

@@ -14,6 +14,7 @@ from service.http.routes import (
     MANAGER_OR_SELF,
     OWNER,
     PIPELINE_ADMINISTRATOR,
+    READING_ADMINISTRATOR,
     ROUTES,
     SELF_OR_ADMINISTRATOR,
     TOKENS,
@@ -72,6 +73,7 @@ ENTITLED: Final[dict[int | Standing | None, Caller]] = {
     MANAGER_OR_SELF: _with_permission(MANAGE_PIPELINES),
     ADMINISTRATOR: Caller("admin", scopes=SCOPE_ADMIN),
     SELF_OR_ADMINISTRATOR: Caller("admin", scopes=READ | SCOPE_ADMIN),
+    READING_ADMINISTRATOR: Caller("admin", scopes=READ | SCOPE_ADMIN),
     PIPELINE_ADMINISTRATOR: Caller("pipeline_admin", scopes=MANAGE_PIPELINES),
     EXECUTE_OR_OWNER: _with_permission(EXECUTE),
     EACH_UPDATE: Caller(scopes=READ | EXECUTE, owns=True),
@@ -92,6 +94,11 @@ LACKING: Final[dict[int | Standing | None, list[Caller]]] = {
         Caller("admin", FULL_ACCESS, EVERY_SCOPE & ~SCOPE_ADMIN, owns=True),
     ],
     SELF_OR_ADMINISTRATOR: [
+        Caller("member", FULL_ACCESS),
+        Caller("pipeline_admin", FULL_ACCESS),
+        Caller("admin", FULL_ACCESS, EVERY_SCOPE & ~SCOPE_ADMIN),
+    ],
+    READING_ADMINISTRATOR: [
         Caller("member", FULL_ACCESS),
         Caller("pipeline_admin", FULL_ACCESS),
         Caller("admin", FULL_ACCESS, EVERY_SCOPE & ~SCOPE_ADMIN),
