@@ -13,7 +13,10 @@ async def test_doctor_of_an_installation_in_order(closed_dsn: str) -> None:
     done = run("doctor", "--replicas", "3", "--grace", "40", "--pre-stop", "5", "--memory", "256", DATABASE_URL=dsn)
 
     assert done.returncode == 0, done.stdout
-    assert {line.split()[0] for line in done.stdout.splitlines()} == {"ok"}
+    # The server may have databases of other tests by now, which every role gets into; test_examine.py has that check.
+    others = re.compile(r"^warning +surroundings .* may connect to|^ +REVOKE CONNECT ")
+    lines = [line for line in done.stdout.splitlines() if not others.search(line)]
+    assert {line.split()[0] for line in lines} == {"ok"}
     assert re.search(r"^ok +migrations +all \d+ are in place", done.stdout, re.MULTILINE)
 
 
