@@ -96,10 +96,10 @@ def create_app(
 
 def _add_connect(app: web.Application, failures: Failures) -> None:
     """Add the same operations by Connect, which takes the extra of gRPC: it is imported only where that is there."""
-    from service.grpc.binding import AnswerForms, JsonMessageBinding, KeptMessages, MessageBinding  # noqa: PLC0415
-    from service.grpc.connect import ConnectEndpoint  # noqa: PLC0415
-    from service.grpc.failures import connect_response  # noqa: PLC0415
-    from service.grpc.messages import methods  # noqa: PLC0415
+    from service.grpc.binding import AnswerForms, JsonMessageBinding, KeptMessages, MessageBinding  # noqa: PLC0415 - an extra
+    from service.grpc.connect import ConnectEndpoint  # noqa: PLC0415 - likewise
+    from service.grpc.failures import connect_response  # noqa: PLC0415 - likewise
+    from service.grpc.messages import methods  # noqa: PLC0415 - likewise
 
     kept = app[KEPT_MESSAGES] = KeptMessages(app[DISPATCHER].responses.max_bytes)
     shared = app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]

@@ -3,12 +3,11 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
 from time import monotonic, perf_counter
 from typing import Any, Final
 
 from service.batching.batcher import Batcher
-from service.batching.tenants import TenantBatchers
+from service.batching.tenants import reusing_batchers
 from service.database.pool import Database, ReusedConnection
 from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
@@ -86,14 +85,7 @@ class Authentication:
         """Authenticate by a database; a statement that takes longer than the timeout, in seconds, has failed."""
         self._database = database
         self._deadlines = Deadlines(timeout)
-
-        def make(max_size: int) -> Batcher[bytes, Caller | None]:
-            connection = ReusedConnection(database)
-            return batcher_type(
-                "authentication", partial(self._find, connection), max_size=max_size, on_idle=connection.rest
-            )
-
-        self._batchers = TenantBatchers(make, database.presence, MAX_TOKENS_PER_BATCH)
+        self._batchers = reusing_batchers(database, batcher_type, "authentication", self._find, MAX_TOKENS_PER_BATCH)
         self.batcher: Final = self._batchers.batcher
 
     async def authenticate(self, authorization: str | None, organization: Hashable = None) -> Caller:

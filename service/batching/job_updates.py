@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from service.batching.batcher import Batcher
 from service.batching.cache import RevisionCache
 from service.batching.pipeline_lists import PipelineListBatcher
-from service.batching.tenants import TenantBatchers
+from service.batching.tenants import reusing_batchers
 from service.database.fair_queue import FairQueue
 from service.database.pool import Database, ReusedConnection, timed
 from service.identity import Caller
@@ -71,20 +70,16 @@ class JobUpdateBatcher:
         self.calls: Final = FairQueue(MAX_CALLS, database.presence, 0.5, 0.5)
         """Calls of many updates, which each hold names of thousands of pipelines while they are made."""
         self._large = FairQueue(MAX_LARGE_UPDATES, database.presence, 0.5, 0.5)
-
-        def make(max_size: int) -> Batcher[Update, list[str] | None]:
-            connection = ReusedConnection(database)
-            return batcher_type(
-                "job_update",
-                partial(self._update, connection),
-                max_size=max_size,
-                weight=lambda update: len(update.wanted),
-                max_weight=MAX_PIPELINES_PER_BATCH,
-                conflict_key=lambda update: (update.organization_id, update.job_id),
-                on_idle=connection.rest,
-            )
-
-        self._batchers = TenantBatchers(make, database.presence, MAX_UPDATES_PER_BATCH)
+        self._batchers = reusing_batchers(
+            database,
+            batcher_type,
+            "job_update",
+            self._update,
+            MAX_UPDATES_PER_BATCH,
+            weight=lambda update: len(update.wanted),
+            max_weight=MAX_PIPELINES_PER_BATCH,
+            conflict_key=lambda update: (update.organization_id, update.job_id),
+        )
         self.batcher: Final = self._batchers.batcher
 
     async def update(

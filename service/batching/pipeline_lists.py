@@ -1,12 +1,11 @@
 """Lists of granted pipelines that are in no cache, read in batches."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 from service.batching.batcher import Batcher
-from service.batching.tenants import TenantBatchers
+from service.batching.tenants import reusing_batchers
 from service.database.fair_queue import FairQueue
 from service.database.pool import Database, ReusedConnection, timed
 from service.identity import Caller
@@ -28,17 +27,7 @@ class PipelineListBatcher:
     def __init__(self, database: Database, batcher_type: Callable[..., Batcher[Any, Any]] = Batcher) -> None:
         self._database = database
         self._long: Final = FairQueue(MAX_LONG_LISTS, database.presence, 0.5, 0.5)
-
-        def make(max_size: int) -> Batcher[tuple[UUID, UUID], PipelineList | None]:
-            connection = ReusedConnection(database)
-            return batcher_type(
-                "pipeline_list",
-                partial(self._list, connection),
-                max_size=max_size,
-                on_idle=connection.rest,
-            )
-
-        self._batchers = TenantBatchers(make, database.presence, MAX_LISTS_PER_BATCH)
+        self._batchers = reusing_batchers(database, batcher_type, "pipeline_list", self._list, MAX_LISTS_PER_BATCH)
         self.batcher: Final = self._batchers.batcher
 
     async def granted_to(self, caller: Caller) -> PipelineList:

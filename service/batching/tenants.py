@@ -1,11 +1,13 @@
 """Two batchers of one kind, so that a tenant with much under way holds up nobody else's batches."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
-from typing import Final, Generic
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from functools import partial
+from typing import Any, Final, Generic
 
 from service.batching.batcher import Batcher, Item, Result, Waiting
 from service.database.fair_queue import Presence
+from service.database.pool import Database, ReusedConnection
 
 MANY: Final = 64
 """Items of one tenant under way with which it is busy; fewer share the batches of others at little cost to these."""
@@ -58,3 +60,29 @@ class TenantBatchers(Generic[Item, Result]):
             if left <= FEW and tenant in self._busy_tenants:
                 self._busy_tenants.discard(tenant)
                 self.batcher.patient = not self._busy_tenants
+
+
+def reusing_batchers(
+    database: Database,
+    batcher_type: Callable[..., Batcher[Any, Any]],
+    name: str,
+    run: Callable[[ReusedConnection, Sequence[Item]], Awaitable[Sequence[Result]]],
+    max_size: int,
+    **options: Any,
+) -> TenantBatchers[Item, Result]:
+    """Make batchers that each keep a connection from one batch to the next.
+
+    Args:
+        database: whose connections they are, and which knows who is there.
+        batcher_type: of both.
+        name: for metrics and traces.
+        run: runs a batch by the connection that it is given.
+        max_size: of the largest batch.
+        options: other arguments of a Batcher.
+    """
+
+    def make(size: int) -> Batcher[Item, Result]:
+        connection = ReusedConnection(database)
+        return batcher_type(name, partial(run, connection), max_size=size, on_idle=connection.rest, **options)
+
+    return TenantBatchers(make, database.presence, max_size)

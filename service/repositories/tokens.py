@@ -26,22 +26,24 @@ async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[
     anew each time, as it takes the plan for some array to be dearer than that for an array of one; 0.32 ms, not 0.07.
     """
     if len(digests) == 1:
-        rows = await connection.fetch("tokens.find_active", FIND_ACTIVE.format(condition="= $1"), digests[0])
+        rows = await connection.fetch("tokens.find_active", FIND_ACTIVE_ONE, digests[0])
     else:
-        rows = await connection.fetch("tokens.find_active", FIND_ACTIVE.format(condition="= ANY ($1)"), digests)
+        rows = await connection.fetch("tokens.find_active", FIND_ACTIVE_EACH, digests)
     return [
         Caller(role_of(role), scopes, organization_id, user_id, username, key, digest, tuple(state), now)
         for digest, key, organization_id, user_id, username, role, scopes, state, now in rows
     ]
 
 
-FIND_ACTIVE: Final = f"""
+_FIND_ACTIVE: Final = f"""
     SELECT t.digest, t.id, t.organization_id, t.user_id, u.username, u.role, t.scopes,
            {revisions.OF_USER} AS revisions, now() AS now
     FROM tokens t
     JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
-    WHERE t.digest {{condition}} AND {ACTIVE}
+    WHERE {ACTIVE} AND t.digest
 """
+FIND_ACTIVE_ONE: Final = f"{_FIND_ACTIVE} = $1"
+FIND_ACTIVE_EACH: Final = f"{_FIND_ACTIVE} = ANY ($1)"
 
 
 @dataclass(frozen=True, slots=True)
