@@ -5,7 +5,6 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from contextvars import Context
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final, TypeAlias, TypeVar
@@ -28,6 +27,7 @@ from service.database.errors import (
 )
 from service.database.fair_queue import FairQueue, Presence
 from service.database.session import prepare, reset_nothing, session_settings
+from service.database.spares import SpareConnections
 from service.deadlines import Deadlines
 from service.errors import Aborted, Unavailable
 from service.settings import Settings
@@ -45,8 +45,6 @@ STATEMENT_CACHE_SIZE: Final = 100
 """Prepared statements that a connection keeps."""
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever server, database or role have as their default: what a transaction sees decides its answer."""
-SPARE_SECONDS: Final = 1.0
-"""Seconds for which a connection is kept that nothing is done with, at least."""
 RELEASE_FAILURES: Final = (
     postgres.PostgresError,
     postgres.InterfaceError,
@@ -163,9 +161,7 @@ class Database:
         self._queue = queue or FairQueue(pool.get_max_size(), self.presence)
         self._holders: dict[PooledConnection, Asking | None] = {}
         """The caller that each connection in use is for."""
-        self._spare: dict[ReusedConnection, float] = {}
-        """Connections that nothing is done with, and that are kept for what may follow, by the time since when."""
-        self._giving_up: asyncio.Task[None] | None = None
+        self.spares = SpareConnections()
         self._acquiring = Deadlines(ACQUIRE_TIMEOUT)
         self.waiting = 0
         """Units of work that wait for a connection."""
@@ -191,7 +187,7 @@ class Database:
 
     def pool_size(self) -> PoolSize:
         """Count the pool's connections as they are now."""
-        idle = self._pool.get_idle_size() + len(self._spare)
+        idle = self._pool.get_idle_size() + len(self.spares)
         return PoolSize(self._pool.get_size() - idle, idle, self._pool.get_max_size())
 
     def collect(self) -> Iterator[Metric]:
@@ -212,29 +208,7 @@ class Database:
         self.forget()
         await self._pool.expire_connections()
         end_idle_connections(self._pool)
-        for spare in [*self._spare]:
-            await spare.release()
-
-    def keep_spare(self, reused: "ReusedConnection") -> None:
-        """Keep a connection that nothing is done with, until it is used again, for a while, or until others need it."""
-        self._spare[reused] = perf_counter()
-        if self._giving_up is None:
-            self._giving_up = asyncio.create_task(self._give_up_spares(), context=Context())
-
-    def use_spare(self, reused: "ReusedConnection") -> None:
-        """Note that a connection is used again, or released."""
-        self._spare.pop(reused, None)
-
-    async def _give_up_spares(self) -> None:
-        """Release connections that have not been used again, as long as there are spare ones."""
-        try:
-            while self._spare:
-                await asyncio.sleep(SPARE_SECONDS)
-                unused_since = perf_counter() - SPARE_SECONDS
-                for spare in [spare for spare, since in self._spare.items() if since < unused_since]:
-                    await spare.release()
-        finally:
-            self._giving_up = None
+        await self.spares.release_all()
 
     def forget(self) -> None:
         """Have everything dropped that is kept of what was read."""
@@ -278,8 +252,8 @@ class Database:
         asking, queueing = current_asking(), True
         try:
             with timed(self.waits, statements=0), self._acquiring.begin():
-                if self._spare and not self._queue.free:
-                    await next(iter(self._spare)).release()
+                if self.spares and not self._queue.free:
+                    await self.spares.release_one()
                 await self._queue.acquire(asking)
                 queueing = False
                 try:
@@ -379,7 +353,7 @@ class ReusedConnection:
         self._expired = 0
 
     async def __aenter__(self) -> Connection:
-        self._database.use_spare(self)
+        self._database.spares.use(self)
         if self._raw is None or not self._usable(self._raw):
             await self.release()
             self._raw = await self._database.acquire()
@@ -404,11 +378,11 @@ class ReusedConnection:
         if self._database.exhausted:
             await self.release()
         elif self._raw is not None:
-            self._database.keep_spare(self)
+            self._database.spares.keep(self)
 
     async def release(self) -> None:
         """Release the connection to the pool."""
-        self._database.use_spare(self)
+        self._database.spares.use(self)
         # If that fails, asyncpg ends the connection, or the pool has ended meanwhile, and nothing is lost.
         with suppress(*RELEASE_FAILURES):
             await self._release(None)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 import service
-from service.database import pool
+from service.database import spares
 from service.database.errors import ConnectionLost, NoRow
 from service.database.pool import Connection, Database, ReusedConnection, open_database
 from service.deadlines import Deadlines
@@ -247,14 +247,14 @@ async def test_spare_connection_is_given_to_others_that_need_one(single: Databas
 
 
 async def test_spare_connection_is_given_up_in_the_end(single: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "SPARE_SECONDS", 0.05)
+    monkeypatch.setattr(spares, "SPARE_SECONDS", 0.05)
     reused = ReusedConnection(single)
     await backend(reused)
     await reused.rest()
     await asyncio.sleep(0.3)
 
     assert single._pool.get_idle_size() == 1
-    assert not single._spare
+    assert not single.spares
 
 
 async def test_spare_connection_expires_at_once_with_the_idle_ones(single: Database, raw: Raw) -> None:

@@ -21,7 +21,8 @@ from service.authentication.bearer import Authentication
 from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.fair_queue import Presence
-from service.database.pool import Connection, Database, ReusedConnection, open_database
+from service.database.pool import Connection, Database, open_database
+from service.database.spares import SpareConnections
 from service.embedded.cluster import embedded_postgres
 from service.identity import Caller
 from service.repositories import groups, jobs, overview, pipelines, queues, tokens, users
@@ -79,14 +80,12 @@ class OneConnection(Database):
         self.connection_type = lambda *_: recorder
         self.expired = 0
         self.presence = Presence()
+        self.spares = SpareConnections()
 
     @property
     def exhausted(self) -> bool:
         """Nobody keeps the connection."""
         return True
-
-    def use_spare(self, reused: ReusedConnection) -> None:
-        """None is spare."""
 
     async def acquire(self) -> Any:
         await self._turn.acquire()
