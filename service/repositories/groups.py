@@ -9,6 +9,7 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
+from service.repositories.granted import reading_as
 from service.repositories.ordering import Column, Order, Orders, Rows, Span, fetch_page
 from service.repositories.times import bounded
 from service.values.casefold import casefold
@@ -119,7 +120,7 @@ async def names_of_user(
     connection: Connection, organization_id: UUID, user_id: UUID, limit: int
 ) -> tuple[list[str], int]:
     """Return the names of the first groups that a user is in, in order, and how many there are."""
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "groups.names_of_user",
         """
         SELECT g.name, count(*) OVER () AS total

@@ -111,7 +111,7 @@ def table() -> str:
     defaults, allowed = recorded()
     lines = []
     for name, docstring in docstrings().items():
-        if name == "tracing":
+        if name in ("tracing", "providers"):
             continue
         if docstring is None:
             raise KeyError(
