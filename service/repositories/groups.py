@@ -1,5 +1,6 @@
 """Statements on groups and memberships."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -135,6 +136,25 @@ async def names_of_user(
         limit,
     )
     return [row["name"] for row in rows], rows[0]["total"] if rows else 0
+
+
+async def names_among(
+    connection: Connection, organization_id: UUID, user_id: UUID, group_ids: Sequence[UUID]
+) -> set[str]:
+    """Return the names of those groups, given by their ids, that a user is in."""
+    rows = await connection.fetch(
+        "groups.names_among",
+        """
+        SELECT g.name
+        FROM memberships m
+        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+        WHERE m.organization_id = $1 AND m.user_id = $2 AND m.group_id = ANY ($3)
+        """,
+        organization_id,
+        UUID(int=user_id.int),
+        group_ids,
+    )
+    return {row["name"] for row in rows}
 
 
 async def insert(connection: Connection, organization_id: UUID, group_id: UUID, name: str) -> Group:

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 
 from service.values.ids import parse_uuid
-from service.values.names import GROUP_NAME
+from service.values.names import GROUP_NAME, Rule
 
 ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -29,6 +29,9 @@ MAX_MAPPED: Final = 200
 """Values of a claim that one provider may have mapped."""
 MAX_TEXT: Final = 500
 """Characters of an issuer, an audience, and the name or value of a claim."""
+
+ISSUER: Final = Rule("1 to 500 characters on one line, as the provider writes it", MAX_TEXT, exact=True)
+SUBJECT: Final = Rule("1 to 255 characters on one line, as the provider writes it", 255, exact=True)
 
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _ALGORITHM: Final = re.compile(r"[A-Za-z0-9]{1,20}")

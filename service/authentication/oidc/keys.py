@@ -7,7 +7,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
-from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
 from service.authentication.oidc.fetching import FetchError, fetch_json
@@ -131,11 +130,13 @@ def _read_key(value: object) -> PublicKey | None:
     if not isinstance(value, dict) or value.get("use", "sig") != "sig" or not isinstance(value.get("kid"), str):
         return None
     wanted = _TYPES.get(value["kty"]) if isinstance(value.get("kty"), str) else None
+    if wanted is OKPKey and value.get("crv") not in ("Ed25519", "Ed448"):
+        return None
     if wanted is None or not all(isinstance(value.get(name, ""), str) for name in _PUBLIC):
         return None
     try:
         key = import_key({name: value[name] for name in _PUBLIC if name in value})
-    except (JoseError, ValueError, TypeError):
+    except Exception:  # it may be anything: libraries raise KeyError for a curve, cryptography errors of its own
         return None
     if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
         return None

@@ -2,13 +2,14 @@
 
 import binascii
 import time
+import warnings
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jws import JWSRegistry
 
 from service.authentication.oidc.keys import ProviderKeys, PublicKey
@@ -93,13 +94,24 @@ async def verify(token: str, provider: Provider, keys: ProviderKeys) -> tuple[di
         raise Refused("the provider has no key of the id that its header names")
     if key.alg and key.alg != algorithm:
         raise Refused("the key that its header names is for signatures of another kind")
-    registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
-    try:
-        claims = jwt.decode(token, key, registry=registry).claims
-    except (JoseError, ValueError, TypeError) as error:
-        raise Refused("its signature is not the provider's") from error
+    claims = _decode_signed(token, key, algorithm)
     check_claims(claims, provider, time.time())
     return claims, key
+
+
+def _decode_signed(token: str, key: PublicKey, algorithm: str) -> dict[str, Any]:
+    """Return the claims of a token that is signed by a key.
+
+    Raises:
+        Refused: it is not.
+    """
+    registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SecurityWarning)  # EdDSA is an old name of Ed25519's, which providers use
+            return jwt.decode(token, key, registry=registry).claims
+    except (JoseError, ValueError, TypeError) as error:
+        raise Refused("its signature is not the provider's") from error
 
 
 def check_claims(claims: Mapping[str, Any], provider: Provider, now: float) -> None:
