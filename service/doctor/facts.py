@@ -377,7 +377,7 @@ async def read_missing_groups(connection: Connection, providers: Sequence[Provid
 
     Where the provider is bound to no organization, a group may be of any.
     """
-    found = []
+    found: list[tuple[str, Sequence[str]]] = []
     for provider in providers:
         rows = await connection.fetch(
             "doctor.read_missing_groups",

@@ -165,7 +165,8 @@ _FOR_LINKED: Final = {
 def _rests_on(provided: Provided) -> str:
     """Return what the authority of a caller rests on who came by a token of an identity provider."""
     groups = [{"id": group.id, "name": group.name} for group in provided.groups]
-    return orjson.dumps({"link_id": provided.link_id, "expires_at": provided.expires_at, "groups": groups}).decode()
+    rests_on = {"link_id": provided.link_id, "expires_at": provided.expires_at, "groups": groups}
+    return orjson.dumps(rests_on, default=str).decode()  # the UUIDs of asyncpg are of a type of their own
 
 
 async def prove(

@@ -187,7 +187,7 @@ class MappedGroupSchema(Schema):
 
 
 class ProvidedSchema(Schema):
-    """What an identity provider's token says of the caller: it counts for calls by that token, and is stored nowhere."""
+    """What an identity provider's token says of the caller: it counts for calls by it, and is stored nowhere."""
 
     issuer = fields.String(required=True, metadata=says("The address of the identity provider."))
     groups = fields.List(
