@@ -148,7 +148,9 @@ def provider_table() -> str:
         default = defaults[each.name]
         shown = "unset" if default in (MISSING, None, ()) else f"`{_joined(default)}`"
         lines.append((f"`OIDC_{each.name.upper()}`", shown, cell(summary(each.docstring or ""))))
-    lines.append(("`OIDC_ISSUERS`", "unset", "Several providers, as a list of JSON with an object for each: see below."))
+    lines.append(
+        ("`OIDC_ISSUERS`", "unset", "Several providers, as a list of JSON with an object for each: see below.")
+    )
     return rows(("Variable", "Default", "What it is"), lines)
 
 
