@@ -103,12 +103,12 @@ class Settings:
     """Networks of proxies that are believed in what they say of clients; none: the peer is the client."""
     token_max_lifetime: int
     """Seconds that a new token may live, and the expiry of one that is made or rotated without any."""
-    providers: tuple[Provider, ...]
-    """Identity providers whose tokens are taken: the one of OIDC_ISSUER, and those of OIDC_ISSUERS."""
     v1_errors_as_200: bool
     """True answers failures of the vendor's three calls by 200, for clients written against the vendor's v1."""
     tracing: bool
     """True if OpenTelemetry's own variables ask for traces."""
+    providers: tuple[Provider, ...] = ()
+    """Identity providers whose tokens are taken: the one of OIDC_ISSUER, and those of OIDC_ISSUERS."""
     grpc_port: int | None = None
     """Port of the same operations by gRPC, which takes the extra `grpc`; 0: any free one; unset: there is none."""
     grpc_tls_cert: Path | None = None

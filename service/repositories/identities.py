@@ -128,6 +128,7 @@ _LINKS: Final = f"""
 """
 
 MAX_LISTED: Final = 1000
+"""Links that are listed at once."""
 
 
 async def list_links(connection: Connection, organization_id: UUID, user_id: UUID | None) -> list[Link]:

@@ -25,6 +25,7 @@ ROLES: Final = ("member", "pipeline_admin", "admin")
 """The roles by name, the mightier last; permissions/ has what they mean."""
 
 MAX_PROVIDERS: Final = 20
+"""Identity providers of an installation."""
 MAX_MAPPED: Final = 200
 """Values of a claim that one provider may have mapped."""
 MAX_TEXT: Final = 500

@@ -18,7 +18,9 @@ MIN_INTERVAL: Final = 10.0
 FRESH_SECONDS: Final = 300.0
 """Seconds after which keys are fetched anew beside the requests: so long a withdrawn key counts."""
 MAX_KEYS: Final = 100
+"""Keys of one provider; others in its set are left out."""
 MIN_RSA_BITS: Final = 2048
+"""Bits of an RSA key; one with fewer is left out."""
 
 PublicKey = RSAKey | ECKey | OKPKey
 Fetch = Callable[[str], Awaitable[dict[str, Any]]]

@@ -16,8 +16,11 @@ from service.authentication.oidc.keys import ProviderKeys, PublicKey
 from service.values.identity_providers import Provider
 
 MAX_BYTES: Final = 16 * 1024
+"""Bytes of an identity provider's token; MAX_HEADER_BYTES lets fewer in by default."""
 MAX_KEY_ID: Final = 500
+"""Characters of a key's id in a token's header."""
 MAX_SUBJECT: Final = 255
+"""Characters of a subject, by which a provider knows somebody."""
 LEEWAY: Final = 30
 """Seconds by which clocks may differ."""
 
