@@ -65,7 +65,7 @@ _LINKED: Final = {
                      AND (g.expires_at IS NULL OR g.expires_at > now())
 """,
 }
-"""What is proved otherwise for a caller by a token of an identity provider: $3 is what they rest on, as JSON."""
+"""The parts that differ for a caller by an identity provider's token: $3 is what they rest on, as JSON."""
 
 
 def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> str:

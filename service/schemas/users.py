@@ -187,7 +187,7 @@ class MappedGroupSchema(Schema):
 
 
 class ProvidedSchema(Schema):
-    """What an identity provider's token says of the caller: it counts for calls by it, and is stored nowhere."""
+    """Claims of an identity provider about the caller: they count for calls by its token, and are stored nowhere."""
 
     issuer = fields.String(required=True, metadata=says("The address of the identity provider."))
     groups = fields.List(
@@ -253,7 +253,7 @@ class Me(UserView):
     """The number of groups beyond those."""
     scopes: int | None
     provided: Provided | None = None
-    """What an identity provider says of them; None for a token of the service's own."""
+    """Claims of an identity provider; None for a token of the service's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Provider:
     algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
     """Signatures that are taken, with commas between, of RS, PS and ES with 256, 384 or 512, EdDSA and Ed25519."""
     provision: str = "never"
-    """What happens to somebody without a link: `never` refuses them, `on_sign_in` makes them a user."""
+    """Fate of somebody without a link: `never` refuses them, `on_sign_in` makes them a user."""
     username_claim: str = "preferred_username"
     """Claim that a user who is made on sign-in is called by."""
     groups_claim: str = "groups"

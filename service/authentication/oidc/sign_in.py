@@ -36,7 +36,7 @@ MAX_PER_BATCH: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a verified token says, for as long as it is good."""
+    """The meaning of a verified token, for as long as it is good."""
 
     provider: Provider
     keys: ProviderKeys

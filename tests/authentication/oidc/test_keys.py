@@ -244,6 +244,6 @@ async def test_fetch_json_of_what_is_no_document(
         await fetch_json(provider.issuer)
 
 
-async def test_fetch_json_of_nobody() -> None:
+async def test_fetch_json_without_an_answer() -> None:
     with pytest.raises(FetchError, match="ClientConnectorError"):
         await fetch_json("http://127.0.0.1:1")

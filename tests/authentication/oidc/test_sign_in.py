@@ -286,7 +286,7 @@ async def test_sign_in_never_takes_a_user_over_and_checks_names(
     assert await world.raw.fetchval("SELECT count(*) FROM identity_links WHERE organization_id = $1", world.id) == 0
 
 
-async def test_sign_in_does_not_enable_whoever_was_disabled(
+async def test_sign_in_leaves_a_disabled_user_disabled(
     serve: Serve, provider: IdentityProvider, world: World, ada: Member
 ) -> None:
     await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", ada.id)
