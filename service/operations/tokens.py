@@ -104,20 +104,22 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         if maker is not None:
             _require_depth(maker)
         expires_at = _within_lifetime(call, request.expires_at)
+        check_token_scopes(Holder(call.caller.role, maker.scopes) if maker else call.caller, request.scopes)
         if maker is not None:
-            check_token_scopes(Holder(call.caller.role, maker.scopes), request.scopes)
             expires_at = _within(maker, expires_at, asked=request.expires_at is not None)
         parent_id = maker.id if maker else None
         return await _issue(proof, user.id, user.username, request.name, request.scopes, expires_at, parent_id)
 
 
 async def _maker(connection: Connection, call: Call) -> Maker | None:
-    """Return the token of the call as it is now; None for an operator, who needs none.
+    """Return the token of the call as it is now; None for an operator, and for a caller of an identity provider.
+
+    What the latter makes has no parent: the provider's token ends in minutes, and is stored nowhere.
 
     Raises:
         Unauthenticated: it is not good any more.
     """
-    if call.caller.is_operator:
+    if call.caller.is_operator or call.caller.provided is not None:
         return None
     maker = await tokens.find_maker(connection, call.caller.organization_id, call.caller.token_id)
     if maker is None:
@@ -321,6 +323,7 @@ async def _parent_in_its_place(
     """
     maker, old = await _maker(connection, call), found.token
     if maker is None:
+        check_token_scopes(call.caller, old.scopes)
         return found.parent_id
     check_token_scopes(Holder(call.caller.role, maker.scopes), old.scopes)
     _within(maker, old.expires_at, asked=True)

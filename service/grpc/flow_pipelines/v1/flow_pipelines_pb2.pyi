@@ -680,16 +680,18 @@ class Explanation(_message.Message):
     def __init__(self, permission: _Optional[str] = ..., held: _Optional[bool] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., missing: _Optional[str] = ..., unlisted: _Optional[int] = ...) -> None: ...
 
 class Reason(_message.Message):
-    __slots__ = ("through", "name", "as_manager", "expires_at")
+    __slots__ = ("through", "name", "as_manager", "expires_at", "mapped_from")
     THROUGH_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     AS_MANAGER_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    MAPPED_FROM_FIELD_NUMBER: _ClassVar[int]
     through: str
     name: str
     as_manager: bool
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, through: _Optional[str] = ..., name: _Optional[str] = ..., as_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    mapped_from: str
+    def __init__(self, through: _Optional[str] = ..., name: _Optional[str] = ..., as_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., mapped_from: _Optional[str] = ...) -> None: ...
 
 class ListUsersRequest(_message.Message):
     __slots__ = ("name", "q", "order_by", "total", "page_size", "page_token")
@@ -770,7 +772,7 @@ class GetMeResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., user: _Optional[_Union[Me, _Mapping]] = ...) -> None: ...
 
 class Me(_message.Message):
-    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "groups", "unlisted_groups", "scopes")
+    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "groups", "unlisted_groups", "scopes", "identity_provider")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
@@ -780,6 +782,7 @@ class Me(_message.Message):
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     UNLISTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_PROVIDER_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
     disabled: bool
@@ -789,7 +792,28 @@ class Me(_message.Message):
     groups: _containers.RepeatedScalarFieldContainer[str]
     unlisted_groups: int
     scopes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., unlisted_groups: _Optional[int] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
+    identity_provider: Provided
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., unlisted_groups: _Optional[int] = ..., scopes: _Optional[_Iterable[str]] = ..., identity_provider: _Optional[_Union[Provided, _Mapping]] = ...) -> None: ...
+
+class Provided(_message.Message):
+    __slots__ = ("issuer", "groups", "role", "role_mapped_from")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_MAPPED_FROM_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    groups: _containers.RepeatedCompositeFieldContainer[MappedGroup]
+    role: str
+    role_mapped_from: str
+    def __init__(self, issuer: _Optional[str] = ..., groups: _Optional[_Iterable[_Union[MappedGroup, _Mapping]]] = ..., role: _Optional[str] = ..., role_mapped_from: _Optional[str] = ...) -> None: ...
+
+class MappedGroup(_message.Message):
+    __slots__ = ("name", "mapped_from")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MAPPED_FROM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    mapped_from: str
+    def __init__(self, name: _Optional[str] = ..., mapped_from: _Optional[str] = ...) -> None: ...
 
 class GetUserRequest(_message.Message):
     __slots__ = ("username",)
