@@ -143,6 +143,12 @@ class GroupSchema(Schema):
 
     name = fields.String(required=True, metadata=says("The name of the group."))
     created_at = fields.AwareDateTime(metadata=says("The time of its creation; only for administrators."))
+    provisioned = fields.Boolean(
+        metadata={
+            "description": "True if an identity provider manages it by SCIM, and alone changes its name and members."
+            " Only for administrators."
+        }
+    )
 
 
 class GroupAnswerSchema(AnswerSchema):
@@ -228,5 +234,6 @@ def dump_members_updated(updated: MembersUpdated) -> dict[str, Any]:
 
 
 def _dump_group(seen: GroupView) -> dict[str, Any]:
-    whole = {"created_at": seen.group.created_at} if seen.whole else {}
+    group = seen.group
+    whole = {"created_at": group.created_at, "provisioned": group.provisioned} if seen.whole else {}
     return {"name": seen.group.name, **whole}
