@@ -103,7 +103,7 @@ def render_group(base: str, seen: SeenGroup, projection: Projection) -> dict[str
 
 def _member(base: str, member: SeenMember) -> dict[str, str]:
     key = str(member.user_id)
-    return {"value": key, "$ref": f"{base}/Users/{key}", "display": member.username, "type": "User"}
+    return {"value": key, "$ref": f"{base}/Users/{key}", "type": "User"}
 
 
 def _render(resource: User | Group, projection: Projection) -> dict[str, Any]:

@@ -151,12 +151,14 @@ def replaced_user(current: ProvisionedUser, payload: Mapping[str, Any]) -> UserS
 
 def _small_user(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a body says of a user that the service keeps; the key `active` as it is written in schemas."""
+    _require_small(payload)
     known = _known(single(payload), USERS)
     return {"active" if key.lower() == "active" else key: value for key, value in known.items() if value is not None}
 
 
 def patched_user(current: ProvisionedUser, payload: Mapping[str, Any]) -> UserState:
     """Return the user that a PATCH makes of one."""
+    _require_small(payload)
     resource = answers.user_resource(current)
     before = _roles(resource.roles)
     operations = [each for each in map(single_of_operation, _operations(payload)) if each is not None]
@@ -216,6 +218,7 @@ def _optional(name: str, value: str | None, rule: Rule) -> str | None:
 def new_group(payload: Mapping[str, Any]) -> GroupState:
     """Return the group that a body describes."""
     rest, members = _apart(payload)
+    _require_small(rest)
     with told(), PROVIDER:
         resource = Group.model_validate(_known(rest, GROUPS), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
     return _group_state(resource, MemberChanges(whole=True, named=dict.fromkeys(_ids(members), True)))
@@ -224,6 +227,7 @@ def new_group(payload: Mapping[str, Any]) -> GroupState:
 def replaced_group(payload: Mapping[str, Any]) -> GroupState:
     """Return the group that a PUT makes of one."""
     rest, members = _apart(payload)
+    _require_small(rest)
     with told(), PROVIDER:
         resource = Group.model_validate(_known(rest, GROUPS), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
     return _group_state(resource, MemberChanges(whole=True, named=dict.fromkeys(_ids(members), True)))
@@ -241,6 +245,7 @@ def patched_group(current: ProvisionedGroup, payload: Mapping[str, Any]) -> Grou
         if rest is not None:
             others.append(rest)
     resource = answers.group_resource(current)
+    _require_small({"Operations": others})
     if others:
         with told(), PROVIDER:
             _patch(Group, _with_operations(payload, others)).patch(resource)
@@ -362,9 +367,7 @@ def _with_operations(payload: Mapping[str, Any], operations: list[dict[str, Any]
 
 
 def _patch(model: type[User] | type[Group], payload: Mapping[str, Any]) -> Any:
-    """Return a PATCH of a kind of resource."""
-    _operations(payload)
-    _require_small(payload)
+    """Return a PATCH of a kind of resource, which is small."""
     return _PATCHES[model].model_validate(payload, scim_ctx=Context.RESOURCE_PATCH_REQUEST)
 
 
@@ -389,7 +392,6 @@ def _require_small(payload: Mapping[str, Any]) -> None:
 
 def _known(payload: Mapping[str, Any], kind: ResourceType) -> dict[str, Any]:
     """Return a body without the schemas that the service does not know: it would otherwise answer that it has them."""
-    _require_small(payload)
     schema = _SCHEMAS[str(kind.name)]
     known = dict(payload)
     for key, value in payload.items():

@@ -61,7 +61,6 @@ class GroupMember(ComplexAttribute):
     ref: Annotated[Reference["User"] | None, Mutability.immutable] = Field(
         None, serialization_alias="$ref", validation_alias="$ref"
     )
-    display: Annotated[str | None, Mutability.read_only] = None
     type: Annotated[str | None, Mutability.immutable, Field(examples=["User"])] = None
 
 
