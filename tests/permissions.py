@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from service.http.routes import ROUTES
+from service.http.routes import ROUTES, Route
 from service.operations.permission_table import PERMISSION_TABLE
 from service.operations.verdicts import OBJECT_TYPES, Act, CallerKind, Decision, ObjectType, Verdict
 from service.permissions import SCOPE_BITS
-from service.scim.endpoint import SCIM_ROUTES
+from service.scim.endpoint import SCIM_ROUTES, ScimRoute
 
 PAGE: Final = Path(__file__).parents[1] / "docs/reference/permissions.md"
 
@@ -85,7 +85,8 @@ def _scope(lacking: int, verdict: Verdict) -> str:
 
 
 def _calls(act: Act) -> str:
-    calls = [f"`{route.method} {route.path}`" for route in (*ROUTES, *SCIM_ROUTES) if route.operation in act.operations]
+    routes: tuple[Route | ScimRoute, ...] = (*ROUTES, *SCIM_ROUTES)
+    calls = [f"`{route.method} {route.path}`" for route in routes if route.operation in act.operations]
     return "<br>".join(call.replace("/api/v1", "") for call in calls)
 
 

@@ -16,8 +16,10 @@ from service.repositories.groups import Group
 from service.repositories.provisioned_groups import ProvisionedGroup, ProvisionedGroupFilters, SeenMember
 
 WHAT: Final = "provision groups"
-MAX_CHANGED: Final = 5_000
-"""Members who come or go by one change: others wait for its locks."""
+MAX_CHANGED: Final = 1_000
+"""Members who come or go by one change, as by the API: others wait for its locks."""
+MAX_NAMED: Final = 5_000
+"""Members whom a request names, most of them as they are."""
 MAX_LISTED: Final = 10_000
 """Members in one answer, of all its groups together."""
 
@@ -155,6 +157,7 @@ async def create_provisioned_group(call: Call, request: CreateProvisionedGroup) 
     require_provisioning(call.caller, WHAT)
     wanted, organization_id = request.read(), call.caller.organization_id
     async with call.transaction() as connection:
+        _require_few(wanted.name, wanted.members.named)
         proof = await call.prove(connection, PROVE_FOR_USERS, _changed(wanted.members.named))
         group = await groups.insert(connection, organization_id, uuid4(), wanted.name)
         await provisioned_groups.put(connection, organization_id, group.id, wanted.external_id)
@@ -288,11 +291,15 @@ async def _differences(
         present = await provisioned_groups.ids_of_members(connection, organization_id, group.id)
         differences = {key: joins for key, joins in differences.items() if joins is not (key in present)}
         differences |= dict.fromkeys(present - wanted.named.keys(), False)
+    _require_few(group.name, differences)
+    return differences
+
+
+def _require_few(name: str, differences: Mapping[UUID, bool]) -> None:
     if len(differences) > MAX_CHANGED:
         raise FailedPrecondition(
-            f"More than {MAX_CHANGED:,} members of group {group.name} would come or go at once: change fewer."
+            f"More than {MAX_CHANGED:,} members of group {name} would come or go at once: change them in parts."
         )
-    return differences
 
 
 def _changed(members: Mapping[UUID, bool]) -> list[UUID]:

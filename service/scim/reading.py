@@ -9,7 +9,7 @@ from scim2_models import Context, PatchOp, ResourceType, ResponseParameters, Sea
 from scim2_models.path.expressions import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
 from service.errors import InvalidArgument
-from service.operations.provisioned_groups import MAX_CHANGED, GroupState, MemberChanges
+from service.operations.provisioned_groups import MAX_NAMED, GroupState, MemberChanges
 from service.operations.provisioned_users import UserState
 from service.permissions import Role, mightier
 from service.repositories.provisioned_groups import ProvisionedGroup, ProvisionedGroupFilters
@@ -253,8 +253,8 @@ def patched_group(current: ProvisionedGroup, payload: Mapping[str, Any]) -> Grou
 
 
 def _group_state(resource: Group, members: MemberChanges) -> GroupState:
-    if len(members.named) > MAX_CHANGED:
-        raise InvalidArgument(f"members: at most {MAX_CHANGED:,} may be named at once.", reason="tooMany")
+    if len(members.named) > MAX_NAMED:
+        raise InvalidArgument(f"members: at most {MAX_NAMED:,} may be named at once.", reason="tooMany")
     return GroupState(
         name=_checked("displayName", resource.display_name, GROUP_NAME),
         external_id=_optional("externalId", resource.external_id, EXTERNAL_ID),

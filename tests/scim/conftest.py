@@ -1,6 +1,7 @@
 """A service with SCIM switched on, and a client of it by a provisioning token."""
 
-from collections.abc import AsyncIterator
+import io
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +27,8 @@ class Answer:
     """An answer, read to its end."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
+    """Values by name, regardless of case."""
     body: dict[str, Any]
 
 
@@ -41,12 +43,12 @@ class Scim:
     async def __call__(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **query: str
     ) -> Answer:
-        sent: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        sent: dict[str, Any] = {"data": body} if isinstance(body, bytes | io.BytesIO) else {"json": body}
         answer = await self.client.request(
             method, f"/scim/v2{path}", params=query, headers={**bearer(self.token), **(headers or {})}, **sent
         )
         text = await answer.text()
-        return Answer(answer.status, dict(answer.headers), await answer.json(content_type=None) if text else {})
+        return Answer(answer.status, answer.headers, await answer.json(content_type=None) if text else {})
 
     async def new_user(self, name: str, **more: Any) -> dict[str, Any]:
         answer = await self("POST", "/Users", {"schemas": [USER], "userName": name, **more})

@@ -1,5 +1,6 @@
 """What provisioning does by the service's own rules: authority, audit, freshness, and what it manages."""
 
+import io
 import json
 from dataclasses import replace
 from uuid import uuid4
@@ -261,7 +262,7 @@ async def test_lists_are_paged_by_index(scim: Scim) -> None:
         await scim.new_user(name)
 
     async def page(**query: str) -> tuple[list[str], int, int]:
-        body = (await scim("GET", "/Users", **query)).body
+        body = (await scim("GET", "/Users", None, None, **query)).body
         assert body["itemsPerPage"] == len(body["Resources"])
         return [each["userName"] for each in body["Resources"]], body["totalResults"], body["startIndex"]
 
@@ -299,7 +300,7 @@ async def test_members_who_come_or_go_at_once_are_bounded(scim: Scim, monkeypatc
 
     answer = await scim.patch(f"/Groups/{group['id']}", {"op": "remove", "path": "members"})
 
-    assert (answer.status, "change fewer" in answer.body["detail"]) == (400, True)
+    assert (answer.status, "in parts" in answer.body["detail"]) == (400, True)
     assert await scim.members(group) == set(ids)
 
 
@@ -396,15 +397,16 @@ async def test_what_there_is_not_is_told_in_the_form_of_scim(scim: Scim) -> None
 
 
 async def test_body_is_bounded(scim: Scim) -> None:
-    answer = await scim("POST", "/Users", {"schemas": [USER], "userName": "ada", "x": "x" * 2_000_000})
+    body = io.BytesIO(b'{"x": "' + b"x" * 2_000_000 + b'"}')
+    answer = await scim("POST", "/Users", body)
 
     assert (answer.status, answer.body["status"]) == (413, "413")
 
 
-async def test_thousands_of_members_are_changed_at_once(scim: Scim, world: World) -> None:
+async def test_a_thousand_members_are_changed_at_once(scim: Scim, world: World) -> None:
     await world.raw.execute(
         "INSERT INTO users (organization_id, id, username)"
-        " SELECT $1, gen_random_uuid(), 'many-' || n FROM generate_series(1, 2000) n",
+        " SELECT $1, gen_random_uuid(), 'many-' || n FROM generate_series(1, 1000) n",
         world.id,
     )
     rows = await world.raw.fetch("SELECT id FROM users WHERE organization_id = $1 AND username LIKE 'many-%'", world.id)
@@ -415,5 +417,5 @@ async def test_thousands_of_members_are_changed_at_once(scim: Scim, world: World
         f"/Groups/{group['id']}", {"op": "Remove", "path": "members", "value": [{"value": each} for each in ids[1:]]}
     )
 
-    assert (len(group["members"]), removed.status) == (2000, 200)
+    assert (len(group["members"]), removed.status) == (1000, 200)
     assert await scim.members(group) == {ids[0]}
