@@ -32,6 +32,8 @@ export interface User {
   created_at: Instant;
   display_name: string | null;
   email: string | null;
+  /** True if an identity provider manages them by SCIM, and alone changes them. */
+  provisioned: boolean;
 }
 
 export interface Me extends User {
@@ -45,6 +47,8 @@ export interface Me extends User {
 export interface Group {
   name: string;
   created_at: Instant;
+  /** True if an identity provider manages it by SCIM, and alone changes its name and members. */
+  provisioned: boolean;
 }
 
 export interface Member {

@@ -1,4 +1,4 @@
-"""What provisioning manages, which nothing else changes."""
+"""Guards of users and groups that provisioning manages, which nothing else changes."""
 
 from uuid import UUID
 
@@ -9,12 +9,10 @@ from service.repositories import provisioned_groups, provisioned_users
 from service.repositories.groups import Group
 from service.repositories.users import User
 
-PROVISIONING: str = "provisioning (SCIM)"
-
 
 def _refusal(what: str) -> PermissionDenied:
     return PermissionDenied(
-        f"{what} is managed by {PROVISIONING}, and changed by it alone: change it at the identity provider.",
+        f"{what} is managed by provisioning (SCIM), and changed by it alone: change it at the identity provider.",
         reason="managed_by_provisioning",
     )
 

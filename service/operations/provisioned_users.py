@@ -39,7 +39,7 @@ Window = tuple[ProvisionedUserFilters | None, int, int]
 
 @dataclass(frozen=True, slots=True)
 class DiscoverProvisioning:
-    """What provisioning is like here, to be told."""
+    """A question of what provisioning is like here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the operations return → the resources that SCIM clients see."""
+"""Results of the operations → the resources that SCIM clients see."""
 
 import hashlib
 from collections.abc import Callable, Sequence

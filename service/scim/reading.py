@@ -62,7 +62,7 @@ def search(kind: ResourceType, parameters: Mapping[str, Any]) -> Search:
     limit = MAX_COUNT if request.count is None else max(request.count, 0)
     start = max(request.start_index or 1, 1)
     if start > MAX_START:
-        raise InvalidArgument(f"startIndex must be at most {MAX_START:,}.", reason="invalidValue")
+        raise InvalidArgument(f"The startIndex must be at most {MAX_START:,}.", reason="invalidValue")
     conditions = dict(_equalities(request.filter.ast)) if request.filter else {}
     return Search(request, conditions, start - 1, min(limit, MAX_COUNT))
 
@@ -118,7 +118,9 @@ def _filters(conditions: Mapping[str, Any], of: Mapping[str, str], known: str) -
         if name == "active" and isinstance(value, str) and value.lower() in ("true", "false"):
             value = value.lower() == "true"  # noqa: PLW2901 - as Entra writes it
         if not isinstance(value, kind):
-            raise InvalidArgument(f"{attribute} is compared with a value of another type.", reason="invalidFilter")
+            raise InvalidArgument(
+                f"The attribute {attribute} is compared with a value of another type.", reason="invalidFilter"
+            )
         values[name] = id_of(str(value)) if name in ("id", "member_id") else value
     return values
 
@@ -195,7 +197,7 @@ def _role(roles: list[UserRole] | None) -> Role:
         if value is None:
             continue
         if value not in [*Role]:
-            raise InvalidArgument(f"roles: must be one of {', '.join(Role)}.", reason="invalidValue")
+            raise InvalidArgument(f"Roles must be among {', '.join(Role)}.", reason="invalidValue")
         found = mightier(found, Role(value))
     return found
 
@@ -254,7 +256,7 @@ def patched_group(current: ProvisionedGroup, payload: Mapping[str, Any]) -> Grou
 
 def _group_state(resource: Group, members: MemberChanges) -> GroupState:
     if len(members.named) > MAX_NAMED:
-        raise InvalidArgument(f"members: at most {MAX_NAMED:,} may be named at once.", reason="tooMany")
+        raise InvalidArgument(f"At most {MAX_NAMED:,} members may be named at once.", reason="tooMany")
     return GroupState(
         name=_checked("displayName", resource.display_name, GROUP_NAME),
         external_id=_optional("externalId", resource.external_id, EXTERNAL_ID),
@@ -287,7 +289,7 @@ def _ids(members: object) -> list[UUID]:
         found = id_of(value) if isinstance(value, str) else None
         if found is None:
             raise InvalidArgument(
-                "members: each must be an object with the id of a user as its value.", reason="invalidValue"
+                "Each of the members must be an object with the id of a user as its value.", reason="invalidValue"
             )
         ids.append(found)
     return ids
@@ -331,15 +333,13 @@ def _note(op: str, selected: list[UUID | None] | None, value: object, members: M
             leaving = selected if selected is not None else _ids(value)
             members.named |= dict.fromkeys((each for each in leaving if each is not None), False)
     elif selected is not None:
-        raise InvalidArgument(
-            "members: who is in a group is not changed, only put in or taken out.", reason="mutability"
-        )
+        raise InvalidArgument("The members of a group are not changed, only put in or taken out.", reason="mutability")
     elif op == "add":
         members.named |= dict.fromkeys(_ids(value), True)
     elif op == "replace":
         members.whole, members.named = True, dict.fromkeys(_ids(value), True)
     else:
-        raise InvalidArgument("op: must be add, replace or remove.", reason="invalidSyntax")
+        raise InvalidArgument("An operation (op) must be add, replace or remove.", reason="invalidSyntax")
 
 
 # ---- what both share
@@ -357,7 +357,7 @@ def _operations(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     found = next((value for key, value in payload.items() if key.lower() == "operations"), None)
     if not isinstance(found, list) or not found or not all(isinstance(each, dict) for each in found):
-        raise InvalidArgument("Operations: must be a list of operations.", reason="invalidSyntax")
+        raise InvalidArgument("Operations must be a list of at least one.", reason="invalidSyntax")
     return found
 
 

@@ -140,6 +140,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "token name": TOKEN_NAME,
     "display name": DISPLAY_NAME,
     "email": EMAIL,
+    "external id": EXTERNAL_ID,
     "pipeline description": DESCRIPTION,
 }
 """The rules by kind, as docs/values.md has them."""

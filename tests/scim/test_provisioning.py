@@ -85,7 +85,7 @@ async def test_changes_are_audited_as_the_provisioning_token(scim: Scim, world: 
     assert [row["token_id"] for row in tokens] == [await world.raw.fetchval(digest, scim.token)]
 
 
-async def test_what_changes_nothing_is_not_audited(scim: Scim, world: World) -> None:
+async def test_changes_of_nothing_are_not_audited(scim: Scim, world: World) -> None:
     ada = await scim.new_user("ada", displayName="Ada")
     group = await scim.new_group("team", ada["id"])
     before = await audited(world, "user:ada"), await audited(world, "group:team")
@@ -158,7 +158,7 @@ async def test_last_administrator_stays(service: Client, world: World) -> None:
 # ---- what is managed
 
 
-async def test_what_is_provisioned_says_so_and_is_changed_by_that_alone(
+async def test_provisioned_users_and_groups_are_changed_by_provisioning_alone(
     service: Client, scim: Scim, world: World
 ) -> None:
     ada, bob = await scim.new_user("ada", displayName="Ada"), await world.user("bob")
@@ -193,7 +193,7 @@ async def test_what_is_provisioned_says_so_and_is_changed_by_that_alone(
     assert "The role of user ada" in (await call("PATCH", "/users/ada", {"role": "member"})).body["msg"]
 
 
-async def test_users_who_were_there_are_managed_from_their_first_change_on(
+async def test_users_of_before_are_managed_from_their_first_change_on(
     service: Client, scim: Scim, world: World
 ) -> None:
     ada = await world.user("ada")
@@ -208,7 +208,7 @@ async def test_users_who_were_there_are_managed_from_their_first_change_on(
     assert (await call.get("/users/ada")).body["user"]["provisioned"] is True
 
 
-async def test_user_who_was_deleted_is_an_administrators_again(service: Client, scim: Scim, world: World) -> None:
+async def test_deleted_user_is_an_administrators_again(service: Client, scim: Scim, world: World) -> None:
     ada = await scim.new_user("ada", externalId="7")
     team, local = await scim.new_group("team", ada["id"]), await world.group(name="local")
     call = await admin(service, world)
@@ -293,7 +293,7 @@ async def test_members_bound_how_many_groups_an_answer_has(scim: Scim, monkeypat
     assert (await scim("GET", f"/Groups/{first['id']}", excludedAttributes="members")).status == 200
 
 
-async def test_members_who_come_or_go_at_once_are_bounded(scim: Scim, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_of_members_are_bounded(scim: Scim, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [(await scim.new_user(name))["id"] for name in ("ada", "bob")]
     group = await scim.new_group("team", *ids)
     monkeypatch.setattr("service.operations.provisioned_groups.MAX_CHANGED", 1)
@@ -324,7 +324,7 @@ async def test_versions_guard_reads_and_changes(scim: Scim, kind: str) -> None:
     assert (await scim("DELETE", path, None, {"If-Match": "*"})).status == 204
 
 
-async def test_version_of_a_group_tells_who_is_in_it(scim: Scim) -> None:
+async def test_version_of_a_group_follows_its_members(scim: Scim) -> None:
     ada = await scim.new_user("ada")
     group = await scim.new_group("team")
     changed = await scim.patch(
@@ -378,7 +378,7 @@ async def test_refusals_say_what_is_wrong_in_the_form_of_scim(
     assert len(answer.body["detail"]) <= 400
 
 
-async def test_what_there_is_not_is_told_in_the_form_of_scim(scim: Scim) -> None:
+async def test_absent_things_are_told_in_the_form_of_scim(scim: Scim) -> None:
     for method, path, status in (
         ("GET", "/Devices", 404),
         ("GET", "/Users/none", 404),

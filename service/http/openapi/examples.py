@@ -31,8 +31,9 @@ _USER: Final = {
     "created_at": _THEN,
     "display_name": "Ada Lovelace",
     "email": "ada@acme.example",
+    "provisioned": False,
 }
-_GROUP: Final = {"name": "reviewers", "created_at": _THEN}
+_GROUP: Final = {"name": "reviewers", "created_at": _THEN, "provisioned": False}
 _TOKEN: Final = {
     "id": _OTHER,
     "username": "ada",
