@@ -33,7 +33,7 @@ export interface User {
   display_name: string | null;
   email: string | null;
   /** True if an identity provider manages them by SCIM, and alone changes them. */
-  provisioned: boolean;
+  provisioned?: true;
 }
 
 export interface Me extends User {
@@ -48,7 +48,7 @@ export interface Group {
   name: string;
   created_at: Instant;
   /** True if an identity provider manages it by SCIM, and alone changes its name and members. */
-  provisioned: boolean;
+  provisioned?: true;
 }
 
 export interface Member {

@@ -144,10 +144,7 @@ class GroupSchema(Schema):
     name = fields.String(required=True, metadata=says("The name of the group."))
     created_at = fields.AwareDateTime(metadata=says("The time of its creation; only for administrators."))
     provisioned = fields.Boolean(
-        metadata={
-            "description": "True if an identity provider manages it by SCIM, and alone changes its name and members."
-            " Only for administrators."
-        }
+        metadata={"description": "True if an identity provider manages it by SCIM, and alone changes it; else absent."}
     )
 
 
@@ -235,5 +232,6 @@ def dump_members_updated(updated: MembersUpdated) -> dict[str, Any]:
 
 def _dump_group(seen: GroupView) -> dict[str, Any]:
     group = seen.group
-    whole = {"created_at": group.created_at, "provisioned": group.provisioned} if seen.whole else {}
-    return {"name": seen.group.name, **whole}
+    whole = {"created_at": group.created_at} if seen.whole else {}
+    managed = {"provisioned": True} if seen.whole and group.provisioned else {}
+    return {"name": group.name, **whole, **managed}

@@ -131,8 +131,7 @@ class UserSchema(Schema):
     email = fields.String(allow_none=True, metadata={"description": "An address of theirs, which nobody has proved."})
     provisioned = fields.Boolean(
         metadata={
-            "description": "True if an identity provider manages them by SCIM, and alone changes them: all but a role"
-            " that it has never given. Only for administrators."
+            "description": "True if an identity provider manages them by SCIM, and alone changes them; else absent."
         }
     )
 
@@ -329,7 +328,7 @@ def _dump_user(seen: UserView) -> dict[str, Any]:
         "created_at": user.created_at,
         "display_name": user.display_name,
         "email": user.email,
-        "provisioned": user.provisioned,
+        **({"provisioned": True} if user.provisioned else {}),
     }
 
 

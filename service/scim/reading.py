@@ -118,9 +118,7 @@ def _filters(conditions: Mapping[str, Any], of: Mapping[str, str], known: str) -
         if name == "active" and isinstance(value, str) and value.lower() in ("true", "false"):
             value = value.lower() == "true"  # noqa: PLW2901 - as Entra writes it
         if not isinstance(value, kind):
-            raise InvalidArgument(
-                f"The attribute {attribute} is compared with a value of another type.", reason="invalidFilter"
-            )
+            raise InvalidArgument(f"{attribute} is compared with a value of another type.", reason="invalidFilter")
         values[name] = id_of(str(value)) if name in ("id", "member_id") else value
     return values
 

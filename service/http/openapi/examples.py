@@ -31,9 +31,8 @@ _USER: Final = {
     "created_at": _THEN,
     "display_name": "Ada Lovelace",
     "email": "ada@acme.example",
-    "provisioned": False,
 }
-_GROUP: Final = {"name": "reviewers", "created_at": _THEN, "provisioned": False}
+_GROUP: Final = {"name": "reviewers", "created_at": _THEN}
 _TOKEN: Final = {
     "id": _OTHER,
     "username": "ada",
