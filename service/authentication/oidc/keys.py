@@ -17,6 +17,8 @@ MIN_INTERVAL: Final = 10.0
 """Seconds between two fetches at least, whatever keys tokens name."""
 FRESH_SECONDS: Final = 300.0
 """Seconds after which keys are fetched anew beside the requests: so long a withdrawn key counts."""
+MAX_WAITING: Final = 100
+"""Requests that wait for keys of one provider at once; others are refused, as it may be slow, and places are few."""
 MAX_KEYS: Final = 100
 """Keys of one provider; others in its set are left out."""
 MIN_RSA_BITS: Final = 2048
@@ -44,6 +46,7 @@ class ProviderKeys:
         self._keys: Mapping[tuple[str, str], PublicKey] = {}
         self._tried = self._fetched = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
+        self._waiting = 0
 
     def has(self, key: PublicKey) -> bool:
         """Return whether a key is among those that the provider published last."""
@@ -56,7 +59,7 @@ class ProviderKeys:
         anew beside the request.
 
         Raises:
-            KeysAway: it is not known, and the provider can't be asked.
+            KeysAway: it is not known, and the provider can't be asked, or too many wait for it.
         """
         found = self._keys.get((key_id, key_type))
         if found is not None:
@@ -64,11 +67,25 @@ class ProviderKeys:
                 self.refresh()
             return found
         if (fetching := self.refresh()) is not None:
-            await asyncio.shield(fetching)
+            await self._wait(fetching)
         found = self._keys.get((key_id, key_type))
         if found is None and self._fetched < self._tried:
             raise KeysAway
         return found
+
+    async def _wait(self, fetching: "asyncio.Task[None]") -> None:
+        """Wait for the keys, which go on to be fetched if this request ends.
+
+        Raises:
+            KeysAway: MAX_WAITING requests wait for them.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise KeysAway
+        self._waiting += 1
+        try:
+            await asyncio.shield(fetching)
+        finally:
+            self._waiting -= 1
 
     def refresh(self) -> "asyncio.Task[None] | None":
         """Begin to fetch the keys, unless that is under way; None if it was tried just before."""

@@ -9,6 +9,7 @@ from aiohttp import web
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from service.authentication.oidc import fetching
+from service.authentication.oidc import keys as keys_module
 from service.authentication.oidc.fetching import MAX_BYTES, FetchError, fetch_json
 from service.authentication.oidc.keys import FRESH_SECONDS, MIN_INTERVAL, KeysAway, ProviderKeys
 from tests.authentication.oidc.provider import IdentityProvider, rsa
@@ -127,6 +128,31 @@ async def test_waiting_request_that_leaves_harms_no_other(keys: ProviderKeys) ->
     leaving.cancel()
 
     assert await staying is not None
+
+
+async def test_few_wait_for_a_provider_that_is_slow(
+    keys: ProviderKeys, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_module, "MAX_WAITING", 3)
+    answers = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await answers.wait()
+        provider.instead = None
+        return await provider.answer(request)
+
+    provider.instead = wait
+    waiting = [asyncio.create_task(keys.find("first", "RSA")) for _ in range(3)]
+    await asyncio.sleep(0)
+    for _ in range(2):
+        with pytest.raises(KeysAway):
+            await keys.find("first", "RSA")
+    waiting.pop().cancel()
+    await asyncio.sleep(0)
+    waiting.append(asyncio.create_task(keys.find("first", "RSA")))
+    answers.set()
+
+    assert all(await asyncio.gather(*waiting))
 
 
 UNFIT: dict[str, Callable[[], dict[str, Any]]] = {
