@@ -28,8 +28,9 @@ async def test_identity_is_linked_listed_and_unlinked(dsn: str, world: World) ->
         ("identity", "list"),
         ("identity", "link", "nobody", *WHO),
         ("identity", "list", "--user", "nobody"),
+        ("identity", "link", "ada", "--subject", "248"),
     ]
-    made, listed, of_ada, of_bob, again, gone, unknown, none, *strangers = run_each(
+    made, listed, of_ada, of_bob, again, gone, unknown, none, *strangers, without = run_each(
         [(*call, *shell.options) for call in calls], DATABASE_URL=dsn
     )
 
@@ -48,6 +49,8 @@ async def test_identity_is_linked_listed_and_unlinked(dsn: str, world: World) ->
     assert unknown.returncode == 1
     assert f"248 of Acme of {ISSUER} is linked to no user." in unknown.stderr
     assert [(each.returncode, "User nobody does not exist." in each.stderr) for each in strangers] == [(1, True)] * 2
+    assert without.returncode == 64
+    assert "Say by --issuer which identity provider" in without.stderr
     rows = await world.raw.fetch(
         "SELECT action, target, actor, before, after FROM audit WHERE organization_id = $1 ORDER BY id", world.id
     )
@@ -59,22 +62,14 @@ async def test_identity_is_linked_listed_and_unlinked(dsn: str, world: World) ->
     assert [json.loads(rows[0]["after"]), json.loads(rows[1]["before"])] == [state, state]
 
 
-async def test_issuer_of_a_link_is_the_only_one_of_the_settings(dsn: str, world: World) -> None:
+async def test_identity_takes_the_only_issuer_of_the_settings_and_no_server(dsn: str, world: World) -> None:
+    """Whoever could link themselves to another user by the API would be that user."""
     await world.user("ada")
     link = ("identity", "link", "ada", "--subject", "248", "--organization", str(world.id), "--json")
 
-    (linked,) = run_each([link], DATABASE_URL=dsn, **ONE)
-    (without,) = run_each([link], DATABASE_URL=dsn)
+    linked, refused = run_each([link, ("--server", "http://127.0.0.1:1", "identity", "list")], DATABASE_URL=dsn, **ONE)
 
     assert json.loads(linked.stdout)["link"]["issuer"] == ISSUER
-    assert without.returncode == 64
-    assert "Say by --issuer which identity provider" in without.stderr
-
-
-def test_identity_is_no_command_of_a_server() -> None:
-    """Whoever could link themselves to another user by the API would be that user."""
-    (refused,) = run_each([("--server", "http://127.0.0.1:1", "identity", "list")])
-
     assert refused.returncode == 64
     assert "The command identity takes no --server and no --context." in refused.stderr
     assert not [route for route in ROUTES if "ident" in route.path or "link" in route.path]

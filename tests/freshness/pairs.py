@@ -241,27 +241,24 @@ class Links:
             await self.raw.execute(statement, *arguments)
 
 
+@dataclass(frozen=True)
+class Person:
+    """The place of an identity worker's user: at which provider, by whose links, and in which organization."""
+
+    provider: IdentityProvider
+    links: Links
+    organization_id: UUID
+
+
 class IdentityWorker(Worker):
     """A worker whose user comes by tokens of an identity provider."""
 
     kinds = states.IDENTITY_KINDS
 
-    def __init__(
-        self,
-        name: str,
-        chance: random.Random,
-        admin_token: str,
-        writer: Replica,
-        reader: Replica,
-        provider: IdentityProvider,
-        links: Links,
-        organization_id: UUID,
-    ) -> None:
-        super().__init__(name, chance, admin_token, writer, reader)
-        self._provider = provider
-        self._links = links
-        self._organization_id = organization_id
-        self._subject = str(uuid4())
+    def __init__(self, person: Person, *of_worker: Any) -> None:
+        super().__init__(*of_worker)
+        self._person = person
+        self._subject, self._link_id = str(uuid4()), uuid4()
 
     async def _let_in(self) -> None:
         await self._link()
@@ -270,23 +267,31 @@ class IdentityWorker(Worker):
     def _claim(self) -> None:
         groups = [f"/{self._names.group}"] if self._state.claimed else []
         roles = ["boss"] if self._state.claims_role else []
-        self._token = self._provider.token(self._subject, groups=groups, roles=roles, exp=int(time.time()) + 86_400)
+        self._token = self._person.provider.token(
+            self._subject, groups=groups, roles=roles, exp=int(time.time()) + 86_400
+        )
 
     async def _link(self) -> None:
-        await self._links.execute(
+        await self._person.links.execute(
             """
             INSERT INTO identity_links (organization_id, id, user_id, issuer, subject)
-            SELECT u.organization_id, gen_random_uuid(), u.id, $3, $4
+            SELECT u.organization_id, $5, u.id, $3, $4
             FROM users u WHERE u.organization_id = $1 AND u.username = $2
             """,
-            *(self._organization_id, self._names.user, self._provider.issuer, self._subject),
+            *(
+                self._person.organization_id,
+                self._names.user,
+                self._person.provider.issuer,
+                self._subject,
+                self._link_id,
+            ),
         )
 
     async def _change(self, change: Change) -> None:
         if change.method == states.LINK:
             await self._link()
         elif change.method == states.UNLINK:
-            await self._links.execute("DELETE FROM identity_links WHERE subject = $1", self._subject)
+            await self._person.links.execute("DELETE FROM identity_links WHERE subject = $1", self._subject)
         elif change.method != states.CLAIM:
             await super()._change(change)
             return
@@ -346,7 +351,8 @@ async def run_pairs(
                 return Worker(name, chance, admins[place].token, *replicas)
             if generation >= GENERATIONS:
                 raise Unexpected("too many calls were not answered: no group is mapped for another user")
-            return IdentityWorker(name, chance, admins[place].token, *replicas, plan.provider, links, worlds[place].id)
+            person = Person(plan.provider, links, worlds[place].id)
+            return IdentityWorker(person, name, chance, admins[place].token, *replicas)
 
         before = await _lookups(replicas[1], reader)
         began = time.monotonic()
