@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import structlog
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
+from service.authentication.oidc import fetching
 from service.authentication.oidc.fetching import FetchError, fetch_json
 
 log = structlog.get_logger()
@@ -109,9 +110,10 @@ class ProviderKeys:
     async def _refresh(self) -> None:
         """Fetch the keys; what is there stays if that fails."""
         try:
-            keys = await self._fetch_keys()
-        except FetchError as error:
-            log.warning("identity_provider_away", issuer=self.issuer, error=str(error))
+            async with asyncio.timeout(fetching.TIMEOUT):
+                keys = await self._fetch_keys()
+        except (FetchError, TimeoutError) as error:
+            log.warning("identity_provider_away", issuer=self.issuer, error=str(error) or "it took too long")
             return
         former = self._keys
         self._keys = {place: _same(former.get(place), key) for place, key in keys.items()}

@@ -122,6 +122,25 @@ async def test_first_request_fails_while_the_provider_is_away_and_works_once_it_
     assert await keys.find("first", "RSA") is not None
 
 
+async def test_keys_of_a_provider_that_is_slow_are_given_up(
+    keys: ProviderKeys, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each document comes in time, and both together do not."""
+
+    async def answer_late_each(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.2)
+        provider.instead = None
+        answer = await provider.answer(request)
+        provider.instead = answer_late_each
+        return answer
+
+    monkeypatch.setattr(fetching, "TIMEOUT", 0.3)
+    provider.instead = answer_late_each
+
+    with pytest.raises(KeysAway):
+        await keys.find("first", "RSA")
+
+
 async def test_waiting_request_that_leaves_harms_no_other(keys: ProviderKeys) -> None:
     leaving, staying = (asyncio.create_task(keys.find("first", "RSA")) for _ in range(2))
     await asyncio.sleep(0)

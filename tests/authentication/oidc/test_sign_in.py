@@ -14,6 +14,7 @@ from service.app import TOKEN_USE
 from service.authentication.bearer import token_digest
 from service.authentication.oidc.sign_in import SignIn
 from service.database.pool import Database
+from service.errors import Unauthenticated
 from service.identity import Caller
 from service.permissions import READ, Role
 from service.repositories import authority
@@ -426,6 +427,26 @@ async def test_verified_token_is_forgotten_when_its_key_is_withdrawn(
 
     with pytest.raises(Exception, match="no key of the id"):
         await sign_in.authenticate(token, token_digest(token))
+
+
+async def test_wrong_key_that_a_provider_has_published_is_replaced_soon(
+    database: Database, provider: IdentityProvider, world: World, ada: Member
+) -> None:
+    right, provider.keys[0] = provider.keys[0], rsa("first")
+    sign_in = SignIn(database, [Provider(provider.issuer, AUDIENCE, organization=world.id)], 5)
+    token = provider.token("ada-there", right)
+    with pytest.raises(Unauthenticated, match="not the provider's"):
+        await sign_in.authenticate(token, token_digest(token))
+    provider.keys[0] = right
+    _, keys = sign_in._providers[provider.issuer]
+    assert keys.refresh() is None, "not so soon"
+    keys._tried = float("-inf")
+    with pytest.raises(Unauthenticated, match="not the provider's"):
+        await sign_in.authenticate(token, token_digest(token))
+    assert keys._fetching is not None
+    await keys._fetching
+
+    assert (await sign_in.authenticate(token, token_digest(token))).username == "ada"
 
 
 STATEMENTS = [
