@@ -194,7 +194,7 @@ async def find_active_alone(filled: Filled, recorder: Recorder, _: Settings) -> 
 
 
 async def find_linked(filled: Filled, recorder: Recorder, _: Settings) -> None:
-    identities = [await filled.identity(number) for number in range(32)]
+    identities = [await filled.identity(number) for number in range(8)]  # of more, a small table is read whole
 
     assert None not in await find_links(recorder, identities)
 
