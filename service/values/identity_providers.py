@@ -102,10 +102,18 @@ def read_provider(said: Mapping[str, Any]) -> Provider:
 
 
 def _check_issuer(issuer: str) -> None:
-    parts = urlsplit(issuer)
-    plain = parts.scheme == "http" and parts.hostname in _LOCAL
-    if not (parts.scheme == "https" or plain) or not parts.hostname or parts.query or parts.fragment or parts.username:
+    if not _is_address(issuer):
         raise ValueError(f"issuer is {issuer!r}, but must be https:// and a host, or http:// on this machine alone")
+
+
+def _is_address(issuer: str) -> bool:
+    try:
+        parts = urlsplit(issuer)
+        more = parts.query or parts.fragment or parts.username or parts.port == 0
+    except ValueError:  # half an IPv6 address, or a port that is none
+        return False
+    plain = parts.scheme == "http" and parts.hostname in _LOCAL
+    return bool(parts.hostname) and not more and (parts.scheme == "https" or plain)
 
 
 def _text(name: str, value: object) -> str:
