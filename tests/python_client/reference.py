@@ -44,7 +44,8 @@ newer service answers beside them is passed over.
 """
 
 WORDS: Final = """\
-They are texts, too: `Permission.READ == "flow_pipeline:read"`. A word that this version does not know stays what it is.
+They are texts, too: `Permission.READ == "flow_pipeline:read"`, each by its last part in capitals. A word that
+this version does not know stays what it is.
 """
 
 
@@ -69,7 +70,7 @@ def _classes(models: Models, names: object) -> str:
 
 def _words(models: Models, name: str) -> Sequence[str]:
     words = models.words[name].words
-    return f"`{name}`", ", ".join(f"`{word.rpartition(':')[2].upper()}`" for word in words)
+    return f"`{name}`", ", ".join(f"`{word}`" for word in words)
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
