@@ -267,6 +267,25 @@ async def test_client_for_asyncio_works_on_a_running_service(running: dict[str, 
             await client.get_pipeline(pipeline.id)
 
 
+HAS_FEED = any(route.path == "/api/v1/changes" for route in ROUTES)
+
+
+@pytest.mark.skipif(not HAS_FEED, reason="this service has no feed of changes")
+def test_changes_of_a_running_service_are_followed(running: dict[str, str]) -> None:
+    with Client(running["SERVER"], running["TOKEN"]) as client:
+        feed = client.changes(wait=5)
+        feed._keep(feed._run(feed._call()))  # from now on
+        client.put_job("client:followed")
+        (pipeline, *_) = client.list_pipelines()
+        client.add_pipeline_job(pipeline.id, "client:followed")
+        first, second = next(feed), next(feed)
+        again = next(client.changes(after=first.cursor))
+
+    assert (first.type, first.target) == ("job.created", "job:client:followed")
+    assert (second.type, second.data["added"]) == ("job.pipelines_changed", [str(pipeline.id)])
+    assert again == second
+
+
 def test_examples_of_the_seed_take_five_lines_each() -> None:
     """In the README of the package: from `with` and the import on."""
     readme = (ROOT / "clients/python/README.md").read_text()

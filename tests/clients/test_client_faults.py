@@ -313,6 +313,51 @@ def test_batches_are_as_large_as_the_service_takes_them() -> None:
     assert [*batches([])] == []
 
 
+def change(number: int) -> dict[str, Any]:
+    told = {"type": "job.created", "target": f"job:{number}", "actor": "ada", "data": {}, "new": True}
+    return {"cursor": f"c{number}", "at": "2026-01-01T00:00:00Z", **told}
+
+
+@both_ways
+async def test_changes_are_followed_and_gone_on_from_where_they_were(way: str) -> None:
+    """Behind each change, behind nothing at all, and behind a failure."""
+    answers = [
+        success(changes=[], next_cursor="c0"),
+        success(changes=[change(1), change(2)], next_cursor="c2+"),
+        failure("INTERNAL", 500),
+        success(changes=[change(3)], next_cursor="c3+"),
+        failure("FAILED_PRECONDITION", 410),
+    ]
+    seen: list[Any] = []
+
+    async def follow(client: AsyncClient) -> None:
+        feed = client.changes(wait=1, all=True)
+        for _ in range(2):
+            seen.extend([(await anext(feed)).target, feed.cursor])
+        with pytest.raises(ApiError):
+            await anext(feed)
+        async for each in feed:
+            seen.extend([each.target, feed.cursor])
+
+    def follow_in_thread(client: Client) -> None:
+        feed = client.changes(wait=1, all=True)
+        for _ in range(2):
+            seen.extend([next(feed).target, feed.cursor])
+        with pytest.raises(ApiError):
+            next(feed)
+        for each in feed:
+            seen.extend([each.target, feed.cursor])
+
+    with faulty_service(*answers) as service, pytest.raises(Gone):
+        await run(service, way, follow if way == "async" else follow_in_thread)
+
+    assert seen == ["job:1", "c1", "job:2", "c2+", "job:3", "c3+"]
+    assert [request.target.partition("?")[2] for request in service.asked] == [
+        "wait=1&all=true",
+        *(f"after={cursor}&wait=1&all=true" for cursor in ("c0", "c2%2B", "c2%2B", "c3%2B")),
+    ]
+
+
 def test_token_may_be_a_function_that_is_asked_for_each_call() -> None:
     tokens = iter(["fp_1", "fp_2"])
     with faulty_service() as service, Client(service.url, lambda: next(tokens)) as client:

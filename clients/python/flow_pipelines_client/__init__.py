@@ -21,6 +21,7 @@ from flow_pipelines_client.errors import (
     UnexpectedAnswer,
     Unimplemented,
 )
+from flow_pipelines_client.feed import AsyncChanges, Changes, FeedChange
 from flow_pipelines_client.models import Code, Permission, Role, Scope
 from flow_pipelines_client.pages import AsyncPages, Pages
 from flow_pipelines_client.retries import Retries
@@ -31,12 +32,15 @@ __all__ = [
     "AlreadyExists",
     "Answer",
     "ApiError",
+    "AsyncChanges",
     "AsyncClient",
     "AsyncPages",
+    "Changes",
     "Client",
     "Code",
     "DeadlineExceeded",
     "FailedPrecondition",
+    "FeedChange",
     "Gone",
     "Internal",
     "InvalidArgument",
