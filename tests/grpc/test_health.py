@@ -106,6 +106,19 @@ async def test_reflection_tells_services_and_files(channel: grpc.aio.Channel, ve
     assert DESCRIPTOR.serialized_pb in found.file_descriptor_response.file_descriptor_proto
 
 
+async def test_reflection_knows_methods_by_their_names(channel: grpc.aio.Channel) -> None:
+    """As load generators ask for the one that they are to call."""
+    for name, known in (
+        ("flow_pipelines.v1.Pipelines.ListPipelines", True),
+        ("flow_pipelines.v1.GetJobRequest.job_id", True),
+        ("flow_pipelines.v1.Pipelines.Nothing", False),
+        ("flow_pipelines.v1.Nothing", False),
+    ):
+        found = await asked(channel, "v1", file_containing_symbol=name)
+        assert (DESCRIPTOR.serialized_pb in found.file_descriptor_response.file_descriptor_proto) is known
+        assert bool(found.error_response.error_code) is not known
+
+
 async def test_connection_ends_at_its_age(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that load is spread anew; what lasts longer than the grace, such as a watch, begins again elsewhere."""
     for name in ("CONNECTION_AGE", "CONNECTION_AGE_GRACE"):
