@@ -19,7 +19,7 @@ ALL_PAGES: Final = (
 )
 
 FOLDERS: Final = ("clients", "deploy", "docs", "requirements", "service", "sql", "tests")
-MADE_LATER: Final = (".data", ".site", ".venv", "deploy/.env", "dist/", "pipelines.py")
+MADE_LATER: Final = (".data", ".hypothesis", ".site", ".venv", "deploy/.env", "dist/", "pipelines.py")
 """Beginnings of paths that exist once the project was used, or that a tutorial makes."""
 
 NO_PATHS: Final = frozenset(
