@@ -1,10 +1,10 @@
 """The Python client of clients/python: made of the method table, typed for its users, and used on a running service."""
 
+import ast
 import importlib.metadata
 import inspect
 import subprocess
 import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -286,11 +286,48 @@ def test_changes_of_a_running_service_are_followed(running: dict[str, str]) -> N
     assert again == second
 
 
-def test_examples_of_the_seed_take_five_lines_each() -> None:
-    """In the README of the package: from `with` and the import on."""
-    readme = (ROOT / "clients/python/README.md").read_text()
-    blocks = [each.partition("```")[0] for each in readme.split("```python\n")[1:3]]
+README = ROOT / "clients/python/README.md"
+HOW_TO = ROOT / "docs/how-to/use-the-python-client.md"
 
-    assert [len([line for line in block.splitlines() if line]) for block in blocks] == [4, 4]
-    for block in blocks:
-        compile(textwrap.dedent(block), "README.md", "exec")
+
+def blocks_of(page: Path) -> list[str]:
+    """Return the Python of a page."""
+    return [each.partition("```")[0] for each in page.read_text().split("```python\n")[1:]]
+
+
+def test_examples_of_the_seed_take_five_lines_each() -> None:
+    blocks = blocks_of(README)[:2]
+
+    assert all(len([line for line in block.splitlines() if line]) <= 5 for block in blocks)
+
+
+async def test_examples_of_the_pages_work(running: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """But for the feed, which has no end."""
+    address, token = running["SERVER"], running["TOKEN"]
+    with Client(address, token) as client:
+        ids = [each.id for each in client.list_pipelines()][:2]
+        client.put_job("client:examples")
+        names = {
+            "client": client,
+            "token": token,
+            "url": address,
+            "job_id": "client:examples",
+            "pipeline_id": ids[0],
+            "pipeline_ids": ids,
+            "first_id": ids[0],
+            "second_id": ids[1],
+            "wanted": {"client:examples": ids},
+            "AsyncClient": AsyncClient,
+        }
+        for block in [*blocks_of(README), *blocks_of(HOW_TO)]:
+            if "client.changes" in block:
+                continue
+            source = block.replace('"https://pipelines.example.com"', "url")
+            code = compile(source, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            done = eval(code, {**names})  # noqa: S307 - our own pages, in which await stands alone
+            if inspect.isawaitable(done):
+                await done
+
+    printed = capsys.readouterr().out
+    assert printed.count(str(ids[0])) >= 4
+    assert "no such job" in printed
