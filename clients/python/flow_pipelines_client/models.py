@@ -86,6 +86,8 @@ class Scope(Word):
     """Do what only administrators may."""
     TOKENS = "tokens"
     """Make, list, rotate and revoke tokens."""
+    SCIM = "scim"
+    """Provision users and groups by SCIM, which takes an administrator's token and no other scope."""
 
 
 class Status(Word):
@@ -381,6 +383,9 @@ class Reason:
     """True if it makes a manager, who holds all five."""
     expires_at: datetime | None
     """The time until which it gives it; None: for ever."""
+    mapped_from: str | None = None
+    """The identity provider's own name of the group or role, where a claim is mapped to it; absent where it is the user's without that.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -459,6 +464,8 @@ class User:
     """As people know them; None: none is known."""
     email: str | None = None
     """An address of theirs, which nobody has proved."""
+    provisioned: bool | None = None
+    """True if an identity provider manages them by SCIM, and alone changes them; else absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,12 +500,40 @@ class Me:
     """As people know them; None: none is known."""
     email: str | None = None
     """An address of theirs, which nobody has proved."""
+    provisioned: bool | None = None
+    """True if an identity provider manages them by SCIM, and alone changes them; else absent."""
     groups: list[str]
     """The names of the groups that they are in."""
     unlisted_groups: int | None = None
     """The number of groups beyond those, by name; absent if there are none."""
     scopes: list[Scope] | None
     """What the token may do at most, of what its user may; None: all of it."""
+    identity_provider: Provided | None = None
+    """What an identity provider says of them; absent by a token of the service's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provided:
+    """Claims of an identity provider about the caller: they count for calls by its token, and are stored nowhere."""
+
+    issuer: str
+    """The address of the identity provider."""
+    groups: list[MappedGroup]
+    """The groups that its claims are mapped to."""
+    role: Role | None
+    """The role that its claims are mapped to; None: none. The mightier of it and the user's counts."""
+    role_mapped_from: str | None
+    """The identity provider's own name of that role; None: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedGroup:
+    """A group that a value of a claim is mapped to."""
+
+    name: str
+    """The name of the group."""
+    mapped_from: str
+    """The identity provider's own name of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -554,6 +589,8 @@ class Group:
     """The name of the group."""
     created_at: datetime | None = None
     """The time of its creation; only for administrators."""
+    provisioned: bool | None = None
+    """True if an identity provider manages it by SCIM, and alone changes it; else absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -763,7 +800,7 @@ class Entry:
     actor: str
     """The username of the user who made it, as it was then, or `command line`."""
     token_id: UUID | None
-    """The token by which it was made; None: at the command line."""
+    """The token by which it was made, or the link to an identity provider; None: at the command line."""
     action: str
     """The kind of change, such as `group.create`."""
     target: str
