@@ -69,6 +69,13 @@ class Visit:
         if not request.url.startswith(self.origin + "/"):
             self.problems.append(f"left the origin: {request.url}")
 
+    async def open_tab(self, path: str) -> "Visit":
+        """Open a further tab of the same browser at an address; its problems are recorded with those of this one."""
+        other = Visit(await self.page.context.new_page(), self.origin, self.problems)
+        other.watch()
+        await other.go(path)
+        return other
+
     async def go(self, path: str) -> None:
         """Type an address, and wait until the view is there."""
         await self.page.goto(f"{self.origin}/admin{path}")

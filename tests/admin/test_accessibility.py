@@ -92,7 +92,7 @@ def pressing(name: str) -> Callable[[Visit], Awaitable[None]]:
 
 
 STATES: dict[str, list[tuple[str, Callable[[Visit], Awaitable[None]] | None]]] = {
-    "/": [("overview", None)],
+    "/": [("overview", None), ("keys", pressing("Keys"))],
     "/pipelines": [("full", None), ("create", pressing("Create pipeline")), ("edit", pressing("Edit Contracts"))],
     "/?name=nothing": [("nothing fits", None)],
     "/pipelines/{pipeline}": [
@@ -239,6 +239,15 @@ async def test_focus_moves_into_a_new_view_and_back_from_a_dialog(desk: Desk, cl
         await visit.page.locator("h1").click()
         await keys.press("/")
         await expect(visit.field("Search")).to_be_focused()
+        await keys.press("?")
+        await expect(visit.field("Search")).to_have_value("?")
+        await visit.field("Search").fill("")
+        await visit.page.locator("h1").click()
+        await keys.press("?")
+        await expect(visit.dialog.get_by_role("heading", name="Keys")).to_be_visible()
+        await expect(visit.dialog).to_contain_text("Go to the search of the page")
+        await keys.press("Escape")
+        await expect(visit.page.get_by_role("dialog")).to_have_count(0)
         await visit.link("Invoices").click()
         await expect(visit.heading("Invoices")).to_be_focused()
         await visit.link("Queue").click()

@@ -8,12 +8,18 @@ import { h, replace } from "./dom.js";
 import { address, mayLeave, refresh, startRouter, unsaved } from "./router.js";
 import { routes } from "./routes.js";
 import { caller, forget, keep, session } from "./session.js";
+import { followOtherTabs, givenByAnotherTab, joinOtherTabs, signOutOtherTabs } from "./sharing.js";
 
 const app = document.getElementById("app") ?? document.body;
 const main = h("main", { id: "main", tabindex: "-1" });
 
+/** Behind the address of a page that has just signed out, which takes no session of another tab unasked. */
+const SIGNED_OUT = "#signed-out";
+
 async function begin() {
   let refused = "";
+  const left = location.hash === SIGNED_OUT;
+  if (left) history.replaceState(null, "", location.pathname + location.search);
   if (session.token) {
     try {
       session.me = await whoIs(session.token);
@@ -25,13 +31,27 @@ async function begin() {
       refused = error.message;
     }
   }
-  if (!session.me) await signInPage(app, refused);
+  if (!session.me && (left || !(await joinOtherTabs()))) await signIn(refused, !left);
   session.renew = renew;
+  followOtherTabs(signedOutElsewhere);
   frame();
   await startRouter(routes, main, (route) => {
     section = route.section;
     bar.show(section);
   });
+}
+
+/**
+ * Wait until the user has signed in, here or in another tab.
+ *
+ * @param {string} refused why the last token was refused
+ * @param {boolean} ask whether to ask other tabs for theirs
+ */
+async function signIn(refused, ask) {
+  const wait = new AbortController();
+  const elsewhere = givenByAnotherTab(wait.signal, { ask }).then(({ token, me }) => keep(token, me));
+  await Promise.race([signInPage(app, refused), elsewhere]);
+  wait.abort();
 }
 
 /** @type {ReturnType<typeof navigation>} */
@@ -63,7 +83,9 @@ function renew() {
 
 async function askForToken() {
   const before = caller().username;
-  const found = await askAgain(unsaved());
+  const wait = new AbortController();
+  const found = await askAgain(unsaved(), givenByAnotherTab(wait.signal, { username: before }));
+  wait.abort();
   if (!found) throw new SignedOut("You are signed out. Nothing you typed is lost: sign in, then go on.");
   keep(found.token, found.me);
   frame();
@@ -73,10 +95,22 @@ async function askForToken() {
 /** Leave nothing: not the token, nothing that was read, and no page where browsers keep some to go back to. */
 async function signOut() {
   if (!(await mayLeave())) return;
+  signOutOtherTabs();
   forget();
+  history.pushState(null, "", address("/"));
+  leave();
+}
+
+/** Leave nothing here either; but what was typed stays, and saving it asks for a token. */
+function signedOutElsewhere() {
+  if (!unsaved()) leave();
+}
+
+function leave() {
   session.me = null;
   replace(app);
-  location.assign(address("/"));
+  history.replaceState(null, "", location.pathname + location.search + SIGNED_OUT);
+  location.reload();
 }
 
 addEventListener("pageshow", (event) => {

@@ -2,15 +2,16 @@
 //
 // The token is kept in sessionStorage. Pages of other origins can't read it there, and unlike a cookie no browser sends
 // it by itself, so no other page can act with it. Unlike localStorage it belongs to this tab and ends with it, and
-// unlike a variable it outlives a reload. What could read it is a script of this very origin: the policy of this page
-// admits only files of its own and no text as script, and the service serves no other script.
+// unlike a variable it outlives a reload. Another tab of this page is given it by this one (sharing.js). What could read
+// it is a script of this very origin: the policy of this page admits only files of its own and no text as script, and
+// the service serves no other script.
 
 import { BASE } from "./base.js";
 
 /** @import { Me } from "../answers.d.ts" */
 
 // Below another path of this origin there may be another service, whose tokens are not for this one.
-const KEY = BASE === "/admin" ? "flow-pipelines.token" : `flow-pipelines.token:${BASE}`;
+export const KEY = BASE === "/admin" ? "flow-pipelines.token" : `flow-pipelines.token:${BASE}`;
 
 const storage = available();
 
@@ -32,6 +33,18 @@ export const session = {
   renew: () => Promise.reject(new Error("There is no page yet that could ask for a token.")),
 };
 
+/** @type {(token: string) => void} */
+let tell = () => {};
+
+/**
+ * Have this told of each token that is kept.
+ *
+ * @param {(token: string) => void} act
+ */
+export function onKeep(act) {
+  tell = act;
+}
+
 /** Return the caller; only what is shown to a signed-in user may ask. */
 export function caller() {
   if (!session.me) throw new Error("No user is signed in.");
@@ -48,6 +61,7 @@ export function keep(token, me) {
   session.token = token;
   session.me = me;
   storage?.setItem(KEY, token);
+  tell(token);
 }
 
 /** Drop the token, here and in the browser's storage. */

@@ -8,6 +8,7 @@ import { caller } from "../session.js";
 import { button } from "./buttons.js";
 import { icon } from "./icons.js";
 import { personLink } from "./inline.js";
+import { showKeys } from "./keys.js";
 
 /** @import { IconName } from "./icons.js" */
 
@@ -65,7 +66,12 @@ export function navigation(signOut) {
       { class: "who" },
       h("p", {}, h("span", { class: "visually-hidden" }, "Signed in as "), personLink(username)),
       h("p", { class: "muted" }, roleLabel(role), scopes && ", by a narrowed token"),
-      button("Sign out", signOut, { kind: "quiet", symbol: "signout" }),
+      h(
+        "div",
+        { class: "who-actions" },
+        button("Sign out", signOut, { kind: "quiet", symbol: "signout" }),
+        button("Keys", showKeys, { kind: "quiet" }),
+      ),
     ),
   );
   const element = h(

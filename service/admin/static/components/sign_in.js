@@ -57,8 +57,9 @@ export function signInPage(app, refused) {
  * Ask over everything else; resolves to null if the user would rather not.
  *
  * @param {boolean} unsaved
+ * @param {Promise<SignIn>} elsewhere a token that another tab gives meanwhile
  */
-export async function askAgain(unsaved) {
+export async function askAgain(unsaved, elsewhere) {
   const signIn = signInForm(
     (found) => dialog.close(found),
     () => dialog.close(null),
@@ -72,13 +73,14 @@ export async function askAgain(unsaved) {
       h(
         "p",
         { class: "dialog-lead" },
-        "Your token is no longer accepted: it has expired or was revoked. ",
+        "Your token is no longer accepted: it has expired or was revoked, or you have signed out in another tab. ",
         unsaved && "What you typed is still there.",
       ),
       signIn.element,
     ),
   });
   signIn.focus();
+  elsewhere.then((found) => dialog.element.isConnected && dialog.close(found));
   return dialog.closed;
 }
 
@@ -89,7 +91,7 @@ export async function askAgain(unsaved) {
 function signInForm(done, cancel = null) {
   const token = textField("token", "Token", {
     type: "password",
-    hint: "It begins with fp_ and stays in this tab until you sign out or close it.",
+    hint: "It begins with fp_ and stays in this page's tabs until you sign out or close the last.",
   });
   const { element } = form({
     fields: [token],
