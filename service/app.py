@@ -21,6 +21,7 @@ from service.http.endpoint import Endpoint
 from service.http.middleware import observe_requests
 from service.http.openapi.page import add_documentation
 from service.http.probes import HEALTHZ, healthz
+from service.http.protected_resource import add_protected_resource
 from service.http.public_address import PublicAddresses
 from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
@@ -93,7 +94,8 @@ def create_app(
     app.router.add_get(HEALTHZ, healthz(health))
     addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
     add_documentation(app, addresses)
-    add_admin_page(app, addresses)
+    add_admin_page(app, addresses, settings.providers)
+    add_protected_resource(app, addresses, settings.providers)
     _add_routes(app)
     if find_spec("grpc") is not None:
         _add_connect(app, failures)

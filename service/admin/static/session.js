@@ -1,6 +1,7 @@
 // The session: the token, and the user it belongs to.
 //
-// The token is kept in sessionStorage. Pages of other origins can't read it there, and unlike a cookie no browser sends
+// A token of the service's own is kept in sessionStorage; one of an identity provider in memory alone, as the provider
+// gives another after a reload (provider/). Pages of other origins can't read it there, and unlike a cookie no browser sends
 // it by itself, so no other page can act with it. Unlike localStorage it belongs to this tab and ends with it, and
 // unlike a variable it outlives a reload. Another tab of this page is given it by this one (sharing.js). What could read
 // it is a script of this very origin: the policy of this page admits only files of its own and no text as script, and
@@ -27,11 +28,23 @@ function available() {
 export const session = {
   /** @type {string | null} */
   token: storage?.getItem(KEY) ?? null,
+  /** When the token ends, in milliseconds since 1970, as far as is known. */
+  expires: Number.POSITIVE_INFINITY,
   /** @type {Me | null} the caller as /users/me answers; null until known */
   me: null,
   /** @type {() => Promise<void>} asks for another token after the last one was refused; set by app.js */
   renew: () => Promise.reject(new Error("There is no page yet that could ask for a token.")),
 };
+
+/** Return the token if there is one that has not ended, else null. */
+export const usable = () => (session.expires > Date.now() ? session.token : null);
+
+/**
+ * Return whether a token is an identity provider's, by the rule of the service.
+ *
+ * @param {string} token
+ */
+export const isOfProvider = (token) => !token.startsWith("fp_") && token.split(".").length === 3;
 
 /** @type {(token: string) => void} */
 let tell = () => {};
@@ -59,8 +72,10 @@ export function caller() {
  */
 export function keep(token, me) {
   session.token = token;
+  session.expires = Number.POSITIVE_INFINITY;
   session.me = me;
-  storage?.setItem(KEY, token);
+  if (isOfProvider(token)) storage?.removeItem(KEY);
+  else storage?.setItem(KEY, token);
   tell(token);
 }
 

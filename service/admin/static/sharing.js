@@ -3,6 +3,7 @@
 // written nowhere for it: with the last tab it is gone.
 
 import { whoIs } from "./api.js";
+import { freshToken } from "./provider/grants.js";
 import { forget, KEY, keep, onKeep, session } from "./session.js";
 
 /** @import { Me } from "../answers.d.ts" */
@@ -27,13 +28,19 @@ let leave = () => {};
 const tell = (message) => channel?.postMessage(message);
 
 channel?.addEventListener("message", ({ data }) => {
-  if (data.asks && session.token) tell({ gives: session.token });
+  if (data.asks) give();
   if (typeof data.gives === "string") for (const take of waiting) take(data.gives);
   if (data.ends && data.ends === session.token) {
     forget();
     leave();
   }
 });
+
+/** Give the token, if there is one: renewed before, if that takes no user. */
+async function give() {
+  const token = await freshToken();
+  if (token) tell({ gives: token });
+}
 
 onKeep((token) => tell({ gives: token }));
 
