@@ -53,6 +53,8 @@ class Visit:
     page: Page
     origin: str
     problems: list[str] = field(default_factory=list)
+    elsewhere: str = "none:"
+    """Another origin that the page may lead to, and ask: that of an identity provider."""
 
     def watch(self) -> None:
         self.page.on("console", self._console)
@@ -66,7 +68,7 @@ class Visit:
             self.problems.append(f"{message.type}: {message.text}")
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith(self.origin + "/"):
+        if not request.url.startswith((self.origin + "/", self.elsewhere)):
             self.problems.append(f"left the origin: {request.url}")
 
     async def open_tab(self, path: str) -> "Visit":

@@ -4,6 +4,7 @@
 // standard input.
 
 import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
 import { Provider } from "oidc-provider";
 
 const AUDIENCE = "flow-pipelines";
@@ -29,7 +30,14 @@ server.listen(0, "127.0.0.1", () => {
         redirect_uris: ["http://127.0.0.1/signed-in"],
       },
     ],
+    interactions: { url: (_, { uid }) => `/interaction/${uid}` },
     features: {
+      devInteractions: { enabled: false },
+      rpInitiatedLogout: {
+        logoutSource: (context, form) => {
+          context.body = page(`${form}<button form="op.logoutForm" name="logout" value="yes">Sign me out</button>`);
+        },
+      },
       deviceFlow: { enabled: true },
       revocation: { enabled: true },
       resourceIndicators: {
@@ -51,10 +59,10 @@ server.listen(0, "127.0.0.1", () => {
     issueRefreshToken: () => true,
     // Nobody is asked for consent: an administrator has given it for all.
     loadExistingGrant: async (context) => {
-      const { client, session, params } = context.oidc;
+      const { client, session } = context.oidc;
       const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
       grant.addOIDCScope("openid profile");
-      if (params.resource || true) grant.addResourceScope(`${issuer}/${AUDIENCE}`, "openid profile");
+      grant.addResourceScope(`${issuer}/${AUDIENCE}`, "openid profile");
       await grant.save();
       return grant;
     },
@@ -62,9 +70,28 @@ server.listen(0, "127.0.0.1", () => {
     rotateRefreshToken: true,
     ttl: { AccessToken: 300, IdToken: 3600, RefreshToken: 3600, Session: 3600, Grant: 3600, Interaction: 600 },
   });
-  server.on("request", provider.callback());
+  const answer = provider.callback();
+  server.on("request", (request, response) => {
+    if (request.url.startsWith("/interaction/")) interact(provider, request, response);
+    else answer(request, response);
+  });
   process.stdout.write(`${issuer}\n`);
 });
+
+async function interact(provider, request, response) {
+  if (request.method === "POST") {
+    const body = new URLSearchParams(await text(request));
+    return provider.interactionFinished(request, response, { login: { accountId: body.get("login") } });
+  }
+  response.setHeader("Content-Type", "text/html");
+  response.end(
+    page(`<form method="post"><label>Name <input name="login" autofocus required></label>
+      <label>Password <input type="password" name="password"></label><button type="submit">Log in</button></form>`),
+  );
+}
+
+const page = (content) =>
+  `<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Acme</title><main>${content}</main></html>`;
 
 process.stdin.resume();
 process.stdin.on("end", () => process.exit(0));
