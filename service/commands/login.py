@@ -64,7 +64,8 @@ def login_command(
     address = parse_address(url, plaintext=plaintext)
     name = name or address.name
     token = _sign_in(address, **how) if sso else check_token(ask_secret(f"Token for {address.url}: "), "What was given")
-    server = Server(address, token, "login", name)
+    kept = parse_kept(token)
+    server = Server(address, kept.access if kept else token, "login", name)
     me = run_on_server(server, lambda operations: operations.run(users.get_me, GetMe()), tell).body
     user = me["user"]
     by_keyring = keep_context(name, Context(address.url, user["username"], plaintext), token, in_file=no_keyring)

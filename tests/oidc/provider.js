@@ -68,7 +68,7 @@ server.listen(0, "127.0.0.1", () => {
     },
     pkce: { required: () => true },
     rotateRefreshToken: true,
-    ttl: { AccessToken: 300, IdToken: 3600, RefreshToken: 3600, Session: 3600, Grant: 3600, Interaction: 600 },
+    ttl: { IdToken: 3600, RefreshToken: 3600, Session: 3600, Grant: 3600, Interaction: 600 },
   });
   const answer = provider.callback();
   server.on("request", (request, response) => {
@@ -83,6 +83,8 @@ async function interact(provider, request, response) {
     const body = new URLSearchParams(await text(request));
     return provider.interactionFinished(request, response, { login: { accountId: body.get("login") } });
   }
+  const { prompt } = await provider.interactionDetails(request, response);
+  if (prompt.name === "consent") return provider.interactionFinished(request, response, { consent: {} });
   response.setHeader("Content-Type", "text/html");
   response.end(
     page(`<form method="post"><label>Name <input name="login" autofocus required></label>

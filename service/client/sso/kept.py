@@ -11,7 +11,7 @@ from service.client.sso.endpoints import Refused, ask
 from service.errors import ServiceError, StartupError, Unauthenticated
 
 EARLY: Final = 30.0
-"""Seconds before its end at which an access token is renewed."""
+"""Seconds before its end at which an access token is renewed; one that lives shortly, after half of its life."""
 UNTOLD: Final = 60.0
 """Seconds that an access token is taken to live for where the provider does not say."""
 
@@ -24,13 +24,13 @@ class KeptSignIn:
     client_id: str
     access: str = field(repr=False)
     expires: float
-    """Seconds since 1970."""
+    """Seconds since 1970 from which on it is renewed: shortly before the access token ends."""
     refresh: str | None = field(default=None, repr=False)
 
     @property
     def is_good(self) -> bool:
-        """True until shortly before the access token ends."""
-        return self.expires - EARLY > time()
+        """True as long as it need not be renewed."""
+        return self.expires > time()
 
     def written(self) -> str:
         """Return it as a text, which no token can be."""
@@ -65,9 +65,8 @@ def granted(offer: SignInOffer, body: Mapping[str, Any]) -> KeptSignIn:
     if not isinstance(access, str) or not access.isascii() or not access.isprintable() or " " in access:
         raise StartupError(f"{offer.name} gave no token that can be used: tell an administrator.")
     seconds = float(lives) if isinstance(lives, int | float) and not isinstance(lives, bool) and lives > 0 else UNTOLD
-    return KeptSignIn(
-        offer.issuer, offer.client_id, access, time() + seconds, refresh if isinstance(refresh, str) else None
-    )
+    expires = time() + max(seconds - EARLY, seconds / 2)
+    return KeptSignIn(offer.issuer, offer.client_id, access, expires, refresh if isinstance(refresh, str) else None)
 
 
 async def request_tokens(offer: SignInOffer, endpoints: Endpoints, form: Mapping[str, str]) -> KeptSignIn:
