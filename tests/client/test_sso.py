@@ -24,7 +24,7 @@ from tests.process.running import ROOT, environment, free_port, running_service
 @pytest.fixture(name="issuer", scope="module")
 def _issuer() -> Iterator[str]:
     """Run a provider whose access tokens are renewed by every command, as they end before it does."""
-    with running_provider(f"http://127.0.0.1:{free_port()}/admin/signed-in", ACCESS_TOKEN_SECONDS="20") as issuer:
+    with running_provider(f"http://127.0.0.1:{free_port()}/admin/signed-in", ACCESS_TOKEN_SECONDS="1") as issuer:
         yield issuer
 
 
@@ -71,12 +71,11 @@ async def test_login_by_the_browser_is_kept_renewed_and_ended(
     subject = await linked(world, issuer)
     calls = [["login", server, "--sso"], ["context", "list"], ["group", "create", "one"]]
     login, *done = run_each(calls, **with_browser(tmp_path, subject))
-    path, before = tmp_path / "flow-pipelines/contexts.json", ""
 
-    assert path.exists(), login
     assert login.stdout.startswith(f"Logged in to {server} as ada, admin."), login
     assert login.stderr.startswith("Sign in with Acme in the browser.")
-    assert path.stat().st_mode & 0o777 == 0o600
+    before = kept(tmp_path)
+    assert (tmp_path / "flow-pipelines/contexts.json").stat().st_mode & 0o777 == 0o600
     together = [start("group", "create", f"g{number}", **home(tmp_path)) for number in range(2)]
     outputs = [each.communicate(timeout=60) for each in together]
 
@@ -105,15 +104,19 @@ async def test_login_by_a_code_needs_no_browser_here(world: World, server: str, 
     assert (process.returncode, json.loads(said)["user"]["username"]) == (0, "ada"), errors
 
 
-@pytest.mark.parametrize(("refresh", "said"), [("forged", "refused: "), (None, "has ended")])
-def test_sign_in_that_has_ended_is_told(
-    server: str, issuer: str, tmp_path: Path, refresh: str | None, said: str
-) -> None:
-    sign_in = KeptSignIn(issuer, COMMAND_LINE, "a.b.c", 0, refresh)
-    keep(tmp_path, server, sign_in.written(), "here")
-    (done,) = run_each([["user", "list"]], **home(tmp_path))
+def test_sign_in_that_has_ended_is_told(server: str, issuer: str, tmp_path: Path) -> None:
+    said = ("refused: ", "has ended", "can't be read")
+    texts = [KeptSignIn(issuer, COMMAND_LINE, "a.b.c", 0, refresh).written() for refresh in ("forged", None)]
+    keep(tmp_path, server, "", *"abc")
+    content = json.loads(kept(tmp_path))
+    for name, text in zip("abc", [*texts, "{}"], strict=True):
+        content["contexts"][name]["token"] = text
+    (tmp_path / "flow-pipelines/contexts.json").write_text(json.dumps(content))
+    done = run_each([["user", "list", "--context", name] for name in "abc"], **home(tmp_path))
 
-    assert (done.returncode, said in done.stderr, f"`login {server} --sso`" in done.stderr) == (1, True, True), done
+    assert [each.returncode for each in done] == [1, 1, 2], done
+    assert [sentence in each.stderr for each, sentence in zip(done, said, strict=True)] == [True] * 3, done
+    assert f"`login {server} --sso`" in done[1].stderr
 
 
 def test_login_by_a_provider_where_there_is_none(tmp_path: Path, server: str) -> None:
