@@ -50,12 +50,16 @@ class LinkedUser:
 async def find_linked(connection: Connection, identities: Sequence[Identity]) -> list[LinkedUser | None]:
     """Return the user of each identity as of now; None if nobody is linked, or who is was disabled.
 
-    None also where no organization is named and users of several are linked to the identity.
+    None also where no organization is named and users of several are linked to the identity. One identity has a
+    statement of its own, for the reason that one token has one; see `tokens.find_active`.
     """
-    columns: list[Sequence[Any]] = [range(len(identities)), *zip(*identities, strict=True)]
-    # Arrays of arrays are rectangular in PostgreSQL, so those of names go as literals.
-    columns[-1] = [_names_literal(names) for names in columns[-1]]
-    rows = await connection.fetch("identities.find_linked", FIND_LINKED, *map(list, columns))
+    if len(identities) == 1:
+        rows = await connection.fetch("identities.find_linked", FIND_LINKED_ONE, *identities[0])
+    else:
+        columns: list[Sequence[Any]] = [range(len(identities)), *zip(*identities, strict=True)]
+        # Arrays of arrays are rectangular in PostgreSQL, so those of names go as literals.
+        columns[-1] = [_names_literal(names) for names in columns[-1]]
+        rows = await connection.fetch("identities.find_linked", FIND_LINKED_EACH, *map(list, columns))
     found: list[LinkedUser | None] = [None] * len(identities)
     seen: set[int] = set()
     for number, link_id, secret, organization_id, user_id, username, role, revisions, ids, names, now in rows:
@@ -74,7 +78,7 @@ def _names_literal(names: Sequence[str]) -> str:
     return "{" + ",".join(f'"{name}"' for name in names) + "}"
 
 
-FIND_LINKED: Final = """
+_FIND_LINKED: Final = """
     SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
            ARRAY(
                SELECT u.revision
@@ -93,8 +97,7 @@ FIND_LINKED: Final = """
                ORDER BY 1
            ) AS revisions,
            mapped.ids, mapped.names, now() AS now
-    FROM unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[])
-         AS r (number, organization_id, issuer, subject, elevated, groups)
+    FROM REQUESTED AS r (number, organization_id, issuer, subject, elevated, groups)
     JOIN identity_links l
       ON l.issuer = r.issuer AND l.subject = r.subject
      AND (r.organization_id IS NULL OR l.organization_id = r.organization_id)
@@ -106,6 +109,12 @@ FIND_LINKED: Final = """
         WHERE g.organization_id = l.organization_id AND lower(g.name) = ANY (r.groups::text[])
     ) mapped
 """
+FIND_LINKED_ONE: Final = _FIND_LINKED.replace(
+    "REQUESTED", "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean, $5::text[]))"
+)
+FIND_LINKED_EACH: Final = _FIND_LINKED.replace(
+    "REQUESTED", "unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[])"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ MAX_TEXT: Final = 500
 ISSUER: Final = Rule("1 to 500 characters on one line, as the provider writes it", MAX_TEXT, exact=True)
 SUBJECT: Final = Rule("1 to 255 characters on one line, as the provider writes it", 255, exact=True)
 
-_AUTHORITY: Final = re.compile(r"[A-Za-z0-9.:\[\]-]+")
+_AUTHORITY: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 _SCOPE: Final = re.compile(r"[!#-\[\]-~]+")
 """A scope, by RFC 6749, 3.3."""
@@ -138,11 +138,19 @@ def origin_of(issuer: str) -> str:
 
 
 def _check_issuer(issuer: str) -> None:
-    parts = urlsplit(issuer)
-    plain = parts.scheme == "http" and parts.hostname in _LOCAL
-    whole = parts.hostname and _AUTHORITY.fullmatch(parts.netloc) and not (parts.query or parts.fragment)
-    if not (parts.scheme == "https" or plain) or not whole:
+    if not _is_address(issuer):
         raise ValueError(f"issuer is {issuer!r}, but must be https:// and a host, or http:// on this machine alone")
+
+
+def _is_address(issuer: str) -> bool:
+    try:
+        parts = urlsplit(issuer)
+        more = parts.query or parts.fragment or parts.username or parts.port == 0
+    except ValueError:  # half an IPv6 address, or a port that is none
+        return False
+    plain = parts.scheme == "http" and parts.hostname in _LOCAL
+    whole = parts.hostname and _AUTHORITY.fullmatch(parts.netloc)
+    return bool(whole) and not more and (parts.scheme == "https" or plain)
 
 
 def _text(name: str, value: object) -> str:

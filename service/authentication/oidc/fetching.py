@@ -7,7 +7,7 @@ import aiohttp
 import orjson
 
 TIMEOUT: Final = 5.0
-"""Seconds for a document to come whole."""
+"""Seconds for a document to come whole, and for both that keys take: less than a request may take by default."""
 MAX_BYTES: Final = 256 * 1024
 """Bytes of a document; key sets of large providers have 20 KiB."""
 

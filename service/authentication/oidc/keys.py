@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import structlog
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
+from service.authentication.oidc import fetching
 from service.authentication.oidc.fetching import FetchError, fetch_json
 
 log = structlog.get_logger()
@@ -17,6 +18,8 @@ MIN_INTERVAL: Final = 10.0
 """Seconds between two fetches at least, whatever keys tokens name."""
 FRESH_SECONDS: Final = 300.0
 """Seconds after which keys are fetched anew beside the requests: so long a withdrawn key counts."""
+MAX_WAITING: Final = 100
+"""Requests that wait for keys of one provider at once; others are refused, as it may be slow, and places are few."""
 MAX_KEYS: Final = 100
 """Keys of one provider; others in its set are left out."""
 MIN_RSA_BITS: Final = 2048
@@ -44,6 +47,7 @@ class ProviderKeys:
         self._keys: Mapping[tuple[str, str], PublicKey] = {}
         self._tried = self._fetched = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
+        self._waiting = 0
 
     def has(self, key: PublicKey) -> bool:
         """Return whether a key is among those that the provider published last."""
@@ -56,7 +60,7 @@ class ProviderKeys:
         anew beside the request.
 
         Raises:
-            KeysAway: it is not known, and the provider can't be asked.
+            KeysAway: it is not known, and the provider can't be asked, or too many wait for it.
         """
         found = self._keys.get((key_id, key_type))
         if found is not None:
@@ -64,11 +68,25 @@ class ProviderKeys:
                 self.refresh()
             return found
         if (fetching := self.refresh()) is not None:
-            await asyncio.shield(fetching)
+            await self._wait(fetching)
         found = self._keys.get((key_id, key_type))
         if found is None and self._fetched < self._tried:
             raise KeysAway
         return found
+
+    async def _wait(self, fetching: "asyncio.Task[None]") -> None:
+        """Wait for the keys, which go on to be fetched if this request ends.
+
+        Raises:
+            KeysAway: MAX_WAITING requests wait for them.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise KeysAway
+        self._waiting += 1
+        try:
+            await asyncio.shield(fetching)
+        finally:
+            self._waiting -= 1
 
     def refresh(self) -> "asyncio.Task[None] | None":
         """Begin to fetch the keys, unless that is under way; None if it was tried just before."""
@@ -92,9 +110,10 @@ class ProviderKeys:
     async def _refresh(self) -> None:
         """Fetch the keys; what is there stays if that fails."""
         try:
-            keys = await self._fetch_keys()
-        except FetchError as error:
-            log.warning("identity_provider_away", issuer=self.issuer, error=str(error))
+            async with asyncio.timeout(fetching.TIMEOUT):
+                keys = await self._fetch_keys()
+        except (FetchError, TimeoutError) as error:
+            log.warning("identity_provider_away", issuer=self.issuer, error=str(error) or "it took too long")
             return
         former = self._keys
         self._keys = {place: _same(former.get(place), key) for place, key in keys.items()}

@@ -97,7 +97,11 @@ async def verify(token: str, provider: Provider, keys: ProviderKeys) -> tuple[di
         raise Refused("the provider has no key of the id that its header names")
     if key.alg and key.alg != algorithm:
         raise Refused("the key that its header names is for signatures of another kind")
-    claims = _decode_signed(token, key, algorithm)
+    try:
+        claims = _decode_signed(token, key, algorithm)
+    except Refused:
+        keys.refresh()  # the key of that id may be another by now; beside the request, and rarely
+        raise
     check_claims(claims, provider, time.time())
     return claims, key
 

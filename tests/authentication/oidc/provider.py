@@ -1,10 +1,12 @@
 """A provider of identities for tests: it publishes its keys on a port of its own, and signs whatever it is told to."""
 
+import asyncio
 import time
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
 
 from aiohttp import web
@@ -71,3 +73,23 @@ async def running_provider() -> AsyncIterator[IdentityProvider]:
     async with TestServer(app) as server:
         provider.issuer = f"http://127.0.0.1:{server.port}"
         yield provider
+
+
+@contextmanager
+def provider_in_a_thread() -> Iterator[IdentityProvider]:
+    """Run a provider in an event loop of its own, for services that are started from outside of one."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
+    running = running_provider()
+    try:
+        yield run(running.__aenter__())
+    finally:
+        run(running.__aexit__(None, None, None))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()

@@ -9,6 +9,7 @@ from aiohttp import web
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from service.authentication.oidc import fetching
+from service.authentication.oidc import keys as keys_module
 from service.authentication.oidc.fetching import MAX_BYTES, FetchError, fetch_json
 from service.authentication.oidc.keys import FRESH_SECONDS, MIN_INTERVAL, KeysAway, ProviderKeys
 from tests.authentication.oidc.provider import IdentityProvider, rsa
@@ -121,12 +122,56 @@ async def test_first_request_fails_while_the_provider_is_away_and_works_once_it_
     assert await keys.find("first", "RSA") is not None
 
 
+async def test_keys_of_a_provider_that_is_slow_are_given_up(
+    keys: ProviderKeys, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each document comes in time, and both together do not."""
+
+    async def answer_late_each(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.2)
+        provider.instead = None
+        answer = await provider.answer(request)
+        provider.instead = answer_late_each
+        return answer
+
+    monkeypatch.setattr(fetching, "TIMEOUT", 0.3)
+    provider.instead = answer_late_each
+
+    with pytest.raises(KeysAway):
+        await keys.find("first", "RSA")
+
+
 async def test_waiting_request_that_leaves_harms_no_other(keys: ProviderKeys) -> None:
     leaving, staying = (asyncio.create_task(keys.find("first", "RSA")) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
 
     assert await staying is not None
+
+
+async def test_few_wait_for_a_provider_that_is_slow(
+    keys: ProviderKeys, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys_module, "MAX_WAITING", 3)
+    answers = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await answers.wait()
+        provider.instead = None
+        return await provider.answer(request)
+
+    provider.instead = wait
+    waiting = [asyncio.create_task(keys.find("first", "RSA")) for _ in range(3)]
+    await asyncio.sleep(0)
+    for _ in range(2):
+        with pytest.raises(KeysAway):
+            await keys.find("first", "RSA")
+    waiting.pop().cancel()
+    await asyncio.sleep(0)
+    waiting.append(asyncio.create_task(keys.find("first", "RSA")))
+    answers.set()
+
+    assert all(await asyncio.gather(*waiting))
 
 
 UNFIT: dict[str, Callable[[], dict[str, Any]]] = {

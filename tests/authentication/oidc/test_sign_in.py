@@ -10,9 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 from aiohttp import web
 
+from service.app import TOKEN_USE
 from service.authentication.bearer import token_digest
 from service.authentication.oidc.sign_in import SignIn
 from service.database.pool import Database
+from service.errors import Unauthenticated
 from service.identity import Caller
 from service.permissions import READ, Role
 from service.repositories import authority
@@ -108,6 +110,53 @@ async def test_mapped_group_counts_and_is_stored_nowhere(
     why = await (await client.get(f"{LIST}/{pipeline}/access/ada", headers=bearer(token))).json()
     (reason,) = why["access"]["explanations"][0]["reasons"]
     assert "mapped_from" not in reason, "they are in it anyway"
+
+
+async def test_list_of_ones_own_pipelines_counts_what_claims_add(
+    serve: Serve, provider: IdentityProvider, world: World, ada: Member
+) -> None:
+    await world.grant(await world.pipeline("invoices"), await world.group(name="reviewers"))
+    await world.pipeline("orders")
+    client = await serve(groups=(("r", "reviewers"),), roles=(("boss", "admin"),))
+    bob = await world.user("bob")
+    await link(world, bob, provider, "bob-there")
+
+    async def reach(token: str, username: str, **query: Any) -> Any:
+        address = f"/api/v1/users/{username}/pipelines"
+        answer = await client.get(address, params=query, headers=bearer(token))
+        assert answer.status == 200, await answer.text()
+        body = await answer.json()
+        return [each["name"] for each in body["pipelines"]], body.get("next_page_token")
+
+    member, boss = provider.token("ada-there", groups=["r"]), provider.token("ada-there", roles=["boss"])
+    assert await reach(member, "ADA") == (["invoices"], None)
+    first, then = await reach(boss, "ada", page_size=1)
+    assert (first, await reach(boss, "ada", page_size=1, page_token=then)) == (["invoices"], (["orders"], None))
+    assert await reach(boss, "bob") == ([], None), "nothing of the caller's counts for others"
+    assert await reach(ada.token, "ada") == ([], None)
+
+
+async def test_use_of_a_link_is_noted_at_most_once_a_minute(
+    serve: Serve, provider: IdentityProvider, world: World, ada: Member
+) -> None:
+    client = await serve()
+    use = client.app[TOKEN_USE]
+    used = "SELECT last_used_at FROM identity_links WHERE organization_id = $1"
+
+    async def note(*tokens: str) -> Any:
+        for token in tokens:
+            assert (await client.get(ME, headers=bearer(token))).status == 200
+        await use.write()
+        return await world.raw.fetchval(used, world.id)
+
+    assert await note(ada.token) is None, "of a token of the service's own, its own use alone is noted"
+    first = await note(provider.token("ada-there"), ada.token)
+    assert first is not None
+    assert await note(provider.token("ada-there", jti="2")) == first
+    await world.raw.execute("UPDATE identity_links SET last_used_at = now() - interval '61 s'")
+    assert await note(provider.token("ada-there")) > first
+    own = "SELECT last_used_at FROM tokens WHERE organization_id = $1"
+    assert await world.raw.fetchval(own, world.id) is not None
 
 
 async def test_mapped_group_that_changes_holds_from_the_next_request_on(
@@ -378,6 +427,26 @@ async def test_verified_token_is_forgotten_when_its_key_is_withdrawn(
 
     with pytest.raises(Exception, match="no key of the id"):
         await sign_in.authenticate(token, token_digest(token))
+
+
+async def test_wrong_key_that_a_provider_has_published_is_replaced_soon(
+    database: Database, provider: IdentityProvider, world: World, ada: Member
+) -> None:
+    right, provider.keys[0] = provider.keys[0], rsa("first")
+    sign_in = SignIn(database, [Provider(provider.issuer, AUDIENCE, organization=world.id)], 5)
+    token = provider.token("ada-there", right)
+    with pytest.raises(Unauthenticated, match="not the provider's"):
+        await sign_in.authenticate(token, token_digest(token))
+    provider.keys[0] = right
+    _, keys = sign_in._providers[provider.issuer]
+    assert keys.refresh() is None, "not so soon"
+    keys._tried = float("-inf")
+    with pytest.raises(Unauthenticated, match="not the provider's"):
+        await sign_in.authenticate(token, token_digest(token))
+    assert keys._fetching is not None
+    await keys._fetching
+
+    assert (await sign_in.authenticate(token, token_digest(token))).username == "ada"
 
 
 STATEMENTS = [
