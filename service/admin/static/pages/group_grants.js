@@ -33,7 +33,7 @@ export const groupGrantsTab = (view) =>
     const changed = (/** @type {unknown} */ did) => did && list.reload();
     /** @type {List} */
     const list = await listing({
-      caption: "Is granted",
+      caption: "Grants",
       noun: "grant",
       columns: columns(group, changed),
       fetchPage: pagesOf(`${where}/grants`, "grants", bar.values, { counted: true }),
@@ -65,7 +65,7 @@ export const groupGrantsTab = (view) =>
       ],
     });
     return [
-      h("div", { class: "section-head" }, h("h2", {}, "Is granted"), h("div", { class: "selection-actions" }, give)),
+      h("div", { class: "section-head" }, h("h2", {}, "Grants"), h("div", { class: "selection-actions" }, give)),
       bar.element,
       list.element,
     ];
@@ -78,7 +78,7 @@ export const groupGrantsTab = (view) =>
  */
 const columns = (group, changed) => [
   { label: "Pipeline", class: "grow", order: "name", cell: ({ pipeline }) => pipelineLink(pipeline) },
-  { label: "May", cell: standing },
+  { label: "Permissions", cell: standing },
   { label: "Expires", order: "expires_at", cell: ({ expires_at: end }) => ends(end) },
   {
     label: "",

@@ -69,7 +69,7 @@ export async function jobsPage(view) {
     content: [
       pageHeader("Jobs"),
       finder(),
-      h("div", { class: "section-head" }, h("h2", {}, "All that you can see")),
+      h("div", { class: "section-head" }, h("h2", {}, "Jobs you can see")),
       bar.element,
       selected.element,
       list.element,

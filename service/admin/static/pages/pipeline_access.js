@@ -82,7 +82,7 @@ const noneFits = (bar) =>
  */
 const columns = (pipeline, where, changed) => [
   { label: "Who", class: "grow", order: "name", cell: granteeOf },
-  { label: "May", cell: standing },
+  { label: "Permissions", cell: standing },
   {
     label: "Expires",
     order: "expires_at",

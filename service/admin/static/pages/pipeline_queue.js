@@ -93,5 +93,5 @@ const COLUMNS = [
   { label: "Job", class: "grow", cell: ({ id }) => jobLink(id) },
   { label: "Name", cell: (job) => (job.name ? name(job.name) : h("span", { class: "muted" }, "none")) },
   { label: "Owner", cell: ({ owner }) => personLink(owner), class: "person" },
-  { label: "In it since", order: "assigned_at", cell: ({ assigned_at: since }) => ago(since) },
+  { label: "In the queue since", order: "assigned_at", cell: ({ assigned_at: since }) => ago(since) },
 ];

@@ -26,7 +26,7 @@ export const whoTab = (view) =>
   pipelineView(view, "who", async (pipeline, where) => {
     if (!may(pipeline, "manage_pipelines"))
       return [
-        h("div", { class: "section-head" }, h("h2", {}, "What I can, and why")),
+        h("div", { class: "section-head" }, h("h2", {}, "My access, and why")),
         await why(where, caller().username),
       ];
     const { username } = view.query;
@@ -58,7 +58,7 @@ function question(pipeline, username) {
   return h(
     "div",
     { class: "section-head" },
-    h("h2", {}, "Why can …?"),
+    h("h2", {}, "Why does a user have access?"),
     h(
       "form",
       { class: "ask", onsubmit: ask },
@@ -82,7 +82,7 @@ async function everyone(view, pipeline, where) {
       keptUsername,
       selectFilter(
         "permission",
-        "Who can",
+        "Permission",
         PERMISSIONS.map((each) => ({ ...each, value: each.value === PERMISSIONS[0].value ? "" : each.value })),
       ),
     ],
@@ -90,27 +90,27 @@ async function everyone(view, pipeline, where) {
   );
   /** @type {List} */
   const list = await listing({
-    caption: "Everyone who can",
+    caption: "Everyone with access",
     noun: "user",
     columns: /** @type {Column<UserAccess>[]} */ ([
       { label: "User", class: "grow", cell: ({ username }) => granteeLink("user", username) },
-      { label: "Can", cell: standing },
+      { label: "Permissions", cell: standing },
       {
         label: "",
         class: "row-actions",
         cell: ({ username }) =>
           h(
             "a",
-            { href: address(whoPath(pipeline), { ...bar.values(), username }), "aria-label": `Why can ${username}?` },
+            { href: address(whoPath(pipeline), { ...bar.values(), username }), "aria-label": `Why does ${username} have access?` },
             "Why?",
           ),
       },
     ]),
     fetchPage: pagesOf(`${where}/access`, "users", () => ({ permission: bar.values().permission })),
-    none: () => empty("user", "Nobody can", "Neither a grant nor a role gives this to anyone."),
+    none: () => empty("user", "Nobody has this permission", "Neither a grant nor a role gives it to anyone."),
     view,
   });
-  return [h("div", { class: "section-head" }, h("h2", {}, "Everyone who can"), bar.element), list.element];
+  return [h("div", { class: "section-head" }, h("h2", {}, "Everyone with access"), bar.element), list.element];
 }
 
 /**

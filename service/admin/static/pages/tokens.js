@@ -63,7 +63,7 @@ export async function tokensPage(view) {
       ),
     view,
   });
-  const all = isAdministrator() && h("a", { href: address("/tokens/all"), class: "button" }, "See everybody's");
+  const all = isAdministrator() && h("a", { href: address("/tokens/all"), class: "button" }, "All tokens");
   const lead = h(
     "p",
     {},
@@ -108,7 +108,7 @@ export const tokenColumns = [
         identifierText(token.id),
       ),
   },
-  { label: "Can", cell: ({ scopes }) => (scopes === null ? "All that the user may" : permissionLabels(scopes)) },
+  { label: "Scopes", cell: ({ scopes }) => (scopes === null ? "All that the user may" : permissionLabels(scopes)) },
   {
     label: "Expires",
     cell: ({ expires_at: end }) =>

@@ -24,7 +24,7 @@ import { why } from "./why.js";
 /** @import { Column } from "../components/table.js" */
 /** @import { View } from "../router.js" */
 
-const MAY = [{ value: "", label: "Anything" }, ...PERMISSIONS.slice(1)];
+const MAY = [{ value: "", label: "Any" }, ...PERMISSIONS.slice(1)];
 
 /** @param {View} view */
 export const reachTab = (view) =>
@@ -34,7 +34,7 @@ export const reachTab = (view) =>
       view.query,
       [
         textFilter("name", "Search", { main: true, placeholder: "A part of the name" }),
-        selectFilter("permission", "They may", MAY),
+        selectFilter("permission", "Permission", MAY),
       ],
       () => list.reload({ anew: true }),
     );
@@ -69,7 +69,7 @@ export const reachTab = (view) =>
  */
 const reachColumns = (username) => [
   { label: "Pipeline", class: "grow", cell: pipelineLink },
-  { label: "They may", cell: standing },
+  { label: "Permissions", cell: standing },
   {
     label: "",
     class: "row-actions",
@@ -147,7 +147,7 @@ const TOKENS = [
         identifierText(token.id),
       ),
   },
-  { label: "Can", cell: ({ scopes }) => (scopes === null ? "All that the user may" : permissionLabels(scopes)) },
+  { label: "Scopes", cell: ({ scopes }) => (scopes === null ? "All that the user may" : permissionLabels(scopes)) },
   {
     label: "Expires",
     cell: ({ expires_at: end }) =>
@@ -189,7 +189,7 @@ export const changesTab = (view) =>
       return empty("warning", "This page is not for you", "Only administrators read the audit trail.");
     const names = pipelineNames(view.signal);
     const list = await listing({
-      caption: "Did lately",
+      caption: "Recent changes",
       noun: "change",
       columns: changes(names),
       fetchPage: named(
@@ -200,7 +200,7 @@ export const changesTab = (view) =>
       view,
     });
     const all = h("a", { class: "button", href: address("/audit", { actor: username }) }, "Before and after");
-    return [h("div", { class: "section-head" }, h("h2", {}, "Did lately"), all), list.element];
+    return [h("div", { class: "section-head" }, h("h2", {}, "Recent changes"), all), list.element];
   });
 
 /**
