@@ -55,7 +55,6 @@ async def test_access_of_a_person_is_seen_and_ended_in_few_actions(desk: Desk, c
         await expect(visit.dialog).to_contain_text("1 job of bob is now yours.")
         assert person.taken < 6
         await visit.button("Close").last.click()
-    async with desk.visit(ada, "/users/bob") as visit:
         await expect(visit.heading("Could reach, once enabled again", 2)).to_be_visible()
     assert (await As.member(client, bob).get("/flow/pipeline")).status == 401
     assert (await As.member(client, ada).get("/jobs/4711")).body["job"]["owner"] == "ada"

@@ -18,8 +18,7 @@ const SIGNED_OUT = "#signed-out";
 
 async function begin() {
   let refused = "";
-  const left = location.hash === SIGNED_OUT;
-  if (left) history.replaceState(null, "", location.pathname + location.search);
+  const left = hasLeft();
   if (session.token) {
     try {
       session.me = await whoIs(session.token);
@@ -39,6 +38,13 @@ async function begin() {
     section = route.section;
     bar.show(section);
   });
+}
+
+/** Return whether this page has just signed out, and drop what says so from its address. */
+function hasLeft() {
+  if (location.hash !== SIGNED_OUT) return false;
+  history.replaceState(null, "", location.pathname + location.search);
+  return true;
 }
 
 /**

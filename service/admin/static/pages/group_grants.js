@@ -25,8 +25,8 @@ import { groupView } from "./group.js";
 export const groupGrantsTab = (view) =>
   groupView(view, "grants", async (group, where) => {
     const order = ordering("name", [
-      ["name", "By pipeline"],
-      ["expires_at", "First to end first"],
+      ["name", "Pipeline, A to Z", "Pipeline, Z to A"],
+      ["expires_at", "First to end first", "Never ending first"],
     ]);
     const search = textFilter("q", "Search", { main: true, placeholder: "A part of the pipeline's name" });
     const bar = filters(`${where}/grants`, view.query, [search, order.filter], () => list.reload({ anew: true }));

@@ -28,8 +28,8 @@ const MAX_NAMED = 3;
 export async function jobsPage(view) {
   const pipeline = await named(view.query.pipeline_id);
   const order = ordering("-created_at", [
-    ["created_at", "Oldest first"],
-    ["id", "By ID"],
+    ["created_at", "Oldest first", "Newest first"],
+    ["id", "ID, A to Z", "ID, Z to A"],
   ]);
   const bar = filters(
     "/jobs",

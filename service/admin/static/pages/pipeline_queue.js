@@ -26,7 +26,7 @@ import { pipelineView } from "./pipeline.js";
 export const queueTab = (view) =>
   pipelineView(view, "queue", async (pipeline, where) => {
     const here = path`/pipelines/${pipeline.id}/queue`;
-    const order = ordering("assigned_at", [["assigned_at", "Oldest first"]]);
+    const order = ordering("assigned_at", [["assigned_at", "Oldest first", "Newest first"]]);
     const search = textFilter("q", "Search", { main: true, placeholder: "A part of the ID or name" });
     const bar = filters(here, view.query, [search, order.filter], () => list.reload({ anew: true }));
     const selected = may(pipeline, "execute") ? takingOut(pipeline, view, (did) => did && list.reload()) : null;

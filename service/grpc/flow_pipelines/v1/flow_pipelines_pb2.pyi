@@ -1148,12 +1148,14 @@ class RemoveMemberResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListTokensRequest(_message.Message):
-    __slots__ = ("username", "all", "unused_for", "expires_after", "expires_before", "scopes", "order_by", "total", "page_size", "page_token")
+    __slots__ = ("username", "all", "unused_for", "expires_after", "expires_before", "expires", "of_disabled", "scopes", "order_by", "total", "page_size", "page_token")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     UNUSED_FOR_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    OF_DISABLED_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -1164,12 +1166,14 @@ class ListTokensRequest(_message.Message):
     unused_for: str
     expires_after: _timestamp_pb2.Timestamp
     expires_before: _timestamp_pb2.Timestamp
+    expires: str
+    of_disabled: bool
     scopes: str
     order_by: str
     total: bool
     page_size: int
     page_token: str
-    def __init__(self, username: _Optional[str] = ..., all: _Optional[bool] = ..., unused_for: _Optional[str] = ..., expires_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scopes: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, username: _Optional[str] = ..., all: _Optional[bool] = ..., unused_for: _Optional[str] = ..., expires_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[str] = ..., of_disabled: _Optional[bool] = ..., scopes: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListTokensResponse(_message.Message):
     __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "tokens")
