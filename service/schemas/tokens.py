@@ -137,12 +137,21 @@ class RotateToken:
     )
 
 
-class TokenSchema(Schema):
-    """A token, without its secret; scopes null: all that the user may."""
+class TokenSummarySchema(Schema):
+    """What a token is known by, and its use."""
 
     id = fields.UUID(required=True, metadata=says(ID))
     username = fields.String(required=True, metadata=says("The username of the user whose it is."))
     name = fields.String(required=True, metadata=says("The name, for people; it may be empty."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
+    last_used_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=says("The time of its last use, to a minute or so; null: never.")
+    )
+
+
+class TokenSchema(TokenSummarySchema):
+    """A token, without its secret; scopes null: all that the user may."""
+
     scopes = fields.List(
         fields.String(validate=validate.OneOf([*SCOPE_BITS])),
         required=True,
@@ -151,10 +160,6 @@ class TokenSchema(Schema):
     )
     expires_at = fields.AwareDateTime(
         required=True, allow_none=True, metadata=says("The time of its end; null: never.")
-    )
-    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
-    last_used_at = fields.AwareDateTime(
-        required=True, allow_none=True, metadata=says("The time of its last use, to a minute or so; null: never.")
     )
 
 
