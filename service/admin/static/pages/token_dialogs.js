@@ -175,7 +175,7 @@ export async function rotate(token) {
   let made = null;
   const done = await confirmDialog({
     title: "Rotate this token?",
-    intro: sentence`A new token takes the place of ${token.name || token.id} of ${token.username}: it can the same, and ends when that would have.`,
+    intro: sentence`A new token takes the place of ${token.name || token.id} of ${token.username}. It can do the same, and ends when the old one would have.`,
     fields: [overlap],
     danger: false,
     submit: "Rotate token",

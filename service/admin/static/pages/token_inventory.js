@@ -25,7 +25,7 @@ const UNUSED = [
 ];
 const SCOPES = [
   { value: "", label: "Any" },
-  { value: "none", label: "All that the user may" },
+  { value: "none", label: "All" },
 ];
 const EXPIRES = [
   { value: "", label: "Any time" },

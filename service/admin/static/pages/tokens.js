@@ -106,7 +106,7 @@ export const tokenColumns = [
         identifierText(token.id),
       ),
   },
-  { label: "Scopes", cell: ({ scopes }) => (scopes === null ? "All that the user may" : permissionLabels(scopes)) },
+  { label: "Scopes", class: "scopes", cell: ({ scopes }) => (scopes === null ? "All" : permissionLabels(scopes)) },
   {
     label: "Expires",
     order: "expires_at",
