@@ -181,6 +181,7 @@ class Desk:
         visit = Visit(await context.new_page(), self.origin)
         visit.watch()
         await visit.go(path)
+        await expect(visit.field("Token")).to_be_focused()  # once no other tab has given one
         if member is not None:
             await visit.sign_in(member.token)
             await expect(visit.button("Sign out").or_(visit.button("Menu")).first).to_be_visible()

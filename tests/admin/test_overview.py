@@ -33,7 +33,7 @@ async def test_overview_shows_what_needs_attention_with_ways_to_it(desk: Desk, c
             ("Pipelines nobody can execute", "Forgotten"),
             ("Tokens unused for 90 days", "ci of bob, never used"),
             ("Jobs in no pipeline", "4711 of bob, just now"),
-            ("Managers of their own making", "ada on Invoices"),
+            ("Self-granted managers", "ada on Invoices"),
         ):
             region = visit.page.get_by_role("region", name=title)
             await expect(region.get_by_role("heading")).to_have_text(re.compile(rf"^{title}:\s+1$"))
@@ -62,7 +62,7 @@ async def test_token_inventory_marks_disabled_users_and_rotates(desk: Desk, clie
     await world.grant(await world.pipeline("Invoices"), bob, FULL_ACCESS)
     await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", bob.id)
     async with desk.visit(ada, "/tokens") as visit:
-        await visit.link("See everybody's").click()
+        await visit.link("All tokens").click()
         of_bob = visit.page.get_by_role("row").filter(has_text="bob")
         await expect(of_bob).to_contain_text("Disabled")
         await expect(of_bob).to_contain_text("Never")
