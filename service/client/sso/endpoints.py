@@ -10,7 +10,7 @@ from service import __version__
 from service.client.address import parse_address
 from service.client.failures import parse_body, too_large, unreachable
 from service.client.proxies import proxy_of
-from service.errors import StartupError, Unauthenticated
+from service.errors import StartupError
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=15)
 LARGEST: Final = 256 * 1024
@@ -19,8 +19,8 @@ _LONGEST: Final = 300
 """Characters of a provider's reason that are shown."""
 
 
-class Refused(Unauthenticated):
-    """A refusal by the provider."""
+class Refused(Exception):
+    """A refusal by the provider; the text says whose, and why."""
 
     def __init__(self, who: str, body: Mapping[str, Any], status: int) -> None:
         """Take what it answered."""

@@ -96,7 +96,7 @@ async def renew(kept: KeptSignIn, server: str) -> KeptSignIn:
     try:
         found = await request_tokens(offer, await find_endpoints(kept.issuer), form)
     except Refused as error:
-        raise Unauthenticated(f"{error.message} {ended}") from None
+        raise Unauthenticated(f"{error} {ended}") from None
     return replace(found, refresh=found.refresh or kept.refresh)
 
 
