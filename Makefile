@@ -43,7 +43,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -168,6 +168,9 @@ audit: venv ## Check that no vulnerability is known of what the service runs wit
 
 migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to date
 	@exec $(BIN)/flow-pipelines migrate
+
+keycloak-check: venv ## Sign in as docs/how-to/keycloak.md says, by the Keycloak in KEYCLOAK_HOME (Java 17, a browser)
+	@$(BIN)/python -m tests.oidc.keycloak
 
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql

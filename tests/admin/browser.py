@@ -99,7 +99,7 @@ class Visit:
 
     async def sign_in(self, token: str) -> None:
         await self.field("Token").fill(token)
-        await self.page.get_by_role("button", name="Sign in").click()
+        await self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)

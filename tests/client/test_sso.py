@@ -79,7 +79,8 @@ async def test_login_by_the_browser_is_kept_renewed_and_ended(
     together = [start("group", "create", f"g{number}", **home(tmp_path)) for number in range(2)]
     outputs = [each.communicate(timeout=60) for each in together]
 
-    assert [each.returncode for each in (*done, *together)] == [0] * 4, (done, outputs)
+    codes = [each.returncode for each in done] + [each.returncode for each in together]
+    assert codes == [0] * 4, (done, outputs)
     assert kept(tmp_path) != before
     actors = await world.raw.fetch("SELECT DISTINCT actor FROM audit WHERE organization_id = $1", world.id)
     assert [row["actor"] for row in actors] == ["ada"]
