@@ -95,7 +95,7 @@ export async function askAgain(unsaved, elsewhere) {
         "p",
         { class: "dialog-lead" },
         byProvider
-          ? "You are signed in no longer: that has ended, or was ended in another tab or by an administrator. "
+          ? "You are no longer signed in: your session has ended, or was ended in another tab or by an administrator. "
           : "Your token is no longer accepted: it has expired or was revoked, or you have signed out in another tab. ",
         unsaved && "What you typed is still there.",
       ),
