@@ -224,7 +224,7 @@ class PipelineInfoSchema(Schema):
 
 
 class JobSummarySchema(Schema):
-    """What a job is known by."""
+    """The facts that tell a job from others."""
 
     id = fields.String(required=True, metadata=says(JOB))
     name = fields.String(required=True, metadata=says("The name, for people; it may be empty."))

@@ -138,7 +138,7 @@ class RotateToken:
 
 
 class TokenSummarySchema(Schema):
-    """What a token is known by, and its use."""
+    """The facts that tell a token from others, and its use."""
 
     id = fields.UUID(required=True, metadata=says(ID))
     username = fields.String(required=True, metadata=says("The username of the user whose it is."))
