@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from service.commands.pipeline import _path
 from service.http.routes import ROUTES
 from tests.commands.forked import run_each
 from tests.commands.test_administration import Shell
@@ -73,3 +76,17 @@ async def test_identity_takes_the_only_issuer_of_the_settings_and_no_server(dsn:
     assert refused.returncode == 64
     assert "The command identity takes no --server and no --context." in refused.stderr
     assert not [route for route in ROUTES if "ident" in route.path or "link" in route.path]
+
+
+@pytest.mark.parametrize(
+    ("through", "name", "claimed", "words"),
+    [
+        ("group", "reviewers", None, "group reviewers (as manager)"),
+        ("group", "reviewers", "/r", "the identity provider's group /r, mapped to reviewers (as manager)"),
+        ("role", "admin", "boss", "the identity provider's role boss, mapped to admin (as manager)"),
+    ],
+)
+def test_reason_of_access_says_what_it_is_mapped_from(through: str, name: str, claimed: str | None, words: str) -> None:
+    reason = {"through": through, "name": name, "as_manager": True, "expires_at": None}
+
+    assert _path(reason | ({"mapped_from": claimed} if claimed else {})) == words
