@@ -8,6 +8,9 @@ import { icon } from "./icons.js";
 
 /** @import { Provider } from "../provider/providers.js" */
 
+/** @param {Provider} provider */
+const another = ({ name }) => `Use another account${providers.length > 1 ? ` of ${name}` : ""}`;
+
 /**
  * Make the buttons; null if this service has no provider that people sign in by.
  *
@@ -36,7 +39,7 @@ export function providerButtons({ signIn, asAnother = null, waiting = "" }) {
 
   const buttons = providers.map((provider) => [
     button(`Sign in with ${provider.name}`, () => attempt(provider, signIn), { kind: "primary" }),
-    asAnother && button("Use another account", () => attempt(provider, asAnother)),
+    asAnother && button(another(provider), () => attempt(provider, asAnother)),
   ]);
   const element = h("div", { class: "providers" }, buttons, status);
   return { element, focus: () => element.querySelector("button")?.focus() };

@@ -108,7 +108,10 @@ export async function renewGrant() {
     await askOtherTabs();
     if (own === null || own.access !== refused) return own;
     try {
-      return await refresh(own);
+      const found = await refresh(own);
+      use(found);
+      tell({ gives: found }); // before another tab may renew it, with a refresh token that was used
+      return found;
     } catch {
       return null; // the user is asked then, and is told what is wrong if it still is
     }
