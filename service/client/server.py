@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,8 +15,10 @@ from yarl import URL
 from service import __version__
 from service.client.answer import Answer, Follower, Operation, Operations, Result, run_all_pages
 from service.client.failures import failure_of, is_answer, parse_body, too_large, unreachable
+from service.client.proxies import proxy_of
 from service.client.requests import HttpCall, call_of, read_beside, route_of, values_of
 from service.client.selection import Server
+from service.client.sso.source import TokenSource
 from service.errors import Aborted, NotFound, PreconditionFailed, ServiceError
 from service.http.responses import encode
 from service.http.routes import Route
@@ -55,7 +56,8 @@ class OnServer:
     def __init__(self, session: aiohttp.ClientSession, server: Server, tell: Callable[[str], None]) -> None:
         """Take what tells a person why it takes long."""
         self._session, self._url, self._tell = session, server.address.url, tell
-        self._proxy = _proxy_of(server)
+        self._proxy = proxy_of(server.address)
+        self._tokens = TokenSource(server)
         self._waited = 0.0
 
     async def run(self, operation: Operation, request: Any) -> Answer:
@@ -130,6 +132,7 @@ class OnServer:
         body = None if call.body is None else encode(call.body)
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
+        headers = {**headers, "Authorization": f"Bearer {await self._tokens.current()}"}
         url = URL(self._url + call.target, encoded=True)
         try:
             async with self._session.request(
@@ -151,14 +154,6 @@ class OnServer:
 def _may_repeat(route: Route, status: int, error: ServiceError) -> bool:
     """Return whether a call may be sent again: it reads, or the failure says that nothing was done."""
     return route.only_reads or status == HTTPStatus.TOO_MANY_REQUESTS or isinstance(error, Aborted)
-
-
-def _proxy_of(server: Server) -> str | None:
-    """Return the proxy that the environment names for a server; none leads to this machine itself."""
-    address = server.address
-    if address.is_loopback or urllib.request.proxy_bypass(address.host):
-        return None
-    return urllib.request.getproxies().get("http" if address.plaintext else "https")
 
 
 class _Polling:
@@ -196,10 +191,10 @@ def run_on_server(
     Raises:
         StartupError: there is no token to send.
     """
-    token = server.require_token()
+    server.require_token()
 
     async def run() -> Result:
-        headers = {"Authorization": f"Bearer {token}", "User-Agent": f"flow-pipelines/{__version__}"}
+        headers = {"User-Agent": f"flow-pipelines/{__version__}"}
         async with aiohttp.ClientSession(
             headers=headers,
             timeout=TIMEOUT,

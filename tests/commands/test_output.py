@@ -101,6 +101,9 @@ def calls(ids: dict[str, str]) -> dict[tuple[str, ...], tuple[list[str], int | N
     return {
         ("organization", "create"): ([HOSTILE], None, True),
         ("organization", "list"): ([], 0, True),
+        ("identity", "link"): (["ada", "--issuer", "https://id.example.com", "--subject", HOSTILE], None, True),
+        ("identity", "unlink"): (["--issuer", "https://id.example.com", "--subject", HOSTILE, "--yes"], None, True),
+        ("identity", "list"): ([], 0, False),
         ("user", "create"): ([HOSTILE], 64, False),
         ("user", "list"): (["--name", HOSTILE], None, False),
         ("user", "role"): (["ada", HOSTILE], 64, True),

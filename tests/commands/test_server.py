@@ -115,6 +115,7 @@ DONE = (
     ["job", "show", "job-3"],
     ["token", "inventory", "--unused-for", "1h"],
     ["token", "inventory", "--never-expires", "--expires-within", "1d"],
+    ["token", "inventory", "--never-expires", "--of-disabled"],
     ["token", "inventory", "--unused-for", "1x"],
     ["user", "create", "dave", "--display-name", "Dave \u00e9", "--email", "dave@example.com"],
     ["user", "list", "--search", "EXAMPLE"],

@@ -8,6 +8,7 @@ from tests.faults.scenarios import (
     ceiling,
     database_outage,
     failover,
+    identity_provider,
     isolation,
     killed,
     lost_history,
@@ -35,4 +36,5 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *isolation.FAULTS,
     *timing.FAULTS,
     *cancelled.FAULTS,
+    *identity_provider.FAULTS,
 )

@@ -381,6 +381,9 @@ class Reason:
     """True if it makes a manager, who holds all five."""
     expires_at: datetime | None
     """The time until which it gives it; None: for ever."""
+    mapped_from: str | None = None
+    """The identity provider's own name of the group or role, where a claim is mapped to it; absent where it is the user's without that.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -499,6 +502,32 @@ class Me:
     """The number of groups beyond those, by name; absent if there are none."""
     scopes: list[Scope] | None
     """What the token may do at most, of what its user may; None: all of it."""
+    identity_provider: Provided | None = None
+    """What an identity provider says of them; absent by a token of the service's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provided:
+    """Claims of an identity provider about the caller: they count for calls by its token, and are stored nowhere."""
+
+    issuer: str
+    """The address of the identity provider."""
+    groups: list[MappedGroup]
+    """The groups that its claims are mapped to."""
+    role: Role | None
+    """The role that its claims are mapped to; None: none. The mightier of it and the user's counts."""
+    role_mapped_from: str | None
+    """The identity provider's own name of that role; None: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedGroup:
+    """A group that a value of a claim is mapped to."""
+
+    name: str
+    """The name of the group."""
+    mapped_from: str
+    """The identity provider's own name of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -654,14 +683,14 @@ class Token:
     """The username of the user whose it is."""
     name: str
     """The name, for people; it may be empty."""
-    scopes: list[Scope] | None
-    """What it may do at most, of what its user may; None: all of it."""
-    expires_at: datetime | None
-    """The time of its end; None: never."""
     created_at: datetime
     """The time of its creation."""
     last_used_at: datetime | None
     """The time of its last use, to a minute or so; None: never."""
+    scopes: list[Scope] | None
+    """What it may do at most, of what its user may; None: all of it."""
+    expires_at: datetime | None
+    """The time of its end; None: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -763,7 +792,7 @@ class Entry:
     actor: str
     """The username of the user who made it, as it was then, or `command line`."""
     token_id: UUID | None
-    """The token by which it was made; None: at the command line."""
+    """The token by which it was made, or the link to an identity provider; None: at the command line."""
     action: str
     """The kind of change, such as `group.create`."""
     target: str
@@ -857,7 +886,7 @@ class UnusedToken:
     """A token that was not used for long."""
 
     id: UUID
-    """The id of the token."""
+    """The id of the token, which is no secret."""
     username: str
     """The username of the user whose it is."""
     name: str
@@ -885,7 +914,7 @@ class LooseJob:
     """A job in no pipeline."""
 
     id: str
-    """The id of the job."""
+    """The id of the job, as it was registered."""
     name: str
     """The name, for people; it may be empty."""
     owner: str

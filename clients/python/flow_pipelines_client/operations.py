@@ -658,7 +658,8 @@ class Operations(Connection):
     ) -> models.AccessAnswer:
         """Explain a user's access: for each of the five permissions, every path that gives it, or what is missing.
 
-        It is the user's, not a token's: scopes are no part of it. One's own takes only read.
+        It is the user's, not a token's: scopes are no part of it. One's own takes only read. What an identity
+        provider's token adds counts for the caller alone, as it is stored nowhere.
 
         Needs: flow_pipeline:manage_pipelines; one's own: flow_pipeline:read.
 
@@ -1366,6 +1367,8 @@ class Operations(Connection):
         unused_for: str | None = None,
         expires_after: datetime | None = None,
         expires_before: datetime | None = None,
+        expires: Literal["never"] | None = None,
+        of_disabled: bool = False,
         scopes: Literal["none"] | None = None,
         order_by: Literal[
             "created_at",
@@ -1389,7 +1392,7 @@ class Operations(Connection):
 
         Newest first; another user's, and with `all` everybody's, only for administrators. Filters: a time for which
         they have not been used (or, if never, have been there), a time that they end after, one that they end before,
-        no scopes.
+        no end, no scopes, a disabled user.
 
         Needs: scope tokens; others': administrator.
 
@@ -1399,8 +1402,10 @@ class Operations(Connection):
             username: The user whose tokens they are; the caller if left out.
             all: True for those of all users; only for administrators.
             unused_for: Only those that were not used for so long, as `90d` or `12h`.
-            expires_after: Only those that end after this time, or never.
+            expires_after: Only those that end, and do so after this time.
             expires_before: Only those that end before this time.
+            expires: `never`: only those that have no end.
+            of_disabled: True for those of disabled users alone.
             scopes: `none`: only those that can do all that their users may.
             order_by: Behind - descending. Without it: -created_at.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
@@ -1423,6 +1428,8 @@ class Operations(Connection):
                 "unused_for": unused_for,
                 "expires_after": expires_after,
                 "expires_before": expires_before,
+                "expires": expires,
+                "of_disabled": of_disabled or None,
                 "scopes": scopes,
                 "order_by": order_by,
                 "total": total or None,

@@ -123,6 +123,13 @@ export function setFilters(path, query) {
   history.replaceState({ index }, "", address(path, query));
 }
 
+/**
+ * Return whether an element is of the view that is shown, and not of one that was left.
+ *
+ * @param {Element} element
+ */
+export const isShown = (element) => outlet.contains(element) && !outlet.hasAttribute("aria-busy");
+
 /** Return whether going anywhere would lose something. */
 export const unsaved = () => Boolean(shown.unsaved?.()) || dialogsUnsaved();
 
