@@ -10,6 +10,7 @@ from typing import Final
 from service.operations import (
     apply,
     audit,
+    changes,
     grant_sets,
     grants,
     groups,
@@ -132,6 +133,13 @@ _ORGANIZATION_ROWS: Final = (
         {**_each((MEMBER, PIPELINE_ADMIN), DENIED, MAKING), ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS)},
     ),
     Act("read the audit trail", (audit.list_audit,), ORGANIZATION, ADMINISTRATION),
+    Act(
+        "follow what happens to what they may see",
+        (changes.list_changes,),
+        ORGANIZATION,
+        _each((MEMBER, PIPELINE_ADMIN, ADMIN), ALLOWED),
+    ),
+    Act("follow every entry of the audit trail", (changes.list_changes,), ORGANIZATION, ADMINISTRATION),
 )
 
 PUTTING_GRANTS: Final = (grants.put_user_grant, grants.put_group_grant, grant_sets.replace_grants)

@@ -253,6 +253,8 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "make a token that has every scope": asking({"scopes": scope_names(EVERY_SCOPE)}),
         "list everybody's tokens": asking(all="true"),
         "read the audit trail": asking(page_size="1"),
+        "follow what happens to what they may see": asking(),
+        "follow every entry of the audit trail": asking(all="true"),
     },
     PIPELINE.title: {
         "find it in the list of pipelines": on_pipeline(),
