@@ -24,8 +24,10 @@ from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
 from service.http.routes import ROUTES, words_beside
+from service.http.streams import ChangesEndpoint, Streams
 from service.http.turns import Turns
 from service.http.unsent import UnsentBudget
+from service.operations.changes import list_changes
 from service.operations.dispatcher import Dispatcher
 from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
+STREAMS: Final = web.AppKey("streams", Streams)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
@@ -79,6 +82,8 @@ def create_app(
     app[DISPATCHER], app[TOKEN_USE] = dispatcher, token_use
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
+    app[STREAMS] = Streams(settings, database.presence)
+    app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_write_token_use)
     app.router.add_get(HEALTHZ, healthz(health))
     addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
@@ -94,7 +99,11 @@ def _add_routes(app: web.Application) -> None:
         path = "/".join(
             _pattern(step, words_beside(route.path, place)) for place, step in enumerate(route.path.split("/"))
         )
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]).handle
+        parts = app[BODIES], app[UNSENT], app[ADDRESSES]
+        if route.operation is list_changes:
+            handle = ChangesEndpoint(route, *parts, streams=app[STREAMS], dispatcher=app[DISPATCHER]).handle
+        else:
+            handle = Endpoint(route, app[DISPATCHER], *parts).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:
@@ -105,6 +114,11 @@ def _pattern(step: str, words: set[str]) -> str:
     """Return a step of a path; a parameter is not one of the words that are addresses of their own in its place."""
     name = step.strip("{}")
     return f"{{{name}:(?!(?:{'|'.join(sorted(words))})$)[^/]+}}" if words and name != step else step
+
+
+async def _end_streams(app: web.Application) -> None:
+    """End the clients that follow changes before the requests under way are waited for; each is told its cursor."""
+    await app[DISPATCHER].feed.reader.close("draining")
 
 
 async def _write_token_use(app: web.Application) -> AsyncIterator[None]:

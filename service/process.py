@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from service import __version__
-from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, UNSENT, create_app
+from service.app import ADDRESSES, ADMISSION, BODIES, DISPATCHER, METRICS, STREAMS, UNSENT, create_app
 from service.database.pool import Connection, Database, open_database
 from service.errors import StartupError
 from service.health import Health
@@ -189,7 +189,7 @@ def _collect_garbage_rarely() -> None:
 
 def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]:
     """Return the parts of a process whose metrics `/metrics` tells, beside its health."""
-    return app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database, LOG_METRICS
+    return app[METRICS], app[BODIES], app[UNSENT], app[STREAMS], app[DISPATCHER], database, LOG_METRICS
 
 
 def _signals() -> "asyncio.Future[str]":

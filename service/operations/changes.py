@@ -38,6 +38,12 @@ async def list_changes(call: Call, request: ListChanges) -> ChangesFound:
         return await _read(connection, call, request, cursor, state)
 
 
+async def read_on(call: Call, request: ListChanges, cursor: Cursor, state: FeedState) -> ChangesFound:
+    """List what has happened between a place and a state that is not before it, as `list_changes` does."""
+    async with call.database.connection() as connection:
+        return await _read(connection, call, request, cursor, state)
+
+
 def start(after: str | None, state: FeedState, organization_id: UUID) -> Cursor:
     """Return the place at which an answer begins.
 
@@ -83,18 +89,20 @@ async def _read(
     """Read pages of entries until an answer is full, or there are no more."""
     size, changes = request.page_size or DEFAULT_PAGE_SIZE, list[Change]()
     organization_id = call.caller.organization_id
-    if cursor.target is None:
-        cursor = cursor._replace(epoch=state.epoch, target=state.snapshot, after=0)
     for _ in range(MAX_READ):
+        if cursor.target is None:
+            cursor = cursor._replace(epoch=state.epoch, target=state.snapshot, after=0)
         entries = await _page(connection, organization_id, cursor)
         found = await look_up(connection, organization_id, [call.caller], entries)
         changes += tell_each(entries, found.sight(call.caller), cursor, every=request.all)
         if len(changes) > size:
             return ChangesFound(changes[:size], changes[size - 1].cursor, more=True)
+        if entries:
+            cursor = cursor.behind(entries[-1].id)
         if len(entries) < PAGE_SIZE:
-            newest = entries[-1].id if entries else 0
-            return ChangesFound(changes, cursor.end(max(newest, state.newest or 0)).write(organization_id))
-        cursor = cursor.behind(entries[-1].id)
+            cursor = cursor.end(state.newest or 0)
+            if cursor.seen == state.snapshot:
+                return ChangesFound(changes, cursor.write(organization_id))
         if len(changes) == size:
             break
     return ChangesFound(changes, cursor.write(organization_id), more=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from service.database.pool import Connection
@@ -180,7 +181,7 @@ def _state(text: str | None) -> Any:
     return state if isinstance(state, dict) else {"unreadable": text}
 
 
-def read_entry(row: Mapping[str, Any]) -> Entry:
+def read_entry(row: asyncpg.Record | Mapping[str, Any]) -> Entry:
     """Read a row with the columns of an entry, its states as text."""
     before, after = (_state(row[name]) for name in ("before", "after"))
     named = (row[name] for name in ("id", "at", "actor", "token_id", "action", "target"))

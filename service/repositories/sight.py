@@ -22,7 +22,9 @@ async def find_jobs(connection: Connection, organization_id: UUID, ids: Collecti
         """
         SELECT j.id, j.owner_id,
                ARRAY(
-                   SELECT a.pipeline_id FROM assignments a WHERE a.organization_id = j.organization_id AND a.job_id = j.id
+                   SELECT a.pipeline_id
+                   FROM assignments a
+                   WHERE a.organization_id = j.organization_id AND a.job_id = j.id
                ) AS pipeline_ids
         FROM jobs j
         WHERE j.organization_id = $1 AND j.id = ANY ($2)
