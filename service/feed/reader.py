@@ -177,12 +177,11 @@ class FeedReader:
                 target, position, found = await audit_feed.read_between(
                     connection, organizations, seen=place.seen, target=place.target, after=place.after
                 )
-            if _goes_back(place.seen, target):
+            if position < place.epoch.position:
                 self._epoch = self.place = None
                 self._end_all("changed_over")
                 return
-            epoch = place.epoch._replace(position=max(position, place.epoch.position))
-            place = place._replace(epoch=epoch, target=target)
+            place = place._replace(epoch=place.epoch._replace(position=position), target=target)
             self._hand_on(place, found, joined)
             if len(found) < PAGE_SIZE:
                 break
@@ -215,8 +214,3 @@ class FeedReader:
         for subscription in joined:
             if batch := batches.get(subscription.organization_id):
                 subscription.put(batch)
-
-
-def _goes_back(seen: str, target: str) -> bool:
-    """Return whether a snapshot is of an earlier state than one that was taken before it."""
-    return int(target.split(":")[1]) < int(seen.split(":", maxsplit=1)[0])

@@ -131,11 +131,43 @@ class FeedState(NamedTuple):
     """The ids of the first and the last entry that are kept; None if there is none."""
 
 
-POSITION: Final = "CASE WHEN pg_is_in_recovery() THEN 0 ELSE (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint END"
-"""The SQL of the end of the write-ahead log, in bytes."""
+POSITION: Final = "CASE WHEN pg_is_in_recovery() THEN 0 ELSE (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END"
+"""The SQL of the end of what is on disk of the write-ahead log, in bytes: a crash loses nothing before it."""
+
+
+def durable_snapshot(least: str) -> str:
+    """Return the SQL of the present snapshot, but that it ends behind the last transaction that has written an entry.
+
+    Others have written none, so that the same entries are seen by it. But of those that were rolled back nothing may be
+    on disk: after a crash their numbers are given out again, and what is written by them then must not count as seen.
+
+    Args:
+        least: the SQL of a transaction number at which it ends at least.
+    """
+    return f"""
+        SELECT format(
+            '%s:%s:%s', least(pg_snapshot_xmin(s.now), e.beyond), e.beyond,
+            (SELECT string_agg(x::text, ',' ORDER BY x) FROM pg_snapshot_xip(s.now) x WHERE x < e.beyond)
+        )
+        FROM (SELECT pg_current_snapshot() AS now) s
+        CROSS JOIN LATERAL (
+            SELECT greatest(
+                {least},
+                (
+                    SELECT (a.transaction_id::text::bigint + 1)::text::xid8
+                    FROM audit a
+                    WHERE a.transaction_id < pg_snapshot_xmax(s.now) AND {_NOT_RESTORED}
+                    ORDER BY a.transaction_id DESC
+                    LIMIT 1
+                )
+            ) AS beyond
+        ) e
+    """
+
+
 _SYSTEM: Final = "(SELECT s.system_identifier FROM pg_control_system() s)"
 STATE: Final = f"""
-    SELECT pg_current_snapshot()::text AS snapshot,
+    SELECT ({durable_snapshot("'3'::xid8")}) AS snapshot,
            {_SYSTEM} AS system, d.oid::bigint AS database, 'audit'::regclass::oid::bigint AS trail,
            CASE WHEN pg_is_in_recovery() THEN 0
                 ELSE ('x' || lpad(left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 16, '0'))::bit(64)::bigint
@@ -158,6 +190,9 @@ async def read_state(connection: Connection, organization_id: UUID) -> FeedState
         row = await connection.fetch_one("audit_feed.state", statement, organization_id)
     epoch = Epoch(row["system"] % 2**64, row["database"], row["trail"], row["timeline"], row["position"])
     return FeedState(epoch, row["snapshot"], row["oldest"], row["newest"])
+
+
+_PRESENT: Final = durable_snapshot("pg_snapshot_xmax($2::text::pg_snapshot)")
 
 
 async def read_between(
@@ -186,7 +221,7 @@ async def read_between(
         "audit_feed.between",
         f"""
         -- Of one statement, so that the rows that it sees are those of this snapshot.
-        WITH now AS MATERIALIZED (SELECT coalesce($3::text, pg_current_snapshot()::text) AS target),
+        WITH now AS MATERIALIZED (SELECT coalesce($3::text, ({_PRESENT})) AS target),
         -- Ids alone, and always by transaction: were the rows looked for in the order of their ids, all that the trail
         -- has would be walked along where nothing is new.
         fresh AS MATERIALIZED (

@@ -208,9 +208,12 @@ async def test_streams_give_their_places_back(world: World, app: Any) -> None:
         async with stream(client, root.token) as events:
             await events.block()
             events.response.close()
-        async with asyncio.timeout(PATIENCE):
-            while (await As.member(client, root)("GET", "/changes", None, None, wait="1")).status == 503:
-                await asyncio.sleep(0.1)
+        for _ in range(20):  # until the process has seen that the client is gone
+            if (await As.member(client, root).get("/changes", wait="1")).status != 503:
+                break
+            await asyncio.sleep(0.4)
+        else:
+            pytest.fail("The place is not given back.")
 
 
 async def test_waiting_answers_as_soon_as_something_happens(admin: As) -> None:
@@ -261,8 +264,6 @@ async def test_stream_is_not_begun_for_what_is_wrong(admin: As) -> None:
 async def test_reader_asks_for_nothing_without_clients(admin: As, database: Database) -> None:
     async with stream(admin.client, admin.token) as events:
         await events.block()
-        feed = admin.client.app[DISPATCHER].feed.reader  # type: ignore[union-attr] # a server of its own
+        feed = admin.client.app[DISPATCHER].feed.reader
         assert feed._reading is not None
-    async with asyncio.timeout(PATIENCE):
-        while not feed._reading.done():
-            await asyncio.sleep(0.05)
+    await asyncio.wait_for(feed._reading, PATIENCE)
