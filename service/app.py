@@ -11,6 +11,7 @@ from service.admin.serving import add_admin_page
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher
 from service.database.pool import Database
+from service.feed.sealing import Sealer
 from service.health import Health
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
+SEALER: Final = web.AppKey("sealer", Sealer)
 STREAMS: Final = web.AppKey("streams", Streams)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
@@ -83,7 +85,9 @@ def create_app(
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
     app[STREAMS] = Streams(settings, database.presence)
+    app[SEALER] = Sealer(database, settings.audit_seal_interval)
     app.on_shutdown.append(_end_streams)
+    app.cleanup_ctx.append(_seal_audit)
     app.cleanup_ctx.append(_write_token_use)
     app.router.add_get(HEALTHZ, healthz(health))
     addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
@@ -119,6 +123,15 @@ def _pattern(step: str, words: set[str]) -> str:
 async def _end_streams(app: web.Application) -> None:
     """End the clients that follow changes before the requests under way are waited for; each is told its cursor."""
     await app[DISPATCHER].feed.reader.close("draining")
+
+
+async def _seal_audit(app: web.Application) -> AsyncIterator[None]:
+    """Seal the audit trail for as long as the application runs."""
+    sealing = asyncio.create_task(app[SEALER].seal_forever())
+    yield
+    sealing.cancel()
+    with suppress(asyncio.CancelledError):
+        await sealing
 
 
 async def _write_token_use(app: web.Application) -> AsyncIterator[None]:

@@ -235,6 +235,7 @@ ROUTES: Final = _table(
     Route("POST", "/api/v1/apply", apply.apply, needs=EACH_DIFFERENCE),
     # The audit trail
     Route("GET", "/api/v1/audit", audit.list_audit, needs=ADMINISTRATOR),
+    Route("GET", "/api/v1/audit/{id}/proof", audit.prove_entry, needs=ADMINISTRATOR),
     # Changes as they happen
     Route("GET", "/api/v1/changes", changes.list_changes),
 )

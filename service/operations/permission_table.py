@@ -133,6 +133,7 @@ _ORGANIZATION_ROWS: Final = (
         {**_each((MEMBER, PIPELINE_ADMIN), DENIED, MAKING), ADMIN: Decision(ALLOWED, MAKING_FOR_OTHERS)},
     ),
     Act("read the audit trail", (audit.list_audit,), ORGANIZATION, ADMINISTRATION),
+    Act("prove that an entry is in a seal", (audit.prove_entry,), ORGANIZATION, ADMINISTRATION),
     Act(
         "follow what happens to what they may see",
         (changes.list_changes,),

@@ -253,6 +253,7 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "make a token that has every scope": asking({"scopes": scope_names(EVERY_SCOPE)}),
         "list everybody's tokens": asking(all="true"),
         "read the audit trail": asking(page_size="1"),
+        "prove that an entry is in a seal": asking(),
         "follow what happens to what they may see": asking(),
         "follow every entry of the audit trail": asking(all="true"),
     },

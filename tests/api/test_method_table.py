@@ -207,6 +207,7 @@ STATEMENTS = {
     "revoke_token": 10,
     "rotate_token": 13,
     "list_audit": 2,
+    "prove_entry": 3,
     "list_changes": 2,
 }
 """The statements that each call sends, authentication, BEGIN and COMMIT included, when it does what it is for."""

@@ -324,7 +324,8 @@ async def _judge(stage: Stage, dsn: str, allowed: Mapping[str, int], times: int)
 
 
 def _violations(client: Client, expected: Mapping[str, Sequence[int]], allowed: Mapping[str, int]) -> list[str]:
-    found, wanted = [], _seen_by(client, expected)
+    found: list[str] = []
+    wanted = _seen_by(client, expected)
     for job, numbers in client.told.items():
         first = list(dict.fromkeys(numbers))
         if first != sorted(first):
@@ -335,9 +336,9 @@ def _violations(client: Client, expected: Mapping[str, Sequence[int]], allowed: 
             found.append(f"{client.name} was told changes of {job}, which they may not see")
         if client.name == "leaver" and allowed and max(first) > allowed[job]:
             found.append(f"{client.name} was told changes of {job} after their access was withdrawn")
-    for job, numbers in wanted.items():
-        if lost := set(numbers) - set(client.told[job]):
-            found.append(f"{client.name} was not told {len(lost)} of {len(numbers)} changes of {job}")
+    for job, made in wanted.items():
+        if lost := set(made) - set(client.told[job]):
+            found.append(f"{client.name} was not told {len(lost)} of {len(made)} changes of {job}")
     return found
 
 
