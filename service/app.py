@@ -12,6 +12,7 @@ from service.admin.serving import add_admin_page
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher
 from service.database.pool import Database
+from service.feed.sealing import Sealer
 from service.health import Health
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
@@ -25,8 +26,10 @@ from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
 from service.http.routes import ROUTES, words_beside
+from service.http.streams import ChangesEndpoint, Streams
 from service.http.turns import Turns
 from service.http.unsent import UnsentBudget
+from service.operations.changes import list_changes
 from service.operations.dispatcher import Dispatcher
 from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
+SEALER: Final = web.AppKey("sealer", Sealer)
+STREAMS: Final = web.AppKey("streams", Streams)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
@@ -83,6 +88,10 @@ def create_app(
     app[DISPATCHER], app[TOKEN_USE], app[REQUEST_LOG] = dispatcher, token_use, log
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
+    app[STREAMS] = Streams(settings, database.presence)
+    app[SEALER] = Sealer(database, settings.audit_seal_interval)
+    app.on_shutdown.append(_end_streams)
+    app.cleanup_ctx.append(_seal_audit)
     app.cleanup_ctx.append(_write_token_use)
     app.router.add_get(HEALTHZ, healthz(health))
     addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
@@ -116,7 +125,11 @@ def _add_routes(app: web.Application) -> None:
         path = "/".join(
             _pattern(step, words_beside(route.path, place)) for place, step in enumerate(route.path.split("/"))
         )
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]).handle
+        parts = app[BODIES], app[UNSENT], app[ADDRESSES]
+        if route.operation is list_changes:
+            handle = ChangesEndpoint(route, *parts, streams=app[STREAMS], dispatcher=app[DISPATCHER]).handle
+        else:
+            handle = Endpoint(route, app[DISPATCHER], *parts).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:
@@ -127,6 +140,20 @@ def _pattern(step: str, words: set[str]) -> str:
     """Return a step of a path; a parameter is not one of the words that are addresses of their own in its place."""
     name = step.strip("{}")
     return f"{{{name}:(?!(?:{'|'.join(sorted(words))})$)[^/]+}}" if words and name != step else step
+
+
+async def _end_streams(app: web.Application) -> None:
+    """End the clients that follow changes before the requests under way are waited for; each is told its cursor."""
+    await app[DISPATCHER].feed.reader.close("draining")
+
+
+async def _seal_audit(app: web.Application) -> AsyncIterator[None]:
+    """Seal the audit trail for as long as the application runs."""
+    sealing = asyncio.create_task(app[SEALER].seal_forever())
+    yield
+    sealing.cancel()
+    with suppress(asyncio.CancelledError):
+        await sealing
 
 
 async def _write_token_use(app: web.Application) -> AsyncIterator[None]:

@@ -24,6 +24,7 @@ from service.app import (
     KEPT_MESSAGES,
     METRICS,
     REQUEST_LOG,
+    STREAMS,
     TOKEN_USE,
     UNSENT,
     create_app,
@@ -319,7 +320,7 @@ def _collect_garbage_rarely() -> None:
 
 def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]:
     """Return the parts of a process whose metrics `/metrics` tells, beside its health."""
-    return app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database, LOG_METRICS
+    return app[METRICS], app[BODIES], app[UNSENT], app[STREAMS], app[DISPATCHER], database, LOG_METRICS
 
 
 def end_by_signals() -> "asyncio.Future[str]":

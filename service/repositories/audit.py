@@ -181,7 +181,7 @@ def _state(text: str | None) -> Any:
     return state if isinstance(state, dict) else {"unreadable": text}
 
 
-def read_entry(row: asyncpg.Record) -> Entry:
+def read_entry(row: asyncpg.Record | Mapping[str, Any]) -> Entry:
     """Read a row with the columns of an entry, its states as text."""
     before, after = (_state(row[name]) for name in ("before", "after"))
     named = (row[name] for name in ("id", "at", "actor", "token_id", "action", "target"))

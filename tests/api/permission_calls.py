@@ -254,6 +254,9 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "list everybody's tokens": asking(all="true"),
         "read the audit trail": asking(page_size="1"),
         "see what needs attention": asking(),
+        "prove that an entry is in a seal": asking(),
+        "follow what happens to what they may see": asking(),
+        "follow every entry of the audit trail": asking(all="true"),
     },
     PIPELINE.title: {
         "find it in the list of pipelines": on_pipeline(),

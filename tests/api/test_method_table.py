@@ -208,6 +208,8 @@ STATEMENTS = {
     "rotate_token": 13,
     "list_audit": 2,
     "get_overview": 8,
+    "prove_entry": 3,
+    "list_changes": 2,
 }
 """The statements that each call sends, authentication, BEGIN and COMMIT included, when it does what it is for."""
 

@@ -1,0 +1,63 @@
+"""The sealing of the audit trail: what is new gets a Merkle root every so often, chained to the one before.
+
+Off the way of changes: these write one row, as without seals. What has happened since the last seal is the unsealed
+tail, whose alteration nothing would show.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from service.database.pool import Database
+from service.errors import ServiceError
+from service.repositories import audit_feed, audit_seals
+from service.repositories.audit_seals import MAX_ENTRIES, Seal
+from service.values.ids import NO_ID
+
+log = structlog.get_logger()
+
+MAX_SEALS: Final = 20
+"""Seals that are made in a row: of an installation that has a trail, when it gets seals."""
+
+
+class Sealer:
+    """Seals the trail, if no other process does."""
+
+    def __init__(self, database: Database, interval: float) -> None:
+        self._database = database
+        self._interval = interval
+
+    async def seal_forever(self) -> None:
+        """Seal at every interval until cancelled; a failure is logged, and tried again at the next one."""
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                for _ in range(MAX_SEALS):
+                    made = await self.seal()
+                    if made is None or len(made.hashes) < MAX_ENTRIES:
+                        break
+            except ServiceError as error:
+                log.warning("audit_not_sealed", error=error.message)
+            except Exception:
+                log.exception("audit_not_sealed")
+
+    async def seal(self) -> Seal | None:
+        """Seal what is new, as much as one seal has room for; None if nothing is, or another process seals."""
+        async with self._database.transaction() as connection:
+            if not await audit_seals.try_lock(connection):
+                return None
+            former = await audit_seals.find_last(connection)
+            state = await audit_feed.read_state(connection, NO_ID)
+            epoch = "/".join(map(str, state.epoch[:3]))
+            seen = former.snapshot if former and former.epoch == epoch else None
+            fresh = await audit_seals.list_fresh(connection, seen, state)
+            if not fresh:
+                return None
+            snapshot = state.snapshot
+            if len(fresh) == MAX_ENTRIES:  # what it has no room for is still new by the former snapshot, or by none
+                epoch, snapshot = (epoch, seen) if seen is not None else ("", snapshot)
+            made = audit_seals.make_seal(former, epoch, snapshot, fresh)
+            await audit_seals.insert(connection, made)
+        log.info("audit_sealed", seal=made.number, entries=len(fresh), root=made.root.hex(), chain=made.chain.hex())
+        return made

@@ -1,0 +1,313 @@
+"""Changes as they happen by HTTP: answers that wait for something to happen, and streams of server-sent events.
+
+Both are counted apart from requests under way, which they are no longer once they wait: a response that is not written
+yet takes no turn, no share and no deadline of requests.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
+from time import monotonic, perf_counter
+from typing import Any, Final, NamedTuple
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from prometheus_client.metrics_core import Metric
+
+from service.database.fair_queue import Presence, Shares
+from service.errors import Internal, ServiceError, Unavailable
+from service.feed.reader import Ended
+from service.http.endpoint import Endpoint
+from service.http.header_lists import list_of
+from service.http.responses import encode, failure_body, failure_headers, status_of
+from service.operations.dispatcher import Dispatcher
+from service.operations.following import HEARTBEAT_SECONDS, Follower, Step
+from service.schemas.changes import ChangesFound, ListChanges, dump_changes
+from service.settings import Settings
+from service.telemetry.metrics import counters, gauge
+from service.telemetry.request_record import RequestRecord, current_record, current_request
+
+log = structlog.get_logger()
+
+EVENT_STREAM: Final = "text/event-stream"
+LAST_EVENT_ID: Final = "Last-Event-ID"
+WRITE_SECONDS: Final = 10.0
+"""Seconds for a client to take what it is sent."""
+CROWDED: Final = 0.9
+"""The part of MAX_STREAMS beyond which no organization or token has more than its share open, as of requests."""
+TOO_MANY: Final = Unavailable("More clients follow changes than this process takes on; try again.", reason="streams")
+
+
+class Following(NamedTuple):
+    """The beginning of an answer that goes on: what was asked for, and what is there already."""
+
+    request: ListChanges
+    found: ChangesFound
+    streams: bool
+    """True for server-sent events."""
+
+
+class Streams:
+    """The clients of one process that follow changes, counted and bounded apart from requests."""
+
+    def __init__(self, settings: Settings, presence: Presence) -> None:
+        self._max = settings.max_streams
+        self._shares = Shares(self._max, presence, settings.max_organization_share, settings.max_token_share)
+        self.open = 0
+        self.ended: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, record: RequestRecord) -> Iterator[None]:
+        """Hold a place of a caller's, which was checked for."""
+        asking = record.asking
+        self.open += 1
+        if asking is not None:
+            self._shares.hold(asking)
+        try:
+            yield
+        finally:
+            self.open -= 1
+            if asking is not None:
+                self._shares.give_back(asking)
+
+    def check(self, record: RequestRecord) -> None:
+        """Refuse a caller for whom there is no place.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        crowded = self.open >= self._max * CROWDED and record.asking is not None
+        if self.open >= self._max or (crowded and record.asking and self._shares.reached(record.asking)):
+            raise TOO_MANY
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the open streams, their limit, and those that have ended."""
+        yield gauge("flow_pipelines_streams", "Clients that follow changes.", self.open)
+        yield gauge("flow_pipelines_streams_limit", "Clients that may follow changes.", self._max)
+        yield counters("flow_pipelines_streams_ended", "Clients that no longer do, by why.", "reason", self.ended)
+
+
+class ChangesEndpoint(Endpoint):
+    """The HTTP binding of the feed: pages as of every list, and what goes on."""
+
+    def __init__(self, *parts: Any, streams: Streams, dispatcher: Dispatcher) -> None:
+        route, *others = parts
+        super().__init__(route, dispatcher, *others)
+        self._streams = streams
+        self._feed = dispatcher.feed
+        self._authentication = dispatcher.authentication
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:  # type: ignore[override] # one that goes on
+        """Answer a request: at once, or by a response that goes on when its request has ended."""
+        answer = await self._dispatcher.dispatch(self, request)
+        if not isinstance(answer, Following):
+            return self._respond(request, answer)
+        record = current_request()
+        self._streams.check(record)
+        follower = self._follower(request, answer, record)
+        kind = EventStream if answer.streams else LaterAnswer
+        return kind(self._streams, follower, answer, record)
+
+    def _follower(self, request: web.Request, answer: Following, record: RequestRecord) -> Follower:
+        credentials, asking = self.credentials(request), record.asking
+        organization = asking.organization if asking else None
+        assert record.organization_id is not None  # noqa: S101 - its caller is known
+
+        def authenticate() -> Any:
+            return self._authentication.authenticate(credentials, organization)
+
+        going_on = replace(answer.request, after=answer.found.next_cursor)
+        return Follower(self._feed, authenticate, going_on, record.organization_id, more=answer.found.more)
+
+    def read(self, request: web.Request, received: Any) -> Any:
+        """Return what the operation takes; a stream that was broken off begins behind the last event that came."""
+        found: ListChanges = super().read(request, received)
+        last = request.headers.get(LAST_EVENT_ID)
+        if last and _wants_stream(request):
+            found = replace(found, after=last)
+        request[_REQUESTED] = found
+        return found
+
+    def answer(self, request: web.Request, result: Any) -> Any:
+        """Encode a page; or say what goes on, if nothing has happened and it is to be waited for, or to be streamed."""
+        asked: ListChanges = request[_REQUESTED]
+        streams = _wants_stream(request)
+        waits = asked.wait > 0 and not result.changes
+        if request.method != hdrs.METH_HEAD and (streams or waits):
+            return Following(asked, result, streams)
+        return super().answer(request, result)
+
+
+_REQUESTED: Final = web.RequestKey("requested", ListChanges)
+
+
+def _wants_stream(request: web.Request) -> bool:
+    return any(each.partition(";")[0].strip().lower() == EVENT_STREAM for each in list_of(request.headers, hdrs.ACCEPT))
+
+
+class _GoingOn(web.StreamResponse):
+    """A response that follows the feed once its request has ended, and logs its own end."""
+
+    def __init__(self, streams: Streams, follower: Follower, beginning: Following, record: RequestRecord) -> None:
+        super().__init__()
+        self._streams = streams
+        self._follower = follower
+        self._beginning = beginning
+        self._request_record = record
+        self._sent = 0
+        self.headers[hdrs.CACHE_CONTROL] = "no-store"
+        self.headers[hdrs.VARY] = hdrs.ACCEPT
+
+    @contextmanager
+    def _logged(self, kind: str) -> Iterator["_End"]:
+        """Do what follows for the caller, with a record of its own, and log its end."""
+        began, former = perf_counter(), self._request_record
+        record = RequestRecord(former.request_id, former.trace_id, asking=former.asking)
+        context, end = current_record.set(record), _End()
+        try:
+            with self._streams.place(record):
+                yield end
+        except (ConnectionError, asyncio.CancelledError):
+            end.reason = "client_left"
+            raise
+        finally:
+            current_record.reset(context)
+            self._streams.ended[end.reason] += 1
+            log.info(
+                kind,
+                reason=end.reason,
+                duration_ms=round((perf_counter() - began) * 1000, 3),
+                changes=self._sent,
+                statements=record.statements,
+                request_id=record.request_id,
+                organization_id=str(former.organization_id),
+                user_id=str(former.user_id),
+            )
+
+
+class _End:
+    """The reason for which a response has ended."""
+
+    reason = "done"
+
+    def told(self, error: Exception) -> ServiceError | None:
+        """Note what ended it; return the failure that the client is told of, if it is one."""
+        if isinstance(error, Ended):
+            self.reason = error.reason
+            return None
+        if isinstance(error, ServiceError):
+            self.reason = error.label
+            return error
+        log.error("stream_failed", exc_info=error)
+        self.reason = "internal"
+        return Internal.unexpected()
+
+
+class EventStream(_GoingOn):
+    """Server-sent events: each change with its cursor as the id, and `: alive` while nothing happens.
+
+    The last event says why the stream ends, and at which cursor to go on.
+    """
+
+    def __init__(self, streams: Streams, follower: Follower, beginning: Following, record: RequestRecord) -> None:
+        super().__init__(streams, follower, beginning, record)
+        self.content_type = EVENT_STREAM
+        self.charset = "utf-8"
+        self.headers["X-Accel-Buffering"] = "no"
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Begin: in pieces whose number nobody knows."""
+        if request.version >= (1, 1):
+            self.enable_chunked_encoding()
+        return await super().prepare(request)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write events for as long as the client, the token and the process last; then end the response."""
+        with self._logged("stream") as end:
+            try:
+                await self._write_all()
+            except (ConnectionError, TimeoutError) as error:
+                end.reason = "slow" if isinstance(error, TimeoutError) else "client_left"
+                self.force_close()
+                return
+            except Exception as error:
+                await self._take_leave(end.told(error), end)
+            await super().write_eof(data)
+
+    async def _write_all(self) -> None:
+        found = self._beginning.found
+        await self._send(b"retry: 1000\n", Step(found.changes, found.next_cursor))
+        written = monotonic()
+        async with aclosing(self._follower.follow()) as steps:
+            async for step in steps:
+                if step.changes or monotonic() - written >= HEARTBEAT_SECONDS - 0.1:
+                    await self._send(b"" if step.changes else b": alive\n", step)
+                    written = monotonic()
+
+    async def _send(self, before: bytes, step: Step) -> None:
+        """Write a step: its changes, and behind them its place, from which a client goes on that is cut off then."""
+        events = [_event(change.cursor, encode(change._asdict())) for change in step.changes]
+        self._sent += len(events)
+        await self._put(before + b"".join(events) + b"id: " + step.cursor.encode() + b"\n\n")
+
+    async def _put(self, text: bytes) -> None:
+        async with asyncio.timeout(WRITE_SECONDS):
+            await self.write(text)
+
+    async def _take_leave(self, error: ServiceError | None, end: _End) -> None:
+        """Tell the client why this ends, and where to go on."""
+        body = failure_body(error, self._request_record.request_id) if error else {"status": "OK"}
+        cursor = self._follower.cursor
+        body |= {"reason": end.reason, "next_cursor": cursor}
+        await self._put(b"event: end\n" + _event(cursor, encode(body)))
+
+
+def _event(cursor: str, data: bytes) -> bytes:
+    return b"id: " + cursor.encode() + b"\ndata: " + data + b"\n\n"
+
+
+class LaterAnswer(_GoingOn):
+    """An answer that waits until something happens, or for as long as the client wants to."""
+
+    def __init__(self, streams: Streams, follower: Follower, beginning: Following, record: RequestRecord) -> None:
+        super().__init__(streams, follower, beginning, record)
+        self.content_type = "application/json"
+        self._answer = b""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Wait for what the answer is, and begin to send it."""
+        with self._logged("waited") as end:
+            self._answer = await self._wait(end)
+        self.content_length = len(self._answer)
+        return await super().prepare(request)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write the answer."""
+        await super().write_eof(self._answer)
+
+    async def _wait(self, end: _End) -> bytes:
+        asked = self._beginning.request
+        found = ChangesFound([], self._follower.cursor)
+        try:
+            async with aclosing(self._follower.follow(monotonic() + asked.wait)) as steps:
+                async for step in steps:
+                    found = _cut(step, asked.page_size)
+                    if found.changes:
+                        break
+        except Exception as error:
+            failure = end.told(error)
+            if failure is not None:
+                self.set_status(status_of(type(failure)))
+                self.headers.update(failure_headers(failure))
+                return encode(failure_body(failure, self._request_record.request_id))
+            found = ChangesFound([], self._follower.cursor)
+        self._sent = len(found.changes)
+        return encode(dump_changes(found))
+
+
+def _cut(step: Step, size: int | None) -> ChangesFound:
+    changes = [*step.changes][:size]
+    return ChangesFound(changes, step.cursor if len(changes) == len(step.changes) else changes[-1].cursor)
