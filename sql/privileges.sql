@@ -18,7 +18,7 @@ DO $$ BEGIN
     GRANT SELECT ON schema_migrations, organizations, grants TO flow_service;
     GRANT SELECT, INSERT (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         ON audit TO flow_service;
-    GRANT SELECT, INSERT (number, epoch, snapshot, ids, leaves, root, previous, chain) ON audit_seals TO flow_service;
+    GRANT SELECT, INSERT ON audit_seals TO flow_service;
     GRANT SELECT, INSERT, UPDATE (role, disabled, display_name, display_name_key, email, email_key)
         ON users TO flow_service;
     GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at, expires_at, parent_id, replaced_by_id)

@@ -12,6 +12,7 @@ import structlog
 from service.database.pool import Database
 from service.errors import ServiceError
 from service.repositories import audit_feed, audit_seals
+from service.repositories.audit_feed import Epoch
 from service.repositories.audit_seals import MAX_ENTRIES, Seal
 from service.values.ids import NO_ID
 
@@ -19,6 +20,11 @@ log = structlog.get_logger()
 
 MAX_SEALS: Final = 20
 """Seals that are made in a row: of an installation that has a trail, when it gets seals."""
+
+
+def epoch_name(epoch: Epoch) -> str:
+    """Return the database that transaction numbers are of, as seals name it."""
+    return "/".join(map(str, epoch[:3]))
 
 
 class Sealer:
@@ -48,8 +54,9 @@ class Sealer:
             if not await audit_seals.try_lock(connection):
                 return None
             former = await audit_seals.find_last(connection)
+            at = await audit_seals.read_time(connection)
             state = await audit_feed.read_state(connection, NO_ID)
-            epoch = "/".join(map(str, state.epoch[:3]))
+            epoch = epoch_name(state.epoch)
             seen = former.snapshot if former and former.epoch == epoch else None
             fresh = await audit_seals.list_fresh(connection, seen, state)
             if not fresh:
@@ -57,7 +64,7 @@ class Sealer:
             snapshot = state.snapshot
             if len(fresh) == MAX_ENTRIES:  # what it has no room for is still new by the former snapshot, or by none
                 epoch, snapshot = (epoch, seen) if seen is not None else ("", snapshot)
-            made = audit_seals.make_seal(former, epoch, snapshot, fresh)
+            made = audit_seals.make_seal(former, at, epoch, snapshot, fresh)
             await audit_seals.insert(connection, made)
         log.info("audit_sealed", seal=made.number, entries=len(fresh), root=made.root.hex(), chain=made.chain.hex())
         return made

@@ -101,10 +101,10 @@ async def page(
 BEGINNING: Final = "1:1:"
 """A snapshot that sees nothing: what is read from it on is all that is kept."""
 
-_NOT_RESTORED: Final = (
+NOT_RESTORED: Final = (
     "((a.xmin::text::bigint - (a.transaction_id::text::bigint & 4294967295)) & 4294967295) < 2147483648"
 )
-"""The condition that a row was written by the transaction that it names; see `page`."""
+"""The condition that row a was written by the transaction that it names; see `page`."""
 
 
 class Epoch(NamedTuple):
@@ -156,7 +156,7 @@ def durable_snapshot(least: str) -> str:
                 (
                     SELECT (a.transaction_id::text::bigint + 1)::text::xid8
                     FROM audit a
-                    WHERE a.transaction_id < pg_snapshot_xmax(s.now) AND {_NOT_RESTORED}
+                    WHERE a.transaction_id < pg_snapshot_xmax(s.now) AND {NOT_RESTORED}
                     ORDER BY a.transaction_id DESC
                     LIMIT 1
                 )
@@ -231,7 +231,7 @@ async def read_between(
               AND a.transaction_id < (SELECT pg_snapshot_xmax(n.target::pg_snapshot) FROM now n)
               AND NOT pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot)
               AND pg_visible_in_snapshot(a.transaction_id, (SELECT n.target::pg_snapshot FROM now n))
-              AND {_NOT_RESTORED}
+              AND {NOT_RESTORED}
               AND a.organization_id = ANY ($1) AND a.id > $4
             ORDER BY a.id
             LIMIT $5
@@ -266,7 +266,7 @@ async def read_from_beginning(
                a.target AS target_of, a.before::text, a.after::text, a.request_id
         FROM audit a
         WHERE a.organization_id = $1 AND a.id > $3
-          AND (a.transaction_id IS NULL OR NOT {_NOT_RESTORED}
+          AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
                OR pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot))
         ORDER BY a.id
         LIMIT $4

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 
 from service.database.pool import Connection
-from service.repositories.audit_feed import FeedState
+from service.repositories.audit_feed import NOT_RESTORED, FeedState
 from service.repositories.times import bounded
 from service.values.merkle import HASH_BYTES, tree_root
 
@@ -35,6 +35,7 @@ class Seal(NamedTuple):
 
     number: int
     sealed_at: datetime
+    """The time at which the snapshot was not taken yet."""
     epoch: str
     """The database whose transaction numbers the snapshot has."""
     snapshot: str
@@ -58,7 +59,8 @@ class Seal(NamedTuple):
 
     def right_chain(self) -> bytes:
         """Return the chain as it follows from what the seal says."""
-        said = [self.number, self.epoch, self.snapshot, self.ids, self.root.hex()]
+        sealed_at = self.sealed_at.astimezone(UTC).isoformat(timespec="microseconds")
+        said = [self.number, sealed_at, self.epoch, self.snapshot, self.ids, self.root.hex()]
         return hashlib.sha256(self.previous + orjson.dumps(said)).digest()
 
 
@@ -69,8 +71,8 @@ class Fresh(NamedTuple):
     leaf: bytes
 
 
-def make_seal(former: Seal | None, epoch: str, snapshot: str, fresh: Sequence[Fresh]) -> Seal:
-    """Make the seal of some entries, by id, behind another one; its time is the database's."""
+def make_seal(former: Seal | None, at: datetime, epoch: str, snapshot: str, fresh: Sequence[Fresh]) -> Seal:
+    """Make the seal of some entries, by id, behind another one."""
     ids: list[tuple[int, int]] = []
     for each in fresh:
         if ids and ids[-1][1] == each.id:
@@ -80,7 +82,7 @@ def make_seal(former: Seal | None, epoch: str, snapshot: str, fresh: Sequence[Fr
     hashes = [each.leaf for each in fresh]
     number, previous = (former.number + 1, former.chain) if former else (1, NOTHING)
     root = tree_root(hashes)
-    unchained = Seal(number, datetime.min, epoch, snapshot, tuple(ids), b"".join(hashes), root, previous, b"")  # noqa: DTZ901 - not stored
+    unchained = Seal(number, at, epoch, snapshot, tuple(ids), b"".join(hashes), root, previous, b"")
     return unchained._replace(chain=unchained.right_chain())
 
 
@@ -90,14 +92,20 @@ async def try_lock(connection: Connection) -> bool:
     return bool(row["got"])
 
 
-_COLUMNS: Final = f"s.number, {bounded('s.sealed_at')} AS sealed_at, s.epoch, s.snapshot, s.ids, s.leaves, s.root,"
-_COLUMNS_TO_CHAIN: Final = f"{_COLUMNS} s.previous, s.chain"
+async def read_time(connection: Connection) -> datetime:
+    """Return the database's time, at which what comes behind it in this transaction has not begun."""
+    row = await connection.fetch_one("seals.time", "SELECT statement_timestamp() AS at")
+    found: datetime = row["at"]
+    return found
+
+
+_COLUMNS: Final = f"s.number, {bounded('s.sealed_at')} AS sealed_at, s.epoch, s.snapshot, s.ids, s.leaves, s.root, s.previous, s.chain"
 
 
 async def find_last(connection: Connection) -> Seal | None:
     """Return the last seal; None if there is none."""
     row = await connection.fetch_row(
-        "seals.last", f"SELECT {_COLUMNS_TO_CHAIN} FROM audit_seals s ORDER BY s.number DESC LIMIT 1"
+        "seals.last", f"SELECT {_COLUMNS} FROM audit_seals s ORDER BY s.number DESC LIMIT 1"
     )
     return _seal(row) if row else None
 
@@ -106,7 +114,7 @@ async def find_of_entry(connection: Connection, entry_id: int) -> Seal | None:
     """Return the seal of an entry; None if it has none yet."""
     row = await connection.fetch_row(
         "seals.of_entry",
-        f"SELECT {_COLUMNS_TO_CHAIN} FROM audit_seals s WHERE s.ids @> $1::bigint ORDER BY s.number LIMIT 1",
+        f"SELECT {_COLUMNS} FROM audit_seals s WHERE s.ids @> $1::bigint ORDER BY s.number LIMIT 1",
         entry_id,
     )
     return _seal(row) if row else None
@@ -132,7 +140,8 @@ async def list_fresh(connection: Connection, seen: str | None, state: FeedState)
             SELECT a.id, {_LEAF} AS leaf
             FROM audit a
             WHERE NOT EXISTS (SELECT FROM audit_seals s WHERE s.ids @> a.id)
-              AND (a.transaction_id IS NULL OR pg_visible_in_snapshot(a.transaction_id, $1::text::pg_snapshot))
+              AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
+                   OR pg_visible_in_snapshot(a.transaction_id, $1::text::pg_snapshot))
             ORDER BY a.id LIMIT $2
             """,
             state.snapshot,
@@ -148,6 +157,8 @@ async def list_fresh(connection: Connection, seen: str | None, state: FeedState)
               AND a.transaction_id < pg_snapshot_xmax($2::text::pg_snapshot)
               AND NOT pg_visible_in_snapshot(a.transaction_id, $1::text::pg_snapshot)
               AND pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot)
+              -- Whoever puts a row in by the number of a transaction yet to come gets no seal for it.
+              AND {NOT_RESTORED}
               AND NOT EXISTS (SELECT FROM audit_seals s WHERE s.ids @> a.id)
             ORDER BY a.id LIMIT $3
             """,
@@ -163,11 +174,12 @@ async def insert(connection: Connection, seal: Seal) -> None:
     await connection.execute(
         "seals.insert",
         """
-        INSERT INTO audit_seals (number, epoch, snapshot, ids, leaves, root, previous, chain)
-        SELECT $1, $2, $3, (SELECT range_agg(int8range(r.first, r.behind)) FROM unnest($4::bigint[], $5::bigint[])
-                            AS r (first, behind)), $6, $7, $8, $9
+        INSERT INTO audit_seals (number, sealed_at, epoch, snapshot, ids, leaves, root, previous, chain)
+        SELECT $1, $2, $3, $4, (SELECT range_agg(int8range(r.first, r.behind)) FROM unnest($5::bigint[], $6::bigint[])
+                                AS r (first, behind)), $7, $8, $9, $10
         """,
         seal.number,
+        seal.sealed_at,
         seal.epoch,
         seal.snapshot,
         *zip(*seal.ids, strict=True),
@@ -182,7 +194,7 @@ async def page(connection: Connection, after: int, limit: int) -> list[Seal]:
     """Return the next seals behind a number."""
     rows = await connection.fetch(
         "seals.page",
-        f"SELECT {_COLUMNS_TO_CHAIN} FROM audit_seals s WHERE s.number > $1 ORDER BY s.number LIMIT $2",
+        f"SELECT {_COLUMNS} FROM audit_seals s WHERE s.number > $1 ORDER BY s.number LIMIT $2",
         after,
         limit,
     )
@@ -196,6 +208,15 @@ class Present(NamedTuple):
     leaf: bytes
     at: datetime
     transaction: int | None
+    """None: it was written before entries noted their transactions, or in another database."""
+    served: bool
+    """True if it was written for a user, and so dated at that moment; else at the begin of its transaction."""
+
+
+_PRESENT: Final = f"""
+    a.id, {_LEAF} AS leaf, {bounded("a.at")} AS at,
+    CASE WHEN {NOT_RESTORED} THEN a.transaction_id::text::bigint END AS transaction, a.actor_id IS NOT NULL AS served
+"""
 
 
 async def list_present(connection: Connection, first: int, behind: int) -> list[Present]:
@@ -203,16 +224,37 @@ async def list_present(connection: Connection, first: int, behind: int) -> list[
     rows = await connection.fetch(
         "seals.present",
         f"""
-        SELECT a.id, {_LEAF} AS leaf, {bounded("a.at")} AS at, a.transaction_id::text::bigint AS transaction
+        SELECT {_PRESENT}
         FROM organizations o
         -- LATERAL: organization by organization, as the only index by id is behind theirs.
         CROSS JOIN LATERAL (
-            SELECT r.* FROM audit r WHERE r.organization_id = o.id AND r.id >= $1 AND r.id < $2
+            SELECT r.*, r.xmin FROM audit r WHERE r.organization_id = o.id AND r.id >= $1 AND r.id < $2
         ) a
         ORDER BY a.id
         """,
         first,
         behind,
+    )
+    return [Present(*row) for row in rows]
+
+
+async def list_unsealed(connection: Connection, after: int, limit: int) -> list[Present]:
+    """Return the next entries, by id, that are in no seal: the tail, and what was put between sealed ones."""
+    rows = await connection.fetch(
+        "seals.list_unsealed",
+        f"""
+        -- All sealed ids as one value: in it an id is found faster than by the index of the seals.
+        WITH sealed AS MATERIALIZED (
+            SELECT coalesce(range_agg(r.ids), '{{}}'::int8multirange) AS ids
+            FROM audit_seals s CROSS JOIN unnest(s.ids) AS r (ids)
+        )
+        SELECT {_PRESENT}
+        FROM audit a CROSS JOIN sealed s
+        WHERE NOT s.ids @> a.id AND a.id > $1
+        ORDER BY a.id LIMIT $2
+        """,
+        after,
+        limit,
     )
     return [Present(*row) for row in rows]
 

@@ -2,7 +2,7 @@
 -- to the one before. The service adds seals and reads them, and never changes one.
 CREATE TABLE audit_seals (
     number bigint NOT NULL,
-    sealed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    sealed_at timestamptz NOT NULL,
     epoch text COLLATE "C" NOT NULL,
     snapshot text COLLATE "C" NOT NULL,
     ids int8multirange NOT NULL,
