@@ -95,7 +95,7 @@ async def columns(raw: "asyncpg.Connection[asyncpg.Record]") -> list[tuple[str, 
         """
         SELECT c.relname, a.attname FROM pg_class c
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.atttypid = 'timestamptz'::regtype
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
         """
     )
     return sorted({(each[0], each[1]) for each in rows} - {("schema_migrations", "applied_at"), ("audit", "at")})
