@@ -12,6 +12,7 @@ from service.admin.serving import add_admin_page
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher
 from service.database.pool import Database
+from service.feed.months import AuditMonths
 from service.feed.sealing import Sealer
 from service.health import Health
 from service.http.admission import AdmissionController
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
 SEALER: Final = web.AppKey("sealer", Sealer)
+AUDIT_MONTHS: Final = web.AppKey("audit_months", AuditMonths)
 STREAMS: Final = web.AppKey("streams", Streams)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
@@ -90,6 +92,7 @@ def create_app(
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
     app[STREAMS] = Streams(settings, database.presence)
     app[SEALER] = Sealer(database, settings.audit_seal_interval)
+    app[AUDIT_MONTHS] = AuditMonths(database)
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_seal_audit)
     app.cleanup_ctx.append(_write_token_use)
@@ -148,12 +151,13 @@ async def _end_streams(app: web.Application) -> None:
 
 
 async def _seal_audit(app: web.Application) -> AsyncIterator[None]:
-    """Seal the audit trail for as long as the application runs."""
-    sealing = asyncio.create_task(app[SEALER].seal_forever())
+    """Seal the audit trail, and make its months ahead, for as long as the application runs."""
+    tasks = [asyncio.create_task(app[SEALER].seal_forever()), asyncio.create_task(app[AUDIT_MONTHS].make_forever())]
     yield
-    sealing.cancel()
-    with suppress(asyncio.CancelledError):
-        await sealing
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _write_token_use(app: web.Application) -> AsyncIterator[None]:

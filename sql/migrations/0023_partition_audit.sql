@@ -95,26 +95,39 @@ BEGIN
 END $$;
 ALTER TABLE audit_earlier DROP CONSTRAINT audit_earlier_bounded;
 
+-- The partitions of the trail, in the order of time, with the times at which they begin and end; NULL: open.
+CREATE FUNCTION audit_partitions() RETURNS TABLE (name text, begins timestamptz, ends timestamptz, detaching boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH parts AS (
+        SELECT c.relname::text AS name, i.inhdetachpending, pg_get_expr(c.relpartbound, c.oid) AS bound
+        FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'public.audit'::regclass
+    )
+    SELECT p.name, substring(p.bound FROM 'FROM \(''([^'']+)''\)')::timestamptz,
+           substring(p.bound FROM 'TO \(''([^'']+)''\)')::timestamptz, p.inhdetachpending
+    FROM parts p
+    ORDER BY 2 NULLS FIRST
+$$;
+
 -- Makes the months that are missing, up to the second behind the present one, and returns how many. What is in the last
 -- partition meanwhile, as nobody called this for months, goes to where it belongs. Those who serve may call it, by the rights
 -- of the owner; if the trail is in use for long, it fails at once, and is called again.
 CREATE FUNCTION make_audit_months() RETURNS integer LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp
-SET timezone = 'UTC' SET datestyle = 'ISO' SET lock_timeout = '300ms' AS $$
+SET timezone = 'UTC' SET lock_timeout = '300ms' AS $$
 DECLARE
     wanted CONSTANT timestamptz := date_trunc('month', clock_timestamp()) + interval '3 months';
-    later CONSTANT text := 'SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM $r$FROM \(''([^'']+)''\)$r$)::timestamptz'
-        ' FROM pg_class c WHERE c.oid = ''public.audit_later''::regclass';
     bound timestamptz;
     month text;
     made integer := 0;
 BEGIN
-    EXECUTE later INTO bound;
+    SELECT p.begins INTO bound FROM audit_partitions() p WHERE p.name = 'audit_later';
     IF bound >= wanted THEN
         RETURN 0;
     END IF;
     LOCK TABLE ONLY audit IN ACCESS EXCLUSIVE MODE;
-    EXECUTE later INTO bound;
+    SELECT p.begins INTO bound FROM audit_partitions() p WHERE p.name = 'audit_later';
     IF bound >= wanted THEN
         RETURN 0;
     END IF;
