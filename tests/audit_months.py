@@ -12,7 +12,8 @@ Raw: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 FILL = """
     INSERT INTO audit (organization_id, at, actor, action, target, after)
-    SELECT $1, $2::timestamptz + n * interval '1 minute', 'ada', 'job.create', 'job:' || n % 10, '{"owner": "ada", "n": 1.0}'
+    SELECT $1, $2::timestamptz + n * interval '1 minute', 'ada', 'job.create', 'job:' || n % 10,
+           '{"owner": "ada", "n": 1.0}'
     FROM generate_series(1, $3::int) n
 """
 
@@ -33,7 +34,8 @@ async def make_past_months(raw: Raw, count: int) -> list[Month]:
             f" FOR VALUES FROM ('{month.begin.isoformat()}') TO ('{month.plus(1).begin.isoformat()}')"
         )
     await raw.execute(
-        f"ALTER TABLE audit ATTACH PARTITION audit_earlier FOR VALUES FROM (MINVALUE) TO ('{months[0].begin.isoformat()}')"
+        "ALTER TABLE audit ATTACH PARTITION audit_earlier"
+        f" FOR VALUES FROM (MINVALUE) TO ('{months[0].begin.isoformat()}')"
     )
     return months
 

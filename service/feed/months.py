@@ -42,7 +42,7 @@ class AuditMonths:
             await asyncio.sleep(pause)
 
     async def make(self) -> int:
-        """Make the months that are missing, and return how many there were; most often this is one statement of a row."""
+        """Make the months that are missing, and return how many there were: most often none."""
         async with self._database.connection() as connection:
             made = await audit_months.make_missing(connection)
             self.ahead = await audit_months.count_ahead(connection)
@@ -53,4 +53,5 @@ class AuditMonths:
     def collect(self) -> Iterator[Metric]:
         """Yield how many months there are ahead."""
         help_ = "Months of the audit trail that exist behind the present one, of which there are always two."
-        yield gauge("flow_pipelines_audit_months_ahead", help_, audit_months.MONTHS_AHEAD if self.ahead is None else self.ahead)
+        ahead = audit_months.MONTHS_AHEAD if self.ahead is None else self.ahead
+        yield gauge("flow_pipelines_audit_months_ahead", help_, ahead)

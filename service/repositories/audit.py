@@ -138,7 +138,9 @@ async def page(
     filters = (organization_id, actor, action, target, since, until)
     after = [] if span.after is None else [*map(str, span.after)]
     # By the time alone, as months are left out by that.
-    behind = f"AND a.at {'<=' if order.descending else '>='} $9::text::timestamptz AND {order.behind(9)}" if after else ""
+    behind = (
+        f"AND a.at {'<=' if order.descending else '>='} $9::text::timestamptz AND {order.behind(9)}" if after else ""
+    )
     rows = await connection.fetch(
         "audit.page",
         f"""

@@ -23,7 +23,9 @@ FILL: Final = """
            '{"pipelines": ["8c400d55-15d4-41f9-b306-ec2836898d83"]}', '{"pipelines": []}', gen_random_uuid()::text
     FROM generate_series(1, $2::int) n
 """
-WRITE: Final = "INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target) VALUES ($1, $2, '', $3, 'a', $4)"
+WRITE: Final = (
+    "INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target) VALUES ($1, $2, '', $3, 'a', $4)"
+)
 DIGEST: Final = """
     SELECT count(*) AS count, sum(hashtextextended(row(a.id, a.at, a.target, a.transaction_id, a.after)::text, 0)) AS hash
     FROM audit a WHERE a.id <= $1
@@ -47,7 +49,9 @@ async def write_until(done: asyncio.Event, dsn: str, world: World, user_id: UUID
 
 
 async def list_partitions(raw: Raw) -> list[str]:
-    rows = await raw.fetch("SELECT i.inhrelid::regclass::text AS name FROM pg_inherits i WHERE i.inhparent = 'audit'::regclass")
+    rows = await raw.fetch(
+        "SELECT i.inhrelid::regclass::text AS name FROM pg_inherits i WHERE i.inhparent = 'audit'::regclass"
+    )
     return sorted(row["name"] for row in rows)
 
 
@@ -57,7 +61,9 @@ async def _world(empty_dsn: str) -> Any:
     await migrate(empty_dsn, migrations=load_migrations()[:BEFORE])
     raw = await asyncpg.connect(empty_dsn)
     world = await World.create(raw)
-    await raw.execute(f"GRANT INSERT, SELECT ON audit TO {SERVICE_ROLE}; GRANT SELECT ON users, tokens TO {SERVICE_ROLE}")
+    await raw.execute(
+        f"GRANT INSERT, SELECT ON audit TO {SERVICE_ROLE}; GRANT SELECT ON users, tokens TO {SERVICE_ROLE}"
+    )
     await raw.execute(FILL, world.id, ROWS, timeout=3600)
     yield world
     await raw.close()
@@ -67,7 +73,8 @@ async def test_trail_is_partitioned_while_the_version_before_writes(empty_dsn: s
     raw, ada = world.raw, await world.user("ada")
     for at in ("infinity", "2999-01-01", "-infinity"):
         await raw.execute(
-            f"INSERT INTO audit (organization_id, at, actor, action, target) VALUES ($1, '{at}', 'x', 'y', 'odd')", world.id
+            f"INSERT INTO audit (organization_id, at, actor, action, target) VALUES ($1, '{at}', 'x', 'y', 'odd')",
+            world.id,
         )
     last = await raw.fetchval("SELECT max(id) FROM audit")
     before = await raw.fetchrow(DIGEST, last)
@@ -94,18 +101,24 @@ async def test_trail_is_partitioned_while_the_version_before_writes(empty_dsn: s
 async def test_rights_on_the_trail_are_those_on_the_whole(empty_dsn: str, world: World) -> None:
     """Whoever could read it can still, such as a role of a report; and no partition is written by itself."""
     role = f"report_{uuid4().hex}"
-    await world.raw.execute(f"CREATE ROLE {role}; GRANT SELECT (actor, at) ON audit TO {role}; GRANT DELETE ON audit TO {role}")
+    await world.raw.execute(
+        f"CREATE ROLE {role}; GRANT SELECT (actor, at) ON audit TO {role}; GRANT DELETE ON audit TO {role}"
+    )
     try:
         await migrate(empty_dsn)
 
-        rights = "SELECT has_column_privilege($1, $2, 'actor', 'SELECT'), has_column_privilege($1, $2, 'target', 'SELECT'),"
+        rights = (
+            "SELECT has_column_privilege($1, $2, 'actor', 'SELECT'), has_column_privilege($1, $2, 'target', 'SELECT'),"
+        )
         rights += " has_table_privilege($1, $2, 'DELETE')"
         assert [*await world.raw.fetchrow(rights, role, "audit")] == [True, False, True]
         for partition in await list_partitions(world.raw):
             assert [*await world.raw.fetchrow(rights, role, partition)] == [False, False, False]
             for right in ("SELECT", "INSERT", "UPDATE", "DELETE"):
-                statement = "SELECT has_any_column_privilege($1, $2, $3)" if right != "DELETE" else (
-                    "SELECT has_table_privilege($1, $2, $3)"
+                statement = (
+                    "SELECT has_any_column_privilege($1, $2, $3)"
+                    if right != "DELETE"
+                    else ("SELECT has_table_privilege($1, $2, $3)")
                 )
                 assert not await world.raw.fetchval(statement, SERVICE_ROLE, partition, right)
     finally:

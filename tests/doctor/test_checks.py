@@ -218,7 +218,9 @@ def test_check_privileges_lists_what_is_missing_before_what_is_in_excess() -> No
 def test_check_audit_finds_months_half_taken_out_and_beyond_the_retention(settings: Settings) -> None:
     keeping = replace(settings, audit_retention_months=12)
     begins = [None, *(Month(2025, 1).plus(each).begin for each in range(17))]
-    parts = [TrailPart(f"p{place}", *each, False) for place, each in enumerate(zip(begins, [*begins[1:], None], strict=True))]
+    parts = [
+        TrailPart(f"p{place}", *each, False) for place, each in enumerate(zip(begins, [*begins[1:], None], strict=True))
+    ]
     trail = TrailState(Month(2026, 2).begin, parts, misplaced=False)
     pending = TrailState(trail.now, [parts[0]._replace(detaching=True), *parts[1:]], misplaced=False)
 

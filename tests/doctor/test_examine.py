@@ -69,7 +69,12 @@ async def test_examine_finds_what_is_wrong_with_the_months_of_the_trail(closed_d
         finding = (await found(as_service(closed_dsn), given))["audit"]
         remedies.append((finding.state, (finding.remedy or "")[:20]))
 
-    assert remedies == [("ok", ""), ("warning", "A clock is wrong, or"), ("ok", ""), ("warning", "Run `migrate`, which")]
+    assert remedies == [
+        ("ok", ""),
+        ("warning", "A clock is wrong, or"),
+        ("ok", ""),
+        ("warning", "Run `migrate`, which"),
+    ]
     await migrate(closed_dsn)
     assert (await found(as_service(closed_dsn), settings))["audit"].state == "ok"
 

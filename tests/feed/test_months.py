@@ -17,7 +17,10 @@ from tests.factories import World
 
 LOSE = """
     -- As if nobody had made months for some time: the last partition begins with the present month.
-    DO $$ DECLARE each record; first text := to_char(date_trunc('month', now() AT TIME ZONE 'UTC'), 'YYYY-MM-DD') || 'T00:00:00Z';
+    DO $$
+    DECLARE
+        each record;
+        first text := to_char(date_trunc('month', now() AT TIME ZONE 'UTC'), 'YYYY-MM-DD') || 'T00:00:00Z';
     BEGIN
         ALTER TABLE audit DETACH PARTITION audit_later;
         FOR each IN SELECT p.name FROM audit_partitions() p WHERE p.begins >= first::timestamptz LOOP
@@ -26,7 +29,10 @@ LOSE = """
         EXECUTE format('ALTER TABLE audit ATTACH PARTITION audit_later FOR VALUES FROM (%L) TO (MAXVALUE)', first);
     END $$
 """
-INSERT = "INSERT INTO audit (organization_id, at, actor, action, target) VALUES ($1, $2, 'a', 'b', 'c') RETURNING tableoid::regclass::text"
+INSERT = """
+    INSERT INTO audit (organization_id, at, actor, action, target) VALUES ($1, $2, 'a', 'b', 'c')
+    RETURNING tableoid::regclass::text
+"""
 
 
 def as_service(dsn: str) -> str:
@@ -49,7 +55,8 @@ async def test_missing_month_fails_no_change_and_is_made_by_the_service(empty_ds
     world = await World.create(raw)
     await raw.execute(LOSE)
     now = datetime.now(UTC)
-    placed = [await raw.fetchval(INSERT, world.id, at) for at in (now, present().plus(1).begin, datetime(2199, 1, 1, tzinfo=UTC))]
+    times = (now, present().plus(1).begin, datetime(2199, 1, 1, tzinfo=UTC))
+    placed = [await raw.fetchval(INSERT, world.id, at) for at in times]
     before = await raw.fetch("SELECT * FROM audit ORDER BY id")
 
     async with open_database(as_service(empty_dsn), settings) as database:
@@ -84,7 +91,7 @@ async def test_months_are_made_later_where_the_trail_is_in_use(
         await asyncio.sleep(0.5)
         assert months.ahead is None
         await reading.rollback()
-        while months.ahead is None:
+        while months.ahead is None:  # noqa: ASYNC110 - the task is not told of
             await asyncio.sleep(0.01)
         making.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -31,13 +31,13 @@ class Years:
     organization_id: UUID
     months: list[Month]
 
-    async def explain(self, after: list[Any] | None = None, sign: str = "-", **filters: Any) -> tuple[set[str], dict[str, Any]]:
+    async def explain(
+        self, after: list[Any] | None = None, sign: str = "-", **filters: Any
+    ) -> tuple[set[str], dict[str, Any]]:
         """Return the months that a page of ten entries has touched, and what EXPLAIN says."""
         recorder = Recorder(self.raw)
         given = dict.fromkeys(("actor", "action", "target", "since", "until")) | filters
-        await audit.page(
-            recorder, self.organization_id, **given, span=Span(audit.ORDERS.find(f"{sign}at"), after, 10)
-        )
+        await audit.page(recorder, self.organization_id, **given, span=Span(audit.ORDERS.find(f"{sign}at"), after, 10))
         statement = recorder.sent[0]
         explained = await self.raw.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}", *statement.arguments)
         plan = json.loads(explained)[0]
