@@ -115,7 +115,8 @@ class TrailVerification:
 
     def __init__(self, archives: Archives, copies: Mapping[int, str] | None = None) -> None:
         self.archives: Final = archives
-        self.verification = Verification(copies)
+        # The archives' seals are copies, too: made anew in the database, they would be others.
+        self.verification = Verification({seal.number: seal.chain.hex() for seal in archives.seals()} | (copies or {}))
         self.not_looked_at = 0
         """Entries that were sealed, and are in an archive that was not given."""
 
