@@ -86,10 +86,6 @@ class Settings:
     """Bytes of answers that may wait for clients to take them; beyond, the slowest connections are closed."""
     max_requests: int
     """Requests that may be under way at once; admission control refuses more by 503."""
-    max_streams: int
-    """Clients that may follow changes at once, by streams or by waiting; more are refused by 503."""
-    audit_seal_interval: float
-    """Seconds from one seal of the audit trail to the next; what is younger is not sealed yet."""
     max_organization_share: float
     """Part of the database connections, and of MAX_REQUESTS, that one organization may use while others are there."""
     max_token_share: float
@@ -116,6 +112,10 @@ class Settings:
     """File of the gRPC port's certificate as PEM, read again when it changes; unset: the port is not encrypted."""
     grpc_tls_key: Path | None = None
     """File of that certificate's key as PEM."""
+    max_streams: int = 1000
+    """Clients that may follow changes at once, by streams or by waiting; more are refused by 503."""
+    audit_seal_interval: float = 60.0
+    """Seconds from one seal of the audit trail to the next; what is younger is not sealed yet."""
 
     @property
     def ready_timeout(self) -> float:

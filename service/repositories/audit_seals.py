@@ -99,7 +99,9 @@ async def read_time(connection: Connection) -> datetime:
     return found
 
 
-_COLUMNS: Final = f"s.number, {bounded('s.sealed_at')} AS sealed_at, s.epoch, s.snapshot, s.ids, s.leaves, s.root, s.previous, s.chain"
+_COLUMNS: Final = f"""
+    s.number, {bounded("s.sealed_at")} AS sealed_at, s.epoch, s.snapshot, s.ids, s.leaves, s.root, s.previous, s.chain
+"""
 
 
 async def find_last(connection: Connection) -> Seal | None:
