@@ -40,6 +40,21 @@ class ListChanges:
     page_size: int | None = field(PageSize(), default=None)
 
 
+@request
+class WatchChanges:
+    """What happens to what the caller may see, from a place in the feed on, until the client or the service ends it."""
+
+    after: str | None = field(
+        text(CURSOR_LENGTH),
+        "The `next_cursor` of the last answer; `0`: as far back as kept; left out: from now on.",
+        default=None,
+    )
+    all: bool = field(
+        Flag(metadata=says("Whether every entry of the audit trail is wanted, which administrators may ask for.")),
+        default=False,
+    )
+
+
 class Change(NamedTuple):
     """Something that happened."""
 
