@@ -353,6 +353,28 @@ ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.audit_seals (
+    number bigint NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    epoch text NOT NULL COLLATE pg_catalog."C",
+    snapshot text NOT NULL COLLATE pg_catalog."C",
+    ids int8multirange NOT NULL,
+    leaves bytea NOT NULL,
+    root bytea NOT NULL,
+    previous bytea NOT NULL,
+    chain bytea NOT NULL,
+    CONSTRAINT audit_seals_times_bounded CHECK (((sealed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (sealed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE ONLY public.audit_seals ALTER COLUMN leaves SET STORAGE EXTERNAL;
+
+COMMENT ON COLUMN public.audit_seals.epoch IS 'the database whose transaction numbers the snapshot has';
+
+COMMENT ON COLUMN public.audit_seals.snapshot IS 'every transaction that it sees is sealed by this seal or one before';
+
+COMMENT ON COLUMN public.audit_seals.leaves IS 'the hashes of the entries, 32 bytes each, in the order of their ids';
+
+COMMENT ON COLUMN public.audit_seals.chain IS 'the hash of the previous chain and of all that this seal says';
+
 CREATE TABLE public.group_grants (
     organization_id uuid NOT NULL,
     group_id uuid NOT NULL,
@@ -505,6 +527,9 @@ ALTER TABLE ONLY public.assignments
 ALTER TABLE ONLY public.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY public.audit_seals
+    ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.deleted_users
     ADD CONSTRAINT deleted_users_pkey PRIMARY KEY (organization_id, id);
 
@@ -549,6 +574,8 @@ CREATE INDEX assignments_by_pipeline ON public.assignments USING btree (organiza
 CREATE INDEX audit_by_target ON public.audit USING btree (organization_id, target, id);
 
 CREATE INDEX audit_by_transaction ON public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
+
+CREATE INDEX audit_seals_by_ids ON public.audit_seals USING gist (ids);
 
 CREATE UNIQUE INDEX deleted_users_username_unique ON public.deleted_users USING btree (organization_id, lower(username));
 
