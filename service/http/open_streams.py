@@ -27,7 +27,7 @@ TOO_MANY: Final = "More clients follow changes than this process takes on; try a
 
 
 class End:
-    """How far a client has come, and why it no longer follows."""
+    """The end of one client: how far it has come, and why it no longer follows."""
 
     reason = "done"
     sent = 0

@@ -39,7 +39,7 @@ class Seal(NamedTuple):
     epoch: str
     """The database whose transaction numbers the snapshot has."""
     snapshot: str
-    """What it sees is in this seal or one before."""
+    """Transactions that it sees are in this seal or one before."""
     ids: tuple[tuple[int, int], ...]
     """Of the sealed entries, in ranges: the first, and the one behind the last."""
     leaves: bytes

@@ -17,7 +17,7 @@ MAX_WAIT: Final = 30
 
 @request
 class ListChanges:
-    """What has happened to what the caller may see, since a place in the feed.
+    """The changes of what the caller may see, since a place in the feed.
 
     Every change comes at least once, those of one object in the order in which they were made. Without `after` nothing
     has happened yet: `next_cursor` is where from now on begins. With `Accept: text/event-stream` the answer is a stream
@@ -42,7 +42,7 @@ class ListChanges:
 
 @request
 class WatchChanges:
-    """What happens to what the caller may see, from a place in the feed on, until the client or the service ends it."""
+    """The changes of what the caller may see, as they happen, until the client or the service ends the call."""
 
     after: str | None = field(
         text(CURSOR_LENGTH),
@@ -94,7 +94,7 @@ class FeedChangeSchema(Schema):
 
 
 class ChangesSchema(AnswerSchema):
-    """What has happened since a place."""
+    """The changes since a place."""
 
     changes = fields.List(
         fields.Nested(FeedChangeSchema),

@@ -28,9 +28,10 @@ async def others_things(world: World, route: Route) -> tuple[Member, str, dict[s
     await world.grant(pipeline, await world.group(owner, name="no-such-group"))
     job = await world.job(owner, pipeline)
     token = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", owner.id)
+    entry = await world.sealed_entry() if route.operation is prove_entry else 0
     return (
         owner,
-        sample_path(route.path, pipeline_id=pipeline, job_id=job, token_id=token),
+        sample_path(route.path, pipeline_id=pipeline, job_id=job, token_id=token, id=entry),
         sample_body(route, job_id=job),
     )
 

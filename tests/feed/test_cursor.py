@@ -40,7 +40,7 @@ def test_cursor_comes_back(epoch: tuple[int, ...], seen: str, target: str | None
 
 
 @given(st.lists(st.integers(0, 2**70), max_size=14))
-def test_cursor_that_somebody_makes_is_one_or_is_refused(parts: list[int]) -> None:
+def test_cursor_that_is_made_up_is_one_or_is_refused(parts: list[int]) -> None:
     payload = bytes([cursor._VERSION]) + b"".join(map(cursor._varint, parts))
     raw = payload + cursor._check(payload, ORGANIZATION)
     text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
