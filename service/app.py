@@ -20,6 +20,7 @@ from service.http.bodies import BodyBudget
 from service.http.cross_origin import CrossOrigin
 from service.http.endpoint import Endpoint
 from service.http.middleware import observe_requests
+from service.http.open_streams import Streams
 from service.http.openapi.page import add_documentation
 from service.http.probes import HEALTHZ, healthz
 from service.http.public_address import PublicAddresses
@@ -27,7 +28,7 @@ from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
 from service.http.routes import ROUTES, words_beside
-from service.http.streams import ChangesEndpoint, Streams
+from service.http.streams import ChangesEndpoint
 from service.http.turns import Turns
 from service.http.unsent import UnsentBudget
 from service.operations.changes import list_changes

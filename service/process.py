@@ -184,6 +184,7 @@ async def _listen_grpc(
         app[METRICS],
         app[REQUEST_LOG],
         app[KEPT_MESSAGES],
+        app[STREAMS],
     )
     server = GrpcServer(settings, parts, health, tracing.rpc_span if tracing else None)
     await server.start()

@@ -419,6 +419,28 @@ COMMENT ON COLUMN public.audit_seals.leaves IS 'the hashes of the entries, 32 by
 
 COMMENT ON COLUMN public.audit_seals.chain IS 'the hash of the previous chain and of all that this seal says';
 
+CREATE TABLE public.audit_seals (
+    number bigint NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    epoch text NOT NULL COLLATE pg_catalog."C",
+    snapshot text NOT NULL COLLATE pg_catalog."C",
+    ids int8multirange NOT NULL,
+    leaves bytea NOT NULL,
+    root bytea NOT NULL,
+    previous bytea NOT NULL,
+    chain bytea NOT NULL,
+    CONSTRAINT audit_seals_times_bounded CHECK (((sealed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (sealed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE ONLY public.audit_seals ALTER COLUMN leaves SET STORAGE EXTERNAL;
+
+COMMENT ON COLUMN public.audit_seals.epoch IS 'the database whose transaction numbers the snapshot has';
+
+COMMENT ON COLUMN public.audit_seals.snapshot IS 'every transaction that it sees is sealed by this seal or one before';
+
+COMMENT ON COLUMN public.audit_seals.leaves IS 'the hashes of the entries, 32 bytes each, in the order of their ids';
+
+COMMENT ON COLUMN public.audit_seals.chain IS 'the hash of the previous chain and of all that this seal says';
+
 CREATE TABLE public.group_grants (
     organization_id uuid NOT NULL,
     group_id uuid NOT NULL,
@@ -573,6 +595,9 @@ ALTER TABLE ONLY public.assignments
 ALTER TABLE ONLY public.audit_seals
     ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY public.audit_seals
+    ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.deleted_users
     ADD CONSTRAINT deleted_users_pkey PRIMARY KEY (organization_id, id);
 
@@ -619,6 +644,8 @@ CREATE INDEX audit_by_target_and_time ON ONLY public.audit USING btree (organiza
 CREATE INDEX audit_by_time ON ONLY public.audit USING btree (organization_id, at, id);
 
 CREATE INDEX audit_by_transaction ON ONLY public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
+
+CREATE INDEX audit_seals_by_ids ON public.audit_seals USING gist (ids);
 
 CREATE INDEX audit_seals_by_ids ON public.audit_seals USING gist (ids);
 

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from service.repositories.audit_feed import Epoch
 _CHECK: Final = 8
 """Bytes of the check."""
 _VERSION: Final = 1
+_BEYOND: Final = 2**63
 
 
 class Cursor(NamedTuple):
@@ -63,8 +65,8 @@ class Cursor(NamedTuple):
         if payload[:1] != bytes([_VERSION]) or check != _check(payload, organization_id):
             raise ValueError("It was changed, or is of another organization.")
         numbers = _numbers(payload[1:])
-        epoch = Epoch(*(next(numbers) for _ in Epoch._fields))
-        after, known = next(numbers), next(numbers)
+        epoch = Epoch._make(islice(numbers, len(Epoch._fields)))
+        after, known = _taken(numbers), _taken(numbers)
         seen = _snapshot(numbers)
         rest = [*numbers]
         return cls(epoch, seen, _snapshot(iter(rest)) if rest else None, after, known)
@@ -86,13 +88,30 @@ def _differences(snapshot: str) -> list[int]:
     return numbers
 
 
+def _taken(numbers: Iterator[int]) -> int:
+    """Return the next number, which is one that PostgreSQL takes, whoever has made the cursor.
+
+    Raises:
+        ValueError: there is none, or it is too large.
+    """
+    found = next(numbers, _BEYOND)
+    if found >= _BEYOND:
+        raise ValueError("A number is missing or too large.")
+    return found
+
+
 def _snapshot(numbers: Iterator[int]) -> str:
-    lowest = next(numbers)
-    beyond, count = lowest + next(numbers), next(numbers)
-    running, last = [], lowest
-    for _ in range(count):
-        last += next(numbers)
+    lowest = _taken(numbers)
+    beyond, count = lowest + _taken(numbers), _taken(numbers)
+    running, last = [], lowest - 1
+    for place in range(count):
+        step = _taken(numbers)
+        last = lowest + step if place == 0 else last + step
+        if step == 0 and place:
+            raise ValueError("A transaction is named twice.")
         running.append(str(last))
+    if not 0 < lowest <= beyond < _BEYOND or last >= beyond:
+        raise ValueError("It is no snapshot.")
     return f"{lowest}:{beyond}:{','.join(running)}"
 
 

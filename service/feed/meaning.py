@@ -31,11 +31,11 @@ class Concerned:
 
 
 class Sight(NamedTuple):
-    """What a caller may see of the things that entries are about, as it was looked up."""
+    """The sight that a caller has of the things that entries are about, as it was looked up."""
 
     caller: Caller
     granted: Mapping[UUID, int]
-    """What was granted to them, by pipeline; those that are gone have no grants."""
+    """Accesses granted to them, by pipeline; those that are gone have no grants."""
     jobs: Mapping[str, JobNow]
     groups: Collection[str]
     """The groups that they are in, by names in lower case."""
@@ -183,7 +183,7 @@ _MEANINGS: Final[Mapping[str, Callable[[Entry, Sight], Meaning | None]]] = {
     "group.delete": _group_deleted,
     "user.update": _user_changed,
 }
-"""What becomes of an action; the others are told to administrators alone."""
+"""The meanings of actions; the others are told to administrators alone."""
 
 
 def _key(entry: Entry) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from service.database.pool import Database
+from service.database.pool import Connection, Database
 from service.errors import ServiceError
 from service.repositories import audit_feed, audit_seals
 from service.repositories.audit_feed import Epoch
@@ -51,20 +51,28 @@ class Sealer:
     async def seal(self) -> Seal | None:
         """Seal what is new, as much as one seal has room for; None if nothing is, or another process seals."""
         async with self._database.transaction() as connection:
-            if not await audit_seals.try_lock(connection):
-                return None
-            former = await audit_seals.find_last(connection)
-            at = await audit_seals.read_time(connection)
-            state = await audit_feed.read_state(connection, NO_ID)
-            epoch = epoch_name(state.epoch)
-            seen = former.snapshot if former and former.epoch == epoch else None
-            fresh = await audit_seals.list_fresh(connection, seen, state)
-            if not fresh:
-                return None
-            snapshot = state.snapshot
-            if len(fresh) == MAX_ENTRIES:  # what it has no room for is still new by the former snapshot, or by none
-                epoch, snapshot = (epoch, seen) if seen is not None else ("", snapshot)
-            made = audit_seals.make_seal(former, at, epoch, snapshot, fresh)
-            await audit_seals.insert(connection, made)
-        log.info("audit_sealed", seal=made.number, entries=len(fresh), root=made.root.hex(), chain=made.chain.hex())
+            made = await seal_new(connection)
+        if made is not None:
+            entries, root, chain = len(made.hashes), made.root.hex(), made.chain.hex()
+            log.info("audit_sealed", seal=made.number, entries=entries, root=root, chain=chain)
         return made
+
+
+async def seal_new(connection: Connection) -> Seal | None:
+    """Seal what is new, in a transaction; see `Sealer.seal`."""
+    if not await audit_seals.try_lock(connection):
+        return None
+    former = await audit_seals.find_last(connection)
+    at = await audit_seals.read_time(connection)
+    state = await audit_feed.read_state(connection, NO_ID)
+    epoch = epoch_name(state.epoch)
+    seen = former.snapshot if former and former.epoch == epoch else None
+    fresh = await audit_seals.list_fresh(connection, seen, state)
+    if not fresh:
+        return None
+    snapshot = state.snapshot
+    if len(fresh) == MAX_ENTRIES:  # what it has no room for is still new by the former snapshot, or by none
+        epoch, snapshot = (epoch, seen) if seen is not None else ("", snapshot)
+    made = audit_seals.make_seal(former, at, epoch, snapshot, fresh)
+    await audit_seals.insert(connection, made)
+    return made

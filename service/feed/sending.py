@@ -16,11 +16,11 @@ from service.schemas.changes import Change
 
 
 class LookedUp(NamedTuple):
-    """What some users of an organization may see of what some entries are about."""
+    """The sight that some users of an organization have of what some entries are about."""
 
     jobs: Mapping[str, JobNow]
     granted: Mapping[UUID, Mapping[UUID, int]]
-    """What was granted, by user and pipeline."""
+    """Accesses granted, by user and pipeline."""
     groups: Mapping[UUID, set[str]]
     """The groups that users are in, of those that the entries are about."""
 

@@ -129,13 +129,11 @@ class Verification:
         if sealed_at is not None and entry.at > sealed_at + SERVED_LAG:
             yield Alteration(DATED, seal, entry.id, f"Entry {entry.id} has a time after that of its seal.")
         if mark is not None and not _sees(mark.snapshot, entry.transaction) and entry.at < mark.at - lag:
-            sentence = (
-                f"Entry {entry.id} was dated back: it was written after seal {mark.seal}, and its time is before."
-            )
+            sentence = f"Entry {entry.id} was dated back: it was written after seal {mark.seal}, its time is before."
             yield Alteration(DATED, seal, entry.id, sentence)
 
     def _mark_of(self, epoch: str) -> _Mark | None:
-        """Return the mark, if it is of the same database: only there a transaction can be looked for in its snapshot."""
+        """Return the mark, if it is of the same database: only there its snapshot tells of transactions."""
         return self._mark if self._mark is not None and self._mark.epoch == epoch else None
 
     def _go_on(self, seal: Seal) -> None:

@@ -5,40 +5,26 @@ yet takes no turn, no share and no deadline of requests.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from dataclasses import replace
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import Any, Final, NamedTuple
 
-import structlog
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from prometheus_client.metrics_core import Metric
 
-from service.database.fair_queue import Presence, Shares
-from service.errors import Internal, ServiceError, Unavailable
-from service.feed.reader import Ended
+from service.errors import ServiceError
 from service.http.endpoint import Endpoint
 from service.http.header_lists import list_of
+from service.http.open_streams import WRITE_SECONDS, End, Streams
 from service.http.responses import encode, failure_body, failure_headers, status_of
 from service.operations.dispatcher import Dispatcher
 from service.operations.following import HEARTBEAT_SECONDS, Follower, Step
 from service.schemas.changes import ChangesFound, ListChanges, dump_changes
-from service.settings import Settings
-from service.telemetry.metrics import counters, gauge
-from service.telemetry.request_record import RequestRecord, current_record, current_request
-
-log = structlog.get_logger()
+from service.telemetry.request_record import RequestRecord, current_request
 
 EVENT_STREAM: Final = "text/event-stream"
 LAST_EVENT_ID: Final = "Last-Event-ID"
-WRITE_SECONDS: Final = 10.0
-"""Seconds for a client to take what it is sent."""
-CROWDED: Final = 0.9
-"""The part of MAX_STREAMS beyond which no organization or token has more than its share open, as of requests."""
-TOO_MANY: Final = Unavailable("More clients follow changes than this process takes on; try again.", reason="streams")
 
 
 class Following(NamedTuple):
@@ -48,46 +34,6 @@ class Following(NamedTuple):
     found: ChangesFound
     streams: bool
     """True for server-sent events."""
-
-
-class Streams:
-    """The clients of one process that follow changes, counted and bounded apart from requests."""
-
-    def __init__(self, settings: Settings, presence: Presence) -> None:
-        self._max = settings.max_streams
-        self._shares = Shares(self._max, presence, settings.max_organization_share, settings.max_token_share)
-        self.open = 0
-        self.ended: Counter[str] = Counter()
-
-    @contextmanager
-    def place(self, record: RequestRecord) -> Iterator[None]:
-        """Hold a place of a caller's, which was checked for."""
-        asking = record.asking
-        self.open += 1
-        if asking is not None:
-            self._shares.hold(asking)
-        try:
-            yield
-        finally:
-            self.open -= 1
-            if asking is not None:
-                self._shares.give_back(asking)
-
-    def check(self, record: RequestRecord) -> None:
-        """Refuse a caller for whom there is no place.
-
-        Raises:
-            Unavailable: there is none.
-        """
-        crowded = self.open >= self._max * CROWDED and record.asking is not None
-        if self.open >= self._max or (crowded and record.asking and self._shares.reached(record.asking)):
-            raise TOO_MANY
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the open streams, their limit, and those that have ended."""
-        yield gauge("flow_pipelines_streams", "Clients that follow changes.", self.open)
-        yield gauge("flow_pipelines_streams_limit", "Clients that may follow changes.", self._max)
-        yield counters("flow_pipelines_streams_ended", "Clients that no longer do, by why.", "reason", self.ended)
 
 
 class ChangesEndpoint(Endpoint):
@@ -149,7 +95,7 @@ def _wants_stream(request: web.Request) -> bool:
 
 
 class _GoingOn(web.StreamResponse):
-    """A response that follows the feed once its request has ended, and logs its own end."""
+    """A response that follows the feed once its request has ended."""
 
     def __init__(self, streams: Streams, follower: Follower, beginning: Following, record: RequestRecord) -> None:
         super().__init__()
@@ -157,53 +103,8 @@ class _GoingOn(web.StreamResponse):
         self._follower = follower
         self._beginning = beginning
         self._request_record = record
-        self._sent = 0
         self.headers[hdrs.CACHE_CONTROL] = "no-store"
         self.headers[hdrs.VARY] = hdrs.ACCEPT
-
-    @contextmanager
-    def _logged(self, kind: str) -> Iterator["_End"]:
-        """Do what follows for the caller, with a record of its own, and log its end."""
-        began, former = perf_counter(), self._request_record
-        record = RequestRecord(former.request_id, former.trace_id, asking=former.asking)
-        context, end = current_record.set(record), _End()
-        try:
-            with self._streams.place(record):
-                yield end
-        except (ConnectionError, asyncio.CancelledError):
-            end.reason = "client_left"
-            raise
-        finally:
-            current_record.reset(context)
-            self._streams.ended[end.reason] += 1
-            log.info(
-                kind,
-                reason=end.reason,
-                duration_ms=round((perf_counter() - began) * 1000, 3),
-                changes=self._sent,
-                statements=record.statements,
-                request_id=record.request_id,
-                organization_id=str(former.organization_id),
-                user_id=str(former.user_id),
-            )
-
-
-class _End:
-    """The reason for which a response has ended."""
-
-    reason = "done"
-
-    def told(self, error: Exception) -> ServiceError | None:
-        """Note what ended it; return the failure that the client is told of, if it is one."""
-        if isinstance(error, Ended):
-            self.reason = error.reason
-            return None
-        if isinstance(error, ServiceError):
-            self.reason = error.label
-            return error
-        log.error("stream_failed", exc_info=error)
-        self.reason = "internal"
-        return Internal.unexpected()
 
 
 class EventStream(_GoingOn):
@@ -226,9 +127,9 @@ class EventStream(_GoingOn):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Write events for as long as the client, the token and the process last; then end the response."""
-        with self._logged("stream") as end:
+        with self._streams.following("stream", self._request_record) as end:
             try:
-                await self._write_all()
+                await self._write_all(end)
             except (ConnectionError, TimeoutError) as error:
                 end.reason = "slow" if isinstance(error, TimeoutError) else "client_left"
                 self.force_close()
@@ -237,27 +138,27 @@ class EventStream(_GoingOn):
                 await self._take_leave(end.told(error), end)
             await super().write_eof(data)
 
-    async def _write_all(self) -> None:
+    async def _write_all(self, end: End) -> None:
         found = self._beginning.found
-        await self._send(b"retry: 1000\n", Step(found.changes, found.next_cursor))
+        await self._send(b"retry: 1000\n", Step(found.changes, found.next_cursor), end)
         written = monotonic()
         async with aclosing(self._follower.follow()) as steps:
             async for step in steps:
                 if step.changes or monotonic() - written >= HEARTBEAT_SECONDS - 0.1:
-                    await self._send(b"" if step.changes else b": alive\n", step)
+                    await self._send(b"" if step.changes else b": alive\n", step, end)
                     written = monotonic()
 
-    async def _send(self, before: bytes, step: Step) -> None:
+    async def _send(self, before: bytes, step: Step, end: End) -> None:
         """Write a step: its changes, and behind them its place, from which a client goes on that is cut off then."""
         events = [_event(change.cursor, encode(change._asdict())) for change in step.changes]
-        self._sent += len(events)
+        end.sent += len(events)
         await self._put(before + b"".join(events) + b"id: " + step.cursor.encode() + b"\n\n")
 
     async def _put(self, text: bytes) -> None:
         async with asyncio.timeout(WRITE_SECONDS):
             await self.write(text)
 
-    async def _take_leave(self, error: ServiceError | None, end: _End) -> None:
+    async def _take_leave(self, error: ServiceError | None, end: End) -> None:
         """Tell the client why this ends, and where to go on."""
         body = failure_body(error, self._request_record.request_id) if error else {"status": "OK"}
         cursor = self._follower.cursor
@@ -279,7 +180,7 @@ class LaterAnswer(_GoingOn):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Wait for what the answer is, and begin to send it."""
-        with self._logged("waited") as end:
+        with self._streams.following("waited", self._request_record) as end:
             self._answer = await self._wait(end)
         self.content_length = len(self._answer)
         return await super().prepare(request)
@@ -288,7 +189,7 @@ class LaterAnswer(_GoingOn):
         """Write the answer."""
         await super().write_eof(self._answer)
 
-    async def _wait(self, end: _End) -> bytes:
+    async def _wait(self, end: End) -> bytes:
         asked = self._beginning.request
         found = ChangesFound([], self._follower.cursor)
         try:
@@ -304,7 +205,7 @@ class LaterAnswer(_GoingOn):
                 self.headers.update(failure_headers(failure))
                 return encode(failure_body(failure, self._request_record.request_id))
             found = ChangesFound([], self._follower.cursor)
-        self._sent = len(found.changes)
+        end.sent = len(found.changes)
         return encode(dump_changes(found))
 
 

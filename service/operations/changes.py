@@ -57,7 +57,7 @@ def start(after: str | None, state: FeedState, organization_id: UUID) -> Cursor:
         return Cursor(state.epoch, state.snapshot, None, 0, state.newest or 0)
     try:
         cursor = Cursor.read(after, organization_id)
-    except (ValueError, StopIteration):
+    except (ValueError, TypeError):
         sentence = (
             "Must be the next_cursor of an answer to this call, or the cursor of a change, unchanged; 0 begins with"
             " all that is kept, and without any the feed begins now."

@@ -39,7 +39,7 @@ class Seal(NamedTuple):
     epoch: str
     """The database whose transaction numbers the snapshot has."""
     snapshot: str
-    """What it sees is in this seal or one before."""
+    """Transactions that it sees are in this seal or one before."""
     ids: tuple[tuple[int, int], ...]
     """Of the sealed entries, in ranges: the first, and the one behind the last."""
     leaves: bytes
@@ -99,7 +99,9 @@ async def read_time(connection: Connection) -> datetime:
     return found
 
 
-_COLUMNS: Final = f"s.number, {bounded('s.sealed_at')} AS sealed_at, s.epoch, s.snapshot, s.ids, s.leaves, s.root, s.previous, s.chain"
+_COLUMNS: Final = f"""
+    s.number, {bounded("s.sealed_at")} AS sealed_at, s.epoch, s.snapshot, s.ids, s.leaves, s.root, s.previous, s.chain
+"""
 
 
 async def find_last(connection: Connection) -> Seal | None:

@@ -52,8 +52,8 @@ class Proof(NamedTuple):
     id: int
     leaf: str
     leaf_hash: bytes
-    index: int
-    size: int
+    leaf_index: int
+    tree_size: int
     path: list[bytes]
     seal: Seal
 
@@ -91,8 +91,8 @@ def dump_proof(proof: Proof) -> dict[str, Any]:
         "id": proof.id,
         "leaf": proof.leaf,
         "leaf_hash": proof.leaf_hash.hex(),
-        "leaf_index": proof.index,
-        "tree_size": proof.size,
+        "leaf_index": proof.leaf_index,
+        "tree_size": proof.tree_size,
         "inclusion_path": [each.hex() for each in proof.path],
         "seal": {
             "number": seal.number,

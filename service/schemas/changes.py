@@ -17,7 +17,7 @@ MAX_WAIT: Final = 30
 
 @request
 class ListChanges:
-    """What has happened to what the caller may see, since a place in the feed.
+    """The changes of what the caller may see, since a place in the feed.
 
     Every change comes at least once, those of one object in the order in which they were made. Without `after` nothing
     has happened yet: `next_cursor` is where from now on begins. With `Accept: text/event-stream` the answer is a stream
@@ -38,6 +38,21 @@ class ListChanges:
         default=False,
     )
     page_size: int | None = field(PageSize(), default=None)
+
+
+@request
+class WatchChanges:
+    """The changes of what the caller may see, as they happen, until the client or the service ends the call."""
+
+    after: str | None = field(
+        text(CURSOR_LENGTH),
+        "The `next_cursor` of the last answer; `0`: as far back as kept; left out: from now on.",
+        default=None,
+    )
+    all: bool = field(
+        Flag(metadata=says("Whether every entry of the audit trail is wanted, which administrators may ask for.")),
+        default=False,
+    )
 
 
 class Change(NamedTuple):
@@ -79,7 +94,7 @@ class FeedChangeSchema(Schema):
 
 
 class ChangesSchema(AnswerSchema):
-    """What has happened since a place."""
+    """The changes since a place."""
 
     changes = fields.List(
         fields.Nested(FeedChangeSchema),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 HASH_BYTES: Final = 32
+"""Bytes of a hash of the audit trail."""
 
 
 def leaf_hash(text: str) -> bytes:

@@ -83,7 +83,7 @@ async def test_changes_of_a_job_are_told_by_the_pipelines_that_the_caller_may_re
     assert await told(stage.outside) == []
 
 
-async def test_changes_of_a_pipeline_are_told_to_its_readers_and_its_deletion_to_whom_it_was_granted(
+async def test_changes_of_a_pipeline_are_told_to_its_readers_also_its_deletion(
     stage: Stage,
 ) -> None:
     where = f"/flow/pipeline/{stage.pipeline}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.faults.scenarios import feed
 
 
-def test_feed_is_complete_in_order_and_for_nobody_else_beside_kills(tmp_path: Path) -> None:
+def test_feed_is_complete_in_order_and_by_access_beside_kills(tmp_path: Path) -> None:
     outcome = feed.run(feed.Build(clients=feed.FEW_CLIENTS), tmp_path, 2)
 
     assert outcome.violations == ()

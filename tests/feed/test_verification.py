@@ -22,7 +22,7 @@ INSERT = """
 """
 WITH_ALL = """
     INSERT INTO audit (organization_id, id, at, actor, action, target, transaction_id) OVERRIDING SYSTEM VALUE
-    VALUES ($1, $2, now() - $3::interval, 'command line', 'test', 'test', $4::text::xid8)
+    VALUES ($1, $2, now() - $3::text::interval, 'command line', 'test', 'test', $4::text::xid8)
 """
 CHANGES = (
     "actor = 'eve'",
@@ -136,7 +136,7 @@ async def _finds_changes_and_deletions(trail: Trail) -> None:
     chance = random.Random(21)  # noqa: S311 - no secret
     for change in CHANGES:
         one = chance.choice(trail.sealed)
-        found = await trail.after(f"UPDATE audit SET {change} WHERE id = $1", one)  # noqa: S608 - of this file
+        found = await trail.after(f"UPDATE audit SET {change} WHERE id = $1", one)
         assert found == {("changed", one)}, change
     one, other = chance.sample(trail.sealed, 2)
     exchanged = await trail.after(
@@ -180,7 +180,7 @@ async def _finds_changes_of_seals(trail: Trail) -> None:
     ):
         for number in (1, 2, 3):
             found = await trail.after(
-                f"UPDATE audit_seals SET {change} WHERE number = $1",  # noqa: S608 - of this file
+                f"UPDATE audit_seals SET {change} WHERE number = $1",
                 number,
             )
             assert ("seal", number) in found, (change, number)
@@ -219,7 +219,7 @@ async def _seal_anew(connection: Connection) -> None:
 
 
 async def _finds_what_was_dated_back_once_it_is_sealed(trail: Trail) -> None:
-    now = WITH_ALL.replace("$4::text::xid8", "pg_current_xact_id()").replace("$3::interval", "interval '2 hours'")
+    now = WITH_ALL.replace("$4::text::xid8", "pg_current_xact_id()").replace("$3::text::interval", "interval '2 hours'")
     ids = [trail.tail[-1] + 10, trail.tail[-1] + 11]
     await trail.raw.execute(now.replace("$2", str(ids[0])), trail.worlds[0].id)
     await trail.raw.execute(
