@@ -22,6 +22,22 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.audit_partitions() RETURNS TABLE(name text, begins timestamp with time zone, ends timestamp with time zone, detaching boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    WITH parts AS (
+        SELECT c.relname::text AS name, i.inhdetachpending, pg_get_expr(c.relpartbound, c.oid) AS bound
+        FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'public.audit'::regclass
+    )
+    SELECT p.name, substring(p.bound FROM 'FROM \(''([^'']+)''\)')::timestamptz,
+           substring(p.bound FROM 'TO \(''([^'']+)''\)')::timestamptz, p.inhdetachpending
+    FROM parts p
+    ORDER BY 2 NULLS FIRST
+$$;
+
 CREATE FUNCTION public.bump_administrators(organization_ids uuid[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -286,23 +302,20 @@ CREATE FUNCTION public.make_audit_months() RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET "TimeZone" TO 'UTC'
-    SET "DateStyle" TO 'ISO'
     SET lock_timeout TO '300ms'
-    AS $_$
+    AS $$
 DECLARE
     wanted CONSTANT timestamptz := date_trunc('month', clock_timestamp()) + interval '3 months';
-    later CONSTANT text := 'SELECT substring(pg_get_expr(c.relpartbound, c.oid) FROM $r$FROM \(''([^'']+)''\)$r$)::timestamptz'
-        ' FROM pg_class c WHERE c.oid = ''public.audit_later''::regclass';
     bound timestamptz;
     month text;
     made integer := 0;
 BEGIN
-    EXECUTE later INTO bound;
+    SELECT p.begins INTO bound FROM audit_partitions() p WHERE p.name = 'audit_later';
     IF bound >= wanted THEN
         RETURN 0;
     END IF;
     LOCK TABLE ONLY audit IN ACCESS EXCLUSIVE MODE;
-    EXECUTE later INTO bound;
+    SELECT p.begins INTO bound FROM audit_partitions() p WHERE p.name = 'audit_later';
     IF bound >= wanted THEN
         RETURN 0;
     END IF;
@@ -323,7 +336,7 @@ BEGIN
     INSERT INTO audit SELECT * FROM moved;
     EXECUTE format('ALTER TABLE audit ATTACH PARTITION audit_later FOR VALUES FROM (%L) TO (MAXVALUE)', bound);
     RETURN made;
-END $_$;
+END $$;
 
 CREATE FUNCTION public.release_grants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -388,6 +401,20 @@ COMMENT ON COLUMN public.audit.target IS 'what was changed, as kind:key, such as
 
 COMMENT ON COLUMN public.audit.transaction_id IS 'the transaction that has written the row, by which the trail is followed';
 
+CREATE TABLE public.audit_archives (
+    month text NOT NULL COLLATE pg_catalog."C",
+    partition text NOT NULL COLLATE pg_catalog."C",
+    ids int8multirange NOT NULL,
+    entries bigint NOT NULL,
+    manifest_sha256 bytea NOT NULL,
+    archived_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT audit_archives_times_bounded CHECK (((archived_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (archived_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+COMMENT ON COLUMN public.audit_archives.ids IS 'the numbers of the entries that the archive has';
+
+COMMENT ON COLUMN public.audit_archives.manifest_sha256 IS 'of the file manifest.json, which has the hashes of the others';
+
 CREATE SEQUENCE public.audit_id_seq
     START WITH 1
     INCREMENT BY 1
@@ -396,28 +423,6 @@ CREATE SEQUENCE public.audit_id_seq
     CACHE 1;
 
 ALTER SEQUENCE public.audit_id_seq OWNED BY public.audit.id;
-
-CREATE TABLE public.audit_seals (
-    number bigint NOT NULL,
-    sealed_at timestamp with time zone NOT NULL,
-    epoch text NOT NULL COLLATE pg_catalog."C",
-    snapshot text NOT NULL COLLATE pg_catalog."C",
-    ids int8multirange NOT NULL,
-    leaves bytea NOT NULL,
-    root bytea NOT NULL,
-    previous bytea NOT NULL,
-    chain bytea NOT NULL,
-    CONSTRAINT audit_seals_times_bounded CHECK (((sealed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (sealed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
-);
-ALTER TABLE ONLY public.audit_seals ALTER COLUMN leaves SET STORAGE EXTERNAL;
-
-COMMENT ON COLUMN public.audit_seals.epoch IS 'the database whose transaction numbers the snapshot has';
-
-COMMENT ON COLUMN public.audit_seals.snapshot IS 'every transaction that it sees is sealed by this seal or one before';
-
-COMMENT ON COLUMN public.audit_seals.leaves IS 'the hashes of the entries, 32 bytes each, in the order of their ids';
-
-COMMENT ON COLUMN public.audit_seals.chain IS 'the hash of the previous chain and of all that this seal says';
 
 CREATE TABLE public.audit_seals (
     number bigint NOT NULL,
@@ -592,8 +597,8 @@ ALTER TABLE ONLY public.audit ALTER COLUMN id SET DEFAULT nextval('public.audit_
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_pkey PRIMARY KEY (organization_id, job_id, pipeline_id);
 
-ALTER TABLE ONLY public.audit_seals
-    ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (number);
+ALTER TABLE ONLY public.audit_archives
+    ADD CONSTRAINT audit_archives_pkey PRIMARY KEY (month);
 
 ALTER TABLE ONLY public.audit_seals
     ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (number);
@@ -644,8 +649,6 @@ CREATE INDEX audit_by_target_and_time ON ONLY public.audit USING btree (organiza
 CREATE INDEX audit_by_time ON ONLY public.audit USING btree (organization_id, at, id);
 
 CREATE INDEX audit_by_transaction ON ONLY public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
-
-CREATE INDEX audit_seals_by_ids ON public.audit_seals USING gist (ids);
 
 CREATE INDEX audit_seals_by_ids ON public.audit_seals USING gist (ids);
 

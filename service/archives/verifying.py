@@ -34,7 +34,7 @@ class Archives:
 
     folders: dict[Path, tuple[Manifest, bytes]] = field(default_factory=dict)
     wrong: list[Alteration] = field(default_factory=list)
-    """What could not be read."""
+    """Alterations of the files themselves: those that could not be read."""
     _entries: dict[str, dict[int, Present]] = field(default_factory=dict)
     """The entries that are in no seal so far, of months that were read, by month and number."""
 
@@ -116,7 +116,9 @@ class TrailVerification:
     def __init__(self, archives: Archives, copies: Mapping[int, str] | None = None) -> None:
         self.archives: Final = archives
         # The archives' seals are copies, too: made anew in the database, they would be others.
-        self.verification = Verification({seal.number: seal.chain.hex() for seal in archives.seals()} | (copies or {}))
+        self.verification = Verification(
+            {seal.number: seal.chain.hex() for seal in archives.seals()} | {**(copies or {})}
+        )
         self.not_looked_at = 0
         """Entries that were sealed, and are in an archive that was not given."""
 

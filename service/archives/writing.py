@@ -49,7 +49,7 @@ class NotArchived(StartupError):
 
 
 class Outcome(NamedTuple):
-    """What became of a month."""
+    """The outcome for a month."""
 
     month: str
     partition: str

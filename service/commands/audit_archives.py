@@ -1,4 +1,4 @@
-"""The commands `audit archive` and `audit verify`: months of the trail in files, and the proof that all is as it was."""
+"""The commands `audit archive` and `audit verify`: months of the trail in files, and the proof that it is unaltered."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,7 +13,7 @@ from service.archives.verifying import Archives, TrailVerification, read_copies
 from service.archives.writing import Archiver, Outcome
 from service.commands.context import require_migrated
 from service.commands.options import json_option
-from service.commands.output import progress, say, show_json, tell
+from service.commands.output import progress, say, say_fields, show_json, tell
 from service.commands.target import open_target
 from service.database.connector import Raw, connect
 from service.database.pool import Connection
@@ -73,8 +73,8 @@ def archive_command(before: Month | None, directory: Path, drop: bool, as_json: 
         say(f"Nothing to archive: no partition of the trail ends before {first}.")
     for each in outcomes:
         done = "archived and dropped" if each.dropped else f"archived; the table {each.partition} is still there"
-        say(f"{each.month}  {each.entries:,} entries of {each.organizations:,} organizations  {done}")
-        say(f"         manifest.json has SHA-256 {each.manifest_sha256}")
+        fields = each.month, f"{each.entries:,} entries", f"{each.organizations:,} organizations", done
+        say_fields(*fields, f"manifest.json {each.manifest_sha256}")
 
 
 def _first_kept(before: Month | None, retention: int) -> Month:
@@ -152,7 +152,7 @@ def _report(verification: TrailVerification, found: list[Alteration], number: in
         return
     say(*(f"{each.kind:<9} {each.sentence}" for each in found))
     if number > len(found):
-        say(f"and {number - len(found):,} more.")
+        say(f"Not shown are {number - len(found):,} more.")
     say(f"{verified:,} entries were compared with the seals up to {counted.seals}: {number or 'none'} altered.")
     if verification.not_looked_at:
         tell(f"{verification.not_looked_at:,} more are in other archives: give these by --archive to verify them, too.")

@@ -99,6 +99,7 @@ async def columns(raw: "asyncpg.Connection[asyncpg.Record]") -> list[tuple[str, 
         """
     )
     own = {("schema_migrations", "applied_at"), ("audit", "at"), ("audit_seals", "sealed_at")}
+    own.add(("audit_archives", "archived_at"))
     return sorted({(each[0], each[1]) for each in rows} - own)
 
 

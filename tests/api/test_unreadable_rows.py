@@ -83,7 +83,7 @@ async def spoil(world: World, value: str) -> int:
         SELECT c.relname, a.attname FROM pg_class c
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.atttypid = 'timestamptz'::regtype
         WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-          AND c.relname NOT IN ('schema_migrations', 'audit_seals')
+          AND c.relname NOT IN ('schema_migrations', 'audit_seals', 'audit_archives')
           AND a.attname <> 'revoked_at'
         """
     )

@@ -53,13 +53,19 @@ async def test_examine_finds_an_installation_in_order(closed_dsn: str, settings:
 async def test_examine_finds_what_is_wrong_with_the_months_of_the_trail(closed_dsn: str, settings: Settings) -> None:
     await migrate(closed_dsn)
     keeping = replace(settings, audit_retention_months=1)
-    insert = "INSERT INTO audit (organization_id, at, actor, action, target) VALUES (gen_random_uuid(), 'infinity', '', '', '')"
+    insert = (
+        "INSERT INTO audit (organization_id, at, actor, action, target)"
+        " VALUES (gen_random_uuid(), 'infinity', '', '', '')"
+    )
     undo = "DELETE FROM audit_later; ALTER TABLE audit DETACH PARTITION audit_earlier"
     less = """
         DO $$ DECLARE last record; BEGIN
             SELECT * INTO last FROM audit_partitions() p WHERE p.ends IS NOT NULL ORDER BY p.ends DESC LIMIT 1;
-            EXECUTE format('ALTER TABLE audit DETACH PARTITION %I; ALTER TABLE audit DETACH PARTITION audit_later', last.name);
-            EXECUTE format('ALTER TABLE audit ATTACH PARTITION audit_later FOR VALUES FROM (%L) TO (MAXVALUE)', last.begins);
+            ALTER TABLE audit DETACH PARTITION audit_later;
+            EXECUTE format('ALTER TABLE audit DETACH PARTITION %I', last.name);
+            EXECUTE format(
+                'ALTER TABLE audit ATTACH PARTITION audit_later FOR VALUES FROM (%L) TO (MAXVALUE)', last.begins
+            );
             EXECUTE format('DROP TABLE %I', last.name);
         END $$
     """
