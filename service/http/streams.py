@@ -150,7 +150,7 @@ class EventStream(_GoingOn):
 
     async def _send(self, before: bytes, step: Step, end: End) -> None:
         """Write a step: its changes, and behind them its place, from which a client goes on that is cut off then."""
-        events = [_event(change.cursor, encode(change._asdict())) for change in step.changes]
+        events = [_event(change.cursor, encode(change.dump())) for change in step.changes]
         end.sent += len(events)
         await self._put(before + b"".join(events) + b"id: " + step.cursor.encode() + b"\n\n")
 
