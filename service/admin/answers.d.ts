@@ -25,6 +25,21 @@ export interface Total {
   total_size_at_least?: number;
 }
 
+export interface Change {
+  cursor: string;
+  at: Instant;
+  type: string;
+  target: string;
+  actor: string;
+  /** More about it, by its type. */
+  data: Record<string, any>;
+}
+
+export interface ChangesFound {
+  changes: Change[];
+  next_cursor: string;
+}
+
 export interface User {
   username: string;
   role: string;
