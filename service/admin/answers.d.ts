@@ -32,7 +32,14 @@ export interface Change {
   target: string;
   actor: string;
   /** More about it, by its type. */
-  data: Record<string, any>;
+  data: ChangeData;
+}
+
+/** What changes of one type or another have. */
+export interface ChangeData {
+  added: string[];
+  removed: string[];
+  pipeline_id?: string;
 }
 
 export interface ChangesFound {

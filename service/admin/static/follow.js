@@ -59,7 +59,10 @@ function listen(signal, listener) {
 
 /** @param {Element | null} replaced */
 const convenient = (replaced) =>
-  !document.hidden && !unsaved() && !document.querySelector("dialog[open]") && !replaced?.contains(document.activeElement);
+  !document.hidden &&
+  !unsaved() &&
+  !document.querySelector("dialog[open]") &&
+  !replaced?.contains(document.activeElement);
 
 /**
  * Read the feed until the view is left, or the caller may not.
@@ -77,8 +80,8 @@ async function read(signal, told) {
       after = found.next_cursor;
       if (found.changes.length > 0) told(found.changes);
     } catch (error) {
-      if (isAbort(error) || !mayGoOn(error)) return;
-      if (error instanceof ApiError && error.status === 410) {
+      if (!mayGoOn(error)) return;
+      if (hasEnded(error)) {
         after = null;
         told(null);
       }
@@ -95,7 +98,14 @@ const query = (after) => ({ after, wait: after === null ? null : WAIT, all: isAd
  *
  * @param {unknown} error
  */
-const mayGoOn = (error) => !(error instanceof ApiError) || error.status >= 410;
+const mayGoOn = (error) => !isAbort(error) && (!(error instanceof ApiError) || error.status >= 410);
+
+/**
+ * Return whether a failure says that the place can't be gone on from.
+ *
+ * @param {unknown} error
+ */
+const hasEnded = (error) => error instanceof ApiError && error.status === 410;
 
 /**
  * @param {number} milliseconds
