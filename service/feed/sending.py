@@ -65,5 +65,6 @@ def tell_each(entries: Sequence[Entry], seen: Sight, place: Cursor, *, every: bo
         if meaning is not None:
             kind, data = meaning
             behind = place.behind(entry.id).write(organization_id)
-            changes.append(Change(behind, entry.at, kind, entry.target, entry.actor, data))
+            whole = entry if every else None
+            changes.append(Change(behind, entry.at, kind, entry.target, entry.actor, data, whole))
     return changes

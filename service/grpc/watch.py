@@ -5,6 +5,7 @@ HTTP are, and no longer as a request.
 """
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from time import monotonic
@@ -22,11 +23,13 @@ from service.http.responses import encode
 from service.http.routes import ROUTES
 from service.operations.changes import list_changes
 from service.operations.following import HEARTBEAT_SECONDS, Follower, Step
-from service.schemas.changes import ChangesFound, ListChanges, dump_changes
+from service.schemas.changes import Change, ChangesFound, ListChanges, dump_changes
 from service.telemetry.request_record import RequestRecord, current_request
 
 NEXT_CURSOR: Final = "next-cursor"
 """The metadata behind a call that has ended: where to go on."""
+MESSAGE_BYTES: Final = 1_000_000
+"""Bytes of changes, as JSON has them, beyond which they are sent in several messages."""
 ENDS: Final = {
     "draining": "This process ends: go on from the last next_cursor, at another one.",
     "slow": "More has happened than was taken: go on from the last next_cursor.",
@@ -94,7 +97,9 @@ class Watches:
                 end.reason = "slow"
             except Exception as error:
                 failure = end.told(error)
-        await self._end(context, failure or _ended(end.reason), follower.cursor, begun.record)
+        if not context.cancelled():
+            failure = failure or _ended(end.reason)
+            await abort(context, failure, begun.record.request_id, {NEXT_CURSOR: follower.cursor})
 
     def _follower(self, headers: CIMultiDictProxy[str], begun: Begun) -> Follower:
         record, credentials = begun.record, headers.get("authorization")
@@ -119,14 +124,24 @@ class Watches:
 
     async def _send(self, context: Context, step: Step, end: End) -> None:
         """Send a step; a client that does not take it in time is ended by TimeoutError."""
-        dumped = orjson.loads(encode(dump_changes(ChangesFound([*step.changes], step.cursor))))
-        async with asyncio.timeout(WRITE_SECONDS):
-            await context.write(self._message.encode(dumped))
-        end.sent += len(step.changes)
+        for part in _parts(step):
+            dumped = orjson.loads(encode(dump_changes(part)))
+            async with asyncio.timeout(WRITE_SECONDS):
+                await context.write(self._message.encode(dumped))
+            end.sent += len(part.changes)
 
-    @staticmethod
-    async def _end(context: Context, failure: ServiceError, cursor: str, record: RequestRecord) -> None:
-        await abort(context, failure, record.request_id, {NEXT_CURSOR: cursor})
+
+def _parts(step: Step) -> Iterator[ChangesFound]:
+    """Yield a step as messages that clients take, which are at most 4 MB by default; each has a place of its own."""
+    part, size = list[Change](), 0
+    for change in step.changes:
+        length = len(encode(change.dump()))
+        if part and size + length > MESSAGE_BYTES:
+            yield ChangesFound(part, part[-1].cursor)
+            part, size = [], 0
+        part.append(change)
+        size += length
+    yield ChangesFound(part, step.cursor)
 
 
 def _ended(reason: str) -> ServiceError:

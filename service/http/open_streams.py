@@ -23,7 +23,6 @@ WRITE_SECONDS: Final = 10.0
 """Seconds for a client to take what it is sent."""
 CROWDED: Final = 0.9
 """The part of MAX_STREAMS beyond which no organization or token has more than its share open, as of requests."""
-TOO_MANY: Final = "More clients follow changes than this process takes on; try again."
 
 
 class End:
@@ -63,7 +62,7 @@ class Streams:
         """
         crowded = self.open >= self._max * CROWDED and record.asking is not None
         if self.open >= self._max or (crowded and record.asking and self._shares.reached(record.asking)):
-            raise Unavailable(TOO_MANY, reason="streams")
+            raise Unavailable("More clients follow changes than this process takes on; try again.", reason="streams")
 
     @contextmanager
     def following(self, kind: str, former: RequestRecord) -> Iterator[End]:

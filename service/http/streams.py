@@ -5,6 +5,7 @@ yet takes no turn, no share and no deadline of requests.
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from time import monotonic
@@ -94,30 +95,21 @@ def _wants_stream(request: web.Request) -> bool:
     return any(each.partition(";")[0].strip().lower() == EVENT_STREAM for each in list_of(request.headers, hdrs.ACCEPT))
 
 
-class _GoingOn(web.StreamResponse):
-    """A response that follows the feed once its request has ended."""
-
-    def __init__(self, streams: Streams, follower: Follower, beginning: Following, record: RequestRecord) -> None:
-        super().__init__()
-        self._streams = streams
-        self._follower = follower
-        self._beginning = beginning
-        self._request_record = record
-        self.headers[hdrs.CACHE_CONTROL] = "no-store"
-        self.headers[hdrs.VARY] = hdrs.ACCEPT
+HEADERS: Final[Mapping[str, str]] = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: hdrs.ACCEPT}
 
 
-class EventStream(_GoingOn):
+class EventStream(web.StreamResponse):
     """Server-sent events: each change with its cursor as the id, and `: alive` while nothing happens.
 
     The last event says why the stream ends, and at which cursor to go on.
     """
 
     def __init__(self, streams: Streams, follower: Follower, beginning: Following, record: RequestRecord) -> None:
-        super().__init__(streams, follower, beginning, record)
+        super().__init__(headers={**HEADERS, "X-Accel-Buffering": "no"})
+        self._streams, self._follower, self._beginning = streams, follower, beginning
+        self._request_record = record
         self.content_type = EVENT_STREAM
         self.charset = "utf-8"
-        self.headers["X-Accel-Buffering"] = "no"
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Begin: in pieces whose number nobody knows."""
@@ -150,7 +142,7 @@ class EventStream(_GoingOn):
 
     async def _send(self, before: bytes, step: Step, end: End) -> None:
         """Write a step: its changes, and behind them its place, from which a client goes on that is cut off then."""
-        events = [_event(change.cursor, encode(change._asdict())) for change in step.changes]
+        events = [_event(change.cursor, encode(change.dump())) for change in step.changes]
         end.sent += len(events)
         await self._put(before + b"".join(events) + b"id: " + step.cursor.encode() + b"\n\n")
 
@@ -170,24 +162,20 @@ def _event(cursor: str, data: bytes) -> bytes:
     return b"id: " + cursor.encode() + b"\ndata: " + data + b"\n\n"
 
 
-class LaterAnswer(_GoingOn):
-    """An answer that waits until something happens, or for as long as the client wants to."""
+class LaterAnswer(web.Response):
+    """An answer that waits until something happens, or as long as the client wants to; until then it has nothing."""
 
     def __init__(self, streams: Streams, follower: Follower, beginning: Following, record: RequestRecord) -> None:
-        super().__init__(streams, follower, beginning, record)
-        self.content_type = "application/json"
-        self._answer = b""
+        nothing = encode(dump_changes(ChangesFound([], follower.cursor)))
+        super().__init__(body=nothing, content_type="application/json", headers=HEADERS)
+        self._streams, self._follower, self._beginning = streams, follower, beginning
+        self._request_record = record
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Wait for what the answer is, and begin to send it."""
         with self._streams.following("waited", self._request_record) as end:
-            self._answer = await self._wait(end)
-        self.content_length = len(self._answer)
+            self.body = await self._wait(end)
         return await super().prepare(request)
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Write the answer."""
-        await super().write_eof(self._answer)
 
     async def _wait(self, end: End) -> bytes:
         asked = self._beginning.request

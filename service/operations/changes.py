@@ -103,7 +103,7 @@ async def _read(
             cursor = cursor.end(state.newest or 0)
             if cursor.seen == state.snapshot:
                 return ChangesFound(changes, cursor.write(organization_id))
-        if len(changes) == size:
+        if len(changes) == size or (request.all and changes):  # entries have both of their states, which may be large
             break
     return ChangesFound(changes, cursor.write(organization_id), more=True)
 

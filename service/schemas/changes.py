@@ -5,7 +5,9 @@ from typing import Any, Final, NamedTuple
 
 from marshmallow import Schema, fields
 
+from service.repositories.audit import Entry
 from service.schemas.answers import AnswerSchema, answers
+from service.schemas.audit import EntrySchema
 from service.schemas.fields import Flag, PageSize, WholeNumber, says, text
 from service.schemas.request import field, request
 
@@ -64,6 +66,12 @@ class Change(NamedTuple):
     target: str
     actor: str
     data: dict[str, Any]
+    entry: Entry | None = None
+    """The entry of the audit trail, where every one is asked for."""
+
+    def dump(self) -> dict[str, Any]:
+        """Return the change as JSON has it."""
+        return {name: value for name, value in self._asdict().items() if name != "entry" or value is not None}
 
 
 class ChangesFound(NamedTuple):
@@ -91,6 +99,9 @@ class FeedChangeSchema(Schema):
         required=True,
         metadata=says("More about it, by its type: of `job.pipelines_changed`, ids `added` and `removed`."),
     )
+    entry = fields.Nested(
+        EntrySchema, metadata=says("The entry of the audit trail, as `GET /audit` has it; only with `all`.")
+    )
 
 
 class ChangesSchema(AnswerSchema):
@@ -107,4 +118,4 @@ class ChangesSchema(AnswerSchema):
 @answers(ChangesSchema)
 def dump_changes(found: ChangesFound) -> dict[str, Any]:
     """Dump changes, and where to go on."""
-    return {"status": "OK", "changes": [change._asdict() for change in found.changes], "next_cursor": found.next_cursor}
+    return {"status": "OK", "changes": [change.dump() for change in found.changes], "next_cursor": found.next_cursor}

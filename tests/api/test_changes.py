@@ -165,6 +165,15 @@ async def test_changes_of_all_are_for_administrators(stage: Stage) -> None:
     assert (await stage.caller.get("/changes", all="true")).code == "PERMISSION_DENIED"
 
 
+async def test_changes_of_all_have_the_entries_of_the_trail(stage: Stage) -> None:
+    await stage.admin("POST", "/groups", {"name": "g"})
+    await stage.admin("PUT", "/jobs/j", {"pipeline_ids": [str(stage.hidden)]})
+    found = (await stage.admin.get("/changes", after="0", all="true")).body["changes"]
+
+    assert [each["entry"] for each in found] == (await stage.admin.get("/audit")).body["audit"][::-1]
+    assert not any("entry" in each for each in (await stage.admin.get("/changes", after="0")).body["changes"])
+
+
 async def test_changes_in_pages_come_each_once_and_are_resumed_behind_any(stage: Stage, replica: Client) -> None:
     for number in range(7):
         await stage.admin("PUT", f"/jobs/{number}", {})

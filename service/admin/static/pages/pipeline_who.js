@@ -9,6 +9,7 @@ import { granteeLink, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
 import { empty } from "../components/states.js";
 import { h, identifier } from "../dom.js";
+import { follow, ofAccess } from "../follow.js";
 import { PERMISSIONS } from "../labels.js";
 import { address, go } from "../router.js";
 import { caller } from "../session.js";
@@ -110,6 +111,7 @@ async function everyone(view, pipeline, where) {
     none: () => empty("user", "Nobody can", "Neither a grant nor a role gives this to anyone."),
     view,
   });
+  follow(view, ofAccess, list.reload, () => list.element);
   return [h("div", { class: "section-head" }, h("h2", {}, "Everyone who can"), bar.element), list.element];
 }
 
