@@ -21,10 +21,15 @@ from service.commands.target import open_target
 from service.database.migrations import migrate
 from service.database.pool import Connection, open_database
 from service.embedded.cluster import SERVICE_ROLE
+from service.errors import Gone
 from service.feed.sealing import Sealer
 from service.feed.verification import Alteration
+from service.identity import operator
+from service.operations.call import Call
+from service.operations.changes import list_changes
 from service.repositories import audit_archives
 from service.repositories.audit_months import Partition
+from service.schemas.changes import ListChanges
 from service.settings import Settings
 from service.values.months import Month
 from tests.audit_months import Raw, fill_month, make_past_months, present
@@ -317,6 +322,24 @@ async def test_seals_that_were_made_anew_are_found_by_archives_and_logs(trail: T
     # Without a copy from elsewhere nothing shows: the control.
     await trail.raw.execute("DELETE FROM audit_archives")
     assert (await trail.verify(archives=False))[1] == []
+
+
+async def test_feed_goes_on_over_months_and_refuses_places_that_were_archived(trail: Trail) -> None:
+    organization_id = await trail.raw.fetchval("SELECT organization_id FROM audit ORDER BY id LIMIT 1")
+    async with open_database(trail.dsn, trail.settings) as database:
+        call = Call(operator(organization_id), database)
+        early = await list_changes(call, ListChanges(after="0", all=True, page_size=3))
+        rest = await list_changes(call, ListChanges(after=early.next_cursor, all=True, page_size=100))
+        assert len(early.changes) + len(rest.changes) == 28
+
+        await trail.archive()
+        await fill_month(trail.raw, organization_id, present(), 1)
+
+        with pytest.raises(Gone, match="older than what is kept"):
+            await list_changes(call, ListChanges(after=early.next_cursor, all=True))
+        assert len((await list_changes(call, ListChanges(after=rest.next_cursor, all=True))).changes) == 1
+        kept = await list_changes(call, ListChanges(after="0", all=True, page_size=100))
+        assert len(kept.changes) == 15
 
 
 async def test_commands_archive_and_verify(trail: Trail) -> None:

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from service.database.migrations import migrate
-from service.repositories import audit
+from service.repositories import audit, audit_feed
 from service.repositories.ordering import Column, Order, Orders, Span
 from service.values.months import Month
 from tests.audit_months import Raw, fill_month, make_past_months, present
@@ -101,6 +101,24 @@ async def test_pages_between_two_times_touch_the_months_between(years: Years) ->
     touched, _ = await years.explain(since=month.begin, until=month.plus(1).begin)
 
     assert touched == {str(month)}
+
+
+async def test_feed_looks_up_an_entry_in_its_month_alone(years: Years) -> None:
+    """What is new is looked for by transaction, in every month; what was found is then read in its own."""
+    seen = await audit_feed.snapshot(Recorder(years.raw))
+    await fill_month(years.raw, years.organization_id, present(), 1)
+    recorder = Recorder(years.raw)
+    _, _, found = await audit_feed.read_between(recorder, [years.organization_id], seen=seen, target=None, after=0)
+    statement = recorder.sent[0]
+    explained = await years.raw.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}", *statement.arguments)
+    run = [node for node in nodes_of(json.loads(explained)[0]["Plan"]) if node["Actual Loops"]]
+
+    print(f"{MONTHS} months: planned in {json.loads(explained)[0]['Planning Time']} ms,", end=" ")
+    print(f"run in {json.loads(explained)[0]['Execution Time']} ms")
+    assert len(found) == 1
+    by_time = [node for node in run if re.search("_at_|by_time", node.get("Index Name", ""))]
+    assert [node["Relation Name"] for node in by_time] == [f"audit_{present().year}_{present().month:02}"]
+    assert "Seq Scan" not in {node["Node Type"] for node in run}
 
 
 async def test_page_by_number_touches_every_month(years: Years, monkeypatch: pytest.MonkeyPatch) -> None:
