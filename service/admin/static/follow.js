@@ -78,7 +78,7 @@ async function read(signal, told) {
       /** @type {ChangesFound} */
       const found = await getQuietly("/changes", query(after), signal);
       after = found.next_cursor;
-      if (found.changes.length > 0) told(found.changes);
+      told(found.changes);
     } catch (error) {
       if (!mayGoOn(error)) return;
       if (hasEnded(error)) {
