@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 INTERVAL: Final = 3600.0
 """Seconds from one look at the months to the next."""
+FIRST: Final = 10.0
+"""Seconds until the first one: mostly, `migrate` has just made them, and a start has other things to do."""
 RETRY: Final = 60.0
 """Seconds until the next one where the trail was in use for too long, or the database away."""
 
@@ -29,8 +31,10 @@ class AuditMonths:
         """Months behind the present one; None: nobody has looked yet."""
 
     async def make_forever(self) -> None:
-        """Make what is missing, at once and every hour, until cancelled; a failure is logged, and tried again soon."""
+        """Make what is missing, soon and every hour, until cancelled; a failure is logged, and tried again soon."""
+        pause = FIRST
         while True:
+            await asyncio.sleep(pause)
             pause = RETRY
             try:
                 await self.make()
@@ -39,7 +43,6 @@ class AuditMonths:
                 log.warning("audit_month_not_made", error=error.message)
             except Exception:
                 log.exception("audit_month_not_made")
-            await asyncio.sleep(pause)
 
     async def make(self) -> int:
         """Make the months that are missing, and return how many there were: most often none."""

@@ -81,6 +81,7 @@ async def test_months_are_made_later_where_the_trail_is_in_use(
     await migrate(empty_dsn)
     raw = await asyncpg.connect(empty_dsn)
     await raw.execute(LOSE)
+    monkeypatch.setattr("service.feed.months.FIRST", 0.0)
     monkeypatch.setattr("service.feed.months.RETRY", 0.01)
     async with open_database(as_service(empty_dsn), settings) as database:
         months = AuditMonths(database)
