@@ -31,7 +31,7 @@ def keycloak(home: Path, keycloak_port: int, service_port: int) -> Iterator[str]
     place = home / "data/import/realm.json"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(realm)
-    command = [home / "bin/kc.sh", "start-dev", "--db=dev-mem", "--import-realm", "--http-host=127.0.0.1"]
+    command = [str(home / "bin/kc.sh"), "start-dev", "--db=dev-mem", "--import-realm", "--http-host=127.0.0.1"]
     issuer = f"http://127.0.0.1:{keycloak_port}/realms/acme"
     with subprocess.Popen([*command, f"--http-port={keycloak_port}"], stdout=subprocess.DEVNULL) as process:
         try:
