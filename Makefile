@@ -43,7 +43,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
+.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -127,10 +127,10 @@ helm: ## Unpack Helm into .tools, by which the chart is tested
 	  echo "make: NO HELM, AND NONE CAN BE UNPACKED HERE: the chart will be neither linted nor rendered." >&2
 
 format: venv ## Check the format (make format FIX=1 mends it)
-	$(BIN)/ruff format $(if $(FIX),,--check) service tests
+	$(BIN)/ruff format $(if $(FIX),,--check) service tests clients
 
 lint: venv ## Check for mistakes (make lint FIX=1 mends some)
-	$(BIN)/ruff check $(if $(FIX),--fix) service tests
+	$(BIN)/ruff check $(if $(FIX),--fix) service tests clients
 
 types: venv ## Check the types
 	$(BIN)/mypy
@@ -186,6 +186,9 @@ proto: venv ## Write the .proto file and what protoc makes of it anew from the m
 
 proto-release: venv ## Let the present .proto file be what later ones must not break (once for each release)
 	@$(BIN)/python -m tests.proto.check release
+
+client: venv ## Write the Python client's methods and models, and their reference, anew from the method table
+	@$(BIN)/python -m tests.python_client
 
 pictures: venv ## Make the pictures of docs/ anew: diagrams, and the admin page in a browser
 	@$(BIN)/python -m tests.pictures

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.forked import run_each
-from tests.commands.test_commands import run
+from tests.commands.forked import run, run_each
 from tests.factories import World
 from tests.process.running import free_port, running_service
 

@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -51,9 +50,12 @@ def _as_json(state: Any) -> bytes:
     return json.dumps(state).encode()
 
 
+_ODD = [b"", b"\xff", b"\0", b"&a *a", b"<<: ", b"\t"]
+
+
 def _cut(content: bytes) -> st.SearchStrategy[bytes]:
     """Return strategies for a file that ends early, or has odd bytes within it."""
-    return st.tuples(st.integers(0, len(content)), st.sampled_from([b"", b"\xff", b"\0", b"&a *a", b"<<: ", b"\t"])).map(
+    return st.tuples(st.integers(0, len(content)), st.sampled_from(_ODD)).map(
         lambda drawn: content[: drawn[0]] + drawn[1] + (content[drawn[0] :] if drawn[1] else b"")
     )
 
@@ -73,7 +75,8 @@ async def put_in_place(stage: Stage, drawn: tuple[bytes, bool]) -> None:
     content, prune = drawn
     scene = await stage.scene()
     with tempfile.NamedTemporaryFile(prefix="declared-") as file:
-        Path(file.name).write_bytes(content)
+        file.write(content)
+        file.flush()
         arguments = ["apply", "--file", file.name, "--yes", "--json", "--organization", str(scene.world.id)]
         arguments += ["--prune"] if prune else []
         before = await stage.state(scene)
