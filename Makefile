@@ -164,7 +164,7 @@ docs: ## Build the documentation as a site in .site/html/; broken links, anchors
 	@[ ! -e $(ZENSICAL) ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
 
 audit: venv ## Check that no vulnerability is known of what the service runs with
-	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt requirements/keyring.txt requirements/yaml.txt
+	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt requirements/oidc.txt requirements/keyring.txt requirements/yaml.txt
 
 migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to date
 	@exec $(BIN)/flow-pipelines migrate
