@@ -93,6 +93,8 @@ CALLS: Final[tuple[tuple[Any, ...], ...]] = (
     ("user", "edit", _USER, "--display-name", _SHOWN, "--email", _SHOWN),
     ("user", "delete", _USER, "--jobs-to", _USER, "--yes"),
     ("token", "inventory", "--unused-for", _DURATION),
+    ("audit", "archive", "--before", values.texts(10), "--to", "/dev/null/x"),
+    ("audit", "verify", "--archive", values.texts(100)),
     ("audit", "tail", "--actor", _SHOWN, "--action", values.texts(100), "--target", values.texts(255)),
     (values.texts(20), values.texts(20)),
 )
@@ -116,7 +118,7 @@ async def command(stage: Stage, drawn: tuple[list[str], str, bool]) -> None:
     arguments, organization, forked = drawn
     scene = await stage.scene()
     known = [scene.put_in(each) for each in arguments]
-    if known[0] in {call[0] for call in CALLS}:
+    if known[0] in {call[0] for call in CALLS} and known[1] not in {"archive", "verify"}:
         known += ["--organization", organization or str(scene.world.id)]
     before = await stage.state(scene)
     code, out, err = run(stage, known, forked=forked)

@@ -127,6 +127,21 @@ export async function whoIs(token) {
 }
 
 /**
+ * Read without asking for another token where this one is refused: for what nobody waits for.
+ *
+ * @template Body
+ * @param {string} path
+ * @param {Query} query
+ * @param {AbortSignal} signal
+ * @returns {Promise<Body>}
+ */
+export async function getQuietly(path, query, signal) {
+  /** @type {{body: Body}} */
+  const { body } = read(await send("GET", path, session.token ?? "", { query, signal }));
+  return body;
+}
+
+/**
  * @param {string} method
  * @param {string} path
  * @param {string} token

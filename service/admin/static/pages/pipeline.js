@@ -9,6 +9,7 @@ import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
 import { tabs } from "../components/tabs.js";
 import { h, name } from "../dom.js";
+import { control, follow, ofPipeline } from "../follow.js";
 import { permissionLabels } from "../labels.js";
 import { address, go, refresh } from "../router.js";
 import { time } from "../time.js";
@@ -38,6 +39,7 @@ export async function pipelineView(view, tab, draw) {
     return missing(error);
   }
   const content = await draw(pipeline, where);
+  follow(view, ofPipeline(pipeline.id), refresh, control);
   return { title: pipeline.name, content: [head(pipeline), tabsOf(pipeline, tab), content] };
 }
 

@@ -9,6 +9,7 @@ import { listing, pagesOf } from "../components/listing.js";
 import { ordering } from "../components/ordering.js";
 import { empty } from "../components/states.js";
 import { h, sentence } from "../dom.js";
+import { follow, ofAccess } from "../follow.js";
 import { ends } from "../time.js";
 import { changeGrant, giveAccess, granteeName, takeBack } from "./grant_dialogs.js";
 import { pipelineView } from "./pipeline.js";
@@ -58,6 +59,7 @@ async function grantList(view, pipeline, where) {
     view,
     order,
   });
+  follow(view, ofAccess, list.reload, () => list.element);
   return [h("div", { class: "section-head" }, h("h2", {}, "Who was given access"), give()), bar.element, list.element];
 }
 

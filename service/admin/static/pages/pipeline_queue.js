@@ -11,6 +11,7 @@ import { Selection } from "../components/selection.js";
 import { empty } from "../components/states.js";
 import { workThrough } from "../components/work.js";
 import { h, name, sentence } from "../dom.js";
+import { follow, ofQueue } from "../follow.js";
 import { address } from "../router.js";
 import { ago } from "../time.js";
 import { oneByOne } from "./jobs_many.js";
@@ -41,6 +42,7 @@ export const queueTab = (view) =>
       order,
       selected,
     });
+    follow(view, ofQueue(pipeline.id), list.reload, () => list.element);
     return [
       h("div", { class: "section-head" }, h("h2", {}, "Queue")),
       bar.element,

@@ -10,6 +10,7 @@ import { listing, pagesOf } from "../components/listing.js";
 import { ordering } from "../components/ordering.js";
 import { empty } from "../components/states.js";
 import { h, identifier } from "../dom.js";
+import { follow, ofAccess } from "../follow.js";
 import { PERMISSIONS } from "../labels.js";
 import { address, go } from "../router.js";
 import { caller } from "../session.js";
@@ -121,6 +122,7 @@ async function everyone(view, pipeline, where) {
     view,
     order,
   });
+  follow(view, ofAccess, list.reload, () => list.element);
   return [h("div", { class: "section-head" }, h("h2", {}, "Everyone with access"), bar.element), list.element];
 }
 

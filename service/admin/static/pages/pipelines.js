@@ -9,6 +9,7 @@ import { listing, pagesOf } from "../components/listing.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
 import { h, sentence } from "../dom.js";
+import { follow, ofPipelines } from "../follow.js";
 import { PERMISSIONS } from "../labels.js";
 import { address, go } from "../router.js";
 import { createPipeline, deletePipeline, editPipeline } from "./pipeline_dialogs.js";
@@ -42,6 +43,7 @@ export async function pipelinesPage(view) {
     none: () => none(bar),
     view,
   });
+  follow(view, ofPipelines, list.reload, () => list.element);
   const actions = mayCreatePipelines()
     ? button("Create pipeline", createPipeline, { kind: "primary", symbol: "plus" })
     : [];

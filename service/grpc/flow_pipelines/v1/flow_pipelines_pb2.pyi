@@ -1371,6 +1371,46 @@ class Entry(_message.Message):
     request_id: str
     def __init__(self, id: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., token_id: _Optional[str] = ..., action: _Optional[str] = ..., target: _Optional[str] = ..., before: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., after: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class ProveEntryRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class ProveEntryResponse(_message.Message):
+    __slots__ = ("status", "id", "leaf", "leaf_hash", "leaf_index", "tree_size", "inclusion_path", "seal")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LEAF_FIELD_NUMBER: _ClassVar[int]
+    LEAF_HASH_FIELD_NUMBER: _ClassVar[int]
+    LEAF_INDEX_FIELD_NUMBER: _ClassVar[int]
+    TREE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    INCLUSION_PATH_FIELD_NUMBER: _ClassVar[int]
+    SEAL_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    id: int
+    leaf: str
+    leaf_hash: str
+    leaf_index: int
+    tree_size: int
+    inclusion_path: _containers.RepeatedScalarFieldContainer[str]
+    seal: Seal
+    def __init__(self, status: _Optional[str] = ..., id: _Optional[int] = ..., leaf: _Optional[str] = ..., leaf_hash: _Optional[str] = ..., leaf_index: _Optional[int] = ..., tree_size: _Optional[int] = ..., inclusion_path: _Optional[_Iterable[str]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+
+class Seal(_message.Message):
+    __slots__ = ("number", "sealed_at", "root", "previous", "chain")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    SEALED_AT_FIELD_NUMBER: _ClassVar[int]
+    ROOT_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    CHAIN_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    sealed_at: _timestamp_pb2.Timestamp
+    root: str
+    previous: str
+    chain: str
+    def __init__(self, number: _Optional[int] = ..., sealed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., root: _Optional[str] = ..., previous: _Optional[str] = ..., chain: _Optional[str] = ...) -> None: ...
+
 class ApplyRequest(_message.Message):
     __slots__ = ("pipelines", "groups", "prune", "dry_run", "plan")
     PIPELINES_FIELD_NUMBER: _ClassVar[int]
@@ -1438,6 +1478,64 @@ class Change(_message.Message):
     before: _struct_pb2.Struct
     after: _struct_pb2.Struct
     def __init__(self, action: _Optional[str] = ..., target: _Optional[str] = ..., before: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., after: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+
+class ListChangesRequest(_message.Message):
+    __slots__ = ("after", "wait", "all", "page_size")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    wait: int
+    all: bool
+    page_size: int
+    def __init__(self, after: _Optional[str] = ..., wait: _Optional[int] = ..., all: _Optional[bool] = ..., page_size: _Optional[int] = ...) -> None: ...
+
+class ListChangesResponse(_message.Message):
+    __slots__ = ("status", "changes", "next_cursor")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    changes: _containers.RepeatedCompositeFieldContainer[FeedChange]
+    next_cursor: str
+    def __init__(self, status: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[FeedChange, _Mapping]]] = ..., next_cursor: _Optional[str] = ...) -> None: ...
+
+class FeedChange(_message.Message):
+    __slots__ = ("cursor", "at", "type", "target", "actor", "data", "entry")
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    cursor: str
+    at: _timestamp_pb2.Timestamp
+    type: str
+    target: str
+    actor: str
+    data: _struct_pb2.Struct
+    entry: Entry
+    def __init__(self, cursor: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., type: _Optional[str] = ..., target: _Optional[str] = ..., actor: _Optional[str] = ..., data: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., entry: _Optional[_Union[Entry, _Mapping]] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("after", "all")
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    after: str
+    all: bool
+    def __init__(self, after: _Optional[str] = ..., all: _Optional[bool] = ...) -> None: ...
+
+class WatchResponse(_message.Message):
+    __slots__ = ("status", "changes", "next_cursor")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    changes: _containers.RepeatedCompositeFieldContainer[FeedChange]
+    next_cursor: str
+    def __init__(self, status: _Optional[str] = ..., changes: _Optional[_Iterable[_Union[FeedChange, _Mapping]]] = ..., next_cursor: _Optional[str] = ...) -> None: ...
 
 class GetOverviewRequest(_message.Message):
     __slots__ = ()
