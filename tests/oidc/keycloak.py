@@ -123,6 +123,7 @@ def main() -> int:
         ) as process:  # fmt: skip
             try:
                 wait_for(lambda: process.poll() is not None or b"token  " in log.read_bytes(), 180, "the service")
+                assert process.poll() is None, log.read_text()
                 asyncio.run(look(service))
                 command_line(service, Path(directory))
             finally:
