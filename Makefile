@@ -169,8 +169,8 @@ audit: venv ## Check that no vulnerability is known of what the service runs wit
 migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to date
 	@exec $(BIN)/flow-pipelines migrate
 
-keycloak-check: venv ## Sign in as docs/how-to/keycloak.md says, by the Keycloak in KEYCLOAK_HOME (Java 17, a browser)
-	@$(BIN)/python -m tests.oidc.keycloak
+keycloak-check: venv ## Sign in as docs/how-to/keycloak.md says, by the Keycloak unpacked in KEYCLOAK=... (Java 17, a browser)
+	@KEYCLOAK="$(KEYCLOAK)" $(BIN)/python -m tests.oidc.keycloak
 
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
