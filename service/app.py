@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from service.admin.serving import add_admin_page
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher
 from service.database.pool import Database
+from service.errors import StartupError
 from service.feed.months import AuditMonths
 from service.feed.sealing import Sealer
 from service.health import Health
@@ -23,6 +24,7 @@ from service.http.middleware import observe_requests
 from service.http.open_streams import Streams
 from service.http.openapi.page import add_documentation
 from service.http.probes import HEALTHZ, healthz
+from service.http.protected_resource import add_protected_resource
 from service.http.public_address import PublicAddresses
 from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
@@ -37,6 +39,7 @@ from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
 
 if TYPE_CHECKING:
+    from service.authentication.oidc.sign_in import SignIn
     from service.grpc.binding import KeptMessages
     from service.tracing import Tracing
 
@@ -75,7 +78,8 @@ def create_app(
     failures = Failures([(row.method, row.path) for row in ROUTES if row.vendor_v1 and settings.v1_errors_as_200])
     limiter = RateLimiter(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
     token_use = TokenUse(database)
-    dispatcher = Dispatcher(database, token_use, settings, tracing.batcher_type if tracing else Batcher)
+    batcher_type = tracing.batcher_type if tracing else Batcher
+    dispatcher = Dispatcher(database, token_use, settings, batcher_type)
     turns = Turns(database.presence)
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     shares = dispatcher.under_way
@@ -97,10 +101,14 @@ def create_app(
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_seal_audit)
     app.cleanup_ctx.append(_write_token_use)
+    if settings.providers:
+        dispatcher.authentication.sign_in = sign_in = make_sign_in(settings, database, batcher_type)
+        app.cleanup_ctx.append(lambda _: sign_in.running())
     app.router.add_get(HEALTHZ, healthz(health))
     addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
     add_documentation(app, addresses)
-    add_admin_page(app, addresses)
+    add_admin_page(app, addresses, settings.providers)
+    add_protected_resource(app, addresses, settings.providers)
     _add_routes(app)
     if find_spec("grpc") is not None:
         _add_connect(app, failures)
@@ -121,6 +129,22 @@ def _add_connect(app: web.Application, failures: Failures) -> None:
         path = f"/{json.rpc}"
         failures.of_paths[path] = connect_response
         app.router.add_post(path, ConnectEndpoint(json, proto, AnswerForms(row, method, kept), *shared).handle)
+
+
+def make_sign_in(settings: Settings, database: Database, batcher_type: Callable[..., Batcher[Any, Any]]) -> "SignIn":
+    """Return what takes tokens of identity providers.
+
+    Raises:
+        StartupError: it is not installed.
+    """
+    try:
+        from service.authentication.oidc.sign_in import SignIn  # noqa: PLC0415 - an extra, loaded only where it is asked for
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"OIDC_ISSUER or OIDC_ISSUERS asks for tokens of an identity provider, but {error.name} is not installed:"
+            " pip install 'flow-pipelines[oidc]', or unset it."
+        ) from error
+    return SignIn(database, settings.providers, settings.statement_timeout, batcher_type)
 
 
 def _add_routes(app: web.Application) -> None:

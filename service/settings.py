@@ -14,6 +14,7 @@ from environs import Env, EnvError
 from marshmallow import ValidationError, fields, validate
 
 from service.errors import StartupError
+from service.values.identity_providers import NAMES, Provider, read_providers
 
 Value = TypeVar("Value")
 
@@ -106,6 +107,8 @@ class Settings:
     """True answers failures of the vendor's three calls by 200, for clients written against the vendor's v1."""
     tracing: bool
     """True if OpenTelemetry's own variables ask for traces."""
+    providers: tuple[Provider, ...] = ()
+    """Identity providers whose tokens are taken: the one of OIDC_ISSUER, and those of OIDC_ISSUERS."""
     grpc_port: int | None = None
     """Port of the same operations by gRPC, which takes the extra `grpc`; 0: any free one; unset: there is none."""
     grpc_tls_cert: Path | None = None
@@ -281,6 +284,7 @@ def _read(env: "_Environment") -> Settings:
         permission_cache_bytes=env.whole("PERMISSION_CACHE_BYTES", 8 * 2**20, _CACHE_BYTES),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         token_max_lifetime=env.whole("TOKEN_MAX_LIFETIME", 0, _Allowed(0, 3_153_600_000, " (seconds; 0: no limit)")),
+        providers=env.providers(),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
         tracing=env.tracing(),
     )
@@ -347,6 +351,15 @@ class _Environment:
         if "*" in values and len(values) > 1:
             return self.refuse(f"{name} has * beside origins: give * alone for all, or only the origins.", ())
         return tuple(each if each == "*" else _as_browsers_write(each) for each in values)
+
+    def providers(self) -> tuple[Provider, ...]:
+        """Return the identity providers, by variables named as their fields are, and by a list in JSON."""
+        one = {name: self.text(f"OIDC_{name.upper()}") for name in NAMES}
+        try:
+            return read_providers(one, self.text("OIDC_ISSUERS"))
+        except ValueError as error:
+            name, _, rest = str(error).partition(" ")
+            return self.refuse(f"OIDC_{name.rstrip(':').upper()}{':' * name.endswith(':')} {rest}.", ())
 
     def socket(self, name: str) -> Path | None:
         value = self.text(name)

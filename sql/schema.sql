@@ -14,8 +14,14 @@ BEGIN
     JOIN public.users u ON u.organization_id = t.organization_id AND u.id = t.user_id
     WHERE t.organization_id = NEW.organization_id AND t.id = NEW.token_id AND t.user_id = NEW.actor_id;
     IF NOT FOUND THEN
+        SELECT u.username INTO known
+        FROM public.identity_links l
+        JOIN public.users u ON u.organization_id = l.organization_id AND u.id = l.user_id
+        WHERE l.organization_id = NEW.organization_id AND l.id = NEW.token_id AND l.user_id = NEW.actor_id;
+    END IF;
+    IF NOT FOUND THEN
         RAISE insufficient_privilege USING MESSAGE =
-            'a change must be audited with its user and a token of theirs; commands that change something connect as flow_migrator';
+            'a change must be audited with its user and a token or link of theirs; commands that change something connect as flow_migrator';
     END IF;
     NEW.actor := known;
     NEW.at := pg_catalog.clock_timestamp();
@@ -498,6 +504,24 @@ CREATE TABLE public.groups (
 )
 WITH (fillfactor='85');
 
+CREATE TABLE public.identity_links (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    secret bytea DEFAULT sha256((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    CONSTRAINT identity_links_issuer_valid CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 500))),
+    CONSTRAINT identity_links_secret_is_sha256 CHECK ((octet_length(secret) = 32)),
+    CONSTRAINT identity_links_subject_valid CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
+    CONSTRAINT identity_links_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+)
+WITH (fillfactor='85');
+
+COMMENT ON COLUMN public.identity_links.secret IS 'signs the page tokens of whoever comes by the link, whose own tokens change every few minutes';
+
 CREATE TABLE public.jobs (
     organization_id uuid NOT NULL,
     id text NOT NULL COLLATE pg_catalog."C",
@@ -612,6 +636,9 @@ ALTER TABLE ONLY public.group_grants
 ALTER TABLE ONLY public.groups
     ADD CONSTRAINT groups_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY public.identity_links
+    ADD CONSTRAINT identity_links_pkey PRIMARY KEY (organization_id, id);
+
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (organization_id, id);
 
@@ -657,6 +684,10 @@ CREATE UNIQUE INDEX deleted_users_username_unique ON public.deleted_users USING 
 CREATE INDEX group_grants_by_pipeline ON public.group_grants USING btree (organization_id, pipeline_id);
 
 CREATE UNIQUE INDEX groups_name_unique ON public.groups USING btree (organization_id, lower(name));
+
+CREATE INDEX identity_links_by_user ON public.identity_links USING btree (organization_id, user_id, created_at, id);
+
+CREATE UNIQUE INDEX identity_links_identity_unique ON public.identity_links USING btree (issuer, subject, organization_id);
 
 CREATE INDEX jobs_by_age ON public.jobs USING btree (organization_id, created_at, id);
 
@@ -849,6 +880,9 @@ ALTER TABLE ONLY public.group_grants
 
 ALTER TABLE ONLY public.groups
     ADD CONSTRAINT groups_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.identity_links
+    ADD CONSTRAINT identity_links_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_owner_fkey FOREIGN KEY (organization_id, owner_id) REFERENCES public.users(organization_id, id);

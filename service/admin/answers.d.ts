@@ -62,6 +62,16 @@ export interface Me extends User {
   unlisted_groups?: number;
   /** Null for a token that may do all that its user may. */
   scopes: string[] | null;
+  /** Absent by a token of the service's own. */
+  identity_provider?: Provided;
+}
+
+/** What an identity provider's claims add for this caller alone. */
+export interface Provided {
+  issuer: string;
+  groups: { name: string; mapped_from: string }[];
+  role: string | null;
+  role_mapped_from: string | null;
 }
 
 export interface Group {
@@ -133,6 +143,8 @@ export interface Reason {
   name: string;
   as_manager: boolean;
   expires_at: Instant | null;
+  /** The identity provider's own name of the group or role; absent where it is the user's without that. */
+  mapped_from?: string;
 }
 
 export interface Explanation {

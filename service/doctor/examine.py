@@ -13,7 +13,7 @@ from service.database.connector import Raw, connect
 from service.database.migrations import list_applied, load_migrations
 from service.database.pool import Connection
 from service.database.session import session_settings
-from service.doctor import checks, facts
+from service.doctor import checks, facts, providers
 from service.doctor.checks import Deployment, Finding, Pooling
 from service.doctor.facts import ServerFacts
 from service.doctor.privileges import intended_privileges
@@ -95,6 +95,15 @@ async def _examine_data(connection: Connection, server: ServerFacts, settings: S
         ("kept grants", lambda: _judge(facts.read_keepers(connection), checks.check_kept_grants)),
         ("audit", lambda: _judge(facts.read_trail(connection), lambda trail: check_audit(trail, settings))),
     ]
+    if settings.providers:
+        examinations.append(
+            (
+                "mapped groups",
+                lambda: _judge(
+                    facts.read_missing_groups(connection, settings.providers), providers.check_mapped_groups
+                ),
+            )
+        )
     findings = []
     for check, examination in examinations:
         if not server.migrated:

@@ -13,6 +13,7 @@ from service.database.encryption import is_this_machine
 from service.database.pool import Connection
 from service.permissions import MANAGER
 from service.values.casefold import IGNORABLE_RANGES
+from service.values.identity_providers import Provider
 from service.values.names import BLANK, RESERVED, UNFIT
 
 
@@ -404,3 +405,28 @@ async def read_keepers(connection: Connection) -> list[Keeper]:
         """,
     )
     return [Keeper(*row) for row in rows]
+
+
+async def read_missing_groups(connection: Connection, providers: Sequence[Provider]) -> list[tuple[str, Sequence[str]]]:
+    """Read, for each identity provider whose claims are mapped to groups that do not exist, its issuer and their names.
+
+    Where the provider is bound to no organization, a group may be of any.
+    """
+    found: list[tuple[str, Sequence[str]]] = []
+    for provider in providers:
+        rows = await connection.fetch(
+            "doctor.read_missing_groups",
+            """
+            SELECT named.name FROM unnest($2::text[]) named (name)
+            WHERE NOT EXISTS (
+                SELECT FROM groups g
+                WHERE ($1::uuid IS NULL OR g.organization_id = $1) AND lower(g.name) = lower(named.name)
+            )
+            ORDER BY named.name
+            """,
+            provider.organization,
+            [name for _, name in provider.groups],
+        )
+        if rows:
+            found.append((provider.issuer, [row["name"] for row in rows]))
+    return found

@@ -84,7 +84,9 @@ async def get_me(call: Call, _: GetMe) -> Me:
     async with call.database.connection() as connection:
         user = await find_user(connection, caller.organization_id, caller.username)
         names, total = await groups.names_of_user(connection, caller.organization_id, caller.user_id, MAX_GROUPS)
-    return Me(user, whole=True, groups=names, unlisted_groups=total - len(names), scopes=caller.scopes)
+    if caller.provided is not None:
+        user = replace(user, role=caller.role)
+    return Me(user, True, names, total - len(names), caller.scopes, caller.provided)
 
 
 async def get_user(call: Call, request: GetUser) -> UserView:

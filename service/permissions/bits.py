@@ -54,6 +54,14 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+_MIGHT: Final = {role: might for might, role in enumerate(Role)}
+
+
+def mightier(role: Role, other: Role | None) -> Role:
+    """Return the mightier of a user's own role and one that an identity provider gives them, if it does."""
+    return role if other is None or _MIGHT[other] <= _MIGHT[role] else other
+
+
 @dataclass(frozen=True, slots=True)
 class GrantedAccess:
     """The access that one grant gives, to a user or to one of their groups, and until when."""

@@ -1,5 +1,6 @@
 """Statements on groups and memberships."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -9,6 +10,7 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
+from service.repositories.granted import reading_as
 from service.repositories.ordering import Column, Order, Orders, Rows, Span, fetch_page
 from service.repositories.times import bounded
 from service.values.casefold import casefold
@@ -119,7 +121,7 @@ async def names_of_user(
     connection: Connection, organization_id: UUID, user_id: UUID, limit: int
 ) -> tuple[list[str], int]:
     """Return the names of the first groups that a user is in, in order, and how many there are."""
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "groups.names_of_user",
         """
         SELECT g.name, count(*) OVER () AS total
@@ -134,6 +136,25 @@ async def names_of_user(
         limit,
     )
     return [row["name"] for row in rows], rows[0]["total"] if rows else 0
+
+
+async def names_among(
+    connection: Connection, organization_id: UUID, user_id: UUID, group_ids: Sequence[UUID]
+) -> set[str]:
+    """Return the names of those groups, given by their ids, that a user is in."""
+    rows = await connection.fetch(
+        "groups.names_among",
+        """
+        SELECT g.name
+        FROM memberships m
+        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+        WHERE m.organization_id = $1 AND m.user_id = $2 AND m.group_id = ANY ($3)
+        """,
+        organization_id,
+        UUID(int=user_id.int),
+        group_ids,
+    )
+    return {row["name"] for row in rows}
 
 
 async def insert(connection: Connection, organization_id: UUID, group_id: UUID, name: str) -> Group:

@@ -109,6 +109,11 @@ async def test_no_column_takes_a_time_out_of_bounds(world: World) -> None:
     await world.grant(pipeline, ada)
     await world.grant(pipeline, await world.group(ada))
     await world.job(ada, pipeline)
+    await world.raw.execute(
+        "INSERT INTO identity_links (organization_id, id, user_id, issuer, subject)"
+        " VALUES ($1, gen_random_uuid(), $2, 'https://id.example.com', $2::uuid::text)",
+        *(world.id, ada.id),
+    )
     gone = await world.user("gone")
     await world.raw.execute("SELECT delete_user($1, $2)", world.id, gone.id)
     taken = []

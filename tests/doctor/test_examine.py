@@ -14,6 +14,7 @@ from service.doctor.examine import examine
 from service.embedded.cluster import SERVICE_ROLE
 from service.permissions import MANAGER
 from service.settings import Settings
+from service.values.identity_providers import Provider
 from tests import pgbouncer
 from tests.factories import PAST, World
 
@@ -297,3 +298,29 @@ async def test_examine_tells_poolers_and_their_modes(empty_dsn: str, settings: S
     assert (without["pooler"].state, "without prepared" in without["pooler"].found) == ("ok", True)
     assert "ignore_startup_parameters" in str(strict["server"].remedy)
     assert prepared["pooler"].state == ("ok" if newest.prepares else "wrong")
+
+
+async def test_examine_finds_mapped_groups_that_do_not_exist(dsn: str, world: World, settings: Settings) -> None:
+    other = await World.create(world.raw)
+    await world.group(name="reviewers")
+    await other.group(name="operators")
+    mapped = (("/r", "Reviewers"), ("/o", "operators"), ("/x", "nowhere"))
+    bound, unbound = Provider("https://a.example", "x", organization=world.id), Provider("https://b.example", "x")
+    providers = (replace(bound, groups=mapped), replace(unbound, groups=mapped[:2]))
+
+    findings = await found(as_service(dsn), replace(settings, providers=providers))
+
+    assert findings["mapped groups"].state == "warning"
+    assert findings["mapped groups"].found == (
+        "groups that do not exist: https://a.example is mapped to nowhere, operators"
+    )
+    assert "by a group that does not exist nobody gets anything" in str(findings["mapped groups"].remedy)
+
+
+async def test_examine_finds_that_mapped_groups_exist(dsn: str, world: World, settings: Settings) -> None:
+    await world.group(name="reviewers")
+    provider = Provider("https://a.example", "x", organization=world.id, groups=(("/r", "reviewers"),))
+
+    findings = await found(as_service(dsn), replace(settings, providers=(provider,)))
+
+    assert findings["mapped groups"] == Finding("mapped groups", "ok", "all that OIDC_GROUPS maps to exist", None)

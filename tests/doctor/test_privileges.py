@@ -10,7 +10,7 @@ import pytest
 from service.database.migrations import migrate
 from service.doctor.privileges import intended_privileges
 from service.embedded.cluster import SERVICE_ROLE
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.factories import Member, World
 from tests.process.running import ROOT
 

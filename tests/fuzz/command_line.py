@@ -56,6 +56,9 @@ CALLS: Final[tuple[tuple[Any, ...], ...]] = (
     ("user", "role", _USER, _ROLE, "--withdraw-grants"),
     ("user", "disable", _USER, "--yes"),
     ("user", "enable", _USER),
+    ("identity", "link", _USER, "--issuer", _SHOWN, "--subject", _SHOWN),
+    ("identity", "unlink", "--issuer", _SHOWN, "--subject", _SHOWN, "--yes"),
+    ("identity", "list", "--user", _USER),
     ("group", "create", _GROUP),
     ("group", "list"),
     ("group", "members", _GROUP),
@@ -119,7 +122,9 @@ async def command(stage: Stage, drawn: tuple[list[str], str, bool]) -> None:
         known += ["--organization", organization or str(scene.world.id)]
     before = await stage.state(scene)
     code, out, err = run(stage, known, forked=forked)
-    _check_ending(known, code, out, err)
+    # What no encoding has comes as an argument that can't be read; else the command ends as it says.
+    is_text = not any("\ud800" <= each <= "\udfff" for argument in known for each in argument)
+    check_ending(known, code, out, err, codes={0, 1, 64} if is_text else {2})
     if code:
         with TALLY.holds(UNCHANGED):
             assert await stage.state(scene) == before, (code, out, err)
@@ -153,11 +158,11 @@ def _as_argument(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _check_ending(arguments: list[str], code: int, out: str, err: str) -> None:
+def check_ending(arguments: list[str], code: int, out: str, err: str, *, codes: set[int]) -> None:
+    """Check that a command ended by one of these codes, and said why in words, or as JSON where that was asked for."""
     as_json = "--json" in arguments and "--" not in arguments[: arguments.index("--json")]
     with TALLY.holds(ENDING):
-        is_text = not any("\ud800" <= each <= "\udfff" for argument in arguments for each in argument)
-        assert code in ({0, 1, 64} if is_text else {2}), (code, out, err)
+        assert code in codes, (code, out, err)
     require_no_internals(out + err, *arguments)
     with TALLY.holds(SENTENCE):
         assert not has_unfit((out + err).replace("\n", "")), (out, err)

@@ -52,7 +52,7 @@ export async function groupView(view, tab, draw) {
       facts(["Since", day(group.created_at)]),
       tabs("Of this group", tab, [
         { tab: "members", to: where, label: "Members" },
-        { tab: "grants", to: `${where}/grants`, label: "Is granted" },
+        { tab: "grants", to: `${where}/grants`, label: "Grants" },
       ]),
       content,
     ],

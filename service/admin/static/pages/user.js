@@ -3,13 +3,14 @@
 import { get, path } from "../api.js";
 import { isAdministrator, isCaller, maySeeUser } from "../caller.js";
 import { button } from "../components/buttons.js";
-import { badge } from "../components/inline.js";
+import { badge, groupLink } from "../components/inline.js";
 import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
 import { tabs } from "../components/tabs.js";
-import { h, name } from "../dom.js";
+import { h, name, sentence, together } from "../dom.js";
 import { roleLabel } from "../labels.js";
 import { address, go, refresh } from "../router.js";
+import { caller } from "../session.js";
 import { day } from "../time.js";
 import { notForCaller } from "./not_found.js";
 import { changePerson, changeRole, enable } from "./user_dialogs.js";
@@ -69,7 +70,24 @@ function head(user) {
       ["Role", roleLabel(user.role)],
       ["State", user.disabled ? "Disabled" : "Active"],
       ["Since", day(user.created_at)],
+      ...(isCaller(user.username) ? provided() : []),
     ),
+  ];
+}
+
+/**
+ * Say what the identity provider adds for the caller: it is stored nowhere, so nobody else sees it.
+ *
+ * @returns {([label: string, ...value: Child[]] | false)[]}
+ */
+function provided() {
+  const by = caller().identity_provider;
+  if (by === undefined) return [];
+  const groups = by.groups.map((each) => sentence`${each.mapped_from}, mapped to ${groupLink(each.name)}`);
+  return [
+    ["Signed in by", name(by.issuer)],
+    groups.length > 0 && ["Its groups", together(groups)],
+    by.role !== null && ["Its role", sentence`${by.role_mapped_from ?? ""}, mapped to ${[roleLabel(by.role)]}`],
   ];
 }
 
@@ -102,6 +120,6 @@ function tabsOf(user, current) {
     { tab: "groups", to: `${base}/groups`, label: "Groups" },
     { tab: "tokens", to: `${base}/tokens`, label: "Tokens" },
     { tab: "jobs", to: `${base}/jobs`, label: "Jobs" },
-    ...(isAdministrator() ? [{ tab: "changes", to: `${base}/changes`, label: "Did lately" }] : []),
+    ...(isAdministrator() ? [{ tab: "changes", to: `${base}/changes`, label: "Recent changes" }] : []),
   ]);
 }
