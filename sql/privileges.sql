@@ -13,11 +13,14 @@ DO $$ BEGIN
     END IF;
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM flow_service;
     GRANT USAGE ON SEQUENCE revisions TO flow_service;
+    GRANT USAGE ON SEQUENCE audit_id_seq TO flow_service;
     GRANT EXECUTE ON FUNCTION hold_organization(uuid) TO flow_service;
     GRANT EXECUTE ON FUNCTION delete_user(uuid,uuid) TO flow_service;
-    GRANT SELECT ON schema_migrations, organizations, grants TO flow_service;
+    GRANT EXECUTE ON FUNCTION make_audit_months() TO flow_service;
+    GRANT SELECT ON schema_migrations, organizations, grants, audit_archives TO flow_service;
     GRANT SELECT, INSERT (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         ON audit TO flow_service;
+    GRANT SELECT, INSERT ON audit_seals TO flow_service;
     GRANT SELECT, INSERT, UPDATE (role, disabled, display_name, display_name_key, email, email_key)
         ON users TO flow_service;
     GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at, expires_at, parent_id, replaced_by_id)

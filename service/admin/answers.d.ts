@@ -25,6 +25,28 @@ export interface Total {
   total_size_at_least?: number;
 }
 
+export interface Change {
+  cursor: string;
+  at: Instant;
+  type: string;
+  target: string;
+  actor: string;
+  /** More about it, by its type. */
+  data: ChangeData;
+}
+
+/** What changes of one type or another have. */
+export interface ChangeData {
+  added: string[];
+  removed: string[];
+  pipeline_id?: string;
+}
+
+export interface ChangesFound {
+  changes: Change[];
+  next_cursor: string;
+}
+
 export interface User {
   username: string;
   role: string;

@@ -17,7 +17,8 @@ from service.grpc.calls import Calls, Context, Parts, Spans
 from service.grpc.certificates import Certificates
 from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
 from service.grpc.health import HealthService
-from service.grpc.messages import methods
+from service.grpc.messages import WATCH, methods
+from service.grpc.watch import Watches
 from service.health import Health
 from service.settings import Settings
 
@@ -32,7 +33,7 @@ KEEPALIVE_TIMEOUT: Final = 10.0
 MIN_PING_INTERVAL: Final = 10.0
 """Seconds between a client's own pings; one that asks more often is sent away."""
 UNADMITTED: Final = 100
-"""Calls beyond MAX_REQUESTS that the server takes on, so that admission control is what refuses, and says why."""
+"""Calls beyond MAX_REQUESTS and MAX_STREAMS that the server takes on, so that these are what refuses, and says why."""
 REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
 
 
@@ -48,9 +49,11 @@ class GrpcServer:
         health_name = HEALTH_FILE.services_by_name["Health"].full_name
         self.health: Final = HealthService(health, services)
         self._server = grpc.aio.server(
-            options=_options(settings.max_body_bytes), maximum_concurrent_rpcs=settings.max_requests + UNADMITTED
+            options=_options(settings.max_body_bytes),
+            maximum_concurrent_rpcs=settings.max_requests + settings.max_streams + UNADMITTED,
         )
         calls = Calls(parts, settings.request_timeout, settings.max_body_bytes, spans)
+        self._feed = parts.dispatcher.feed
         self._server.add_generic_rpc_handlers(_handlers(calls, parts))
         add_HealthServicer_to_server(self.health, self._server)
         _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
@@ -84,8 +87,9 @@ class GrpcServer:
         self.health.look()
 
     async def stop(self) -> None:
-        """Accept no more calls, and wait for those under way; a watch of the health is none of these."""
+        """Accept no more calls, and wait for those under way; watches end at once, those of changes with a cursor."""
         self.health.end()
+        await self._feed.reader.close("draining")
         await self._server.stop(self._settings.drain_timeout)
 
 
@@ -115,6 +119,8 @@ def _handlers(calls: Calls, parts: Parts) -> list[grpc.GenericRpcHandler]:
         handle = _handler(calls, binding, AnswerForms(route, method, parts.kept))
         # On the wire a call of one message is like a stream of one; to read it is left to the handler.
         by_service.setdefault(method.containing_service, {})[method.name] = grpc.stream_unary_rpc_method_handler(handle)
+    watch: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(Watches(calls, parts).handle)
+    by_service.setdefault(WATCH.containing_service, {})[WATCH.name] = watch
     return [
         grpc.method_handlers_generic_handler(service.full_name, handlers) for service, handlers in by_service.items()
     ]

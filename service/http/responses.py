@@ -1,6 +1,6 @@
 """Responses: JSON bodies, and failures by the canonical map from gRPC codes to HTTP statuses.
 
-The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses where it has one: 405, 408,
+The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses where it has one: 405, 408, 410,
 412 to 415, 417, and 431.
 """
 
@@ -90,6 +90,7 @@ _STATUS_OF_CODE: Final[Mapping[str, int]] = {
 _STATUS_OF_OWN: Final[Mapping[type[ServiceError], int]] = {
     MethodNotAllowed: 405,
     RequestTimeout: 408,
+    errors.Gone: 410,
     errors.PreconditionFailed: 412,
     BodyTooLarge: 413,
     TargetTooLong: 414,

@@ -10,6 +10,7 @@ from typing import Final
 from service.operations import (
     apply,
     audit,
+    changes,
     grant_sets,
     grants,
     groups,
@@ -143,6 +144,14 @@ _ORGANIZATION_ROWS: Final = (
         ORGANIZATION,
         {**ADMINISTRATION, ADMIN: Decision(ALLOWED, {SCOPE_ADMIN: NARROW, READ: NARROW})},
     ),
+    Act("prove that an entry is in a seal", (audit.prove_entry,), ORGANIZATION, ADMINISTRATION),
+    Act(
+        "follow what happens to what they may see",
+        (changes.list_changes,),
+        ORGANIZATION,
+        _each((MEMBER, PIPELINE_ADMIN, ADMIN), ALLOWED),
+    ),
+    Act("follow every entry of the audit trail", (changes.list_changes,), ORGANIZATION, ADMINISTRATION),
 )
 
 PUTTING_GRANTS: Final = (grants.put_user_grant, grants.put_group_grant, grant_sets.replace_grants)

@@ -50,6 +50,14 @@ def declaring(kind: str) -> Ask:
     return ask
 
 
+async def of_sealed_entry(stage: Stage, cell: Cell) -> Asked:
+    raw = stage.home.raw
+    entry = await raw.fetchval(
+        "SELECT max(a.id) FROM audit a JOIN audit_seals s ON s.ids @> a.id WHERE a.organization_id = $1", stage.home.id
+    )
+    return Asked({"id": entry or await stage.home.sealed_entry()})
+
+
 NEW: Final = "NEW"
 OTHER: Final = "OTHER"
 CHIEF: Final = "CHIEF"
@@ -282,6 +290,9 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "create a user, by SCIM": asking({"schemas": [USER_SCHEMA], "userName": NEW}),
         "list the groups, by SCIM": asking(),
         "create a group, by SCIM": asking({"schemas": [GROUP_SCHEMA], "displayName": NEW}),
+        "prove that an entry is in a seal": of_sealed_entry,
+        "follow what happens to what they may see": asking(),
+        "follow every entry of the audit trail": asking(all="true"),
     },
     PIPELINE.title: {
         "find it in the list of pipelines": on_pipeline(),

@@ -75,7 +75,8 @@ def _serve() -> None:
     calls, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory() as made:
         for line in calls:
-            print(json.dumps(_run(*json.loads(line), Path(made))), file=answers, flush=True)
+            arguments, variables, given = json.loads(line)
+            print(json.dumps(_run(arguments, variables, given, Path(made))), file=answers, flush=True)
 
 
 if __name__ == "__main__":

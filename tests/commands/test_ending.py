@@ -64,6 +64,8 @@ CALLS = {
     ("job", "show"): ["j"],
     ("job", "delete"): ["j", "--yes"],
     ("audit", "tail"): [],
+    ("audit", "archive"): ["--before", "2026-01", "--to", "archive"],
+    ("audit", "verify"): [],
     ("apply",): ["--file", "tests/commands/declared.json", "--yes"],
     ("group", "show"): ["g"],
     ("group", "rename"): ["g", "h"],

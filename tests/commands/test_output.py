@@ -35,6 +35,7 @@ SILENT: set[tuple[str, ...]] = {
     ("login",),
     ("logout",),
 }
+SILENT |= {("audit", word) for word in ("archive", "verify")}
 SILENT |= {("context", word) for word in ("list", "current", "use", "unset", "rename", "delete")}
 """Commands that print no names."""
 

@@ -4,11 +4,12 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from marshmallow import Schema, fields
 
 from service.http.routes import ROUTES, Route
+from service.schemas.changes import ChangesSchema, WatchChanges
 from service.schemas.request import schema_of
 from tests.proto.fields import Kind, camel, default_json_name, kind_of, list_message, snake
 from tests.proto.numbers import FOLDER, Numbers
@@ -32,6 +33,18 @@ import "google/protobuf/timestamp.proto";
 
 SERVICES: Final = ("Pipelines", "Jobs", "Grants", "Users", "Groups", "Tokens", "Audit")
 """The resources in the order of the file; others follow."""
+
+
+class Stream(NamedTuple):
+    """An RPC that goes on, and so is no row of the method table."""
+
+    service: str
+    name: str
+    request: type
+    answer: type[Schema]
+
+
+STREAMS: Final = (Stream("Changes", "Watch", WatchChanges, ChangesSchema),)
 
 
 def service_of(route: Route) -> str:
@@ -79,7 +92,10 @@ class Generator:
         for name in names:
             own = _specific_last([row for row in rows if service_of(row) == name])
             if own:
-                parts.append("\n".join([f"service {name} {{", *_joined(self._rpc(row) for row in own), "}\n"]))
+                rpcs = [self._rpc(row) for row in own] + [
+                    self._stream(each) for each in STREAMS if each.service == name
+                ]
+                parts.append("\n".join([f"service {name} {{", *_joined(rpcs), "}\n"]))
         parts += ["\n".join([*lines, "}\n"]) for lines in self.messages.values()]
         return "\n".join(parts)
 
@@ -95,6 +111,15 @@ class Generator:
             *(f"  {line}" for line in http),
             "    };",
             "  }",
+        ]
+
+    def _stream(self, stream: Stream) -> list[str]:
+        name = stream.name
+        self._message(f"{name}Request", schema_of(stream.request), inspect.getdoc(stream.request), request=True)
+        self._message(f"{name}Response", stream.answer(), inspect.getdoc(stream.answer), request=False)
+        return [
+            *_comment(_summary(inspect.getdoc(stream.request)), "  "),
+            f"  rpc {name}({name}Request) returns (stream {name}Response);",
         ]
 
     def _request(self, name: str, route: Route) -> None:

@@ -691,14 +691,14 @@ class Token:
     """The username of the user whose it is."""
     name: str
     """The name, for people; it may be empty."""
-    scopes: list[Scope] | None
-    """What it may do at most, of what its user may; None: all of it."""
-    expires_at: datetime | None
-    """The time of its end; None: never."""
     created_at: datetime
     """The time of its creation."""
     last_used_at: datetime | None
     """The time of its last use, to a minute or so; None: never."""
+    scopes: list[Scope] | None
+    """What it may do at most, of what its user may; None: all of it."""
+    expires_at: datetime | None
+    """The time of its end; None: never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -814,6 +814,72 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof(Answer):
+    """The proof of one entry: SHA-256 of a byte 0 and the leaf's UTF-8 leads by the path to the root (RFC 9162)."""
+
+    id: int
+    """The number of the entry."""
+    leaf: str
+    """The text of the entry that is sealed, as it is now."""
+    leaf_hash: str
+    """The hash of what was sealed, in hex."""
+    leaf_index: int
+    """The place of the entry in the tree, from 0."""
+    tree_size: int
+    """The number of entries in the tree."""
+    inclusion_path: list[str]
+    """The hashes beside the way to the root, from below, in hex."""
+    seal: Seal
+    """The seal whose root it leads to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """The seal of an entry."""
+
+    number: int
+    """The number of the seal, from 1."""
+    sealed_at: datetime
+    """The time at which it was made."""
+    root: str
+    """The root of the tree over its entries, in hex."""
+    previous: str
+    """The chain up to the seal before, in hex."""
+    chain: str
+    """The chain up to this seal, in hex, as the log has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes(Answer):
+    """The changes since a place."""
+
+    changes: list[FeedChange]
+    """The changes, those of one object in their order."""
+    next_cursor: str
+    """The place behind all that was looked at, as `after`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedChange:
+    """One change."""
+
+    cursor: str
+    """The place behind this change, to be given as `after`."""
+    at: datetime
+    """The time of the change."""
+    type: str
+    """The kind of change, such as `job.pipelines_changed`; with `all`, also actions."""
+    target: str
+    """What was changed: its kind and name or id, as `job:4711`."""
+    actor: str
+    """The username of the user who made it, as it was then, or `command line`."""
+    data: dict[str, Any]
+    """More about it, by its type: of `job.pipelines_changed`, ids `added` and `removed`."""
+    entry: Entry | None = None
+    """The entry of the audit trail, as `GET /audit` has it; only with `all`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewAnswer(Answer):
     """The overview."""
 
@@ -894,7 +960,7 @@ class UnusedToken:
     """A token that was not used for long."""
 
     id: UUID
-    """The id of the token."""
+    """The id of the token, which is no secret."""
     username: str
     """The username of the user whose it is."""
     name: str
@@ -922,7 +988,7 @@ class LooseJob:
     """A job in no pipeline."""
 
     id: str
-    """The id of the job."""
+    """The id of the job, as it was registered."""
     name: str
     """The name, for people; it may be empty."""
     owner: str

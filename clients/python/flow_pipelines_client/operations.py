@@ -1367,6 +1367,8 @@ class Operations(Connection):
         unused_for: str | None = None,
         expires_after: datetime | None = None,
         expires_before: datetime | None = None,
+        expires: Literal["never"] | None = None,
+        of_disabled: bool = False,
         scopes: Literal["none"] | None = None,
         order_by: Literal[
             "created_at",
@@ -1390,7 +1392,7 @@ class Operations(Connection):
 
         Newest first; another user's, and with `all` everybody's, only for administrators. Filters: a time for which
         they have not been used (or, if never, have been there), a time that they end after, one that they end before,
-        no scopes.
+        no end, no scopes, a disabled user.
 
         Needs: scope tokens; others': administrator.
 
@@ -1400,8 +1402,10 @@ class Operations(Connection):
             username: The user whose tokens they are; the caller if left out.
             all: True for those of all users; only for administrators.
             unused_for: Only those that were not used for so long, as `90d` or `12h`.
-            expires_after: Only those that end after this time, or never.
+            expires_after: Only those that end, and do so after this time.
             expires_before: Only those that end before this time.
+            expires: `never`: only those that have no end.
+            of_disabled: True for those of disabled users alone.
             scopes: `none`: only those that can do all that their users may.
             order_by: Behind - descending. Without it: -created_at.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
@@ -1424,6 +1428,8 @@ class Operations(Connection):
                 "unused_for": unused_for,
                 "expires_after": expires_after,
                 "expires_before": expires_before,
+                "expires": expires,
+                "of_disabled": of_disabled or None,
                 "scopes": scopes,
                 "order_by": order_by,
                 "total": total or None,
@@ -1655,6 +1661,57 @@ class Operations(Connection):
             },
         )
         return self._pages(call, models.Audit, lambda page: page.audit, timeout)
+
+    def prove_entry(self, id: str, *, timeout: float | None = None) -> models.Proof:
+        """Prove that an entry was there when it was sealed; whether it is still what it was shows when its leaf is hashed.
+
+        Needs: administrator.
+
+        Args:
+            id: The number of the entry.
+            timeout: Seconds that the call may take; the client's own if left out.
+
+        Raises:
+            PermissionDenied: the caller is no administrator.
+            NotFound: the organization has no such entry.
+            FailedPrecondition: it is younger than the last seal.
+        """
+        call = Call("GET", f"/api/v1/audit/{step(id)}/proof")
+        return self._run(call, models.Proof, timeout)
+
+    def list_changes(
+        self,
+        *,
+        after: str | None = None,
+        wait: int | None = None,
+        all: bool = False,
+        page_size: int | None = None,
+        timeout: float | None = None,
+    ) -> models.Changes:
+        """List what has happened since a place in the feed, to what the caller may see now.
+
+        Every change comes at least once, those of one object in the order in which they were made. Without `after`
+        nothing has happened yet: `next_cursor` is where from now on begins. With `Accept: text/event-stream` the
+        answer is a stream of the same changes that goes on, each an event with its cursor as its id; `Last-Event-ID`
+        stands for `after` then.
+
+        Args:
+            after: The `next_cursor` of the answer before, or the `cursor` of a change; `0`: as far back as kept; left
+                out: now.
+            wait: Seconds to wait for a change if there is none yet.
+            all: Whether every entry of the audit trail is wanted, which administrators may ask for.
+            page_size: The number of items on a page; 100 if it is left out.
+            timeout: Seconds that the call may take; the client's own if left out.
+
+        Raises:
+            PermissionDenied: every entry is asked for, by somebody who is no administrator.
+            InvalidArgument: `after` is no cursor of this organization.
+            Gone: what came behind that place is not kept, or was in another history of the database.
+        """
+        call = Call(
+            "GET", "/api/v1/changes", query={"after": after, "wait": wait, "all": all or None, "page_size": page_size}
+        )
+        return self._run(call, models.Changes, timeout)
 
     def get_overview(self, *, timeout: float | None = None) -> models.OverviewAnswer:
         """Return what needs attention in the organization: of each kind the number, and the first ten.

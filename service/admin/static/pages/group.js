@@ -53,7 +53,7 @@ export async function groupView(view, tab, draw) {
       facts(["Since", day(group.created_at)], group.provisioned && ["Changed by", "Provisioning (SCIM) alone"]),
       tabs("Of this group", tab, [
         { tab: "members", to: where, label: "Members" },
-        { tab: "grants", to: `${where}/grants`, label: "Is granted" },
+        { tab: "grants", to: `${where}/grants`, label: "Grants" },
       ]),
       content,
     ],

@@ -126,6 +126,6 @@ function tabsOf(user, current) {
     { tab: "groups", to: `${base}/groups`, label: "Groups" },
     { tab: "tokens", to: `${base}/tokens`, label: "Tokens" },
     { tab: "jobs", to: `${base}/jobs`, label: "Jobs" },
-    ...(isAdministrator() ? [{ tab: "changes", to: `${base}/changes`, label: "Did lately" }] : []),
+    ...(isAdministrator() ? [{ tab: "changes", to: `${base}/changes`, label: "Recent changes" }] : []),
   ]);
 }

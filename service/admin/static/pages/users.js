@@ -20,16 +20,17 @@ import { createUsers } from "./users_paste.js";
 
 /** @import { User } from "../../answers.d.ts" */
 /** @import { List } from "../components/listing.js" */
+/** @import { Choice } from "../components/ordering.js" */
 /** @import { Column } from "../components/table.js" */
 /** @import { View } from "../router.js" */
 
-/** @type {[string, string][]} */
+/** @type {Choice[]} */
 const ORDERS = [
-  ["username", "By username"],
-  ["display_name", "By name"],
-  ["email", "By email"],
-  ["role", "By role"],
-  ["created_at", "Oldest first"],
+  ["username", "Username, A to Z", "Username, Z to A"],
+  ["display_name", "Name, A to Z", "Name, Z to A"],
+  ["email", "Email, A to Z", "Email, Z to A"],
+  ["role", "Administrators first", "Pipeline administrators first"],
+  ["created_at", "Oldest first", "Newest first"],
 ];
 
 /** @typedef {(done: unknown) => unknown} Changed */
