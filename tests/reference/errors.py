@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from inspect import signature
 from typing import Final
 
+import service.scim.failures  # noqa: F401 - its kinds of failures are in the table, too
 from service.database.errors import ConnectionLost
 from service.errors import ServiceError
 from service.http.responses import failure_headers, status_of
