@@ -5,6 +5,8 @@ import sys
 from dataclasses import replace
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from service.app import create_app
 from service.database.pool import Database
@@ -33,6 +35,20 @@ async def test_address_of_scim_is_unknown_where_it_is_off(client: Client, world:
     answer = await client.get("/scim/v2/Users", headers=bearer(admin.token))
 
     assert (answer.status, (await answer.json())["code"]) == (404, "NOT_FOUND")
+
+
+async def test_limit_of_rates_holds_and_is_told_in_the_form_of_scim(
+    settings: Settings, database: Database, world: World
+) -> None:
+    admin = await world.user(role="admin")
+    limited = replace(settings, scim=True, rate_limit=1, rate_limit_burst=1)
+    app = create_app(limited, database, Health(database, settings.ready_timeout))
+    async with TestClient[web.Request, web.Application](TestServer(app)) as client:
+        answers = [await client.get("/scim/v2/ServiceProviderConfig", headers=bearer(admin.token)) for _ in range(3)]
+        refused = answers[-1]
+        assert (answers[0].status, refused.status) == (200, 429)
+        assert (await refused.json(content_type=None))["status"] == "429"
+        assert "Retry-After" in refused.headers
 
 
 def test_lacking_extra_is_told_at_the_start(
