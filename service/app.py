@@ -13,21 +13,27 @@ from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher
 from service.database.pool import Database
 from service.errors import StartupError
+from service.feed.months import AuditMonths
+from service.feed.sealing import Sealer
 from service.health import Health
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
 from service.http.cross_origin import CrossOrigin
 from service.http.endpoint import Endpoint
 from service.http.middleware import observe_requests
+from service.http.open_streams import Streams
 from service.http.openapi.page import add_documentation
 from service.http.probes import HEALTHZ, healthz
+from service.http.protected_resource import add_protected_resource
 from service.http.public_address import PublicAddresses
 from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
 from service.http.responses import Failures
 from service.http.routes import ROUTES, words_beside
+from service.http.streams import ChangesEndpoint
 from service.http.turns import Turns
 from service.http.unsent import UnsentBudget
+from service.operations.changes import list_changes
 from service.operations.dispatcher import Dispatcher
 from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
@@ -39,6 +45,9 @@ if TYPE_CHECKING:
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
+SEALER: Final = web.AppKey("sealer", Sealer)
+AUDIT_MONTHS: Final = web.AppKey("audit_months", AuditMonths)
+STREAMS: Final = web.AppKey("streams", Streams)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
 DISPATCHER: Final = web.AppKey("dispatcher", Dispatcher)
@@ -86,6 +95,11 @@ def create_app(
     app[DISPATCHER], app[TOKEN_USE], app[REQUEST_LOG] = dispatcher, token_use, log
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
+    app[STREAMS] = Streams(settings, database.presence)
+    app[SEALER] = Sealer(database, settings.audit_seal_interval)
+    app[AUDIT_MONTHS] = AuditMonths(database)
+    app.on_shutdown.append(_end_streams)
+    app.cleanup_ctx.append(_seal_audit)
     app.cleanup_ctx.append(_write_token_use)
     if settings.providers:
         dispatcher.authentication.sign_in = sign_in = make_sign_in(settings, database, batcher_type)
@@ -93,10 +107,13 @@ def create_app(
     app.router.add_get(HEALTHZ, healthz(health))
     addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
     add_documentation(app, addresses)
-    add_admin_page(app, addresses)
+    add_admin_page(app, addresses, settings.providers)
+    add_protected_resource(app, addresses, settings.providers)
     _add_routes(app)
     if find_spec("grpc") is not None:
         _add_connect(app, failures)
+    if settings.scim:
+        _add_scim(app, failures)
     return app
 
 
@@ -114,6 +131,24 @@ def _add_connect(app: web.Application, failures: Failures) -> None:
         path = f"/{json.rpc}"
         failures.of_paths[path] = connect_response
         app.router.add_post(path, ConnectEndpoint(json, proto, AnswerForms(row, method, kept), *shared).handle)
+
+
+def _add_scim(app: web.Application, failures: Failures) -> None:
+    """Add SCIM, which takes an extra and a second to import.
+
+    Raises:
+        StartupError: it is not installed.
+    """
+    try:
+        from service.scim.endpoint import PREFIX, add_routes  # noqa: PLC0415 - an extra, loaded only where it is asked for
+        from service.scim.failures import scim_response  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"SCIM=true asks for provisioning by SCIM, but {error.name} is not installed:"
+            " pip install 'flow-pipelines[scim]', or unset it."
+        ) from error
+    failures.below = (f"{PREFIX}/", scim_response)
+    add_routes(app, app[DISPATCHER], app[BODIES], app[ADDRESSES])
 
 
 def make_sign_in(settings: Settings, database: Database, batcher_type: Callable[..., Batcher[Any, Any]]) -> "SignIn":
@@ -138,7 +173,11 @@ def _add_routes(app: web.Application) -> None:
         path = "/".join(
             _pattern(step, words_beside(route.path, place)) for place, step in enumerate(route.path.split("/"))
         )
-        handle = Endpoint(route, app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]).handle
+        parts = app[BODIES], app[UNSENT], app[ADDRESSES]
+        if route.operation is list_changes:
+            handle = ChangesEndpoint(route, *parts, streams=app[STREAMS], dispatcher=app[DISPATCHER]).handle
+        else:
+            handle = Endpoint(route, app[DISPATCHER], *parts).handle
         if route.method == "GET":
             app.router.add_get(path, handle)  # and HEAD with it
         else:
@@ -149,6 +188,21 @@ def _pattern(step: str, words: set[str]) -> str:
     """Return a step of a path; a parameter is not one of the words that are addresses of their own in its place."""
     name = step.strip("{}")
     return f"{{{name}:(?!(?:{'|'.join(sorted(words))})$)[^/]+}}" if words and name != step else step
+
+
+async def _end_streams(app: web.Application) -> None:
+    """End the clients that follow changes before the requests under way are waited for; each is told its cursor."""
+    await app[DISPATCHER].feed.reader.close("draining")
+
+
+async def _seal_audit(app: web.Application) -> AsyncIterator[None]:
+    """Seal the audit trail, and make its months ahead, for as long as the application runs."""
+    tasks = [asyncio.create_task(app[SEALER].seal_forever()), asyncio.create_task(app[AUDIT_MONTHS].make_forever())]
+    yield
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _write_token_use(app: web.Application) -> AsyncIterator[None]:

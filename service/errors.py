@@ -97,6 +97,12 @@ class FailedPrecondition(ServiceError):
     code = "FAILED_PRECONDITION"
 
 
+class Gone(ServiceError):
+    """A place in the feed that can't be gone on from: what came behind it is no longer kept, or never was here."""
+
+    code, reason = "FAILED_PRECONDITION", "cursor_gone"
+
+
 class PreconditionFailed(ServiceError):
     """A condition of the caller's own that does not hold: what is to be changed is not what they have seen."""
 

@@ -19,11 +19,13 @@ from service import __version__
 from service.app import (
     ADDRESSES,
     ADMISSION,
+    AUDIT_MONTHS,
     BODIES,
     DISPATCHER,
     KEPT_MESSAGES,
     METRICS,
     REQUEST_LOG,
+    STREAMS,
     TOKEN_USE,
     UNSENT,
     create_app,
@@ -182,6 +184,7 @@ async def _listen_grpc(
         app[METRICS],
         app[REQUEST_LOG],
         app[KEPT_MESSAGES],
+        app[STREAMS],
     )
     server = GrpcServer(settings, parts, health, tracing.rpc_span if tracing else None)
     await server.start()
@@ -319,7 +322,8 @@ def _collect_garbage_rarely() -> None:
 
 def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]:
     """Return the parts of a process whose metrics `/metrics` tells, beside its health."""
-    return app[METRICS], app[BODIES], app[UNSENT], app[DISPATCHER], database, LOG_METRICS
+    of_requests = app[METRICS], app[BODIES], app[UNSENT], app[STREAMS], app[DISPATCHER]
+    return *of_requests, app[AUDIT_MONTHS], database, LOG_METRICS
 
 
 def end_by_signals() -> "asyncio.Future[str]":

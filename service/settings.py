@@ -115,6 +115,14 @@ class Settings:
     """File of the gRPC port's certificate as PEM, read again when it changes; unset: the port is not encrypted."""
     grpc_tls_key: Path | None = None
     """File of that certificate's key as PEM."""
+    scim: bool = False
+    """True serves SCIM 2.0 at `/scim/v2`, by which an identity provider manages people; it takes the extra `scim`."""
+    max_streams: int = 1000
+    """Clients that may follow changes at once, by streams or by waiting; more are refused by 503."""
+    audit_seal_interval: float = 60.0
+    """Seconds from one seal of the audit trail to the next; what is younger is not sealed yet."""
+    audit_retention_months: int = 0
+    """Months of the audit trail, beside the present one, that stay when `audit archive` takes others; 0: all stay."""
 
     @property
     def ready_timeout(self) -> float:
@@ -252,6 +260,7 @@ def _read(env: "_Environment") -> Settings:
         grpc_port=env.optional_whole("GRPC_PORT", _PORT_OR_ANY),
         grpc_tls_cert=env.path("GRPC_TLS_CERT"),
         grpc_tls_key=env.path("GRPC_TLS_KEY"),
+        scim=env.flag("SCIM", default=False),
         log_level=env.one_of("LOG_LEVEL", "INFO", LOG_LEVELS, str.upper),
         log_format=env.one_of("LOG_FORMAT", "auto", LOG_FORMATS, str.lower),
         database_pool_size=env.whole("DATABASE_POOL_SIZE", 10, _Allowed(1, 500)),
@@ -267,6 +276,9 @@ def _read(env: "_Environment") -> Settings:
         max_bodies_bytes=env.whole("MAX_BODIES_BYTES", 16 * 2**20, _BUDGET),
         max_unsent_bytes=env.whole("MAX_UNSENT_BYTES", 16 * 2**20, _BUDGET),
         max_requests=env.whole("MAX_REQUESTS", 400, _Allowed(1, 1_000_000)),
+        max_streams=env.whole("MAX_STREAMS", 1000, _Allowed(1, 1_000_000)),
+        audit_seal_interval=env.number("AUDIT_SEAL_INTERVAL", 60.0, _Allowed(1, 86_400, " (seconds)")),
+        audit_retention_months=env.whole("AUDIT_RETENTION_MONTHS", 0, _Allowed(0, 1200, " (months; 0: all stay)")),
         max_organization_share=env.number("MAX_ORGANIZATION_SHARE", 0.5, _SHARE),
         max_token_share=env.number("MAX_TOKEN_SHARE", 0.5, _SHARE),
         rate_limit=rate_limit,

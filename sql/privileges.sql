@@ -13,11 +13,14 @@ DO $$ BEGIN
     END IF;
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM flow_service;
     GRANT USAGE ON SEQUENCE revisions TO flow_service;
+    GRANT USAGE ON SEQUENCE audit_id_seq TO flow_service;
     GRANT EXECUTE ON FUNCTION hold_organization(uuid) TO flow_service;
     GRANT EXECUTE ON FUNCTION delete_user(uuid,uuid) TO flow_service;
-    GRANT SELECT ON schema_migrations, organizations, grants TO flow_service;
+    GRANT EXECUTE ON FUNCTION make_audit_months() TO flow_service;
+    GRANT SELECT ON schema_migrations, organizations, grants, audit_archives TO flow_service;
     GRANT SELECT, INSERT (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         ON audit TO flow_service;
+    GRANT SELECT, INSERT ON audit_seals TO flow_service;
     GRANT SELECT, INSERT, UPDATE (role, disabled, display_name, display_name_key, email, email_key)
         ON users TO flow_service;
     GRANT SELECT, INSERT, UPDATE (last_used_at, revoked_at, expires_at, parent_id, replaced_by_id)
@@ -26,6 +29,8 @@ DO $$ BEGIN
     GRANT SELECT, INSERT, DELETE ON memberships TO flow_service;
     GRANT SELECT, INSERT (organization_id, id, user_id, issuer, subject), UPDATE (last_used_at)
         ON identity_links TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (external_id, gives_role, deprovisioned, changed_at) ON provisioned_users TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (external_id, changed_at) ON provisioned_groups TO flow_service;
     GRANT SELECT, INSERT, UPDATE (name, name_key, description, updated_at), DELETE ON pipelines TO flow_service;
     GRANT SELECT, INSERT, UPDATE (access, expires_at, updated_at), DELETE ON user_grants, group_grants TO flow_service;
     GRANT SELECT, INSERT, UPDATE (owner_id, name, revision), DELETE ON jobs TO flow_service;

@@ -28,6 +28,22 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION public.audit_partitions() RETURNS TABLE(name text, begins timestamp with time zone, ends timestamp with time zone, detaching boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    WITH parts AS (
+        SELECT c.relname::text AS name, i.inhdetachpending, pg_get_expr(c.relpartbound, c.oid) AS bound
+        FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'public.audit'::regclass
+    )
+    SELECT p.name, substring(p.bound FROM 'FROM \(''([^'']+)''\)')::timestamptz,
+           substring(p.bound FROM 'TO \(''([^'']+)''\)')::timestamptz, p.inhdetachpending
+    FROM parts p
+    ORDER BY 2 NULLS FIRST
+$$;
+
 CREATE FUNCTION public.bump_administrators(organization_ids uuid[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -288,6 +304,46 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.make_audit_months() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET lock_timeout TO '300ms'
+    AS $$
+DECLARE
+    wanted CONSTANT timestamptz := date_trunc('month', clock_timestamp()) + interval '3 months';
+    bound timestamptz;
+    month text;
+    made integer := 0;
+BEGIN
+    SELECT p.begins INTO bound FROM audit_partitions() p WHERE p.name = 'audit_later';
+    IF bound >= wanted THEN
+        RETURN 0;
+    END IF;
+    LOCK TABLE ONLY audit IN ACCESS EXCLUSIVE MODE;
+    SELECT p.begins INTO bound FROM audit_partitions() p WHERE p.name = 'audit_later';
+    IF bound >= wanted THEN
+        RETURN 0;
+    END IF;
+    ALTER TABLE audit DETACH PARTITION audit_later;
+    WHILE bound < wanted LOOP
+        month := to_char(bound, '"audit_"YYYY_MM');
+        EXECUTE format(
+            'CREATE TABLE public.%I (LIKE audit INCLUDING STORAGE, CONSTRAINT %I PRIMARY KEY (organization_id, id))',
+            month, month || '_pkey'
+        );
+        EXECUTE format(
+            'ALTER TABLE audit ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)', month, bound, bound + interval '1 month'
+        );
+        bound := bound + interval '1 month';
+        made := made + 1;
+    END LOOP;
+    WITH moved AS (DELETE FROM audit_later WHERE at < bound RETURNING *)
+    INSERT INTO audit SELECT * FROM moved;
+    EXECUTE format('ALTER TABLE audit ATTACH PARTITION audit_later FOR VALUES FROM (%L) TO (MAXVALUE)', bound);
+    RETURN made;
+END $$;
+
 CREATE FUNCTION public.release_grants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -332,7 +388,7 @@ COMMENT ON COLUMN public.assignments."position" IS 'the place of the pipeline in
 CREATE TABLE public.audit (
     organization_id uuid NOT NULL,
     id bigint NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     actor_id uuid,
     actor text NOT NULL COLLATE pg_catalog."C",
     token_id uuid,
@@ -342,7 +398,8 @@ CREATE TABLE public.audit (
     after jsonb,
     request_id text COLLATE pg_catalog."C",
     transaction_id xid8 DEFAULT pg_current_xact_id()
-);
+)
+PARTITION BY RANGE (at);
 
 COMMENT ON COLUMN public.audit.actor IS 'a username, or "command line" with no actor_id';
 
@@ -350,14 +407,50 @@ COMMENT ON COLUMN public.audit.target IS 'what was changed, as kind:key, such as
 
 COMMENT ON COLUMN public.audit.transaction_id IS 'the transaction that has written the row, by which the trail is followed';
 
-ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.audit_id_seq
+CREATE TABLE public.audit_archives (
+    month text NOT NULL COLLATE pg_catalog."C",
+    partition text NOT NULL COLLATE pg_catalog."C",
+    ids int8multirange NOT NULL,
+    entries bigint NOT NULL,
+    manifest_sha256 bytea NOT NULL,
+    archived_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT audit_archives_times_bounded CHECK (((archived_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (archived_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+COMMENT ON COLUMN public.audit_archives.ids IS 'the numbers of the entries that the archive has';
+
+COMMENT ON COLUMN public.audit_archives.manifest_sha256 IS 'of the file manifest.json, which has the hashes of the others';
+
+CREATE SEQUENCE public.audit_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
-    CACHE 1
+    CACHE 1;
+
+ALTER SEQUENCE public.audit_id_seq OWNED BY public.audit.id;
+
+CREATE TABLE public.audit_seals (
+    number bigint NOT NULL,
+    sealed_at timestamp with time zone NOT NULL,
+    epoch text NOT NULL COLLATE pg_catalog."C",
+    snapshot text NOT NULL COLLATE pg_catalog."C",
+    ids int8multirange NOT NULL,
+    leaves bytea NOT NULL,
+    root bytea NOT NULL,
+    previous bytea NOT NULL,
+    chain bytea NOT NULL,
+    CONSTRAINT audit_seals_times_bounded CHECK (((sealed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (sealed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
+ALTER TABLE ONLY public.audit_seals ALTER COLUMN leaves SET STORAGE EXTERNAL;
+
+COMMENT ON COLUMN public.audit_seals.epoch IS 'the database whose transaction numbers the snapshot has';
+
+COMMENT ON COLUMN public.audit_seals.snapshot IS 'every transaction that it sees is sealed by this seal or one before';
+
+COMMENT ON COLUMN public.audit_seals.leaves IS 'the hashes of the entries, 32 bytes each, in the order of their ids';
+
+COMMENT ON COLUMN public.audit_seals.chain IS 'the hash of the previous chain and of all that this seal says';
 
 CREATE TABLE public.group_grants (
     organization_id uuid NOT NULL,
@@ -478,6 +571,30 @@ CREATE TABLE public.pipelines (
 
 COMMENT ON COLUMN public.pipelines.name_key IS 'name, normalised and case-folded by the service (the database folds only ASCII in every locale)';
 
+CREATE TABLE public.provisioned_groups (
+    organization_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    external_id text COLLATE pg_catalog."C",
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT provisioned_groups_external_id_valid CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT provisioned_groups_times_bounded CHECK (((changed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (changed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+CREATE TABLE public.provisioned_users (
+    organization_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    external_id text COLLATE pg_catalog."C",
+    gives_role boolean DEFAULT false NOT NULL,
+    deprovisioned boolean DEFAULT false NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT provisioned_users_external_id_valid CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT provisioned_users_times_bounded CHECK (((changed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (changed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+COMMENT ON COLUMN public.provisioned_users.gives_role IS 'true once provisioning has said which role they have: from then on it alone changes that';
+
+COMMENT ON COLUMN public.provisioned_users.deprovisioned IS 'true once the identity provider has deleted them: nothing manages them, and while they are disabled it sees them no more';
+
 CREATE SEQUENCE public.revisions
     START WITH 1
     INCREMENT BY 1
@@ -510,7 +627,6 @@ CREATE TABLE public.tokens (
     replaced_by_id uuid,
     CONSTRAINT tokens_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
     CONSTRAINT tokens_name_valid CHECK ((char_length(name) <= 255)),
-    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 127))),
     CONSTRAINT tokens_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 )
 WITH (fillfactor='85');
@@ -523,11 +639,16 @@ COMMENT ON COLUMN public.tokens.parent_id IS 'the token that made it; NULL for o
 
 COMMENT ON COLUMN public.tokens.replaced_by_id IS 'the token that took its place by rotation';
 
+ALTER TABLE ONLY public.audit ALTER COLUMN id SET DEFAULT nextval('public.audit_id_seq'::regclass);
+
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_pkey PRIMARY KEY (organization_id, job_id, pipeline_id);
 
-ALTER TABLE ONLY public.audit
-    ADD CONSTRAINT audit_pkey PRIMARY KEY (organization_id, id);
+ALTER TABLE ONLY public.audit_archives
+    ADD CONSTRAINT audit_archives_pkey PRIMARY KEY (month);
+
+ALTER TABLE ONLY public.audit_seals
+    ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (number);
 
 ALTER TABLE ONLY public.deleted_users
     ADD CONSTRAINT deleted_users_pkey PRIMARY KEY (organization_id, id);
@@ -556,6 +677,12 @@ ALTER TABLE ONLY public.pipelines
 ALTER TABLE ONLY public.pipelines
     ADD CONSTRAINT pipelines_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY public.provisioned_groups
+    ADD CONSTRAINT provisioned_groups_pkey PRIMARY KEY (organization_id, group_id);
+
+ALTER TABLE ONLY public.provisioned_users
+    ADD CONSTRAINT provisioned_users_pkey PRIMARY KEY (organization_id, user_id);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -565,6 +692,9 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE public.tokens
+    ADD CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 255))) NOT VALID;
+
 ALTER TABLE ONLY public.user_grants
     ADD CONSTRAINT user_grants_pkey PRIMARY KEY (organization_id, user_id, pipeline_id);
 
@@ -573,9 +703,13 @@ ALTER TABLE ONLY public.users
 
 CREATE INDEX assignments_by_pipeline ON public.assignments USING btree (organization_id, pipeline_id, assigned_at, job_id);
 
-CREATE INDEX audit_by_target ON public.audit USING btree (organization_id, target, id);
+CREATE INDEX audit_by_target_and_time ON ONLY public.audit USING btree (organization_id, target, at, id);
 
-CREATE INDEX audit_by_transaction ON public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
+CREATE INDEX audit_by_time ON ONLY public.audit USING btree (organization_id, at, id);
+
+CREATE INDEX audit_by_transaction ON ONLY public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
+
+CREATE INDEX audit_seals_by_ids ON public.audit_seals USING gist (ids);
 
 CREATE UNIQUE INDEX deleted_users_username_unique ON public.deleted_users USING btree (organization_id, lower(username));
 
@@ -594,6 +728,10 @@ CREATE INDEX jobs_by_owner ON public.jobs USING btree (organization_id, owner_id
 CREATE INDEX memberships_by_group ON public.memberships USING btree (organization_id, group_id, user_id);
 
 CREATE INDEX pipelines_by_name ON public.pipelines USING btree (organization_id, name, id);
+
+CREATE INDEX provisioned_groups_by_external_id ON public.provisioned_groups USING btree (organization_id, external_id);
+
+CREATE INDEX provisioned_users_by_external_id ON public.provisioned_users USING btree (organization_id, external_id);
 
 CREATE INDEX tokens_by_age ON public.tokens USING btree (organization_id, created_at, id) WHERE (revoked_at IS NULL);
 
@@ -793,6 +931,12 @@ ALTER TABLE ONLY public.memberships
 
 ALTER TABLE ONLY public.pipelines
     ADD CONSTRAINT pipelines_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.provisioned_groups
+    ADD CONSTRAINT provisioned_groups_group_fkey FOREIGN KEY (organization_id, group_id) REFERENCES public.groups(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provisioned_users
+    ADD CONSTRAINT provisioned_users_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_parent_fkey FOREIGN KEY (organization_id, parent_id) REFERENCES public.tokens(organization_id, id) ON DELETE CASCADE;

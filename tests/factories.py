@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from service.database.pool import Connection
+from service.feed.sealing import seal_new
 from service.permissions import EXECUTE, READ
 from service.values.names import name_key
 
@@ -153,3 +155,17 @@ class World:
             job_id,
         )
         return [row["pipeline_id"] for row in rows]
+
+    async def sealed_entry(self) -> int:
+        """Write an entry of the audit trail, and seal what is there."""
+        entry: int = await self.raw.fetchval(
+            "INSERT INTO audit (organization_id, actor, action, target) VALUES ($1, 'command line', 'test', 't')"
+            " RETURNING id",
+            self.id,
+        )
+        sealed = False
+        while not sealed:
+            async with self.raw.transaction():
+                await seal_new(Connection(self.raw))
+            sealed = await self.raw.fetchval("SELECT EXISTS (SELECT FROM audit_seals WHERE ids @> $1::bigint)", entry)
+        return entry

@@ -87,6 +87,8 @@ def test_read_settings_by_default() -> None:
         ("STATEMENT_TIMEOUT", "0.5", "statement_timeout", 0.5),
         ("SHUTDOWN_DELAY", "0", "shutdown_delay", 0.0),
         ("MAX_REQUESTS", "50", "max_requests", 50),
+        ("MAX_STREAMS", "50", "max_streams", 50),
+        ("AUDIT_SEAL_INTERVAL", "0.5e1", "audit_seal_interval", 5.0),
         ("MAX_ORGANIZATION_SHARE", "0.8", "max_organization_share", 0.8),
         ("MAX_TOKEN_SHARE", "1", "max_token_share", 1.0),
         ("TOKEN_MAX_LIFETIME", "7776000", "token_max_lifetime", 7_776_000),

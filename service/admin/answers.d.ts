@@ -25,6 +25,28 @@ export interface Total {
   total_size_at_least?: number;
 }
 
+export interface Change {
+  cursor: string;
+  at: Instant;
+  type: string;
+  target: string;
+  actor: string;
+  /** More about it, by its type. */
+  data: ChangeData;
+}
+
+/** What changes of one type or another have. */
+export interface ChangeData {
+  added: string[];
+  removed: string[];
+  pipeline_id?: string;
+}
+
+export interface ChangesFound {
+  changes: Change[];
+  next_cursor: string;
+}
+
 export interface User {
   username: string;
   role: string;
@@ -32,6 +54,8 @@ export interface User {
   created_at: Instant;
   display_name: string | null;
   email: string | null;
+  /** True if an identity provider manages them by SCIM, and alone changes them. */
+  provisioned?: true;
 }
 
 export interface Me extends User {
@@ -55,6 +79,8 @@ export interface Provided {
 export interface Group {
   name: string;
   created_at: Instant;
+  /** True if an identity provider manages it by SCIM, and alone changes its name and members. */
+  provisioned?: true;
 }
 
 export interface Member {

@@ -2,10 +2,7 @@
 
 import asyncio
 import ssl
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -14,15 +11,16 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from service import __version__
-from service.client.answer import Answer, Follower, Operation, Operations, Result, run_all_pages
+from service.client.answer import Answer, Follower, Operation, Operations, Result
 from service.client.failures import failure_of, is_answer, parse_body, too_large, unreachable
+from service.client.following import TrailFollower
+from service.client.proxies import proxy_of
 from service.client.requests import HttpCall, call_of, read_beside, route_of, values_of
 from service.client.selection import Server
+from service.client.sso.source import TokenSource
 from service.errors import Aborted, NotFound, PreconditionFailed, ServiceError
 from service.http.responses import encode
 from service.http.routes import Route
-from service.operations.audit import list_audit
-from service.schemas.audit import ListAudit
 
 LARGEST_ANSWER: Final = 256 * 2**20
 """Bytes of one answer: more than a page of a thousand of anything has."""
@@ -31,10 +29,6 @@ MAX_WAIT: Final = 60
 """Seconds that all waiting for a server takes which asked for it, in one command."""
 REPLACEMENTS: Final = 5
 """Attempts at replacing what others keep changing."""
-OVERLAP: Final = timedelta(seconds=60)
-"""The time for which entries of the trail are looked for again: none is committed later than that."""
-FOLLOW_PAUSE: Final = 2.0
-"""Seconds between two looks for what is new."""
 
 
 class _Received(NamedTuple):
@@ -55,7 +49,8 @@ class OnServer:
     def __init__(self, session: aiohttp.ClientSession, server: Server, tell: Callable[[str], None]) -> None:
         """Take what tells a person why it takes long."""
         self._session, self._url, self._tell = session, server.address.url, tell
-        self._proxy = _proxy_of(server)
+        self._proxy = proxy_of(server.address)
+        self._tokens = TokenSource(server)
         self._waited = 0.0
 
     async def run(self, operation: Operation, request: Any) -> Answer:
@@ -94,11 +89,9 @@ class OnServer:
         await self.run(operation, request)
 
     async def follow_audit(self, request: Any) -> Follower:
-        """Begin to follow the audit trail: by looking for new entries, and for late ones among those of a while."""
-        newest = (await self.run(list_audit, replace(request, page_size=1))).body["audit"]
-        begin = datetime.fromisoformat(newest[0]["at"]) if newest else None
-        follower = _Polling(self, request, begin)
-        await follower.look()
+        """Begin to follow the audit trail, by the feed of changes."""
+        follower = TrailFollower(self, request)
+        await follower.begin()
         return follower
 
     async def _call(self, route: Route, values: Mapping[str, Any], headers: Mapping[str, str]) -> _Received:
@@ -130,6 +123,7 @@ class OnServer:
         body = None if call.body is None else encode(call.body)
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
+        headers = {**headers, "Authorization": f"Bearer {await self._tokens.current()}"}
         url = URL(self._url + call.target, encoded=True)
         try:
             async with self._session.request(
@@ -153,36 +147,6 @@ def _may_repeat(route: Route, status: int, error: ServiceError) -> bool:
     return route.only_reads or status == HTTPStatus.TOO_MANY_REQUESTS or isinstance(error, Aborted)
 
 
-def _proxy_of(server: Server) -> str | None:
-    """Return the proxy that the environment names for a server; none leads to this machine itself."""
-    address = server.address
-    if address.is_loopback or urllib.request.proxy_bypass(address.host):
-        return None
-    return urllib.request.getproxies().get("http" if address.plaintext else "https")
-
-
-class _Polling:
-    """Follows the audit trail by reading its last entries again and again."""
-
-    def __init__(self, operations: Operations, request: ListAudit, newest: datetime | None) -> None:
-        self._operations, self._request, self._newest = operations, request, newest
-        self._seen: dict[int, datetime] = {}
-
-    async def read(self) -> list[dict[str, Any]]:
-        """Return entries that are new since the last time."""
-        await asyncio.sleep(FOLLOW_PAUSE)
-        return await self.look()
-
-    async def look(self) -> list[dict[str, Any]]:
-        """Return them at once."""
-        since = None if self._newest is None else self._newest - OVERLAP
-        found = (await run_all_pages(self._operations, list_audit, replace(self._request, since=since))).body["audit"]
-        new = [entry for entry in reversed(found) if entry["id"] not in self._seen]
-        self._seen = {entry["id"]: datetime.fromisoformat(entry["at"]) for entry in found}
-        self._newest = max(self._seen.values(), default=self._newest)
-        return new
-
-
 def run_on_server(
     server: Server, work: Callable[[Operations], Awaitable[Result]], tell: Callable[[str], None]
 ) -> Result:
@@ -196,10 +160,10 @@ def run_on_server(
     Raises:
         StartupError: there is no token to send.
     """
-    token = server.require_token()
+    server.require_token()
 
     async def run() -> Result:
-        headers = {"Authorization": f"Bearer {token}", "User-Agent": f"flow-pipelines/{__version__}"}
+        headers = {"User-Agent": f"flow-pipelines/{__version__}"}
         async with aiohttp.ClientSession(
             headers=headers,
             timeout=TIMEOUT,

@@ -17,6 +17,7 @@ from service.doctor import checks, facts, providers
 from service.doctor.checks import Deployment, Finding, Pooling
 from service.doctor.facts import ServerFacts
 from service.doctor.privileges import intended_privileges
+from service.doctor.trail import check_audit
 from service.errors import StartupError
 from service.settings import Settings
 
@@ -92,6 +93,7 @@ async def _examine_data(connection: Connection, server: ServerFacts, settings: S
         ("names", lambda: _judge(facts.read_odd_names(connection), checks.check_names)),
         ("tokens", lambda: _judge(facts.count_escaped_tokens(connection), checks.check_tokens)),
         ("kept grants", lambda: _judge(facts.read_keepers(connection), checks.check_kept_grants)),
+        ("audit", lambda: _judge(facts.read_trail(connection), lambda trail: check_audit(trail, settings))),
     ]
     if settings.providers:
         examinations.append(

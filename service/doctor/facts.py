@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from service.database.asyncpg_internals import get_socket, get_tls
@@ -231,7 +231,9 @@ async def read_unbounded_times(connection: Connection) -> list[str]:
         FROM pg_class c
         JOIN pg_class t ON t.oid = to_regclass('schema_migrations') AND t.relnamespace = c.relnamespace
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.atttypid = 'timestamptz'::regtype AND NOT a.attisdropped
-        WHERE c.relkind = 'r' AND c.relowner = t.relowner AND c.relname NOT IN ('audit', 'schema_migrations')
+        WHERE c.relkind = 'r' AND c.relowner = t.relowner AND c.relname <> 'schema_migrations'
+          -- The trail's months, also those that were archived.
+          AND c.relname !~ '^audit_(earlier|later|[0-9]{4}_[0-9]{2})$'
           AND NOT EXISTS (
               SELECT FROM pg_constraint k
               WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated AND a.attnum = ANY (k.conkey)
@@ -240,6 +242,39 @@ async def read_unbounded_times(connection: Connection) -> list[str]:
         """,
     )
     return [row["name"] for row in rows]
+
+
+class TrailPart(NamedTuple):
+    """A partition of the audit trail, and from when to when it is; None: it is open there."""
+
+    name: str
+    begin: datetime | None
+    end: datetime | None
+    detaching: bool
+    """True if it is half taken out."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailState:
+    """The state of the audit trail's partitions, in the order of time."""
+
+    now: datetime
+    parts: Sequence[TrailPart]
+    misplaced: bool
+    """True if something is behind all months."""
+
+
+async def read_trail(connection: Connection) -> TrailState:
+    """Read the state of the audit trail's partitions."""
+    rows = await connection.fetch(
+        "doctor.audit_partitions", "SELECT p.name, p.begins, p.ends, p.detaching FROM audit_partitions() p"
+    )
+    row = await connection.fetch_one(
+        "doctor.audit_later",
+        "SELECT now() AS now, EXISTS (SELECT FROM audit a WHERE a.at >= $1) AS misplaced",
+        rows[-1]["begins"],
+    )
+    return TrailState(row["now"], [TrailPart(*each) for each in rows], row["misplaced"])
 
 
 async def count_escaped_tokens(connection: Connection) -> int:
@@ -254,7 +289,7 @@ async def count_escaped_tokens(connection: Connection) -> int:
           AND (
               p.revoked_at IS NOT NULL
               OR p.expires_at < coalesce(c.expires_at, 'infinity')
-              OR coalesce(c.scopes, 127) & ~coalesce(p.scopes, 127)::integer <> 0
+              OR coalesce(c.scopes, 255) & ~coalesce(p.scopes, 255)::integer <> 0
           )
         """,
     )

@@ -26,6 +26,7 @@ from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
 from service.http.endpoint import EncodedAnswer
 from service.http.middleware import as_service_error, begin, delay_not_found
+from service.http.open_streams import Streams
 from service.http.public_address import PublicAddresses
 from service.http.request_id import X_REQUEST_ID, request_id_of
 from service.http.request_log import RequestLog
@@ -89,6 +90,7 @@ class Parts(NamedTuple):
     metrics: RequestMetrics
     log: RequestLog
     kept: KeptMessages
+    streams: Streams
 
 
 class Calls:

@@ -42,11 +42,17 @@ class Room:
 Read = Callable[[Any, Room], Any]
 
 
+WATCH: Final = DESCRIPTOR.services_by_name["Changes"].methods_by_name["Watch"]
+"""The one RPC that is no row of the method table: it goes on."""
+
+
 def methods() -> Iterator[tuple[Route, MethodDescriptor]]:
     """Yield the rows of the method table with their RPCs, which are named as the operations."""
     rows = {route.operation.__name__.replace("_", ""): route for route in ROUTES}
     for service in DESCRIPTOR.services_by_name.values():
         for method in service.methods:
+            if method.full_name == WATCH.full_name:
+                continue
             yield rows[method.name.lower()], method
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH_FILE
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
@@ -16,7 +17,8 @@ from service.grpc.calls import Calls, Context, Parts, Spans
 from service.grpc.certificates import Certificates
 from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
 from service.grpc.health import HealthService
-from service.grpc.messages import methods
+from service.grpc.messages import WATCH, methods
+from service.grpc.watch import Watches
 from service.health import Health
 from service.settings import Settings
 
@@ -31,7 +33,7 @@ KEEPALIVE_TIMEOUT: Final = 10.0
 MIN_PING_INTERVAL: Final = 10.0
 """Seconds between a client's own pings; one that asks more often is sent away."""
 UNADMITTED: Final = 100
-"""Calls beyond MAX_REQUESTS that the server takes on, so that admission control is what refuses, and says why."""
+"""Calls beyond MAX_REQUESTS and MAX_STREAMS that the server takes on, so that these are what refuses, and says why."""
 REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
 
 
@@ -47,9 +49,11 @@ class GrpcServer:
         health_name = HEALTH_FILE.services_by_name["Health"].full_name
         self.health: Final = HealthService(health, services)
         self._server = grpc.aio.server(
-            options=_options(settings.max_body_bytes), maximum_concurrent_rpcs=settings.max_requests + UNADMITTED
+            options=_options(settings.max_body_bytes),
+            maximum_concurrent_rpcs=settings.max_requests + settings.max_streams + UNADMITTED,
         )
         calls = Calls(parts, settings.request_timeout, settings.max_body_bytes, spans)
+        self._feed = parts.dispatcher.feed
         self._server.add_generic_rpc_handlers(_handlers(calls, parts))
         add_HealthServicer_to_server(self.health, self._server)
         _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
@@ -83,8 +87,9 @@ class GrpcServer:
         self.health.look()
 
     async def stop(self) -> None:
-        """Accept no more calls, and wait for those under way; a watch of the health is none of these."""
+        """Accept no more calls, and wait for those under way; watches end at once, those of changes with a cursor."""
         self.health.end()
+        await self._feed.reader.close("draining")
         await self._server.stop(self._settings.drain_timeout)
 
 
@@ -96,6 +101,7 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_connection_age_grace_ms", _milliseconds(CONNECTION_AGE_GRACE)),
         ("grpc.keepalive_time_ms", _milliseconds(KEEPALIVE)),
         ("grpc.keepalive_timeout_ms", _milliseconds(KEEPALIVE_TIMEOUT)),
+        ("grpc.http2.ping_timeout_ms", _milliseconds(KEEPALIVE_TIMEOUT)),  # this is what ends it; a minute by default
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _milliseconds(MIN_PING_INTERVAL)),
     ]
@@ -113,6 +119,8 @@ def _handlers(calls: Calls, parts: Parts) -> list[grpc.GenericRpcHandler]:
         handle = _handler(calls, binding, AnswerForms(route, method, parts.kept))
         # On the wire a call of one message is like a stream of one; to read it is left to the handler.
         by_service.setdefault(method.containing_service, {})[method.name] = grpc.stream_unary_rpc_method_handler(handle)
+    watch: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(Watches(calls, parts).handle)
+    by_service.setdefault(WATCH.containing_service, {})[WATCH.name] = watch
     return [
         grpc.method_handlers_generic_handler(service.full_name, handlers) for service, handlers in by_service.items()
     ]
@@ -125,9 +133,32 @@ def _handler(calls: Calls, binding: MessageBinding, forms: AnswerForms) -> Calla
     return handle
 
 
+class _Symbols:
+    """The pool of descriptors, in which methods have names, too: load generators such as ghz ask for them."""
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> Any:  # noqa: N802 - the pool's name
+        """Return the file that has a symbol.
+
+        Raises:
+            KeyError: none has.
+        """
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            service, _, method = symbol.rpartition(".")
+            found = self._pool.FindServiceByName(service)
+            return found.methods_by_name[method].containing_service.file
+
+
 def _add_reflection(server: grpc.aio.Server, names: Iterable[str]) -> None:
     """Add reflection, in the version that grpcio has, and by the name of v1, which is the same on the wire."""
-    servicer = aio.ReflectionServicer(names)
+    servicer = aio.ReflectionServicer(names, pool=_Symbols(Default()))
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         ServerReflectionRequest.FromString,

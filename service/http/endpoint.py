@@ -55,7 +55,7 @@ class Endpoint:
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request."""
         if self.method.only_reads:
-            return _read(request, await self._dispatcher.dispatch(self, request), self._unsent)
+            return self._respond(request, await self._dispatcher.dispatch(self, request))
         try:
             answer: EncodedAnswer = await self._dispatcher.dispatch(self, request)
         finally:
@@ -64,6 +64,9 @@ class Endpoint:
         if hdrs.LOCATION in answer.headers:
             response.headers[hdrs.LOCATION] = self._addresses.of(request).prefix + answer.headers[hdrs.LOCATION]
         return response
+
+    def _respond(self, request: web.Request, answer: EncodedAnswer) -> web.Response:
+        return _read(request, answer, self._unsent)
 
     def credentials(self, request: web.Request) -> str | None:
         """Return the Authorization header.

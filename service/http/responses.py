@@ -1,6 +1,6 @@
 """Responses: JSON bodies, and failures by the canonical map from gRPC codes to HTTP statuses.
 
-The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses where it has one: 405, 408,
+The map is the one that gRPC gateways use. Plain HTTP keeps its own statuses where it has one: 405, 408, 410,
 412 to 415, 417, and 431.
 """
 
@@ -82,6 +82,7 @@ _STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "ABORTED": 409,
     "RESOURCE_EXHAUSTED": 429,
     "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
@@ -89,6 +90,7 @@ _STATUS_OF_CODE: Final[Mapping[str, int]] = {
 _STATUS_OF_OWN: Final[Mapping[type[ServiceError], int]] = {
     MethodNotAllowed: 405,
     RequestTimeout: 408,
+    errors.Gone: 410,
     errors.PreconditionFailed: 412,
     BodyTooLarge: 413,
     TargetTooLong: 414,
@@ -149,11 +151,15 @@ class Failures:
         self.as_200 = as_200
         self.of_paths: Final[dict[str, Callable[[ServiceError, str], web.Response]]] = {}
         """Makers of the responses to a POST, by path, where failures have another shape."""
+        self.below: tuple[str, Callable[[ServiceError, str], web.Response]] | None = None
+        """The beginning of paths whose failures have yet another shape, and the maker of the responses."""
 
     def response(self, request: web.Request, error: ServiceError, request_id: str) -> web.Response:
         """Make the response to a request that failed."""
         if request.method == hdrs.METH_POST and request.path in self.of_paths:
             return self.of_paths[request.path](error, request_id)
+        if self.below is not None and request.path.startswith(self.below[0]):
+            return self.below[1](error, request_id)
         as_200 = bool(self.as_200) and (request.method, route_template(request)) in self.as_200
         return failure_response(error, request_id, as_200=as_200)
 

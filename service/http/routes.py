@@ -15,6 +15,7 @@ from marshmallow import Schema
 from service.operations import (
     apply,
     audit,
+    changes,
     grant_sets,
     grants,
     groups,
@@ -236,6 +237,9 @@ ROUTES: Final = _table(
     Route("POST", "/api/v1/apply", apply.apply, needs=EACH_DIFFERENCE),
     # The audit trail
     Route("GET", "/api/v1/audit", audit.list_audit, needs=ADMINISTRATOR),
+    Route("GET", "/api/v1/audit/{id}/proof", audit.prove_entry, needs=ADMINISTRATOR),
+    # Changes as they happen
+    Route("GET", "/api/v1/changes", changes.list_changes),
     # What needs attention
     Route("GET", "/api/v1/overview", overview.get_overview, needs=READING_ADMINISTRATOR),
 )

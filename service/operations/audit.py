@@ -1,13 +1,16 @@
 """Operations on the audit trail."""
 
-from service.errors import FailedPrecondition
+import re
+
+from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call
 from service.permissions import require_administrator
-from service.repositories import audit, audit_feed
+from service.repositories import audit, audit_feed, audit_seals
 from service.repositories.audit import Entry
 from service.repositories.audit_feed import PAGE_SIZE, FeedCursor
-from service.schemas.audit import ListAudit
+from service.schemas.audit import ListAudit, Proof, ProveEntry
 from service.schemas.pages import Page
+from service.values.merkle import inclusion_path
 
 
 async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
@@ -73,3 +76,26 @@ async def follow_audit(call: Call, request: ListAudit, cursor: FeedCursor) -> tu
     if len(found) < PAGE_SIZE:
         return found, FeedCursor(target)
     return found, FeedCursor(cursor.seen, target, found[-1].id)
+
+
+async def prove_entry(call: Call, request: ProveEntry) -> Proof:
+    """Prove that an entry was there when it was sealed; whether it is still what it was shows when its leaf is hashed.
+
+    Raises:
+        PermissionDenied: the caller is no administrator.
+        NotFound: the organization has no such entry.
+        FailedPrecondition: it is younger than the last seal.
+    """
+    require_administrator(call.caller, "read the audit trail")
+    number = int(request.id) if re.fullmatch("[0-9]{1,18}", request.id) else 0
+    async with call.database.connection() as connection:
+        leaf = await audit_seals.read_canonical(connection, call.caller.organization_id, number)
+        if leaf is None:
+            raise NotFound(f"There is no entry {request.id} in the audit trail.")
+        seal = await audit_seals.find_of_entry(connection, number)
+    if seal is None:
+        raise FailedPrecondition(
+            f"Entry {request.id} is not sealed yet: it is in the tail that the next seal covers; try again after that."
+        )
+    hashes, index = seal.hashes, seal.numbers.index(number)
+    return Proof(number, leaf, hashes[index], index, len(hashes), inclusion_path(hashes, index), seal)

@@ -20,6 +20,7 @@ from service.database.pool import Database
 from service.errors import Aborted, InvalidArgument, PreconditionFailed
 from service.identity import Caller
 from service.operations.call import AuthorityChanged, Call, Precondition
+from service.operations.following import Feed
 from service.schemas.pages import Page
 from service.settings import Settings
 from service.slices import SLICE
@@ -133,6 +134,7 @@ class Dispatcher:
         lists = PipelineListBatcher(database, batcher_type)
         updates = JobUpdateBatcher(database, lists, settings.permission_cache_bytes, batcher_type)
         self.batches: Final = Batches(lists, updates)
+        self.feed: Final = Feed(database, batcher_type)
         database.on_forget.append(self.forget)
 
     async def dispatch(self, binding: Binding[Incoming], incoming: Incoming) -> Any:
@@ -268,7 +270,7 @@ class Dispatcher:
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of batches and caches."""
         sign_in = self.authentication.sign_in
-        batchers = (self.authentication, self.batches.pipeline_lists, self.batches.job_updates)
+        batchers = (self.authentication, self.batches.pipeline_lists, self.batches.job_updates, self.feed)
         of_providers = [] if sign_in is None else [sign_in.batcher]
         yield from BatcherMetrics([*(each.batcher for each in batchers), *of_providers]).collect()
         yield from self.responses.collect()

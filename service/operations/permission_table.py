@@ -10,6 +10,7 @@ from typing import Final
 from service.operations import (
     apply,
     audit,
+    changes,
     grant_sets,
     grants,
     groups,
@@ -17,6 +18,8 @@ from service.operations import (
     jobs,
     overview,
     pipelines,
+    provisioned_groups,
+    provisioned_users,
     tokens,
     user_deletion,
     users,
@@ -55,6 +58,8 @@ from service.operations.decisions import (
     OWNING_READER,
     PIPELINE_ADMIN,
     PIPELINES_OF_USERS,
+    PROVISIONING,
+    PROVISIONING_OF,
     PUTTING,
     PUTTING_SEEN,
     READER,
@@ -139,6 +144,14 @@ _ORGANIZATION_ROWS: Final = (
         ORGANIZATION,
         {**ADMINISTRATION, ADMIN: Decision(ALLOWED, {SCOPE_ADMIN: NARROW, READ: NARROW})},
     ),
+    Act("prove that an entry is in a seal", (audit.prove_entry,), ORGANIZATION, ADMINISTRATION),
+    Act(
+        "follow what happens to what they may see",
+        (changes.list_changes,),
+        ORGANIZATION,
+        _each((MEMBER, PIPELINE_ADMIN, ADMIN), ALLOWED),
+    ),
+    Act("follow every entry of the audit trail", (changes.list_changes,), ORGANIZATION, ADMINISTRATION),
 )
 
 PUTTING_GRANTS: Final = (grants.put_user_grant, grants.put_group_grant, grant_sets.replace_grants)
@@ -396,6 +409,23 @@ _TOKEN_ROWS: Final = (
     ),
 )
 
+_PROVISIONING_ROWS: Final = tuple(
+    Act(f"{title}, by SCIM", (operation,), about, PROVISIONING if about is ORGANIZATION else PROVISIONING_OF)
+    for title, operation, about in (
+        ("see what provisioning is like", provisioned_users.discover_provisioning, ORGANIZATION),
+        ("list the users", provisioned_users.list_provisioned_users, ORGANIZATION),
+        ("create a user", provisioned_users.create_provisioned_user, ORGANIZATION),
+        ("list the groups", provisioned_groups.list_provisioned_groups, ORGANIZATION),
+        ("create a group", provisioned_groups.create_provisioned_group, ORGANIZATION),
+        ("read them", provisioned_users.get_provisioned_user, USER),
+        ("change them, disable or enable them", provisioned_users.change_provisioned_user, USER),
+        ("delete them", provisioned_users.deprovision_user, USER),
+        ("read it", provisioned_groups.get_provisioned_group, GROUP),
+        ("change it, and who is in it", provisioned_groups.change_provisioned_group, GROUP),
+        ("delete it", provisioned_groups.delete_provisioned_group, GROUP),
+    )
+)
+
 PERMISSION_TABLE: Final = (
     *_ORGANIZATION_ROWS,
     *_PIPELINE_ROWS,
@@ -404,4 +434,5 @@ PERMISSION_TABLE: Final = (
     *_DIRECTORY_ROWS,
     *_REACH_ROWS,
     *_TOKEN_ROWS,
+    *_PROVISIONING_ROWS,
 )

@@ -63,6 +63,8 @@ async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
             request.unused_for,
             request.expires_after,
             request.expires_before,
+            endless=request.expires is not None,
+            of_disabled=request.of_disabled,
             unscoped=request.scopes is not None,
         )
         found = await tokens.page(connection, call.caller.organization_id, filters, span)

@@ -6,9 +6,12 @@ had ended at the second one, and not yet at the first. In it they are ordered by
 row's id is drawn while its object is locked.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
+
+import asyncpg
 
 from service.database.pool import Connection
 from service.repositories.audit import Entry, read_entry
@@ -93,3 +96,196 @@ async def page(
         PAGE_SIZE,
     )
     return [read_entry(row) for row in rows]
+
+
+BEGINNING: Final = "1:1:"
+"""A snapshot that sees nothing: what is read from it on is all that is kept."""
+
+NOT_RESTORED: Final = (
+    "((a.xmin::text::bigint - (a.transaction_id::text::bigint & 4294967295)) & 4294967295) < 2147483648"
+)
+"""The condition that row a was written by the transaction that it names; see `page`."""
+
+
+class Epoch(NamedTuple):
+    """The database that snapshots are of, and how far it had come: of another one, transactions have other numbers."""
+
+    system: int
+    """The identifier that initdb gave to the data; 0 where the server does not tell."""
+    database: int
+    table: int
+    """The object ids of the database and of the trail in it, which a restored one has others of."""
+    timeline: int
+    """The timeline that it writes on: a new one after a promotion or a recovery to a point in time."""
+    position: int
+    """The end of the write-ahead log, in bytes, once the snapshot was taken."""
+
+
+class FeedState(NamedTuple):
+    """The state of the feed of one organization."""
+
+    epoch: Epoch
+    snapshot: str
+    oldest: int | None
+    newest: int | None
+    """The ids of the first and the last entry that are kept; None if there is none."""
+
+
+POSITION: Final = "CASE WHEN pg_is_in_recovery() THEN 0 ELSE (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END"
+"""The SQL of the end of what is on disk of the write-ahead log, in bytes: a crash loses nothing before it."""
+
+
+def durable_snapshot(least: str) -> str:
+    """Return the SQL of the present snapshot, but that it ends behind the last transaction that has written an entry.
+
+    Others have written none, so that the same entries are seen by it. But of those that were rolled back nothing may be
+    on disk: after a crash their numbers are given out again, and what is written by them then must not count as seen.
+
+    Args:
+        least: the SQL of a transaction number at which it ends at least.
+    """
+    return f"""
+        SELECT format(
+            '%s:%s:%s', least(pg_snapshot_xmin(s.now), e.beyond), e.beyond,
+            (SELECT string_agg(x::text, ',' ORDER BY x) FROM pg_snapshot_xip(s.now) x WHERE x < e.beyond)
+        )
+        FROM (SELECT pg_current_snapshot() AS now) s
+        CROSS JOIN LATERAL (
+            SELECT greatest(
+                {least},
+                (
+                    SELECT (a.transaction_id::text::bigint + 1)::text::xid8
+                    FROM audit a
+                    WHERE a.transaction_id < pg_snapshot_xmax(s.now) AND {NOT_RESTORED}
+                    ORDER BY a.transaction_id DESC
+                    LIMIT 1
+                )
+            ) AS beyond
+        ) e
+    """
+
+
+_SYSTEM: Final = "(SELECT s.system_identifier FROM pg_control_system() s)"
+STATE: Final = f"""
+    SELECT ({durable_snapshot("'3'::xid8")}) AS snapshot,
+           {_SYSTEM} AS system, d.oid::bigint AS database, 'audit'::regclass::oid::bigint AS trail,
+           CASE WHEN pg_is_in_recovery() THEN 0
+                ELSE ('x' || lpad(left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 16, '0'))::bit(64)::bigint
+           END AS timeline,
+           {POSITION} AS position,
+           (SELECT min(a.id) FROM audit a WHERE a.organization_id = $1) AS oldest,
+           (SELECT max(a.id) FROM audit a WHERE a.organization_id = $1) AS newest
+    FROM pg_database d
+    WHERE d.datname = current_database()
+"""
+"""The snapshot, the epoch, and the bounds of the trail of organization $1."""
+
+
+async def read_state(connection: Connection, organization_id: UUID) -> FeedState:
+    """Return where the feed of an organization is now."""
+    try:
+        row = await connection.fetch_one("audit_feed.state", STATE, organization_id)
+    except asyncpg.InsufficientPrivilegeError:  # some servers that others manage do not tell
+        statement = STATE.replace(_SYSTEM, "0::bigint")
+        row = await connection.fetch_one("audit_feed.state", statement, organization_id)
+    epoch = Epoch(row["system"] % 2**64, row["database"], row["trail"], row["timeline"], row["position"])
+    return FeedState(epoch, row["snapshot"], row["oldest"], row["newest"])
+
+
+_PRESENT: Final = durable_snapshot("pg_snapshot_xmax($2::text::pg_snapshot)")
+
+
+async def read_between(
+    connection: Connection,
+    organization_ids: Sequence[UUID],
+    *,
+    seen: str,
+    target: str | None,
+    after: int,
+    limit: int = PAGE_SIZE,
+) -> tuple[str, int, list[tuple[UUID, Entry]]]:
+    """Return the next entries of some organizations between two snapshots, by id.
+
+    Args:
+        connection: of a database whose present state is not before the second snapshot.
+        organization_ids: whose trails they are.
+        seen: the first snapshot.
+        target: the second snapshot; None: the present one.
+        after: the id of the last entry that was read between them.
+        limit: entries; fewer are the last.
+
+    Returns:
+        The second snapshot, the end of the write-ahead log, and the entries with their organizations.
+    """
+    rows = await connection.fetch(
+        "audit_feed.between",
+        f"""
+        -- Of one statement, so that the rows that it sees are those of this snapshot.
+        WITH now AS MATERIALIZED (SELECT coalesce($3::text, ({_PRESENT})) AS target),
+        -- Keys alone, and always by transaction: were the rows looked for in the order of their ids, all that the trail
+        -- has would be walked along where nothing is new. With the time, each row is in one month.
+        fresh AS MATERIALIZED (
+            SELECT a.organization_id, a.at, a.id
+            FROM audit a
+            WHERE a.transaction_id >= pg_snapshot_xmin($2::text::pg_snapshot)
+              AND a.transaction_id < (SELECT pg_snapshot_xmax(n.target::pg_snapshot) FROM now n)
+              AND NOT pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot)
+              AND pg_visible_in_snapshot(a.transaction_id, (SELECT n.target::pg_snapshot FROM now n))
+              AND {NOT_RESTORED}
+              AND a.organization_id = ANY ($1) AND a.id > $4
+            ORDER BY a.id
+            LIMIT $5
+        )
+        SELECT n.target, p.position, a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action,
+               a.target AS target_of, a.before::text, a.after::text, a.request_id
+        FROM now n
+        CROSS JOIN (
+            SELECT {POSITION} AS position
+        ) p
+        LEFT JOIN (
+            fresh f
+            -- LATERAL: row by row, each in its month.
+            CROSS JOIN LATERAL (
+                SELECT r.* FROM audit r
+                WHERE r.organization_id = f.organization_id AND r.at = f.at AND r.id = f.id
+                OFFSET 0
+            ) a
+        ) ON true
+        ORDER BY a.id
+        """,
+        organization_ids,
+        seen,
+        target,
+        after,
+        limit,
+    )
+    first = rows[0]
+    return first["target"], first["position"], [_of_organization(row) for row in rows if row["id"] is not None]
+
+
+async def read_from_beginning(
+    connection: Connection, organization_id: UUID, *, target: str, after: int, limit: int = PAGE_SIZE
+) -> list[Entry]:
+    """Return the next of all entries that are kept, up to a snapshot, by id: those, too, that name no transaction."""
+    rows = await connection.fetch(
+        "audit_feed.from_beginning",
+        f"""
+        SELECT a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action,
+               a.target AS target_of, a.before::text, a.after::text, a.request_id
+        FROM audit a
+        WHERE a.organization_id = $1 AND a.id > $3
+          AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
+               OR pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot))
+        ORDER BY a.id
+        LIMIT $4
+        """,
+        organization_id,
+        target,
+        after,
+        limit,
+    )
+    return [_of_organization(row)[1] for row in rows]
+
+
+def _of_organization(row: asyncpg.Record) -> tuple[UUID, Entry]:
+    return row["organization_id"], read_entry({**row, "target": row["target_of"]})

@@ -1,13 +1,14 @@
 """Requests and answers about the audit trail."""
 
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from service.repositories.audit import ORDERS, Entry
+from service.repositories.audit_seals import MAX_ENTRIES, Seal
 from service.repositories.ordering import Orders
-from service.schemas.answers import OrderedListSchema, answers, dump_page
+from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import Instant, PageSize, order_by, page_token, says, text, total
 from service.schemas.pages import Page
 from service.schemas.request import field, request
@@ -36,6 +37,74 @@ class ListAudit:
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)
+
+
+@request
+class ProveEntry:
+    """The proof that an entry was there when it was sealed, and is what it was."""
+
+    id: str = field(text(18, "The number of the entry."))
+
+
+class Proof(NamedTuple):
+    """The proof of one entry by RFC 9162."""
+
+    id: int
+    leaf: str
+    leaf_hash: bytes
+    leaf_index: int
+    tree_size: int
+    path: list[bytes]
+    seal: Seal
+
+
+class SealSchema(Schema):
+    """The seal of an entry."""
+
+    number = fields.Integer(required=True, metadata=says("The number of the seal, from 1."))
+    sealed_at = fields.AwareDateTime(required=True, metadata=says("The time at which it was made."))
+    root = fields.String(required=True, metadata=says("The root of the tree over its entries, in hex."))
+    previous = fields.String(required=True, metadata=says("The chain up to the seal before, in hex."))
+    chain = fields.String(required=True, metadata=says("The chain up to this seal, in hex, as the log has it."))
+
+
+class ProofSchema(AnswerSchema):
+    """The proof of one entry: SHA-256 of a byte 0 and the leaf's UTF-8 leads by the path to the root (RFC 9162)."""
+
+    id = fields.Integer(required=True, metadata=says("The number of the entry."))
+    leaf = fields.String(required=True, metadata=says("The text of the entry that is sealed, as it is now."))
+    leaf_hash = fields.String(required=True, metadata=says("The hash of what was sealed, in hex."))
+    leaf_index = fields.Integer(required=True, metadata=says("The place of the entry in the tree, from 0."))
+    tree_size = fields.Integer(required=True, metadata=says("The number of entries in the tree."))
+    inclusion_path = fields.List(
+        fields.String(),
+        required=True,
+        validate=validate.Length(max=MAX_ENTRIES.bit_length()),
+        metadata=says("The hashes beside the way to the root, from below, in hex."),
+    )
+    seal = fields.Nested(SealSchema, required=True, metadata=says("The seal whose root it leads to."))
+
+
+@answers(ProofSchema)
+def dump_proof(proof: Proof) -> dict[str, Any]:
+    """Dump the proof of an entry, hashes in hex."""
+    seal = proof.seal
+    return {
+        "status": "OK",
+        "id": proof.id,
+        "leaf": proof.leaf,
+        "leaf_hash": proof.leaf_hash.hex(),
+        "leaf_index": proof.leaf_index,
+        "tree_size": proof.tree_size,
+        "inclusion_path": [each.hex() for each in proof.path],
+        "seal": {
+            "number": seal.number,
+            "sealed_at": seal.sealed_at,
+            "root": seal.root.hex(),
+            "previous": seal.previous.hex(),
+            "chain": seal.chain.hex(),
+        },
+    }
 
 
 class EntrySchema(Schema):

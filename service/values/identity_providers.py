@@ -28,13 +28,18 @@ MAX_PROVIDERS: Final = 20
 """Identity providers of an installation."""
 MAX_MAPPED: Final = 200
 """Values of a claim that one provider may have mapped."""
+MAX_NAME: Final = 60
+"""Characters of the name that people know a provider by."""
 MAX_TEXT: Final = 500
 """Characters of an issuer, an audience, and the name or value of a claim."""
 
 ISSUER: Final = Rule("1 to 500 characters on one line, as the provider writes it", MAX_TEXT, exact=True)
 SUBJECT: Final = Rule("1 to 255 characters on one line, as the provider writes it", 255, exact=True)
 
+_AUTHORITY: Final = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+_SCOPE: Final = re.compile(r"[!#-\[\]-~]+")
+"""A scope, by RFC 6749, 3.3."""
 _ALGORITHM: Final = re.compile(r"[A-Za-z0-9]{1,20}")
 
 
@@ -66,6 +71,22 @@ class Provider:
     """Claim that has the id of the organization, in the place of OIDC_ORGANIZATION."""
     client_id: str | None = None
     """Client that the admin page signs in as; a token for it is an ID token, and refused."""
+    command_line_client_id: str | None = None
+    """Client that `login --sso` signs in as; unset: that of the admin page."""
+    scopes: tuple[str, ...] = ("openid", "profile")
+    """Scopes that both ask for, with spaces between: `openid`, and what the provider wants for OIDC_AUDIENCE."""
+    name: str | None = None
+    """Name that people know the provider by, as in "Sign in with …"; unset: its host."""
+
+    @property
+    def shown_name(self) -> str:
+        """The name for people."""
+        return self.name or urlsplit(self.issuer).hostname or self.issuer
+
+    @property
+    def public_client_id(self) -> str | None:
+        """The client that the command line signs in as, if it may."""
+        return self.command_line_client_id or self.client_id
 
 
 NAMES: Final = tuple(each.name for each in fields(Provider))
@@ -96,9 +117,24 @@ def read_provider(said: Mapping[str, Any]) -> Provider:
         raise ValueError(f"provision is {provider.provision!r}, but allowed are {', '.join(PROVISIONS)}")
     if provider.organization and provider.organization_claim:
         raise ValueError("organization and organization_claim are both said: leave one of them out")
-    if provider.client_id == provider.audience:
-        raise ValueError("client_id and audience are the same, so that ID tokens would pass for access tokens")
+    for name in ("client_id", "command_line_client_id"):
+        if getattr(provider, name) == provider.audience:
+            raise ValueError(f"{name} and audience are the same, so that ID tokens would pass for access tokens")
+    if len(provider.name or "") > MAX_NAME:
+        raise ValueError(f"name must have at most {MAX_NAME} characters")
     return provider
+
+
+def sign_in_of(provider: Provider, client_id: str | None) -> dict[str, str | None]:
+    """Return what a client must know to have people sign in by a provider."""
+    scope = " ".join(provider.scopes)
+    return {"issuer": provider.issuer, "name": provider.shown_name, "client_id": client_id, "scope": scope}
+
+
+def origin_of(issuer: str) -> str:
+    """Return scheme, host and port of an issuer."""
+    parts = urlsplit(issuer)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _check_issuer(issuer: str) -> None:
@@ -113,7 +149,8 @@ def _is_address(issuer: str) -> bool:
     except ValueError:  # half an IPv6 address, or a port that is none
         return False
     plain = parts.scheme == "http" and parts.hostname in _LOCAL
-    return bool(parts.hostname) and not more and (parts.scheme == "https" or plain)
+    whole = parts.hostname and _AUTHORITY.fullmatch(parts.netloc)
+    return bool(whole) and not more and (parts.scheme == "https" or plain)
 
 
 def _text(name: str, value: object) -> str:
@@ -131,6 +168,13 @@ def _algorithms(name: str, value: object) -> tuple[str, ...]:
         shown = wrong[0] if _ALGORITHM.fullmatch(wrong[0]) else "no name"
         raise ValueError(f"{name} has {shown}, but allowed are {', '.join(ALGORITHMS)}")
     return stripped
+
+
+def _scopes(name: str, value: object) -> tuple[str, ...]:
+    found = _text(name, value).split() if not isinstance(value, list) else [_text(name, each) for each in value]
+    if "openid" not in found or not all(_SCOPE.fullmatch(each) for each in found):
+        raise ValueError(f"{name} must be scopes with spaces between, and openid one of them")
+    return tuple(dict.fromkeys(found))
 
 
 def _organization(name: str, value: object) -> UUID:
@@ -175,6 +219,7 @@ def _roles(name: str, value: object) -> tuple[tuple[str, str], ...]:
 
 _READ: Final[Mapping[str, Callable[[str, object], Any]]] = {
     "algorithms": _algorithms,
+    "scopes": _scopes,
     "organization": _organization,
     "groups": _groups,
     "roles": _roles,
@@ -218,4 +263,4 @@ def _from_list(one: Mapping[str, str], said: Mapping[str, Any], place: int) -> P
         raise ValueError(f"issuers: provider {place}: {error}") from error
 
 
-_OF_ONE: Final = ("issuer", "organization", "organization_claim", "client_id")
+_OF_ONE: Final = ("issuer", "organization", "organization_claim", "client_id", "command_line_client_id", "name")

@@ -14,3 +14,7 @@ UUID_TEXT: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-
 def parse_uuid(text: str) -> UUID | None:
     """Parse a UUID; return None if the text is none."""
     return UUID(text) if UUID_TEXT.fullmatch(text) else None
+
+
+NO_ID: Final = UUID(int=0)
+"""An id that nothing has."""

@@ -14,6 +14,7 @@ SAMPLES = {
     "job_id": "no-such-job",
     "username": "nobody",
     "name": "no-such-group",
+    "id": "4711",
 }
 
 IN_BODIES: dict[str, Any] = {

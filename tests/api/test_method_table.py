@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from service.http.routes import EACH_UPDATE, MANAGER_OF_EACH, ROUTES, TOKENS, Route
+from service.operations.audit import prove_entry
 from service.operations.job_batches import batch_update_job_pipelines
 from service.operations.jobs import put_job, remove_pipeline_job, update_job_pipelines
 from service.operations.tokens import create_token
@@ -27,9 +28,10 @@ async def others_things(world: World, route: Route) -> tuple[Member, str, dict[s
     await world.grant(pipeline, await world.group(owner, name="no-such-group"))
     job = await world.job(owner, pipeline)
     token = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", owner.id)
+    entry = await world.sealed_entry() if route.operation is prove_entry else 0
     return (
         owner,
-        sample_path(route.path, pipeline_id=pipeline, job_id=job, token_id=token),
+        sample_path(route.path, pipeline_id=pipeline, job_id=job, token_id=token, id=entry),
         sample_body(route, job_id=job),
     )
 
@@ -188,19 +190,19 @@ STATEMENTS = {
     "create_user": 6,
     "get_me": 3,
     "get_user": 2,
-    "update_user": 8,
-    "delete_user": 11,
+    "update_user": 9,
+    "delete_user": 12,
     "list_user_pipelines": 3,
     "list_user_groups": 3,
     "list_groups": 2,
     "create_group": 6,
     "get_group": 2,
-    "rename_group": 8,
-    "delete_group": 8,
+    "rename_group": 9,
+    "delete_group": 9,
     "list_members": 3,
-    "update_members": 9,
-    "add_member": 8,
-    "remove_member": 8,
+    "update_members": 10,
+    "add_member": 9,
+    "remove_member": 9,
     "list_tokens": 3,
     "create_token": 9,
     "get_token": 3,
@@ -208,6 +210,8 @@ STATEMENTS = {
     "rotate_token": 13,
     "list_audit": 2,
     "get_overview": 8,
+    "prove_entry": 3,
+    "list_changes": 2,
 }
 """The statements that each call sends, authentication, BEGIN and COMMIT included, when it does what it is for."""
 
@@ -225,7 +229,8 @@ async def what_it_is_for(world: World, route: Route) -> tuple[Member, str, dict[
     job = await world.job(owner, *([pipeline] if route.operation is remove_pipeline_job else []))
     token = await world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", other.id)
     job_id = "new-job" if route.operation is put_job else job
-    path = sample_path(route.path, pipeline_id=pipeline, job_id=job_id, token_id=token)
+    entry = await world.sealed_entry() if route.operation is prove_entry else 0
+    path = sample_path(route.path, pipeline_id=pipeline, job_id=job_id, token_id=token, id=entry)
     return owner, path, sample_body(route, job_id=job, permissions=["flow_pipeline:execute"])
 
 

@@ -153,7 +153,8 @@ async def contradictions(client: Client, world: World, route: Route) -> list[str
             owner.id,
             token.encode(),
         )
-        path = sample_path(route.path, pipeline_id=pipeline, job_id=job, token_id=token_id)
+        entry = await world.sealed_entry() if route.operation is audit.prove_entry else 0
+        path = sample_path(route.path, pipeline_id=pipeline, job_id=job, token_id=token_id, id=entry)
         call = As(client, token)
         return await call(route.method, path, sample_body(route, job_id=job))
 

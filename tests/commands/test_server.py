@@ -6,12 +6,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from tests.commands.forked import run_each
-from tests.commands.test_commands import run
+from tests.commands.forked import run, run_each
 from tests.factories import World
-from tests.process.running import free_port, running_service
+from tests.process.running import free_port, running_service, start, wait_for
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -116,6 +116,7 @@ DONE = (
     ["job", "show", "job-3"],
     ["token", "inventory", "--unused-for", "1h"],
     ["token", "inventory", "--never-expires", "--expires-within", "1d"],
+    ["token", "inventory", "--never-expires", "--of-disabled"],
     ["token", "inventory", "--unused-for", "1x"],
     ["user", "create", "dave", "--display-name", "Dave \u00e9", "--email", "dave@example.com"],
     ["user", "list", "--search", "EXAMPLE"],
@@ -357,3 +358,28 @@ async def test_keyring_keeps_the_token_where_there_is_one(world: World, server: 
     assert (done.returncode, "the system's keyring" in done.stdout) == (0, True)
     assert (with_it, token in kept(tmp_path).read_text()) == ({"flow-pipelines/a": token}, False)
     assert (listed.returncode, renamed.returncode, json.loads(place.read_text())) == (0, 0, {})
+
+
+async def test_audit_tail_follows_by_the_feed_of_a_server(world: World, server: str, dsn: str, tmp_path: Path) -> None:
+    token, output = await filled(world), tmp_path / "output"
+    settings = {"FLOW_PIPELINES_SERVER": server, "FLOW_PIPELINES_TOKEN": token}
+    insert = "INSERT INTO audit (organization_id, actor, action, target) VALUES ($1, 'command line', 'test', $2)"
+    await world.raw.execute(insert, world.id, "first")
+    late = await asyncpg.connect(dsn)
+    transaction = late.transaction()
+    await transaction.start()
+    await late.execute(insert, world.id, "late")
+    with output.open("wb") as file:
+        process = start("audit", "tail", "-f", "--action", "test", output=file, **settings)
+    try:
+        wait_for(lambda: output.read_text().count("\n") == 1, 30, "the last entry")
+        await world.raw.execute(insert, world.id, "next")
+        wait_for(lambda: output.read_text().count("\n") == 2, 30, "the next one")
+        await transaction.commit()
+        wait_for(lambda: output.read_text().count("\n") == 3, 30, "what commits late")
+    finally:
+        process.kill()
+        process.wait()
+        await late.close()
+
+    assert [line.split()[-1] for line in output.read_text().splitlines()] == ["first", "next", "late"]

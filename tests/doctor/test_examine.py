@@ -43,12 +43,47 @@ async def test_examine_finds_an_installation_in_order(closed_dsn: str, settings:
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [
             *("server", "connect", "encryption", "role", "privileges", "surroundings", "migrations"),
-            *("times", "names", "tokens", "kept grants", "pooler"),
+            *("times", "names", "tokens", "kept grants", "audit", "pooler"),
             *("statement timeout", "connections", "clock", "memory", "shutdown"),
         ],
         "ok",
     )
     assert all(finding.remedy is None for finding in findings.values())
+
+
+async def test_examine_finds_what_is_wrong_with_the_months_of_the_trail(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
+    keeping = replace(settings, audit_retention_months=1)
+    insert = (
+        "INSERT INTO audit (organization_id, at, actor, action, target)"
+        " VALUES (gen_random_uuid(), 'infinity', '', '', '')"
+    )
+    undo = "DELETE FROM audit_later; ALTER TABLE audit DETACH PARTITION audit_earlier"
+    less = """
+        DO $$ DECLARE last record; BEGIN
+            SELECT * INTO last FROM audit_partitions() p WHERE p.ends IS NOT NULL ORDER BY p.ends DESC LIMIT 1;
+            ALTER TABLE audit DETACH PARTITION audit_later;
+            EXECUTE format('ALTER TABLE audit DETACH PARTITION %I', last.name);
+            EXECUTE format(
+                'ALTER TABLE audit ATTACH PARTITION audit_later FOR VALUES FROM (%L) TO (MAXVALUE)', last.begins
+            );
+            EXECUTE format('DROP TABLE %I', last.name);
+        END $$
+    """
+    remedies = []
+    for statement, given in (("SELECT 1", keeping), (insert, keeping), (undo, settings), (less, keeping)):
+        await execute(closed_dsn, statement)
+        finding = (await found(as_service(closed_dsn), given))["audit"]
+        remedies.append((finding.state, (finding.remedy or "")[:20]))
+
+    assert remedies == [
+        ("ok", ""),
+        ("warning", "A clock is wrong, or"),
+        ("ok", ""),
+        ("warning", "Run `migrate`, which"),
+    ]
+    await migrate(closed_dsn)
+    assert (await found(as_service(closed_dsn), settings))["audit"].state == "ok"
 
 
 async def test_examine_finds_that_the_role_is_a_superuser(dsn: str, settings: Settings) -> None:

@@ -17,6 +17,7 @@ from service.app import (
     KEPT_MESSAGES,
     METRICS,
     REQUEST_LOG,
+    STREAMS,
     UNSENT,
     create_app,
 )
@@ -33,7 +34,7 @@ from tests.grpc.calling import Rpcs
 def parts_of(client: Client) -> Parts:
     app = client.app
     shared = app[DISPATCHER], app[ADMISSION], app[BODIES], app[UNSENT], app[ADDRESSES], app[METRICS], app[REQUEST_LOG]
-    return Parts(*shared, app[KEPT_MESSAGES])
+    return Parts(*shared, app[KEPT_MESSAGES], app[STREAMS])
 
 
 @dataclass

@@ -6,16 +6,19 @@ import re
 import shlex
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 from service.http.routes import ROUTES
-from tests.process.running import ROOT
+from tests.process.running import ROOT, wait_for
 from tests.process.test_demo import demo
 
 API = ROOT / "docs/reference/api.md"
 SET_UP = ROOT / "docs/how-to/set-up.md"
 TUTORIAL = ROOT / "docs/tutorial/first-ten-minutes.md"
 README = ROOT / "README.md"
+REACT = ROOT / "docs/how-to/react.md"
 
 DEMO_ADDRESS = "http://127.0.0.1:8080"
 """The address of `make run`, as the documents have it; the tests' own is another."""
@@ -41,27 +44,37 @@ def told(printed: str) -> tuple[str, str]:
 
 def test_examples_of_the_api_cover_every_route_and_work(tmp_path: Path, empty_dsn: str) -> None:
     called = set()
-    with demo(tmp_path, DATABASE_URL=empty_dsn) as (_, printed):
+    with demo(tmp_path, DATABASE_URL=empty_dsn, AUDIT_SEAL_INTERVAL="1") as (_, printed):
         token, address = told(printed)
         variables = {"AUTH": f"Authorization: Bearer {token}", "API": f"{address}/api/v1"}
         for line in curl_lines():
-            said = subprocess.run(
-                ["sh", "-c", f"{line} --silent --write-out '\\n%{{http_code}}'"],
-                env={**os.environ, **variables},
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
+            said = _answer(line, variables)
             body, status = said.rsplit("\n", 1)
+            if "/proof" in line:  # of what may not be sealed yet
+                wait_for(lambda: _answer(line, variables).endswith("\n200"), what="the seal")  # noqa: B023 - in this turn
+                body, status = _answer(line, variables).rsplit("\n", 1)
             assert status in ("200", "201"), (line, said)
             answer = json.loads(body)
             if "PIPELINE" not in variables:
                 variables["PIPELINE"] = answer["pipeline"]["id"]
+            if "audit" in answer:
+                variables["ENTRY"] = str(answer["audit"][0]["id"])
             if "secret" in answer:
                 variables["TOKEN_ID"] = answer["token"]["id"]
             called.add(_route(line, variables))
 
     assert called == {f"{route.method} {route.path}" for route in ROUTES}
+
+
+def _answer(line: str, variables: dict[str, str]) -> str:
+    """Return the body that a line prints, and the status behind it."""
+    return subprocess.run(
+        ["sh", "-c", f"{line} --silent --write-out '\\n%{{http_code}}'"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def _route(line: str, variables: dict[str, str]) -> str:
@@ -139,3 +152,36 @@ def test_tutorial_leads_to_a_revoked_grant(tmp_path: Path, empty_dsn: str) -> No
     lines = iter(done.stdout.splitlines())
     assert [line for line in expected if not any(line in each for each in lines)] == []
     assert [each.name for each in tmp_path.iterdir() if each.suffix == ".py"] == []
+
+
+def test_program_that_reacts_to_jobs_of_a_pipeline_works(tmp_path: Path, empty_dsn: str) -> None:
+    program, output = block_after(REACT, "## The program"), tmp_path / "output"
+    with demo(tmp_path, DATABASE_URL=empty_dsn) as (_, printed), output.open("wb") as file:
+        token, address = told(printed)
+
+        def call(method: str, path: str, body: object = None) -> Any:
+            request = urllib.request.Request(
+                f"{address}/api/v1{path}",
+                None if body is None else json.dumps(body).encode(),
+                {"Authorization": f"Bearer {token}"},
+                method=method,
+            )
+            with urllib.request.urlopen(request) as answer:
+                return json.load(answer)
+
+        pipeline = call("POST", "/flow/pipeline", {"name": "followed"})["pipeline"]["id"]
+        call("PUT", "/jobs/before", {"pipeline_ids": [pipeline]})
+        settings = {**os.environ, "SERVER": address, "TOKEN": token, "PIPELINE": pipeline}
+
+        def lines() -> list[str]:
+            return [line.split()[0] for line in output.read_text().splitlines()]
+
+        for job, already in (("first", ["before"]), ("second", ["before", "first"])):  # the second after another start
+            process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=settings, stdout=file)
+            wait_for(lambda: lines() == already)  # noqa: B023 - in this turn
+            call("PUT", f"/jobs/{job}", {"pipeline_ids": [pipeline]})
+            wait_for(lambda: lines() == [*already, job])  # noqa: B023 - in this turn
+            wait_for((tmp_path / "place.txt").exists)
+            process.kill()
+            process.wait()
+            call("PUT", f"/jobs/{job}", {"pipeline_ids": []})

@@ -4,11 +4,12 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from marshmallow import Schema, fields
 
 from service.http.routes import ROUTES, Route
+from service.schemas.changes import ChangesSchema, WatchChanges
 from service.schemas.request import schema_of
 from tests.proto.fields import Kind, camel, default_json_name, kind_of, list_message, snake
 from tests.proto.numbers import FOLDER, Numbers
@@ -34,12 +35,39 @@ SERVICES: Final = ("Pipelines", "Jobs", "Grants", "Users", "Groups", "Tokens", "
 """The resources in the order of the file; others follow."""
 
 
+class Stream(NamedTuple):
+    """An RPC that goes on, and so is no row of the method table."""
+
+    service: str
+    name: str
+    request: type
+    answer: type[Schema]
+
+
+STREAMS: Final = (Stream("Changes", "Watch", WatchChanges, ChangesSchema),)
+
+
 def service_of(route: Route) -> str:
     """Return the resource that a row is about, by its path: what grants gives, grants; else the first step."""
     steps = route.path.removeprefix("/api/v1/").split("/")
     if steps[:2] == ["flow", "pipeline"]:
         return "Grants" if steps[3:4] in (["grants"], ["access"]) else "Pipelines"
     return camel(steps[0])
+
+
+def _specific_last(rows: list[Route]) -> list[Route]:
+    """Return rows with those last that another row has a parameter for, such as /users/me beside /users/{username}.
+
+    grpc-gateway looks for the path of a request among the last first.
+    """
+    return sorted(rows, key=lambda row: any(hides(other, row) for other in rows))
+
+
+def hides(route: Route, other: Route) -> bool:
+    """Return whether each request of a row would be one of another row, too."""
+    pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(route.path))
+    plain = re.sub(r"[{}]", "", other.path)
+    return route.method == other.method and route is not other and re.fullmatch(pattern, plain) is not None
 
 
 def rpc_of(route: Route) -> str:
@@ -62,9 +90,12 @@ class Generator:
         names = dict.fromkeys([*SERVICES, *(service_of(row) for row in rows)])
         parts = [HEADER]
         for name in names:
-            own = [row for row in rows if service_of(row) == name]
+            own = _specific_last([row for row in rows if service_of(row) == name])
             if own:
-                parts.append("\n".join([f"service {name} {{", *_joined(self._rpc(row) for row in own), "}\n"]))
+                rpcs = [self._rpc(row) for row in own] + [
+                    self._stream(each) for each in STREAMS if each.service == name
+                ]
+                parts.append("\n".join([f"service {name} {{", *_joined(rpcs), "}\n"]))
         parts += ["\n".join([*lines, "}\n"]) for lines in self.messages.values()]
         return "\n".join(parts)
 
@@ -80,6 +111,15 @@ class Generator:
             *(f"  {line}" for line in http),
             "    };",
             "  }",
+        ]
+
+    def _stream(self, stream: Stream) -> list[str]:
+        name = stream.name
+        self._message(f"{name}Request", schema_of(stream.request), inspect.getdoc(stream.request), request=True)
+        self._message(f"{name}Response", stream.answer(), inspect.getdoc(stream.answer), request=False)
+        return [
+            *_comment(_summary(inspect.getdoc(stream.request)), "  "),
+            f"  rpc {name}({name}Request) returns (stream {name}Response);",
         ]
 
     def _request(self, name: str, route: Route) -> None:

@@ -60,7 +60,11 @@ def test_provider_of_two_variables_has_the_documented_defaults(monkeypatch: pyte
         organization=None,
         organization_claim=None,
         client_id=None,
+        command_line_client_id=None,
+        scopes=("openid", "profile"),
+        name=None,
     )
+    assert (provider.shown_name, provider.public_client_id) == ("id.example.com", None)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,10 @@ def test_provider_of_two_variables_has_the_documented_defaults(monkeypatch: pyte
         ("ORGANIZATION", ORGANIZATION, "organization", UUID(ORGANIZATION)),
         ("ORGANIZATION_CLAIM", "org", "organization_claim", "org"),
         ("CLIENT_ID", "page", "client_id", "page"),
+        ("CLIENT_ID", "page", "public_client_id", "page"),
+        ("COMMAND_LINE_CLIENT_ID", "native", "public_client_id", "native"),
+        ("SCOPES", "openid  api://flow/access openid", "scopes", ("openid", "api://flow/access")),
+        ("NAME", "Acme & Söhne", "shown_name", "Acme & Söhne"),
     ],
 )
 def test_provider_of_a_variable(
@@ -110,6 +118,11 @@ def test_provider_of_a_variable(
         ("ISSUER", f"{ISSUER}?tenant=1", "must be https://"),
         ("ISSUER", f"{ISSUER}#x", "must be https://"),
         ("ISSUER", "https://user@id.example.com", "must be https://"),
+        ("ISSUER", "https://id.example.com;script-src", "must be https://"),
+        ("SCOPES", "profile", "OIDC_SCOPES must be scopes with spaces between, and openid one of them."),
+        ("SCOPES", 'openid "x"', "OIDC_SCOPES must be scopes with spaces between"),
+        ("NAME", "n" * 61, "OIDC_NAME must have at most 60 characters."),
+        ("COMMAND_LINE_CLIENT_ID", "flow-pipelines", "OIDC_COMMAND_LINE_CLIENT_ID and audience are the same"),
         ("ISSUER", "https://[::1", "must be https://"),
         ("ISSUER", "https://id.example.com:port", "must be https://"),
         ("ISSUER", "https://" + "i" * MAX_TEXT, f"must be a text of at most {MAX_TEXT} characters on one line"),

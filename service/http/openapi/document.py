@@ -101,6 +101,7 @@ TAGS: Final[Mapping[str, str]] = {
     "groups": "Groups of users, to which pipelines can be granted as to users.",
     "tokens": "The tokens that users call with. Each can do no more than its user and the token that it was made with.",
     "audit": "The trail of all changes: by whom, when, and what was before and after.",
+    "changes": "What happens to what the caller may see, as it happens: pages, or a stream of events.",
 }
 """The descriptions of tags; one that has none is described by the docstring of its module."""
 

@@ -10,6 +10,8 @@ _ID: Final = "8c400d55-15d4-41f9-b306-ec2836898d83"
 _OTHER: Final = "03f4dc97-1245-452d-9d7b-17f8b86473b8"
 _JOB: Final = "f403399d-7ac7-4285-bb06-f7ad82ddbea2"
 _THEN: Final = "2026-11-24T12:00:00Z"
+_CURSOR: Final = "AeOv_8nS0fyRpAEFgIABAQAA2AbYBgEAcq0qYt4D0Tk"
+_HASH: Final = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
 _READ: Final = ["flow_pipeline:read", "flow_pipeline:execute"]
 _FIVE: Final = [*_READ, "flow_pipeline:delete", "flow_pipeline:manage_pipelines", "flow_pipeline:write"]
 _DONE: Final = {"status": "OK"}
@@ -260,5 +262,27 @@ EXAMPLES: Final[Mapping[str, Example]] = {
                 "request_id": "0f1e2d3c",
             }
         ]
+    ),
+    "prove_entry": _answer(
+        id=1,
+        leaf="[1, ...]",
+        leaf_hash=_HASH,
+        leaf_index=0,
+        tree_size=2,
+        inclusion_path=[_HASH],
+        seal={"number": 1, "sealed_at": _THEN, "root": _HASH, "previous": "00" * 32, "chain": _HASH},
+    ),
+    "list_changes": _answer(
+        changes=[
+            {
+                "cursor": _CURSOR,
+                "at": _THEN,
+                "type": "job.pipelines_changed",
+                "target": "job:4711",
+                "actor": "ada",
+                "data": {"added": [_ID], "removed": []},
+            }
+        ],
+        next_cursor=_CURSOR,
     ),
 }

@@ -9,6 +9,7 @@ import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
 import { tabs } from "../components/tabs.js";
 import { h, name } from "../dom.js";
+import { control, follow, ofPipeline } from "../follow.js";
 import { permissionLabels } from "../labels.js";
 import { address, go, refresh } from "../router.js";
 import { time } from "../time.js";
@@ -38,6 +39,7 @@ export async function pipelineView(view, tab, draw) {
     return missing(error);
   }
   const content = await draw(pipeline, where);
+  follow(view, ofPipeline(pipeline.id), refresh, control);
   return { title: pipeline.name, content: [head(pipeline), tabsOf(pipeline, tab), content] };
 }
 
@@ -73,7 +75,7 @@ function head(pipeline) {
       copyButton(pipeline.id, `Copy the ID of ${pipeline.name}`, { label: "Copy ID" }),
     ),
     facts(
-      ["You may", permissionLabels(pipeline.permissions)],
+      ["Your permissions", permissionLabels(pipeline.permissions)],
       ["Created", time(pipeline.created_at)],
       ["Last changed", time(pipeline.updated_at)],
       isAdministrator() && ["Audit", history],
@@ -92,7 +94,7 @@ function tabsOf(pipeline, current) {
   const all = [
     ...(manages ? [access] : []),
     { tab: "queue", to: manages ? `${base}/queue` : base, label: "Queue" },
-    { tab: "who", to: `${base}/who`, label: manages ? "Who can what" : "What I can" },
+    { tab: "who", to: `${base}/who`, label: manages ? "Who has access" : "My access" },
   ];
   return tabs("Of this pipeline", current, all);
 }

@@ -9,6 +9,7 @@ import { listing, pagesOf } from "../components/listing.js";
 import { ordering } from "../components/ordering.js";
 import { empty } from "../components/states.js";
 import { h, sentence } from "../dom.js";
+import { follow, ofAccess } from "../follow.js";
 import { ends } from "../time.js";
 import { changeGrant, giveAccess, granteeName, takeBack } from "./grant_dialogs.js";
 import { pipelineView } from "./pipeline.js";
@@ -38,9 +39,9 @@ export async function accessTab(view) {
 async function grantList(view, pipeline, where) {
   const changed = (/** @type {boolean} */ did) => did && list.reload();
   const order = ordering("name", [
-    ["name", "By name"],
-    ["expires_at", "First to end first"],
-    ["updated_at", "Oldest change first"],
+    ["name", "Groups first, A to Z", "Users first, Z to A"],
+    ["expires_at", "First to end first", "Never ending first"],
+    ["updated_at", "First changed first", "Last changed first"],
   ]);
   const search = textFilter("q", "Search", { main: true, placeholder: "A part of the name" });
   const bar = filters(path`/pipelines/${pipeline.id}`, view.query, [search, order.filter], () =>
@@ -58,6 +59,7 @@ async function grantList(view, pipeline, where) {
     view,
     order,
   });
+  follow(view, ofAccess, list.reload, () => list.element);
   return [h("div", { class: "section-head" }, h("h2", {}, "Who was given access"), give()), bar.element, list.element];
 }
 
@@ -82,7 +84,7 @@ const noneFits = (bar) =>
  */
 const columns = (pipeline, where, changed) => [
   { label: "Who", class: "grow", order: "name", cell: granteeOf },
-  { label: "May", cell: standing },
+  { label: "Permissions", cell: standing },
   {
     label: "Expires",
     order: "expires_at",

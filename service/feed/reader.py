@@ -1,0 +1,218 @@
+"""The one reader of a process, which feeds all clients that follow changes.
+
+It asks for what is new while there are clients, a statement each time, and hands the same entries to all of them. Each
+has a bounded queue: one that falls behind is ended, and comes back with its cursor.
+"""
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import structlog
+
+from service.database.pool import Database
+from service.errors import ServiceError
+from service.feed.cursor import Cursor
+from service.repositories import audit_feed
+from service.repositories.audit import Entry
+from service.repositories.audit_feed import PAGE_SIZE, Epoch
+
+log = structlog.get_logger()
+
+POLL_SECONDS: Final = 0.05
+"""Seconds from one look at what is new to the next, while there are clients."""
+RETRY_SECONDS: Final = 0.5
+"""Seconds until the next look where the database could not be had."""
+MAX_QUEUED: Final = 1_000
+"""Entries that may wait for one client."""
+_NOBODY: Final = UUID(int=0)
+
+
+class Ended(Exception):
+    """The end of what a client followed, with the reason for it: one word, as in logs and metrics."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason: Final = reason
+
+
+class Batch(NamedTuple):
+    """Entries of one organization, in the order of their ids."""
+
+    place: Cursor
+    """The place at which they were read."""
+    entries: tuple[Entry, ...]
+
+
+class Subscription:
+    """The queue of one client."""
+
+    def __init__(self, organization_id: UUID) -> None:
+        self.organization_id: Final = organization_id
+        self.joined: Cursor | None = None
+        """The place behind which the queue has everything; None until the reader has come to it."""
+        self._batches: deque[Batch] = deque()
+        self._queued = 0
+        self._ended: str | None = None
+        self._changed = asyncio.Event()
+
+    def join(self, place: Cursor) -> None:
+        """Begin behind a place."""
+        self.joined = place
+        self._changed.set()
+
+    def put(self, batch: Batch) -> None:
+        """Queue a batch; or end, if too much waits already."""
+        self._queued += len(batch.entries)
+        self._batches.append(batch)
+        if self._queued > MAX_QUEUED and len(self._batches) > 1:
+            self.end("slow")
+        self._changed.set()
+
+    def end(self, reason: str) -> None:
+        """Let the client go: it is told by what it takes next."""
+        self._ended = self._ended or reason
+        self._batches.clear()
+        self._changed.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until there is something to take, or for some seconds.
+
+        Raises:
+            Ended: nothing more comes.
+        """
+        if not self._batches and self._ended is None:
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+        if self._ended is not None:
+            raise Ended(self._ended)
+
+    def take(self) -> Batch | None:
+        """Take the next batch; None if there is none."""
+        if not self._batches:
+            return None
+        batch = self._batches.popleft()
+        self._queued -= len(batch.entries)
+        return batch
+
+
+class FeedReader:
+    """Reads what is new for all clients of a process, and nothing while there are none."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._subscriptions: set[Subscription] = set()
+        self._reading: asyncio.Task[None] | None = None
+        self._epoch: Epoch | None = None
+        """None: it has to be read, as the database may be another one."""
+        self._closed: str | None = None
+        self.place: Cursor | None = None
+        """The place up to which every queue has everything."""
+        self.ended: Counter[str] = Counter()
+        """Clients that were ended, by reason."""
+        database.on_forget.append(self._forget)
+
+    @contextmanager
+    def subscribe(self, organization_id: UUID) -> Iterator[Subscription]:
+        """Queue what happens in an organization from now on, for as long as the context lasts."""
+        subscription = Subscription(organization_id)
+        if self._closed is not None:
+            subscription.end(self._closed)
+        self._subscriptions.add(subscription)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_forever(), context=Context())
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+
+    async def close(self, reason: str) -> None:
+        """End all clients, and those that still come; then the reader, which may be waiting for a database."""
+        self._closed = reason
+        self._end_all(reason)
+        if self._reading is not None:
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
+
+    def _forget(self) -> None:
+        self._epoch = None
+
+    def _end_all(self, reason: str) -> None:
+        for subscription in self._subscriptions:
+            subscription.end(reason)
+
+    async def _read_forever(self) -> None:
+        """Read until there are no clients; what a client has missed by then it reads itself."""
+        self.place, told = None, False
+        while self._subscriptions and self._closed is None:
+            try:
+                await self._read()
+                pause, told = POLL_SECONDS, False
+            except (ServiceError, OSError, TimeoutError) as error:
+                pause = RETRY_SECONDS
+                if not told:
+                    log.warning("feed_unreadable", error=str(error))
+                told = True
+            except Exception:
+                log.exception("feed_failed")
+                self._end_all("failed")
+                pause = RETRY_SECONDS
+            await asyncio.sleep(pause)
+
+    async def _read(self) -> None:
+        """Read once, and hand on what is new."""
+        if self._epoch is None or self.place is None:
+            await self._begin()
+        assert self.place is not None  # noqa: S101 - it has just been set
+        joining = [each for each in self._subscriptions if each.joined is None]
+        joined = [each for each in self._subscriptions if each.joined is not None]
+        place, organizations = self.place, [*{each.organization_id for each in joined}]
+        while True:
+            async with self._database.connection() as connection:
+                target, position, found = await audit_feed.read_between(
+                    connection, organizations, seen=place.seen, target=place.target, after=place.after
+                )
+            if position < place.epoch.position:
+                self._epoch = self.place = None
+                self._end_all("changed_over")
+                return
+            place = place._replace(epoch=place.epoch._replace(position=position), target=target)
+            self._hand_on(place, found, joined)
+            if len(found) < PAGE_SIZE:
+                break
+            place = place.behind(found[-1][1].id)
+        self.place = Cursor(place.epoch, target)
+        for each in joining:
+            each.join(self.place)
+
+    async def _begin(self) -> None:
+        """Find out which database it is, and begin now, or go on in the same one.
+
+        A database that has changed over ends all clients: whether they can go on is decided by their cursors.
+        """
+        async with self._database.connection() as connection:
+            state = await audit_feed.read_state(connection, _NOBODY)
+        former, self._epoch = self.place, state.epoch
+        if former is None:
+            self.place = Cursor(state.epoch, state.snapshot)
+        elif former.epoch[:4] != state.epoch[:4] or former.epoch.position > state.epoch.position:
+            self.place = Cursor(state.epoch, state.snapshot)
+            self._end_all("changed_over")
+
+    @staticmethod
+    def _hand_on(place: Cursor, found: list[tuple[UUID, Entry]], joined: list[Subscription]) -> None:
+        """Queue entries for the clients of their organizations."""
+        by_organization: defaultdict[UUID, list[Entry]] = defaultdict(list)
+        for organization_id, entry in found:
+            by_organization[organization_id].append(entry)
+        batches = {each: Batch(place, tuple(entries)) for each, entries in by_organization.items()}
+        for subscription in joined:
+            if batch := batches.get(subscription.organization_id):
+                subscription.put(batch)

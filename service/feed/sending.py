@@ -1,0 +1,70 @@
+"""Changes as they are sent: what is looked up for callers at that moment, and what they are told by it."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from service.database.pool import Connection
+from service.feed.cursor import Cursor
+from service.feed.meaning import Sight, concerned_by, tell, tell_all
+from service.identity import Caller
+from service.permissions import Role
+from service.repositories import sight
+from service.repositories.audit import Entry
+from service.repositories.sight import JobNow
+from service.schemas.changes import Change
+
+
+class LookedUp(NamedTuple):
+    """The sight that some users of an organization have of what some entries are about."""
+
+    jobs: Mapping[str, JobNow]
+    granted: Mapping[UUID, Mapping[UUID, int]]
+    """Accesses granted, by user and pipeline."""
+    groups: Mapping[UUID, set[str]]
+    """The groups that users are in, of those that the entries are about."""
+
+    def sight(self, caller: Caller) -> Sight:
+        """Return what one of them sees, by the token that they call with."""
+        granted = self.granted.get(caller.user_id, {})
+        return Sight(caller, granted, self.jobs, self.groups.get(caller.user_id, ()))
+
+
+async def look_up(
+    connection: Connection, organization_id: UUID, callers: Sequence[Caller], entries: Sequence[Entry]
+) -> LookedUp:
+    """Look up what callers of one organization may see of what entries are about, in as few statements as it takes."""
+    concerned = concerned_by(entries)
+    users = [*{caller.user_id for caller in callers}]
+    jobs: Mapping[str, JobNow] = {}
+    granted: Mapping[UUID, Mapping[UUID, int]] = {}
+    groups: Mapping[UUID, set[str]] = {}
+    if concerned.jobs:
+        jobs = await sight.find_jobs(connection, organization_id, concerned.jobs)
+        concerned.pipelines.update(each for job in jobs.values() for each in job.pipeline_ids)
+    members = [*{caller.user_id for caller in callers if caller.role is Role.MEMBER}]
+    if concerned.pipelines and members:
+        granted = await sight.list_granted(connection, organization_id, members, concerned.pipelines)
+    if concerned.groups:
+        groups = await sight.list_groups(connection, organization_id, users, concerned.groups)
+    return LookedUp(jobs, granted, groups)
+
+
+def tell_each(entries: Sequence[Entry], seen: Sight, place: Cursor, *, every: bool) -> list[Change]:
+    """Return what entries mean to a caller, each with the place behind it.
+
+    Args:
+        entries: by id.
+        seen: what the caller may see of what they are about.
+        place: the one at which they were read.
+        every: whether the caller, an administrator, has asked for every entry.
+    """
+    changes, organization_id = [], seen.caller.organization_id
+    for entry in entries:
+        meaning = tell_all(entry, seen) if every else tell(entry, seen)
+        if meaning is not None:
+            kind, data = meaning
+            behind = place.behind(entry.id).write(organization_id)
+            whole = entry if every else None
+            changes.append(Change(behind, entry.at, kind, entry.target, entry.actor, data, whole))
+    return changes

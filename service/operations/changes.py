@@ -1,0 +1,120 @@
+"""Operations on changes as they happen: pages of the feed, by what the caller may see when they are sent."""
+
+from typing import Final
+from uuid import UUID
+
+from service.database.pool import Connection
+from service.errors import Gone, InvalidArgument
+from service.feed.cursor import Cursor
+from service.feed.sending import look_up, tell_each
+from service.operations.call import Call
+from service.permissions import require_administrator
+from service.repositories import audit_feed
+from service.repositories.audit import Entry
+from service.repositories.audit_feed import BEGINNING, PAGE_SIZE, FeedState
+from service.schemas.changes import Change, ChangesFound, ListChanges
+from service.schemas.pages import DEFAULT_PAGE_SIZE
+
+MAX_READ: Final = 10
+"""Pages of entries that are read for one answer, of which the caller may see few or none."""
+
+
+async def list_changes(call: Call, request: ListChanges) -> ChangesFound:
+    """List what has happened since a place in the feed, to what the caller may see now.
+
+    Raises:
+        PermissionDenied: every entry is asked for, by somebody who is no administrator.
+        InvalidArgument: `after` is no cursor of this organization.
+        Gone: what came behind that place is not kept, or was in another history of the database.
+    """
+    if request.all:
+        require_administrator(call.caller, "follow every change of the organization")
+    organization_id = call.caller.organization_id
+    async with call.database.connection() as connection:
+        state = await audit_feed.read_state(connection, organization_id)
+        cursor = start(request.after, state, organization_id)
+        if request.after is None:
+            return ChangesFound([], cursor.write(organization_id))
+        return await _read(connection, call, request, cursor, state)
+
+
+async def read_on(call: Call, request: ListChanges, cursor: Cursor, state: FeedState) -> ChangesFound:
+    """List what has happened between a place and a state that is not before it, as `list_changes` does."""
+    async with call.database.connection() as connection:
+        return await _read(connection, call, request, cursor, state)
+
+
+def start(after: str | None, state: FeedState, organization_id: UUID) -> Cursor:
+    """Return the place at which an answer begins.
+
+    Raises:
+        InvalidArgument: `after` is no cursor of this organization.
+        Gone: nothing can be gone on with from there.
+    """
+    if after == "0":
+        return Cursor(state.epoch, BEGINNING, state.snapshot)
+    if after is None:
+        return Cursor(state.epoch, state.snapshot, None, 0, state.newest or 0)
+    try:
+        cursor = Cursor.read(after, organization_id)
+    except (ValueError, TypeError):
+        sentence = (
+            "Must be the next_cursor of an answer to this call, or the cursor of a change, unchanged; 0 begins with"
+            " all that is kept, and without any the feed begins now."
+        )
+        raise InvalidArgument(f"The request is not valid: after: {sentence}", details={"after": [sentence]}) from None
+    _check(cursor, state)
+    return cursor
+
+
+def _check(cursor: Cursor, state: FeedState) -> None:
+    """Refuse a place that is not in the present history of the database, or behind which entries are missing.
+
+    Raises:
+        Gone: it is one.
+    """
+    then, now = cursor.epoch, state.epoch
+    begin = "Read what there is now, and follow from now on: leave out after."
+    if then[:3] != now[:3]:
+        raise Gone(f"The cursor is of another database, or of the time before this one was restored. {begin}")
+    if then.timeline != now.timeline or then.position > now.position:
+        raise Gone(f"The database has changed over since the cursor was made, and may have lost changes. {begin}")
+    if cursor.known and (state.oldest is None or state.oldest > cursor.known):
+        raise Gone(f"The cursor is older than what is kept. {begin}", reason="cursor_expired")
+
+
+async def _read(
+    connection: Connection, call: Call, request: ListChanges, cursor: Cursor, state: FeedState
+) -> ChangesFound:
+    """Read pages of entries until an answer is full, or there are no more."""
+    size, changes = request.page_size or DEFAULT_PAGE_SIZE, list[Change]()
+    organization_id = call.caller.organization_id
+    for _ in range(MAX_READ):
+        if cursor.target is None:
+            cursor = cursor._replace(epoch=state.epoch, target=state.snapshot, after=0)
+        entries = await _page(connection, organization_id, cursor)
+        found = await look_up(connection, organization_id, [call.caller], entries)
+        changes += tell_each(entries, found.sight(call.caller), cursor, every=request.all)
+        if len(changes) > size:
+            return ChangesFound(changes[:size], changes[size - 1].cursor, more=True)
+        if entries:
+            cursor = cursor.behind(entries[-1].id)
+        if len(entries) < PAGE_SIZE:
+            cursor = cursor.end(state.newest or 0)
+            if cursor.seen == state.snapshot:
+                return ChangesFound(changes, cursor.write(organization_id))
+        if len(changes) == size or (request.all and changes):  # entries have both of their states, which may be large
+            break
+    return ChangesFound(changes, cursor.write(organization_id), more=True)
+
+
+async def _page(connection: Connection, organization_id: UUID, cursor: Cursor) -> list[Entry]:
+    assert cursor.target is not None  # noqa: S101 - it has been set
+    if cursor.seen == BEGINNING:
+        return await audit_feed.read_from_beginning(
+            connection, organization_id, target=cursor.target, after=cursor.after
+        )
+    _, _, entries = await audit_feed.read_between(
+        connection, [organization_id], seen=cursor.seen, target=cursor.target, after=cursor.after
+    )
+    return [entry for _, entry in entries]

@@ -1,0 +1,81 @@
+"""Statements on what users may see of some pipelines and jobs, many users in one."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from service.database.pool import Connection
+from service.repositories.granted import grants_of
+
+
+class JobNow(NamedTuple):
+    """A job as it is now."""
+
+    owner_id: UUID
+    pipeline_ids: Sequence[UUID]
+
+
+async def find_jobs(connection: Connection, organization_id: UUID, ids: Collection[str]) -> Mapping[str, JobNow]:
+    """Return the jobs of those ids that exist."""
+    rows = await connection.fetch(
+        "sight.find_jobs",
+        """
+        SELECT j.id, j.owner_id,
+               ARRAY(
+                   SELECT a.pipeline_id
+                   FROM assignments a
+                   WHERE a.organization_id = j.organization_id AND a.job_id = j.id
+               ) AS pipeline_ids
+        FROM jobs j
+        WHERE j.organization_id = $1 AND j.id = ANY ($2)
+        """,
+        organization_id,
+        [*ids],
+    )
+    return {row["id"]: JobNow(row["owner_id"], row["pipeline_ids"]) for row in rows}
+
+
+async def list_granted(
+    connection: Connection, organization_id: UUID, user_ids: Sequence[UUID], pipeline_ids: Collection[UUID]
+) -> Mapping[UUID, Mapping[UUID, int]]:
+    """Return what is granted to each of some users on some pipelines, where anything is."""
+    rows = await connection.fetch(
+        "sight.list_granted",
+        f"""
+        SELECT u.id, g.pipeline_id, bit_or(g.access) AS access
+        FROM unnest($2::uuid[]) u (id)
+        -- LATERAL: user by user, by the indexes.
+        CROSS JOIN LATERAL ({grants_of("$1", "u.id")}) g
+        WHERE g.pipeline_id = ANY ($3)
+        GROUP BY u.id, g.pipeline_id
+        """,
+        organization_id,
+        user_ids,
+        [*pipeline_ids],
+    )
+    found: dict[UUID, dict[UUID, int]] = {user_id: {} for user_id in user_ids}
+    for user_id, pipeline_id, access in rows:
+        found[user_id][pipeline_id] = access
+    return found
+
+
+async def list_groups(
+    connection: Connection, organization_id: UUID, user_ids: Sequence[UUID], names: Collection[str]
+) -> Mapping[UUID, set[str]]:
+    """Return in which of some groups each of some users is, by their names in lower case."""
+    rows = await connection.fetch(
+        "sight.list_groups",
+        """
+        SELECT m.user_id, lower(g.name) AS name
+        FROM groups g
+        JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
+        WHERE g.organization_id = $1 AND lower(g.name) = ANY ($3) AND m.user_id = ANY ($2)
+        """,
+        organization_id,
+        user_ids,
+        [*names],
+    )
+    found: dict[UUID, set[str]] = {user_id: set() for user_id in user_ids}
+    for user_id, name in rows:
+        found[user_id].add(name)
+    return found
