@@ -164,7 +164,7 @@ docs: ## Build the documentation as a site in .site/html/; broken links, anchors
 	@[ ! -e $(ZENSICAL) ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
 
 audit: venv ## Check that no vulnerability is known of what the service runs with
-	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt requirements/oidc.txt requirements/keyring.txt requirements/yaml.txt
+	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt requirements/oidc.txt requirements/scim.txt requirements/keyring.txt requirements/yaml.txt
 
 migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to date
 	@exec $(BIN)/flow-pipelines migrate
@@ -267,10 +267,11 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	$(LOCK) pyproject.toml --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
 	$(LOCK) pyproject.toml --extra grpc -c requirements/runtime.txt -o requirements/grpc.txt
 	$(LOCK) pyproject.toml --extra oidc -c requirements/runtime.txt -o requirements/oidc.txt
+	$(LOCK) pyproject.toml --extra scim -c requirements/runtime.txt -o requirements/scim.txt
 	$(LOCK) pyproject.toml --extra keyring -c requirements/runtime.txt -o requirements/keyring.txt
 	$(LOCK) pyproject.toml --extra yaml -c requirements/runtime.txt -o requirements/yaml.txt
 	$(LOCK) pyproject.toml --extra embedded -c requirements/runtime.txt -o requirements/run.txt
-	$(LOCK) pyproject.toml --extra tracing --extra grpc --extra oidc --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/grpc.txt -c requirements/oidc.txt -c requirements/yaml.txt -c requirements/run.txt -o requirements/development.txt
+	$(LOCK) pyproject.toml --extra tracing --extra grpc --extra oidc --extra scim --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/grpc.txt -c requirements/oidc.txt -c requirements/scim.txt -c requirements/yaml.txt -c requirements/run.txt -o requirements/development.txt
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
 	$(LOCK) --group helm --no-deps -o requirements/helm.txt

@@ -112,6 +112,8 @@ def create_app(
     _add_routes(app)
     if find_spec("grpc") is not None:
         _add_connect(app, failures)
+    if settings.scim:
+        _add_scim(app, failures)
     return app
 
 
@@ -129,6 +131,24 @@ def _add_connect(app: web.Application, failures: Failures) -> None:
         path = f"/{json.rpc}"
         failures.of_paths[path] = connect_response
         app.router.add_post(path, ConnectEndpoint(json, proto, AnswerForms(row, method, kept), *shared).handle)
+
+
+def _add_scim(app: web.Application, failures: Failures) -> None:
+    """Add SCIM, which takes an extra and a second to import.
+
+    Raises:
+        StartupError: it is not installed.
+    """
+    try:
+        from service.scim.endpoint import PREFIX, add_routes  # noqa: PLC0415 - an extra, loaded only where it is asked for
+        from service.scim.failures import scim_response  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"SCIM=true asks for provisioning by SCIM, but {error.name} is not installed:"
+            " pip install 'flow-pipelines[scim]', or unset it."
+        ) from error
+    failures.below = (f"{PREFIX}/", scim_response)
+    add_routes(app, app[DISPATCHER], app[BODIES], app[ADDRESSES])
 
 
 def make_sign_in(settings: Settings, database: Database, batcher_type: Callable[..., Batcher[Any, Any]]) -> "SignIn":

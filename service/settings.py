@@ -115,6 +115,8 @@ class Settings:
     """File of the gRPC port's certificate as PEM, read again when it changes; unset: the port is not encrypted."""
     grpc_tls_key: Path | None = None
     """File of that certificate's key as PEM."""
+    scim: bool = False
+    """True serves SCIM 2.0 at `/scim/v2`, by which an identity provider manages people; it takes the extra `scim`."""
     max_streams: int = 1000
     """Clients that may follow changes at once, by streams or by waiting; more are refused by 503."""
     audit_seal_interval: float = 60.0
@@ -258,6 +260,7 @@ def _read(env: "_Environment") -> Settings:
         grpc_port=env.optional_whole("GRPC_PORT", _PORT_OR_ANY),
         grpc_tls_cert=env.path("GRPC_TLS_CERT"),
         grpc_tls_key=env.path("GRPC_TLS_KEY"),
+        scim=env.flag("SCIM", default=False),
         log_level=env.one_of("LOG_LEVEL", "INFO", LOG_LEVELS, str.upper),
         log_format=env.one_of("LOG_FORMAT", "auto", LOG_FORMATS, str.lower),
         database_pool_size=env.whole("DATABASE_POOL_SIZE", 10, _Allowed(1, 500)),

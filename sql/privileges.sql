@@ -29,6 +29,8 @@ DO $$ BEGIN
     GRANT SELECT, INSERT, DELETE ON memberships TO flow_service;
     GRANT SELECT, INSERT (organization_id, id, user_id, issuer, subject), UPDATE (last_used_at)
         ON identity_links TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (external_id, gives_role, deprovisioned, changed_at) ON provisioned_users TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (external_id, changed_at) ON provisioned_groups TO flow_service;
     GRANT SELECT, INSERT, UPDATE (name, name_key, description, updated_at), DELETE ON pipelines TO flow_service;
     GRANT SELECT, INSERT, UPDATE (access, expires_at, updated_at), DELETE ON user_grants, group_grants TO flow_service;
     GRANT SELECT, INSERT, UPDATE (owner_id, name, revision), DELETE ON jobs TO flow_service;

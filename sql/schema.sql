@@ -571,6 +571,30 @@ CREATE TABLE public.pipelines (
 
 COMMENT ON COLUMN public.pipelines.name_key IS 'name, normalised and case-folded by the service (the database folds only ASCII in every locale)';
 
+CREATE TABLE public.provisioned_groups (
+    organization_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    external_id text COLLATE pg_catalog."C",
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT provisioned_groups_external_id_valid CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT provisioned_groups_times_bounded CHECK (((changed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (changed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+CREATE TABLE public.provisioned_users (
+    organization_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    external_id text COLLATE pg_catalog."C",
+    gives_role boolean DEFAULT false NOT NULL,
+    deprovisioned boolean DEFAULT false NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT provisioned_users_external_id_valid CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT provisioned_users_times_bounded CHECK (((changed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (changed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+COMMENT ON COLUMN public.provisioned_users.gives_role IS 'true once provisioning has said which role they have: from then on it alone changes that';
+
+COMMENT ON COLUMN public.provisioned_users.deprovisioned IS 'true once the identity provider has deleted them: nothing manages them, and while they are disabled it sees them no more';
+
 CREATE SEQUENCE public.revisions
     START WITH 1
     INCREMENT BY 1
@@ -603,7 +627,6 @@ CREATE TABLE public.tokens (
     replaced_by_id uuid,
     CONSTRAINT tokens_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
     CONSTRAINT tokens_name_valid CHECK ((char_length(name) <= 255)),
-    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 127))),
     CONSTRAINT tokens_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 )
 WITH (fillfactor='85');
@@ -654,6 +677,12 @@ ALTER TABLE ONLY public.pipelines
 ALTER TABLE ONLY public.pipelines
     ADD CONSTRAINT pipelines_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY public.provisioned_groups
+    ADD CONSTRAINT provisioned_groups_pkey PRIMARY KEY (organization_id, group_id);
+
+ALTER TABLE ONLY public.provisioned_users
+    ADD CONSTRAINT provisioned_users_pkey PRIMARY KEY (organization_id, user_id);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -662,6 +691,9 @@ ALTER TABLE ONLY public.tokens
 
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE public.tokens
+    ADD CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 255))) NOT VALID;
 
 ALTER TABLE ONLY public.user_grants
     ADD CONSTRAINT user_grants_pkey PRIMARY KEY (organization_id, user_id, pipeline_id);
@@ -696,6 +728,10 @@ CREATE INDEX jobs_by_owner ON public.jobs USING btree (organization_id, owner_id
 CREATE INDEX memberships_by_group ON public.memberships USING btree (organization_id, group_id, user_id);
 
 CREATE INDEX pipelines_by_name ON public.pipelines USING btree (organization_id, name, id);
+
+CREATE INDEX provisioned_groups_by_external_id ON public.provisioned_groups USING btree (organization_id, external_id);
+
+CREATE INDEX provisioned_users_by_external_id ON public.provisioned_users USING btree (organization_id, external_id);
 
 CREATE INDEX tokens_by_age ON public.tokens USING btree (organization_id, created_at, id) WHERE (revoked_at IS NULL);
 
@@ -895,6 +931,12 @@ ALTER TABLE ONLY public.memberships
 
 ALTER TABLE ONLY public.pipelines
     ADD CONSTRAINT pipelines_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.provisioned_groups
+    ADD CONSTRAINT provisioned_groups_group_fkey FOREIGN KEY (organization_id, group_id) REFERENCES public.groups(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provisioned_users
+    ADD CONSTRAINT provisioned_users_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_parent_fkey FOREIGN KEY (organization_id, parent_id) REFERENCES public.tokens(organization_id, id) ON DELETE CASCADE;

@@ -54,6 +54,8 @@ export interface User {
   created_at: Instant;
   display_name: string | null;
   email: string | null;
+  /** True if an identity provider manages them by SCIM, and alone changes them. */
+  provisioned?: true;
 }
 
 export interface Me extends User {
@@ -77,6 +79,8 @@ export interface Provided {
 export interface Group {
   name: string;
   created_at: Instant;
+  /** True if an identity provider manages it by SCIM, and alone changes its name and members. */
+  provisioned?: true;
 }
 
 export interface Member {

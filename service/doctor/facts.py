@@ -289,7 +289,7 @@ async def count_escaped_tokens(connection: Connection) -> int:
           AND (
               p.revoked_at IS NOT NULL
               OR p.expires_at < coalesce(c.expires_at, 'infinity')
-              OR coalesce(c.scopes, 127) & ~coalesce(p.scopes, 127)::integer <> 0
+              OR coalesce(c.scopes, 255) & ~coalesce(p.scopes, 255)::integer <> 0
           )
         """,
     )

@@ -32,8 +32,15 @@ SCOPE_ADMIN: Final = 32
 """The scope of what only administrators may do."""
 SCOPE_TOKENS: Final = 64
 """The scope of making tokens."""
+SCOPE_SCIM: Final = 128
+"""The scope of provisioning users and groups by SCIM."""
 
-SCOPE_BITS: Final[Mapping[str, int]] = {**PERMISSION_BITS, "admin": SCOPE_ADMIN, "tokens": SCOPE_TOKENS}
+SCOPE_BITS: Final[Mapping[str, int]] = {
+    **PERMISSION_BITS,
+    "admin": SCOPE_ADMIN,
+    "tokens": SCOPE_TOKENS,
+    "scim": SCOPE_SCIM,
+}
 
 
 def scope_set(names: Iterable[str]) -> int:

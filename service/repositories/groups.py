@@ -23,6 +23,18 @@ class Group:
     id: UUID
     name: str
     created_at: datetime
+    provisioned: bool = False
+    """True if provisioning manages it, as of the statement's beginning; under a lock: see require_unmanaged."""
+
+
+COLUMNS: Final = f"""
+    g.id, g.name, {bounded("g.created_at")} AS created_at,
+    EXISTS (
+        SELECT FROM provisioned_groups managed
+        WHERE managed.organization_id = g.organization_id AND managed.group_id = g.id
+    ) AS provisioned
+"""
+"""The columns of groups g that make a Group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,7 @@ async def find_by_name(
     row = await connection.fetch_row(
         "groups.find_by_name",
         f"""
-        SELECT g.id, g.name, {bounded("g.created_at")} FROM groups g
+        SELECT {COLUMNS} FROM groups g
         WHERE g.organization_id = $1 AND lower(g.name) = lower($2)
         {"FOR UPDATE" if for_update else ""}
         """,
@@ -89,7 +101,7 @@ async def page(connection: Connection, organization_id: UUID, name: str | None, 
         connection,
         "groups.page",
         f"""
-        SELECT g.id, g.name, {bounded("g.created_at")}
+        SELECT {COLUMNS}
         FROM groups g
         WHERE g.organization_id = $1
           AND ($2::text IS NULL OR position($2 IN lower(g.name)) > 0)
@@ -106,7 +118,7 @@ async def page_of_user(connection: Connection, organization_id: UUID, user_id: U
         connection,
         "groups.page_of_user",
         f"""
-        SELECT g.id, g.name, {bounded("g.created_at")}
+        SELECT {COLUMNS}
         FROM memberships m
         JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
         WHERE m.organization_id = $1 AND m.user_id = $2

@@ -129,6 +129,11 @@ class UserSchema(Schema):
     created_at = fields.AwareDateTime(metadata=says("The time of their creation; only for administrators."))
     display_name = fields.String(allow_none=True, metadata={"description": "As people know them; null: none is known."})
     email = fields.String(allow_none=True, metadata={"description": "An address of theirs, which nobody has proved."})
+    provisioned = fields.Boolean(
+        metadata={
+            "description": "True if an identity provider manages them by SCIM, and alone changes them; else absent."
+        }
+    )
 
 
 class UserAnswerSchema(AnswerSchema):
@@ -323,6 +328,7 @@ def _dump_user(seen: UserView) -> dict[str, Any]:
         "created_at": user.created_at,
         "display_name": user.display_name,
         "email": user.email,
+        **({"provisioned": True} if user.provisioned else {}),
     }
 
 

@@ -86,6 +86,8 @@ class Scope(Word):
     """Do what only administrators may."""
     TOKENS = "tokens"
     """Make, list, rotate and revoke tokens."""
+    SCIM = "scim"
+    """Provision users and groups by SCIM, which takes an administrator's token and no other scope."""
 
 
 class Status(Word):
@@ -462,6 +464,8 @@ class User:
     """As people know them; None: none is known."""
     email: str | None = None
     """An address of theirs, which nobody has proved."""
+    provisioned: bool | None = None
+    """True if an identity provider manages them by SCIM, and alone changes them; else absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -496,6 +500,8 @@ class Me:
     """As people know them; None: none is known."""
     email: str | None = None
     """An address of theirs, which nobody has proved."""
+    provisioned: bool | None = None
+    """True if an identity provider manages them by SCIM, and alone changes them; else absent."""
     groups: list[str]
     """The names of the groups that they are in."""
     unlisted_groups: int | None = None
@@ -583,6 +589,8 @@ class Group:
     """The name of the group."""
     created_at: datetime | None = None
     """The time of its creation; only for administrators."""
+    provisioned: bool | None = None
+    """True if an identity provider manages it by SCIM, and alone changes it; else absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

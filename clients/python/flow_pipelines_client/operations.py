@@ -949,7 +949,7 @@ class Operations(Connection):
             timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
-            PermissionDenied: the caller is no administrator.
+            PermissionDenied: the caller is no administrator, or provisioning manages what is to be changed.
             NotFound: there is no such user.
             PreconditionFailed: the user is not what the caller has seen.
             FailedPrecondition: it would leave the organization without an administrator.
@@ -988,7 +988,7 @@ class Operations(Connection):
             timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
-            PermissionDenied: the caller is no administrator.
+            PermissionDenied: the caller is no administrator, or provisioning manages the user.
             NotFound: there is no such user, or none of the name that the jobs are to go to.
             PreconditionFailed: the user is not what the caller has seen.
             Aborted: they own more jobs than the call hands over in its time; ask again.
@@ -1173,7 +1173,7 @@ class Operations(Connection):
             timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
-            PermissionDenied: the caller is no administrator.
+            PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group.
             PreconditionFailed: it is not what the caller has seen.
             AlreadyExists: there is another one of that name.
@@ -1194,7 +1194,7 @@ class Operations(Connection):
             timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
-            PermissionDenied: the caller is no administrator.
+            PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group.
             PreconditionFailed: it is not what the caller has seen.
         """
@@ -1315,7 +1315,7 @@ class Operations(Connection):
 
         Raises:
             InvalidArgument: a user is to be put in and taken out, or they are too many.
-            PermissionDenied: the caller is no administrator.
+            PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group, or a user of such a name; `details` names them.
         """
         call = Call(
@@ -1336,7 +1336,7 @@ class Operations(Connection):
             timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
-            PermissionDenied: the caller is no administrator.
+            PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group or user.
         """
         call = Call("PUT", f"/api/v1/groups/{step(name)}/members/{step(username)}", replaces=True)
@@ -1353,7 +1353,7 @@ class Operations(Connection):
             timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
-            PermissionDenied: the caller is no administrator.
+            PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group or user, or the user is not in it.
         """
         call = Call("DELETE", f"/api/v1/groups/{step(name)}/members/{step(username)}")

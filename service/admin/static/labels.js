@@ -14,6 +14,7 @@ export const SCOPES = [
     description: `On pipelines: ${permission.description.toLowerCase()}`,
   })),
   { value: "tokens", label: "Make tokens", description: "See, make and revoke tokens" },
+  { value: "scim", label: "Provision (SCIM)", description: "Let an identity provider manage users and groups" },
   {
     value: "admin",
     label: "Administer",

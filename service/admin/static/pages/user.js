@@ -56,7 +56,11 @@ function head(user) {
   return [
     pageHeader(name(user.username), {
       back: back(),
-      beside: [isCaller(user.username) && badge("You"), user.disabled && badge("Disabled", "warning")],
+      beside: [
+        isCaller(user.username) && badge("You"),
+        user.disabled && badge("Disabled", "warning"),
+        user.provisioned && badge("Provisioned"),
+      ],
       lead:
         known.length > 0 &&
         h(
@@ -70,6 +74,7 @@ function head(user) {
       ["Role", roleLabel(user.role)],
       ["State", user.disabled ? "Disabled" : "Active"],
       ["Since", day(user.created_at)],
+      user.provisioned && ["Changed by", "Provisioning (SCIM) alone"],
       ...(isCaller(user.username) ? provided() : []),
     ),
   ];
@@ -94,6 +99,7 @@ function provided() {
 /** @param {User} user */
 function actions(user) {
   const then = (/** @type {boolean} */ done) => done && refresh();
+  if (user.provisioned) return [button("Change role", async () => then((await changeRole(user)) === true))];
   return [
     button("Edit", async () => then(await changePerson(user)), { symbol: "edit" }),
     button("Change role", async () => then((await changeRole(user)) === true)),

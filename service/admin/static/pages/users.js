@@ -95,8 +95,14 @@ const columns = (changed) => [
     label: "Username",
     class: "grow",
     order: "username",
-    cell: ({ username, disabled }) =>
-      h("span", { class: disabled ? "off" : "" }, granteeLink("user", username), isCaller(username) && badge("You")),
+    cell: ({ username, disabled, provisioned }) =>
+      h(
+        "span",
+        { class: disabled ? "off" : "" },
+        granteeLink("user", username),
+        isCaller(username) && badge("You"),
+        provisioned && badge("Provisioned"),
+      ),
   },
   { label: "Name", order: "display_name", class: "person", cell: person },
   {
@@ -125,7 +131,8 @@ const actions = (user, changed) => [
     "Tokens",
   ),
   iconButton("edit", `Change the role of ${user.username}`, async () => changed(await changeRole(user))),
-  user.disabled
-    ? button("Enable", async () => changed(await enable(user)), { kind: "quiet" })
-    : button("Disable", async () => changed(await disable(user)), { kind: "quiet danger" }),
+  !user.provisioned &&
+    (user.disabled
+      ? button("Enable", async () => changed(await enable(user)), { kind: "quiet" })
+      : button("Disable", async () => changed(await disable(user)), { kind: "quiet danger" })),
 ];

@@ -724,20 +724,22 @@ class ListUsersResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class User(_message.Message):
-    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email")
+    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "provisioned")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONED_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
     disabled: bool
     created_at: _timestamp_pb2.Timestamp
     display_name: str
     email: str
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ...) -> None: ...
+    provisioned: bool
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., provisioned: _Optional[bool] = ...) -> None: ...
 
 class CreateUserRequest(_message.Message):
     __slots__ = ("username", "role", "display_name", "email")
@@ -888,12 +890,14 @@ class ListUserGroupsResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("name", "created_at")
+    __slots__ = ("name", "created_at", "provisioned")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONED_FIELD_NUMBER: _ClassVar[int]
     name: str
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    provisioned: bool
+    def __init__(self, name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., provisioned: _Optional[bool] = ...) -> None: ...
 
 class GetMeRequest(_message.Message):
     __slots__ = ()
@@ -908,13 +912,14 @@ class GetMeResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., user: _Optional[_Union[Me, _Mapping]] = ...) -> None: ...
 
 class Me(_message.Message):
-    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "groups", "unlisted_groups", "scopes", "identity_provider")
+    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "provisioned", "groups", "unlisted_groups", "scopes", "identity_provider")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONED_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     UNLISTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
@@ -925,11 +930,12 @@ class Me(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     display_name: str
     email: str
+    provisioned: bool
     groups: _containers.RepeatedScalarFieldContainer[str]
     unlisted_groups: int
     scopes: _containers.RepeatedScalarFieldContainer[str]
     identity_provider: Provided
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., unlisted_groups: _Optional[int] = ..., scopes: _Optional[_Iterable[str]] = ..., identity_provider: _Optional[_Union[Provided, _Mapping]] = ...) -> None: ...
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., provisioned: _Optional[bool] = ..., groups: _Optional[_Iterable[str]] = ..., unlisted_groups: _Optional[int] = ..., scopes: _Optional[_Iterable[str]] = ..., identity_provider: _Optional[_Union[Provided, _Mapping]] = ...) -> None: ...
 
 class Provided(_message.Message):
     __slots__ = ("issuer", "groups", "role", "role_mapped_from")
