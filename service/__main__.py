@@ -22,6 +22,7 @@ from service.commands.ending import EXIT_CODES, Form, run_command
 from service.commands.export import export_command
 from service.commands.grant import grant_commands
 from service.commands.group import group_commands
+from service.commands.identity import identity_commands
 from service.commands.import_ import import_command
 from service.commands.job import job_commands
 from service.commands.login import login_command, logout_command
@@ -71,7 +72,7 @@ def _refuse_server(context: click.Context) -> None:
 
 
 _BESIDE: Final = (
-    *("serve", "demo", "migrate", "doctor", "import", "export", "organization"),
+    *("serve", "demo", "migrate", "doctor", "import", "export", "organization", "identity"),
     *("login", "logout"),
 )
 """The commands that work on no server, or say which it is in their own way."""
@@ -82,7 +83,7 @@ _LOGGING: Final = ("serve", "demo")
 
 for command in (
     *(serve_command, demo_command, migrate_command, doctor_command, import_command, export_command),
-    *(organization_commands, user_commands, group_commands, token_commands),
+    *(organization_commands, identity_commands, user_commands, group_commands, token_commands),
     *(pipeline_commands, grant_commands, job_commands, audit_commands),
     *(apply_command, login_command, logout_command, context_commands, whoami_command),
 ):

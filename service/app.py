@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -12,6 +12,8 @@ from service.admin.serving import add_admin_page
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher
 from service.database.pool import Database
+from service.errors import StartupError
+from service.feed.months import AuditMonths
 from service.feed.sealing import Sealer
 from service.health import Health
 from service.http.admission import AdmissionController
@@ -22,6 +24,7 @@ from service.http.middleware import observe_requests
 from service.http.open_streams import Streams
 from service.http.openapi.page import add_documentation
 from service.http.probes import HEALTHZ, healthz
+from service.http.protected_resource import add_protected_resource
 from service.http.public_address import PublicAddresses
 from service.http.rate_limit import RateLimiter
 from service.http.request_log import RequestLog
@@ -36,12 +39,14 @@ from service.settings import Network, Settings
 from service.telemetry.metrics import RequestMetrics
 
 if TYPE_CHECKING:
+    from service.authentication.oidc.sign_in import SignIn
     from service.grpc.binding import KeptMessages
     from service.tracing import Tracing
 
 METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
 SEALER: Final = web.AppKey("sealer", Sealer)
+AUDIT_MONTHS: Final = web.AppKey("audit_months", AuditMonths)
 STREAMS: Final = web.AppKey("streams", Streams)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
@@ -73,7 +78,8 @@ def create_app(
     failures = Failures([(row.method, row.path) for row in ROUTES if row.vendor_v1 and settings.v1_errors_as_200])
     limiter = RateLimiter(settings.rate_limit, settings.rate_limit_burst) if settings.rate_limit else None
     token_use = TokenUse(database)
-    dispatcher = Dispatcher(database, token_use, settings, tracing.batcher_type if tracing else Batcher)
+    batcher_type = tracing.batcher_type if tracing else Batcher
+    dispatcher = Dispatcher(database, token_use, settings, batcher_type)
     turns = Turns(database.presence)
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     shares = dispatcher.under_way
@@ -91,16 +97,23 @@ def create_app(
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
     app[STREAMS] = Streams(settings, database.presence)
     app[SEALER] = Sealer(database, settings.audit_seal_interval)
+    app[AUDIT_MONTHS] = AuditMonths(database)
     app.on_shutdown.append(_end_streams)
     app.cleanup_ctx.append(_seal_audit)
     app.cleanup_ctx.append(_write_token_use)
+    if settings.providers:
+        dispatcher.authentication.sign_in = sign_in = make_sign_in(settings, database, batcher_type)
+        app.cleanup_ctx.append(lambda _: sign_in.running())
     app.router.add_get(HEALTHZ, healthz(health))
     addresses = app[ADDRESSES] = PublicAddresses(settings.public_url, settings.trusted_proxies)
     add_documentation(app, addresses)
-    add_admin_page(app, addresses)
+    add_admin_page(app, addresses, settings.providers)
+    add_protected_resource(app, addresses, settings.providers)
     _add_routes(app)
     if find_spec("grpc") is not None:
         _add_connect(app, failures)
+    if settings.scim:
+        _add_scim(app, failures)
     return app
 
 
@@ -118,6 +131,40 @@ def _add_connect(app: web.Application, failures: Failures) -> None:
         path = f"/{json.rpc}"
         failures.of_paths[path] = connect_response
         app.router.add_post(path, ConnectEndpoint(json, proto, AnswerForms(row, method, kept), *shared).handle)
+
+
+def _add_scim(app: web.Application, failures: Failures) -> None:
+    """Add SCIM, which takes an extra and a second to import.
+
+    Raises:
+        StartupError: it is not installed.
+    """
+    try:
+        from service.scim.endpoint import PREFIX, add_routes  # noqa: PLC0415 - an extra, loaded only where it is asked for
+        from service.scim.failures import scim_response  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"SCIM=true asks for provisioning by SCIM, but {error.name} is not installed:"
+            " pip install 'flow-pipelines[scim]', or unset it."
+        ) from error
+    failures.below = (f"{PREFIX}/", scim_response)
+    add_routes(app, app[DISPATCHER], app[BODIES], app[ADDRESSES])
+
+
+def make_sign_in(settings: Settings, database: Database, batcher_type: Callable[..., Batcher[Any, Any]]) -> "SignIn":
+    """Return what takes tokens of identity providers.
+
+    Raises:
+        StartupError: it is not installed.
+    """
+    try:
+        from service.authentication.oidc.sign_in import SignIn  # noqa: PLC0415 - an extra, loaded only where it is asked for
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"OIDC_ISSUER or OIDC_ISSUERS asks for tokens of an identity provider, but {error.name} is not installed:"
+            " pip install 'flow-pipelines[oidc]', or unset it."
+        ) from error
+    return SignIn(database, settings.providers, settings.statement_timeout, batcher_type)
 
 
 def _add_routes(app: web.Application) -> None:
@@ -149,12 +196,13 @@ async def _end_streams(app: web.Application) -> None:
 
 
 async def _seal_audit(app: web.Application) -> AsyncIterator[None]:
-    """Seal the audit trail for as long as the application runs."""
-    sealing = asyncio.create_task(app[SEALER].seal_forever())
+    """Seal the audit trail, and make its months ahead, for as long as the application runs."""
+    tasks = [asyncio.create_task(app[SEALER].seal_forever()), asyncio.create_task(app[AUDIT_MONTHS].make_forever())]
     yield
-    sealing.cancel()
-    with suppress(asyncio.CancelledError):
-        await sealing
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _write_token_use(app: web.Application) -> AsyncIterator[None]:

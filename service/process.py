@@ -19,6 +19,7 @@ from service import __version__
 from service.app import (
     ADDRESSES,
     ADMISSION,
+    AUDIT_MONTHS,
     BODIES,
     DISPATCHER,
     KEPT_MESSAGES,
@@ -321,7 +322,8 @@ def _collect_garbage_rarely() -> None:
 
 def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]:
     """Return the parts of a process whose metrics `/metrics` tells, beside its health."""
-    return app[METRICS], app[BODIES], app[UNSENT], app[STREAMS], app[DISPATCHER], database, LOG_METRICS
+    of_requests = app[METRICS], app[BODIES], app[UNSENT], app[STREAMS], app[DISPATCHER]
+    return *of_requests, app[AUDIT_MONTHS], database, LOG_METRICS
 
 
 def end_by_signals() -> "asyncio.Future[str]":

@@ -14,6 +14,7 @@ from environs import Env, EnvError
 from marshmallow import ValidationError, fields, validate
 
 from service.errors import StartupError
+from service.values.identity_providers import NAMES, Provider, read_providers
 
 Value = TypeVar("Value")
 
@@ -106,16 +107,22 @@ class Settings:
     """True answers failures of the vendor's three calls by 200, for clients written against the vendor's v1."""
     tracing: bool
     """True if OpenTelemetry's own variables ask for traces."""
+    providers: tuple[Provider, ...] = ()
+    """Identity providers whose tokens are taken: the one of OIDC_ISSUER, and those of OIDC_ISSUERS."""
     grpc_port: int | None = None
     """Port of the same operations by gRPC, which takes the extra `grpc`; 0: any free one; unset: there is none."""
     grpc_tls_cert: Path | None = None
     """File of the gRPC port's certificate as PEM, read again when it changes; unset: the port is not encrypted."""
     grpc_tls_key: Path | None = None
     """File of that certificate's key as PEM."""
+    scim: bool = False
+    """True serves SCIM 2.0 at `/scim/v2`, by which an identity provider manages people; it takes the extra `scim`."""
     max_streams: int = 1000
     """Clients that may follow changes at once, by streams or by waiting; more are refused by 503."""
     audit_seal_interval: float = 60.0
     """Seconds from one seal of the audit trail to the next; what is younger is not sealed yet."""
+    audit_retention_months: int = 0
+    """Months of the audit trail, beside the present one, that stay when `audit archive` takes others; 0: all stay."""
 
     @property
     def ready_timeout(self) -> float:
@@ -253,6 +260,7 @@ def _read(env: "_Environment") -> Settings:
         grpc_port=env.optional_whole("GRPC_PORT", _PORT_OR_ANY),
         grpc_tls_cert=env.path("GRPC_TLS_CERT"),
         grpc_tls_key=env.path("GRPC_TLS_KEY"),
+        scim=env.flag("SCIM", default=False),
         log_level=env.one_of("LOG_LEVEL", "INFO", LOG_LEVELS, str.upper),
         log_format=env.one_of("LOG_FORMAT", "auto", LOG_FORMATS, str.lower),
         database_pool_size=env.whole("DATABASE_POOL_SIZE", 10, _Allowed(1, 500)),
@@ -270,6 +278,7 @@ def _read(env: "_Environment") -> Settings:
         max_requests=env.whole("MAX_REQUESTS", 400, _Allowed(1, 1_000_000)),
         max_streams=env.whole("MAX_STREAMS", 1000, _Allowed(1, 1_000_000)),
         audit_seal_interval=env.number("AUDIT_SEAL_INTERVAL", 60.0, _Allowed(1, 86_400, " (seconds)")),
+        audit_retention_months=env.whole("AUDIT_RETENTION_MONTHS", 0, _Allowed(0, 1200, " (months; 0: all stay)")),
         max_organization_share=env.number("MAX_ORGANIZATION_SHARE", 0.5, _SHARE),
         max_token_share=env.number("MAX_TOKEN_SHARE", 0.5, _SHARE),
         rate_limit=rate_limit,
@@ -278,6 +287,7 @@ def _read(env: "_Environment") -> Settings:
         permission_cache_bytes=env.whole("PERMISSION_CACHE_BYTES", 8 * 2**20, _CACHE_BYTES),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         token_max_lifetime=env.whole("TOKEN_MAX_LIFETIME", 0, _Allowed(0, 3_153_600_000, " (seconds; 0: no limit)")),
+        providers=env.providers(),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
         tracing=env.tracing(),
     )
@@ -344,6 +354,15 @@ class _Environment:
         if "*" in values and len(values) > 1:
             return self.refuse(f"{name} has * beside origins: give * alone for all, or only the origins.", ())
         return tuple(each if each == "*" else _as_browsers_write(each) for each in values)
+
+    def providers(self) -> tuple[Provider, ...]:
+        """Return the identity providers, by variables named as their fields are, and by a list in JSON."""
+        one = {name: self.text(f"OIDC_{name.upper()}") for name in NAMES}
+        try:
+            return read_providers(one, self.text("OIDC_ISSUERS"))
+        except ValueError as error:
+            name, _, rest = str(error).partition(" ")
+            return self.refuse(f"OIDC_{name.rstrip(':').upper()}{':' * name.endswith(':')} {rest}.", ())
 
     def socket(self, name: str) -> Path | None:
         value = self.text(name)

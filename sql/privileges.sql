@@ -13,9 +13,11 @@ DO $$ BEGIN
     END IF;
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM flow_service;
     GRANT USAGE ON SEQUENCE revisions TO flow_service;
+    GRANT USAGE ON SEQUENCE audit_id_seq TO flow_service;
     GRANT EXECUTE ON FUNCTION hold_organization(uuid) TO flow_service;
     GRANT EXECUTE ON FUNCTION delete_user(uuid,uuid) TO flow_service;
-    GRANT SELECT ON schema_migrations, organizations, grants TO flow_service;
+    GRANT EXECUTE ON FUNCTION make_audit_months() TO flow_service;
+    GRANT SELECT ON schema_migrations, organizations, grants, audit_archives TO flow_service;
     GRANT SELECT, INSERT (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         ON audit TO flow_service;
     GRANT SELECT, INSERT ON audit_seals TO flow_service;
@@ -25,6 +27,10 @@ DO $$ BEGIN
         ON tokens TO flow_service;
     GRANT SELECT, INSERT, UPDATE (name), DELETE ON groups TO flow_service;
     GRANT SELECT, INSERT, DELETE ON memberships TO flow_service;
+    GRANT SELECT, INSERT (organization_id, id, user_id, issuer, subject), UPDATE (last_used_at)
+        ON identity_links TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (external_id, gives_role, deprovisioned, changed_at) ON provisioned_users TO flow_service;
+    GRANT SELECT, INSERT, UPDATE (external_id, changed_at) ON provisioned_groups TO flow_service;
     GRANT SELECT, INSERT, UPDATE (name, name_key, description, updated_at), DELETE ON pipelines TO flow_service;
     GRANT SELECT, INSERT, UPDATE (access, expires_at, updated_at), DELETE ON user_grants, group_grants TO flow_service;
     GRANT SELECT, INSERT, UPDATE (owner_id, name, revision), DELETE ON jobs TO flow_service;

@@ -14,13 +14,35 @@ BEGIN
     JOIN public.users u ON u.organization_id = t.organization_id AND u.id = t.user_id
     WHERE t.organization_id = NEW.organization_id AND t.id = NEW.token_id AND t.user_id = NEW.actor_id;
     IF NOT FOUND THEN
+        SELECT u.username INTO known
+        FROM public.identity_links l
+        JOIN public.users u ON u.organization_id = l.organization_id AND u.id = l.user_id
+        WHERE l.organization_id = NEW.organization_id AND l.id = NEW.token_id AND l.user_id = NEW.actor_id;
+    END IF;
+    IF NOT FOUND THEN
         RAISE insufficient_privilege USING MESSAGE =
-            'a change must be audited with its user and a token of theirs; commands that change something connect as flow_migrator';
+            'a change must be audited with its user and a token or link of theirs; commands that change something connect as flow_migrator';
     END IF;
     NEW.actor := known;
     NEW.at := pg_catalog.clock_timestamp();
     RETURN NEW;
 END $$;
+
+CREATE FUNCTION public.audit_partitions() RETURNS TABLE(name text, begins timestamp with time zone, ends timestamp with time zone, detaching boolean)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    WITH parts AS (
+        SELECT c.relname::text AS name, i.inhdetachpending, pg_get_expr(c.relpartbound, c.oid) AS bound
+        FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'public.audit'::regclass
+    )
+    SELECT p.name, substring(p.bound FROM 'FROM \(''([^'']+)''\)')::timestamptz,
+           substring(p.bound FROM 'TO \(''([^'']+)''\)')::timestamptz, p.inhdetachpending
+    FROM parts p
+    ORDER BY 2 NULLS FIRST
+$$;
 
 CREATE FUNCTION public.bump_administrators(organization_ids uuid[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -282,6 +304,46 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.make_audit_months() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET lock_timeout TO '300ms'
+    AS $$
+DECLARE
+    wanted CONSTANT timestamptz := date_trunc('month', clock_timestamp()) + interval '3 months';
+    bound timestamptz;
+    month text;
+    made integer := 0;
+BEGIN
+    SELECT p.begins INTO bound FROM audit_partitions() p WHERE p.name = 'audit_later';
+    IF bound >= wanted THEN
+        RETURN 0;
+    END IF;
+    LOCK TABLE ONLY audit IN ACCESS EXCLUSIVE MODE;
+    SELECT p.begins INTO bound FROM audit_partitions() p WHERE p.name = 'audit_later';
+    IF bound >= wanted THEN
+        RETURN 0;
+    END IF;
+    ALTER TABLE audit DETACH PARTITION audit_later;
+    WHILE bound < wanted LOOP
+        month := to_char(bound, '"audit_"YYYY_MM');
+        EXECUTE format(
+            'CREATE TABLE public.%I (LIKE audit INCLUDING STORAGE, CONSTRAINT %I PRIMARY KEY (organization_id, id))',
+            month, month || '_pkey'
+        );
+        EXECUTE format(
+            'ALTER TABLE audit ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)', month, bound, bound + interval '1 month'
+        );
+        bound := bound + interval '1 month';
+        made := made + 1;
+    END LOOP;
+    WITH moved AS (DELETE FROM audit_later WHERE at < bound RETURNING *)
+    INSERT INTO audit SELECT * FROM moved;
+    EXECUTE format('ALTER TABLE audit ATTACH PARTITION audit_later FOR VALUES FROM (%L) TO (MAXVALUE)', bound);
+    RETURN made;
+END $$;
+
 CREATE FUNCTION public.release_grants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -326,7 +388,7 @@ COMMENT ON COLUMN public.assignments."position" IS 'the place of the pipeline in
 CREATE TABLE public.audit (
     organization_id uuid NOT NULL,
     id bigint NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     actor_id uuid,
     actor text NOT NULL COLLATE pg_catalog."C",
     token_id uuid,
@@ -336,7 +398,8 @@ CREATE TABLE public.audit (
     after jsonb,
     request_id text COLLATE pg_catalog."C",
     transaction_id xid8 DEFAULT pg_current_xact_id()
-);
+)
+PARTITION BY RANGE (at);
 
 COMMENT ON COLUMN public.audit.actor IS 'a username, or "command line" with no actor_id';
 
@@ -344,14 +407,28 @@ COMMENT ON COLUMN public.audit.target IS 'what was changed, as kind:key, such as
 
 COMMENT ON COLUMN public.audit.transaction_id IS 'the transaction that has written the row, by which the trail is followed';
 
-ALTER TABLE public.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.audit_id_seq
+CREATE TABLE public.audit_archives (
+    month text NOT NULL COLLATE pg_catalog."C",
+    partition text NOT NULL COLLATE pg_catalog."C",
+    ids int8multirange NOT NULL,
+    entries bigint NOT NULL,
+    manifest_sha256 bytea NOT NULL,
+    archived_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT audit_archives_times_bounded CHECK (((archived_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (archived_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+COMMENT ON COLUMN public.audit_archives.ids IS 'the numbers of the entries that the archive has';
+
+COMMENT ON COLUMN public.audit_archives.manifest_sha256 IS 'of the file manifest.json, which has the hashes of the others';
+
+CREATE SEQUENCE public.audit_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
-    CACHE 1
-);
+    CACHE 1;
+
+ALTER SEQUENCE public.audit_id_seq OWNED BY public.audit.id;
 
 CREATE TABLE public.audit_seals (
     number bigint NOT NULL,
@@ -427,6 +504,24 @@ CREATE TABLE public.groups (
 )
 WITH (fillfactor='85');
 
+CREATE TABLE public.identity_links (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    secret bytea DEFAULT sha256((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))) NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone,
+    CONSTRAINT identity_links_issuer_valid CHECK (((char_length(issuer) >= 1) AND (char_length(issuer) <= 500))),
+    CONSTRAINT identity_links_secret_is_sha256 CHECK ((octet_length(secret) = 32)),
+    CONSTRAINT identity_links_subject_valid CHECK (((char_length(subject) >= 1) AND (char_length(subject) <= 255))),
+    CONSTRAINT identity_links_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+)
+WITH (fillfactor='85');
+
+COMMENT ON COLUMN public.identity_links.secret IS 'signs the page tokens of whoever comes by the link, whose own tokens change every few minutes';
+
 CREATE TABLE public.jobs (
     organization_id uuid NOT NULL,
     id text NOT NULL COLLATE pg_catalog."C",
@@ -476,6 +571,30 @@ CREATE TABLE public.pipelines (
 
 COMMENT ON COLUMN public.pipelines.name_key IS 'name, normalised and case-folded by the service (the database folds only ASCII in every locale)';
 
+CREATE TABLE public.provisioned_groups (
+    organization_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    external_id text COLLATE pg_catalog."C",
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT provisioned_groups_external_id_valid CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT provisioned_groups_times_bounded CHECK (((changed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (changed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+CREATE TABLE public.provisioned_users (
+    organization_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    external_id text COLLATE pg_catalog."C",
+    gives_role boolean DEFAULT false NOT NULL,
+    deprovisioned boolean DEFAULT false NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT provisioned_users_external_id_valid CHECK (((char_length(external_id) >= 1) AND (char_length(external_id) <= 255))),
+    CONSTRAINT provisioned_users_times_bounded CHECK (((changed_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (changed_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+);
+
+COMMENT ON COLUMN public.provisioned_users.gives_role IS 'true once provisioning has said which role they have: from then on it alone changes that';
+
+COMMENT ON COLUMN public.provisioned_users.deprovisioned IS 'true once the identity provider has deleted them: nothing manages them, and while they are disabled it sees them no more';
+
 CREATE SEQUENCE public.revisions
     START WITH 1
     INCREMENT BY 1
@@ -508,7 +627,6 @@ CREATE TABLE public.tokens (
     replaced_by_id uuid,
     CONSTRAINT tokens_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
     CONSTRAINT tokens_name_valid CHECK ((char_length(name) <= 255)),
-    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 127))),
     CONSTRAINT tokens_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 )
 WITH (fillfactor='85');
@@ -521,11 +639,13 @@ COMMENT ON COLUMN public.tokens.parent_id IS 'the token that made it; NULL for o
 
 COMMENT ON COLUMN public.tokens.replaced_by_id IS 'the token that took its place by rotation';
 
+ALTER TABLE ONLY public.audit ALTER COLUMN id SET DEFAULT nextval('public.audit_id_seq'::regclass);
+
 ALTER TABLE ONLY public.assignments
     ADD CONSTRAINT assignments_pkey PRIMARY KEY (organization_id, job_id, pipeline_id);
 
-ALTER TABLE ONLY public.audit
-    ADD CONSTRAINT audit_pkey PRIMARY KEY (organization_id, id);
+ALTER TABLE ONLY public.audit_archives
+    ADD CONSTRAINT audit_archives_pkey PRIMARY KEY (month);
 
 ALTER TABLE ONLY public.audit_seals
     ADD CONSTRAINT audit_seals_pkey PRIMARY KEY (number);
@@ -538,6 +658,9 @@ ALTER TABLE ONLY public.group_grants
 
 ALTER TABLE ONLY public.groups
     ADD CONSTRAINT groups_pkey PRIMARY KEY (organization_id, id);
+
+ALTER TABLE ONLY public.identity_links
+    ADD CONSTRAINT identity_links_pkey PRIMARY KEY (organization_id, id);
 
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (organization_id, id);
@@ -554,6 +677,12 @@ ALTER TABLE ONLY public.pipelines
 ALTER TABLE ONLY public.pipelines
     ADD CONSTRAINT pipelines_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE ONLY public.provisioned_groups
+    ADD CONSTRAINT provisioned_groups_pkey PRIMARY KEY (organization_id, group_id);
+
+ALTER TABLE ONLY public.provisioned_users
+    ADD CONSTRAINT provisioned_users_pkey PRIMARY KEY (organization_id, user_id);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -563,6 +692,9 @@ ALTER TABLE ONLY public.tokens
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (organization_id, id);
 
+ALTER TABLE public.tokens
+    ADD CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 255))) NOT VALID;
+
 ALTER TABLE ONLY public.user_grants
     ADD CONSTRAINT user_grants_pkey PRIMARY KEY (organization_id, user_id, pipeline_id);
 
@@ -571,9 +703,11 @@ ALTER TABLE ONLY public.users
 
 CREATE INDEX assignments_by_pipeline ON public.assignments USING btree (organization_id, pipeline_id, assigned_at, job_id);
 
-CREATE INDEX audit_by_target ON public.audit USING btree (organization_id, target, id);
+CREATE INDEX audit_by_target_and_time ON ONLY public.audit USING btree (organization_id, target, at, id);
 
-CREATE INDEX audit_by_transaction ON public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
+CREATE INDEX audit_by_time ON ONLY public.audit USING btree (organization_id, at, id);
+
+CREATE INDEX audit_by_transaction ON ONLY public.audit USING btree (transaction_id, id) WHERE (transaction_id IS NOT NULL);
 
 CREATE INDEX audit_seals_by_ids ON public.audit_seals USING gist (ids);
 
@@ -583,6 +717,10 @@ CREATE INDEX group_grants_by_pipeline ON public.group_grants USING btree (organi
 
 CREATE UNIQUE INDEX groups_name_unique ON public.groups USING btree (organization_id, lower(name));
 
+CREATE INDEX identity_links_by_user ON public.identity_links USING btree (organization_id, user_id, created_at, id);
+
+CREATE UNIQUE INDEX identity_links_identity_unique ON public.identity_links USING btree (issuer, subject, organization_id);
+
 CREATE INDEX jobs_by_age ON public.jobs USING btree (organization_id, created_at, id);
 
 CREATE INDEX jobs_by_owner ON public.jobs USING btree (organization_id, owner_id, created_at);
@@ -590,6 +728,10 @@ CREATE INDEX jobs_by_owner ON public.jobs USING btree (organization_id, owner_id
 CREATE INDEX memberships_by_group ON public.memberships USING btree (organization_id, group_id, user_id);
 
 CREATE INDEX pipelines_by_name ON public.pipelines USING btree (organization_id, name, id);
+
+CREATE INDEX provisioned_groups_by_external_id ON public.provisioned_groups USING btree (organization_id, external_id);
+
+CREATE INDEX provisioned_users_by_external_id ON public.provisioned_users USING btree (organization_id, external_id);
 
 CREATE INDEX tokens_by_age ON public.tokens USING btree (organization_id, created_at, id) WHERE (revoked_at IS NULL);
 
@@ -775,6 +917,9 @@ ALTER TABLE ONLY public.group_grants
 ALTER TABLE ONLY public.groups
     ADD CONSTRAINT groups_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
 
+ALTER TABLE ONLY public.identity_links
+    ADD CONSTRAINT identity_links_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.jobs
     ADD CONSTRAINT jobs_owner_fkey FOREIGN KEY (organization_id, owner_id) REFERENCES public.users(organization_id, id);
 
@@ -786,6 +931,12 @@ ALTER TABLE ONLY public.memberships
 
 ALTER TABLE ONLY public.pipelines
     ADD CONSTRAINT pipelines_organization_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.provisioned_groups
+    ADD CONSTRAINT provisioned_groups_group_fkey FOREIGN KEY (organization_id, group_id) REFERENCES public.groups(organization_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.provisioned_users
+    ADD CONSTRAINT provisioned_users_user_fkey FOREIGN KEY (organization_id, user_id) REFERENCES public.users(organization_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_parent_fkey FOREIGN KEY (organization_id, parent_id) REFERENCES public.tokens(organization_id, id) ON DELETE CASCADE;

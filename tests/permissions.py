@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from service.http.routes import ROUTES
+from service.http.routes import ROUTES, Route
 from service.operations.permission_table import PERMISSION_TABLE
 from service.operations.verdicts import OBJECT_TYPES, Act, CallerKind, Decision, ObjectType, Verdict
 from service.permissions import SCOPE_BITS
+from service.scim.endpoint import SCIM_ROUTES, ScimRoute
 
 PAGE: Final = Path(__file__).parents[1] / "docs/reference/permissions.md"
 
@@ -42,7 +43,8 @@ pipeline: the row *forget it*, the column *pipeline administrator*, says no, and
 in none: hidden.
 
 An administrator's token without the scope `admin` may no more than that of a pipeline administrator with the same
-scopes: that of a member who is a manager of every pipeline, as far as its scopes go.
+scopes: that of a member who is a manager of every pipeline, as far as its scopes go. The one exception is the scope
+`scim`, which is all that provisioning takes, of an administrator.
 
 A caller whose token is unknown, expired or revoked, or whose user is disabled, gets 401 for every call. A request that
 is not well-formed gets 400 before any of this.
@@ -83,7 +85,8 @@ def _scope(lacking: int, verdict: Verdict) -> str:
 
 
 def _calls(act: Act) -> str:
-    calls = [f"`{route.method} {route.path}`" for route in ROUTES if route.operation in act.operations]
+    routes: tuple[Route | ScimRoute, ...] = (*ROUTES, *SCIM_ROUTES)
+    calls = [f"`{route.method} {route.path}`" for route in routes if route.operation in act.operations]
     return "<br>".join(call.replace("/api/v1", "") for call in calls)
 
 

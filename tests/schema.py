@@ -13,8 +13,17 @@ HEADER = "-- What sql/migrations make of an empty database: written by `make sch
 
 
 def dump(dsn: str) -> str:
-    """Return the schema as pg_dump writes it, without what differs from version to version."""
-    arguments = ("--schema-only", "--no-owner", "--no-privileges", "--schema=public", "--restrict-key=none", dsn)
+    """Return the schema as pg_dump writes it, without what differs from version to version, and month to month."""
+    months = ("--exclude-table=audit_earlier", "--exclude-table=audit_later", "--exclude-table=audit_[0-9]*")
+    arguments = (
+        "--schema-only",
+        "--no-owner",
+        "--no-privileges",
+        "--schema=public",
+        "--restrict-key=none",
+        *months,
+        dsn,
+    )
     dumped = find_programs().run("pg_dump", *arguments)
     if dumped.returncode:
         raise RuntimeError(dumped.stderr.decode())

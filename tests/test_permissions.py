@@ -156,7 +156,7 @@ def update_worlds(draw: st.DrawFn) -> UpdateWorld:
     wanted = draw(st.sets(st.sampled_from(IDS)))
     return UpdateWorld(
         draw(st.sampled_from(Role)),
-        draw(st.none() | st.integers(1, 127)),
+        draw(st.none() | st.integers(1, 255)),
         draw(st.booleans()),
         {pipeline_id: everywhere[pipeline_id] for pipeline_id in IDS if pipeline_id in current},
         {
@@ -279,7 +279,7 @@ def test_may_see_job(holder: Holder, owns: bool, accesses: list[int], visible: b
 
 @given(
     role=st.sampled_from(Role),
-    scopes=st.none() | st.integers(1, 127),
+    scopes=st.none() | st.integers(1, 255),
     granted=st.dictionaries(st.integers(0, 5), st.integers(0, FULL_ACCESS), max_size=6),
     current=st.sets(st.integers(0, 5)),
     wanted=st.sets(st.integers(0, 5)),

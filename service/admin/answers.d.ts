@@ -54,6 +54,8 @@ export interface User {
   created_at: Instant;
   display_name: string | null;
   email: string | null;
+  /** True if an identity provider manages them by SCIM, and alone changes them. */
+  provisioned?: true;
 }
 
 export interface Me extends User {
@@ -62,11 +64,23 @@ export interface Me extends User {
   unlisted_groups?: number;
   /** Null for a token that may do all that its user may. */
   scopes: string[] | null;
+  /** Absent by a token of the service's own. */
+  identity_provider?: Provided;
+}
+
+/** What an identity provider's claims add for this caller alone. */
+export interface Provided {
+  issuer: string;
+  groups: { name: string; mapped_from: string }[];
+  role: string | null;
+  role_mapped_from: string | null;
 }
 
 export interface Group {
   name: string;
   created_at: Instant;
+  /** True if an identity provider manages it by SCIM, and alone changes its name and members. */
+  provisioned?: true;
 }
 
 export interface Member {
@@ -133,6 +147,8 @@ export interface Reason {
   name: string;
   as_manager: boolean;
   expires_at: Instant | null;
+  /** The identity provider's own name of the group or role; absent where it is the user's without that. */
+  mapped_from?: string;
 }
 
 export interface Explanation {

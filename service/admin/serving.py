@@ -8,20 +8,24 @@ own.
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from html import escape
 from pathlib import Path
 from typing import Final
 
+import orjson
 from aiohttp import web
 
 from service.http.conditions import entity_tag, not_modified
 from service.http.header_lists import quality
 from service.http.public_address import PublicAddresses
+from service.values.identity_providers import Provider, origin_of, sign_in_of
 
 STATIC: Final = Path(__file__).parent / "static"
 SHELL: Final = "index.html"
+NO_PROVIDERS: Final = b'<meta name="identity-providers" content="[]">'
 CONTENT_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 _PROTECTION: Final = {"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
@@ -41,9 +45,15 @@ POLICY: Final = "; ".join((
     "trusted-types 'none'",
 ))  # fmt: skip
 
+
+def policy_with(providers: Sequence[Provider]) -> str:
+    """Return the policy of a page that signs in by providers: it may ask these, and nobody else."""
+    origins = {origin_of(each.issuer): None for each in providers}
+    return POLICY.replace("connect-src 'self'", " ".join(("connect-src 'self'", *origins)))
+
+
 SHELL_HEADERS: Final = {
     **_PROTECTION,
-    "Content-Security-Policy": POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
@@ -73,9 +83,14 @@ class Site:
     assets: Mapping[str, Asset]
     shell: bytes
 
-    def shell_below(self, prefix: str) -> bytes:
-        """Return the shell for a page that a proxy serves below a path; the modules go by where they were loaded."""
-        return self.shell.replace(b'"/admin/', f'"{prefix}/admin/'.encode())
+    def shell_below(self, prefix: str, providers: Sequence[Provider] = ()) -> bytes:
+        """Return the shell for a page that a proxy serves below a path; the modules go by where they were loaded.
+
+        The providers that people sign in by stand in an attribute, as the policy lets no script stand in the shell.
+        """
+        said = orjson.dumps([sign_in_of(each, each.client_id) for each in providers]).decode()
+        shell = self.shell.replace(b'"/admin/', f'"{prefix}/admin/'.encode())
+        return shell.replace(NO_PROVIDERS, NO_PROVIDERS.replace(b"[]", escape(said).encode()))
 
 
 @cache
@@ -101,13 +116,21 @@ def read_site(directory: Path) -> Site:
     return Site(version, assets, shell.encode())
 
 
-def add_admin_page(app: web.Application, addresses: PublicAddresses) -> None:
-    """Serve the page; it says nothing of any organization until somebody signs in, and takes no token."""
+def add_admin_page(app: web.Application, addresses: PublicAddresses, providers: Sequence[Provider] = ()) -> None:
+    """Serve the page; it says nothing of any organization until somebody signs in, and takes no token.
+
+    Args:
+        app: to serve it.
+        addresses: to say where it is.
+        providers: that the service takes tokens of; those with a client for the page are offered to sign in by.
+    """
     site = read_site(STATIC)
+    offered = tuple(each for each in providers if each.client_id is not None)
+    shell_headers = {**SHELL_HEADERS, "Content-Security-Policy": policy_with(offered)}
 
     @lru_cache(maxsize=16)
     def shell_below(prefix: str) -> tuple[bytes, str]:
-        found = site.shell_below(prefix)
+        found = site.shell_below(prefix, offered)
         return found, entity_tag(found)
 
     async def redirect(request: web.Request) -> web.Response:
@@ -125,7 +148,7 @@ def add_admin_page(app: web.Application, addresses: PublicAddresses) -> None:
 
     async def shell(request: web.Request) -> web.Response:
         body, tag = shell_below(addresses.of(request).prefix)
-        headers = {**SHELL_HEADERS, **addresses.headers, "ETag": tag}
+        headers = {**shell_headers, **addresses.headers, "ETag": tag}
         if not_modified(request, tag):
             return web.Response(status=304, headers=headers)
         return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)

@@ -4,7 +4,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from time import monotonic, perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from service.batching.batcher import Batcher
 from service.batching.tenants import reusing_batchers
@@ -13,7 +13,10 @@ from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.identity import Caller
 from service.repositories import tokens
-from service.telemetry.request_record import current_record
+from service.telemetry.request_record import RequestRecord, current_record
+
+if TYPE_CHECKING:
+    from service.authentication.oidc.sign_in import SignIn
 
 MAX_TOKENS_PER_BATCH: Final = 500
 """Tokens in one statement."""
@@ -87,6 +90,8 @@ class Authentication:
         self._deadlines = Deadlines(timeout)
         self._batchers = reusing_batchers(database, batcher_type, "authentication", self._find, MAX_TOKENS_PER_BATCH)
         self.batcher: Final = self._batchers.batcher
+        self.sign_in: SignIn | None = None
+        """For tokens of identity providers, where there are any."""
 
     async def authenticate(self, authorization: str | None, organization: Hashable = None) -> Caller:
         """Return the caller by the token in an Authorization header.
@@ -97,10 +102,13 @@ class Authentication:
 
         Raises:
             Unauthenticated: no token came, or it is unknown, expired or revoked, or its user is disabled.
-            Unavailable: the database did not answer.
+            Unavailable: the database did not answer, or the identity provider's keys can't be had.
         """
-        digest = token_digest(bearer_token(authorization))
+        token = bearer_token(authorization)
+        digest = token_digest(token)
         record, started = current_record.get(), perf_counter()
+        if self.sign_in is not None and not token.startswith("fp_") and token.count(".") == 2:
+            return await _sign_in(self.sign_in, token, digest, organization, record)
         try:
             caller = await self._batchers.submit(organization, digest)
         finally:
@@ -127,3 +135,15 @@ class Authentication:
             ) from error
         callers = {caller.digest: caller for caller in found}
         return [callers.get(digest) for digest in digests]
+
+
+async def _sign_in(
+    sign_in: "SignIn", token: str, digest: bytes, organization: Hashable, record: RequestRecord | None
+) -> Caller:
+    """Return the caller of an identity provider's token; where it is refused, its digest is in the record, as ever."""
+    try:
+        return await sign_in.authenticate(token, digest, organization)
+    except Unauthenticated:
+        if record is not None:
+            record.token_digest = digest.hex()[:16]
+        raise

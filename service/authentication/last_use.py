@@ -1,14 +1,16 @@
 """The times at which tokens were last used: noted in memory by each request, written every few seconds beside them."""
 
 import asyncio
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import structlog
 
 from service.database.pool import Database
 from service.errors import ServiceError
 from service.identity import Caller
-from service.repositories import tokens
+from service.repositories import identities, tokens
 
 log = structlog.get_logger()
 
@@ -35,12 +37,17 @@ class TokenUse:
         used, self._used = self._used, {}
         if not used:
             return
+        own: list[tuple[UUID, UUID, datetime]] = []
+        linked: list[tuple[UUID, UUID, datetime]] = []
+        for caller in used.values():
+            into = own if caller.provided is None else linked
+            into.append((caller.organization_id, caller.token_id, caller.database_time))
         try:
             async with self._database.connection() as connection:
-                await tokens.note_use(
-                    connection,
-                    [(caller.organization_id, caller.token_id, caller.database_time) for caller in used.values()],
-                )
+                if own:
+                    await tokens.note_use(connection, own)
+                if linked:
+                    await identities.note_use(connection, linked)
         except ServiceError as error:
             self._used = used | self._used
             log.warning("token_use_not_written", error=error.message)

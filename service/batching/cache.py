@@ -10,7 +10,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client.metrics_core import Metric
 
-from service.identity import Caller
+from service.identity import Caller, MappedUser
 from service.repositories.revisions import ReadVersion
 from service.telemetry.metrics import counter, counters, gauge
 
@@ -106,4 +106,7 @@ class RevisionCache(Generic[Value]):
 
 def _key(caller: Caller) -> Hashable:
     """Return the key of a caller's value. The bytes of a UUID are hashed in a tenth of the UUID's own time."""
-    return caller.user_id.bytes, caller.scopes
+    user_id = caller.user_id
+    if caller.provided is None or not isinstance(user_id, MappedUser):
+        return user_id.bytes, caller.scopes
+    return user_id.bytes, caller.scopes, caller.role, user_id.groups

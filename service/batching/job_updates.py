@@ -88,8 +88,10 @@ class JobUpdateBatcher:
         """Put a job into exactly these pipelines, each given once; returns their names.
 
         None if nothing was done: the decision takes reading the job, or what it was pre-authorized by has changed, or
-        another transaction is changing the job.
+        another transaction is changing the job, or the caller came by a token of an identity provider.
         """
+        if caller.provided is not None:
+            return None  # the statement proves tokens of the service's own
         executable = await self._executable_by(caller) if caller.role is Role.MEMBER else _NOTHING
         update = _preauthorized(caller, request_id, executable, job_id, wanted)
         if update is None:
@@ -107,6 +109,8 @@ class JobUpdateBatcher:
         In statements that no stranger shares: each takes its turn among the large updates, and holds no more than a
         batch. None, for each update that was not made, as in `update`.
         """
+        if caller.provided is not None:
+            return [None] * len(wanted)
         executable = await self._executable_by(caller) if caller.role is Role.MEMBER else _NOTHING
         results: list[list[str] | None] = [None] * len(wanted)
         chunk: dict[int, Update] = {}

@@ -8,7 +8,7 @@ from service.batching.batcher import Batcher
 from service.batching.tenants import reusing_batchers
 from service.database.fair_queue import FairQueue
 from service.database.pool import Database, ReusedConnection, timed
-from service.identity import Caller
+from service.identity import Caller, MappedUser
 from service.repositories import pipelines
 from service.repositories.pipelines import NO_FILTERS, Filters, PipelineList
 from service.telemetry.request_record import current_asking
@@ -31,7 +31,12 @@ class PipelineListBatcher:
         self.batcher: Final = self._batchers.batcher
 
     async def granted_to(self, caller: Caller) -> PipelineList:
-        """Return a caller's pipelines by name, then id, and their version; read alone if they are many."""
+        """Return a caller's pipelines by name, then id, and their version.
+
+        They are read alone if they are many, or if an identity provider's groups count.
+        """
+        if isinstance(caller.user_id, MappedUser):
+            return await self.read_alone(pipelines.list_granted, caller)
         with timed():
             found = await self._batchers.submit(caller.organization_id.bytes, (caller.organization_id, caller.user_id))
         if found is not None:

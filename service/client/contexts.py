@@ -153,6 +153,37 @@ def keep_context(name: str, context: Context, token: str, *, in_file: bool) -> b
     return by_keyring
 
 
+@contextmanager
+def renewing() -> Iterator[None]:
+    """Keep other commands from renewing a sign-in meanwhile."""
+    path = contexts_file().parent / ".renewing"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartupError(f"{path} can't be used: {error.strerror}.") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def put_token(name: str, token: str) -> None:
+    """Put another token in the place of the one that a context has, wherever that is kept.
+
+    Raises:
+        NotFound: there is no such context any more.
+        StartupError: it can't be kept.
+    """
+    with _locked():
+        known = load_contexts()
+        context = known.find(name)
+        if not context.keyring:
+            _save(Contexts({**known.by_name, name: replace(context, token=token)}, known.current))
+        elif not secrets.keep(name, token):
+            raise StartupError("The keyring does not take the renewed token: log in anew, perhaps with --no-keyring.")
+
+
 def forget_token(name: str) -> Context:
     """Forget the token of a context, which stays; return what it was."""
     with _locked():

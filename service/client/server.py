@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -15,8 +14,10 @@ from service import __version__
 from service.client.answer import Answer, Follower, Operation, Operations, Result
 from service.client.failures import failure_of, is_answer, parse_body, too_large, unreachable
 from service.client.following import TrailFollower
+from service.client.proxies import proxy_of
 from service.client.requests import HttpCall, call_of, read_beside, route_of, values_of
 from service.client.selection import Server
+from service.client.sso.source import TokenSource
 from service.errors import Aborted, NotFound, PreconditionFailed, ServiceError
 from service.http.responses import encode
 from service.http.routes import Route
@@ -48,7 +49,8 @@ class OnServer:
     def __init__(self, session: aiohttp.ClientSession, server: Server, tell: Callable[[str], None]) -> None:
         """Take what tells a person why it takes long."""
         self._session, self._url, self._tell = session, server.address.url, tell
-        self._proxy = _proxy_of(server)
+        self._proxy = proxy_of(server.address)
+        self._tokens = TokenSource(server)
         self._waited = 0.0
 
     async def run(self, operation: Operation, request: Any) -> Answer:
@@ -121,6 +123,7 @@ class OnServer:
         body = None if call.body is None else encode(call.body)
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
+        headers = {**headers, "Authorization": f"Bearer {await self._tokens.current()}"}
         url = URL(self._url + call.target, encoded=True)
         try:
             async with self._session.request(
@@ -144,14 +147,6 @@ def _may_repeat(route: Route, status: int, error: ServiceError) -> bool:
     return route.only_reads or status == HTTPStatus.TOO_MANY_REQUESTS or isinstance(error, Aborted)
 
 
-def _proxy_of(server: Server) -> str | None:
-    """Return the proxy that the environment names for a server; none leads to this machine itself."""
-    address = server.address
-    if address.is_loopback or urllib.request.proxy_bypass(address.host):
-        return None
-    return urllib.request.getproxies().get("http" if address.plaintext else "https")
-
-
 def run_on_server(
     server: Server, work: Callable[[Operations], Awaitable[Result]], tell: Callable[[str], None]
 ) -> Result:
@@ -165,10 +160,10 @@ def run_on_server(
     Raises:
         StartupError: there is no token to send.
     """
-    token = server.require_token()
+    server.require_token()
 
     async def run() -> Result:
-        headers = {"Authorization": f"Bearer {token}", "User-Agent": f"flow-pipelines/{__version__}"}
+        headers = {"User-Agent": f"flow-pipelines/{__version__}"}
         async with aiohttp.ClientSession(
             headers=headers,
             timeout=TIMEOUT,

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from service.client.answer import Follower, Operations
+from service.commands.audit_archives import archive_command, verify_command
 from service.commands.options import json_option
 from service.commands.output import instant, say_fields, show_json, shown, tell
 from service.commands.place import Place, place_options
@@ -22,7 +23,11 @@ RETRY_PAUSE: Final = 1.0
 
 @click.group("audit")
 def audit_commands() -> None:
-    """Read the audit trail."""
+    """Read the audit trail, archive months of it, and prove that nothing was altered."""
+
+
+audit_commands.add_command(archive_command)
+audit_commands.add_command(verify_command)
 
 
 @audit_commands.command("tail")

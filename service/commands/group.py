@@ -67,7 +67,8 @@ def show(name: str, place: Place, as_json: bool) -> None:
         return
     group = found["group"]
     made = f", made {shown(instant(group['created_at']))}" if "created_at" in group else ""
-    say(f"Group {group['name']}{made}.")
+    managed = ", managed by provisioning (SCIM)" if group.get("provisioned") else ""
+    say(f"Group {group['name']}{made}{managed}.")
     rows = [
         (
             grant["pipeline"]["name"],

@@ -216,10 +216,14 @@ def why(pipeline: str, username: str, place: Place, as_json: bool) -> None:
         show_json(found)
         return
     for each in found["access"]["explanations"]:
-        paths = [
-            f"{reason['through']} {reason['name']}{' (as manager)' if reason['as_manager'] else ''}"
-            f"{until(reason['expires_at'])}"
-            for reason in each["reasons"]
-        ]
+        paths = [_path(reason) for reason in each["reasons"]]
         held = f"yes, by {'; '.join(paths)}" if paths else f"no: {each['missing']}"
         say(f"{short_permission_names([each['permission']]):<18}{held}")
+
+
+def _path(reason: dict[str, Any]) -> str:
+    """Return by what somebody has a permission, in words."""
+    by = f"{reason['through']} {reason['name']}"
+    if claimed := reason.get("mapped_from"):
+        by = f"the identity provider's {reason['through']} {claimed}, mapped to {reason['name']}"
+    return f"{by}{' (as manager)' if reason['as_manager'] else ''}{until(reason['expires_at'])}"

@@ -25,6 +25,7 @@ from service.schemas.tokens import (
     DEFAULT_OVERLAP,
     MAX_OVERLAP,
     CreateToken,
+    Ending,
     ListTokens,
     NoScopes,
     RevokeToken,
@@ -121,6 +122,7 @@ def list_all(username: str, place: Place, as_json: bool) -> None:
 @click.option("--unused-for", metavar="DURATION", help="Only those not used for this long: 12h, 90d.")
 @click.option("--expires-within", type=Duration(), metavar="DURATION", help="Only those that end within this time.")
 @click.option("--never-expires", is_flag=True, help="Only those without an end.")
+@click.option("--of-disabled", is_flag=True, help="Only those of disabled users.")
 @click.option("--no-scopes", is_flag=True, help="Only those that may all that their user may.")
 @place_options
 @json_option
@@ -128,6 +130,7 @@ def inventory(
     unused_for: str | None,
     expires_within: datetime | None,
     never_expires: bool,
+    of_disabled: bool,
     no_scopes: bool,
     place: Place,
     as_json: bool,
@@ -143,11 +146,11 @@ def inventory(
         everybodys=True,
         unused_for=unused,
         expires_before=expires_within,
+        expires=Ending.NEVER if never_expires else None,
+        of_disabled=of_disabled,
         scopes=NoScopes.NONE if no_scopes else None,
     )
     found = place.run(lambda operations: run_all_pages(operations, tokens.list_tokens, request)).body
-    if never_expires:
-        found["tokens"] = [token for token in found["tokens"] if token["expires_at"] is None]
     if as_json:
         show_json(found)
         return

@@ -77,7 +77,13 @@ def show(username: str, place: Place, as_json: bool) -> None:
         return
     user = found["user"]
     rows = [("username", user["username"])]
-    named = {"display name": "display_name", "email": "email", "role": "role", "disabled": "disabled"}
+    named = {
+        "display name": "display_name",
+        "email": "email",
+        "role": "role",
+        "disabled": "disabled",
+        "provisioned": "provisioned",
+    }
     rows += [(name, user[key]) for name, key in named.items() if key in user]
     rows += [("created", instant(user["created_at"]))] if "created_at" in user else []
     show_table(["USER", ""], rows, "")

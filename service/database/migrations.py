@@ -186,6 +186,8 @@ async def migrate(
         if migrations is None and len(applied) <= len(known):  # a newer version's are not for this one to narrow
             with _explained("privileges.sql"):
                 await connection.execute((sql_directory() / "privileges.sql").read_text(encoding="utf-8"))
+            with _explained("The making of the audit trail's months"):
+                await connection.execute("SELECT make_audit_months()")
         return missing
     finally:
         await connection.close(timeout=5)

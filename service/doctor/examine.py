@@ -13,10 +13,11 @@ from service.database.connector import Raw, connect
 from service.database.migrations import list_applied, load_migrations
 from service.database.pool import Connection
 from service.database.session import session_settings
-from service.doctor import checks, facts
+from service.doctor import checks, facts, providers
 from service.doctor.checks import Deployment, Finding, Pooling
 from service.doctor.facts import ServerFacts
 from service.doctor.privileges import intended_privileges
+from service.doctor.trail import check_audit
 from service.errors import StartupError
 from service.settings import Settings
 
@@ -70,7 +71,7 @@ async def _examine_connection(
         checks.check_privileges(server, await facts.read_privileges(connection), intended_privileges()),
         checks.check_surroundings(server, await facts.read_surroundings(connection)),
         await _examine_migrations(connection, server),
-        *await _examine_data(connection, server),
+        *await _examine_data(connection, server, settings),
         checks.check_pooler(pooling, prepares=settings.database_prepared_statements),
         checks.check_timeout(server, settings),
         checks.check_connections(server, pooling, settings, deployment),
@@ -85,14 +86,24 @@ async def _examine_migrations(connection: Connection, server: ServerFacts) -> Fi
         return Finding("migrations", "skipped", f"{server.role} may not read schema_migrations")
 
 
-async def _examine_data(connection: Connection, server: ServerFacts) -> list[Finding]:
+async def _examine_data(connection: Connection, server: ServerFacts, settings: Settings) -> list[Finding]:
     """Examine what is in the tables; skip what is not there yet, not readable, or takes too long to find."""
     examinations: list[tuple[str, Callable[[], Awaitable[Finding]]]] = [
         ("times", lambda: _judge(facts.read_unbounded_times(connection), checks.check_times)),
         ("names", lambda: _judge(facts.read_odd_names(connection), checks.check_names)),
         ("tokens", lambda: _judge(facts.count_escaped_tokens(connection), checks.check_tokens)),
         ("kept grants", lambda: _judge(facts.read_keepers(connection), checks.check_kept_grants)),
+        ("audit", lambda: _judge(facts.read_trail(connection), lambda trail: check_audit(trail, settings))),
     ]
+    if settings.providers:
+        examinations.append(
+            (
+                "mapped groups",
+                lambda: _judge(
+                    facts.read_missing_groups(connection, settings.providers), providers.check_mapped_groups
+                ),
+            )
+        )
     findings = []
     for check, examination in examinations:
         if not server.migrated:

@@ -1,9 +1,10 @@
 """Statements on the facts that `doctor` judges: the server, the role that asks, and what stands between."""
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from service.database.asyncpg_internals import get_socket, get_tls
@@ -12,6 +13,7 @@ from service.database.encryption import is_this_machine
 from service.database.pool import Connection
 from service.permissions import MANAGER
 from service.values.casefold import IGNORABLE_RANGES
+from service.values.identity_providers import Provider
 from service.values.names import BLANK, RESERVED, UNFIT
 
 
@@ -229,7 +231,9 @@ async def read_unbounded_times(connection: Connection) -> list[str]:
         FROM pg_class c
         JOIN pg_class t ON t.oid = to_regclass('schema_migrations') AND t.relnamespace = c.relnamespace
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.atttypid = 'timestamptz'::regtype AND NOT a.attisdropped
-        WHERE c.relkind = 'r' AND c.relowner = t.relowner AND c.relname NOT IN ('audit', 'schema_migrations')
+        WHERE c.relkind = 'r' AND c.relowner = t.relowner AND c.relname <> 'schema_migrations'
+          -- The trail's months, also those that were archived.
+          AND c.relname !~ '^audit_(earlier|later|[0-9]{4}_[0-9]{2})$'
           AND NOT EXISTS (
               SELECT FROM pg_constraint k
               WHERE k.conrelid = c.oid AND k.contype = 'c' AND k.convalidated AND a.attnum = ANY (k.conkey)
@@ -238,6 +242,39 @@ async def read_unbounded_times(connection: Connection) -> list[str]:
         """,
     )
     return [row["name"] for row in rows]
+
+
+class TrailPart(NamedTuple):
+    """A partition of the audit trail, and from when to when it is; None: it is open there."""
+
+    name: str
+    begin: datetime | None
+    end: datetime | None
+    detaching: bool
+    """True if it is half taken out."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailState:
+    """The state of the audit trail's partitions, in the order of time."""
+
+    now: datetime
+    parts: Sequence[TrailPart]
+    misplaced: bool
+    """True if something is behind all months."""
+
+
+async def read_trail(connection: Connection) -> TrailState:
+    """Read the state of the audit trail's partitions."""
+    rows = await connection.fetch(
+        "doctor.audit_partitions", "SELECT p.name, p.begins, p.ends, p.detaching FROM audit_partitions() p"
+    )
+    row = await connection.fetch_one(
+        "doctor.audit_later",
+        "SELECT now() AS now, EXISTS (SELECT FROM audit a WHERE a.at >= $1) AS misplaced",
+        rows[-1]["begins"],
+    )
+    return TrailState(row["now"], [TrailPart(*each) for each in rows], row["misplaced"])
 
 
 async def count_escaped_tokens(connection: Connection) -> int:
@@ -252,7 +289,7 @@ async def count_escaped_tokens(connection: Connection) -> int:
           AND (
               p.revoked_at IS NOT NULL
               OR p.expires_at < coalesce(c.expires_at, 'infinity')
-              OR coalesce(c.scopes, 127) & ~coalesce(p.scopes, 127)::integer <> 0
+              OR coalesce(c.scopes, 255) & ~coalesce(p.scopes, 255)::integer <> 0
           )
         """,
     )
@@ -368,3 +405,28 @@ async def read_keepers(connection: Connection) -> list[Keeper]:
         """,
     )
     return [Keeper(*row) for row in rows]
+
+
+async def read_missing_groups(connection: Connection, providers: Sequence[Provider]) -> list[tuple[str, Sequence[str]]]:
+    """Read, for each identity provider whose claims are mapped to groups that do not exist, its issuer and their names.
+
+    Where the provider is bound to no organization, a group may be of any.
+    """
+    found: list[tuple[str, Sequence[str]]] = []
+    for provider in providers:
+        rows = await connection.fetch(
+            "doctor.read_missing_groups",
+            """
+            SELECT named.name FROM unnest($2::text[]) named (name)
+            WHERE NOT EXISTS (
+                SELECT FROM groups g
+                WHERE ($1::uuid IS NULL OR g.organization_id = $1) AND lower(g.name) = lower(named.name)
+            )
+            ORDER BY named.name
+            """,
+            provider.organization,
+            [name for _, name in provider.groups],
+        )
+        if rows:
+            found.append((provider.issuer, [row["name"] for row in rows]))
+    return found

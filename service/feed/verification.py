@@ -63,6 +63,10 @@ class Verification:
         self.unsealed = 0
         """Entries of the tail: written since the last seal, so that nothing shows what is done to them."""
 
+    def begin_behind(self, first: Seal) -> None:
+        """Begin with a seal that is not the first one; those before it are not at hand, and are believed."""
+        self._last = first._replace(number=first.number - 1, chain=first.previous)
+
     @property
     def seals(self) -> int:
         """The number of the last seal; 0 before there is one."""

@@ -14,6 +14,9 @@ INTERVAL: Final = 1.0
 """Seconds between two looks at the readiness, while anybody watches."""
 MAX_WATCHES: Final = 100
 """Watches at once: each holds a call for as long as it lasts."""
+LIVENESS: Final = "liveness"
+"""The name of a service that serves as long as the process can answer, whatever the database does: for probes whose
+failure starts the process anew, which would not mend that."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Response: Any = HealthCheckResponse
@@ -23,9 +26,9 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
     """The health of a process for gRPC's own probes and clients."""
 
     def __init__(self, health: Health, services: Collection[str]) -> None:
-        """Tell of the services of these names; all are as ready as the process is."""
+        """Tell of the services of these names, which are as ready as the process is, and of its liveness."""
         self._health = health
-        self._known = {"", *services}
+        self._known = {"", LIVENESS, *services}
         self._changed = asyncio.Event()
         """Set when watches are to look at once."""
         self._ended = False
@@ -35,7 +38,7 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
         """Return whether the process can serve now."""
         if request.service not in self._known:
             await context.abort(grpc.StatusCode.NOT_FOUND, "There is no service of this name here.")
-        return Response(status=await self._status())
+        return Response(status=await self._status(request.service))
 
     async def Watch(self, request: HealthCheckRequest, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - as above
         """Yield whether the process can serve, now and after each change, until it ends."""
@@ -46,7 +49,8 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
         try:
             told = None
             while not self._ended:
-                status = await self._status() if request.service in self._known else Response.SERVICE_UNKNOWN
+                known = request.service in self._known
+                status = await self._status(request.service) if known else Response.SERVICE_UNKNOWN
                 if status != told:
                     told = status
                     yield Response(status=status)
@@ -54,8 +58,9 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
         finally:
             self._watches -= 1
 
-    async def _status(self) -> int:
-        return int(Response.NOT_SERVING if await self._health.reasons() else Response.SERVING)
+    async def _status(self, service: str) -> int:
+        ready = service == LIVENESS or not await self._health.reasons()
+        return int(Response.SERVING if ready else Response.NOT_SERVING)
 
     async def _wait(self) -> None:
         """Wait for the next look."""

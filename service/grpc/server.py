@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH_FILE
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
@@ -100,6 +101,7 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_connection_age_grace_ms", _milliseconds(CONNECTION_AGE_GRACE)),
         ("grpc.keepalive_time_ms", _milliseconds(KEEPALIVE)),
         ("grpc.keepalive_timeout_ms", _milliseconds(KEEPALIVE_TIMEOUT)),
+        ("grpc.http2.ping_timeout_ms", _milliseconds(KEEPALIVE_TIMEOUT)),  # this is what ends it; a minute by default
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _milliseconds(MIN_PING_INTERVAL)),
     ]
@@ -131,9 +133,32 @@ def _handler(calls: Calls, binding: MessageBinding, forms: AnswerForms) -> Calla
     return handle
 
 
+class _Symbols:
+    """The pool of descriptors, in which methods have names, too: load generators such as ghz ask for them."""
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self._pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> Any:  # noqa: N802 - the pool's name
+        """Return the file that has a symbol.
+
+        Raises:
+            KeyError: none has.
+        """
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            service, _, method = symbol.rpartition(".")
+            found = self._pool.FindServiceByName(service)
+            return found.methods_by_name[method].containing_service.file
+
+
 def _add_reflection(server: grpc.aio.Server, names: Iterable[str]) -> None:
     """Add reflection, in the version that grpcio has, and by the name of v1, which is the same on the wire."""
-    servicer = aio.ReflectionServicer(names)
+    servicer = aio.ReflectionServicer(names, pool=_Symbols(Default()))
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         ServerReflectionRequest.FromString,

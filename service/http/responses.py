@@ -82,6 +82,7 @@ _STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "ABORTED": 409,
     "RESOURCE_EXHAUSTED": 429,
     "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
@@ -150,11 +151,15 @@ class Failures:
         self.as_200 = as_200
         self.of_paths: Final[dict[str, Callable[[ServiceError, str], web.Response]]] = {}
         """Makers of the responses to a POST, by path, where failures have another shape."""
+        self.below: tuple[str, Callable[[ServiceError, str], web.Response]] | None = None
+        """The beginning of paths whose failures have yet another shape, and the maker of the responses."""
 
     def response(self, request: web.Request, error: ServiceError, request_id: str) -> web.Response:
         """Make the response to a request that failed."""
         if request.method == hdrs.METH_POST and request.path in self.of_paths:
             return self.of_paths[request.path](error, request_id)
+        if self.below is not None and request.path.startswith(self.below[0]):
+            return self.below[1](error, request_id)
         as_200 = bool(self.as_200) and (request.method, route_template(request)) in self.as_200
         return failure_response(error, request_id, as_200=as_200)
 

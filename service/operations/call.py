@@ -61,8 +61,9 @@ class Call(NamedTuple):
 
     @property
     def pages(self) -> Pages:
-        """The page tokens of this caller."""
-        return Pages(self.caller.digest)
+        """The page tokens of this caller; by an identity provider, whose tokens change, those of their link."""
+        provided = self.caller.provided
+        return Pages(self.caller.digest if provided is None else provided.secret)
 
     def page_start(self, request: PagedRequest) -> tuple[list[Any] | None, int]:
         """Return where a page begins, and its size, of a list that is never answered whole.

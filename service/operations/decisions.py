@@ -11,6 +11,7 @@ from service.permissions import (
     MANAGE_PIPELINES,
     READ,
     SCOPE_ADMIN,
+    SCOPE_SCIM,
     SCOPE_TOKENS,
     WRITE,
 )
@@ -115,6 +116,15 @@ ADMINISTRATION_OF: Final[Decisions] = {
     OUTSIDER: Decision(DENIED),
     OUTSIDE_ADMIN: Decision(HIDDEN, {SCOPE_ADMIN: NARROW}),
 }
+PROVISIONING: Final[Decisions] = {
+    **each((MEMBER, PIPELINE_ADMIN), DENIED),
+    ADMIN: Decision(ALLOWED, {SCOPE_SCIM: NARROW}),
+}
+PROVISIONING_OF: Final[Decisions] = {
+    **PROVISIONING,
+    OUTSIDER: Decision(DENIED),
+    OUTSIDE_ADMIN: Decision(HIDDEN, {SCOPE_SCIM: NARROW}),
+}
 NAMES_FOR_ALL: Final[Decisions] = {
     **each((MEMBER, PIPELINE_ADMIN), NAMES),
     ADMIN: Decision(ALLOWED, {SCOPE_ADMIN: NAMES}),
@@ -135,7 +145,9 @@ GROUPS_OF_USERS: Final[Decisions] = {
 
 MAKING: Final[Scopes] = {SCOPE_TOKENS: NARROW}
 MAKING_FOR_OTHERS: Final[Scopes] = {SCOPE_TOKENS: NARROW, SCOPE_ADMIN: NARROW}
-OTHER_SCOPES: Final[Scopes] = dict.fromkeys((READ, EXECUTE, DELETE, MANAGE_PIPELINES, WRITE, SCOPE_ADMIN), DENIED)
+OTHER_SCOPES: Final[Scopes] = dict.fromkeys(
+    (READ, EXECUTE, DELETE, MANAGE_PIPELINES, WRITE, SCOPE_ADMIN, SCOPE_SCIM), DENIED
+)
 """The scopes that a token needs, beside tokens, to make one that has every scope."""
 TOKENS_OF_USERS: Final[Decisions] = {
     SELF: Decision(ALLOWED, MAKING),

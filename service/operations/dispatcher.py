@@ -269,7 +269,9 @@ class Dispatcher:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of batches and caches."""
+        sign_in = self.authentication.sign_in
         batchers = (self.authentication, self.batches.pipeline_lists, self.batches.job_updates, self.feed)
-        yield from BatcherMetrics([each.batcher for each in batchers]).collect()
+        of_providers = [] if sign_in is None else [sign_in.batcher]
+        yield from BatcherMetrics([*(each.batcher for each in batchers), *of_providers]).collect()
         yield from self.responses.collect()
         yield from self.batches.job_updates.executable.collect()

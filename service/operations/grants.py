@@ -25,10 +25,11 @@ from service.permissions import (
     effective,
     explain,
     held_until,
+    mightier,
     require,
     union,
 )
-from service.repositories import grant_sets, grants, users
+from service.repositories import grant_sets, grants, groups, users
 from service.repositories.authority import PROVE_FOR_GROUP, PROVE_FOR_USER
 from service.repositories.grant_sets import GroupGrant
 from service.repositories.grants import Grant, Kind
@@ -259,7 +260,8 @@ async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
 async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:
     """Explain a user's access: for each of the five permissions, every path that gives it, or what is missing.
 
-    It is the user's, not a token's: scopes are no part of it. One's own takes only read.
+    It is the user's, not a token's: scopes are no part of it. One's own takes only read. What an identity provider's
+    token adds counts for the caller alone, as it is stored nowhere.
 
     Raises:
         NotFound: there is no such pipeline or user, or the caller may not see it.
@@ -271,8 +273,24 @@ async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:
         if name_key(request.username) != name_key(caller.username):
             require(caller, MANAGE_PIPELINES, granted, "see why somebody else may do what on this pipeline")
         user = await find_user(connection, caller.organization_id, request.username)
-        found = await grants.list_concerning(connection, caller.organization_id, request.pipeline_id, user.id)
+        provided = caller.provided if user.id == caller.user_id else None
+        key = user.id if provided is None else caller.user_id
+        found = await grants.list_concerning(connection, caller.organization_id, request.pipeline_id, key)
+        ids = [] if provided is None else [group.id for group in provided.groups]
+        own = await groups.names_among(connection, caller.organization_id, user.id, ids) if ids else set()
         now = await users.now(connection)
-    named = [NamedGrant(Path(grant.kind), grant.name, GrantedAccess(grant.access, grant.expires_at)) for grant in found]
-    access = 0 if user.disabled else effective(user.role, None, union([each.grant for each in named], now))
-    return AccessExplained(user.username, access, explain(user.role, named, now, disabled=user.disabled))
+    mapped = {} if provided is None else {group.name: group.value for group in provided.groups if group.name not in own}
+    role = user.role if provided is None else mightier(user.role, provided.role)
+    named = [
+        NamedGrant(
+            Path(grant.kind),
+            grant.name,
+            GrantedAccess(grant.access, grant.expires_at),
+            mapped.get(grant.name) if grant.kind == "group" else None,
+        )
+        for grant in found
+    ]
+    access = 0 if user.disabled else effective(role, None, union([each.grant for each in named], now))
+    role_from = None if provided is None or role is user.role else provided.role_value
+    explanations = explain(role, named, now, disabled=user.disabled, role_from=role_from)
+    return AccessExplained(user.username, access, explanations)

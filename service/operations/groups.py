@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 from service.database.pool import Connection
 from service.errors import InvalidArgument, NotFound
 from service.operations.call import Call, Outcome
+from service.operations.managed import require_unmanaged_group
 from service.operations.users import find_self_or_other, find_user, require_order
 from service.permissions import require_administrator
 from service.repositories import grant_sets, groups, memberships, organizations
@@ -106,7 +107,7 @@ async def rename_group(call: Call, request: RenameGroup) -> GroupView:
     """Rename a group.
 
     Raises:
-        PermissionDenied: the caller is no administrator.
+        PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group.
         PreconditionFailed: it is not what the caller has seen.
         AlreadyExists: there is another one of that name.
@@ -117,6 +118,7 @@ async def rename_group(call: Call, request: RenameGroup) -> GroupView:
         await organizations.lock(connection, call.caller.organization_id)
         old = await _find_for_update(connection, call, request.name)
         proof = await call.prove(connection)
+        await require_unmanaged_group(connection, call.caller.organization_id, old)
         if old.name == request.new_name:
             return GroupView(old, whole=True)
         await groups.rename(connection, call.caller.organization_id, old.id, request.new_name)
@@ -136,7 +138,7 @@ async def delete_group(call: Call, request: GroupRef) -> None:
     """Delete a group, its memberships and the grants to it.
 
     Raises:
-        PermissionDenied: the caller is no administrator.
+        PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group.
         PreconditionFailed: it is not what the caller has seen.
     """
@@ -144,6 +146,7 @@ async def delete_group(call: Call, request: GroupRef) -> None:
     async with call.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
         proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
+        await require_unmanaged_group(connection, call.caller.organization_id, old)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
         await proof.audit_deletion("group.delete", f"group:{old.name}", {"name": old.name}, old.id, lost)
         await groups.delete(connection, call.caller.organization_id, old.id)
@@ -168,7 +171,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
     """Add a user to a group; nothing happens if they are a member.
 
     Raises:
-        PermissionDenied: the caller is no administrator.
+        PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group or user.
     """
     require_administrator(call.caller, "change who is in a group")
@@ -177,6 +180,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
         group = await find_group(connection, organization_id, request.name, for_update=True)
         user = await find_user(connection, organization_id, request.username)
         proof = await call.prove(connection, PROVE_FOR_USER, user.id)
+        await require_unmanaged_group(connection, organization_id, group)
         joined = await groups.add_member(connection, organization_id, group.id, user.id)
         if joined:
             await proof.audit("group.add_member", f"group:{group.name}", None, {"member": user.username})
@@ -187,7 +191,7 @@ async def remove_member(call: Call, request: MemberRef) -> None:
     """Remove a user from a group.
 
     Raises:
-        PermissionDenied: the caller is no administrator.
+        PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group or user, or the user is not in it.
     """
     require_administrator(call.caller, "change who is in a group")
@@ -196,6 +200,7 @@ async def remove_member(call: Call, request: MemberRef) -> None:
         group = await find_group(connection, organization_id, request.name, for_update=True)
         user = await find_user(connection, organization_id, request.username)
         proof = await call.prove(connection, PROVE_FOR_USER, user.id)
+        await require_unmanaged_group(connection, organization_id, group)
         if not await groups.remove_member(connection, organization_id, group.id, user.id):
             raise NotFound(f"User {user.username} is not in group {group.name}.")
         await proof.audit("group.remove_member", f"group:{group.name}", {"member": user.username}, None)
@@ -206,7 +211,7 @@ async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
 
     Raises:
         InvalidArgument: a user is to be put in and taken out, or they are too many.
-        PermissionDenied: the caller is no administrator.
+        PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group, or a user of such a name; `details` names them.
     """
     wanted = {"add": request.add or [], "remove": request.remove or []}
@@ -219,6 +224,7 @@ async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
         known = dict(await grant_sets.find_grantees(connection, organization_id, "user", names))
         ids = _ids_of(wanted, known)
         proof = await call.prove(connection, PROVE_FOR_USERS, [*ids["add"], *ids["remove"]])
+        await require_unmanaged_group(connection, organization_id, group)
         joined = await memberships.add_each(connection, organization_id, group.id, ids["add"])
         left = await memberships.remove_each(connection, organization_id, group.id, ids["remove"])
         added = [known[each] for each in ids["add"] if each in joined]

@@ -18,6 +18,8 @@ from service.operations import (
     jobs,
     overview,
     pipelines,
+    provisioned_groups,
+    provisioned_users,
     tokens,
     user_deletion,
     users,
@@ -56,6 +58,8 @@ from service.operations.decisions import (
     OWNING_READER,
     PIPELINE_ADMIN,
     PIPELINES_OF_USERS,
+    PROVISIONING,
+    PROVISIONING_OF,
     PUTTING,
     PUTTING_SEEN,
     READER,
@@ -405,6 +409,23 @@ _TOKEN_ROWS: Final = (
     ),
 )
 
+_PROVISIONING_ROWS: Final = tuple(
+    Act(f"{title}, by SCIM", (operation,), about, PROVISIONING if about is ORGANIZATION else PROVISIONING_OF)
+    for title, operation, about in (
+        ("see what provisioning is like", provisioned_users.discover_provisioning, ORGANIZATION),
+        ("list the users", provisioned_users.list_provisioned_users, ORGANIZATION),
+        ("create a user", provisioned_users.create_provisioned_user, ORGANIZATION),
+        ("list the groups", provisioned_groups.list_provisioned_groups, ORGANIZATION),
+        ("create a group", provisioned_groups.create_provisioned_group, ORGANIZATION),
+        ("read them", provisioned_users.get_provisioned_user, USER),
+        ("change them, disable or enable them", provisioned_users.change_provisioned_user, USER),
+        ("delete them", provisioned_users.deprovision_user, USER),
+        ("read it", provisioned_groups.get_provisioned_group, GROUP),
+        ("change it, and who is in it", provisioned_groups.change_provisioned_group, GROUP),
+        ("delete it", provisioned_groups.delete_provisioned_group, GROUP),
+    )
+)
+
 PERMISSION_TABLE: Final = (
     *_ORGANIZATION_ROWS,
     *_PIPELINE_ROWS,
@@ -413,4 +434,5 @@ PERMISSION_TABLE: Final = (
     *_DIRECTORY_ROWS,
     *_REACH_ROWS,
     *_TOKEN_ROWS,
+    *_PROVISIONING_ROWS,
 )

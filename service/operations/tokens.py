@@ -63,6 +63,8 @@ async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
             request.unused_for,
             request.expires_after,
             request.expires_before,
+            endless=request.expires is not None,
+            of_disabled=request.of_disabled,
             unscoped=request.scopes is not None,
         )
         found = await tokens.page(connection, call.caller.organization_id, filters, span)
@@ -104,20 +106,22 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         if maker is not None:
             _require_depth(maker)
         expires_at = _within_lifetime(call, request.expires_at)
+        check_token_scopes(Holder(call.caller.role, maker.scopes) if maker else call.caller, request.scopes)
         if maker is not None:
-            check_token_scopes(Holder(call.caller.role, maker.scopes), request.scopes)
             expires_at = _within(maker, expires_at, asked=request.expires_at is not None)
         parent_id = maker.id if maker else None
         return await _issue(proof, user.id, user.username, request.name, request.scopes, expires_at, parent_id)
 
 
 async def _maker(connection: Connection, call: Call) -> Maker | None:
-    """Return the token of the call as it is now; None for an operator, who needs none.
+    """Return the token of the call as it is now; None for an operator, and for a caller of an identity provider.
+
+    What the latter makes has no parent: the provider's token ends in minutes, and is stored nowhere.
 
     Raises:
         Unauthenticated: it is not good any more.
     """
-    if call.caller.is_operator:
+    if call.caller.is_operator or call.caller.provided is not None:
         return None
     maker = await tokens.find_maker(connection, call.caller.organization_id, call.caller.token_id)
     if maker is None:
@@ -321,6 +325,7 @@ async def _parent_in_its_place(
     """
     maker, old = await _maker(connection, call), found.token
     if maker is None:
+        check_token_scopes(call.caller, old.scopes)
         return found.parent_id
     check_token_scopes(Holder(call.caller.role, maker.scopes), old.scopes)
     _within(maker, old.expires_at, asked=True)

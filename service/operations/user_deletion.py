@@ -6,6 +6,7 @@ from typing import Final
 from service.database.pool import Connection
 from service.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call
+from service.operations.managed import require_unmanaged_user
 from service.operations.users import administrators_of, find_user, state_of
 from service.permissions import require_administrator
 from service.repositories import tokens, user_deletion, users
@@ -25,7 +26,7 @@ async def delete_user(call: Call, request: DeleteUser) -> None:
     several transactions, the last of which deletes the user: asked again after a failure, the call goes on.
 
     Raises:
-        PermissionDenied: the caller is no administrator.
+        PermissionDenied: the caller is no administrator, or provisioning manages the user.
         NotFound: there is no such user, or none of the name that the jobs are to go to.
         PreconditionFailed: the user is not what the caller has seen.
         Aborted: they own more jobs than the call hands over in its time; ask again.
@@ -58,6 +59,7 @@ async def _delete(call: Call, request: DeleteUser) -> bool:
         proof = await call.prove(connection)
         call.precondition(UserView(user, whole=True))
         _require_deletable(call, user, locked)
+        await require_unmanaged_user(connection, call, user, None)
         if heir is None:
             await _require_no_jobs(call, connection, user)
         elif (

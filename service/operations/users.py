@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call, Proof
+from service.operations.managed import require_unmanaged_user
 from service.permissions import READ, Role, require_administrator
 from service.repositories import grants, groups, users
 from service.repositories.users import User, UserFilters
@@ -84,7 +85,9 @@ async def get_me(call: Call, _: GetMe) -> Me:
     async with call.database.connection() as connection:
         user = await find_user(connection, caller.organization_id, caller.username)
         names, total = await groups.names_of_user(connection, caller.organization_id, caller.user_id, MAX_GROUPS)
-    return Me(user, whole=True, groups=names, unlisted_groups=total - len(names), scopes=caller.scopes)
+    if caller.provided is not None:
+        user = replace(user, role=caller.role)
+    return Me(user, True, names, total - len(names), caller.scopes, caller.provided)
 
 
 async def get_user(call: Call, request: GetUser) -> UserView:
@@ -128,7 +131,7 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
     Who becomes a member keeps what was granted to them, also what they granted themselves: the answer lists it.
 
     Raises:
-        PermissionDenied: the caller is no administrator.
+        PermissionDenied: the caller is no administrator, or provisioning manages what is to be changed.
         NotFound: there is no such user.
         PreconditionFailed: the user is not what the caller has seen.
         FailedPrecondition: it would leave the organization without an administrator.
@@ -148,6 +151,7 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
         new = _changed(old, request)
         if administrators_of(locked) == [old.id] and (new.role is not Role.ADMIN or new.disabled):
             raise FailedPrecondition(f"{old.username} is the last administrator: make somebody else one first.")
+        await require_unmanaged_user(connection, call, old, new)
         if new != old:
             await users.update(connection, organization_id, new)
             before, after = state_of(old), state_of(new)
@@ -195,4 +199,5 @@ def state_of(user: User) -> dict[str, Any]:
     """Return a user as the audit trail shows them."""
     named = {"display_name": user.display_name, "email": user.email}
     known = {key: value for key, value in named.items() if value is not None}
-    return {"role": user.role.value, "disabled": user.disabled, **known}
+    managed = {"provisioned": True} if user.provisioned else {}
+    return {"role": user.role.value, "disabled": user.disabled, **known, **managed}

@@ -32,8 +32,15 @@ SCOPE_ADMIN: Final = 32
 """The scope of what only administrators may do."""
 SCOPE_TOKENS: Final = 64
 """The scope of making tokens."""
+SCOPE_SCIM: Final = 128
+"""The scope of provisioning users and groups by SCIM."""
 
-SCOPE_BITS: Final[Mapping[str, int]] = {**PERMISSION_BITS, "admin": SCOPE_ADMIN, "tokens": SCOPE_TOKENS}
+SCOPE_BITS: Final[Mapping[str, int]] = {
+    **PERMISSION_BITS,
+    "admin": SCOPE_ADMIN,
+    "tokens": SCOPE_TOKENS,
+    "scim": SCOPE_SCIM,
+}
 
 
 def scope_set(names: Iterable[str]) -> int:
@@ -52,6 +59,14 @@ class Role(StrEnum):
     MEMBER = "member"
     PIPELINE_ADMIN = "pipeline_admin"
     ADMIN = "admin"
+
+
+_MIGHT: Final = {role: might for might, role in enumerate(Role)}
+
+
+def mightier(role: Role, other: Role | None) -> Role:
+    """Return the mightier of a user's own role and one that an identity provider gives them, if it does."""
+    return role if other is None or _MIGHT[other] <= _MIGHT[role] else other
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,12 +29,22 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class MappedReason(Reason):
+    """One that is there because an identity provider's claims are mapped to the group, or to the role."""
+
+    mapped_from: str = ""
+    """The provider's own name of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class NamedGrant:
     """A grant that concerns a user, and its path."""
 
     through: Path
     name: str
     grant: GrantedAccess
+    mapped_from: str | None = None
+    """The identity provider's name of the group, where the user is in it by the provider's claims alone."""
 
 
 MAX_REASONS: Final = 100
@@ -52,12 +62,16 @@ class Explanation:
     """The number of reasons beyond those."""
 
 
-def explain(role: Role, grants: Iterable[NamedGrant], now: datetime, *, disabled: bool) -> list[Explanation]:
+def explain(
+    role: Role, grants: Iterable[NamedGrant], now: datetime, *, disabled: bool, role_from: str | None = None
+) -> list[Explanation]:
     """Explain each of the five permissions: the paths that give it, up to MAX_REASONS, or what is missing.
 
     Args:
+        role: the user's, or the one that an identity provider's claims give them.
         grants: to the user and to their groups, also those that have expired.
         disabled: a disabled user holds nothing, whatever is granted.
+        role_from: the provider's name of the role, where it is from there.
     """
     if disabled:
         return [Explanation(permission, [], "The user is disabled.") for permission in PERMISSION_BITS.values()]
@@ -65,14 +79,22 @@ def explain(role: Role, grants: Iterable[NamedGrant], now: datetime, *, disabled
     expired: list[NamedGrant] = []
     for named in grants:
         (active if union([named.grant], now) else expired).append(named)
-    return [_explain(permission, role, active, expired) for permission in PERMISSION_BITS.values()]
+    return [_explain(permission, role, role_from, active, expired) for permission in PERMISSION_BITS.values()]
 
 
-def _explain(permission: int, role: Role, active: list[NamedGrant], expired: list[NamedGrant]) -> Explanation:
+def _explain(
+    permission: int, role: Role, role_from: str | None, active: list[NamedGrant], expired: list[NamedGrant]
+) -> Explanation:
     giving = [each for each in active if (each.grant.access | READ) & (permission | MANAGER)]
-    reasons = [Reason(Path.ROLE, role.value, as_manager=True)] if role is not Role.MEMBER else []
+    reasons = [_reason(role_from, Path.ROLE, role.value, as_manager=True)] if role is not Role.MEMBER else []
     reasons += [
-        Reason(each.through, each.name, not (each.grant.access | READ) & permission, each.grant.expires_at)
+        _reason(
+            each.mapped_from,
+            each.through,
+            each.name,
+            as_manager=not (each.grant.access | READ) & permission,
+            expires_at=each.grant.expires_at,
+        )
         for each in giving[:MAX_REASONS]
     ]
     if reasons:
@@ -82,3 +104,11 @@ def _explain(permission: int, role: Role, active: list[NamedGrant], expired: lis
     missing = f"Neither the user nor a group of theirs is granted {PERMISSION_NAMES[permission]}"
     tail = f"; what was granted to {', '.join(gone[:MAX_REASONS])}{more} has expired." if gone else "."
     return Explanation(permission, [], missing + tail)
+
+
+def _reason(
+    mapped_from: str | None, through: Path, name: str, *, as_manager: bool, expires_at: datetime | None = None
+) -> Reason:
+    if mapped_from is None:
+        return Reason(through, name, as_manager, expires_at)
+    return MappedReason(through, name, as_manager, expires_at, mapped_from)

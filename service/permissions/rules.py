@@ -17,6 +17,7 @@ from service.permissions.bits import (
     PERMISSION_NAMES,
     READ,
     SCOPE_ADMIN,
+    SCOPE_SCIM,
     GrantedAccess,
     Role,
     effective,
@@ -176,6 +177,17 @@ def require_administrator(holder: Holder, what: str) -> None:
     if holder.role is not Role.ADMIN:
         raise PermissionDenied.administration(f"You may not {what}: that takes an administrator.")
     require_scope(holder, SCOPE_ADMIN, "admin", what)
+
+
+def require_provisioning(holder: Holder, what: str) -> None:
+    """Require an administrator, by a token whose scopes, if it has any, include "scim"; it needs no other.
+
+    Raises:
+        PermissionDenied: it is somebody else; what they may not do is the rest of the sentence.
+    """
+    if holder.role is not Role.ADMIN:
+        raise PermissionDenied.administration(f"You may not {what}: that takes an administrator's token.")
+    require_scope(holder, SCOPE_SCIM, "scim", what)
 
 
 def require_scope(holder: Holder, scope: int, name: str, what: str) -> None:

@@ -106,8 +106,16 @@ MAX_PAGE_BYTES: Final = 2**20
 """Bytes of states beyond which a page ends: an update's may be two lists of 1,000 ids, of 80 kB."""
 
 
-ORDERS: Final = Orders("-at", {"at": Order((Column("a.id", "bigint"),), lambda entry: (entry.id,))})
-"""The orders of the trail, which has its numbers in the order of time."""
+ORDERS: Final = Orders(
+    "-at",
+    {
+        "at": Order(
+            (Column("a.at", "timestamptz"), Column("a.id", "bigint")),
+            lambda entry: (entry.at.isoformat(), entry.id),
+        )
+    },
+)
+"""The orders of the trail, which is kept by time: a page reads the months that it shows, and no other."""
 
 
 async def page(
@@ -129,6 +137,10 @@ async def page(
     order = span.order
     filters = (organization_id, actor, action, target, since, until)
     after = [] if span.after is None else [*map(str, span.after)]
+    # By the time alone, as months are left out by that.
+    behind = (
+        f"AND a.at {'<=' if order.descending else '>='} $9::text::timestamptz AND {order.behind(9)}" if after else ""
+    )
     rows = await connection.fetch(
         "audit.page",
         f"""
@@ -140,7 +152,7 @@ async def page(
                    AS bytes
             FROM (
                 SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before::text, a.after::text, a.request_id
-                {_FILTERED} {f"AND {order.behind(9)}" if after else ""}
+                {_FILTERED} {behind}
                 ORDER BY {order.order_by}
                 LIMIT $7
             ) found

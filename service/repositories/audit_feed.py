@@ -222,10 +222,10 @@ async def read_between(
         f"""
         -- Of one statement, so that the rows that it sees are those of this snapshot.
         WITH now AS MATERIALIZED (SELECT coalesce($3::text, ({_PRESENT})) AS target),
-        -- Ids alone, and always by transaction: were the rows looked for in the order of their ids, all that the trail
-        -- has would be walked along where nothing is new.
+        -- Keys alone, and always by transaction: were the rows looked for in the order of their ids, all that the trail
+        -- has would be walked along where nothing is new. With the time, each row is in one month.
         fresh AS MATERIALIZED (
-            SELECT a.organization_id, a.id
+            SELECT a.organization_id, a.at, a.id
             FROM audit a
             WHERE a.transaction_id >= pg_snapshot_xmin($2::text::pg_snapshot)
               AND a.transaction_id < (SELECT pg_snapshot_xmax(n.target::pg_snapshot) FROM now n)
@@ -242,7 +242,15 @@ async def read_between(
         CROSS JOIN (
             SELECT {POSITION} AS position
         ) p
-        LEFT JOIN (fresh f JOIN audit a ON a.organization_id = f.organization_id AND a.id = f.id) ON true
+        LEFT JOIN (
+            fresh f
+            -- LATERAL: row by row, each in its month.
+            CROSS JOIN LATERAL (
+                SELECT r.* FROM audit r
+                WHERE r.organization_id = f.organization_id AND r.at = f.at AND r.id = f.id
+                OFFSET 0
+            ) a
+        ) ON true
         ORDER BY a.id
         """,
         organization_ids,

@@ -109,7 +109,7 @@ async def find_last(connection: Connection) -> Seal | None:
     row = await connection.fetch_row(
         "seals.last", f"SELECT {_COLUMNS} FROM audit_seals s ORDER BY s.number DESC LIMIT 1"
     )
-    return _seal(row) if row else None
+    return read_seal(row) if row else None
 
 
 async def find_of_entry(connection: Connection, entry_id: int) -> Seal | None:
@@ -119,7 +119,7 @@ async def find_of_entry(connection: Connection, entry_id: int) -> Seal | None:
         f"SELECT {_COLUMNS} FROM audit_seals s WHERE s.ids @> $1::bigint ORDER BY s.number LIMIT 1",
         entry_id,
     )
-    return _seal(row) if row else None
+    return read_seal(row) if row else None
 
 
 async def read_canonical(connection: Connection, organization_id: UUID, entry_id: int) -> str | None:
@@ -200,7 +200,7 @@ async def page(connection: Connection, after: int, limit: int) -> list[Seal]:
         after,
         limit,
     )
-    return [_seal(row) for row in rows]
+    return [read_seal(row) for row in rows]
 
 
 class Present(NamedTuple):
@@ -261,7 +261,8 @@ async def list_unsealed(connection: Connection, after: int, limit: int) -> list[
     return [Present(*row) for row in rows]
 
 
-def _seal(row: Mapping[str, Any] | Any) -> Seal:
+def read_seal(row: Mapping[str, Any] | Any) -> Seal:
+    """Read a row with the columns of a seal."""
     values = dict(row)
     values["ids"] = tuple((each.lower, each.upper) for each in values["ids"])
     return Seal(**values)

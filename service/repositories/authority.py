@@ -8,9 +8,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from service.database.pool import Connection
-from service.identity import Caller
+from service.identity import Caller, Provided
+from service.permissions import mightier
 from service.repositories.granted import grants_of
+from service.repositories.users import role_of
 
 
 class Authority(NamedTuple):
@@ -23,6 +27,45 @@ class Authority(NamedTuple):
     """Of the user and, for a member, of their groups, in ascending order."""
     expired: bool
     """True if a grant of a member's has expired since the transaction began, so that it was still counted."""
+
+
+_OWN_GROUPS: Final = "SELECT m.group_id AS id FROM memberships m WHERE m.organization_id = $1 AND m.user_id = $2 AND $4"
+_IS_OWN: Final = "g.id IN (SELECT o.id FROM own_groups o)"
+_TOKEN: Final = """
+            SELECT t.scopes
+            FROM tokens t
+            WHERE t.digest = $3 AND t.organization_id = $1 AND t.user_id = $2 AND t.revoked_at IS NULL
+              AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+              AND (SELECT count(*) FROM caller) > 0
+            FOR SHARE
+""".strip()
+
+_LINKED: Final = {
+    _OWN_GROUPS: """
+            SELECT m.group_id AS id, NULL AS name
+            FROM memberships m
+            WHERE m.organization_id = $1 AND m.user_id = $2 AND $4
+            UNION
+            SELECT mapped.id, mapped.name FROM jsonb_to_recordset($3::jsonb -> 'groups') mapped (id uuid, name text)
+            WHERE $4
+""".strip(),
+    # A group counts by the name that claims are mapped to: as it is now that its row is locked.
+    _IS_OWN: "EXISTS (SELECT FROM own_groups o WHERE o.id = g.id AND (o.name IS NULL OR o.name = g.name))",
+    _TOKEN: """
+            SELECT NULL::smallint AS scopes -- those of the token are in its signed claims
+            FROM identity_links l
+            WHERE l.organization_id = $1 AND l.user_id = $2 AND l.id = ($3::jsonb ->> 'link_id')::uuid
+              AND ($3::jsonb ->> 'expires_at')::timestamptz > clock_timestamp()
+              AND (SELECT count(*) FROM caller) > 0
+            FOR SHARE
+""".strip(),
+    grants_of("$1", "c.id"): """
+                   SELECT g.pipeline_id, g.access, g.expires_at FROM grants g
+                   WHERE g.organization_id = $1 AND (g.user_id = c.id OR g.group_id IN (SELECT o.id FROM own_groups o))
+                     AND (g.expires_at IS NULL OR g.expires_at > now())
+""",
+}
+"""The parts that differ for a caller by an identity provider's token: $3 is what they rest on, as JSON."""
 
 
 def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> str:
@@ -41,9 +84,9 @@ def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> 
         ), own_groups AS MATERIALIZED (
             -- A member's: only a member's permissions rest on grants. Memberships are not locked, as a change of them
             -- draws a new revision for the user.
-            SELECT m.group_id AS id FROM memberships m WHERE m.organization_id = $1 AND m.user_id = $2 AND $4
+            {_OWN_GROUPS}
         ), held_groups AS MATERIALIZED (
-            SELECT g.id, g.revision
+            SELECT g.id, g.revision, g.name
             FROM groups g
             WHERE g.organization_id = $1
               AND g.id = ANY (ARRAY(SELECT o.id FROM own_groups o {f"UNION {groups}" if groups else ""}))
@@ -61,18 +104,13 @@ def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> 
         ), caller AS MATERIALIZED (
             SELECT u.id, u.role, u.username, u.revision FROM held_users u WHERE u.id = $2 AND NOT u.disabled
         ), held_token AS MATERIALIZED (
-            SELECT t.scopes
-            FROM tokens t
-            WHERE t.digest = $3 AND t.organization_id = $1 AND t.user_id = $2 AND t.revoked_at IS NULL
-              AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
-              AND (SELECT count(*) FROM caller) > 0
-            FOR SHARE
+            {_TOKEN}
         )
         SELECT c.role, t.scopes, c.username,
                ARRAY(
                    SELECT c.revision
                    UNION ALL
-                   SELECT g.revision FROM held_groups g WHERE g.id IN (SELECT o.id FROM own_groups o)
+                   SELECT g.revision FROM held_groups g WHERE {_IS_OWN}
                    ORDER BY 1
                ) AS revisions,
                -- Of the grants that count at the beginning of the transaction, which may have waited for locks since.
@@ -109,6 +147,28 @@ PROVE_FOR_GRANTEES: Final = _prove(groups="SELECT unnest($5::uuid[])", users="SE
 """For changes that draw new revisions for groups $5 and users $6."""
 
 
+def _linked(statement: str) -> str:
+    for part, other in _LINKED.items():
+        statement = statement.replace(part, other)
+    return statement
+
+
+_FOR_LINKED: Final = {
+    statement: _linked(statement)
+    for statement in (
+        *(PROVE, PROVE_FOR_USER, PROVE_FOR_USERS, PROVE_FOR_GROUP),
+        *(PROVE_FOR_MEMBERS, PROVE_FOR_HOLDERS, PROVE_FOR_GRANTEES),
+    )
+}
+
+
+def _rests_on(provided: Provided) -> str:
+    """Return what the authority of a caller rests on who came by a token of an identity provider."""
+    groups = [{"id": group.id, "name": group.name} for group in provided.groups]
+    rests_on = {"link_id": provided.link_id, "expires_at": provided.expires_at, "groups": groups}
+    return orjson.dumps(rests_on, default=str).decode()  # the UUIDs of asyncpg are of a type of their own
+
+
 async def prove(
     connection: Connection, caller: Caller, statement: str, *concerned: UUID | Sequence[UUID]
 ) -> Authority | None:
@@ -122,13 +182,17 @@ async def prove(
         statement: one of those above.
         concerned: what the change concerns, $5 and $6, as far as the statement has them.
     """
+    provided = caller.provided
     row = await connection.fetch_row(
         "authority.prove",
-        statement,
+        statement if provided is None else _FOR_LINKED[statement],
         caller.organization_id,
         caller.user_id,
-        caller.digest,
+        caller.digest if provided is None else _rests_on(provided),
         caller.role == "member",
         *concerned,
     )
-    return None if row is None else Authority(*row)
+    if row is None or provided is None:
+        return None if row is None else Authority(*row)
+    role = mightier(role_of(row["role"]), provided.role)
+    return Authority(*row)._replace(role=role, scopes=caller.scopes)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.permissions import MANAGE_PIPELINES, MANAGER
-from service.repositories.granted import GRANTED
+from service.repositories.granted import GRANTED, reading_as
 from service.repositories.grants import Kind
 from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
 from service.repositories.times import bounded
@@ -73,7 +73,7 @@ async def list_of_group(
         text: if given, only those on pipelines with it in the name.
     """
     return await fetch_page(
-        connection,
+        reading_as(connection, user_id),
         "grants.list_of_group",
         f"""
         SELECT p.id, p.name, g.access, {bounded("g.expires_at")}

@@ -1,6 +1,12 @@
 """The SQL of what is granted to a user, for statements that read pipelines in the light of it."""
 
-from typing import Final
+import re
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+from service.database.pool import Connection
+from service.identity import MappedUser
 
 
 def grants_of(organization_id: str, user_id: str) -> str:
@@ -40,3 +46,54 @@ GRANTED_FIRST: Final = f"""
 Were grants only read for the rows that there are, the time would tell that there are some, also to callers that may not
 see them.
 """
+
+
+class MappedReader:
+    """A connection by which statements are read for user $2 of organization $1, with groups of an identity provider.
+
+    It counts these as memberships, wherever a statement reads memberships; the second parameter becomes an array of the
+    user and those groups.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, name: str, statement: str, *values: Any) -> Any:
+        """Return the rows of a statement, as `Connection.fetch` does."""
+        return await self._connection.fetch(name, *_mapped(statement, *values))
+
+    async def fetch_row(self, name: str, statement: str, *values: Any) -> Any:
+        """Return the first row of a statement, as `Connection.fetch_row` does."""
+        return await self._connection.fetch_row(name, *_mapped(statement, *values))
+
+    async def fetch_one(self, name: str, statement: str, *values: Any) -> Any:
+        """Return the one row of a statement, as `Connection.fetch_one` does."""
+        return await self._connection.fetch_one(name, *_mapped(statement, *values))
+
+
+def reading_as(connection: Connection, user_id: UUID) -> Connection | MappedReader:
+    """Return what reads statements on what is granted to a user: the connection, unless claims add groups or a role."""
+    return MappedReader(connection) if isinstance(user_id, MappedUser) else connection
+
+
+def _mapped(statement: str, organization_id: UUID, user_id: MappedUser, *values: Any) -> tuple[Any, ...]:
+    """Return a statement that counts the groups of a user, and its parameters."""
+    groups = [UUID(int=user_id.int), *user_id.groups]
+    return _with_mapped(statement, elevated=user_id.elevated), organization_id, groups, *values
+
+
+@lru_cache(maxsize=200)
+def _with_mapped(statement: str, *, elevated: bool) -> str:
+    """Return a statement that takes user and groups as $2, and the role of whom it reads for one beyond a member's."""
+    if elevated:
+        statement = statement.replace("u.role <> 'member'", "true")
+    return _MEMBERSHIPS.sub(_WITH_MAPPED, _USER.sub("($2::uuid[])[1]", statement))
+
+
+_USER: Final = re.compile(r"\$2\b(?:::uuid\b)?")
+_MEMBERSHIPS: Final = re.compile(r"\bmemberships m\b")
+_WITH_MAPPED: Final = """(
+    SELECT stored.organization_id, stored.user_id, stored.group_id FROM memberships stored
+    UNION
+    SELECT $1::uuid, ($2::uuid[])[1], mapped.id FROM unnest(($2::uuid[])[2:]) mapped (id)
+) m"""

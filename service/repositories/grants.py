@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from service.database.pool import Connection
+from service.identity import MappedUser
 from service.permissions import MANAGER, Role, is_manager, permission_names
 from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
 from service.repositories.times import bounded
@@ -171,18 +172,21 @@ async def list_concerning(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, user_id: UUID
 ) -> list[Grant]:
     """Return the grants to a user and to each of their groups on a pipeline, also those that have expired."""
+    groups = [*user_id.groups] if isinstance(user_id, MappedUser) else []
     rows = await connection.fetch(
         "grants.list_concerning",
         f"""
         {_OF_PIPELINE} AND (
             g.user_id = $3
             OR g.group_id IN (SELECT group_id FROM memberships WHERE organization_id = $1 AND user_id = $3)
+            OR g.group_id = ANY ($4)
         )
         ORDER BY kind DESC, lower(coalesce(u.username, r.name))
         """,
         organization_id,
         pipeline_id,
         user_id,
+        groups,
     )
     return [Grant(*row) for row in rows]
 

@@ -1,5 +1,6 @@
 """Statements on groups and memberships."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -9,6 +10,7 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists
+from service.repositories.granted import reading_as
 from service.repositories.ordering import Column, Order, Orders, Rows, Span, fetch_page
 from service.repositories.times import bounded
 from service.values.casefold import casefold
@@ -21,6 +23,18 @@ class Group:
     id: UUID
     name: str
     created_at: datetime
+    provisioned: bool = False
+    """True if provisioning manages it, as of the statement's beginning; under a lock: see require_unmanaged."""
+
+
+COLUMNS: Final = f"""
+    g.id, g.name, {bounded("g.created_at")} AS created_at,
+    EXISTS (
+        SELECT FROM provisioned_groups managed
+        WHERE managed.organization_id = g.organization_id AND managed.group_id = g.id
+    ) AS provisioned
+"""
+"""The columns of groups g that make a Group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +52,7 @@ async def find_by_name(
     row = await connection.fetch_row(
         "groups.find_by_name",
         f"""
-        SELECT g.id, g.name, {bounded("g.created_at")} FROM groups g
+        SELECT {COLUMNS} FROM groups g
         WHERE g.organization_id = $1 AND lower(g.name) = lower($2)
         {"FOR UPDATE" if for_update else ""}
         """,
@@ -87,7 +101,7 @@ async def page(connection: Connection, organization_id: UUID, name: str | None, 
         connection,
         "groups.page",
         f"""
-        SELECT g.id, g.name, {bounded("g.created_at")}
+        SELECT {COLUMNS}
         FROM groups g
         WHERE g.organization_id = $1
           AND ($2::text IS NULL OR position($2 IN lower(g.name)) > 0)
@@ -104,7 +118,7 @@ async def page_of_user(connection: Connection, organization_id: UUID, user_id: U
         connection,
         "groups.page_of_user",
         f"""
-        SELECT g.id, g.name, {bounded("g.created_at")}
+        SELECT {COLUMNS}
         FROM memberships m
         JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
         WHERE m.organization_id = $1 AND m.user_id = $2
@@ -119,7 +133,7 @@ async def names_of_user(
     connection: Connection, organization_id: UUID, user_id: UUID, limit: int
 ) -> tuple[list[str], int]:
     """Return the names of the first groups that a user is in, in order, and how many there are."""
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "groups.names_of_user",
         """
         SELECT g.name, count(*) OVER () AS total
@@ -134,6 +148,25 @@ async def names_of_user(
         limit,
     )
     return [row["name"] for row in rows], rows[0]["total"] if rows else 0
+
+
+async def names_among(
+    connection: Connection, organization_id: UUID, user_id: UUID, group_ids: Sequence[UUID]
+) -> set[str]:
+    """Return the names of those groups, given by their ids, that a user is in."""
+    rows = await connection.fetch(
+        "groups.names_among",
+        """
+        SELECT g.name
+        FROM memberships m
+        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+        WHERE m.organization_id = $1 AND m.user_id = $2 AND m.group_id = ANY ($3)
+        """,
+        organization_id,
+        UUID(int=user_id.int),
+        group_ids,
+    )
+    return {row["name"] for row in rows}
 
 
 async def insert(connection: Connection, organization_id: UUID, group_id: UUID, name: str) -> Group:

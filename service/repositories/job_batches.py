@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from service.database.pool import Connection
-from service.repositories.granted import GRANTED_FIRST
+from service.repositories.granted import GRANTED_FIRST, reading_as
 from service.repositories.job_updates import array_literal
 from service.repositories.pipelines import GrantedPipeline
 
@@ -34,7 +34,7 @@ async def find_granted(
     connection: Connection, organization_id: UUID, user_id: UUID, pipeline_ids: Sequence[UUID]
 ) -> list[GrantedPipeline]:
     """Return those pipelines that there are, with what is granted on each to a user."""
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "pipelines.find_granted",
         f"""
         {GRANTED_FIRST}

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from service.database.pool import Connection
-from service.repositories.granted import GRANTED_FIRST
+from service.repositories.granted import GRANTED_FIRST, reading_as
 from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Rows, Span, count
 from service.repositories.pipelines import GrantedPipeline
 from service.repositories.times import bounded
@@ -262,7 +262,7 @@ async def pipelines_of_each(
 
     Of the first job those of all, and of the others as many jobs as are in MAX_PIPELINES_OF_JOBS together.
     """
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "jobs.pipelines_of_each",
         f"""
         {GRANTED_FIRST},

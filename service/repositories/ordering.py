@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 import asyncpg
 
 from service.database.pool import Connection
+from service.repositories.granted import MappedReader
 from service.repositories.times import NEVER
 from service.values.instants import END, FIRST
 
@@ -86,7 +87,7 @@ class Rows(NamedTuple, Generic[Item]):
 
 
 async def fetch_page(
-    connection: Connection,
+    connection: Connection | MappedReader,
     name: str,
     select: str,
     arguments: Sequence[object],
@@ -119,7 +120,7 @@ async def fetch_page(
     return Rows([make(row) for row in rows], total)
 
 
-async def count(connection: Connection, name: str, select: str, arguments: Sequence[object]) -> int:
+async def count(connection: Connection | MappedReader, name: str, select: str, arguments: Sequence[object]) -> int:
     """Count the rows of a statement, but no further than to know that they are more than MAX_COUNTED."""
     row = await connection.fetch_one(
         name, f"SELECT count(*) FROM ({select} LIMIT {MAX_COUNTED + 1}) counted", *arguments

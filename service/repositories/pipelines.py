@@ -12,7 +12,7 @@ from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import FULL_ACCESS, MANAGER
 from service.repositories import revisions
-from service.repositories.granted import GRANTED, GRANTED_FIRST, GRANTS, grants_of
+from service.repositories.granted import GRANTED, GRANTED_FIRST, GRANTS, grants_of, reading_as
 from service.repositories.times import bounded
 from service.slices import in_slices
 from service.values.casefold import casefold
@@ -96,7 +96,7 @@ async def list_granted(
     connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = NO_FILTERS
 ) -> PipelineList:
     """Return the pipelines on which anything is granted to a user, by name, then id."""
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "pipelines.list_granted",
         f"""
         -- The revisions are in the first row alone, and not sent with each of thousands.
@@ -181,7 +181,7 @@ async def list_all(
     connection: Connection, organization_id: UUID, user_id: UUID, filters: Filters = NO_FILTERS
 ) -> PipelineList:
     """Return the pipelines of an organization, by name, then id: the list of users whose role gives access to all."""
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "pipelines.list_all",
         f"""
         SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, NULL::timestamptz, listed.id,
@@ -237,7 +237,7 @@ async def list_of_job(
 
     Each says whether its name holds `name`. All are returned, as all of them decide who may see the job.
     """
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "pipelines.list_of_job",
         f"""
         {GRANTED_FIRST}
@@ -272,7 +272,7 @@ async def list_for_update_of_job(
     connection: Connection, organization_id: UUID, user_id: UUID, job_id: str, pipeline_ids: Sequence[UUID]
 ) -> list[PlacedPipeline]:
     """Return the pipelines of a job, in its own order, and the others of some ids that exist, in one snapshot."""
-    rows = await connection.fetch(
+    rows = await reading_as(connection, user_id).fetch(
         "pipelines.list_for_update_of_job",
         f"""
         {GRANTED_FIRST}
@@ -315,7 +315,7 @@ FIND: Final = f"""
 
 async def find(connection: Connection, organization_id: UUID, user_id: UUID, pipeline_id: UUID) -> Pipeline | None:
     """Return a pipeline, with what is granted on it to a user; None if there is none."""
-    row = await connection.fetch_row("pipelines.find", FIND, organization_id, user_id, pipeline_id)
+    row = await reading_as(connection, user_id).fetch_row("pipelines.find", FIND, organization_id, user_id, pipeline_id)
     return Pipeline(*row) if row and row["id"] else None
 
 

@@ -100,6 +100,10 @@ class TokenFilters:
     """The time for which they have not been used, or not been there."""
     expires_after: datetime | None = None
     expires_before: datetime | None = None
+    endless: bool = False
+    """True for those that never end."""
+    of_disabled: bool = False
+    """True for those of disabled users."""
     unscoped: bool = False
     """True for those without scopes, which may all that their user may."""
 
@@ -113,11 +117,16 @@ async def page(connection: Connection, organization_id: UUID, filters: TokenFilt
         ("t.expires_at < {}", filters.expires_before),
     ]
     wanted = [(condition, value) for condition, value in conditions if value is not None]
-    stated = [condition.format(f"${number}") for number, (condition, _) in enumerate(wanted, 2)]
+    stated = [
+        *(["t.expires_at IS NULL"] if filters.endless else []),
+        *(["u.disabled"] if filters.of_disabled else []),
+        *(["t.scopes IS NULL"] if filters.unscoped else []),
+        *(condition.format(f"${number}") for number, (condition, _) in enumerate(wanted, 2)),
+    ]
     return await fetch_page(
         connection,
         "tokens.page",
-        " AND ".join([_TOKENS, *stated, *(["t.scopes IS NULL"] if filters.unscoped else [])]),
+        " AND ".join([_TOKENS, *stated]),
         (organization_id, *(value for _, value in wanted)),
         span,
         lambda row: Token(*row),

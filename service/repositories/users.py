@@ -1,8 +1,9 @@
 """Statements on users."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -27,11 +28,18 @@ class User:
     created_at: datetime
     display_name: str | None = None
     email: str | None = None
+    provisioned: bool = False
+    """True if provisioning manages them, as of the statement's beginning; under a lock: see require_unmanaged."""
 
 
-_COLUMNS: Final = f"""
-    u.id, u.username, u.role, u.disabled, {bounded("u.created_at")} AS created_at, u.display_name, u.email
+COLUMNS: Final = f"""
+    u.id, u.username, u.role, u.disabled, {bounded("u.created_at")} AS created_at, u.display_name, u.email,
+    EXISTS (
+        SELECT FROM provisioned_users managed
+        WHERE managed.organization_id = u.organization_id AND managed.user_id = u.id AND NOT managed.deprovisioned
+    ) AS provisioned
 """
+"""The columns of users u that make a User."""
 
 
 _SORTED: Final = 200
@@ -67,20 +75,21 @@ def role_of(name: str) -> Role:
 _ROLES: Final = {role.value: role for role in Role}
 
 
-def _user(row: asyncpg.Record) -> User:
-    key, username, role, disabled, created_at, display_name, email = row
-    return User(key, username, role_of(role), disabled, created_at, display_name, email)
+def user_of(row: asyncpg.Record | Sequence[Any]) -> User:
+    """Return the user of a row of COLUMNS."""
+    key, username, role, disabled, created_at, display_name, email, provisioned = row
+    return User(key, username, role_of(role), disabled, created_at, display_name, email, provisioned)
 
 
 async def find_by_name(connection: Connection, organization_id: UUID, username: str) -> User | None:
     """Return a user by name, regardless of case."""
     row = await connection.fetch_row(
         "users.find_by_name",
-        f"SELECT {_COLUMNS} FROM users u WHERE u.organization_id = $1 AND lower(u.username) = lower($2)",
+        f"SELECT {COLUMNS} FROM users u WHERE u.organization_id = $1 AND lower(u.username) = lower($2)",
         organization_id,
         username,
     )
-    return _user(row) if row else None
+    return user_of(row) if row else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,7 @@ async def page(connection: Connection, organization_id: UUID, filters: UserFilte
         connection,
         "users.page",
         f"""
-        SELECT {_COLUMNS}
+        SELECT {COLUMNS}
         FROM users u
         WHERE u.organization_id = $1
           AND ($2::text IS NULL OR position($2 IN lower(u.username)) > 0)
@@ -119,7 +128,7 @@ async def page(connection: Connection, organization_id: UUID, filters: UserFilte
         """,
         (organization_id, *filters.values),
         span,
-        _user,
+        user_of,
     )
 
 
@@ -145,7 +154,7 @@ async def insert(
                 organization_id, id, username, role, display_name, display_name_key, email, email_key
             )
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-            RETURNING {_COLUMNS}
+            RETURNING {COLUMNS}
             """,
             organization_id,
             user_id,
@@ -162,7 +171,7 @@ async def insert(
         if error.constraint_name != "users_username_unique":
             raise
         raise AlreadyExists(f"There is a user called {username}, regardless of case.") from error
-    return _user(row)
+    return user_of(row)
 
 
 async def lock_with_administrators(
@@ -178,7 +187,7 @@ async def lock_with_administrators(
     rows = await connection.fetch(
         "users.lock_with_administrators",
         f"""
-        SELECT {_COLUMNS}
+        SELECT {COLUMNS}
         FROM users u
         WHERE u.organization_id = $1
           AND u.id = ANY (ARRAY(
@@ -192,7 +201,7 @@ async def lock_with_administrators(
         user_id,
         caller_id,
     )
-    return [_user(row) for row in rows]
+    return [user_of(row) for row in rows]
 
 
 async def update(connection: Connection, organization_id: UUID, user: User) -> None:

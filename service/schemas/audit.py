@@ -116,7 +116,11 @@ class EntrySchema(Schema):
         required=True, metadata=says("The username of the user who made it, as it was then, or `command line`.")
     )
     token_id = fields.UUID(
-        required=True, allow_none=True, metadata=says("The token by which it was made; null: at the command line.")
+        required=True,
+        allow_none=True,
+        metadata=says(
+            "The token by which it was made, or the link to an identity provider; null: at the command line."
+        ),
     )
     action = fields.String(required=True, metadata=says("The kind of change, such as `group.create`."))
     target = fields.String(required=True, metadata=says("What was changed: its kind and name or id, as `job:4711`."))

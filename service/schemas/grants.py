@@ -274,6 +274,12 @@ class ReasonSchema(Schema):
     expires_at = fields.AwareDateTime(
         required=True, allow_none=True, metadata=says("The time until which it gives it; null: for ever.")
     )
+    mapped_from = fields.String(
+        metadata=says(
+            "The identity provider's own name of the group or role, where a claim is mapped to it; absent where it is"
+            " the user's without that."
+        )
+    )
 
 
 class ExplanationSchema(Schema):

@@ -143,6 +143,9 @@ class GroupSchema(Schema):
 
     name = fields.String(required=True, metadata=says("The name of the group."))
     created_at = fields.AwareDateTime(metadata=says("The time of its creation; only for administrators."))
+    provisioned = fields.Boolean(
+        metadata={"description": "True if an identity provider manages it by SCIM, and alone changes it; else absent."}
+    )
 
 
 class GroupAnswerSchema(AnswerSchema):
@@ -228,5 +231,7 @@ def dump_members_updated(updated: MembersUpdated) -> dict[str, Any]:
 
 
 def _dump_group(seen: GroupView) -> dict[str, Any]:
-    whole = {"created_at": seen.group.created_at} if seen.whole else {}
-    return {"name": seen.group.name, **whole}
+    group = seen.group
+    whole = {"created_at": group.created_at} if seen.whole else {}
+    managed = {"provisioned": True} if seen.whole and group.provisioned else {}
+    return {"name": group.name, **whole, **managed}

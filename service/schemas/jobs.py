@@ -223,13 +223,18 @@ class PipelineInfoSchema(Schema):
     name = fields.String(required=True, metadata=says("The name of the pipeline."))
 
 
-class JobSchema(Schema):
-    """A job."""
+class JobSummarySchema(Schema):
+    """The facts that tell a job from others."""
 
     id = fields.String(required=True, metadata=says(JOB))
     name = fields.String(required=True, metadata=says("The name, for people; it may be empty."))
     owner = fields.String(required=True, metadata=says("The username of its owner."))
     created_at = fields.AwareDateTime(required=True, metadata=says("The time of its registration."))
+
+
+class JobSchema(JobSummarySchema):
+    """A job."""
+
     flow_pipeline_infos = fields.List(
         fields.Nested(PipelineInfoSchema),
         required=True,

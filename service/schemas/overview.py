@@ -20,7 +20,9 @@ from service.repositories.overview import (
 from service.schemas.answers import AnswerSchema, answers
 from service.schemas.fields import says
 from service.schemas.grants import NamedPipelineSchema
+from service.schemas.jobs import JobSummarySchema
 from service.schemas.request import request
+from service.schemas.tokens import TokenSummarySchema
 
 
 @request
@@ -79,16 +81,8 @@ class EndingGrantsSchema(FindingSchema):
     grants = _first(EndingGrantSchema, "those that end first come first.")
 
 
-class UnusedTokenSchema(Schema):
+class UnusedTokenSchema(TokenSummarySchema):
     """A token that was not used for long."""
-
-    id = fields.UUID(required=True, metadata=says("The id of the token."))
-    username = fields.String(required=True, metadata=says("The username of the user whose it is."))
-    name = fields.String(required=True, metadata=says("The name, for people; it may be empty."))
-    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
-    last_used_at = fields.AwareDateTime(
-        required=True, allow_none=True, metadata=says("The time of its last use, to a minute or so; null: never.")
-    )
 
 
 class UnusedTokensSchema(FindingSchema):
@@ -97,13 +91,8 @@ class UnusedTokensSchema(FindingSchema):
     tokens = _first(UnusedTokenSchema, "the oldest.")
 
 
-class LooseJobSchema(Schema):
+class LooseJobSchema(JobSummarySchema):
     """A job in no pipeline."""
-
-    id = fields.String(required=True, metadata=says("The id of the job."))
-    name = fields.String(required=True, metadata=says("The name, for people; it may be empty."))
-    owner = fields.String(required=True, metadata=says("The username of its owner."))
-    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its registration."))
 
 
 class LooseJobsSchema(FindingSchema):

@@ -37,6 +37,12 @@ from service.values.names import TOKEN_NAME
 ID: Final = "The id of the token, which is no secret."
 
 
+class Ending(Enum):
+    """The one thing that tokens are looked for by in the place of an end: that they have none."""
+
+    NEVER = "never"
+
+
 class NoScopes(Enum):
     """The one thing that tokens are looked for by in the place of scopes: that they have none."""
 
@@ -48,7 +54,8 @@ class ListTokens:
     """The tokens of the caller, or of the named user, or of the organization.
 
     Newest first; another user's, and with `all` everybody's, only for administrators. Filters: a time for which they
-    have not been used (or, if never, have been there), a time that they end after, one that they end before, no scopes.
+    have not been used (or, if never, have been there), a time that they end after, one that they end before, no end, no
+    scopes, a disabled user.
     """
 
     orders: ClassVar[Orders] = ORDERS
@@ -60,8 +67,10 @@ class ListTokens:
     unused_for: timedelta | None = field(
         duration(), "Only those that were not used for so long, as `90d` or `12h`.", default=None
     )
-    expires_after: datetime | None = field(Instant(), "Only those that end after this time, or never.", default=None)
+    expires_after: datetime | None = field(Instant(), "Only those that end, and do so after this time.", default=None)
     expires_before: datetime | None = field(Instant(), "Only those that end before this time.", default=None)
+    expires: Ending | None = field(Choice(Ending), "`never`: only those that have no end.", default=None)
+    of_disabled: bool = field(Flag(), "True for those of disabled users alone.", default=False)
     scopes: NoScopes | None = field(
         Choice(NoScopes), "`none`: only those that can do all that their users may.", default=None
     )
@@ -128,12 +137,21 @@ class RotateToken:
     )
 
 
-class TokenSchema(Schema):
-    """A token, without its secret; scopes null: all that the user may."""
+class TokenSummarySchema(Schema):
+    """The facts that tell a token from others, and its use."""
 
     id = fields.UUID(required=True, metadata=says(ID))
     username = fields.String(required=True, metadata=says("The username of the user whose it is."))
     name = fields.String(required=True, metadata=says("The name, for people; it may be empty."))
+    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
+    last_used_at = fields.AwareDateTime(
+        required=True, allow_none=True, metadata=says("The time of its last use, to a minute or so; null: never.")
+    )
+
+
+class TokenSchema(TokenSummarySchema):
+    """A token, without its secret; scopes null: all that the user may."""
+
     scopes = fields.List(
         fields.String(validate=validate.OneOf([*SCOPE_BITS])),
         required=True,
@@ -142,10 +160,6 @@ class TokenSchema(Schema):
     )
     expires_at = fields.AwareDateTime(
         required=True, allow_none=True, metadata=says("The time of its end; null: never.")
-    )
-    created_at = fields.AwareDateTime(required=True, metadata=says("The time of its creation."))
-    last_used_at = fields.AwareDateTime(
-        required=True, allow_none=True, metadata=says("The time of its last use, to a minute or so; null: never.")
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Final
 
 from marshmallow import Schema, fields, validate
 
+from service.identity import Provided
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role, is_manager, permission_names, scope_names
 from service.repositories.grants import KeptGrant
 from service.repositories.ordering import Orders
@@ -26,6 +27,7 @@ from service.schemas.fields import (
 )
 from service.schemas.pages import Page
 from service.schemas.request import UNSAID, Unsaid, field, request
+from service.values.identity_providers import MAX_MAPPED
 from service.values.names import DISPLAY_NAME, EMAIL, USERNAME
 
 USER: Final = "The name of the user, in upper or lower case."
@@ -127,6 +129,11 @@ class UserSchema(Schema):
     created_at = fields.AwareDateTime(metadata=says("The time of their creation; only for administrators."))
     display_name = fields.String(allow_none=True, metadata={"description": "As people know them; null: none is known."})
     email = fields.String(allow_none=True, metadata={"description": "An address of theirs, which nobody has proved."})
+    provisioned = fields.Boolean(
+        metadata={
+            "description": "True if an identity provider manages them by SCIM, and alone changes them; else absent."
+        }
+    )
 
 
 class UserAnswerSchema(AnswerSchema):
@@ -177,6 +184,34 @@ class UserListSchema(OrderedListSchema):
     users = fields.List(fields.Nested(UserSchema), required=True, metadata=says("The users, by username."))
 
 
+class MappedGroupSchema(Schema):
+    """A group that a value of a claim is mapped to."""
+
+    name = fields.String(required=True, metadata=says("The name of the group."))
+    mapped_from = fields.String(required=True, metadata=says("The identity provider's own name of it."))
+
+
+class ProvidedSchema(Schema):
+    """Claims of an identity provider about the caller: they count for calls by its token, and are stored nowhere."""
+
+    issuer = fields.String(required=True, metadata=says("The address of the identity provider."))
+    groups = fields.List(
+        fields.Nested(MappedGroupSchema),
+        required=True,
+        validate=validate.Length(max=MAX_MAPPED),
+        metadata=says("The groups that its claims are mapped to."),
+    )
+    role = fields.String(
+        required=True,
+        allow_none=True,
+        validate=validate.OneOf([role.value for role in Role]),
+        metadata=says("The role that its claims are mapped to; null: none. The mightier of it and the user's counts."),
+    )
+    role_mapped_from = fields.String(
+        required=True, allow_none=True, metadata=says("The identity provider's own name of that role; null: none.")
+    )
+
+
 class MeSchema(UserSchema):
     """The caller, and the scopes of the token they call with; null: all that they may."""
 
@@ -194,6 +229,9 @@ class MeSchema(UserSchema):
         required=True,
         allow_none=True,
         metadata=says("What the token may do at most, of what its user may; null: all of it."),
+    )
+    identity_provider = fields.Nested(
+        ProvidedSchema, metadata=says("What an identity provider says of them; absent by a token of the service's own.")
     )
 
 
@@ -219,6 +257,8 @@ class Me(UserView):
     unlisted_groups: int
     """The number of groups beyond those."""
     scopes: int | None
+    provided: Provided | None = None
+    """Claims of an identity provider; None for a token of the service's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +303,18 @@ def dump_me(me: Me) -> dict[str, Any]:
     user = {**_dump_user(me), "groups": me.groups, "scopes": scope_names(me.scopes)}
     if me.unlisted_groups:
         user["unlisted_groups"] = me.unlisted_groups
+    if me.provided is not None:
+        user["identity_provider"] = _dump_provided(me.provided)
     return {"status": "OK", "user": user}
+
+
+def _dump_provided(provided: Provided) -> dict[str, Any]:
+    return {
+        "issuer": provided.issuer,
+        "groups": [{"name": group.name, "mapped_from": group.value} for group in provided.groups],
+        "role": None if provided.role is None else provided.role.value,
+        "role_mapped_from": provided.role_value,
+    }
 
 
 def _dump_user(seen: UserView) -> dict[str, Any]:
@@ -277,6 +328,7 @@ def _dump_user(seen: UserView) -> dict[str, Any]:
         "created_at": user.created_at,
         "display_name": user.display_name,
         "email": user.email,
+        **({"provisioned": True} if user.provisioned else {}),
     }
 
 

@@ -384,7 +384,7 @@ BOUND_TOKENS: Final = """
           AND (
               p.revoked_at IS NOT NULL
               OR p.expires_at < coalesce(c.expires_at, 'infinity')
-              OR coalesce(c.scopes, 127) & ~coalesce(p.scopes, 127)::integer <> 0
+              OR coalesce(c.scopes, 255) & ~coalesce(p.scopes, 255)::integer <> 0
           )
         UNION ALL
         SELECT c.organization_id, c.id, true, NULL, NULL
@@ -393,9 +393,9 @@ BOUND_TOKENS: Final = """
         WHERE p.revoked_at IS NOT NULL AND c.revoked_at IS NULL
     )
     UPDATE tokens t
-    SET revoked_at = CASE WHEN b.ended OR coalesce(t.scopes, 127) & coalesce(b.scopes, 127) = 0 THEN now() END,
+    SET revoked_at = CASE WHEN b.ended OR coalesce(t.scopes, 255) & coalesce(b.scopes, 255) = 0 THEN now() END,
         expires_at = LEAST(t.expires_at, b.expires_at),
-        scopes = CASE WHEN coalesce(t.scopes, 127) & b.scopes <> 0 THEN coalesce(t.scopes, 127) & b.scopes
+        scopes = CASE WHEN coalesce(t.scopes, 255) & b.scopes <> 0 THEN coalesce(t.scopes, 255) & b.scopes
                       ELSE t.scopes END
     FROM beyond b
     WHERE t.organization_id = b.organization_id AND t.id = b.id

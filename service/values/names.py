@@ -127,6 +127,7 @@ JOB_NAME: Final = Rule(f"at most 255 characters, {_SHOWN}", 255, exact=True, may
 TOKEN_NAME: Final = Rule(f"at most 255 characters, {_SHOWN}", 255, exact=True, may_be_empty=True)
 DISPLAY_NAME: Final = Rule(f"1 to 255 characters, {_SHOWN}", 255, trimmed=True)
 EMAIL: Final = Rule(f"3 to 320 characters with one @ between two parts, no spaces, {_SHOWN}", 320, mail=True)
+EXTERNAL_ID: Final = Rule(f"1 to 255 characters, {_SHOWN}", 255, exact=True)
 DESCRIPTION: Final = Rule("at most 10,000 characters", 10_000, exact=True, may_be_empty=True, multiline=True)
 
 RULES: Final[Mapping[str, Rule]] = {
@@ -139,6 +140,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "token name": TOKEN_NAME,
     "display name": DISPLAY_NAME,
     "email": EMAIL,
+    "external id": EXTERNAL_ID,
     "pipeline description": DESCRIPTION,
 }
 """The rules by kind, as docs/values.md has them."""

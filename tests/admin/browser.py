@@ -53,6 +53,8 @@ class Visit:
     page: Page
     origin: str
     problems: list[str] = field(default_factory=list)
+    elsewhere: str = "none:"
+    """Another origin that the page may lead to, and ask: that of an identity provider."""
 
     def watch(self) -> None:
         self.page.on("console", self._console)
@@ -66,8 +68,15 @@ class Visit:
             self.problems.append(f"{message.type}: {message.text}")
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith(self.origin + "/"):
+        if not request.url.startswith((self.origin + "/", self.elsewhere)):
             self.problems.append(f"left the origin: {request.url}")
+
+    async def open_tab(self, path: str) -> "Visit":
+        """Open a further tab of the same browser at an address; its problems are recorded with those of this one."""
+        other = Visit(await self.page.context.new_page(), self.origin, self.problems)
+        other.watch()
+        await other.go(path)
+        return other
 
     async def go(self, path: str) -> None:
         """Type an address, and wait until the view is there."""
@@ -90,7 +99,7 @@ class Visit:
 
     async def sign_in(self, token: str) -> None:
         await self.field("Token").fill(token)
-        await self.page.get_by_role("button", name="Sign in").click()
+        await self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
@@ -172,6 +181,7 @@ class Desk:
         visit = Visit(await context.new_page(), self.origin)
         visit.watch()
         await visit.go(path)
+        await expect(visit.field("Token")).to_be_focused()  # once no other tab has given one
         if member is not None:
             await visit.sign_in(member.token)
             await expect(visit.button("Sign out").or_(visit.button("Menu")).first).to_be_visible()

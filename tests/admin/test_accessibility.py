@@ -91,8 +91,20 @@ def pressing(name: str) -> Callable[[Visit], Awaitable[None]]:
     return act
 
 
+def following(path: str) -> Callable[[Visit], Awaitable[None]]:
+    async def act(visit: Visit) -> None:
+        await visit.follow(path)
+
+    return act
+
+
+async def select(visit: Visit) -> None:
+    await visit.page.locator("tbody .pick input").first.click()
+    await expect(visit.button("Select none")).to_be_visible()
+
+
 STATES: dict[str, list[tuple[str, Callable[[Visit], Awaitable[None]] | None]]] = {
-    "/": [("overview", None)],
+    "/": [("overview", None), ("keys", pressing("Keys"))],
     "/pipelines": [("full", None), ("create", pressing("Create pipeline")), ("edit", pressing("Edit Contracts"))],
     "/?name=nothing": [("nothing fits", None)],
     "/pipelines/{pipeline}": [
@@ -103,16 +115,24 @@ STATES: dict[str, list[tuple[str, Callable[[Visit], Awaitable[None]] | None]]] =
     "/pipelines/{pipeline}/queue": [("queue", None)],
     "/pipelines/{pipeline}/who?username=bob": [("why", None)],
     f"/pipelines/{PIPELINE}": [("not there", None)],
-    "/jobs": [("full", None), ("not found", fail_to_find)],
+    "/jobs": [("full", None), ("not found", fail_to_find), ("selected", select)],
     "/jobs/4711": [
         ("job", None), ("changed", change_a_job), ("rename", pressing("Rename")), ("forget", pressing("Forget")),
     ],
     "/users": [
-        ("full", None), ("error", fail_at_a_field), ("role", pressing("Change the role of bob")),
+        ("full", None), ("selected", select), ("error", fail_at_a_field), ("role", pressing("Change the role of bob")),
         ("disable", pressing("Disable")),
     ],
+    "/users/bob": [
+        ("reach", None), ("why", pressing("Why can bob reach Invoices?")),
+        ("hand over", pressing("Disable and hand over")), ("delete", pressing("Delete")),
+        ("groups", following("/users/bob/groups")), ("tokens", following("/users/bob/tokens")),
+        ("jobs", following("/users/bob/jobs")), ("changes", following("/users/ada/changes")),
+    ],
     "/groups": [("full", None), ("discard", discard), ("delete", pressing("Delete reviewers"))],
-    "/groups/reviewers": [("members", None), ("take out", pressing("Take bob out"))],
+    "/groups/reviewers": [
+        ("members", None), ("take out", pressing("Take bob out")), ("grants", following("/groups/reviewers/grants")),
+    ],
     "/tokens": [("full", None), ("make", make_a_token), ("secret", show_a_secret), ("revoke", pressing("Revoke"))],
     "/tokens/all": [("everybody's", None), ("rotate", pressing("Rotate"))],
     "/audit": [("full", None), ("entry", open_an_entry), ("export", pressing("Export"))],
@@ -239,6 +259,15 @@ async def test_focus_moves_into_a_new_view_and_back_from_a_dialog(desk: Desk, cl
         await visit.page.locator("h1").click()
         await keys.press("/")
         await expect(visit.field("Search")).to_be_focused()
+        await keys.press("?")
+        await expect(visit.field("Search")).to_have_value("?")
+        await visit.field("Search").fill("")
+        await visit.page.locator("h1").click()
+        await keys.press("?")
+        await expect(visit.dialog.get_by_role("heading", name="Keys")).to_be_visible()
+        await expect(visit.dialog).to_contain_text("Go to the search of the page")
+        await keys.press("Escape")
+        await expect(visit.page.get_by_role("dialog")).to_have_count(0)
         await visit.link("Invoices").click()
         await expect(visit.heading("Invoices")).to_be_focused()
         await visit.link("Queue").click()

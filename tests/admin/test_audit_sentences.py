@@ -138,6 +138,14 @@ def told(here: str, gone: str) -> list[tuple[str, str, Any, Any, str]]:
             "user.hand_over_jobs", "user:bob", {"owner": "bob", "job_ids": ["1", "2"]}, {"owner": "ada"},
             "handed 2 jobs of bob over to ada",
         ),
+        (
+            "user.link", "user:bob", None, {"issuer": "https://id.example.com", "subject": "248"},
+            "linked bob to 248 of https://id.example.com",
+        ),
+        (
+            "user.unlink", "user:bob", {"issuer": "https://id.example.com", "subject": "248"}, None,
+            "unlinked bob from 248 of https://id.example.com",
+        ),
         ("group.create", "group:reviewers", None, {"name": "reviewers"}, "created the group reviewers"),
         (
             "group.update", "group:old", {"name": "old"}, {"name": "reviewers"},

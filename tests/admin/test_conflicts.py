@@ -15,7 +15,7 @@ async def told(visit: Visit, *cells: str) -> None:
     """Expect the notice, with the current values beside the typed ones."""
     await expect(visit.page.get_by_text("Nothing has been overwritten.")).to_be_visible()
     await expect(visit.page.locator(".conflict tbody td")).to_have_text([*cells])
-    await expect(visit.button("Go on with mine")).to_be_focused()
+    await expect(visit.button("Keep mine")).to_be_focused()
 
 
 async def test_edit_pipeline_shows_the_change_of_another_administrator(
@@ -38,7 +38,7 @@ async def test_edit_pipeline_shows_the_change_of_another_administrator(
         await expect(second.field("Name")).to_have_value("Receipts")
         assert (await As.member(client, ada).get(f"/flow{where[:9]}/{pipeline}")).body["pipeline"]["name"] == "Bills"
 
-        await second.button("Take what is there").click()
+        await second.button("Take theirs").click()
         await expect(second.field("Name")).to_have_value("Bills")
         await second.field("Name").fill("Bills and receipts")
         await second.confirm("Save")
@@ -57,11 +57,11 @@ async def test_edit_pipeline_overwrites_only_the_version_that_was_shown(
         await call("PATCH", f"/flow/pipeline/{pipeline}", {"name": "Theirs"})
         await visit.dialog.get_by_role("button", name="Save").click()
         await told(visit, "Theirs", "Mine", "nothing", "nothing")
-        await visit.button("Go on with mine").click()
+        await visit.button("Keep mine").click()
         await call("PATCH", f"/flow/pipeline/{pipeline}", {"name": "Theirs again"})
         await visit.dialog.get_by_role("button", name="Save").click()
         await told(visit, "Theirs again", "Mine", "nothing", "nothing")
-        await visit.button("Go on with mine").click()
+        await visit.button("Keep mine").click()
         await visit.confirm("Save")
         await expect(visit.heading("Mine")).to_be_visible()
 
@@ -85,7 +85,7 @@ async def test_give_access_shows_an_existing_grant_and_does_not_replace_it(desk:
         await visit.choose(visit.box("To whom"), "bob", "bob")
         await visit.dialog.get_by_role("button", name="Give access").click()
         await told(visit, "Read", "Read, Execute", "never", "never")
-        await visit.button("Go on with mine").click()
+        await visit.button("Keep mine").click()
         await visit.confirm("Give access")
         await expect(visit.row("bob")).to_contain_text("Read, Execute")
 
@@ -101,7 +101,7 @@ async def test_change_grant_shows_a_concurrent_change(desk: Desk, client: Client
         await call("PUT", path, manager)
         await visit.dialog.get_by_role("button", name="Save").click()
         await told(visit, "Manager", "Read, Execute, Write", "never", "never")
-        await visit.button("Take what is there").click()
+        await visit.button("Take theirs").click()
         await expect(visit.field("Manager")).to_be_checked()
         await visit.confirm("Save")
         assert (await call.get(path)).body["grant"]["is_manager"] is True
@@ -111,7 +111,7 @@ async def test_change_grant_shows_a_concurrent_change(desk: Desk, client: Client
         await call("PUT", path, {"permissions": ["flow_pipeline:write"]})
         await visit.dialog.get_by_role("button", name="Save").click()
         await told(visit, "Read, Write", "Manager", "never", "never")
-        await visit.button("Take what is there").click()
+        await visit.button("Take theirs").click()
         await expect(visit.field("Manager")).not_to_be_checked()
         assert [await visit.field(name).is_checked() for name in ("Read", "Execute", "Write", "Delete")] == [
             True, False, True, False,
@@ -147,7 +147,7 @@ async def test_save_job_pipelines_shows_a_concurrent_change(desk: Desk, client: 
 
         await told(visit, "Third", "First, Second")
         assert await world.pipelines_of(job) == [third]
-        await visit.button("Go on with mine").click()
+        await visit.button("Keep mine").click()
         await expect(
             visit.page.get_by_text("it will be put into 2 pipelines and taken out of 1 pipeline")
         ).to_be_visible()
@@ -159,7 +159,7 @@ async def test_save_job_pipelines_shows_a_concurrent_change(desk: Desk, client: 
         await call("POST", "/jobs/pipelines", {"job_id": job, "pipeline_ids": []})
         await visit.button("Save").click()
         await told(visit, "nothing", "Second")
-        await visit.button("Take what is there").click()
+        await visit.button("Take theirs").click()
         await expect(visit.page.get_by_text("It is in no pipeline")).to_be_visible()
         await expect(visit.button("Save")).to_have_count(0)
 
@@ -192,5 +192,5 @@ async def test_edit_of_a_user_a_group_and_a_job_shows_a_concurrent_change(
             assert (await call(*change)).status == 200
             await visit.dialog.get_by_role("button", name="Save").click()
             await told(visit, *shown)
-            await visit.button("Go on with mine").click()
+            await visit.button("Keep mine").click()
             await visit.confirm("Save")

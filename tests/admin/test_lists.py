@@ -43,12 +43,20 @@ async def test_pipeline_list_of_ten_thousand_stays_responsive(desk: Desk, world:
         await expect(rows.nth(50).get_by_role("link")).to_be_focused()
         assert (await visit.page.evaluate("window.longest ?? 0")) < 500, "no task holds the page for long"
         assert all("page_size=50" in url for url in asked)
-
         await rows.nth(90).get_by_role("link").click()
         await expect(visit.heading("pipeline 00091")).to_be_visible()
         await visit.page.go_back()
         await expect(rows).to_have_count(100)
         await expect(rows.nth(90)).to_be_in_viewport()
+        for number in (150, 200, 250):
+            await visit.button("Show more").click()
+            await expect(rows).to_have_count(number)
+        await rows.nth(240).get_by_role("link").click()
+        await expect(visit.heading("pipeline 00241")).to_be_visible()
+        await visit.page.go_back()
+        await expect(rows).to_have_count(250)
+        await expect(rows.nth(240)).to_be_in_viewport()
+        await expect(visit.page.get_by_text("The first 250 pipelines")).to_be_visible()
 
 
 async def test_list_filters_are_in_the_address(desk: Desk, world: World) -> None:

@@ -55,7 +55,6 @@ async def test_access_of_a_person_is_seen_and_ended_in_few_actions(desk: Desk, c
         await expect(visit.dialog).to_contain_text("1 job of bob is now yours.")
         assert person.taken < 6
         await visit.button("Close").last.click()
-    async with desk.visit(ada, "/users/bob") as visit:
         await expect(visit.heading("Could reach, once enabled again", 2)).to_be_visible()
     assert (await As.member(client, bob).get("/flow/pipeline")).status == 401
     assert (await As.member(client, ada).get("/jobs/4711")).body["job"]["owner"] == "ada"
@@ -103,15 +102,20 @@ async def test_rows_are_selected_by_range_and_keyboard_and_ordered(desk: Desk, w
         await expect(visit.page.get_by_text("3 jobs selected")).to_be_visible()
         await visit.field("Select case-2").press("Space")
         await expect(visit.page.get_by_text("2 jobs selected")).to_be_visible()
+        await visit.button("Select none").click()
+        await visit.field("Select case-1").press("Space")
+        await visit.field("Select case-3").press("Shift+Space")
+        await expect(visit.page.get_by_text("3 jobs selected")).to_be_visible()
+        await visit.field("Select case-2").press("Space")
         await visit.button("Take them out").click()
         await expect(visit.dialog).to_contain_text("2 jobs taken out of Invoices.")
         await visit.button("Close").last.click()
         rows = visit.page.get_by_role("rowheader")
         await expect(rows).to_have_text(["case-0", "case-2", "case-4", "case-5"])
-        await visit.button("In it since").press("Enter")
+        await visit.button("In the queue since").press("Enter")
         await expect(rows).to_have_text(["case-5", "case-4", "case-2", "case-0"])
-        await expect(visit.button("In it since")).to_be_focused()
-        await expect(visit.page.get_by_role("columnheader", name="In it since")).to_have_attribute(
+        await expect(visit.button("In the queue since")).to_be_focused()
+        await expect(visit.page.get_by_role("columnheader", name="In the queue since")).to_have_attribute(
             "aria-sort", "descending"
         )
         await visit.field("Search").fill("-4")
@@ -131,7 +135,7 @@ async def test_pasted_names_say_what_each_does_and_failures_are_copied(desk: Des
         await expect(visit.dialog).to_contain_text('Member, One; "New"')
         await visit.accessible("preview")
         await visit.dialog.get_by_role("button", name="Create them").click()
-        await expect(visit.dialog).to_contain_text("1 user is there.")
+        await expect(visit.dialog).to_contain_text("1 user is created.")
         await visit.accessible("failures")
         await visit.button("Copy what failed").click()
         assert str(await visit.page.evaluate("navigator.clipboard.readText()")).startswith("me\t")
@@ -156,7 +160,7 @@ async def test_several_groups_get_the_same_access_at_once(desk: Desk, world: Wor
     async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
         await visit.button("Give access").first.click()
         await visit.choose(visit.box("To whom"), "one", "one")
-        await visit.button("And another").click()
+        await visit.button("Add another").click()
         await visit.choose(visit.box("To whom"), "two", "two")
         await visit.dialog.get_by_role("button", name="Give access").click()
         await expect(visit.dialog).to_contain_text("2 grants given.")

@@ -29,13 +29,13 @@ async def test_pages_of_a_member_with_execute_offer_only_permitted_actions(desk:
 
         await visit.link("Invoices").click()
         await expect(visit.page.get_by_role("navigation", name="Of this pipeline").get_by_role("link")).to_have_text(
-            ["Queue", "What I can"]
+            ["Queue", "My access"]
         )
         await expect(visit.row("4711")).to_be_visible()
         for absent in ("Edit", "Delete", "Give access"):
             await expect(visit.button(absent)).to_have_count(0)
         await expect(visit.link("See its changes")).to_have_count(0)
-        await visit.link("What I can").click()
+        await visit.link("My access").click()
         await expect(visit.page.get_by_role("list", name="The answer")).to_contain_text("bob can't Write")
 
         await visit.link("Jobs").click()

@@ -33,7 +33,7 @@ async def test_overview_shows_what_needs_attention_with_ways_to_it(desk: Desk, c
             ("Pipelines nobody can execute", "Forgotten"),
             ("Tokens unused for 90 days", "ci of bob, never used"),
             ("Jobs in no pipeline", "4711 of bob, just now"),
-            ("Managers of their own making", "ada on Invoices"),
+            ("Self-granted managers", "ada on Invoices"),
         ):
             region = visit.page.get_by_role("region", name=title)
             await expect(region.get_by_role("heading")).to_have_text(re.compile(rf"^{title}:\s+1$"))
@@ -62,7 +62,21 @@ async def test_token_inventory_marks_disabled_users_and_rotates(desk: Desk, clie
     await world.grant(await world.pipeline("Invoices"), bob, FULL_ACCESS)
     await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", bob.id)
     async with desk.visit(ada, "/tokens") as visit:
-        await visit.link("See everybody's").click()
+        await visit.link("All tokens").click()
+        rows = visit.page.get_by_role("rowheader")
+        await expect(visit.page.get_by_text("2 tokens")).to_be_visible()
+        await visit.field("Of disabled users").check()
+        await expect(rows).to_have_count(1)
+        await visit.field("Expires").select_option("Never")
+        await expect(visit.page).to_have_url(re.compile(r"\?expires=never&of_disabled=true$"))
+        await visit.page.reload()
+        await expect(rows).to_have_count(1)
+        await visit.field("Of disabled users").uncheck()
+        await expect(rows).to_have_count(2)
+        await visit.button("User").click()
+        await expect(visit.page.get_by_role("row").nth(1)).to_contain_text("ada")
+        await visit.button("User").click()
+        await expect(visit.page.get_by_role("row").nth(1)).to_contain_text("bob")
         of_bob = visit.page.get_by_role("row").filter(has_text="bob")
         await expect(of_bob).to_contain_text("Disabled")
         await expect(of_bob).to_contain_text("Never")

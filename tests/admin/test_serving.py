@@ -1,10 +1,20 @@
+import json
 import re
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from service.admin.serving import POLICY, SHELL, STATIC, read_site
+from service.app import create_app
+from service.database.pool import Database
+from service.health import Health
+from service.settings import Settings
 from service.transfer.audit_lists import IMPORTED_LISTS
+from service.values.identity_providers import Provider
 from tests.conftest import Client
 from tests.process.running import ROOT
 
@@ -41,6 +51,25 @@ async def test_shell_has_security_headers_and_is_revalidated(client: Client) -> 
         assert headers["Cache-Control"] == "no-cache"
     assert "unsafe" not in POLICY
     assert "http" not in POLICY
+
+
+async def test_shell_of_providers_lets_the_page_ask_their_origins_alone(settings: Settings, database: Database) -> None:
+    issuer = "https://id.example.com:8443/realms/acme"
+    offered = Provider(issuer, "flow-pipelines", client_id="page", name='"><script>')
+    other = Provider("https://other.example.com", "flow-pipelines")
+    with_providers = replace(settings, providers=(offered, other))
+    app = create_app(with_providers, database, Health(database, 1))
+    async with TestClient[web.Request, web.Application](TestServer(app)) as client:
+        answer = await client.get("/admin/")
+        text = await answer.text()
+
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy == POLICY.replace("connect-src 'self'", "connect-src 'self' https://id.example.com:8443")
+    said = re.search('<meta name="identity-providers" content="([^"]*)">', text)
+    assert said
+    assert json.loads(unescape(said[1])) == [
+        {"issuer": issuer, "name": '"><script>', "client_id": "page", "scope": "openid profile"}
+    ]
 
 
 def test_every_action_of_the_audit_trail_has_a_label() -> None:

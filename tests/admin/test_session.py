@@ -1,6 +1,7 @@
 """Sessions: signing in, the end of a token during an edit, and narrowed tokens."""
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 
 from playwright.async_api import expect
@@ -114,6 +115,55 @@ async def test_reload_keeps_the_session_and_the_page(desk: Desk, world: World) -
         await visit.page.reload()
         await expect(visit.heading("Queue", 2)).to_be_visible()
         assert list((await visit.stored())[0]) == ["flow-pipelines.token"]
+
+
+async def test_tabs_share_a_session_until_one_signs_out_or_the_last_is_closed(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    async with desk.visit(ada) as visit:
+        other = await visit.open_tab("/groups")
+        await expect(other.heading("Groups")).to_be_visible()
+        assert ada.token in str(await other.stored())
+
+        await other.button("Sign out").click()
+        for tab in (visit, other):
+            await expect(tab.heading("Sign in")).to_be_visible()
+            assert await tab.stored() == [{}, {}, ""]
+            await expect(tab.page).to_have_url(re.compile(r"/admin/(pipelines)?$"))
+
+        await visit.sign_in(ada.token)
+        for tab, title in ((visit, "Pipelines"), (other, "Overview")):
+            await expect(tab.heading(title)).to_be_visible()
+
+        await other.page.close()
+        await visit.go("/nowhere")
+        context = visit.page.context
+        last = await context.new_page()
+        await visit.page.close()
+        await last.goto(f"{desk.origin}/admin/groups")
+        await expect(last.get_by_role("heading", name="Sign in", level=1)).to_be_visible()
+
+
+async def test_edit_in_another_tab_survives_signing_out_and_in(desk: Desk, world: World) -> None:
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
+    eve = await world.user("eve", role="admin")
+    async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
+        await visit.button("Edit").click()
+        await visit.field("Name").fill("Bills")
+        other = await visit.open_tab("/groups")
+        await other.button("Sign out").click()
+        await expect(other.heading("Sign in")).to_be_visible()
+        assert await visit.stored() == [{}, {}, ""]
+        await expect(visit.field("Name")).to_have_value("Bills")
+
+        await visit.dialog.get_by_role("button", name="Save").click()
+        await expect(visit.dialog.get_by_role("heading", name="Sign in again")).to_be_visible()
+        await other.sign_in(eve.token)
+        await expect(other.heading("Overview")).to_be_visible()
+        await expect(visit.dialog.get_by_role("heading", name="Sign in again")).to_be_visible()
+        await other.button("Sign out").click()
+        await other.sign_in(ada.token)
+        await expect(visit.heading("Bills")).to_be_visible()
+        await expect(visit.page.get_by_role("dialog")).to_have_count(0)
 
 
 async def narrowed(world: World, ada: Member, scopes: int) -> Member:

@@ -7,6 +7,9 @@ from typing import Any
 from tests.conftest import Client
 from tests.factories import Member, bearer
 
+SCIM_CODES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS"}
+"""The codes of failures that are told as SCIM tells them, by their status."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -19,7 +22,7 @@ class Answer:
 
     @property
     def code(self) -> str:
-        return "OK" if self.status < 400 else str(self.body["code"])
+        return "OK" if self.status < 400 else str(self.body.get("code") or SCIM_CODES.get(self.status))
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,13 @@ class As:
     ) -> Answer:
         answer = await self.client.request(
             method,
-            path if path.startswith("/api") else f"/api/v1{path}",
+            path if path.startswith(("/api", "/scim")) else f"/api/v1{path}",
             json=body,
             params=query,
             headers={**bearer(self.token), **(headers or {})},
         )
         text = await answer.text()
-        return Answer(answer.status, answer.headers, (await answer.json()) if text else {})
+        return Answer(answer.status, answer.headers, (await answer.json(content_type=None)) if text else {})
 
     async def get(self, path: str, **query: str) -> Answer:
         return await self("GET", path, None, None, **query)

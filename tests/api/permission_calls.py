@@ -246,6 +246,29 @@ def on_token(body: dict[str, Any] | None = None, scopes: int = SCOPE_TOKENS, **q
 
 _MANAGED: Final = {"permissions": [], "is_manager": True}
 
+USER_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
+GROUP_SCHEMA: Final = "urn:ietf:params:scim:schemas:core:2.0:Group"
+PATCH_SCHEMA: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+
+def by_id(operation: dict[str, Any] | None = None) -> Ask:
+    """Return a call of SCIM that is about a user or a group, and perhaps changes it."""
+
+    async def ask(stage: Stage, cell: Cell) -> Asked:
+        user = await stage.home.user() if cell.changes else stage.other
+        if cell.act.about is USER:
+            key = user.id
+        else:
+            key = await stage.home.raw.fetchval(
+                "SELECT id FROM groups WHERE organization_id = $1 AND name = $2",
+                stage.home.id,
+                await stage.new_group(user) if cell.changes else "group",
+            )
+        return Asked({"id": key}, operation and {"schemas": [PATCH_SCHEMA], "Operations": [operation]})
+
+    return ask
+
+
 ASKED: Final[dict[str, dict[str, Ask]]] = {
     ORGANIZATION.title: {
         "create a pipeline, and be its manager": asking({"name": NEW}),
@@ -262,6 +285,11 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "list everybody's tokens": asking(all="true"),
         "read the audit trail": asking(page_size="1"),
         "see what needs attention": asking(),
+        "see what provisioning is like, by SCIM": asking(),
+        "list the users, by SCIM": asking(),
+        "create a user, by SCIM": asking({"schemas": [USER_SCHEMA], "userName": NEW}),
+        "list the groups, by SCIM": asking(),
+        "create a group, by SCIM": asking({"schemas": [GROUP_SCHEMA], "displayName": NEW}),
         "prove that an entry is in a seal": of_sealed_entry,
         "follow what happens to what they may see": asking(),
         "follow every entry of the audit trail": asking(all="true"),
@@ -315,6 +343,9 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "read them": on_user(),
         "change their role, disable or enable them": on_user({"role": "pipeline_admin"}),
         "delete them": delete_user,
+        "read them, by SCIM": by_id(),
+        "change them, disable or enable them, by SCIM": by_id({"op": "replace", "path": "displayName", "value": "Ada"}),
+        "delete them, by SCIM": by_id(),
     },
     GROUP.title: {
         "read it": on_group(),
@@ -322,6 +353,9 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "delete it": on_group(),
         "see who is in it": on_group(),
         "change who is in it": on_group(),
+        "read it, by SCIM": by_id(),
+        "change it, and who is in it, by SCIM": by_id({"op": "add", "path": "members", "value": []}),
+        "delete it, by SCIM": by_id(),
     },
     REACH.title: {
         "see which pipelines they can reach": on_user(),

@@ -19,6 +19,7 @@ from service.permissions import (
     scope_names,
     scope_set,
 )
+from service.scim.endpoint import ScimRoute
 from tests.factories import Member, World
 
 EVERY_SCOPE: Final = scope_set(SCOPE_BITS)
@@ -29,7 +30,7 @@ class Cell:
     """One cell of the table, as it is called."""
 
     act: Act
-    route: Route
+    route: Route | ScimRoute
     situation: Situation
     scopes: int | None
 
@@ -55,7 +56,7 @@ class Cell:
         return f"{self.act.about.kind_of(self.situation)} {tuple(self.situation)}, token {scopes}"
 
 
-def cells(act: Act, route: Route) -> list[Cell]:
+def cells(act: Act, route: Route | ScimRoute) -> list[Cell]:
     """Return the cells of a row."""
     return [
         Cell(act, route, situation, scopes)

@@ -31,7 +31,8 @@ from service.operations.verdicts import (
     ObjectType,
     Verdict,
 )
-from service.permissions import EXECUTE, READ, SCOPE_ADMIN, SCOPE_BITS, SCOPE_TOKENS
+from service.permissions import EXECUTE, READ, SCOPE_ADMIN, SCOPE_BITS, SCOPE_SCIM, SCOPE_TOKENS
+from service.scim.endpoint import SCIM_ROUTES, ScimRoute
 from service.settings import Settings
 from service.telemetry.request_record import RequestRecord
 from tests.api.calls import Answer, As
@@ -45,8 +46,12 @@ from tests.permissions import PAGE, page
 AT_ONCE: Final = 16
 """Calls under way at once, so that they share statements as they would."""
 
+OF_SCIM: Final[dict[Callable[..., Any], ScimRoute]] = {route.operation: route for route in reversed(SCIM_ROUTES)}
+CALLS: Final[tuple[Route | ScimRoute, ...]] = (*ROUTES, *OF_SCIM.values())
+"""Every call; of those of SCIM one for each operation."""
+
 ROWS: Final = sorted(
-    ((act, route) for act in PERMISSION_TABLE for route in ROUTES if route.operation in act.operations),
+    ((act, route) for act in PERMISSION_TABLE for route in CALLS if route.operation in act.operations),
     key=lambda row: not row[1].only_reads,
 )
 """Each row with each of its calls; first those that change nothing."""
@@ -74,7 +79,8 @@ class NoLog(RequestLog):
 @pytest.fixture(scope="module")
 async def service(settings: Settings, database: Database) -> AsyncIterator[Client]:
     """Open a client of the service as it is, without the checks of answers, which take longer than the calls."""
-    app = create_app(settings, database, Health(database, settings.ready_timeout), request_log=NoLog)
+    switched_on = replace(settings, scim=True)
+    app = create_app(switched_on, database, Health(database, settings.ready_timeout), request_log=NoLog)
     async with TestClient[web.Request, web.Application](TestServer(app)) as opened:
         yield opened
 
@@ -84,7 +90,7 @@ async def prepare(stage: Stage, cell: Cell) -> tuple[Cell, Asked, str]:
     return cell, asked, asked.token or await stage.token(cell)
 
 
-async def mistakes(service: Client, stage: Stage, act: Act, route: Route) -> list[str]:
+async def mistakes(service: Client, stage: Stage, act: Act, route: Route | ScimRoute) -> list[str]:
     """Call every cell of a row, and tell those that are answered otherwise than the table says.
 
     What is to be refused comes first, and must leave nothing in the audit trail. Then changes, one after the other but
@@ -142,7 +148,7 @@ LISTING: Final[dict[Callable[..., Any], str]] = {
 }
 
 
-def verdict_of(route: Route, asked: Asked, answer: Answer) -> tuple[Verdict | str, str | None]:
+def verdict_of(route: Route | ScimRoute, asked: Asked, answer: Answer) -> tuple[Verdict | str, str | None]:
     """Return which verdict an answer is, and the scope that it names."""
     challenge = answer.headers.get("WWW-Authenticate", "")
     if (answer.status, answer.code) == (403, "PERMISSION_DENIED"):
@@ -175,7 +181,9 @@ def shows_names_only(answer: Answer) -> bool:
 
 
 @every_row
-async def test_cells_are_answered_as_the_table_says(service: Client, stage: Stage, act: Act, route: Route) -> None:
+async def test_cells_are_answered_as_the_table_says(
+    service: Client, stage: Stage, act: Act, route: Route | ScimRoute
+) -> None:
     assert await mistakes(service, stage, act, route) == []
 
 
@@ -215,7 +223,7 @@ def test_row_with_an_undecided_cell_is_refused() -> None:
 def test_every_call_has_a_row() -> None:
     decided = {operation for act in PERMISSION_TABLE for operation in act.operations}
 
-    assert decided == {route.operation for route in ROUTES}
+    assert decided == {route.operation for route in CALLS}
 
 
 def test_titles_are_unique_for_each_type() -> None:
@@ -242,7 +250,8 @@ def test_administrators_token_without_the_scope_admin_may_no_more_than_a_pipelin
     for kind, peer in PEERS.items():
         if kind not in act.decisions:
             continue
-        for scopes in (each for each in range(EVERY_SCOPE + 1) if not each & SCOPE_ADMIN):
+        stands_for_admin = SCOPE_SCIM if act.operations[0] in OF_SCIM else SCOPE_ADMIN
+        for scopes in (each for each in range(EVERY_SCOPE + 1) if not each & stands_for_admin):
             narrow, theirs = (act.decisions[each].on(scopes)[0] for each in (kind, peer))
             assert narrow == theirs or (narrow is Verdict.NARROW and theirs in REFUSALS), (kind, scopes)
 

@@ -90,6 +90,14 @@ async def test_tokens_are_found_by_use_end_and_scopes(client: Client, world: Wor
     assert await names(admin, all="true", scopes="none") == ["mine", "used long ago"]
     assert await names(admin, all="true", scopes="none", unused_for="90d") == ["used long ago"]
     assert await names(admin, username="ada", unused_for="97d") == ["old and unused"]
+    assert await names(admin, all="true", expires="never") == ["mine", "old and unused"]
+    assert await names(admin, all="true", expires="never", expires_after=soon) == []
+    assert await names(admin, all="true", of_disabled="true") == []
+    await world.raw.execute(
+        "UPDATE users SET disabled = true WHERE organization_id = $1 AND username = 'ada'", world.id
+    )
+    assert await names(admin, all="true", of_disabled="true", expires="never") == ["old and unused"]
+    assert await names(admin, all="true", of_disabled="false", expires="never") == ["mine", "old and unused"]
     assert await names(admin, unused_for="1h") == []
     paged = await admin.get("/tokens", all="true", unused_for="90d", page_size="1", total="true")
     rest = await admin.get(
@@ -110,6 +118,8 @@ async def test_tokens_are_found_by_use_end_and_scopes(client: Client, world: Wor
         *(("expires_after", value) for value in ("", "soon", "2030-01-01")),
         ("expires_before", "infinity"),
         *(("scopes", value) for value in ("", "all", "flow_pipeline:read")),
+        *(("expires", value) for value in ("", "soon")),
+        ("of_disabled", "1"),
         *(("all", value) for value in ("", "1", "True")),
     ],
     ids=ascii,

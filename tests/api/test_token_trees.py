@@ -28,7 +28,7 @@ VIOLATIONS = """
     JOIN tokens p ON p.organization_id = c.organization_id AND p.id = c.parent_id
     WHERE c.organization_id = $1 AND c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > now())
       AND (p.revoked_at IS NOT NULL OR p.expires_at < coalesce(c.expires_at, 'infinity')
-           OR coalesce(c.scopes, 127) & ~coalesce(p.scopes, 127) <> 0)
+           OR coalesce(c.scopes, 255) & ~coalesce(p.scopes, 255) <> 0)
 """
 """Good tokens that live longer than their parent, may more, or have survived it."""
 

@@ -82,7 +82,8 @@ async def spoil(world: World, value: str) -> int:
         """
         SELECT c.relname, a.attname FROM pg_class c
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.atttypid = 'timestamptz'::regtype
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> 'schema_migrations'
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+          AND c.relname NOT IN ('schema_migrations', 'audit_seals', 'audit_archives')
           AND a.attname <> 'revoked_at'
         """
     )

@@ -20,7 +20,7 @@ import requests
 from service.database.migrations import migrate
 from service.embedded.cluster import embedded_postgres
 from service.transfer.importing import import_records
-from tests.bench import growth, process, steps
+from tests.bench import growth, identities, process, steps
 from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure
 from tests.process.running import running_service
@@ -52,6 +52,9 @@ def main() -> None:
     parser.add_argument("--churn", action="store_true", help="measure the hit rate while access changes, too")
     parser.add_argument("--before", metavar="COMMIT", help="measure that commit's service beside this one's, too")
     parser.add_argument("--steps", action="store_true", help="measure what each step of a call costs, too")
+    parser.add_argument(
+        "--identities", action="store_true", help="measure lists by an identity provider's tokens beside the own, too"
+    )
     parser.add_argument("--json", type=Path, help="write all figures here too")
     arguments = parser.parse_args()
     for program in ("wrk", "taskset"):
@@ -78,10 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
         for workload in arguments.workloads:
             load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
             figures[workload] = _side_by_side(load, arguments, python)
-        if arguments.steps:
-            for workload in ("list", "update"):
-                load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
-                steps.show(load, ENVIRONMENT, _commands(directory, python, data)["hello"])
+        _break_down(dsn, data, arguments, postmaster, _commands(directory, python, data)["hello"])
         if arguments.growth:
             _compare_with_growth(dsn, data, arguments, postmaster)
         if arguments.start:
@@ -99,6 +99,16 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         kept = {w: {name: [asdict(m) for m in ms] for name, ms in by.items()} for w, by in figures.items()}
         arguments.json.write_text(json.dumps(kept, indent=1))
+
+
+def _break_down(dsn: str, data: Path, arguments: argparse.Namespace, postmaster: int, hello: str) -> None:
+    """Measure what steps of a call cost, and what another kind of token does, where that is wanted."""
+    if arguments.steps:
+        for workload in ("list", "update"):
+            steps.show(Load(workload, data, arguments.connections, arguments.seconds, postmaster), ENVIRONMENT, hello)
+    if arguments.identities:
+        load = Load("list", data, arguments.connections, arguments.seconds, postmaster)
+        identities.show(dsn, SERVE, ENVIRONMENT, load)
 
 
 def _install_peers(directory: Path, with_node: bool) -> Path:

@@ -58,7 +58,7 @@ def said(route: Route) -> dict[str, Any]:
     if "order_by" in fields:
         found["order_by"] = f"-{next(iter(vars(route.request)['orders'].by_name))}"
     if route.operation is list_tokens:
-        found["scopes"] = "none"
+        found |= {"scopes": "none", "expires": "never", "of_disabled": True}
     lacking = {name for name, place in route.places.items() if place == "query"} - found.keys()
     assert not lacking, f"say in SAID what {lacking} are"
     return {**found, **body}

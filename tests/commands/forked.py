@@ -1,40 +1,65 @@
-"""Many commands, each in a process forked from one: importing the service takes most of their time."""
+"""Commands, each in a process forked from one: importing the service takes most of their time.
+
+`python -m tests.commands.forked` reads a JSON array a line, of arguments, variables and standard input, and answers
+each by one of exit code and both outputs.
+"""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Final, cast
 
 from service.__main__ import commands
 from service.commands.ending import run_command
 from tests.process.running import ROOT, environment
 
+SECONDS: Final = 60
+"""Seconds after which a command that does not end is ended by SIGALRM."""
+
+
+def run(*arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command, with a text at standard input."""
+    server = _start_server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(json.dumps([arguments, environment(**settings), given]) + "\n")
+    server.stdin.flush()
+    return subprocess.CompletedProcess(arguments, *json.loads(server.stdout.readline()))
+
 
 def run_each(calls: Sequence[Sequence[str]], **settings: str) -> "list[subprocess.CompletedProcess[str]]":
     """Run commands, one after the other, with nothing at standard input."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.commands.forked"],
-        cwd=ROOT,
-        env=environment(**settings),
-        input=json.dumps([[*arguments] for arguments in calls]),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    return [subprocess.CompletedProcess(*each) for each in json.loads(done.stdout)]
+    return [run(*arguments, **settings) for arguments in calls]
 
 
-def _run(arguments: list[str], directory: Path) -> tuple[list[str], int, str, str]:
-    files = [directory / "out", directory / "err"]
+@cache
+def _start_server() -> "subprocess.Popen[str]":
+    """Start the process that the commands are forked from; it ends with the process of the tests."""
+    command = [sys.executable, "-m", "tests.commands.forked"]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _run(arguments: list[str], variables: dict[str, str], given: str, directory: Path) -> tuple[int, str, str]:
+    files = [directory / name for name in ("in", "out", "err")]
+    files[0].write_bytes(os.fsencode(given))
     child = os.fork()
     if child == 0:
-        for number, file in enumerate(files, 1):
-            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        signal.alarm(SECONDS)
+        os.environ.clear()
+        os.environ.update(variables)
+        for number, file in enumerate(files):
+            os.dup2(os.open(file, os.O_RDWR | os.O_CREAT | (os.O_TRUNC if number else 0)), number)
+        sys.path[:0] = [path for path in variables.get("PYTHONPATH", "").split(":") if path not in sys.path]
+        if encoding := variables.get("PYTHONIOENCODING"):  # which Python itself reads only at its start
+            for stream in (sys.stdin, sys.stdout, sys.stderr):
+                cast("TextIOWrapper", stream).reconfigure(encoding=encoding)
         code = 70
         try:
             code = run_command(commands, arguments, "flow-pipelines")
@@ -42,11 +67,17 @@ def _run(arguments: list[str], directory: Path) -> tuple[list[str], int, str, st
             sys.stdout.flush()
             os._exit(code)
     _, status = os.waitpid(child, 0)
-    out, err = (file.read_bytes().decode() for file in files)
-    return arguments, os.waitstatus_to_exitcode(status), out, err
+    out, err = (file.read_bytes().decode() for file in files[1:])
+    return os.waitstatus_to_exitcode(status), out, err
+
+
+def _serve() -> None:
+    calls, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    with tempfile.TemporaryDirectory() as made:
+        for line in calls:
+            arguments, variables, given = json.loads(line)
+            print(json.dumps(_run(arguments, variables, given, Path(made))), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as made:
-        answers = [_run(arguments, Path(made)) for arguments in json.load(sys.stdin)]
-    sys.stdout.write(json.dumps(answers))
+    _serve()

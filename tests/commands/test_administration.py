@@ -8,7 +8,7 @@ import pytest
 
 from service.database.migrations import migrate
 from service.permissions import MANAGER
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.factories import World
 
 

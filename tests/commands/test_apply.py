@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.commands.forked import run_each
-from tests.commands.test_commands import run
+from tests.commands.forked import run, run_each
 from tests.factories import World
 from tests.process.running import ROOT, environment
 

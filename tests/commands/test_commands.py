@@ -8,21 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.forked import run
 from tests.process.running import ROOT, environment
-
-
-def run(*arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "service", *arguments]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=environment(**settings),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_help_names_every_command() -> None:

@@ -3,7 +3,7 @@ import re
 
 from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 
 
 async def test_doctor_of_an_installation_in_order(closed_dsn: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from service.__main__ import commands
 from tests import tls
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.process.running import running_service
 from tests.tls import ELSEWHERE, TlsServer
 

@@ -18,8 +18,7 @@ from service.__main__ import commands
 from service.commands.ending import ExitCode
 from service.database.migrations import migrate
 from service.database.sql_files import sql_directory
-from tests.commands.forked import run_each
-from tests.commands.test_commands import run
+from tests.commands.forked import run, run_each
 from tests.commands.test_output import into, leaves
 from tests.factories import World
 from tests.process.running import ROOT, environment, wait_for
@@ -34,6 +33,9 @@ CALLS = {
     ("export",): ["-"],
     ("organization", "create"): ["Acme"],
     ("organization", "list"): [],
+    ("identity", "link"): ["ada", "--issuer", "https://id.example.com", "--subject", "ada-there"],
+    ("identity", "unlink"): ["--issuer", "https://id.example.com", "--subject", "ada-there", "--yes"],
+    ("identity", "list"): [],
     ("user", "create"): ["ada"],
     ("user", "list"): [],
     ("user", "role"): ["ada", "admin"],
@@ -62,6 +64,8 @@ CALLS = {
     ("job", "show"): ["j"],
     ("job", "delete"): ["j", "--yes"],
     ("audit", "tail"): [],
+    ("audit", "archive"): ["--before", "2026-01", "--to", "archive"],
+    ("audit", "verify"): [],
     ("apply",): ["--file", "tests/commands/declared.json", "--yes"],
     ("group", "show"): ["g"],
     ("group", "rename"): ["g", "h"],

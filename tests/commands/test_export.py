@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from service.database.migrations import migrate
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.factories import World
 
 

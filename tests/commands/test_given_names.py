@@ -11,7 +11,7 @@ from service.commands.organization import organization_commands
 from service.commands.token import token_commands
 from service.commands.user import user_commands
 from service.values.names import RESERVED
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.factories import World
 
 ID = UUID("6f1c2f4e-3d0b-4b55-9b0a-0c8f4d3c2b1a")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.factories import World
 from tests.process.running import ROOT, environment
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from service.database.migrations import load_migrations
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.database.test_fold_names import old_world
 
 

@@ -17,8 +17,7 @@ import pytest
 
 from service.__main__ import commands
 from service.telemetry.terminal import escape, escape_cell
-from tests.commands.forked import run_each
-from tests.commands.test_commands import run
+from tests.commands.forked import run, run_each
 from tests.factories import World
 from tests.process.running import ROOT, environment
 
@@ -36,6 +35,7 @@ SILENT: set[tuple[str, ...]] = {
     ("login",),
     ("logout",),
 }
+SILENT |= {("audit", word) for word in ("archive", "verify")}
 SILENT |= {("context", word) for word in ("list", "current", "use", "unset", "rename", "delete")}
 """Commands that print no names."""
 
@@ -102,6 +102,9 @@ def calls(ids: dict[str, str]) -> dict[tuple[str, ...], tuple[list[str], int | N
     return {
         ("organization", "create"): ([HOSTILE], None, True),
         ("organization", "list"): ([], 0, True),
+        ("identity", "link"): (["ada", "--issuer", "https://id.example.com", "--subject", HOSTILE], None, True),
+        ("identity", "unlink"): (["--issuer", "https://id.example.com", "--subject", HOSTILE, "--yes"], None, True),
+        ("identity", "list"): ([], 0, False),
         ("user", "create"): ([HOSTILE], 64, False),
         ("user", "list"): (["--name", HOSTILE], None, False),
         ("user", "role"): (["ada", HOSTILE], 64, True),

@@ -9,8 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.commands.forked import run_each
-from tests.commands.test_commands import run
+from tests.commands.forked import run, run_each
 from tests.factories import World
 from tests.process.running import free_port, running_service, start, wait_for
 
@@ -117,6 +116,7 @@ DONE = (
     ["job", "show", "job-3"],
     ["token", "inventory", "--unused-for", "1h"],
     ["token", "inventory", "--never-expires", "--expires-within", "1d"],
+    ["token", "inventory", "--never-expires", "--of-disabled"],
     ["token", "inventory", "--unused-for", "1x"],
     ["user", "create", "dave", "--display-name", "Dave \u00e9", "--email", "dave@example.com"],
     ["user", "list", "--search", "EXAMPLE"],

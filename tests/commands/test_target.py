@@ -14,7 +14,7 @@ import pytest
 from service.commands.output import OutputFailed, ReaderGone
 from service.commands.target import TargetUnusable, open_target
 from service.errors import StartupError
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.commands.test_output import into
 from tests.factories import World
 from tests.process.running import ROOT, environment, wait_for

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.factories import World
 
 

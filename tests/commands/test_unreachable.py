@@ -14,7 +14,7 @@ from service.errors import StartupError
 from service.health import Health
 from service.settings import Settings
 from tests import tls
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.commands.test_encryption import EACH
 from tests.process.running import free_port
 from tests.tls import Authority, TlsServer

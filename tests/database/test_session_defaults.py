@@ -26,7 +26,7 @@ from service.errors import StartupError, Unavailable
 from service.health import Health
 from service.settings import Settings
 from tests import pgbouncer
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.process.running import ROOT
 
 ODD: Final = {

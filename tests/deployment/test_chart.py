@@ -334,7 +334,11 @@ def test_port_of_grpc_is_everywhere_or_nowhere() -> None:
     assert {"name": "grpc", "containerPort": 9191} in container_of(rendered)["ports"]
     assert [port["port"] for port in one(rendered, "Service")["spec"]["ports"]] == [80, 9191]
     assert {"port": "grpc"} in policy
-    assert container_of(rendered)["startupProbe"]["tcpSocket"] == {"port": "grpc"}
+    assert container_of(rendered)["startupProbe"]["grpc"] == {"port": 9191, "service": "liveness"}
+    encrypted = render(
+        grpc={"enabled": True}, settings={"GRPC_TLS_CERT": "/tls/tls.crt", "GRPC_TLS_KEY": "/tls/tls.key"}
+    )
+    assert container_of(encrypted)["startupProbe"]["tcpSocket"] == {"port": "grpc"}, "it can't be probed by gRPC"
     assert one(rendered, "ConfigMap")["data"]["GRPC_PORT"] == "9191"
 
 

@@ -18,8 +18,8 @@ ALL_PAGES: Final = (
     *sorted({path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")} - {*PAGES}),
 )
 
-FOLDERS: Final = ("deploy", "docs", "requirements", "service", "sql", "tests")
-MADE_LATER: Final = (".data", ".site", ".venv", "deploy/.env", "dist/", "pipelines.py")
+FOLDERS: Final = ("clients", "deploy", "docs", "requirements", "service", "sql", "tests")
+MADE_LATER: Final = (".data", ".hypothesis", ".site", ".venv", "deploy/.env", "dist/", "pipelines.py")
 """Beginnings of paths that exist once the project was used, or that a tutorial makes."""
 
 NO_PATHS: Final = frozenset(

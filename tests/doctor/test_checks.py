@@ -10,9 +10,11 @@ from service.database.encryption import EncryptionError, TlsFailure
 from service.database.migrations import Applied, load_migrations
 from service.doctor import checks
 from service.doctor.checks import Deployment, Finding
-from service.doctor.facts import Encryption, ServerFacts
+from service.doctor.facts import Encryption, ServerFacts, TrailPart, TrailState
+from service.doctor.trail import check_audit
 from service.errors import StartupError
 from service.settings import Settings
+from service.values.months import Month
 
 SERVER = ServerFacts(
     version=18,
@@ -211,3 +213,18 @@ def test_check_privileges_lists_what_is_missing_before_what_is_in_excess() -> No
     assert checks.check_privileges(SERVER, held, intended).found == "flow_service lacks UPDATE on jobs"
     assert checks.check_privileges(SERVER, held | intended, intended).found.endswith("it needs, DELETE on audit")
     assert checks.check_privileges(SERVER, intended, intended).state == "ok"
+
+
+def test_check_audit_finds_months_half_taken_out_and_beyond_the_retention(settings: Settings) -> None:
+    keeping = replace(settings, audit_retention_months=12)
+    begins = [None, *(Month(2025, 1).plus(each).begin for each in range(17))]
+    parts = [
+        TrailPart(f"p{place}", *each, False) for place, each in enumerate(zip(begins, [*begins[1:], None], strict=True))
+    ]
+    trail = TrailState(Month(2026, 2).begin, parts, misplaced=False)
+    pending = TrailState(trail.now, [parts[0]._replace(detaching=True), *parts[1:]], misplaced=False)
+
+    assert check_audit(trail, settings).state == "ok"
+    assert check_audit(trail, keeping).found == "p0 is older than the 12 months of AUDIT_RETENTION_MONTHS"
+    assert check_audit(pending, settings).found == "p0 is half taken out of it"
+    assert check_audit(TrailState(Month(2026, 1).begin, parts[1:], misplaced=False), replace(keeping)).state == "ok"

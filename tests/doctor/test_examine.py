@@ -14,6 +14,7 @@ from service.doctor.examine import examine
 from service.embedded.cluster import SERVICE_ROLE
 from service.permissions import MANAGER
 from service.settings import Settings
+from service.values.identity_providers import Provider
 from tests import pgbouncer
 from tests.factories import PAST, World
 
@@ -42,12 +43,47 @@ async def test_examine_finds_an_installation_in_order(closed_dsn: str, settings:
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [
             *("server", "connect", "encryption", "role", "privileges", "surroundings", "migrations"),
-            *("times", "names", "tokens", "kept grants", "pooler"),
+            *("times", "names", "tokens", "kept grants", "audit", "pooler"),
             *("statement timeout", "connections", "clock", "memory", "shutdown"),
         ],
         "ok",
     )
     assert all(finding.remedy is None for finding in findings.values())
+
+
+async def test_examine_finds_what_is_wrong_with_the_months_of_the_trail(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
+    keeping = replace(settings, audit_retention_months=1)
+    insert = (
+        "INSERT INTO audit (organization_id, at, actor, action, target)"
+        " VALUES (gen_random_uuid(), 'infinity', '', '', '')"
+    )
+    undo = "DELETE FROM audit_later; ALTER TABLE audit DETACH PARTITION audit_earlier"
+    less = """
+        DO $$ DECLARE last record; BEGIN
+            SELECT * INTO last FROM audit_partitions() p WHERE p.ends IS NOT NULL ORDER BY p.ends DESC LIMIT 1;
+            ALTER TABLE audit DETACH PARTITION audit_later;
+            EXECUTE format('ALTER TABLE audit DETACH PARTITION %I', last.name);
+            EXECUTE format(
+                'ALTER TABLE audit ATTACH PARTITION audit_later FOR VALUES FROM (%L) TO (MAXVALUE)', last.begins
+            );
+            EXECUTE format('DROP TABLE %I', last.name);
+        END $$
+    """
+    remedies = []
+    for statement, given in (("SELECT 1", keeping), (insert, keeping), (undo, settings), (less, keeping)):
+        await execute(closed_dsn, statement)
+        finding = (await found(as_service(closed_dsn), given))["audit"]
+        remedies.append((finding.state, (finding.remedy or "")[:20]))
+
+    assert remedies == [
+        ("ok", ""),
+        ("warning", "A clock is wrong, or"),
+        ("ok", ""),
+        ("warning", "Run `migrate`, which"),
+    ]
+    await migrate(closed_dsn)
+    assert (await found(as_service(closed_dsn), settings))["audit"].state == "ok"
 
 
 async def test_examine_finds_that_the_role_is_a_superuser(dsn: str, settings: Settings) -> None:
@@ -262,3 +298,29 @@ async def test_examine_tells_poolers_and_their_modes(empty_dsn: str, settings: S
     assert (without["pooler"].state, "without prepared" in without["pooler"].found) == ("ok", True)
     assert "ignore_startup_parameters" in str(strict["server"].remedy)
     assert prepared["pooler"].state == ("ok" if newest.prepares else "wrong")
+
+
+async def test_examine_finds_mapped_groups_that_do_not_exist(dsn: str, world: World, settings: Settings) -> None:
+    other = await World.create(world.raw)
+    await world.group(name="reviewers")
+    await other.group(name="operators")
+    mapped = (("/r", "Reviewers"), ("/o", "operators"), ("/x", "nowhere"))
+    bound, unbound = Provider("https://a.example", "x", organization=world.id), Provider("https://b.example", "x")
+    providers = (replace(bound, groups=mapped), replace(unbound, groups=mapped[:2]))
+
+    findings = await found(as_service(dsn), replace(settings, providers=providers))
+
+    assert findings["mapped groups"].state == "warning"
+    assert findings["mapped groups"].found == (
+        "groups that do not exist: https://a.example is mapped to nowhere, operators"
+    )
+    assert "by a group that does not exist nobody gets anything" in str(findings["mapped groups"].remedy)
+
+
+async def test_examine_finds_that_mapped_groups_exist(dsn: str, world: World, settings: Settings) -> None:
+    await world.group(name="reviewers")
+    provider = Provider("https://a.example", "x", organization=world.id, groups=(("/r", "reviewers"),))
+
+    findings = await found(as_service(dsn), replace(settings, providers=(provider,)))
+
+    assert findings["mapped groups"] == Finding("mapped groups", "ok", "all that OIDC_GROUPS maps to exist", None)

@@ -9,6 +9,7 @@ from tests.faults.scenarios import (
     database_outage,
     failover,
     feed,
+    identity_provider,
     isolation,
     killed,
     lost_history,
@@ -37,4 +38,5 @@ FAULTS: Final[tuple[Fault, ...]] = (
     *isolation.FAULTS,
     *timing.FAULTS,
     *cancelled.FAULTS,
+    *identity_provider.FAULTS,
 )

@@ -41,18 +41,26 @@ class State:
     to_user: Mapping[str, Access]
     to_group: Mapping[str, Access]
     joined: bool = False
+    claimed: bool = False
+    """True if the user's token of an identity provider has a claim that is mapped to the group."""
     role: str = "member"
+    claims_role: bool = False
+    """True if it has one that is mapped to a role of administrators."""
     disabled: bool = False
     revoked: bool = False
 
     def may_call(self) -> bool:
         return not self.disabled and not self.revoked
 
+    @property
+    def sees_all(self) -> bool:
+        return self.role != "member" or self.claims_role
+
     def access(self, pipeline: str) -> Access:
-        if self.role != "member":
+        if self.sees_all:
             return FULL_ACCESS
         granted = self.to_user.get(pipeline, frozenset())
-        if self.joined:
+        if self.joined or self.claimed:
             granted |= self.to_group.get(pipeline, frozenset())
         return FULL_ACCESS if "manager" in granted else granted
 
@@ -215,14 +223,14 @@ def _expire(state: State, names: Names, chance: random.Random) -> Change | None:
 
 
 def _revoke_execute(state: State, names: Names, chance: random.Random) -> Change | None:
-    if state.role != "member":
+    if state.sees_all:
         return None
     change = _take_from_user(state, names, chance)
     return _deciding_update(state, change, gains=False)
 
 
 def _grant_execute(state: State, names: Names, chance: random.Random) -> Change | None:
-    if state.role != "member":
+    if state.sees_all:
         return None
     change = _set_for_user(state, names, chance)
     return _deciding_update(state, change, gains=True)
@@ -285,12 +293,63 @@ KINDS: Final[Mapping[str, tuple[float, Plan]]] = {
 """The weight of each kind of change, and its plan. A change that would not show is planned anew."""
 
 
-def choose(state: State, names: Names, chance: random.Random) -> tuple[str, Change]:
+LINK: Final = "LINK"
+"""The method of a change that links the user's subject at the identity provider; by SQL, as no call does that."""
+UNLINK: Final = "UNLINK"
+CLAIM: Final = "CLAIM"
+"""The method of a change that is made at the identity provider: the user's next token has other claims."""
+
+
+def _unlink(state: State, _: Names, __: random.Random) -> Change | None:
+    return Change(UNLINK, "", None, replace(state, revoked=True))
+
+
+def _link(state: State, _: Names, __: random.Random) -> Change | None:
+    return Change(LINK, "", None, replace(state, revoked=False))
+
+
+def _claim(state: State, *, claimed: bool, role: bool) -> Change:
+    return Change(CLAIM, "", None, replace(state, claimed=claimed, claims_role=role))
+
+
+def _unlink_updating_user(state: State, names: Names, chance: random.Random) -> Change | None:
+    return _losing_access(state, _unlink(state, names, chance), chance)
+
+
+def _claim_gone_of_update(state: State, _: Names, chance: random.Random) -> Change | None:
+    """Plan that the group's claim goes, where only that gave execute."""
+    change = _claim(state, claimed=False, role=False)
+    gone = [
+        pipeline
+        for pipeline in state.pipelines
+        if "execute" in state.access(pipeline) and "execute" not in change.after.access(pipeline)
+    ]
+    pipeline = _some(chance, gone) if state.may_call() else None
+    return None if pipeline is None else replace(change, updates=pipeline)
+
+
+IDENTITY_KINDS: Final[Mapping[str, tuple[float, Plan]]] = {
+    **{kind: plan for kind, plan in KINDS.items() if "token" not in kind},
+    "link removed": (0.5, _unlink),
+    "link made": (4, _link),
+    "group claimed": (1, lambda state, *_: _claim(state, claimed=True, role=state.claims_role)),
+    "group claim gone": (1, lambda state, *_: _claim(state, claimed=False, role=state.claims_role)),
+    "role claimed": (0.3, lambda state, *_: _claim(state, claimed=state.claimed, role=True)),
+    "role claim gone": (4, lambda state, *_: _claim(state, claimed=state.claimed, role=False)),
+    "update after link removed": (0.5, _unlink_updating_user),
+    "update after claim gone": (2, _claim_gone_of_update),
+}
+"""The same of users who come by an identity provider's token: they have a link and claims, and no token of ours."""
+
+
+def choose(
+    state: State, names: Names, chance: random.Random, of: Mapping[str, tuple[float, Plan]] = KINDS
+) -> tuple[str, Change]:
     """Choose a change that shows in the user's next list, or decides their next update."""
-    kinds, weights = [*KINDS], [weight for weight, _ in KINDS.values()]
+    kinds, weights = [*of], [weight for weight, _ in of.values()]
     listed = state.listed()
     while True:
         kind = chance.choices(kinds, weights)[0]
-        change = KINDS[kind][1](state, names, chance)
+        change = of[kind][1](state, names, chance)
         if change is not None and change.after.listed() != listed:
             return kind, change

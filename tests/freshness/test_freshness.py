@@ -7,33 +7,56 @@ from pathlib import Path
 import pytest
 
 from service.repositories import job_updates, tokens
-from tests.freshness.pairs import Plan, Result, run_pairs
-from tests.freshness.state import KINDS
+from tests.authentication.oidc.provider import IdentityProvider, provider_in_a_thread
+from tests.freshness.pairs import Plan, Result, provider_settings, run_pairs
+from tests.freshness.state import IDENTITY_KINDS, KINDS
 from tests.freshness.without_revalidation import MODULE, unchecked
 from tests.process.running import Service, running_service
 
+WORKERS = 8
+
+
+@pytest.fixture(scope="module", name="provider")
+def _provider() -> Iterator[IdentityProvider]:
+    with provider_in_a_thread() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", name="said")
+def _said(provider: IdentityProvider) -> dict[str, str]:
+    """Return the settings of each replica."""
+    return provider_settings(provider, WORKERS)
+
 
 @pytest.fixture(scope="module", name="writer")
-def _writer(service_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(tmp_path_factory.mktemp("writer"), service_dsn) as running:
+def _writer(service_dsn: str, tmp_path_factory: pytest.TempPathFactory, said: dict[str, str]) -> Iterator[Service]:
+    with running_service(tmp_path_factory.mktemp("writer"), service_dsn, **said) as running:
         running.wait_until("/readyz", 200)
         yield running
 
 
-async def run_and_check(pairs: int, dsn: str, writer: Service, reader: Service) -> Result:
+async def run_and_check(
+    pairs: int, dsn: str, writer: Service, reader: Service, provider: IdentityProvider | None = None
+) -> Result:
     reader.wait_until("/readyz", 200)
-    result = await run_pairs(Plan(pairs, workers=8), dsn, writer, reader, asyncio.Event(), lambda _: None)
+    plan = Plan(pairs, WORKERS, provider=provider)
+    result = await run_pairs(plan, dsn, writer, reader, asyncio.Event(), lambda _: None)
     assert result.failures == []
     assert result.total >= pairs * 0.9  # an expiry that came too early does not count
     return result
 
 
 async def test_another_replica_reflects_each_change(
-    dsn: str, service_dsn: str, writer: Service, tmp_path: Path
+    dsn: str, service_dsn: str, writer: Service, tmp_path: Path, said: dict[str, str], provider: IdentityProvider
 ) -> None:
-    with running_service(tmp_path, service_dsn) as reader:
+    with running_service(tmp_path, service_dsn, **said) as reader:
         result = await run_and_check(200, dsn, writer, reader)
+        of_identities = await run_and_check(100, dsn, writer, reader, provider)
 
+    assert of_identities.total_stale == 0, of_identities.examples
+    assert of_identities.from_memory > 10
+    assert of_identities.outdated > 20
+    assert len([kind for kind in IDENTITY_KINDS if of_identities.pairs[kind]]) >= len(IDENTITY_KINDS) - 6
     assert result.total_stale == 0, result.examples
     assert result.from_memory > 30
     assert result.outdated > 50
@@ -41,12 +64,14 @@ async def test_another_replica_reflects_each_change(
 
 
 async def test_a_control_without_revalidation_is_detected(
-    dsn: str, service_dsn: str, writer: Service, tmp_path: Path
+    dsn: str, service_dsn: str, writer: Service, tmp_path: Path, said: dict[str, str], provider: IdentityProvider
 ) -> None:
-    with running_service(tmp_path, service_dsn, module=MODULE) as reader:
+    with running_service(tmp_path, service_dsn, module=MODULE, **said) as reader:
         result = await run_and_check(60, dsn, writer, reader)
+        of_identities = await run_and_check(60, dsn, writer, reader, provider)
 
     assert result.total_stale > 20
+    assert of_identities.total_stale > 20
 
 
 def test_update_of_the_control_has_no_preconditions() -> None:

@@ -10,15 +10,15 @@ from tests.fuzz.invariants import TALLY
 from tests.fuzz.running import open_all, run_cases
 from tests.fuzz.stage import Stage
 
-CASES = {"api": 40, "lives": 12, "import": 10, "command": 10, "settings": 300}
+CASES = {"api": 40, "lives": 12, "import": 10, "command": 10, "apply": 8, "settings": 300}
 """Cases by way in: as many as take a few seconds."""
 
 
 WITHOUT = {"serve", "demo", "migrate", "doctor", "import", "export", "organization"} | {
     *("context", "login", "logout", "whoami"),
-    "apply",  # whose values are those of a file, which tests of its own try
+    "apply",  # whose values are those of a file, a way of its own
 }
-"""Commands that are no rows: they name nothing in an organization; imports have a way of their own."""
+"""Commands that are no rows: they name nothing in an organization; imports and `apply` have ways of their own."""
 
 
 def test_every_command_is_tried() -> None:

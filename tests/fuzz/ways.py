@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.addresses import VARIABLES_SET, settings
 from tests.fuzz.command_line import command, commands
+from tests.fuzz.declared import declared, put_in_place
 from tests.fuzz.imports import FILES, bring_in
 from tests.fuzz.invariants import TALLY, UNCHANGED, check_answer, check_bystander, check_lists
 from tests.fuzz.lifecycles import live, lives
@@ -39,6 +40,7 @@ WAYS: Mapping[str, tuple[Callable[[Stage, Any], Coroutine[Any, Any, None]], st.S
     "lives": (live, lives()),
     "import": (bring_in, FILES),
     "command": (command, commands()),
+    "apply": (put_in_place, declared()),
     "settings": (settings, VARIABLES_SET),
 }
 """By name, the work on one case and the strategy of what is drawn for it."""

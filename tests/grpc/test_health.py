@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 
 from service.grpc import health as health_module
 from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
+from service.grpc.health import LIVENESS
 from tests.grpc.conftest import Start
 
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
@@ -37,7 +38,13 @@ async def test_health_is_not_serving_without_a_database(start: Start, monkeypatc
 
     monkeypatch.setattr(served.server.health._health, "reasons", reasons)
 
-    assert (await HealthStub(served.rpcs.channel).Check(HealthCheckRequest())).status == NOT_SERVING
+    stub = HealthStub(served.rpcs.channel)
+
+    assert (await stub.Check(HealthCheckRequest())).status == NOT_SERVING
+    assert (await stub.Check(HealthCheckRequest(service=LIVENESS))).status == SERVING
+    watch = stub.Watch(HealthCheckRequest(service=LIVENESS))
+    assert (await watch.read()).status == SERVING
+    watch.cancel()
 
 
 async def test_watch_tells_each_change_and_ends_with_the_server(start: Start) -> None:
@@ -97,6 +104,19 @@ async def test_reflection_tells_services_and_files(channel: grpc.aio.Channel, ve
         "grpc.reflection.v1alpha.ServerReflection",
     }
     assert DESCRIPTOR.serialized_pb in found.file_descriptor_response.file_descriptor_proto
+
+
+async def test_reflection_knows_methods_by_their_names(channel: grpc.aio.Channel) -> None:
+    """As load generators ask for the one that they are to call."""
+    for name, known in (
+        ("flow_pipelines.v1.Pipelines.ListPipelines", True),
+        ("flow_pipelines.v1.GetJobRequest.job_id", True),
+        ("flow_pipelines.v1.Pipelines.Nothing", False),
+        ("flow_pipelines.v1.Nothing", False),
+    ):
+        found = await asked(channel, "v1", file_containing_symbol=name)
+        assert (DESCRIPTOR.serialized_pb in found.file_descriptor_response.file_descriptor_proto) is known
+        assert bool(found.error_response.error_code) is not known
 
 
 async def test_connection_ends_at_its_age(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from service.schemas.request import field, request, schema_of
 from tests.grpc.as_http import with_nulls, without_nulls, wrapped
 from tests.proto.__main__ import compile_into
 from tests.proto.check import BEFORE, findings
-from tests.proto.generate import PROTO, Generator
+from tests.proto.generate import PROTO, Generator, hides, rpc_of
 from tests.proto.numbers import FOLDER, LOCK, Numbers
 
 VERBS = ("get", "put", "post", "delete", "patch")
@@ -74,6 +74,21 @@ def test_methods_are_the_rows_of_the_table() -> None:
     for route, method in CALLS:
         assert re.sub("(?<!^)(?=[A-Z])", "_", method.name).lower() == route.operation.__name__
         assert http_of(method.GetOptions()) == (route.method, route.path, "*" if route.has_body else "")
+
+
+def test_specific_paths_come_behind_those_with_parameters() -> None:
+    """As grpc-gateway takes the last that fits."""
+    order = {name: place for place, (_, method) in enumerate(by_file()) for name in [method.name]}
+    hidden = [(one, other) for one, _ in CALLS for other, _ in CALLS if hides(one, other) and "{" not in other.path]
+
+    assert {other.path for _, other in hidden} == {"/api/v1/jobs/pipelines", "/api/v1/users/me"}
+    for one, other in hidden:
+        assert order[rpc_of(one)] < order[rpc_of(other)]
+
+
+def by_file() -> list[tuple[str, MethodDescriptor]]:
+    """Return the methods in the order of the file."""
+    return [(each.name, method) for each in DESCRIPTOR.services_by_name.values() for method in each.methods]
 
 
 def test_methods_of_the_version_before_are_where_they_were() -> None:

@@ -16,7 +16,7 @@ from service.database.migrations import migrate
 from service.database.sql_files import sql_directory
 from service.embedded.cluster import SERVICE_ROLE
 from service.embedded.programs import find_programs
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.process.running import ROOT, Service, running_service
 
 CALLS = ("flow/pipeline", f"jobs/pipelines?job_id={JOB}", "jobs", "users", "groups", "audit")

@@ -18,7 +18,7 @@ from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from service.embedded.files import make_socket_directory
 from service.embedded.programs import Programs, find_programs
 from service.errors import StartupError
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.process.running import ROOT, runs, wait_for
 
 HOLD = """

@@ -23,7 +23,7 @@ import requests
 
 from service.database.migrations import Migration, load_migrations, migrate
 from service.embedded.cluster import embedded_postgres
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.conftest import FAST
 from tests.factories import Member, World
 from tests.process.running import Service, environment, free_port, running_service, start, wait_for

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 
-from tests.commands.test_commands import run
+from tests.commands.forked import run
 from tests.process.running import Service, free_port, running_service, runs, wait_for
 
 LIST = "/api/v1/flow/pipeline"

@@ -55,6 +55,21 @@ def service_of(route: Route) -> str:
     return camel(steps[0])
 
 
+def _specific_last(rows: list[Route]) -> list[Route]:
+    """Return rows with those last that another row has a parameter for, such as /users/me beside /users/{username}.
+
+    grpc-gateway looks for the path of a request among the last first.
+    """
+    return sorted(rows, key=lambda row: any(hides(other, row) for other in rows))
+
+
+def hides(route: Route, other: Route) -> bool:
+    """Return whether each request of a row would be one of another row, too."""
+    pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(route.path))
+    plain = re.sub(r"[{}]", "", other.path)
+    return route.method == other.method and route is not other and re.fullmatch(pattern, plain) is not None
+
+
 def rpc_of(route: Route) -> str:
     return camel(route.operation.__name__)
 
@@ -75,7 +90,7 @@ class Generator:
         names = dict.fromkeys([*SERVICES, *(service_of(row) for row in rows)])
         parts = [HEADER]
         for name in names:
-            own = [row for row in rows if service_of(row) == name]
+            own = _specific_last([row for row in rows if service_of(row) == name])
             if own:
                 rpcs = [self._rpc(row) for row in own] + [
                     self._stream(each) for each in STREAMS if each.service == name

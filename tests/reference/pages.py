@@ -17,6 +17,7 @@ DIRECTORY: Final = ROOT / "docs" / "reference"
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "settings": settings.table,
     "tracing settings": settings.tracing_table,
+    "provider settings": settings.provider_table,
     "commands": commands.sections,
     "metrics": metrics.table,
     "codes": errors.codes,

@@ -3,12 +3,14 @@
 import ast
 import re
 from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
 from service import settings
 from service.settings import Settings, read_settings
+from service.values.identity_providers import NAMES, Provider
 from tests.reference.sources import SERVICE, cell, described, rows, summary
 
 MIB: Final = 2**20
@@ -111,7 +113,7 @@ def table() -> str:
     defaults, allowed = recorded()
     lines = []
     for name, docstring in docstrings().items():
-        if name == "tracing":
+        if name in ("tracing", "providers"):
             continue
         if docstring is None:
             raise KeyError(
@@ -127,9 +129,33 @@ def table() -> str:
 def tracing_table() -> str:
     """Return the table of OpenTelemetry's variables that the service looks at."""
     _, allowed = recorded()
-    known = {name.upper() for name in docstrings()}
+    known = {name.upper() for name in docstrings()} | {*PROVIDER_VARIABLES}
     lines = [(f"`{name}`", words, TRACING[name]) for name, words in allowed.items() if name not in known]
     return rows(("Variable", "Allowed", "What it is"), sorted(lines))
+
+
+PROVIDER_VARIABLES: Final = (*(f"OIDC_{name.upper()}" for name in NAMES), "OIDC_ISSUERS")
+"""The variables that say which identity providers there are."""
+
+
+def provider_table() -> str:
+    """Return the table of the variables on identity providers, which are named as the fields of `Provider` are."""
+    path = SERVICE / "values" / "identity_providers.py"
+    bodies = {node.name: node.body for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)}
+    defaults = {each.name: each.default for each in fields(Provider)}
+    lines = []
+    for each in described(bodies["Provider"], path):
+        default = defaults[each.name]
+        shown = "unset" if default in (MISSING, None, ()) else f"`{_joined(default)}`"
+        lines.append((f"`OIDC_{each.name.upper()}`", shown, cell(summary(each.docstring or ""))))
+    lines.append(
+        ("`OIDC_ISSUERS`", "unset", "Several providers, as a list of JSON with an object for each: see below.")
+    )
+    return rows(("Variable", "Default", "What it is"), lines)
+
+
+def _joined(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _shown(value: object) -> str:

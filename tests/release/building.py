@@ -61,22 +61,34 @@ def prepare(tree: Path, commit: str, version: Version) -> Sources:
     return Sources(tree, commit, epoch, version)
 
 
+PACKAGES: Final = (".", "clients/python")
+"""Folders of a tree that packages are made of: the service, and its Python client."""
+
+
 def build_packages(sources: Sources, directory: Path) -> None:
-    """Build the wheel and the sdist, and the wheel once more of the sdist: it must be the same."""
+    """Build wheel and sdist of each package, and the wheel once more of the sdist: it must be the same."""
+    for folder in PACKAGES:
+        with tempfile.TemporaryDirectory() as temporary:
+            made = Path(temporary)
+            _build_package(sources, sources.tree / folder, made)
+            for path in made.iterdir():
+                shutil.move(path, directory / path.name)
+
+
+def _build_package(sources: Sources, root: Path, directory: Path) -> None:
     build = (sys.executable, "-m", "hatchling", "build", "--directory")
-    sources.run(*build, directory, "--target", "sdist", "--target", "wheel", stdout=subprocess.DEVNULL)
+
+    def run(*arguments: str | Path, cwd: Path) -> None:
+        command = [*build, *map(str, arguments)]
+        subprocess.run(command, cwd=cwd, env=sources.environment, check=True, stdout=subprocess.DEVNULL)
+
+    run(directory, "--target", "sdist", "--target", "wheel", cwd=root)
     (sdist,), (wheel,) = directory.glob("*.tar.gz"), directory.glob("*.whl")
     with tempfile.TemporaryDirectory() as again:
         unpacked = Path(again)
         shutil.unpack_archive(sdist, unpacked, filter="data")
-        (root,) = unpacked.iterdir()
-        subprocess.run(
-            [*build, again, "--target", "wheel"],
-            cwd=root,
-            env=sources.environment,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        (inner,) = unpacked.iterdir()
+        run(unpacked, "--target", "wheel", cwd=inner)
         if (unpacked / wheel.name).read_bytes() != wheel.read_bytes():
             raise AssertionError(f"The wheel that {sdist.name} makes is another one.")
 

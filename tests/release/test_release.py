@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,12 @@ def sources(tree: Path, version: Version) -> Sources:
     return prepare(tree, "HEAD", version)
 
 
+def in_sdist(path: Path) -> set[str]:
+    """Return the names at the top of an sdist."""
+    files = subprocess.run(["tar", "tzf", path], capture_output=True, text=True, check=True).stdout
+    return {line.split("/")[1] for line in files.splitlines()}
+
+
 def test_packages_and_chart_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     """Wherever they are made, whenever, and whatever rights new files get."""
     version = Version("9.9.9.dev0", "9.9.9-dev.0", is_draft=True)
@@ -134,13 +141,22 @@ def test_packages_and_chart_are_the_same_bytes_each_time(tmp_path: Path) -> None
 
     assert sums[0] == sums[1] == (made / SUMS).read_text()
     assert "flow_pipelines-9.9.9.dev0-py3-none-any.whl\n" in sums[0]
+    assert "flow_pipelines_client-9.9.9.dev0-py3-none-any.whl\n" in sums[0]
     assert subprocess.run(["sha256sum", "--check", "--quiet", SUMS], cwd=made, check=False).returncode == 0
-    files = subprocess.run(
-        ["tar", "tzf", str(*made.glob("*.tar.gz"))], capture_output=True, text=True, check=True
-    ).stdout
-    assert {line.split("/")[1] for line in files.splitlines()} == {
+    assert in_sdist(made / "flow_pipelines-9.9.9.dev0.tar.gz") == {
         *("service", "sql", "README.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"),
     }
+    assert in_sdist(made / "flow_pipelines_client-9.9.9.dev0.tar.gz") >= {
+        *("flow_pipelines_client", "README.md", "LICENSE", "pyproject.toml", "PKG-INFO"),
+    }
+    client = subprocess.run(
+        [sys.executable, "-m", "zipfile", "-l", made / "flow_pipelines_client-9.9.9.dev0-py3-none-any.whl"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "flow_pipelines_client/py.typed" in client
+    assert "licenses/LICENSE" in client
 
 
 def test_draft_of_the_chart_takes_the_image_of_the_draft(tree: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 PLACES: Final = {
     "pyproject.toml": r'^version = "(.+)"$',
+    "clients/python/pyproject.toml": r'^version = "(.+)"$',
     "service/__init__.py": r'^    __version__ = "(.+)"$',
     "deploy/helm/Chart.yaml": r"^(?:version|appVersion): (.+)$",
     "deploy/compose.yaml": r"^  image: localhost/flow-pipelines:\$\{VERSION:-(.+)\}$",

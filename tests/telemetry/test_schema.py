@@ -22,8 +22,9 @@ def fields_of(event: str) -> dict[str, Any]:
 
 def test_events_of_the_schema_are_those_of_the_code() -> None:
     text = "".join(path.read_text() for path in (ROOT / "service").rglob("*.py"))
-    found = set(re.findall(r"\b(?:log|get_logger\(\))\.(?:debug|info|warning|error|critical)\(\s*\"(\w+)\"", text))
-    found |= {"library_message", "log_lines_dropped"}
+    levels = "debug|info|warning|error|exception|critical"
+    found = set(re.findall(rf"\b(?:log|get_logger\(\))\.(?:{levels})\(\s*\"(\w+)\"", text))
+    found |= {"library_message", "log_lines_dropped", "stream", "waited"}
 
     assert {*SCHEMA["properties"]["event"]["enum"]} == found
     assert sorted(each["if"]["properties"]["event"]["const"] for each in SCHEMA["allOf"]) == sorted(found)

@@ -1,7 +1,7 @@
 // The public API, and nothing but it: this page has no rules of its own.
 
 import { API } from "./base.js";
-import { caller, forget, session } from "./session.js";
+import { caller, forget, session, usable } from "./session.js";
 
 /** @import { Details, Failure, Me } from "../answers.d.ts" */
 
@@ -100,14 +100,14 @@ export const reasonsOf = (error, field) =>
  * @returns {Promise<{body: Body, tag: string | null}>} the answer, and its ETag
  */
 export async function call(method, path, options = {}) {
-  const token = session.token;
+  const token = usable();
   const asker = session.me?.username;
   if (token) {
     const answer = await send(method, path, token, options);
     if (answer.status !== 401) return read(answer);
     if (session.token === token) forget();
   }
-  if (!session.token) await session.renew();
+  if (!usable()) await session.renew();
   const { username } = caller();
   if (method !== "GET" && asker !== username) {
     throw new SignedOut(`You are now signed in as ${username}. Check what you typed, and save it again.`);

@@ -14,6 +14,7 @@ export const SCOPES = [
     description: `On pipelines: ${permission.description.toLowerCase()}`,
   })),
   { value: "tokens", label: "Make tokens", description: "See, make and revoke tokens" },
+  { value: "scim", label: "Provision (SCIM)", description: "Let an identity provider manage users and groups" },
   {
     value: "admin",
     label: "Administer",
@@ -69,6 +70,8 @@ export const ACTIONS = new Map([
   ["user.update", "changed a user"],
   ["user.delete", "deleted a user"],
   ["user.hand_over_jobs", "handed a user's jobs over"],
+  ["user.link", "linked a user to an identity provider"],
+  ["user.unlink", "unlinked a user from an identity provider"],
   ["user.delete", "deleted a user"],
   ["group.create", "created a group"],
   ["group.update", "renamed a group"],

@@ -22,6 +22,7 @@ import { closest, h, replace } from "./dom.js";
  * @property {Record<string, string>} query
  * @property {AbortSignal} signal aborted when the view is left
  * @property {Memory} memory
+ * @property {Promise<void>} [filled] resolves once all rows are there, of a list so long that the view is shown before
  * @property {(unsaved: () => boolean) => void} guard lets this be asked before the view is left: would anything be lost?
  */
 
@@ -123,6 +124,13 @@ export function setFilters(path, query) {
   history.replaceState({ index }, "", address(path, query));
 }
 
+/**
+ * Return whether an element is of the view that is shown, and not of one that was left.
+ *
+ * @param {Element} element
+ */
+export const isShown = (element) => outlet.contains(element) && !outlet.hasAttribute("aria-busy");
+
 /** Return whether going anywhere would lose something. */
 export const unsaved = () => Boolean(shown.unsaved?.()) || dialogsUnsaved();
 
@@ -139,7 +147,8 @@ async function show({ first = false, back = false, refreshed = false }) {
   const { route, params } = match(location.pathname.slice(BASE.length) || "/");
   announce(route);
   outlet.setAttribute("aria-busy", "true");
-  const { title, content } = await draw(route, {
+  /** @type {View} */
+  const drawn = {
     params,
     query: Object.fromEntries(new URLSearchParams(location.search)),
     signal: abort.signal,
@@ -147,7 +156,8 @@ async function show({ first = false, back = false, refreshed = false }) {
     guard: (unsavedHere) => {
       view.unsaved = unsavedHere;
     },
-  });
+  };
+  const { title, content } = await draw(route, drawn);
   if (abort.signal.aborted) return;
   memories.set(index, view.memory);
   const active = document.activeElement?.closest(".tabs a")?.getAttribute("href");
@@ -155,8 +165,23 @@ async function show({ first = false, back = false, refreshed = false }) {
   outlet.removeAttribute("aria-busy");
   // Isolated: any user may have given a name in a title; it must not turn what stands behind it.
   document.title = `\u2068${title}\u2069 · ${NAME}`;
-  scrollTo(0, back || refreshed ? (view.memory.scroll ?? 0) : 0);
+  const place = back || refreshed ? (view.memory.scroll ?? 0) : 0;
+  scrollTo(0, place);
   if (!first) focusView(active);
+  if (drawn.filled && place > 0) scrollOnceFilled(drawn.filled, place, abort.signal);
+}
+
+/**
+ * Scroll on to a place that is not there yet, unless the user has scrolled meanwhile.
+ *
+ * @param {Promise<void>} filled
+ * @param {number} place
+ * @param {AbortSignal} signal
+ */
+async function scrollOnceFilled(filled, place, signal) {
+  const reached = scrollY;
+  await filled;
+  if (!signal.aborted && Math.abs(scrollY - reached) < 1) scrollTo(0, place);
 }
 
 /**

@@ -44,6 +44,7 @@ _OF_SCOPES: Final = {
     **_OF_PERMISSIONS,
     "admin": "do what only administrators may",
     "tokens": "make, list, rotate and revoke tokens",
+    "scim": "provision users and groups by SCIM, which takes an administrator's token and no other scope",
 }
 _OF_ROLES: Final = {
     Role.MEMBER.value: "may do what they are granted",

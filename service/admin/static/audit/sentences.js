@@ -284,6 +284,16 @@ const SENTENCES = new Map([
   ["user.update", updateUser],
   ["user.delete", (told) => deletion(told, "user", user(told.target.key), "role")],
   ["user.hand_over_jobs", handOver],
+  [
+    "user.link",
+    ({ target, after }) =>
+      sentence`linked ${user(target.key)} to ${textOf(after, "subject")} of ${textOf(after, "issuer")}`,
+  ],
+  [
+    "user.unlink",
+    ({ target, before }) =>
+      sentence`unlinked ${user(target.key)} from ${textOf(before, "subject")} of ${textOf(before, "issuer")}`,
+  ],
   ["group.create", ({ target }) => sentence`created the group ${group(target.key)}`],
   ["group.update", ({ target, after }) => sentence`renamed the group ${target.key} to ${group(textOf(after, "name"))}`],
   ["group.delete", (told) => deletion(told, "group", name(told.target.key), "name")],

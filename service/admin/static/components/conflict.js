@@ -35,7 +35,7 @@ export function conflictNotice({ message, rows, keep, take }) {
         h(
           "thead",
           {},
-          h("tr", {}, h("td", {}), h("th", { scope: "col" }, "There now"), h("th", { scope: "col" }, "Yours")),
+          h("tr", {}, h("td", {}), h("th", { scope: "col" }, "Saved now"), h("th", { scope: "col" }, "Yours")),
         ),
         h(
           "tbody",
@@ -51,7 +51,7 @@ export function conflictNotice({ message, rows, keep, take }) {
           ),
         ),
       ),
-      h("div", { class: "actions" }, button("Go on with mine", keep), button("Take what is there", take)),
+      h("div", { class: "actions" }, button("Keep mine", keep), button("Take theirs", take)),
     ),
   );
 }

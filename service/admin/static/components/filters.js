@@ -1,10 +1,11 @@
 // Filters above a list. They stand in the address, so that a search can be kept, sent, and come back to.
 
-import { closest, focusFirst, h, identifier } from "../dom.js";
-import { setFilters } from "../router.js";
+import { focusFirst, h, identifier } from "../dom.js";
+import { isShown, setFilters } from "../router.js";
 import { combobox } from "./combobox.js";
 import { showErrors } from "./fields.js";
 import { icon } from "./icons.js";
+import { onKey } from "./keys.js";
 
 /** @import { Search } from "./combobox.js" */
 /** @import { Option } from "./fields.js" */
@@ -42,6 +43,7 @@ const DELAY = 200; // milliseconds without a key before it is searched
  */
 export function filters(path, query, makers, onchange) {
   const changed = () => {
+    if (!isShown(element)) return; // the view was left within the delay, and the address is another's
     const now = JSON.stringify(values());
     if (now === last) return; // as a choice that was taken tells of itself twice
     last = now;
@@ -192,10 +194,8 @@ export const dayFilter = (name, label) => (query, changed) => {
   };
 };
 
-document.addEventListener("keydown", (event) => {
-  const typing = closest(event, "input, textarea, select, dialog");
-  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (!document.querySelector("[data-search]")) return;
-  event.preventDefault();
+onKey("/", () => {
+  if (!document.querySelector("[data-search]")) return false;
   focusFirst(document, "[data-search]");
+  return true;
 });

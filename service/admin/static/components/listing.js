@@ -69,8 +69,7 @@ export async function listing({ caption, columns, fetchPage, noun, none, view, o
   const end = listEnd(noun, showMore);
   const place = h("div", { class: "list" });
   const element = h("section", { "aria-label": caption, tabindex: "-1" }, place, end.element);
-  /** @type {Shown} */
-  let shown = { length: 0, next: null, body: null, total: null, atLeast: false };
+  let shown = /** @type {Shown} */ ({ length: 0, next: null, body: null, total: null, atLeast: false });
   let loading = new AbortController();
   const rowOf = (/** @type {Item} */ item) => row(columns, item, selected);
   view.signal.addEventListener("abort", () => loading.abort());
@@ -86,8 +85,10 @@ export async function listing({ caption, columns, fetchPage, noun, none, view, o
     const held = focused(place);
     replace(place, items.length > 0 ? made.element : none());
     refocus(place, held, element);
-    await addRows(made.body, items.slice(AT_ONCE), rowOf, signal);
-    if (!signal.aborted) update({ length: items.length, next, body: made.body, total, atLeast });
+    const now = { length: items.length, next, body: made.body, total, atLeast };
+    const filled = addRows(made.body, items.slice(AT_ONCE), rowOf, signal, () => update(now));
+    if (items.length <= AT_ONCE || element.isConnected) return filled;
+    view.filled = filled; // and the view is shown meanwhile: thousands of rows, laid out in one go, would hold the page
   }
 
   async function append() {
@@ -175,12 +176,14 @@ async function fetchFirst(fetchPage, wanted, signal) {
  * @param {Item[]} items
  * @param {(item: Item) => HTMLElement} rowOf
  * @param {AbortSignal} signal
+ * @param {() => void} [done] called once all are there
  */
-async function addRows(body, items, rowOf, signal) {
+async function addRows(body, items, rowOf, signal, done) {
   for (let start = 0; start < items.length && !signal.aborted; start += AT_ONCE) {
     if (items.length > PAGE) await new Promise((resolve) => setTimeout(resolve));
     body?.append(...items.slice(start, start + AT_ONCE).map(rowOf));
   }
+  if (!signal.aborted) done?.();
 }
 
 /**

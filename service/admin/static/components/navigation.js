@@ -8,6 +8,7 @@ import { caller } from "../session.js";
 import { button } from "./buttons.js";
 import { icon } from "./icons.js";
 import { personLink } from "./inline.js";
+import { showKeys } from "./keys.js";
 
 /** @import { IconName } from "./icons.js" */
 
@@ -28,7 +29,6 @@ const SECTIONS = [
  * @param {() => unknown} signOut
  */
 export function navigation(signOut) {
-  const { username, role, scopes } = caller();
   const offered = SECTIONS.filter((each) => each.offered?.() ?? true);
   const links = offered.map(({ section, label, symbol }) =>
     h("a", { href: address(`/${section}`) }, icon(symbol), label),
@@ -60,13 +60,7 @@ export function navigation(signOut) {
         links.map((link) => h("li", {}, link)),
       ),
     ),
-    h(
-      "div",
-      { class: "who" },
-      h("p", {}, h("span", { class: "visually-hidden" }, "Signed in as "), personLink(username)),
-      h("p", { class: "muted" }, roleLabel(role), scopes && ", by a narrowed token"),
-      button("Sign out", signOut, { kind: "quiet", symbol: "signout" }),
-    ),
+    signedIn(signOut),
   );
   const element = h(
     "header",
@@ -98,4 +92,25 @@ export function navigation(signOut) {
     }
   };
   return { element, show };
+}
+
+/**
+ * Show who is signed in, with the way out.
+ *
+ * @param {() => unknown} signOut
+ */
+function signedIn(signOut) {
+  const { username, role, scopes } = caller();
+  return h(
+    "div",
+    { class: "who" },
+    h("p", {}, h("span", { class: "visually-hidden" }, "Signed in as "), personLink(username)),
+    h("p", { class: "muted" }, roleLabel(role), scopes && ", by a narrowed token"),
+    h(
+      "div",
+      { class: "who-actions" },
+      button("Sign out", signOut, { kind: "quiet", symbol: "signout" }),
+      button("Keys", showKeys, { kind: "quiet" }),
+    ),
+  );
 }

@@ -5,6 +5,12 @@ import { h, identifier } from "../dom.js";
 /** @import { MakeFilter } from "./filters.js" */
 
 /**
+ * An order that is offered where there is no room for columns: the API's name, and what it is called either way.
+ *
+ * @typedef {[by: string, ascending: string, descending: string]} Choice
+ */
+
+/**
  * The order of a list.
  *
  * @typedef {object} Ordering
@@ -17,16 +23,16 @@ import { h, identifier } from "../dom.js";
  * Make the order of a list.
  *
  * @param {string} initial the API's own order of the list, with "-" if it is descending
- * @param {[by: string, label: string][]} choices offered where there is no room for columns
+ * @param {Choice[]} choices
  * @returns {Ordering}
  */
 export function ordering(initial, choices) {
   let value = initial;
   /** @type {() => void} */
   let tell = () => {};
-  const words = choices.flatMap(([by, label]) => [
-    { word: by, label },
-    { word: `-${by}`, label: `${label}, the other way` },
+  const words = choices.flatMap(([by, ascending, descending]) => [
+    { word: by, label: ascending },
+    { word: `-${by}`, label: descending },
   ]);
   /** @type {HTMLSelectElement} */
   const select = h(

@@ -30,7 +30,7 @@ export function several({ label, search, placeholder = "" }) {
   });
   box.input.id = identifier("several");
   const list = h("ul", { class: "chips", "aria-label": `${label}: chosen` });
-  const more = button("And another", () => {
+  const more = button("Add another", () => {
     const choice = taken(box.taken());
     if (choice) beside.set(keyOf(choice), choice);
     box.clear();

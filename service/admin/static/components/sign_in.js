@@ -1,20 +1,25 @@
-// Signing in by a token: as a page of its own, and over what is on the screen when the token was refused meanwhile.
+// Signing in by an identity provider or a token: as a page of its own, and over what is on the screen when the token was
+// refused meanwhile.
 
 import { whoIs } from "../api.js";
 import { h, replace } from "../dom.js";
-import { keep } from "../session.js";
+import { enter } from "../provider/grants.js";
+import { goTo, signInByWindow } from "../provider/sign_in.js";
 import { openDialog } from "./dialog.js";
 import { textField } from "./fields.js";
 import { form, InvalidInput } from "./form.js";
 import { icon } from "./icons.js";
+import { providerButtons } from "./provider_buttons.js";
 
 /** @import { Me } from "../../answers.d.ts" */
+/** @import { Child } from "../dom.js" */
+/** @import { Grant } from "../provider/protocol.js" */
 /** @import { Dialog } from "./dialog.js" */
 
 /**
- * A token, and the user it belongs to.
+ * A token, the user it belongs to, and the grant of the provider that it came by, if it did.
  *
- * @typedef {{token: string, me: Me}} SignIn
+ * @typedef {{token: string, me: Me, grant?: Grant | null}} SignIn
  */
 
 /**
@@ -27,8 +32,13 @@ import { icon } from "./icons.js";
 export function signInPage(app, refused) {
   return new Promise((resolve) => {
     const signIn = signInForm((found) => {
-      keep(found.token, found.me);
+      enter(found);
       resolve();
+    });
+    const byProvider = providerButtons({
+      signIn: goTo,
+      asAnother: refused ? (provider) => goTo(provider, { prompt: "login" }) : null,
+      waiting: "Taking you there …",
     });
     document.title = "Sign in · Flow Pipelines";
     replace(
@@ -39,17 +49,20 @@ export function signInPage(app, refused) {
         h("div", { class: "brand" }, icon("pipeline"), "Flow Pipelines"),
         h("h1", {}, "Sign in"),
         refused && h("div", { class: "notice", role: "status" }, icon("warning"), h("p", {}, refused)),
-        signIn.element,
-        h(
-          "p",
-          { class: "muted" },
-          "No token? An administrator makes one on the page Tokens, or by the command ",
-          h("code", {}, "flow-pipelines token create"),
-          ".",
-        ),
+        byProvider?.element,
+        behind(byProvider !== null, [
+          signIn.element,
+          h(
+            "p",
+            { class: "muted" },
+            "No token? An administrator makes one on the page Tokens, or by the command ",
+            h("code", {}, "flow-pipelines token create"),
+            ".",
+          ),
+        ]),
       ),
     );
-    signIn.focus();
+    (byProvider ?? signIn).focus();
   });
 }
 
@@ -57,12 +70,21 @@ export function signInPage(app, refused) {
  * Ask over everything else; resolves to null if the user would rather not.
  *
  * @param {boolean} unsaved
+ * @param {Promise<SignIn>} elsewhere a token that another tab gives meanwhile
  */
-export async function askAgain(unsaved) {
+export async function askAgain(unsaved, elsewhere) {
+  const ended = new AbortController();
   const signIn = signInForm(
     (found) => dialog.close(found),
     () => dialog.close(null),
   );
+  const byProvider = providerButtons({
+    signIn: async (provider) => {
+      const grant = await signInByWindow(provider, ended.signal);
+      dialog.close({ token: grant.access, me: await whoIs(grant.access), grant });
+    },
+    waiting: "Go on in the window that has opened. Nothing is lost here.",
+  });
   /** @type {Dialog<SignIn>} */
   const dialog = openDialog({
     title: "Sign in again",
@@ -72,14 +94,48 @@ export async function askAgain(unsaved) {
       h(
         "p",
         { class: "dialog-lead" },
-        "Your token is no longer accepted: it has expired or was revoked. ",
+        byProvider
+          ? "You are no longer signed in: your session has ended, or was ended in another tab or by an administrator. "
+          : "Your token is no longer accepted: it has expired or was revoked, or you have signed out in another tab. ",
         unsaved && "What you typed is still there.",
       ),
-      signIn.element,
+      byProvider?.element,
+      behind(byProvider !== null, signIn.element),
     ),
   });
-  signIn.focus();
+  (byProvider ?? signIn).focus();
+  dialog.closed.then(() => ended.abort());
+  elsewhere.then((found) => dialog.element.isConnected && dialog.close(found));
   return dialog.closed;
+}
+
+/**
+ * Put the form for a token behind what most people use, if there is that.
+ *
+ * @param {boolean} whether
+ * @param {Child} content
+ */
+const behind = (whether, content) =>
+  whether ? h("details", { class: "by-token" }, h("summary", {}, "Use a token"), content) : content;
+
+/**
+ * Say that a window has done what it was opened for, and close it where the browser lets a page do that.
+ *
+ * @param {Element} app
+ */
+export function closingPage(app) {
+  document.title = "Signed in · Flow Pipelines";
+  replace(
+    app,
+    h(
+      "main",
+      { class: "sign-in" },
+      h("div", { class: "brand" }, icon("pipeline"), "Flow Pipelines"),
+      h("h1", {}, "You are signed in"),
+      h("p", {}, "Close this window, and go on where you were."),
+    ),
+  );
+  window.close();
 }
 
 /**
@@ -89,7 +145,7 @@ export async function askAgain(unsaved) {
 function signInForm(done, cancel = null) {
   const token = textField("token", "Token", {
     type: "password",
-    hint: "It begins with fp_ and stays in this tab until you sign out or close it.",
+    hint: "It begins with fp_ and stays in this page's tabs until you sign out or close the last.",
   });
   const { element } = form({
     fields: [token],

@@ -9,6 +9,7 @@ import { button } from "../components/buttons.js";
 import { searchUsers } from "../components/choices.js";
 import { comboFilter, dayFilter, filters, selectFilter, textFilter } from "../components/filters.js";
 import { listing, pagesOf } from "../components/listing.js";
+import { ordering } from "../components/ordering.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
 import { h } from "../dom.js";
@@ -31,6 +32,7 @@ const WHAT = [ANY, ...[...ACTIONS].map(([value, label]) => ({ value, label }))];
 export async function auditPage(view) {
   if (!isAdministrator()) return notForCaller("Audit", "Only administrators read the audit trail.");
   const names = pipelineNames(view.signal);
+  const order = ordering("-at", [["at", "Oldest first", "Newest first"]]);
   const bar = filters(
     "/audit",
     view.query,
@@ -40,6 +42,7 @@ export async function auditPage(view) {
       textFilter("target", "To what", { placeholder: "as in group:reviewers" }),
       dayFilter("since", "From"),
       dayFilter("until", "To"),
+      order.filter,
     ],
     () => list.reload({ anew: true }),
   );
@@ -49,9 +52,10 @@ export async function auditPage(view) {
     caption: "Changes",
     noun: "change",
     columns: columns(names),
-    fetchPage: named(pagesOf("/audit", "audit", query), names),
+    fetchPage: named(pagesOf("/audit", "audit", query, { counted: true }), names),
     none: () => none(bar),
     view,
+    order,
   });
   return {
     title: "Audit",
@@ -93,7 +97,7 @@ const asked = ({ since, until, ...others }) => ({ ...others, since: instantOf(si
  * @returns {Column<AuditEntry>[]}
  */
 const columns = (names) => [
-  { label: "When", cell: ({ at }) => time(at), class: "when" },
+  { label: "When", order: "at", cell: ({ at }) => time(at), class: "when" },
   { label: "What", class: "most", cell: (entry) => [tell(entry, names.show), difference(entry, names)] },
 ];
 

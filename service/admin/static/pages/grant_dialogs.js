@@ -193,7 +193,7 @@ export function grantFields(pipeline, granted) {
   const offered = PERMISSIONS.filter(({ value }) => pipeline.permissions.includes(value));
   const permissions = choicesField(
     "permissions",
-    "They may",
+    "Permissions",
     offered.map((each, index) => ({ ...each, always: index === 0 })),
     { value: granted.permissions },
   );
@@ -235,7 +235,7 @@ export function grantFields(pipeline, granted) {
 function compare(grant, { permissions, manager, expiry }) {
   const yours = held(Boolean(manager?.value()), permissions.value());
   return [
-    { label: "May", theirs: grant ? held(grant.is_manager, grant.permissions) : "", yours },
+    { label: "Permissions", theirs: grant ? held(grant.is_manager, grant.permissions) : "", yours },
     { label: "Ends", theirs: until(grant?.expires_at), yours: until(expiry.value()) },
   ];
 }

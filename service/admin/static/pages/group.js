@@ -3,6 +3,7 @@
 import { get, path } from "../api.js";
 import { isAdministrator } from "../caller.js";
 import { button } from "../components/buttons.js";
+import { badge } from "../components/inline.js";
 import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
 import { tabs } from "../components/tabs.js";
@@ -38,7 +39,7 @@ export async function groupView(view, tab, draw) {
   }
   const where = path`/groups/${group.name}`;
   const content = await draw(group, where);
-  const actions = [
+  const actions = !group.provisioned && [
     button("Rename", () => rename(group), { symbol: "edit" }),
     button("Delete", async () => (await deleteGroup(group.name)) && go(address("/groups")), {
       kind: "quiet danger",
@@ -48,11 +49,11 @@ export async function groupView(view, tab, draw) {
   return {
     title: group.name,
     content: [
-      pageHeader(name(group.name), { back: all, actions }),
-      facts(["Since", day(group.created_at)]),
+      pageHeader(name(group.name), { back: all, beside: group.provisioned && badge("Provisioned"), actions }),
+      facts(["Since", day(group.created_at)], group.provisioned && ["Changed by", "Provisioning (SCIM) alone"]),
       tabs("Of this group", tab, [
         { tab: "members", to: where, label: "Members" },
-        { tab: "grants", to: `${where}/grants`, label: "Is granted" },
+        { tab: "grants", to: `${where}/grants`, label: "Grants" },
       ]),
       content,
     ],

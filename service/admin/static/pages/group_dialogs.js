@@ -35,7 +35,7 @@ export async function createGroup() {
   const made = await dialog.closed;
   if (!made) return;
   await go(address(path`/groups/${made.name}`));
-  toast(sentence`${made.name} is there. Add its members.`);
+  toast(sentence`${made.name} is created. Add its members.`);
 }
 
 /**

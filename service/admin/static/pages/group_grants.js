@@ -25,15 +25,15 @@ import { groupView } from "./group.js";
 export const groupGrantsTab = (view) =>
   groupView(view, "grants", async (group, where) => {
     const order = ordering("name", [
-      ["name", "By pipeline"],
-      ["expires_at", "First to end first"],
+      ["name", "Pipeline, A to Z", "Pipeline, Z to A"],
+      ["expires_at", "First to end first", "Never ending first"],
     ]);
     const search = textFilter("q", "Search", { main: true, placeholder: "A part of the pipeline's name" });
     const bar = filters(`${where}/grants`, view.query, [search, order.filter], () => list.reload({ anew: true }));
     const changed = (/** @type {unknown} */ did) => did && list.reload();
     /** @type {List} */
     const list = await listing({
-      caption: "Is granted",
+      caption: "Grants",
       noun: "grant",
       columns: columns(group, changed),
       fetchPage: pagesOf(`${where}/grants`, "grants", bar.values, { counted: true }),
@@ -65,7 +65,7 @@ export const groupGrantsTab = (view) =>
       ],
     });
     return [
-      h("div", { class: "section-head" }, h("h2", {}, "Is granted"), h("div", { class: "selection-actions" }, give)),
+      h("div", { class: "section-head" }, h("h2", {}, "Grants"), h("div", { class: "selection-actions" }, give)),
       bar.element,
       list.element,
     ];
@@ -78,7 +78,7 @@ export const groupGrantsTab = (view) =>
  */
 const columns = (group, changed) => [
   { label: "Pipeline", class: "grow", order: "name", cell: ({ pipeline }) => pipelineLink(pipeline) },
-  { label: "May", cell: standing },
+  { label: "Permissions", cell: standing },
   { label: "Expires", order: "expires_at", cell: ({ expires_at: end }) => ends(end) },
   {
     label: "",

@@ -27,8 +27,8 @@ import { pasteMembers, removeMembers } from "./members_many.js";
 export const membersTab = (view) =>
   groupView(view, "members", async (group, where) => {
     const order = ordering("username", [
-      ["username", "By username"],
-      ["created_at", "Longest in it first"],
+      ["username", "Username, A to Z", "Username, Z to A"],
+      ["created_at", "First added first", "Last added first"],
     ]);
     const search = textFilter("q", "Search", { main: true, placeholder: "A part of the username, name or email" });
     const bar = filters(where, view.query, [search, order.filter], () => list.reload({ anew: true }));

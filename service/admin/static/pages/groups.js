@@ -29,8 +29,8 @@ import { notForCaller } from "./not_found.js";
 export async function groupsPage(view) {
   if (!isAdministrator()) return notForCaller("Groups", "Only administrators handle groups.");
   const order = ordering("name", [
-    ["name", "By name"],
-    ["created_at", "Oldest first"],
+    ["name", "Name, A to Z", "Name, Z to A"],
+    ["created_at", "Oldest first", "Newest first"],
   ]);
   const bar = filters(
     "/groups",

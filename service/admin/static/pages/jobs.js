@@ -28,8 +28,8 @@ const MAX_NAMED = 3;
 export async function jobsPage(view) {
   const pipeline = await named(view.query.pipeline_id);
   const order = ordering("-created_at", [
-    ["created_at", "Oldest first"],
-    ["id", "By ID"],
+    ["created_at", "Oldest first", "Newest first"],
+    ["id", "ID, A to Z", "ID, Z to A"],
   ]);
   const bar = filters(
     "/jobs",
@@ -69,7 +69,7 @@ export async function jobsPage(view) {
     content: [
       pageHeader("Jobs"),
       finder(),
-      h("div", { class: "section-head" }, h("h2", {}, "All that you can see")),
+      h("div", { class: "section-head" }, h("h2", {}, "Jobs you can see")),
       bar.element,
       selected.element,
       list.element,

@@ -145,7 +145,7 @@ function cards(overview) {
       ]),
     },
     {
-      title: "Managers of their own making",
+      title: "Self-granted managers",
       why: "They granted it themselves, and keep it when their role ends.",
       found: managers,
       items: managers.managers.map(({ username, pipeline }) => [user(username), " on ", pipelineLink(pipeline)]),

@@ -75,7 +75,7 @@ function head(pipeline) {
       copyButton(pipeline.id, `Copy the ID of ${pipeline.name}`, { label: "Copy ID" }),
     ),
     facts(
-      ["You may", permissionLabels(pipeline.permissions)],
+      ["Your permissions", permissionLabels(pipeline.permissions)],
       ["Created", time(pipeline.created_at)],
       ["Last changed", time(pipeline.updated_at)],
       isAdministrator() && ["Audit", history],
@@ -94,7 +94,7 @@ function tabsOf(pipeline, current) {
   const all = [
     ...(manages ? [access] : []),
     { tab: "queue", to: manages ? `${base}/queue` : base, label: "Queue" },
-    { tab: "who", to: `${base}/who`, label: manages ? "Who can what" : "What I can" },
+    { tab: "who", to: `${base}/who`, label: manages ? "Who has access" : "My access" },
   ];
   return tabs("Of this pipeline", current, all);
 }

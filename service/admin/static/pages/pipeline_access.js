@@ -39,9 +39,9 @@ export async function accessTab(view) {
 async function grantList(view, pipeline, where) {
   const changed = (/** @type {boolean} */ did) => did && list.reload();
   const order = ordering("name", [
-    ["name", "By name"],
-    ["expires_at", "First to end first"],
-    ["updated_at", "Oldest change first"],
+    ["name", "Groups first, A to Z", "Users first, Z to A"],
+    ["expires_at", "First to end first", "Never ending first"],
+    ["updated_at", "First changed first", "Last changed first"],
   ]);
   const search = textFilter("q", "Search", { main: true, placeholder: "A part of the name" });
   const bar = filters(path`/pipelines/${pipeline.id}`, view.query, [search, order.filter], () =>
@@ -84,7 +84,7 @@ const noneFits = (bar) =>
  */
 const columns = (pipeline, where, changed) => [
   { label: "Who", class: "grow", order: "name", cell: granteeOf },
-  { label: "May", cell: standing },
+  { label: "Permissions", cell: standing },
   {
     label: "Expires",
     order: "expires_at",

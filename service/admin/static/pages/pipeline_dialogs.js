@@ -53,7 +53,7 @@ export async function createPipeline() {
   const made = await dialog.closed;
   if (!made) return;
   await go(address(path`/pipelines/${made.id}`));
-  toast(sentence`${made.name} is there. Copy its ID, or give a group access.`);
+  toast(sentence`${made.name} is created. Copy its ID, or give a group access.`);
 }
 
 /**

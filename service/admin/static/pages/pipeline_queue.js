@@ -27,7 +27,7 @@ import { pipelineView } from "./pipeline.js";
 export const queueTab = (view) =>
   pipelineView(view, "queue", async (pipeline, where) => {
     const here = path`/pipelines/${pipeline.id}/queue`;
-    const order = ordering("assigned_at", [["assigned_at", "Oldest first"]]);
+    const order = ordering("assigned_at", [["assigned_at", "Oldest first", "Newest first"]]);
     const search = textFilter("q", "Search", { main: true, placeholder: "A part of the ID or name" });
     const bar = filters(here, view.query, [search, order.filter], () => list.reload({ anew: true }));
     const selected = may(pipeline, "execute") ? takingOut(pipeline, view, (did) => did && list.reload()) : null;
@@ -95,5 +95,5 @@ const COLUMNS = [
   { label: "Job", class: "grow", cell: ({ id }) => jobLink(id) },
   { label: "Name", cell: (job) => (job.name ? name(job.name) : h("span", { class: "muted" }, "none")) },
   { label: "Owner", cell: ({ owner }) => personLink(owner), class: "person" },
-  { label: "In it since", order: "assigned_at", cell: ({ assigned_at: since }) => ago(since) },
+  { label: "In the queue since", order: "assigned_at", cell: ({ assigned_at: since }) => ago(since) },
 ];

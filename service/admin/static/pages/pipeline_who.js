@@ -7,6 +7,7 @@ import { combobox } from "../components/combobox.js";
 import { filters, selectFilter } from "../components/filters.js";
 import { granteeLink, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
+import { ordering } from "../components/ordering.js";
 import { empty } from "../components/states.js";
 import { h, identifier } from "../dom.js";
 import { follow, ofAccess } from "../follow.js";
@@ -27,7 +28,7 @@ export const whoTab = (view) =>
   pipelineView(view, "who", async (pipeline, where) => {
     if (!may(pipeline, "manage_pipelines"))
       return [
-        h("div", { class: "section-head" }, h("h2", {}, "What I can, and why")),
+        h("div", { class: "section-head" }, h("h2", {}, "My access, and why")),
         await why(where, caller().username),
       ];
     const { username } = view.query;
@@ -59,7 +60,7 @@ function question(pipeline, username) {
   return h(
     "div",
     { class: "section-head" },
-    h("h2", {}, "Why can …?"),
+    h("h2", {}, "Why does a user have access?"),
     h(
       "form",
       { class: "ask", onsubmit: ask },
@@ -76,6 +77,7 @@ function question(pipeline, username) {
  * @param {string} where
  */
 async function everyone(view, pipeline, where) {
+  const order = ordering("username", [["username", "Username, A to Z", "Username, Z to A"]]);
   const bar = filters(
     whoPath(pipeline),
     view.query,
@@ -83,36 +85,45 @@ async function everyone(view, pipeline, where) {
       keptUsername,
       selectFilter(
         "permission",
-        "Who can",
+        "Permission",
         PERMISSIONS.map((each) => ({ ...each, value: each.value === PERMISSIONS[0].value ? "" : each.value })),
       ),
+      order.filter,
     ],
     () => list.reload({ anew: true }),
   );
+  const asked = () => {
+    const { permission, order_by } = bar.values();
+    return { permission, order_by };
+  };
   /** @type {List} */
   const list = await listing({
-    caption: "Everyone who can",
+    caption: "Everyone with access",
     noun: "user",
     columns: /** @type {Column<UserAccess>[]} */ ([
-      { label: "User", class: "grow", cell: ({ username }) => granteeLink("user", username) },
-      { label: "Can", cell: standing },
+      { label: "User", class: "grow", order: "username", cell: ({ username }) => granteeLink("user", username) },
+      { label: "Permissions", cell: standing },
       {
         label: "",
         class: "row-actions",
         cell: ({ username }) =>
           h(
             "a",
-            { href: address(whoPath(pipeline), { ...bar.values(), username }), "aria-label": `Why can ${username}?` },
+            {
+              href: address(whoPath(pipeline), { ...bar.values(), username }),
+              "aria-label": `Why does ${username} have access?`,
+            },
             "Why?",
           ),
       },
     ]),
-    fetchPage: pagesOf(`${where}/access`, "users", () => ({ permission: bar.values().permission })),
-    none: () => empty("user", "Nobody can", "Neither a grant nor a role gives this to anyone."),
+    fetchPage: pagesOf(`${where}/access`, "users", asked, { counted: true }),
+    none: () => empty("user", "Nobody has this permission", "Neither a grant nor a role gives it to anyone."),
     view,
+    order,
   });
   follow(view, ofAccess, list.reload, () => list.element);
-  return [h("div", { class: "section-head" }, h("h2", {}, "Everyone who can"), bar.element), list.element];
+  return [h("div", { class: "section-head" }, h("h2", {}, "Everyone with access"), bar.element), list.element];
 }
 
 /**

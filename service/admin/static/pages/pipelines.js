@@ -20,7 +20,7 @@ import { createPipeline, deletePipeline, editPipeline } from "./pipeline_dialogs
 /** @import { Column } from "../components/table.js" */
 /** @import { View } from "../router.js" */
 
-const MAY = [{ value: "", label: "Anything" }, ...PERMISSIONS.slice(1)];
+const MAY = [{ value: "", label: "Any" }, ...PERMISSIONS.slice(1)];
 
 /** @param {View} view */
 export async function pipelinesPage(view) {
@@ -29,7 +29,7 @@ export async function pipelinesPage(view) {
     view.query,
     [
       textFilter("name", "Search", { main: true, placeholder: "A part of the name" }),
-      selectFilter("permission", "I may", MAY),
+      selectFilter("permission", "My permission", MAY),
       checkFilter("is_manager", "Only those I manage"),
     ],
     () => list.reload({ anew: true }),
@@ -61,7 +61,7 @@ const columns = (changed) => [
     cell: ({ id, name }) =>
       h("span", { class: "copyable" }, identifierText(id), copyButton(id, `Copy the ID of ${name}`)),
   },
-  { label: "I may", cell: standing },
+  { label: "My permissions", cell: standing },
   { label: "", cell: (pipeline) => rowActions(pipeline, changed), class: "row-actions" },
 ];
 

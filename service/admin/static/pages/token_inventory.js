@@ -1,25 +1,21 @@
 // Every token of the organization, for administrators: what never ends, what nobody uses, what is of disabled users.
 
-import { get, path, post } from "../api.js";
+import { get, path } from "../api.js";
 import { isAdministrator, mayUseTokens } from "../caller.js";
-import { button } from "../components/buttons.js";
-import { confirmDialog } from "../components/confirm.js";
-import { choiceField } from "../components/fields.js";
-import { filters, selectFilter } from "../components/filters.js";
+import { checkFilter, filters, selectFilter } from "../components/filters.js";
 import { badge } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
+import { ordering } from "../components/ordering.js";
 import { pageHeader } from "../components/page.js";
 import { empty } from "../components/states.js";
-import { h, name, sentence } from "../dom.js";
+import { h, name } from "../dom.js";
 import { address } from "../router.js";
 import { notForCaller } from "./not_found.js";
-import { revoke, showSecret, tokenColumns } from "./tokens.js";
+import { TOKEN_ORDERS, tokenActions, tokenColumns } from "./tokens.js";
 
-/** @import { Token, User } from "../../answers.d.ts" */
+/** @import { User } from "../../answers.d.ts" */
 /** @import { List } from "../components/listing.js" */
 /** @import { View } from "../router.js" */
-
-/** @typedef {{token: Token, secret: string}} NewToken */
 
 const UNUSED = [
   { value: "", label: "Any time" },
@@ -28,15 +24,12 @@ const UNUSED = [
   { value: "365d", label: "A year" },
 ];
 const SCOPES = [
-  { value: "", label: "Anything" },
-  { value: "none", label: "All that the user may" },
+  { value: "", label: "Any" },
+  { value: "none", label: "All" },
 ];
-const ORDERS = [
-  { value: "", label: "Newest first" },
-  { value: "-expires_at", label: "Never expiring first" },
-  { value: "expires_at", label: "First to expire first" },
-  { value: "last_used_at", label: "Longest unused first" },
-  { value: "username", label: "By user" },
+const EXPIRES = [
+  { value: "", label: "Any time" },
+  { value: "never", label: "Never" },
 ];
 const MAX_LOOK_UPS = 50; // users of one page of the list
 
@@ -44,42 +37,40 @@ const MAX_LOOK_UPS = 50; // users of one page of the list
 export async function tokenInventoryPage(view) {
   if (!isAdministrator() || !mayUseTokens())
     return notForCaller("All tokens", "Only administrators, by a token with the scope for it, see everybody's tokens.");
+  const order = ordering("-created_at", [...TOKEN_ORDERS, ["username", "User, A to Z", "User, Z to A"]]);
   const bar = filters(
     "/tokens/all",
     view.query,
     [
       selectFilter("unused_for", "Unused for", UNUSED),
-      selectFilter("scopes", "Can", SCOPES),
-      selectFilter("order_by", "Order", ORDERS),
+      selectFilter("expires", "Expires", EXPIRES),
+      selectFilter("scopes", "Scopes", SCOPES),
+      checkFilter("of_disabled", "Of disabled users"),
+      order.filter,
     ],
     () => list.reload({ anew: true }),
   );
   const disabled = disabledUsers(view.signal);
   const changed = (/** @type {unknown} */ did) => did && list.reload();
+  const fetchTokens = pagesOf("/tokens", "tokens", () => ({ all: "true", ...bar.values() }), { counted: true });
   /** @type {List} */
   const list = await listing({
     caption: "All tokens",
     noun: "token",
     columns: [
       ...tokenColumns.slice(0, 1),
-      { label: "User", class: "person", cell: ({ username }) => disabled.show(username) },
+      { label: "User", class: "person", order: "username", cell: ({ username }) => disabled.show(username) },
       ...tokenColumns.slice(1),
-      {
-        label: "",
-        class: "row-actions",
-        cell: (token) => [
-          button("Rotate", async () => changed(await rotate(token)), { kind: "quiet" }),
-          button("Revoke", async () => changed(await revoke(token)), { kind: "quiet danger" }),
-        ],
-      },
+      tokenActions(changed),
     ],
     fetchPage: async (page, signal) => {
-      const found = await pagesOf("/tokens", "tokens", () => ({ all: "true", ...bar.values() }))(page, signal);
+      const found = await fetchTokens(page, signal);
       setTimeout(disabled.lookUp);
       return found;
     },
     none: () => empty("token", "No token fits", "None of the organization's tokens fits these filters."),
     view,
+    order,
   });
   return {
     title: "All tokens",
@@ -126,35 +117,4 @@ function disabledUsers(signal) {
       }
     },
   };
-}
-
-/**
- * Put a new token in the place of another; return whether that was done.
- *
- * @param {Token} token
- */
-export async function rotate(token) {
-  const overlap = choiceField(
-    "overlap_seconds",
-    "The old token",
-    [
-      { value: "3600", label: "Works for one more hour", description: "So that programs can change over" },
-      { value: "0", label: "Ends at once", description: "If somebody else may have it" },
-    ],
-    { value: "3600" },
-  );
-  /** @type {NewToken | null} */
-  let made = null;
-  const done = await confirmDialog({
-    title: "Rotate this token?",
-    intro: sentence`A new token takes the place of ${token.name || token.id} of ${token.username}: it can the same, and ends when that would have.`,
-    fields: [overlap],
-    danger: false,
-    submit: "Rotate token",
-    run: async (values) => {
-      made = await post(path`/tokens/${token.id}/rotate`, { overlap_seconds: Number(values.overlap_seconds) });
-    },
-  });
-  if (made) await showSecret(made);
-  return done;
 }

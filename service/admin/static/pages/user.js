@@ -3,13 +3,14 @@
 import { get, path } from "../api.js";
 import { isAdministrator, isCaller, maySeeUser } from "../caller.js";
 import { button } from "../components/buttons.js";
-import { badge } from "../components/inline.js";
+import { badge, groupLink } from "../components/inline.js";
 import { facts, pageHeader } from "../components/page.js";
 import { failure } from "../components/states.js";
 import { tabs } from "../components/tabs.js";
-import { h, name } from "../dom.js";
+import { h, name, sentence, together } from "../dom.js";
 import { roleLabel } from "../labels.js";
 import { address, go, refresh } from "../router.js";
+import { caller } from "../session.js";
 import { day } from "../time.js";
 import { notForCaller } from "./not_found.js";
 import { changePerson, changeRole, enable } from "./user_dialogs.js";
@@ -55,7 +56,11 @@ function head(user) {
   return [
     pageHeader(name(user.username), {
       back: back(),
-      beside: [isCaller(user.username) && badge("You"), user.disabled && badge("Disabled", "warning")],
+      beside: [
+        isCaller(user.username) && badge("You"),
+        user.disabled && badge("Disabled", "warning"),
+        user.provisioned && badge("Provisioned"),
+      ],
       lead:
         known.length > 0 &&
         h(
@@ -69,13 +74,32 @@ function head(user) {
       ["Role", roleLabel(user.role)],
       ["State", user.disabled ? "Disabled" : "Active"],
       ["Since", day(user.created_at)],
+      user.provisioned && ["Changed by", "Provisioning (SCIM) alone"],
+      ...(isCaller(user.username) ? provided() : []),
     ),
+  ];
+}
+
+/**
+ * Say what the identity provider adds for the caller: it is stored nowhere, so nobody else sees it.
+ *
+ * @returns {([label: string, ...value: Child[]] | false)[]}
+ */
+function provided() {
+  const by = caller().identity_provider;
+  if (by === undefined) return [];
+  const groups = by.groups.map((each) => sentence`${each.mapped_from}, mapped to ${groupLink(each.name)}`);
+  return [
+    ["Signed in by", name(by.issuer)],
+    groups.length > 0 && ["Its groups", together(groups)],
+    by.role !== null && ["Its role", sentence`${by.role_mapped_from ?? ""}, mapped to ${[roleLabel(by.role)]}`],
   ];
 }
 
 /** @param {User} user */
 function actions(user) {
   const then = (/** @type {boolean} */ done) => done && refresh();
+  if (user.provisioned) return [button("Change role", async () => then((await changeRole(user)) === true))];
   return [
     button("Edit", async () => then(await changePerson(user)), { symbol: "edit" }),
     button("Change role", async () => then((await changeRole(user)) === true)),
@@ -102,6 +126,6 @@ function tabsOf(user, current) {
     { tab: "groups", to: `${base}/groups`, label: "Groups" },
     { tab: "tokens", to: `${base}/tokens`, label: "Tokens" },
     { tab: "jobs", to: `${base}/jobs`, label: "Jobs" },
-    ...(isAdministrator() ? [{ tab: "changes", to: `${base}/changes`, label: "Did lately" }] : []),
+    ...(isAdministrator() ? [{ tab: "changes", to: `${base}/changes`, label: "Recent changes" }] : []),
   ]);
 }

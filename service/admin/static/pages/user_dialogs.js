@@ -36,7 +36,7 @@ export async function createUser() {
   const made = await dialog.closed;
   if (made)
     toast(
-      sentence`${made.username} is there. `,
+      sentence`${made.username} is created. `,
       h("a", { href: address("/tokens", { username: made.username }) }, "Make a token"),
       " so that they can sign in.",
     );

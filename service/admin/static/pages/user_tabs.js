@@ -7,24 +7,26 @@ import { isAdministrator } from "../caller.js";
 import { button } from "../components/buttons.js";
 import { openDialog } from "../components/dialog.js";
 import { filters, selectFilter, textFilter } from "../components/filters.js";
-import { badge, granteeLink, identifierText, jobLink, pipelineLink, standing } from "../components/inline.js";
+import { granteeLink, jobLink, pipelineLink, standing } from "../components/inline.js";
 import { listing, pagesOf } from "../components/listing.js";
+import { ordering } from "../components/ordering.js";
 import { empty } from "../components/states.js";
 import { h, name, sentence } from "../dom.js";
-import { PERMISSIONS, permissionLabels } from "../labels.js";
+import { PERMISSIONS } from "../labels.js";
 import { address } from "../router.js";
-import { ago, day, isPast, time } from "../time.js";
+import { ago, day, time } from "../time.js";
 import { named } from "./audit.js";
+import { TOKEN_ORDERS, tokenColumns } from "./tokens.js";
 import { userView } from "./user.js";
 import { why } from "./why.js";
 
-/** @import { AuditEntry, Group, Job, PipelineItem, Token } from "../../answers.d.ts" */
+/** @import { AuditEntry, Group, Job, PipelineItem } from "../../answers.d.ts" */
 /** @import { PipelineNames } from "../audit/names.js" */
 /** @import { List } from "../components/listing.js" */
 /** @import { Column } from "../components/table.js" */
 /** @import { View } from "../router.js" */
 
-const MAY = [{ value: "", label: "Anything" }, ...PERMISSIONS.slice(1)];
+const MAY = [{ value: "", label: "Any" }, ...PERMISSIONS.slice(1)];
 
 /** @param {View} view */
 export const reachTab = (view) =>
@@ -34,7 +36,7 @@ export const reachTab = (view) =>
       view.query,
       [
         textFilter("name", "Search", { main: true, placeholder: "A part of the name" }),
-        selectFilter("permission", "They may", MAY),
+        selectFilter("permission", "Permission", MAY),
       ],
       () => list.reload({ anew: true }),
     );
@@ -69,7 +71,7 @@ export const reachTab = (view) =>
  */
 const reachColumns = (username) => [
   { label: "Pipeline", class: "grow", cell: pipelineLink },
-  { label: "They may", cell: standing },
+  { label: "Permissions", cell: standing },
   {
     label: "",
     class: "row-actions",
@@ -105,71 +107,73 @@ async function explain(username, pipeline) {
 /** @param {View} view */
 export const groupsTab = (view) =>
   userView(view, "groups", async (_, where) => {
+    const order = ordering("name", [
+      ["name", "Name, A to Z", "Name, Z to A"],
+      ["created_at", "Oldest first", "Newest first"],
+    ]);
+    const bar = filters(`${where}/groups`, view.query, [order.filter], () => list.reload({ anew: true }));
+    /** @type {List} */
     const list = await listing({
       caption: "Groups",
       noun: "group",
       columns: GROUPS,
-      fetchPage: pagesOf(`${where}/groups`, "groups"),
+      fetchPage: pagesOf(`${where}/groups`, "groups", bar.values, { counted: true }),
       none: () => empty("group", "They are in no group", "What is granted to groups lasts when people come and go."),
       view,
+      order,
     });
-    return [h("div", { class: "section-head" }, h("h2", {}, "Groups")), list.element];
+    return [h("div", { class: "section-head" }, h("h2", {}, "Groups")), bar.element, list.element];
   });
 
 /** @type {Column<Group>[]} */
-const GROUPS = [{ label: "Group", class: "grow", cell: (group) => granteeLink("group", group.name) }];
-
-/** @param {View} view */
-export const tokensTab = (view) =>
-  userView(view, "tokens", async ({ username }) => {
-    const list = await listing({
-      caption: "Tokens",
-      noun: "token",
-      columns: TOKENS,
-      fetchPage: pagesOf("/tokens", "tokens", () => ({ username })),
-      none: () => empty("token", "They have no token", "So no program and no page can act for them."),
-      view,
-    });
-    const all = h("a", { class: "button", href: address("/tokens", { username }) }, "Make and revoke tokens");
-    return [h("div", { class: "section-head" }, h("h2", {}, "Tokens"), all), list.element];
-  });
-
-/** @type {Column<Token>[]} */
-const TOKENS = [
-  {
-    label: "Name",
-    class: "grow",
-    cell: (token) =>
-      h(
-        "span",
-        { class: "two-lines" },
-        token.name ? name(token.name) : h("span", { class: "muted" }, "Without a name"),
-        identifierText(token.id),
-      ),
-  },
-  { label: "Can", cell: ({ scopes }) => (scopes === null ? "All that the user may" : permissionLabels(scopes)) },
-  {
-    label: "Expires",
-    cell: ({ expires_at: end }) =>
-      end === null ? h("span", { class: "muted" }, "Never") : isPast(end) ? badge("Expired", "warning") : ago(end),
-  },
-  { label: "Last used", cell: ({ last_used_at: at }) => (at ? ago(at) : h("span", { class: "muted" }, "Never")) },
-  { label: "Made", cell: ({ created_at: at }) => day(at) },
+const GROUPS = [
+  { label: "Group", class: "grow", order: "name", cell: (group) => granteeLink("group", group.name) },
+  { label: "Since", order: "created_at", cell: ({ created_at: at }) => day(at) },
 ];
 
 /** @param {View} view */
+export const tokensTab = (view) =>
+  userView(view, "tokens", async ({ username }, where) => {
+    const order = ordering("-created_at", TOKEN_ORDERS);
+    const bar = filters(`${where}/tokens`, view.query, [order.filter], () => list.reload({ anew: true }));
+    /** @type {List} */
+    const list = await listing({
+      caption: "Tokens",
+      noun: "token",
+      columns: tokenColumns,
+      fetchPage: pagesOf("/tokens", "tokens", () => ({ username, ...bar.values() }), { counted: true }),
+      none: () => empty("token", "They have no token", "So no program and no page can act for them."),
+      view,
+      order,
+    });
+    const all = h("a", { class: "button", href: address("/tokens", { username }) }, "Make and revoke tokens");
+    return [h("div", { class: "section-head" }, h("h2", {}, "Tokens"), all), bar.element, list.element];
+  });
+
+/** @param {View} view */
 export const jobsTab = (view) =>
-  userView(view, "jobs", async ({ username }) => {
+  userView(view, "jobs", async ({ username }, where) => {
+    const order = ordering("-created_at", [
+      ["created_at", "Oldest first", "Newest first"],
+      ["id", "ID, A to Z", "ID, Z to A"],
+    ]);
+    const search = textFilter("q", "Search", { main: true, placeholder: "A part of the ID or name" });
+    const bar = filters(`${where}/jobs`, view.query, [search, order.filter], () => list.reload({ anew: true }));
+    /** @type {List} */
     const list = await listing({
       caption: "Jobs",
       noun: "job",
       columns: JOBS,
-      fetchPage: pagesOf("/jobs", "jobs", () => ({ owner: username })),
-      none: () => empty("job", "They own no job", "A job is its owner's from when the job runner registers it."),
+      fetchPage: pagesOf("/jobs", "jobs", () => ({ owner: username, ...bar.values() }), { counted: true }),
+      none: () =>
+        bar.any()
+          ? empty("search", "No job fits", sentence`None of theirs has “${bar.values().q}” in its ID or name.`)
+          : empty("job", "They own no job", "A job is its owner's from when the job runner registers it."),
       view,
+      order,
     });
     const all = h("a", { class: "button", href: address("/jobs", { owner: username }) }, "Put many into pipelines");
-    return [h("div", { class: "section-head" }, h("h2", {}, "Jobs"), all), list.element];
+    return [h("div", { class: "section-head" }, h("h2", {}, "Jobs"), all), bar.element, list.element];
   });
 
 /** @type {Column<Job>[]} */
@@ -177,9 +181,10 @@ const JOBS = [
   {
     label: "Job",
     class: "grow",
+    order: "id",
     cell: ({ id, name: text }) => h("span", { class: "two-lines" }, jobLink(id), text && name(text)),
   },
-  { label: "Registered", cell: ({ created_at: at }) => ago(at) },
+  { label: "Registered", order: "created_at", cell: ({ created_at: at }) => ago(at) },
 ];
 
 /** @param {View} view */
@@ -189,18 +194,18 @@ export const changesTab = (view) =>
       return empty("warning", "This page is not for you", "Only administrators read the audit trail.");
     const names = pipelineNames(view.signal);
     const list = await listing({
-      caption: "Did lately",
+      caption: "Recent changes",
       noun: "change",
       columns: changes(names),
       fetchPage: named(
-        pagesOf("/audit", "audit", () => ({ actor: username })),
+        pagesOf("/audit", "audit", () => ({ actor: username }), { counted: true }),
         names,
       ),
       none: () => empty("audit", "They have changed nothing", "Every change that they make appears here."),
       view,
     });
     const all = h("a", { class: "button", href: address("/audit", { actor: username }) }, "Before and after");
-    return [h("div", { class: "section-head" }, h("h2", {}, "Did lately"), all), list.element];
+    return [h("div", { class: "section-head" }, h("h2", {}, "Recent changes"), all), list.element];
   });
 
 /**

@@ -20,16 +20,17 @@ import { createUsers } from "./users_paste.js";
 
 /** @import { User } from "../../answers.d.ts" */
 /** @import { List } from "../components/listing.js" */
+/** @import { Choice } from "../components/ordering.js" */
 /** @import { Column } from "../components/table.js" */
 /** @import { View } from "../router.js" */
 
-/** @type {[string, string][]} */
+/** @type {Choice[]} */
 const ORDERS = [
-  ["username", "By username"],
-  ["display_name", "By name"],
-  ["email", "By email"],
-  ["role", "By role"],
-  ["created_at", "Oldest first"],
+  ["username", "Username, A to Z", "Username, Z to A"],
+  ["display_name", "Name, A to Z", "Name, Z to A"],
+  ["email", "Email, A to Z", "Email, Z to A"],
+  ["role", "Administrators first", "Pipeline administrators first"],
+  ["created_at", "Oldest first", "Newest first"],
 ];
 
 /** @typedef {(done: unknown) => unknown} Changed */
@@ -94,8 +95,14 @@ const columns = (changed) => [
     label: "Username",
     class: "grow",
     order: "username",
-    cell: ({ username, disabled }) =>
-      h("span", { class: disabled ? "off" : "" }, granteeLink("user", username), isCaller(username) && badge("You")),
+    cell: ({ username, disabled, provisioned }) =>
+      h(
+        "span",
+        { class: disabled ? "off" : "" },
+        granteeLink("user", username),
+        isCaller(username) && badge("You"),
+        provisioned && badge("Provisioned"),
+      ),
   },
   { label: "Name", order: "display_name", class: "person", cell: person },
   {
@@ -124,7 +131,8 @@ const actions = (user, changed) => [
     "Tokens",
   ),
   iconButton("edit", `Change the role of ${user.username}`, async () => changed(await changeRole(user))),
-  user.disabled
-    ? button("Enable", async () => changed(await enable(user)), { kind: "quiet" })
-    : button("Disable", async () => changed(await disable(user)), { kind: "quiet danger" }),
+  !user.provisioned &&
+    (user.disabled
+      ? button("Enable", async () => changed(await enable(user)), { kind: "quiet" })
+      : button("Disable", async () => changed(await disable(user)), { kind: "quiet danger" })),
 ];

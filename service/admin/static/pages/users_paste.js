@@ -45,7 +45,7 @@ export async function createUsers() {
       return [];
     },
     said: (number) =>
-      `${count(number, "user")} ${number === 1 ? "is" : "are"} there. Make tokens so that they can sign in.`,
+      `${count(number, "user")} ${number === 1 ? "is" : "are"} created. Make tokens so that they can sign in.`,
     undo: null,
   });
   return done > 0;
@@ -77,7 +77,7 @@ function entryOf({ username = "", role: said = "", display_name: display = "", e
   const wrong = (/** @type {string} */ says) => ({ text: username || said, says, value: null, wrong: true });
   if (!USERNAME.test(username)) return wrong("Usernames have letters, digits and _ . @ -");
   if (!role) return wrong(`There is no role ${said}`);
-  if (there.has(key)) return { text: username, says: "is there already", value: null };
+  if (there.has(key)) return { text: username, says: "exists already", value: null };
   if (seen.has(key)) return { text: username, says: "is named above already", value: null };
   seen.add(key);
   const known = [roleLabel(role), display, email].filter(Boolean).join(", ");

@@ -74,12 +74,19 @@ function explanationItem(username, { permission, description, held, reasons, mis
 }
 
 /** @param {Reason} reason */
-function because({ through, name: by, as_manager: asManager, expires_at: end }) {
+function because({ through, name: by, as_manager: asManager, expires_at: end, mapped_from: claimed }) {
   const given = asManager ? "made a manager" : "granted it";
+  const role = roleLabel(by).toLowerCase();
   const because = {
     user: `because they were ${given} themselves`,
-    group: [...sentence`because they are in the group ${groupLink(by)}`, `, which was ${given}`],
-    role: `because they are ${roleLabel(by).toLowerCase()}, who manages every pipeline`,
+    group:
+      claimed === undefined
+        ? [...sentence`because they are in the group ${groupLink(by)}`, `, which was ${given}`]
+        : [...sentence`through the identity provider's group ${claimed}, mapped to ${groupLink(by)}`, `, ${given}`],
+    role:
+      claimed === undefined
+        ? `because they are ${role}, who manages every pipeline`
+        : [...sentence`through the identity provider's role ${claimed}, mapped to `, `${role}, who manages every one`],
   }[through];
   return [because, end && [", until ", time(end)], "."];
 }

@@ -197,32 +197,6 @@ class RemovePipelineJobResponse(_message.Message):
     status: str
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
-class ListJobPipelinesRequest(_message.Message):
-    __slots__ = ("name", "permission", "is_manager", "page_size", "page_token", "job_id")
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    PERMISSION_FIELD_NUMBER: _ClassVar[int]
-    IS_MANAGER_FIELD_NUMBER: _ClassVar[int]
-    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
-    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    JOB_ID_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    permission: str
-    is_manager: bool
-    page_size: int
-    page_token: str
-    job_id: str
-    def __init__(self, name: _Optional[str] = ..., permission: _Optional[str] = ..., is_manager: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., job_id: _Optional[str] = ...) -> None: ...
-
-class ListJobPipelinesResponse(_message.Message):
-    __slots__ = ("status", "next_page_token", "pipelines")
-    STATUS_FIELD_NUMBER: _ClassVar[int]
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    PIPELINES_FIELD_NUMBER: _ClassVar[int]
-    status: str
-    next_page_token: str
-    pipelines: _containers.RepeatedCompositeFieldContainer[PipelineItem]
-    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., pipelines: _Optional[_Iterable[_Union[PipelineItem, _Mapping]]] = ...) -> None: ...
-
 class UpdateJobPipelinesRequest(_message.Message):
     __slots__ = ("job_id", "pipeline_ids")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
@@ -398,6 +372,32 @@ class DeleteJobResponse(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     status: str
     def __init__(self, status: _Optional[str] = ...) -> None: ...
+
+class ListJobPipelinesRequest(_message.Message):
+    __slots__ = ("name", "permission", "is_manager", "page_size", "page_token", "job_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PERMISSION_FIELD_NUMBER: _ClassVar[int]
+    IS_MANAGER_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    permission: str
+    is_manager: bool
+    page_size: int
+    page_token: str
+    job_id: str
+    def __init__(self, name: _Optional[str] = ..., permission: _Optional[str] = ..., is_manager: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., job_id: _Optional[str] = ...) -> None: ...
+
+class ListJobPipelinesResponse(_message.Message):
+    __slots__ = ("status", "next_page_token", "pipelines")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PIPELINES_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    next_page_token: str
+    pipelines: _containers.RepeatedCompositeFieldContainer[PipelineItem]
+    def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., pipelines: _Optional[_Iterable[_Union[PipelineItem, _Mapping]]] = ...) -> None: ...
 
 class ListGrantsRequest(_message.Message):
     __slots__ = ("pipeline_id", "q", "order_by", "total", "page_size", "page_token")
@@ -680,16 +680,18 @@ class Explanation(_message.Message):
     def __init__(self, permission: _Optional[str] = ..., held: _Optional[bool] = ..., reasons: _Optional[_Iterable[_Union[Reason, _Mapping]]] = ..., missing: _Optional[str] = ..., unlisted: _Optional[int] = ...) -> None: ...
 
 class Reason(_message.Message):
-    __slots__ = ("through", "name", "as_manager", "expires_at")
+    __slots__ = ("through", "name", "as_manager", "expires_at", "mapped_from")
     THROUGH_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     AS_MANAGER_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    MAPPED_FROM_FIELD_NUMBER: _ClassVar[int]
     through: str
     name: str
     as_manager: bool
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, through: _Optional[str] = ..., name: _Optional[str] = ..., as_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    mapped_from: str
+    def __init__(self, through: _Optional[str] = ..., name: _Optional[str] = ..., as_manager: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., mapped_from: _Optional[str] = ...) -> None: ...
 
 class ListUsersRequest(_message.Message):
     __slots__ = ("name", "q", "order_by", "total", "page_size", "page_token")
@@ -722,20 +724,22 @@ class ListUsersResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class User(_message.Message):
-    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email")
+    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "provisioned")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONED_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
     disabled: bool
     created_at: _timestamp_pb2.Timestamp
     display_name: str
     email: str
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ...) -> None: ...
+    provisioned: bool
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., provisioned: _Optional[bool] = ...) -> None: ...
 
 class CreateUserRequest(_message.Message):
     __slots__ = ("username", "role", "display_name", "email")
@@ -756,40 +760,6 @@ class CreateUserResponse(_message.Message):
     status: str
     user: User
     def __init__(self, status: _Optional[str] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
-
-class GetMeRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
-
-class GetMeResponse(_message.Message):
-    __slots__ = ("status", "user")
-    STATUS_FIELD_NUMBER: _ClassVar[int]
-    USER_FIELD_NUMBER: _ClassVar[int]
-    status: str
-    user: Me
-    def __init__(self, status: _Optional[str] = ..., user: _Optional[_Union[Me, _Mapping]] = ...) -> None: ...
-
-class Me(_message.Message):
-    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "groups", "unlisted_groups", "scopes")
-    USERNAME_FIELD_NUMBER: _ClassVar[int]
-    ROLE_FIELD_NUMBER: _ClassVar[int]
-    DISABLED_FIELD_NUMBER: _ClassVar[int]
-    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
-    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
-    EMAIL_FIELD_NUMBER: _ClassVar[int]
-    GROUPS_FIELD_NUMBER: _ClassVar[int]
-    UNLISTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
-    SCOPES_FIELD_NUMBER: _ClassVar[int]
-    username: str
-    role: str
-    disabled: bool
-    created_at: _timestamp_pb2.Timestamp
-    display_name: str
-    email: str
-    groups: _containers.RepeatedScalarFieldContainer[str]
-    unlisted_groups: int
-    scopes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., unlisted_groups: _Optional[int] = ..., scopes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetUserRequest(_message.Message):
     __slots__ = ("username",)
@@ -920,12 +890,72 @@ class ListUserGroupsResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[Group, _Mapping]]] = ...) -> None: ...
 
 class Group(_message.Message):
-    __slots__ = ("name", "created_at")
+    __slots__ = ("name", "created_at", "provisioned")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONED_FIELD_NUMBER: _ClassVar[int]
     name: str
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    provisioned: bool
+    def __init__(self, name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., provisioned: _Optional[bool] = ...) -> None: ...
+
+class GetMeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetMeResponse(_message.Message):
+    __slots__ = ("status", "user")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    status: str
+    user: Me
+    def __init__(self, status: _Optional[str] = ..., user: _Optional[_Union[Me, _Mapping]] = ...) -> None: ...
+
+class Me(_message.Message):
+    __slots__ = ("username", "role", "disabled", "created_at", "display_name", "email", "provisioned", "groups", "unlisted_groups", "scopes", "identity_provider")
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONED_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    UNLISTED_GROUPS_FIELD_NUMBER: _ClassVar[int]
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    username: str
+    role: str
+    disabled: bool
+    created_at: _timestamp_pb2.Timestamp
+    display_name: str
+    email: str
+    provisioned: bool
+    groups: _containers.RepeatedScalarFieldContainer[str]
+    unlisted_groups: int
+    scopes: _containers.RepeatedScalarFieldContainer[str]
+    identity_provider: Provided
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., provisioned: _Optional[bool] = ..., groups: _Optional[_Iterable[str]] = ..., unlisted_groups: _Optional[int] = ..., scopes: _Optional[_Iterable[str]] = ..., identity_provider: _Optional[_Union[Provided, _Mapping]] = ...) -> None: ...
+
+class Provided(_message.Message):
+    __slots__ = ("issuer", "groups", "role", "role_mapped_from")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_MAPPED_FROM_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    groups: _containers.RepeatedCompositeFieldContainer[MappedGroup]
+    role: str
+    role_mapped_from: str
+    def __init__(self, issuer: _Optional[str] = ..., groups: _Optional[_Iterable[_Union[MappedGroup, _Mapping]]] = ..., role: _Optional[str] = ..., role_mapped_from: _Optional[str] = ...) -> None: ...
+
+class MappedGroup(_message.Message):
+    __slots__ = ("name", "mapped_from")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MAPPED_FROM_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    mapped_from: str
+    def __init__(self, name: _Optional[str] = ..., mapped_from: _Optional[str] = ...) -> None: ...
 
 class ListGroupsRequest(_message.Message):
     __slots__ = ("name", "order_by", "total", "page_size", "page_token")
@@ -1148,12 +1178,14 @@ class RemoveMemberResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ...) -> None: ...
 
 class ListTokensRequest(_message.Message):
-    __slots__ = ("username", "all", "unused_for", "expires_after", "expires_before", "scopes", "order_by", "total", "page_size", "page_token")
+    __slots__ = ("username", "all", "unused_for", "expires_after", "expires_before", "expires", "of_disabled", "scopes", "order_by", "total", "page_size", "page_token")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     UNUSED_FOR_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AFTER_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    OF_DISABLED_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     ORDER_BY_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -1164,12 +1196,14 @@ class ListTokensRequest(_message.Message):
     unused_for: str
     expires_after: _timestamp_pb2.Timestamp
     expires_before: _timestamp_pb2.Timestamp
+    expires: str
+    of_disabled: bool
     scopes: str
     order_by: str
     total: bool
     page_size: int
     page_token: str
-    def __init__(self, username: _Optional[str] = ..., all: _Optional[bool] = ..., unused_for: _Optional[str] = ..., expires_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scopes: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, username: _Optional[str] = ..., all: _Optional[bool] = ..., unused_for: _Optional[str] = ..., expires_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires: _Optional[str] = ..., of_disabled: _Optional[bool] = ..., scopes: _Optional[str] = ..., order_by: _Optional[str] = ..., total: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListTokensResponse(_message.Message):
     __slots__ = ("status", "next_page_token", "total_size", "total_size_at_least", "tokens")
@@ -1186,22 +1220,22 @@ class ListTokensResponse(_message.Message):
     def __init__(self, status: _Optional[str] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ..., total_size_at_least: _Optional[int] = ..., tokens: _Optional[_Iterable[_Union[Token, _Mapping]]] = ...) -> None: ...
 
 class Token(_message.Message):
-    __slots__ = ("id", "username", "name", "scopes", "expires_at", "created_at", "last_used_at")
+    __slots__ = ("id", "username", "name", "created_at", "last_used_at", "scopes", "expires_at")
     ID_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
-    SCOPES_FIELD_NUMBER: _ClassVar[int]
-    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     LAST_USED_AT_FIELD_NUMBER: _ClassVar[int]
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     username: str
     name: str
-    scopes: _containers.RepeatedScalarFieldContainer[str]
-    expires_at: _timestamp_pb2.Timestamp
     created_at: _timestamp_pb2.Timestamp
     last_used_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., name: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    scopes: _containers.RepeatedScalarFieldContainer[str]
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scopes: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateTokenRequest(_message.Message):
     __slots__ = ("username", "name", "scopes", "expires_at")

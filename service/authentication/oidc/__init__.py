@@ -1,0 +1,1 @@
+"""Tokens of identity providers: JSON web tokens, verified by the keys that an OpenID provider publishes."""

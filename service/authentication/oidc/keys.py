@@ -1,0 +1,164 @@
+"""The keys of an identity provider: fetched when they are needed, and kept while it is away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import structlog
+from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
+
+from service.authentication.oidc import fetching
+from service.authentication.oidc.fetching import FetchError, fetch_json
+
+log = structlog.get_logger()
+
+MIN_INTERVAL: Final = 10.0
+"""Seconds between two fetches at least, whatever keys tokens name."""
+FRESH_SECONDS: Final = 300.0
+"""Seconds after which keys are fetched anew beside the requests: so long a withdrawn key counts."""
+MAX_WAITING: Final = 100
+"""Requests that wait for keys of one provider at once; others are refused, as it may be slow, and places are few."""
+MAX_KEYS: Final = 100
+"""Keys of one provider; others in its set are left out."""
+MIN_RSA_BITS: Final = 2048
+"""Bits of an RSA key; one with fewer is left out."""
+
+PublicKey = RSAKey | ECKey | OKPKey
+Fetch = Callable[[str], Awaitable[dict[str, Any]]]
+
+_TYPES: Final[Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_PUBLIC: Final = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
+
+
+class KeysAway(Exception):
+    """Keys that can't be had now, so that whether a token is good can't be told."""
+
+
+class ProviderKeys:
+    """The signing keys of one issuer, by their ids and types."""
+
+    def __init__(self, issuer: str, fetch: Fetch = fetch_json, clock: Callable[[], float] = monotonic) -> None:
+        """Begin without any; the clock counts seconds."""
+        self.issuer = issuer
+        self._fetch = fetch
+        self._clock = clock
+        self._keys: Mapping[tuple[str, str], PublicKey] = {}
+        self._tried = self._fetched = float("-inf")
+        self._fetching: asyncio.Task[None] | None = None
+        self._waiting = 0
+
+    def has(self, key: PublicKey) -> bool:
+        """Return whether a key is among those that the provider published last."""
+        return any(key is each for each in self._keys.values())
+
+    async def find(self, key_id: str, key_type: str) -> PublicKey | None:
+        """Return the key of an id and type; None if the provider has none.
+
+        An unknown key has them fetched, once for all that wait and at most every MIN_INTERVAL. Old ones are fetched
+        anew beside the request.
+
+        Raises:
+            KeysAway: it is not known, and the provider can't be asked, or too many wait for it.
+        """
+        found = self._keys.get((key_id, key_type))
+        if found is not None:
+            if self._clock() - self._fetched > FRESH_SECONDS:
+                self.refresh()
+            return found
+        if (fetching := self.refresh()) is not None:
+            await self._wait(fetching)
+        found = self._keys.get((key_id, key_type))
+        if found is None and self._fetched < self._tried:
+            raise KeysAway
+        return found
+
+    async def _wait(self, fetching: "asyncio.Task[None]") -> None:
+        """Wait for the keys, which go on to be fetched if this request ends.
+
+        Raises:
+            KeysAway: MAX_WAITING requests wait for them.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise KeysAway
+        self._waiting += 1
+        try:
+            await asyncio.shield(fetching)
+        finally:
+            self._waiting -= 1
+
+    def refresh(self) -> "asyncio.Task[None] | None":
+        """Begin to fetch the keys, unless that is under way; None if it was tried just before."""
+        if self._fetching is None:
+            if self._clock() - self._tried < MIN_INTERVAL:
+                return None
+            self._tried = self._clock()
+            self._fetching = asyncio.create_task(self._refresh())
+            self._fetching.add_done_callback(self._done)
+        return self._fetching
+
+    def _done(self, _: "asyncio.Task[None]") -> None:
+        self._fetching = None
+
+    async def close(self) -> None:
+        """Give up what is being fetched."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
+
+    async def _refresh(self) -> None:
+        """Fetch the keys; what is there stays if that fails."""
+        try:
+            async with asyncio.timeout(fetching.TIMEOUT):
+                keys = await self._fetch_keys()
+        except (FetchError, TimeoutError) as error:
+            log.warning("identity_provider_away", issuer=self.issuer, error=str(error) or "it took too long")
+            return
+        former = self._keys
+        self._keys = {place: _same(former.get(place), key) for place, key in keys.items()}
+        self._fetched = self._clock()
+        log.info("identity_provider_keys", issuer=self.issuer, keys=len(keys))
+
+    async def _fetch_keys(self) -> dict[tuple[str, str], PublicKey]:
+        document = await self._fetch(self.issuer.removesuffix("/") + "/.well-known/openid-configuration")
+        if document.get("issuer") != self.issuer:
+            raise FetchError("the document of the provider names another issuer")
+        address = document.get("jwks_uri")
+        if not isinstance(address, str) or not _is_as_safe(address, self.issuer):
+            raise FetchError("the document of the provider has no safe address of its keys")
+        listed = (await self._fetch(address)).get("keys")
+        if not isinstance(listed, list):
+            raise FetchError("the provider's key set has no list of keys")
+        keys = [key for each in listed[:MAX_KEYS] if (key := _read_key(each)) is not None]
+        return {(str(key.kid), key.key_type): key for key in keys}
+
+
+def _is_as_safe(address: str, issuer: str) -> bool:
+    """Return whether an address is encrypted, or no less so than the issuer's own on the same host."""
+    wanted, own = urlsplit(address), urlsplit(issuer)
+    return wanted.scheme == "https" or (wanted.scheme, wanted.hostname) == (own.scheme, own.hostname)
+
+
+def _same(former: PublicKey | None, key: PublicKey) -> PublicKey:
+    """Return the former object if it is the same key, so that what was verified by it is still known."""
+    same = former is not None and former.as_dict(private=False) == key.as_dict(private=False)
+    return former if same and former is not None else key
+
+
+def _read_key(value: object) -> PublicKey | None:
+    """Return a public key for signatures that has an id; None for any other, of which key sets may have some."""
+    if not isinstance(value, dict) or value.get("use", "sig") != "sig" or not isinstance(value.get("kid"), str):
+        return None
+    wanted = _TYPES.get(value["kty"]) if isinstance(value.get("kty"), str) else None
+    if wanted is OKPKey and value.get("crv") not in ("Ed25519", "Ed448"):
+        return None
+    if wanted is None or not all(isinstance(value.get(name, ""), str) for name in _PUBLIC):
+        return None
+    try:
+        key = import_key({name: value[name] for name in _PUBLIC if name in value})
+    except Exception:  # it may be anything: libraries raise KeyError for a curve, cryptography errors of its own
+        return None
+    if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
+        return None
+    return key if isinstance(key, wanted) else None

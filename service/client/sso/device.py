@@ -1,0 +1,53 @@
+"""Sign-in by the browser of any machine: a code is typed there, while this program asks whether it was (RFC 8628)."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from service.client.address import parse_address
+from service.client.sso.discovery import Endpoints, SignInOffer
+from service.client.sso.endpoints import Refused, ask
+from service.client.sso.kept import KeptSignIn, request_tokens
+from service.errors import FailedPrecondition, StartupError
+
+GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+LONGEST: Final = 1800.0
+"""Seconds that a person has at most, whatever the provider says."""
+_INTERVAL: Final = 5.0
+"""Seconds between two questions where the provider does not say."""
+
+
+async def sign_in_by_device(offer: SignInOffer, endpoints: Endpoints, tell: Callable[[str], None]) -> KeptSignIn:
+    """Have a person sign in elsewhere, and return what the provider grants.
+
+    Raises:
+        FailedPrecondition: the provider does not offer it.
+        Refused: the provider does not let them in, or they took too long.
+    """
+    if endpoints.device is None:
+        raise FailedPrecondition(f"{offer.name} takes no sign-in by a code: leave out --device.")
+    status, body = await ask(endpoints.device, {"client_id": offer.client_id, "scope": offer.scope})
+    if status != 200:
+        raise Refused(offer.name, body, status)
+    code, shown, place = (body.get(name) for name in ("device_code", "user_code", "verification_uri"))
+    if not (isinstance(code, str) and isinstance(shown, str) and isinstance(place, str)):
+        raise StartupError(f"{offer.name} gave no code that can be used: tell an administrator.")
+    parse_address(place.partition("?")[0], plaintext=False)
+    tell(f"Open {place} on any machine, sign in with {offer.name}, and type the code {shown}")
+    interval, ends = _seconds(body.get("interval"), _INTERVAL), monotonic() + _seconds(body.get("expires_in"), LONGEST)
+    while True:
+        await asyncio.sleep(interval)
+        try:
+            return await request_tokens(offer, endpoints, {"grant_type": GRANT, "device_code": code})
+        except Refused as error:
+            if error.error not in {"authorization_pending", "slow_down"} or monotonic() > ends:
+                raise
+            interval += 5 if error.error == "slow_down" else 0
+
+
+def _seconds(value: object, otherwise: float) -> float:
+    """Return a number of seconds as a provider has said it, within bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
+        return otherwise
+    return float(value)

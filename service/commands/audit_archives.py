@@ -1,0 +1,182 @@
+"""The commands `audit archive` and `audit verify`: months of the trail in files, and the proof that it is unaltered."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from service.archives.files import BadArchive
+from service.archives.verifying import Archives, TrailVerification, read_copies
+from service.archives.writing import Archiver, Outcome
+from service.commands.context import require_migrated
+from service.commands.options import json_option
+from service.commands.output import progress, say, say_fields, show_json, tell
+from service.commands.target import open_target
+from service.database.connector import Raw, connect
+from service.database.pool import Connection
+from service.embedded.cluster import database_url
+from service.errors import StartupError
+from service.feed.verification import Alteration
+from service.settings import Settings, read_settings
+from service.values.months import Month, parse_month
+
+Result = TypeVar("Result")
+
+MAX_SHOWN: Final = 1_000
+"""Alterations that are shown; the others are counted."""
+
+
+class _MonthType(click.ParamType[Month]):
+    name = "YYYY-MM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Month:
+        month = value if isinstance(value, Month) else parse_month(value)
+        if month is None:
+            self.fail(f"{value!r} is no month, as 2026-01 is one.", param, ctx)
+        return month
+
+
+@click.command("archive")
+@click.option("--before", type=_MonthType(), help="The first month that stays. Default: by AUDIT_RETENTION_MONTHS.")
+@click.option("--to", "directory", required=True, type=click.Path(path_type=Path), help="The directory to write to.")
+@click.option("--drop", is_flag=True, help="Drop what was archived; else it stays in the database, beside the trail.")
+@json_option
+def archive_command(before: Month | None, directory: Path, drop: bool, as_json: bool) -> None:
+    """Archive the months before another one, and take them out of the trail.
+
+    A folder for each month has the entries of each organization as NDJSON, packed by gzip, the seals that prove them,
+    and manifest.json with counts and hashes. All is read again and compared with the seals before anything is taken
+    out of the trail; without --drop, the month's table stays in the database. Ended before its time, it goes on where
+    it was. Connects as the owner of the tables.
+    """
+    _refuse_server()
+    settings = read_settings()
+    first = _first_kept(before, settings.audit_retention_months)
+
+    async def work(raw: Raw) -> list[Outcome]:
+        archiver = Archiver(raw, directory, open_target, drop)
+        with progress("Archiving", "months") as show:
+            found = []
+            async for outcome in archiver.archive(first):
+                found.append(outcome)
+                show(1)
+        return found
+
+    outcomes = _with_database(settings, work)
+    if as_json:
+        show_json({"status": "OK", "before": str(first), "months": [each._asdict() for each in outcomes]})
+        return
+    if not outcomes:
+        say(f"Nothing to archive: no partition of the trail ends before {first}.")
+    for each in outcomes:
+        done = "archived and dropped" if each.dropped else f"archived; the table {each.partition} is still there"
+        fields = each.month, f"{each.entries:,} entries", f"{each.organizations:,} organizations", done
+        say_fields(*fields, f"manifest.json {each.manifest_sha256}")
+
+
+def _first_kept(before: Month | None, retention: int) -> Month:
+    present = Month.of(datetime.now(UTC))
+    if before is None and not retention:
+        raise click.UsageError("Say --before, or set AUDIT_RETENTION_MONTHS: without, every month stays.")
+    first = before or present.plus(-retention)
+    if first > present:
+        raise click.BadParameter(f"The present month, {present}, is not over: it stays.", param_hint="--before")
+    return first
+
+
+@click.command("verify")
+@click.option(
+    "--archive", "directories", multiple=True, type=click.Path(path_type=Path), help="A directory of archives."
+)
+@click.option("--only-archives", is_flag=True, help="Verify the archives without the database.")
+@click.option("--log", type=click.File("r"), help="Log lines with seals as they were published; others are left out.")
+@json_option
+def verify_command(directories: tuple[Path, ...], only_archives: bool, log: Any, as_json: bool) -> None:
+    """Prove by the seals that no entry of the trail was changed, dated back, put in or taken away since it was sealed.
+
+    Verifies the database and with --archive also what `audit archive` has written; --only-archives takes no database.
+    A superuser can seal anew what they have altered: --log compares the seals with the lines audit_sealed of a log that
+    is kept elsewhere. What was written since the last seal is not sealed yet, and proves nothing. Exits with 1 if
+    anything was altered.
+    """
+    _refuse_server()
+    if only_archives and not directories:
+        raise click.UsageError("Say by --archive which archives: --only-archives verifies nothing else.")
+    try:
+        archives = Archives.open(directories)
+    except BadArchive as error:
+        raise StartupError(str(error)) from error
+    verification = TrailVerification(archives, read_copies(log) if log else None)
+    if only_archives:
+        found = asyncio.run(_collect(verification, None))
+    else:
+        found = _with_database(read_settings(), lambda raw: _verify_in_one_snapshot(verification, raw))
+    _report(verification, *found, as_json=as_json)
+    if found[1]:
+        raise SystemExit(1)
+
+
+async def _verify_in_one_snapshot(verification: TrailVerification, raw: Raw) -> tuple[list[Alteration], int]:
+    async with raw.transaction(isolation="repeatable_read", readonly=True):
+        return await _collect(verification, Connection(raw))
+
+
+async def _collect(verification: TrailVerification, connection: Connection | None) -> tuple[list[Alteration], int]:
+    """Return the first alterations, and the number of all."""
+    found, number = list[Alteration](), 0
+    async for alteration in verification.verify(connection):
+        number += 1
+        if number <= MAX_SHOWN:
+            found.append(alteration)
+    return found, number
+
+
+def _report(verification: TrailVerification, found: list[Alteration], number: int, *, as_json: bool) -> None:
+    counted = verification.verification
+    verified = counted.sealed - verification.not_looked_at
+    if as_json:
+        show_json(
+            {
+                "status": "ERROR" if number else "OK",
+                "seals": counted.seals,
+                "sealed": verified,
+                "unsealed": counted.unsealed,
+                "archived": verification.not_looked_at,
+                "altered": number,
+                "alterations": [each._asdict() for each in found],
+            }
+        )
+        return
+    say(*(f"{each.kind:<9} {each.sentence}" for each in found))
+    if number > len(found):
+        say(f"Not shown are {number - len(found):,} more.")
+    say(f"{verified:,} entries were compared with the seals up to {counted.seals}: {number or 'none'} altered.")
+    if verification.not_looked_at:
+        tell(f"{verification.not_looked_at:,} more are in other archives: give these by --archive to verify them, too.")
+    if counted.unsealed:
+        tell(
+            f"{counted.unsealed:,} entries since the last seal are not sealed yet: nothing shows what is done to them."
+        )
+
+
+def _refuse_server() -> None:
+    """Refuse a server, which these commands work on none of."""
+    above = click.get_current_context().find_root().params
+    if any(above.get(name) for name in ("server", "context", "plaintext")):
+        raise click.UsageError("This command works beside the database: it takes no --server and no --context.")
+
+
+def _with_database(settings: Settings, work: Callable[[Raw], Coroutine[Any, Any, Result]]) -> Result:
+    async def run(dsn: str) -> Result:
+        await require_migrated(dsn, settings)
+        raw = await connect(dsn, plaintext=settings.database_plaintext)
+        try:
+            return await work(raw)
+        finally:
+            await raw.close(timeout=5)
+
+    with database_url(settings) as dsn:
+        return asyncio.run(run(dsn))

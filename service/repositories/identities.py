@@ -1,0 +1,244 @@
+"""Statements on links: which user is known to an identity provider, its issuer, by which subject."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from service.database.pool import Connection
+from service.errors import AlreadyExists
+from service.permissions import Role
+from service.repositories.times import bounded
+from service.repositories.users import role_of
+
+
+class Identity(NamedTuple):
+    """Somebody as an identity provider knows them, and what its claims are mapped to.
+
+    A tuple: every request makes one, and a column of each field goes to the database.
+    """
+
+    organization_id: UUID | None
+    """The organization whose user it is; None: the one in which they are linked, if that is one alone."""
+    issuer: str
+    subject: str
+    elevated: bool
+    """True if claims give a role beyond a member's, so that the organization's revision counts."""
+    groups: Sequence[str]
+    """The names of the groups that claims are mapped to, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedUser:
+    """A user who may come by a link, and those groups that there are of the names which claims are mapped to."""
+
+    link_id: UUID
+    secret: bytes
+    organization_id: UUID
+    user_id: UUID
+    username: str
+    role: Role
+    revisions: tuple[int, ...]
+    """Of the user, their own groups and the mapped ones, and the organization for whoever is no member."""
+    groups: Sequence[tuple[UUID, str]]
+    database_time: datetime
+
+
+async def find_linked(connection: Connection, identities: Sequence[Identity]) -> list[LinkedUser | None]:
+    """Return the user of each identity as of now; None if nobody is linked, or who is was disabled.
+
+    None also where no organization is named and users of several are linked to the identity. One identity has a
+    statement of its own, for the reason that one token has one; see `tokens.find_active`.
+    """
+    if len(identities) == 1:
+        rows = await connection.fetch("identities.find_linked", FIND_LINKED_ONE, *identities[0])
+    else:
+        columns: list[Sequence[Any]] = [range(len(identities)), *zip(*identities, strict=True)]
+        # Arrays of arrays are rectangular in PostgreSQL, so those of names go as literals.
+        columns[-1] = [_names_literal(names) for names in columns[-1]]
+        rows = await connection.fetch("identities.find_linked", FIND_LINKED_EACH, *map(list, columns))
+    found: list[LinkedUser | None] = [None] * len(identities)
+    seen: set[int] = set()
+    for number, link_id, secret, organization_id, user_id, username, role, revisions, ids, names, now in rows:
+        linked = LinkedUser(
+            *(link_id, secret, organization_id, user_id, username, role_of(role), tuple(revisions)),
+            [*zip(ids, names, strict=True)],
+            now,
+        )
+        found[number] = None if number in seen else linked
+        seen.add(number)
+    return found
+
+
+def _names_literal(names: Sequence[str]) -> str:
+    """Return names of groups, which have neither quotes nor backslashes, as an array literal."""
+    return "{" + ",".join(f'"{name}"' for name in names) + "}"
+
+
+_FIND_LINKED: Final = """
+    SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
+           ARRAY(
+               SELECT u.revision
+               UNION ALL
+               SELECT o.revision FROM organizations o
+               WHERE o.id = u.organization_id AND (u.role <> 'member' OR r.elevated)
+               UNION ALL
+               SELECT g.revision FROM groups g
+               WHERE g.organization_id = u.organization_id
+                 AND g.id IN (
+                     SELECT m.group_id FROM memberships m
+                     WHERE m.organization_id = u.organization_id AND m.user_id = u.id
+                     UNION
+                     SELECT unnest(mapped.ids)
+                 )
+               ORDER BY 1
+           ) AS revisions,
+           mapped.ids, mapped.names, now() AS now
+    FROM REQUESTED AS r (number, organization_id, issuer, subject, elevated, groups)
+    JOIN identity_links l
+      ON l.issuer = r.issuer AND l.subject = r.subject
+     AND (r.organization_id IS NULL OR l.organization_id = r.organization_id)
+    JOIN users u ON u.organization_id = l.organization_id AND u.id = l.user_id AND NOT u.disabled
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(g.id ORDER BY g.id), '{}') AS ids,
+               coalesce(array_agg(g.name ORDER BY g.id), '{}') AS names
+        FROM groups g
+        WHERE g.organization_id = l.organization_id AND lower(g.name) = ANY (r.groups::text[])
+    ) mapped
+"""
+FIND_LINKED_ONE: Final = _FIND_LINKED.replace(
+    "REQUESTED", "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean, $5::text[]))"
+)
+FIND_LINKED_EACH: Final = _FIND_LINKED.replace(
+    "REQUESTED", "unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link, by which somebody whom an identity provider knows is a user."""
+
+    id: UUID
+    username: str
+    issuer: str
+    subject: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+_LINKS: Final = f"""
+    SELECT l.id, u.username, l.issuer, l.subject, {bounded("l.created_at")}, {bounded("l.last_used_at")}
+    FROM identity_links l
+    JOIN users u ON u.organization_id = l.organization_id AND u.id = l.user_id
+    WHERE l.organization_id = $1
+"""
+
+MAX_LISTED: Final = 1000
+"""Links that are listed at once."""
+
+
+async def list_links(connection: Connection, organization_id: UUID, user_id: UUID | None) -> list[Link]:
+    """Return the links of a user, or of all users if it is None, by username; no more than MAX_LISTED."""
+    rows = await connection.fetch(
+        "identities.list_links",
+        f"""
+        {_LINKS} AND ($2::uuid IS NULL OR l.user_id = $2)
+        ORDER BY lower(u.username), l.issuer, l.subject
+        LIMIT {MAX_LISTED}
+        """,
+        organization_id,
+        user_id,
+    )
+    return [Link(*row) for row in rows]
+
+
+async def find_link(connection: Connection, organization_id: UUID, issuer: str, subject: str) -> Link | None:
+    """Return the link of an identity in an organization, if there is one."""
+    row = await connection.fetch_row(
+        "identities.find_link", f"{_LINKS} AND l.issuer = $2 AND l.subject = $3", organization_id, issuer, subject
+    )
+    return Link(*row) if row else None
+
+
+async def insert(
+    connection: Connection, organization_id: UUID, link_id: UUID, user_id: UUID, issuer: str, subject: str
+) -> None:
+    """Link an identity to a user.
+
+    Raises:
+        AlreadyExists: it is linked to a user of the organization.
+    """
+    try:
+        await connection.execute(
+            "identities.insert",
+            """
+            INSERT INTO identity_links (organization_id, id, user_id, issuer, subject) VALUES ($1, $2, $3, $4, $5)
+            """,
+            organization_id,
+            link_id,
+            user_id,
+            issuer,
+            subject,
+        )
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name != "identity_links_identity_unique":
+            raise
+        raise AlreadyExists(f"{subject} of {issuer} is linked to a user already: unlink them first.") from error
+
+
+async def delete(connection: Connection, organization_id: UUID, link_id: UUID) -> bool:
+    """Delete a link: whoever comes by it is refused from now on. Return False if it is gone."""
+    row = await connection.fetch_row(
+        "identities.delete",
+        "DELETE FROM identity_links WHERE organization_id = $1 AND id = $2 RETURNING id",
+        organization_id,
+        link_id,
+    )
+    return row is not None
+
+
+async def note_use(connection: Connection, used: Sequence[tuple[UUID, UUID, datetime]]) -> None:
+    """Update the last use of links, as `tokens.note_use` does for tokens."""
+    await connection.execute(
+        "identities.note_use",
+        """
+        -- Likewise: a minute's precision, and without waiting for a lock.
+        WITH noted AS MATERIALIZED (
+            SELECT l.organization_id, l.id, used.at
+            FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS used (organization_id, id, at)
+            JOIN identity_links l ON l.organization_id = used.organization_id AND l.id = used.id
+            WHERE l.last_used_at IS NULL OR l.last_used_at < used.at - interval '1 minute'
+            FOR NO KEY UPDATE OF l SKIP LOCKED
+        )
+        UPDATE identity_links l SET last_used_at = noted.at
+        FROM noted
+        WHERE l.organization_id = noted.organization_id AND l.id = noted.id
+        """,
+        *zip(*used, strict=True),
+    )
+
+
+async def find_only_organization(connection: Connection) -> UUID | None:
+    """Return the organization, if there is one alone."""
+    rows = await connection.fetch("identities.find_only_organization", "SELECT id FROM organizations LIMIT 2")
+    return rows[0]["id"] if len(rows) == 1 else None
+
+
+async def find_missing_groups(connection: Connection, organization_id: UUID | None, names: Sequence[str]) -> list[str]:
+    """Return those names, in lower case, that no group has: of one organization, or of any if it is None."""
+    rows = await connection.fetch(
+        "identities.find_missing_groups",
+        """
+        SELECT named.name FROM unnest($2::text[]) named (name)
+        WHERE NOT EXISTS (
+            SELECT FROM groups g WHERE ($1::uuid IS NULL OR g.organization_id = $1) AND lower(g.name) = named.name
+        )
+        ORDER BY named.name
+        """,
+        organization_id,
+        names,
+    )
+    return [row["name"] for row in rows]

@@ -1,0 +1,64 @@
+"""Attributes of which SCIM has several and the service one: the address of mail that counts, and the role.
+
+Identity providers name one by its type (`emails[type eq "work"].value`) or as the primary one. The service keeps no
+types, so what is meant is found before a library looks at it.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from scim2_models import User
+
+_PATH: Final = re.compile(
+    rf"(?:{re.escape(str(User.__schema__))}:)?(?P<attribute>emails|roles)"
+    r"(?:\[(?P<filter>[^\]]{1,200})\])?(?:\.(?P<part>[A-Za-z]{1,50}))?",
+    re.IGNORECASE,
+)
+_MEANT: Final = re.compile(r"""type\s+eq\s+"work"|primary\s+eq\s+"?true"?""", re.IGNORECASE)
+
+
+def single(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a user is described as, with the one address that counts; roles are looked at by their values."""
+    return {key: _one(value) if key.lower() == "emails" else value for key, value in payload.items()}
+
+
+def single_of_operation(operation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return an operation of a PATCH with what it means; None if that is nothing that the service keeps."""
+    by_name = {key.lower(): key for key in operation}
+    path, value = (operation.get(by_name.get(name, "")) for name in ("path", "value"))
+    if path in (None, ""):
+        return {**operation, by_name["value"]: single(value)} if isinstance(value, dict) else dict(operation)
+    match = _PATH.fullmatch(path) if isinstance(path, str) else None
+    if match is None:
+        return dict(operation)
+    attribute, chosen, part = match["attribute"].lower(), match["filter"], match["part"]
+    if part is not None and part.lower() != "value":
+        return None
+    if chosen is not None and attribute == "emails" and not _MEANT.search(chosen):
+        return None
+    meant = {**operation, by_name["path"]: attribute}
+    if str(operation.get(by_name.get("op", ""), "")).lower() == "remove":
+        meant.pop(by_name.get("value", ""), None)
+    elif chosen is not None or part is not None:
+        listed = value if isinstance(value, list) else [value]
+        meant |= {
+            by_name["op"]: "replace",
+            by_name["value"]: [each if isinstance(each, dict) else {"value": each} for each in listed],
+        }
+    elif attribute == "emails":
+        meant[by_name["value"]] = _one(value)
+    return meant
+
+
+def _one(emails: object) -> object:
+    """Return the primary one of several addresses, else that at work, else the first; what is no list stays."""
+    listed = [emails] if isinstance(emails, dict) else emails
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        return emails
+    return sorted(listed, key=_rank)[:1]
+
+
+def _rank(email: Mapping[str, Any]) -> int:
+    of = {key.lower(): str(value).lower() for key, value in email.items()}
+    return 0 if of.get("primary") == "true" else 1 if of.get("type") == "work" else 2
