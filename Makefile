@@ -164,13 +164,13 @@ docs: ## Build the documentation as a site in .site/html/; broken links, anchors
 	@[ ! -e $(ZENSICAL) ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
 
 audit: venv ## Check that no vulnerability is known of what the service runs with
-	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt requirements/keyring.txt requirements/yaml.txt
+	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt requirements/oidc.txt requirements/scim.txt requirements/keyring.txt requirements/yaml.txt
 
 migrate: $(RUNNABLE) ## Bring the database (embedded, or DATABASE_URL) up to date
 	@exec $(BIN)/flow-pipelines migrate
 
-keycloak-check: venv ## Sign in as docs/how-to/keycloak.md says, by the Keycloak in KEYCLOAK_HOME (Java 17, a browser)
-	@$(BIN)/python -m tests.oidc.keycloak
+keycloak-check: venv ## Sign in as docs/how-to/keycloak.md says, by the Keycloak unpacked in KEYCLOAK=... (Java 17, a browser)
+	@KEYCLOAK="$(KEYCLOAK)" $(BIN)/python -m tests.oidc.keycloak
 
 schema: venv ## Write sql/schema.sql anew from the migrations
 	@$(BIN)/python -m tests.schema > sql/schema.sql.new && mv sql/schema.sql.new sql/schema.sql

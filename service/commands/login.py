@@ -53,7 +53,7 @@ def login_command(
     likewise, and renewed for as long as the provider lets it be.
     """
     if not sso and any(how.values()):
-        raise click.UsageError("--device, --issuer and --port are for --sso.")
+        raise click.UsageError("Say --device, --issuer and --port with --sso alone.")
     known = load_contexts()
     if url is None:
         name = name or known.current

@@ -133,11 +133,13 @@ class FeedReader:
             self._subscriptions.discard(subscription)
 
     async def close(self, reason: str) -> None:
-        """End all clients, and those that still come; then the reader."""
+        """End all clients, and those that still come; then the reader, which may be waiting for a database."""
         self._closed = reason
         self._end_all(reason)
         if self._reading is not None:
-            await self._reading
+            self._reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._reading
 
     def _forget(self) -> None:
         self._epoch = None

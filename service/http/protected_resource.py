@@ -1,4 +1,4 @@
-"""What clients must know to come by an identity provider: OAuth 2.0 Protected Resource Metadata (RFC 9728)."""
+"""Metadata for clients that come by an identity provider: OAuth 2.0 Protected Resource Metadata (RFC 9728)."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from service.http.responses import encode
 from service.values.identity_providers import Provider, sign_in_of
 
 PATH: Final = "/.well-known/oauth-protected-resource"
-SIGN_IN: Final = "flow_pipelines_sign_in"
+SIGN_IN: Final = "flow_sign_in"
 """The parameter of our own: providers with the client that the command line signs in as."""
 
 

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from service.repositories.audit import ORDERS, Entry
-from service.repositories.audit_seals import Seal
+from service.repositories.audit_seals import MAX_ENTRIES, Seal
 from service.repositories.ordering import Orders
 from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import Instant, PageSize, order_by, page_token, says, text, total
@@ -77,7 +77,10 @@ class ProofSchema(AnswerSchema):
     leaf_index = fields.Integer(required=True, metadata=says("The place of the entry in the tree, from 0."))
     tree_size = fields.Integer(required=True, metadata=says("The number of entries in the tree."))
     inclusion_path = fields.List(
-        fields.String(), required=True, metadata=says("The hashes beside the way to the root, from below, in hex.")
+        fields.String(),
+        required=True,
+        validate=validate.Length(max=MAX_ENTRIES.bit_length()),
+        metadata=says("The hashes beside the way to the root, from below, in hex."),
     )
     seal = fields.Nested(SealSchema, required=True, metadata=says("The seal whose root it leads to."))
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from service.repositories.audit import Entry
 from service.schemas.answers import AnswerSchema, answers
@@ -13,6 +13,8 @@ from service.schemas.request import field, request
 
 CURSOR_LENGTH: Final = 6_000
 """The characters of a cursor; one made beside 500 transactions under way has 3,000."""
+MAX_CHANGES: Final = 1_000
+"""Changes in one answer, the largest page."""
 MAX_WAIT: Final = 30
 """Seconds that a request may wait for changes."""
 
@@ -110,6 +112,7 @@ class ChangesSchema(AnswerSchema):
     changes = fields.List(
         fields.Nested(FeedChangeSchema),
         required=True,
+        validate=validate.Length(max=MAX_CHANGES),
         metadata=says("The changes, those of one object in their order."),
     )
     next_cursor = fields.String(required=True, metadata=says("The place behind all that was looked at, as `after`."))

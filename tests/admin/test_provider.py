@@ -204,7 +204,7 @@ async def test_expiry_without_a_renewal_loses_no_input(place: Place, world: Worl
         visit.problems[:] = [each for each in visit.problems if "net::ERR_FAILED" not in each]
 
 
-async def test_person_who_is_nobody_here_is_told_so_and_may_use_another_account(place: Place, world: World) -> None:
+async def test_person_without_a_user_is_told_so_and_may_use_another_account(place: Place, world: World) -> None:
     await linked(world, place, role="admin")
     async with place.visit() as visit:
         await visit.button(SIGN_IN).click()

@@ -109,17 +109,22 @@ async def test_no_column_takes_a_time_out_of_bounds(world: World) -> None:
     await world.grant(pipeline, ada)
     await world.grant(pipeline, await world.group(ada))
     await world.job(ada, pipeline)
+    await world.sealed_entry()
     await world.raw.execute(
         "INSERT INTO identity_links (organization_id, id, user_id, issuer, subject)"
         " VALUES ($1, gen_random_uuid(), $2, 'https://id.example.com', $2::uuid::text)",
         *(world.id, ada.id),
     )
+    provisioned = "INSERT INTO provisioned_users (organization_id, user_id) VALUES ($1, $2)"
+    await world.raw.execute(provisioned, world.id, ada.id)
+    provisioned = "INSERT INTO provisioned_groups (organization_id, group_id) SELECT $1, id FROM groups WHERE"
+    await world.raw.execute(f"{provisioned} organization_id = $1", world.id)
     gone = await world.user("gone")
     await world.raw.execute("SELECT delete_user($1, $2)", world.id, gone.id)
     taken = []
 
     for table, column in await columns(world.raw):
-        key = "id" if table == "organizations" else "organization_id"
+        key = {"organizations": "id", "audit_seals": "$1::uuid"}.get(table, "organization_id")  # seals are of all
         for value in UNBOUNDED:
             try:
                 async with world.raw.transaction():

@@ -44,6 +44,8 @@ SAID: dict[str, Any] = {
     "prune": True,
     "plan": "x",
     "dry_run": True,
+    "after": "0",
+    "wait": 7,
 }
 """Values that differ from what a field has where nothing is said."""
 

@@ -141,7 +141,5 @@ def test_metadata_of_the_protected_resource(server: str, issuer: str) -> None:
         "authorization_servers": [issuer],
         "scopes_supported": ["openid", "profile"],
         "bearer_methods_supported": ["header"],
-        "flow_pipelines_sign_in": [
-            {"issuer": issuer, "name": "Acme", "client_id": COMMAND_LINE, "scope": "openid profile"}
-        ],
+        "flow_sign_in": [{"issuer": issuer, "name": "Acme", "client_id": COMMAND_LINE, "scope": "openid profile"}],
     }

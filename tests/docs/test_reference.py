@@ -78,7 +78,9 @@ def test_every_metric_in_the_code_is_in_the_table() -> None:
     }
 
     assert len(named) > 10
-    assert [name for name in named - {"db_client_connection_state"} if f"| `{name}" not in text] == []
+    assert [
+        name for name in named - {"db_client_connection_state", "flow_pipelines_sign_in"} if f"| `{name}" not in text
+    ] == []
 
 
 def test_every_kind_of_failure_is_in_the_table() -> None:

@@ -47,7 +47,8 @@ async def followed(replicas: list[Any], dsn: str, catch_up: float) -> Outcome:
     await raw.close()
     ended, done = asyncio.Event(), asyncio.Event()
     following = [
-        asyncio.create_task(feed.follow(client, replicas, number, done)) for number, client in enumerate(stage.clients)
+        asyncio.create_task(feed.follow(client, replicas, number, done, ended))
+        for number, client in enumerate(stage.clients)
     ]
     await feed._until(lambda: all(client.cursor for client in stage.clients))
     writing = [asyncio.create_task(feed.write(stage, dsn, number, ended)) for number in range(feed.WRITERS)]
@@ -59,7 +60,7 @@ async def followed(replicas: list[Any], dsn: str, catch_up: float) -> Outcome:
     expected = await feed._committed(dsn, stage)
     await feed._until(lambda: all(feed._has_all(client, expected) for client in stage.clients), catch_up)
     done.set()
-    await asyncio.gather(*following)
+    await feed._leave(following)
     return await feed._judge(stage, dsn, allowed, 1)
 
 

@@ -1,4 +1,4 @@
-"""`make keycloak-check`: what docs/how-to/keycloak.md says, by a program, against the Keycloak in KEYCLOAK_HOME."""
+"""`make keycloak-check`: what docs/how-to/keycloak.md says, by a program, against the Keycloak in KEYCLOAK."""
 
 import asyncio
 import os
@@ -108,9 +108,9 @@ def command_line(service: str, directory: Path) -> None:
 
 def main() -> int:
     """Do all of it, and say what was done."""
-    home = Path(os.environ.get("KEYCLOAK_HOME", ""))
+    home = Path(os.environ.get("KEYCLOAK", ""))
     if not (home / "bin/kc.sh").exists():
-        sys.stderr.write("KEYCLOAK_HOME must name the unpacked archive of Keycloak, 26.7 or newer; it takes Java 17.\n")
+        sys.stderr.write("KEYCLOAK must name the unpacked archive of Keycloak, 26.7 or newer; it takes Java 17.\n")
         return 2
     port = free_port()
     with TemporaryDirectory() as directory, keycloak(home, free_port(), port) as issuer:
@@ -123,6 +123,7 @@ def main() -> int:
         ) as process:  # fmt: skip
             try:
                 wait_for(lambda: process.poll() is not None or b"token  " in log.read_bytes(), 180, "the service")
+                assert process.poll() is None, log.read_text()
                 asyncio.run(look(service))
                 command_line(service, Path(directory))
             finally:

@@ -80,7 +80,9 @@ async def _photograph(token: str, origin: str) -> list[Path]:
             for name, (show, scheme) in SHOTS.items():
                 await visit.page.emulate_media(color_scheme=scheme)
                 await show(visit)
-                await visit.page.wait_for_load_state("networkidle")
+                # The page never stops asking, as it follows changes.
+                await expect(visit.page.locator("[aria-busy=true]")).to_have_count(0)
+                await visit.page.wait_for_timeout(500)
                 await visit.page.mouse.move(0, 0)
                 await visit.page.evaluate(STOPPED_CLOCK)
                 await visit.page.screenshot(path=DIRECTORY / name, animations="disabled")

@@ -18,7 +18,7 @@ UNTOLD: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class KeptSignIn:
-    """What a provider has granted, and what it takes to renew that."""
+    """Tokens that a provider has granted, with what it takes to renew them."""
 
     issuer: str
     client_id: str

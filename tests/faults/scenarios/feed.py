@@ -35,10 +35,14 @@ JOBS: Final = 6
 CLIENTS: Final = 100
 FEW_CLIENTS: Final = 12
 """Clients of the short form."""
-CATCH_UP: Final = 30.0
+CATCH_UP: Final = 120.0
 """Seconds for every client to have everything, once the writers have ended."""
 STAY: Final = (0.1, 3.0)
-"""Seconds that a client stays, from and to."""
+"""Seconds that a client stays, from and to, while writers write."""
+CALM: Final = 20.0
+"""Seconds that it stays afterwards, so that a machine with much else to do gets on."""
+PAUSE: Final = 0.2
+"""Seconds from one page to the next: a hundred clients that ask more often take all of a small machine."""
 LOST: Final = (aiohttp.ClientError, ConnectionError, TimeoutError, asyncio.IncompleteReadError)
 GONE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 INSERT: Final = """
@@ -141,7 +145,9 @@ async def _change(connection: "asyncpg.Connection[asyncpg.Record]", stage: Stage
     await connection.execute(INSERT, stage.world.id, f"n{int(found) + 1}", f"job:{job}", [pipeline])
 
 
-async def follow(client: Client, replicas: Sequence[Replica], number: int, done: asyncio.Event) -> None:
+async def follow(
+    client: Client, replicas: Sequence[Replica], number: int, done: asyncio.Event, ended: asyncio.Event
+) -> None:
     """Follow, by a way and for a time that chance decides, and again, until it is done."""
     chance = random.Random(1000 + number)  # noqa: S311 - no secret
     async with aiohttp.ClientSession(headers=bearer(client.token)) as session:
@@ -149,7 +155,7 @@ async def follow(client: Client, replicas: Sequence[Replica], number: int, done:
             url = f"{chance.choice(replicas).api}/api/v1/changes"
             way = chance.choice((_stream, _stream, _pages, partial(_pages, wait="5")))
             with suppress(*LOST):
-                async with asyncio.timeout(chance.uniform(*STAY)):
+                async with asyncio.timeout(CALM if ended.is_set() else chance.uniform(*STAY)):
                     client.visits += 1
                     await way(client, session, url)
             await asyncio.sleep(chance.random() * 0.3)
@@ -184,7 +190,7 @@ async def _pages(client: Client, session: aiohttp.ClientSession, url: str, **que
         for change in found["changes"]:
             client.take(change)
         client.cursor = found["next_cursor"]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(PAUSE)
 
 
 async def _refused(client: Client, response: aiohttp.ClientResponse) -> None:
@@ -235,7 +241,8 @@ async def _follow_beside_writers(
     """Let writers write and clients follow while things are killed; return what the leaver was allowed to see."""
     chance, ended, done = random.Random(times), asyncio.Event(), asyncio.Event()  # noqa: S311 - no secret
     following = [
-        asyncio.create_task(follow(client, replicas, number, done)) for number, client in enumerate(stage.clients)
+        asyncio.create_task(follow(client, replicas, number, done, ended))
+        for number, client in enumerate(stage.clients)
     ]
     await _until(lambda: all(client.cursor for client in stage.clients))
     writing = [asyncio.create_task(write(stage, postgres.dsn, number, ended)) for number in range(WRITERS)]
@@ -255,7 +262,7 @@ async def _follow_beside_writers(
     expected = await _committed(postgres.dsn, stage)
     await _until(lambda: all(_has_all(client, expected) for client in stage.clients), build.catch_up)
     done.set()
-    await asyncio.gather(*following)
+    await _leave(following)
     return allowed
 
 
@@ -264,6 +271,16 @@ async def _until(true: Callable[[], bool], seconds: float = CATCH_UP) -> None:
     until = time.monotonic() + seconds
     while not true() and time.monotonic() < until:  # noqa: ASYNC110 - many things make it true
         await asyncio.sleep(0.1)
+
+
+async def _leave(following: Sequence["asyncio.Task[None]"]) -> None:
+    """Let all clients leave; what one of them has failed by is raised."""
+    ended, staying = await asyncio.wait(following, timeout=0.1)
+    for task in staying:
+        task.cancel()
+    await asyncio.gather(*staying, return_exceptions=True)
+    for task in ended:
+        task.result()
 
 
 async def _withdraw(stage: Stage, dsn: str) -> Mapping[str, int]:
