@@ -31,7 +31,7 @@ import { ask, findProvider, metadataOf, ProviderError } from "./providers.js";
  * @property {string} id the ID token, which signing out shows
  */
 
-const LEEWAY = 30_000; // milliseconds by which clocks may differ
+const LEEWAY = 600_000; // milliseconds by which the clock of a person's machine may differ from the provider's
 const EARLY = 10_000; // milliseconds before its end at which an access token counts as expired
 const UNTOLD = 60; // seconds that an access token is taken to live for where the provider does not say
 
