@@ -9,6 +9,7 @@ import pytest
 
 from service.permissions import EVERY_PERMISSION, SCOPE_ADMIN
 from tests.api.calls import As
+from tests.commands.test_administration import Shell
 from tests.conftest import Client
 from tests.factories import World
 from tests.scim.conftest import GROUP, PATCH, USER, Scim
@@ -419,3 +420,13 @@ async def test_a_thousand_members_are_changed_at_once(scim: Scim, world: World) 
 
     assert (len(group["members"]), removed.status) == (1000, 200)
     assert await scim.members(group) == {ids[0]}
+
+
+async def test_commands_say_what_is_provisioned_and_leave_it_alone(scim: Scim, world: World, dsn: str) -> None:
+    ada = await scim.new_user("ada")
+    await scim.new_group("team", ada["id"])
+    shell = Shell(dsn, "--organization", str(world.id))
+
+    assert "provisioned   yes" in shell("user", "show", "ada")
+    assert "managed by provisioning (SCIM)" in shell("group", "show", "team")
+    assert "is managed by provisioning (SCIM)" in shell("user", "disable", "ada", "--yes", code=1)
