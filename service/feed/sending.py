@@ -23,11 +23,17 @@ class LookedUp(NamedTuple):
     """Accesses granted, by user and pipeline."""
     groups: Mapping[UUID, set[str]]
     """The groups that users are in, of those that the entries are about."""
+    of_groups: Mapping[UUID, Mapping[UUID, int]]
+    """Accesses granted, by group and pipeline, of groups that an identity provider's claims are mapped to."""
 
     def sight(self, caller: Caller) -> Sight:
         """Return what one of them sees, by the token that they call with."""
-        granted = self.granted.get(caller.user_id, {})
-        return Sight(caller, granted, self.jobs, self.groups.get(caller.user_id, ()))
+        granted, groups = self.granted.get(caller.user_id, {}), {*self.groups.get(caller.user_id, ())}
+        for mapped in caller.provided.groups if caller.provided else ():
+            groups.add(mapped.name.lower())
+            for pipeline_id, access in self.of_groups.get(mapped.id, {}).items():
+                granted = {**granted, pipeline_id: granted.get(pipeline_id, 0) | access}
+        return Sight(caller, granted, self.jobs, groups)
 
 
 async def look_up(
@@ -39,15 +45,19 @@ async def look_up(
     jobs: Mapping[str, JobNow] = {}
     granted: Mapping[UUID, Mapping[UUID, int]] = {}
     groups: Mapping[UUID, set[str]] = {}
+    of_groups: Mapping[UUID, Mapping[UUID, int]] = {}
     if concerned.jobs:
         jobs = await sight.find_jobs(connection, organization_id, concerned.jobs)
         concerned.pipelines.update(each for job in jobs.values() for each in job.pipeline_ids)
     members = [*{caller.user_id for caller in callers if caller.role is Role.MEMBER}]
     if concerned.pipelines and members:
         granted = await sight.list_granted(connection, organization_id, members, concerned.pipelines)
+    mapped = {group.id for caller in callers if caller.provided for group in caller.provided.groups}
+    if concerned.pipelines and mapped:
+        of_groups = await sight.list_granted_to_groups(connection, organization_id, mapped, concerned.pipelines)
     if concerned.groups:
         groups = await sight.list_groups(connection, organization_id, users, concerned.groups)
-    return LookedUp(jobs, granted, groups)
+    return LookedUp(jobs, granted, groups, of_groups)
 
 
 def tell_each(entries: Sequence[Entry], seen: Sight, place: Cursor, *, every: bool) -> list[Change]:

@@ -59,6 +59,28 @@ async def list_granted(
     return found
 
 
+async def list_granted_to_groups(
+    connection: Connection, organization_id: UUID, group_ids: Collection[UUID], pipeline_ids: Collection[UUID]
+) -> Mapping[UUID, Mapping[UUID, int]]:
+    """Return what is granted to each of some groups on some pipelines, where anything is."""
+    rows = await connection.fetch(
+        "sight.list_granted_to_groups",
+        """
+        SELECT g.group_id, g.pipeline_id, g.access
+        FROM group_grants g
+        WHERE g.organization_id = $1 AND g.group_id = ANY ($2) AND g.pipeline_id = ANY ($3)
+          AND (g.expires_at IS NULL OR g.expires_at > now())
+        """,
+        organization_id,
+        [*group_ids],
+        [*pipeline_ids],
+    )
+    found: dict[UUID, dict[UUID, int]] = {group_id: {} for group_id in group_ids}
+    for group_id, pipeline_id, access in rows:
+        found[group_id][pipeline_id] = access
+    return found
+
+
 async def list_groups(
     connection: Connection, organization_id: UUID, user_ids: Sequence[UUID], names: Collection[str]
 ) -> Mapping[UUID, set[str]]:

@@ -39,6 +39,6 @@ CREATE TABLE provisioned_groups (
 );
 CREATE INDEX provisioned_groups_by_external_id ON provisioned_groups (organization_id, external_id);
 
--- One scope more, `scim`, has the bit 128. Not validated: every row was checked against what is narrower.
+-- One scope more, `scim`, has the bit 128. Validated by the next file, as that reads the whole table.
 ALTER TABLE tokens DROP CONSTRAINT IF EXISTS tokens_scopes_valid,
     ADD CONSTRAINT tokens_scopes_valid CHECK (scopes BETWEEN 1 AND 255) NOT VALID;

@@ -276,6 +276,22 @@ async def test_alteration_of_an_archive_is_found(trail: Trail) -> None:
     assert {each.kind for each in (await trail.verify())[1]} == {"archive"}
 
 
+async def test_entry_that_is_archived_and_in_the_trail_must_be_one(trail: Trail) -> None:
+    """A month is both for as long as it is not taken out: an alteration of either shows."""
+    first = trail.months[0]
+    await trail.archive(first.plus(1))
+    bounds = f"FOR VALUES FROM ('{first.begin.isoformat()}') TO ('{first.plus(1).begin.isoformat()}')"
+    await trail.raw.execute(f"ALTER TABLE audit ATTACH PARTITION {table(first)} {bounds}")
+    assert await trail.verified() == 60
+    await trail.raw.execute(f"UPDATE {table(first)} SET actor = 'eve' WHERE actor = 'ada'")
+    assert "archive" in {each.kind for each in (await trail.verify())[1]}
+    await trail.raw.execute(f"UPDATE {table(first)} SET actor = 'ada' WHERE actor = 'eve'")
+    folder = trail.directory / str(first)
+    pack_anew(folder, min(folder.glob("*-*.ndjson.gz")).name, b'"ada"', b'"eve"')
+
+    assert {"archive", "changed"} <= {each.kind for each in (await trail.verify())[1]}
+
+
 async def test_archive_that_is_not_the_one_that_was_noted_is_found(trail: Trail) -> None:
     await trail.archive()
     manifest = trail.directory / str(trail.months[0]) / MANIFEST

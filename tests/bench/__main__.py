@@ -116,7 +116,16 @@ def _install_peers(directory: Path, with_node: bool) -> Path:
     if not python.exists():
         print("Installing the peers ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", directory / "venv"], check=True)
-        install = ("-m", "pip", "install", "--quiet", "--require-hashes", "-r", ROOT / "requirements" / "bench.txt")
+        install = (
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--no-deps",
+            "-r",
+            ROOT / "requirements" / "bench.txt",
+        )
         subprocess.run([python, *install], check=True)
     if with_node and not (directory / "node_modules").exists():
         for name in ("package.json", "fastify_app.mjs"):

@@ -50,7 +50,6 @@ class Years:
 async def _years(server_dsn: str) -> AsyncIterator[Years]:
     connection = await asyncpg.connect(server_dsn)
     await connection.execute("CREATE DATABASE years")
-    await connection.close()
     dsn = urlunsplit(urlsplit(server_dsn)._replace(path="/years"))
     await migrate(dsn)
     raw, organization_id = await asyncpg.connect(dsn), uuid4()
@@ -61,6 +60,8 @@ async def _years(server_dsn: str) -> AsyncIterator[Years]:
     await raw.execute("SET enable_seqscan = off")  # of months of one page, for which the planner may take it
     yield Years(raw, organization_id, months)
     await raw.close()
+    await connection.execute("DROP DATABASE years")
+    await connection.close()
 
 
 def around(month: Month) -> set[str]:

@@ -111,6 +111,7 @@ def build_sbom(sources: Sources, directory: Path) -> None:
             *(
                 "--no-compile",
                 "--require-hashes",
+                "--no-deps",
                 "--only-binary",
                 ":all:",
                 "--requirement",

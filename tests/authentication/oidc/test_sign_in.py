@@ -136,6 +136,25 @@ async def test_list_of_ones_own_pipelines_counts_what_claims_add(
     assert await reach(ada.token, "ada") == ([], None)
 
 
+async def test_changes_are_told_by_mapped_groups(
+    serve: Serve, provider: IdentityProvider, world: World, ada: Member
+) -> None:
+    root, reviewers = await world.user("root", "admin"), await world.group(name="reviewers")
+    client = await serve(groups=(("r", "reviewers"),))
+    body = {"name": "invoices"}
+    made = await client.post(LIST, json=body, headers=root.headers)
+    await world.grant(UUID((await made.json())["pipeline"]["id"]), reviewers)
+    mapped, plain = provider.token("ada-there", groups=["r"]), provider.token("ada-there")
+
+    async def told(token: str) -> list[str]:
+        answer = await client.get("/api/v1/changes", params={"after": "0"}, headers=bearer(token))
+        assert answer.status == 200, await answer.text()
+        return [each["type"] for each in (await answer.json())["changes"]]
+
+    assert "pipeline.created" in await told(mapped)
+    assert await told(plain) == []
+
+
 async def test_use_of_a_link_is_noted_at_most_once_a_minute(
     serve: Serve, provider: IdentityProvider, world: World, ada: Member
 ) -> None:

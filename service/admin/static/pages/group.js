@@ -50,7 +50,10 @@ export async function groupView(view, tab, draw) {
     title: group.name,
     content: [
       pageHeader(name(group.name), { back: all, beside: group.provisioned && badge("Provisioned"), actions }),
-      facts(["Since", day(group.created_at)], group.provisioned && ["Changed by", "Provisioning (SCIM) alone"]),
+      facts(
+        ["Since", day(group.created_at)],
+        group.provisioned === true && ["Changed by", "Provisioning (SCIM) alone"],
+      ),
       tabs("Of this group", tab, [
         { tab: "members", to: where, label: "Members" },
         { tab: "grants", to: `${where}/grants`, label: "Grants" },

@@ -74,7 +74,7 @@ function head(user) {
       ["Role", roleLabel(user.role)],
       ["State", user.disabled ? "Disabled" : "Active"],
       ["Since", day(user.created_at)],
-      user.provisioned && ["Changed by", "Provisioning (SCIM) alone"],
+      user.provisioned === true && ["Changed by", "Provisioning (SCIM) alone"],
       ...(isCaller(user.username) ? provided() : []),
     ),
   ];
