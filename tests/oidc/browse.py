@@ -6,8 +6,8 @@ In the place of a code that is typed, `USER_CODE` has it.
 import os
 import re
 import sys
+from collections.abc import Mapping
 from html import unescape
-from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urljoin
 
 import requests
@@ -22,12 +22,22 @@ def attribute(tag: str, name: str) -> str | None:
     return unescape(found[1]) if found else None
 
 
+def ask(session: requests.Session, method: str, url: str, form: Mapping[str, str] | None = None) -> requests.Response:
+    """Ask, and follow where it leads, with secure cookies too: for browsers, this machine's addresses are as safe."""
+    answer = session.request(method, url, data=form, allow_redirects=False, timeout=20)
+    for _ in range(10):
+        for cookie in session.cookies:
+            cookie.secure = False
+        if not answer.is_redirect:
+            break
+        answer = session.get(urljoin(answer.url, answer.headers["Location"]), allow_redirects=False, timeout=20)
+    return answer
+
+
 def browse(url: str, login: str, user_code: str = "") -> str:
     """Follow pages and their forms to the end, and return the last page."""
     session = requests.Session()
-    # Browsers trust this machine's own addresses as if they were by https, and Keycloak relies on it.
-    session.cookies.set_policy(DefaultCookiePolicy(secure_protocols=("https", "http")))
-    answer = session.get(url, timeout=20)
+    answer = ask(session, "GET", url)
     for _ in range(8):
         form = _FORM.search(answer.text)
         if form is None:
@@ -39,7 +49,7 @@ def browse(url: str, login: str, user_code: str = "") -> str:
             name: typed.get(name, value) for name, value in fields.items() if name not in {None, "abort", "cancel"}
         }
         action = attribute(form[0].partition(">")[0], "action") or answer.url
-        answer = session.post(urljoin(answer.url, action), data=filled, timeout=20)
+        answer = ask(session, "POST", urljoin(answer.url, action), filled)
     return answer.text
 
 

@@ -77,10 +77,10 @@ async def look(service: str) -> None:
         await expect(page.get_by_role("link", name="Audit")).to_be_visible()  # an administrator, by the group
         second = await context.new_page()
         await second.goto(f"{service}/admin/users/{USER}")
-        await expect(second.get_by_role("heading", name=USER)).to_be_visible()
+        await expect(second.get_by_role("heading", name=USER, level=1)).to_be_visible()
         await page.clock.set_system_time(datetime.now(UTC) + timedelta(minutes=6))
         await page.get_by_role("link", name="Jobs").click()
-        await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+        await expect(page.get_by_role("heading", name="Jobs", level=1, exact=True)).to_be_visible()
         await page.get_by_role("button", name="Sign out").click()
         for each in (page, second):
             await expect(each.get_by_role("button", name=SIGN_IN)).to_be_visible()

@@ -1,6 +1,7 @@
 """Sign-in by the browser of any machine: a code is typed there, while this program asks whether it was (RFC 8628)."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
@@ -9,6 +10,7 @@ from service.client.address import parse_address
 from service.client.sso.discovery import Endpoints, SignInOffer
 from service.client.sso.endpoints import Refused, ask
 from service.client.sso.kept import KeptSignIn, request_tokens
+from service.client.sso.loopback import challenge_of
 from service.errors import FailedPrecondition, StartupError
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
@@ -27,7 +29,9 @@ async def sign_in_by_device(offer: SignInOffer, endpoints: Endpoints, tell: Call
     """
     if endpoints.device is None:
         raise FailedPrecondition(f"{offer.name} takes no sign-in by a code: leave out --device.")
-    status, body = await ask(endpoints.device, {"client_id": offer.client_id, "scope": offer.scope})
+    verifier = secrets.token_urlsafe(48)  # as Keycloak asks for PKCE here too, where it does for the client
+    form = {"client_id": offer.client_id, "scope": offer.scope, **challenge_of(verifier)}
+    status, body = await ask(endpoints.device, form)
     if status != 200:
         raise Refused(offer.name, body, status)
     code, shown, place = (body.get(name) for name in ("device_code", "user_code", "verification_uri"))
@@ -39,7 +43,8 @@ async def sign_in_by_device(offer: SignInOffer, endpoints: Endpoints, tell: Call
     while True:
         await asyncio.sleep(interval)
         try:
-            return await request_tokens(offer, endpoints, {"grant_type": GRANT, "device_code": code})
+            form = {"grant_type": GRANT, "device_code": code, "code_verifier": verifier}
+            return await request_tokens(offer, endpoints, form)
         except Refused as error:
             if error.error not in {"authorization_pending", "slow_down"} or monotonic() > ends:
                 raise

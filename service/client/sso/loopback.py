@@ -31,6 +31,13 @@ _PAGE: Final = (
 )
 
 
+def challenge_of(verifier: str) -> dict[str, str]:
+    """Return the parameters of PKCE for a verifier."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return {"code_challenge": challenge, "code_challenge_method": "S256"}
+
+
 def has_browser() -> bool:
     """Return whether this machine seems to have a browser that a person sees."""
     if not os.environ.get("BROWSER"):
@@ -60,7 +67,6 @@ async def sign_in_by_browser(
         StartupError: the port is not free, the answer does not fit, or there is none in time.
     """
     verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     async with _listening(port, state) as (listened, answered):
         back = f"http://127.0.0.1:{listened}{PATH}"
         query = urlencode({
@@ -69,8 +75,7 @@ async def sign_in_by_browser(
             "redirect_uri": back,
             "scope": offer.scope,
             "state": state,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
+            **challenge_of(verifier),
         })  # fmt: skip
         url = f"{endpoints.authorization}{'&' if '?' in endpoints.authorization else '?'}{query}"
         tell(f"Sign in with {offer.name} in the browser. If none opens, open {url}")

@@ -29,14 +29,14 @@ export function pageHeader(title, { back = null, beside = [], lead = null, actio
 /**
  * List facts, each with its name.
  *
- * @param {([label: string, ...value: Child[]] | false)[]} pairs
+ * @param {([label: string, ...value: Child[]] | false | undefined)[]} pairs
  */
 export function facts(...pairs) {
   return h(
     "dl",
     { class: "facts" },
     pairs
-      .filter((pair) => pair !== false)
+      .filter((pair) => pair !== false && pair !== undefined)
       .map(([label, ...value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
   );
 }
