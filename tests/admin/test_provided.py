@@ -35,7 +35,7 @@ async def test_page_tells_what_an_identity_provider_adds(
                 await expect(facts).to_contain_text(f"Signed in by{provider.issuer}")
                 await expect(facts).to_contain_text("Its groups/r, mapped to reviewers")
                 await expect(facts).to_contain_text("Its roleboss, mapped to Administrator")
-                await visit.go(f"/pipelines/{pipeline}/who?username=ada")
+                await visit.follow(f"/pipelines/{pipeline}/who?username=ada")
                 answer = visit.page.get_by_role("list", name="The answer")
                 await expect(answer).to_contain_text("through the identity provider's group /r, mapped to reviewers")
                 await expect(answer).to_contain_text(
