@@ -21,6 +21,7 @@ EACH = {
     "export": ["export", "-"],
     "grant": ["grant", "list", "Invoices"],
     "group": ["group", "list"],
+    "identity": ["identity", "list"],
     "import": ["import", "-"],
     "job": ["job", "show", "4711"],
     "migrate": ["migrate"],
