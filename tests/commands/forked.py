@@ -1,7 +1,8 @@
 """Commands, each in a process forked from one: importing the service takes most of their time.
 
-`python -m tests.commands.forked` reads a JSON array a line, of arguments, variables and standard input, and answers
-each by one of exit code and both outputs.
+`python -m tests.commands.forked` reads a JSON array a line, of arguments, variables, standard input and whether to
+measure coverage, and answers each by one of exit code and both outputs. Each child measures from its own start, as
+what it would inherit of the imports takes half a second to write.
 """
 
 import json
@@ -10,43 +11,65 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, cast
 
+from coverage import Coverage
+
 from service.__main__ import commands
 from service.commands.ending import run_command
 from tests.process.running import ROOT, environment
 
+MEASURING: Final = "COVERAGE_PROCESS_CONFIG"
+"""The variable by which coverage measures the processes that a process starts."""
 SECONDS: Final = 60
 """Seconds after which a command that does not end is ended by SIGALRM."""
 
 
-def run(*arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command, with a text at standard input."""
+def run(*arguments: str, given: str = "", measured: bool = True, **settings: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command, with a text at standard input; to measure its coverage takes a third of a second."""
     server = _start_server()
     assert server.stdin is not None
     assert server.stdout is not None
-    server.stdin.write(json.dumps([arguments, environment(**settings), given]) + "\n")
+    server.stdin.write(
+        json.dumps([arguments, environment(**settings), given, measured and MEASURING in os.environ]) + "\n"
+    )
     server.stdin.flush()
     return subprocess.CompletedProcess(arguments, *json.loads(server.stdout.readline()))
 
 
-def run_each(calls: Sequence[Sequence[str]], **settings: str) -> "list[subprocess.CompletedProcess[str]]":
+def run_each(
+    calls: Sequence[Sequence[str]], *, measured: bool = True, **settings: str
+) -> "list[subprocess.CompletedProcess[str]]":
     """Run commands, one after the other, with nothing at standard input."""
-    return [run(*arguments, **settings) for arguments in calls]
+    return [run(*arguments, measured=measured, **settings) for arguments in calls]
 
 
 @cache
 def _start_server() -> "subprocess.Popen[str]":
     """Start the process that the commands are forked from; it ends with the process of the tests."""
     command = [sys.executable, "-m", "tests.commands.forked"]
-    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    variables = {name: value for name, value in os.environ.items() if name != MEASURING}
+    return subprocess.Popen(command, cwd=ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def _run(arguments: list[str], variables: dict[str, str], given: str, directory: Path) -> tuple[int, str, str]:
+@contextmanager
+def _measured() -> Iterator[None]:
+    measuring = Coverage(data_suffix=True)
+    measuring.set_option("run:patch", [])
+    measuring.start()
+    yield
+    measuring.stop()
+    measuring.save()
+
+
+def _run(
+    arguments: list[str], variables: dict[str, str], given: str, measured: bool, directory: Path
+) -> tuple[int, str, str]:
     files = [directory / name for name in ("in", "out", "err")]
     files[0].write_bytes(os.fsencode(given))
     child = os.fork()
@@ -62,7 +85,8 @@ def _run(arguments: list[str], variables: dict[str, str], given: str, directory:
                 cast("TextIOWrapper", stream).reconfigure(encoding=encoding)
         code = 70
         try:
-            code = run_command(commands, arguments, "flow-pipelines")
+            with _measured() if measured else nullcontext():
+                code = run_command(commands, arguments, "flow-pipelines")
         finally:
             sys.stdout.flush()
             os._exit(code)
@@ -75,8 +99,8 @@ def _serve() -> None:
     calls, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory() as made:
         for line in calls:
-            arguments, variables, given = json.loads(line)
-            print(json.dumps(_run(arguments, variables, given, Path(made))), file=answers, flush=True)
+            arguments, variables, given, measured = json.loads(line)
+            print(json.dumps(_run(arguments, variables, given, measured, Path(made))), file=answers, flush=True)
 
 
 if __name__ == "__main__":
