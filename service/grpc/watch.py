@@ -7,7 +7,7 @@ HTTP are, and no longer as a request.
 import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
@@ -72,6 +72,13 @@ class _Forms:
         return begun._replace(record=record)
 
 
+@dataclass(slots=True)
+class _Place:
+    """Where a watch has come to by what was written, and not by what is still to be."""
+
+    cursor: str | None
+
+
 class Watches:
     """The watches of one process."""
 
@@ -91,15 +98,16 @@ class Watches:
         follower = self._follower(headers_of(context), begun)
         failure = None
         with self._streams.following("stream", begun.record) as end:
+            place = _Place(begun.request.after)
             try:
-                await self._write_all(follower, begun.found, context, end)
+                await self._write_all(follower, begun.found, context, end, place)
             except TimeoutError:
                 end.reason = "slow"
             except Exception as error:
                 failure = end.told(error)
         if not context.cancelled():
             failure = failure or _ended(end.reason)
-            await abort(context, failure, begun.record.request_id, {NEXT_CURSOR: follower.cursor})
+            await abort(context, failure, begun.record.request_id, {NEXT_CURSOR: place.cursor or follower.cursor})
 
     def _follower(self, headers: CIMultiDictProxy[str], begun: Begun) -> Follower:
         record, credentials = begun.record, headers.get("authorization")
@@ -113,22 +121,25 @@ class Watches:
         going_on = replace(begun.request, after=begun.found.next_cursor)
         return Follower(self._feed, authenticate, going_on, record.organization_id, more=begun.found.more)
 
-    async def _write_all(self, follower: Follower, found: ChangesFound, context: Context, end: End) -> None:
-        await self._send(context, Step(found.changes, found.next_cursor), end)
+    async def _write_all(
+        self, follower: Follower, found: ChangesFound, context: Context, end: End, place: "_Place"
+    ) -> None:
+        await self._send(context, Step(found.changes, found.next_cursor), end, place)
         written = monotonic()
         async with aclosing(follower.follow()) as steps:
             async for step in steps:
                 if step.changes or monotonic() - written >= HEARTBEAT_SECONDS - 0.1:
-                    await self._send(context, step, end)
+                    await self._send(context, step, end, place)
                     written = monotonic()
 
-    async def _send(self, context: Context, step: Step, end: End) -> None:
+    async def _send(self, context: Context, step: Step, end: End, place: "_Place") -> None:
         """Send a step; a client that does not take it in time is ended by TimeoutError."""
         for part in _parts(step):
             dumped = orjson.loads(encode(dump_changes(part)))
             async with asyncio.timeout(WRITE_SECONDS):
                 await context.write(self._message.encode(dumped))
             end.sent += len(part.changes)
+            place.cursor = part.next_cursor
 
 
 def _parts(step: Step) -> Iterator[ChangesFound]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -58,9 +58,14 @@ ROWS: Final = sorted(
 )
 """Each row with each of its calls; first those that change nothing."""
 
-every_row = pytest.mark.parametrize(
-    ("act", "route"), ROWS, ids=[f"{route.operation.__name__}: {act.about.title}: {act.title}" for act, route in ROWS]
-)
+
+def of_rows(rows: Sequence[tuple[Act, Route | ScimRoute]]) -> pytest.MarkDecorator:
+    """Return a test's mark to be run with each of some rows."""
+    names = [f"{route.operation.__name__}: {act.about.title}: {act.title}" for act, route in rows]
+    return pytest.mark.parametrize(("act", "route"), rows, ids=names)
+
+
+every_row = of_rows(ROWS)
 
 
 @pytest.fixture(scope="module")

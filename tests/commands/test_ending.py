@@ -18,7 +18,7 @@ from service.__main__ import commands
 from service.commands.ending import ExitCode
 from service.database.migrations import migrate
 from service.database.sql_files import sql_directory
-from tests.commands.forked import run, run_each
+from tests.commands.forked import run, run_each, run_unmeasured
 from tests.commands.test_output import into, leaves
 from tests.factories import World
 from tests.process.running import ROOT, environment, wait_for
@@ -116,7 +116,7 @@ def test_every_command_names_a_database_that_can_not_be_reached() -> None:
     """With exit code 2; `doctor`, which reports on it, has 1."""
     said = "The database 127.0.0.1:1/db can't be reached: "
     for done, words in zip(
-        run_each([[*w, *a] for w, a in CALLS.items()], measured=False, DATABASE_URL=UNREACHABLE), CALLS, strict=True
+        run_unmeasured([[*w, *a] for w, a in CALLS.items()], DATABASE_URL=UNREACHABLE), CALLS, strict=True
     ):
         if words == ("doctor",):
             assert (done.returncode, said in done.stdout) == (1, True)
@@ -127,7 +127,7 @@ def test_every_command_names_a_database_that_can_not_be_reached() -> None:
         assert "secret" not in done.stdout + done.stderr
 
     with_json = [[*words, *arguments, "--json"] for words, arguments in CALLS.items() if takes_json(words)]
-    for done in run_each(with_json, measured=False, DATABASE_URL=UNREACHABLE):
+    for done in run_unmeasured(with_json, DATABASE_URL=UNREACHABLE):
         if done.args[0] != "doctor":
             failure = in_json(done.stderr)
             assert (done.returncode, done.stdout, failure["code"]) == (2, "", "UNAVAILABLE")
@@ -137,9 +137,7 @@ def test_every_command_names_a_database_that_can_not_be_reached() -> None:
 async def test_every_command_says_that_a_database_is_not_migrated(empty_dsn: str) -> None:
     calls = {words: arguments for words, arguments in CALLS.items() if words not in {("demo",), ("migrate",)}}
 
-    for done in run_each(
-        [[*words, *arguments] for words, arguments in calls.items()], measured=False, DATABASE_URL=empty_dsn
-    ):
+    for done in run_unmeasured([[*words, *arguments] for words, arguments in calls.items()], DATABASE_URL=empty_dsn):
         output = done.stdout if done.args[0] == "doctor" else done.stderr
         assert done.returncode == (1 if done.args[0] == "doctor" else 2), done
         assert re.search(r"lacks \d+ migrations|[Rr]un `migrate`", output), done
@@ -155,7 +153,7 @@ async def test_commands_on_a_database_that_lacks_the_last_migration(empty_dsn: s
     )
     await connection.close()
 
-    for done in run_each([["user", "list"], ["export", "-"]], measured=False, DATABASE_URL=empty_dsn):
+    for done in run_unmeasured([["user", "list"], ["export", "-"]], DATABASE_URL=empty_dsn):
         assert (done.returncode, done.stdout) == (2, "")
         assert re.fullmatch(
             r"flow-pipelines: The database lacks 1 migration, 00\S+\.sql: run `migrate`\.\n", done.stderr
@@ -176,10 +174,10 @@ async def test_commands_that_the_role_may_not_run_name_the_role_to_take(service_
         ["job", "put", "4711", "--owner", "mary", *here],
     )
 
-    for done in run_each([*calls], measured=False, DATABASE_URL=service_dsn):
+    for done in run_unmeasured([*calls], DATABASE_URL=service_dsn):
         assert (done.returncode, done.stdout) == (2, "")
         assert re.match(said, done.stderr), done.stderr
-    for done in run_each([[*words, "--json"] for words in calls], measured=False, DATABASE_URL=service_dsn):
+    for done in run_unmeasured([[*words, "--json"] for words in calls], DATABASE_URL=service_dsn):
         assert in_json(done.stderr)["code"] == "FAILED_PRECONDITION"
 
 
@@ -191,11 +189,11 @@ WRONG: tuple[list[str], ...] = (
 def test_usage_errors_have_an_exit_code_of_their_own() -> None:
     of_each = [[*words, "--nothing\x1b"] for words in leaves(commands)]
 
-    for done in run_each([*of_each, *WRONG], measured=False):
+    for done in run_unmeasured([*of_each, *WRONG]):
         assert (done.returncode, done.stdout) == (ExitCode.USAGE, ""), done
         assert done.stderr.splitlines()[-1].startswith("flow-pipelines: "), done
         assert "\x1b" not in done.stderr
-    for done in run_each([[*arguments, "--json"] for arguments in WRONG if arguments], measured=False):
+    for done in run_unmeasured([[*arguments, "--json"] for arguments in WRONG if arguments]):
         assert in_json(done.stderr)["code"] == "INVALID_ARGUMENT"
 
 
@@ -252,7 +250,7 @@ def test_all_that_is_told_with_json_is_json(empty_dsn: str) -> None:
 
 
 def test_names_of_files_that_are_empty(dsn: str) -> None:
-    for done in run_each([["export", ""], ["import", ""]], measured=False, DATABASE_URL=dsn):
+    for done in run_unmeasured([["export", ""], ["import", ""]], DATABASE_URL=dsn):
         assert (done.returncode, done.stdout) == (2, "")
         assert re.fullmatch(r"flow-pipelines: The name of the file to \w+( to)? is empty: .*\.\n", done.stderr)
 

@@ -17,7 +17,7 @@ import pytest
 
 from service.__main__ import commands
 from service.telemetry.terminal import escape, escape_cell
-from tests.commands.forked import run, run_each
+from tests.commands.forked import run, run_unmeasured
 from tests.factories import World
 from tests.process.running import ROOT, environment
 
@@ -154,9 +154,7 @@ async def test_every_command_escapes_what_others_have_named(dsn: str, world: Wor
 
     of = ["--organization", str(world.id)]
     lines = [[*words, *call[0], *(of if words[0] != "organization" else [])] for words, call in called.items()]
-    for done, (command, (_, code, named)) in zip(
-        run_each(lines, measured=False, DATABASE_URL=dsn), called.items(), strict=True
-    ):
+    for done, (command, (_, code, named)) in zip(run_unmeasured(lines, DATABASE_URL=dsn), called.items(), strict=True):
         output = done.stdout + done.stderr
         assert done.returncode in ({0, 1, 64} if code is None else {code}), (command, output)
         assert is_safe(output), command

@@ -33,7 +33,8 @@ class Answered:
     body: Values
     headers: CIMultiDict[str] = field(default_factory=CIMultiDict)
 
-    async def json(self) -> Values:
+    async def json(self, content_type: str | None = None) -> Values:
+        assert content_type is None
         return self.body
 
     async def text(self) -> str:

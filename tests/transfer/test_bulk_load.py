@@ -1,6 +1,7 @@
 """Foreign keys and indexes deferred while an empty database is filled: afterwards they exist, and hold for all rows."""
 
 import asyncio
+import re
 from typing import Any
 
 import asyncpg
@@ -48,7 +49,7 @@ async def test_deferred_indexes_are_restored_after_an_import(empty_dsn: str, mon
 
     assert await keys(empty_dsn) == before
     definitions = [
-        definition for _, _, definition, _ in before if "ON public.audit" not in definition
+        definition for _, _, definition, _ in before if not re.search(r"ON (ONLY )?public\.audit", definition)
     ]  # refers to none
     assert dropped == [len([definition for definition in definitions if not definition.startswith(UNIQUE)])]
 
