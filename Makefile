@@ -45,7 +45,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
+.PHONY: help venv run test test-slow test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,7 +106,10 @@ run: $(RUNNABLE) ## Run the service with demo data on http://127.0.0.1:8080 (emb
 	@exec $(BIN)/flow-pipelines demo
 
 test: venv $(TOOLS) helm ## Run all tests on a PostgreSQL of their own (PYTHON=python3.12: on another Python)
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 -m "not slow" --cov --cov-report=term
+
+test-slow: venv $(TOOLS) helm ## Run the tests that the ordinary run leaves out: controls, and all cases of what has some there
+	$(BIN)/python -m pytest -n 3 -m slow
 
 test-all: ## Run all tests on every Python from 3.11 on that this machine has
 	@pythons=$$(tests/pythons.sh) && echo "Found:" $$pythons && \

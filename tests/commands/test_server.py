@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.commands.forked import run, run_each
+from tests.commands.forked import run, run_each, run_unmeasured
 from tests.factories import World
 from tests.process.running import free_port, running_service, start, wait_for
 
@@ -162,7 +162,7 @@ async def test_commands_do_and_say_on_a_server_what_they_do_and_say_beside_the_d
     calls = [[*words, *more] for words in DONE for more in ([], ["--json"]) if not more or words[1] in READING]
 
     on_server = run_each(calls, FLOW_PIPELINES_SERVER=server, FLOW_PIPELINES_TOKEN=token, DATABASE_URL="none:")
-    local = run_each([[*words, "--organization", beside] for words in calls], DATABASE_URL=dsn)
+    local = run_unmeasured([[*words, "--organization", beside] for words in calls], DATABASE_URL=dsn)
 
     for remote, known in zip(on_server, local, strict=True):
         assert plain(remote.stdout) == plain(known.stdout), remote
@@ -252,7 +252,7 @@ def test_addresses_that_lead_nowhere(tmp_path: Path) -> None:
     calls = [["user", "list", "--server", url] for url in NOWHERE]
 
     for done, said in zip(
-        run_each(calls, FLOW_PIPELINES_TOKEN=NOBODY, **home(tmp_path)), NOWHERE.values(), strict=True
+        run_unmeasured(calls, FLOW_PIPELINES_TOKEN=NOBODY, **home(tmp_path)), NOWHERE.values(), strict=True
     ):
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done
         assert said in done.stderr
@@ -269,7 +269,7 @@ async def test_server_in_force_is_the_first_that_is_said(dsn: str, world: World,
     in_force = [
         (found["server"], found["source"])
         for more in ({}, {"FLOW_PIPELINES_SERVER": other})
-        for done in run_each([*calls, ["context", "current", "--json", "--local"]], **settings, **more)
+        for done in run_unmeasured([*calls, ["context", "current", "--json", "--local"]], **settings, **more)
         for found in [json.loads(done.stdout)]
     ]
     codes = [

@@ -70,6 +70,7 @@ def test_every_default_that_is_set_is_tried() -> None:
     assert SESSION_DEFAULTS.keys() <= ODD.keys()
 
 
+@pytest.mark.slow
 def test_defaults_of_the_role_change_no_answer_of_the_api() -> None:
     """A part of the tests of the API, by a role whose defaults are all odd."""
     command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-x"]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE
 from tests.faults.controls import leak_on_disconnect
@@ -26,6 +28,7 @@ async def test_disconnects_leak_no_resources(empty_dsn: str, tmp_path: Path) -> 
     assert outcome.times >= 400
 
 
+@pytest.mark.slow
 async def test_a_control_that_leaks_connections_is_detected(empty_dsn: str, tmp_path: Path) -> None:
     outcome = await disconnect(60, leak_on_disconnect.MODULE, 3, tmp_path, empty_dsn)
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.scenarios.ceiling import FAULTS
 
 (CEILING,) = FAULTS
@@ -16,6 +18,7 @@ def test_worst_requests_stall_nothing_and_fit_into_the_memory(tmp_path: Path) ->
     assert outcome.times > SHARE
 
 
+@pytest.mark.slow
 def test_a_control_without_bounds_is_detected(tmp_path: Path) -> None:
     violations = CEILING.control(tmp_path, SHARE).violations
 

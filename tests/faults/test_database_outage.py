@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.controls.without_outage_protection import DEADLINES, ERROR_MAPPING
 from tests.faults.harness import outage
 from tests.faults.scenarios import database_outage
@@ -11,6 +13,7 @@ def test_service_survives_a_frozen_database(tmp_path: Path) -> None:
     assert outage.run(database_outage.ServerFrozen, "", tmp_path, 1).violations == ()
 
 
+@pytest.mark.slow
 def test_a_control_without_deadlines_is_detected(tmp_path: Path) -> None:
     violations = outage.run(database_outage.ServerFrozen, DEADLINES, tmp_path, 1).violations
 

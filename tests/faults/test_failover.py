@@ -133,6 +133,7 @@ async def _wait_until_disconnected(node: Node) -> None:
     await raw.close()
 
 
+@pytest.mark.slow
 async def test_a_control_with_plain_asyncpg_misses_the_new_primary(tmp_path: Path) -> None:
     async with running_load(tmp_path, module=plain_asyncpg.MODULE) as load:
         await _fail_over_from_frozen(load)

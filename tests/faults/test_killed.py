@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.scenarios import killed
 
 
@@ -11,5 +13,6 @@ def test_acknowledged_writes_survive_kills(tmp_path: Path) -> None:
     assert outcome.violations == ()
 
 
+@pytest.mark.slow
 def test_a_control_that_answers_before_it_commits_is_detected(tmp_path: Path) -> None:
     assert killed.FAULTS[0].control(tmp_path, 1).violations

@@ -11,11 +11,13 @@ KINDS = pytest.mark.parametrize("kind", [failing_over, restored])
 
 
 @KINDS
+@pytest.mark.slow
 def test_random_revisions_alone_keep_a_lost_history_out(kind: Kind, tmp_path: Path) -> None:
     assert run(kind, (without_forgetting.MODULE,), (), tmp_path, 1).violations == ()
 
 
 @KINDS
+@pytest.mark.slow
 def test_forgetting_alone_keeps_a_lost_history_out(kind: Kind, tmp_path: Path) -> None:
     assert run(kind, ("service",), (without_forgetting.SEQUENCE,), tmp_path, 1).violations == ()
 

@@ -33,6 +33,7 @@ async def test_a_greedy_caller_does_not_starve_others(dsn: str, service_dsn: str
 
 
 @pytest.mark.parametrize(("scenario", "settings"), [(overload, NO_ADMISSION_CONTROL), (greedy_caller, NO_RATE_LIMIT)])
+@pytest.mark.slow
 async def test_a_control_without_limits_is_detected(
     scenario: Scenario, settings: dict[str, str], dsn: str, service_dsn: str, tmp_path: Path
 ) -> None:

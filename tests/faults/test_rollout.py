@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.faults.controls import abrupt_shutdown
 from tests.faults.harness.minimal_load_balancer import running_balancer
 from tests.faults.scenarios import rollout
@@ -14,6 +16,7 @@ def test_a_rollout_fails_no_request(tmp_path: Path) -> None:
     assert rollout.run(running_balancer, tmp_path, 2, options).violations == ()
 
 
+@pytest.mark.slow
 def test_a_control_without_a_graceful_shutdown_is_detected(tmp_path: Path) -> None:
     options = RolloutOptions(delay="0", module=abrupt_shutdown.MODULE, writers=8)
 

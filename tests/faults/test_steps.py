@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from service.http.routes import ROUTES
 from tests.faults.controls import without_transactions
 from tests.faults.harness.write_kinds import WRITE_KINDS
@@ -23,6 +25,7 @@ def test_a_write_with_a_fault_at_any_round_trip_is_atomic(tmp_path: Path) -> Non
     assert outcome.times > 20
 
 
+@pytest.mark.slow
 def test_a_control_without_transactions_is_detected(tmp_path: Path) -> None:
     outcome = steps.run_kinds(without_transactions.MODULE, (steps.CUT,), tmp_path, DELETE_JOB)
 

@@ -37,7 +37,7 @@ def test_answers_to_fuzzed_requests_conform_to_the_document(tmp_path: Path, empt
         fuzzed = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{address[0]}/openapi.json"),
-                *("-H", f"Authorization: Bearer {token[0]}", "--max-examples", "8", "--seed", "1", "--no-color"),
+                *("-H", f"Authorization: Bearer {token[0]}", "--max-examples", "4", "--seed", "1", "--no-color"),
                 *("--phases", "examples,coverage,fuzzing", "--exclude-checks", "positive_data_acceptance"),
             ],
             cwd=tmp_path,

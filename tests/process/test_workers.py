@@ -152,6 +152,7 @@ def test_reload_replaces_every_worker_and_loses_no_request(service: Service) -> 
     assert metric(service, REPLACED) == replaced
 
 
+@pytest.mark.slow
 def test_hung_worker_is_killed_and_replaced(service: Service) -> None:
     victim = workers(service)[1]
     os.kill(victim, signal.SIGSTOP)
