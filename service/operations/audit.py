@@ -91,7 +91,7 @@ async def prove_entry(call: Call, request: ProveEntry) -> Proof:
     async with call.database.connection() as connection:
         leaf = await audit_seals.read_canonical(connection, call.caller.organization_id, number)
         if leaf is None:
-            raise NotFound(f"There is no entry {request.id} in the audit trail.")
+            raise NotFound("There is no entry of this number in the audit trail.")
         seal = await audit_seals.find_of_entry(connection, number)
     if seal is None:
         raise FailedPrecondition(

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from pathlib import Path
+from time import monotonic
 
 import asyncpg
 import grpc
@@ -24,7 +25,7 @@ async def test_process_drains_calls_and_ends_though_the_health_is_watched(
     dsn: str, tmp_path: Path, world: World
 ) -> None:
     """It says that it ends, answers for the delay, and lets what is under way end; a watch holds up nothing."""
-    settings = {"GRPC_PORT": "0", "SHUTDOWN_DELAY": "1.5", "DRAIN_TIMEOUT": "20"}
+    settings = {"GRPC_PORT": "0", "SHUTDOWN_DELAY": "2.5", "DRAIN_TIMEOUT": "20"}
     ada = await world.user(role="admin")
     job = await world.job(ada, await world.pipeline())
     locker = await asyncpg.connect(dsn)
@@ -33,11 +34,12 @@ async def test_process_drains_calls_and_ends_though_the_health_is_watched(
             rpcs, watch = Rpcs(channel), HealthStub(channel).Watch(HealthCheckRequest())
             assert (await watch.read()).status == HealthCheckResponse.SERVING
             service.process.send_signal(signal.SIGTERM)
+            told = monotonic()
             assert (await watch.read()).status == HealthCheckResponse.NOT_SERVING
             answered = await rpcs("ListPipelines", token=ada.token)
             await locker.execute("BEGIN")
             await locker.execute("SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE", job)
-            await asyncio.sleep(0.9)
+            await asyncio.sleep(told + 2 - monotonic())
             update = {"job_id": job, "pipeline_ids": {}}
             under_way = asyncio.create_task(rpcs("UpdateJobPipelines", update, token=ada.token))
             await asyncio.sleep(0.75)  # the delay has passed: no more are accepted

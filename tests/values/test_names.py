@@ -44,10 +44,10 @@ def test_reserved_words_are_the_addresses_and_steps_of_paths() -> None:
 
 
 def test_everything_in_an_address_has_a_rule_that_reserves() -> None:
-    """Or is a UUID, which can't be a word."""
+    """Or is a UUID or a number, which can't be a word."""
     parameters = {name for route in ROUTES for name in re.findall(r"\{(\w+)\}", route.path)}
 
-    assert parameters == {"pipeline_id", "token_id", "job_id", "username", "name"}
+    assert parameters == {"pipeline_id", "token_id", "id", "job_id", "username", "name"}
     assert {kind for kind, rule in RULES.items() if rule.in_address} == {"username", "group name", "job id"}
 
 
