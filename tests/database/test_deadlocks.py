@@ -245,8 +245,8 @@ async def test_changes_at_once_do_not_deadlock(dsn: str, settings: Settings, wor
 async def test_import_among_changes_does_not_deadlock(dsn: str, settings: Settings, world: World) -> None:
     found, changes = await deadlocks_of_changes(dsn, settings, world, SECONDS, importing=True)
 
-    assert changes.made["import"] > 1
-    assert changes.made["imported rows"] > 20
+    assert changes.made["import"] >= 1
+    assert changes.made["imported rows"] >= 1
     assert (found, Noted.deadlocked) == (0, Counter())
 
 
