@@ -21,10 +21,13 @@ DUPLICATE_ROWS = """
 
 @pytest.fixture(name="writers")
 async def _writers(raw: Raw, client: Client) -> Writers:
-    """Return writers that have written for half a second."""
+    """Return writers that have written for half a second, and longer where the machine is busy."""
     writers, until = await Writers.create(raw, writers=3), asyncio.Event()
     writing = asyncio.create_task(writers.write(lambda: str(client.make_url("")).rstrip("/"), until))
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(30):
+        await asyncio.sleep(0.5)
+        while writers.history.acknowledged < 25:  # noqa: ASYNC110 - the writers tell nobody
+            await asyncio.sleep(0.1)
     until.set()
     await writing
     return writers
