@@ -218,7 +218,7 @@ def test_a_process_ends_whatever_becomes_of_its_outputs(form: str, redirection: 
         start_new_session=True,
     )
     try:
-        while not ended.exists() and time.monotonic() - begun < 30:
+        while not (ended.exists() and ended.read_text()) and time.monotonic() - begun < 30:
             time.sleep(0.05)
         assert ended.read_text() == "0\n"
     finally:
