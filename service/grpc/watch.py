@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from time import monotonic
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -22,7 +21,7 @@ from service.http.open_streams import WRITE_SECONDS, End, Streams
 from service.http.responses import encode
 from service.http.routes import ROUTES
 from service.operations.changes import list_changes
-from service.operations.following import HEARTBEAT_SECONDS, Follower, Step
+from service.operations.following import Follower, Step
 from service.schemas.changes import Change, ChangesFound, ListChanges, dump_changes
 from service.telemetry.request_record import RequestRecord, current_request
 
@@ -124,13 +123,9 @@ class Watches:
     async def _write_all(
         self, follower: Follower, found: ChangesFound, context: Context, end: End, place: "_Place"
     ) -> None:
-        await self._send(context, Step(found.changes, found.next_cursor), end, place)
-        written = monotonic()
-        async with aclosing(follower.follow()) as steps:
+        async with aclosing(follower.write_from(found)) as steps:
             async for step in steps:
-                if step.changes or monotonic() - written >= HEARTBEAT_SECONDS - 0.1:
-                    await self._send(context, step, end, place)
-                    written = monotonic()
+                await self._send(context, step, end, place)
 
     async def _send(self, context: Context, step: Step, end: End, place: "_Place") -> None:
         """Send a step; a client that does not take it in time is ended by TimeoutError."""

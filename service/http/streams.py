@@ -20,7 +20,7 @@ from service.http.header_lists import list_of
 from service.http.open_streams import WRITE_SECONDS, End, Streams
 from service.http.responses import encode, failure_body, failure_headers, status_of
 from service.operations.dispatcher import Dispatcher
-from service.operations.following import HEARTBEAT_SECONDS, Follower, Step
+from service.operations.following import Follower, Step
 from service.schemas.changes import ChangesFound, ListChanges, dump_changes
 from service.telemetry.request_record import RequestRecord, current_request
 
@@ -131,14 +131,11 @@ class EventStream(web.StreamResponse):
             await super().write_eof(data)
 
     async def _write_all(self, end: End) -> None:
-        found = self._beginning.found
-        await self._send(b"retry: 1000\n", Step(found.changes, found.next_cursor), end)
-        written = monotonic()
-        async with aclosing(self._follower.follow()) as steps:
+        before = b"retry: 1000\n"
+        async with aclosing(self._follower.write_from(self._beginning.found)) as steps:
             async for step in steps:
-                if step.changes or monotonic() - written >= HEARTBEAT_SECONDS - 0.1:
-                    await self._send(b"" if step.changes else b": alive\n", step, end)
-                    written = monotonic()
+                await self._send(before or (b"" if step.changes else b": alive\n"), step, end)
+                before = b""
 
     async def _send(self, before: bytes, step: Step, end: End) -> None:
         """Write a step: its changes, and behind them its place, from which a client goes on that is cut off then."""

@@ -6,6 +6,7 @@ see is looked up anew.
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from time import monotonic
@@ -24,7 +25,7 @@ from service.operations.changes import list_changes, read_on
 from service.permissions import require_administrator
 from service.repositories.audit import Entry
 from service.repositories.audit_feed import FeedState
-from service.schemas.changes import Change, ListChanges
+from service.schemas.changes import Change, ChangesFound, ListChanges
 
 HEARTBEAT_SECONDS: Final = 3.0
 """Seconds after which a client is authenticated again, and told that it is still there, if nothing happens."""
@@ -128,6 +129,20 @@ class Follower:
             while not _over(until):
                 await queue.wait(_seconds(until))
                 yield await self._next(queue)
+
+    async def write_from(self, found: ChangesFound) -> AsyncGenerator[Step, None]:
+        """Yield what a stream writes, for ever: a first page, then what happens, and its place every few seconds.
+
+        Raises:
+            as `follow`.
+        """
+        yield Step(found.changes, found.next_cursor)
+        written = monotonic()
+        async with aclosing(self.follow()) as steps:
+            async for step in steps:
+                if step.changes or monotonic() - written >= HEARTBEAT_SECONDS - 0.1:
+                    yield step
+                    written = monotonic()
 
     async def _catch_up(self, place: Cursor | None) -> AsyncGenerator[Step, None]:
         """Read what the client has missed, up to the place from which on its queue has everything."""
