@@ -1,8 +1,8 @@
 """Commands, each in a process forked from one: importing the service takes most of their time.
 
-`python -m tests.commands.forked` reads a JSON array a line, of arguments, variables, standard input and whether to
-measure coverage, and answers each by one of exit code and both outputs. Each child measures from its own start, as
-what it would inherit of the imports takes half a second to write.
+`python -m tests.commands.forked` reads a JSON array a line, of arguments, variables, standard input, whether to
+measure coverage, and seconds, and answers each by one of exit code and both outputs. Each child measures from its own
+start, as what it would inherit of the imports takes half a second to write.
 """
 
 import json
@@ -27,12 +27,12 @@ from tests.process.running import ROOT, environment
 MEASURING: Final = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage measures the processes that a process starts."""
 SECONDS: Final = 60
-"""Seconds after which a command that does not end is ended by SIGALRM."""
+"""Seconds after which a command that does not end is ended by SIGALRM, where no others are given."""
 
 
 def run(*arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run a command, with a text at standard input."""
-    return _ask(arguments, given, settings, measured=MEASURING in os.environ)
+    return ask(arguments, settings, given=given, measured=MEASURING in os.environ)
 
 
 def run_each(calls: Sequence[Sequence[str]], **settings: str) -> "list[subprocess.CompletedProcess[str]]":
@@ -42,16 +42,22 @@ def run_each(calls: Sequence[Sequence[str]], **settings: str) -> "list[subproces
 
 def run_unmeasured(calls: Sequence[Sequence[str]], **settings: str) -> "list[subprocess.CompletedProcess[str]]":
     """Run many commands without measuring their coverage, which takes a third of a second each."""
-    return [_ask(arguments, "", settings, measured=False) for arguments in calls]
+    return [ask(arguments, settings) for arguments in calls]
 
 
-def _ask(
-    arguments: Sequence[str], given: str, settings: Mapping[str, str], *, measured: bool
+def ask(
+    arguments: Sequence[str],
+    settings: Mapping[str, str],
+    *,
+    given: str = "",
+    measured: bool = False,
+    seconds: int = SECONDS,
 ) -> "subprocess.CompletedProcess[str]":
+    """Have a command run."""
     server = _start_server()
     assert server.stdin is not None
     assert server.stdout is not None
-    server.stdin.write(json.dumps([arguments, environment(**settings), given, measured]) + "\n")
+    server.stdin.write(json.dumps([arguments, environment(**settings), given, measured, seconds]) + "\n")
     server.stdin.flush()
     return subprocess.CompletedProcess([*arguments], *json.loads(server.stdout.readline()))
 
@@ -75,13 +81,13 @@ def _measured() -> Iterator[None]:
 
 
 def _run(
-    arguments: list[str], variables: dict[str, str], given: str, measured: bool, directory: Path
+    arguments: list[str], variables: dict[str, str], given: str, measured: bool, seconds: int, directory: Path
 ) -> tuple[int, str, str]:
     files = [directory / name for name in ("in", "out", "err")]
     files[0].write_bytes(os.fsencode(given))
     child = os.fork()
     if child == 0:
-        signal.alarm(SECONDS)
+        signal.alarm(seconds)
         os.environ.clear()
         os.environ.update(variables)
         for number, file in enumerate(files):
@@ -106,8 +112,9 @@ def _serve() -> None:
     calls, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory() as made:
         for line in calls:
-            arguments, variables, given, measured = json.loads(line)
-            print(json.dumps(_run(arguments, variables, given, measured, Path(made))), file=answers, flush=True)
+            arguments, variables, given, measured, seconds = json.loads(line)
+            told = _run(arguments, variables, given, measured, seconds, Path(made))
+            print(json.dumps(told), file=answers, flush=True)
 
 
 if __name__ == "__main__":

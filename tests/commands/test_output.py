@@ -214,17 +214,19 @@ def into(
     )
 
 
+def make_device(path: Path, minor: int) -> Path:
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
+        path.open("wb").close()
+    except PermissionError:
+        pytest.skip("devices can't be made here")
+    return path
+
+
 @pytest.fixture(name="full")
 def _full(tmp_path: Path) -> Path:
     """A device that is always full, made for the test."""
-    device = tmp_path / "full"
-    try:
-        os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 7))
-        with device.open("wb"):
-            pass
-    except PermissionError:
-        pytest.skip("devices can't be made here")
-    return device
+    return make_device(tmp_path / "full", 7)
 
 
 TO_PRINT = [["--help"], ["--version"], ["token", "create", "--help"], ["organization", "list"], ["migrate", "--check"]]
@@ -258,7 +260,7 @@ def test_output_whose_reader_has_gone(dsn: str, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("redirected", ["2>&-", "<&-", "<&- 2>&-"])
-def test_commands_without_the_other_streams(dsn: str, redirected: str) -> None:
+async def test_commands_without_the_other_streams(dsn: str, world: World, redirected: str) -> None:
     listed = into("organization", "list", wrapped=f'"$@" {redirected}', DATABASE_URL=dsn)
     asked = into("group", "delete", "g", wrapped=f'"$@" {redirected}', DATABASE_URL=dsn)
 

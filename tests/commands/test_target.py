@@ -15,7 +15,7 @@ from service.commands.output import OutputFailed, ReaderGone
 from service.commands.target import TargetUnusable, open_target
 from service.errors import StartupError
 from tests.commands.forked import run
-from tests.commands.test_output import into
+from tests.commands.test_output import into, make_device
 from tests.factories import World
 from tests.process.running import ROOT, environment, wait_for
 
@@ -156,15 +156,6 @@ def test_target_whose_reader_has_gone() -> None:
     with pytest.raises(ReaderGone):
         write(f"/dev/fd/{writing}")
     os.close(writing)
-
-
-def make_device(path: Path, minor: int) -> Path:
-    try:
-        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
-        path.open("wb").close()
-    except PermissionError:
-        pytest.skip("devices can't be made here")
-    return path
 
 
 def test_target_that_is_a_device_stays_one(tmp_path: Path) -> None:

@@ -1,16 +1,14 @@
 """Commands with odd arguments and settings, mostly forked from one process, and now and then as one of their own."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
 from service.values.names import has_unfit
+from tests.commands.forked import ask
 from tests.fuzz import values
 from tests.fuzz.invariants import (
     ENDING,
@@ -22,10 +20,12 @@ from tests.fuzz.invariants import (
     check_lists,
     require_no_internals,
 )
-from tests.fuzz.stage import Scene, Stage
+from tests.fuzz.stage import Commands, Scene, Stage
 from tests.process.running import ROOT, environment
 
 Done = tuple[int, str, str]
+SECONDS: Final = 30
+"""Seconds after which a command that does not end is ended."""
 
 
 def _mostly(usual: str, odd: values.Value) -> values.Value:
@@ -176,33 +176,11 @@ def check_ending(arguments: list[str], code: int, out: str, err: str, *, codes: 
                 assert told["status"] == ("ERROR" if code else "OK"), told
 
 
-class Commands:
-    """A process that commands are forked from."""
+def commands_on(dsn: str) -> Commands:
+    """Return what runs commands on a database, where no other is named."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
+    def run_forked(arguments: list[str], **variables: str) -> Done:
+        done = ask(arguments, {"DATABASE_URL": dsn, **variables}, seconds=SECONDS)
+        return done.returncode, done.stdout, done.stderr
 
-    def __call__(self, arguments: list[str], **variables: str) -> Done:
-        given, told = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
-        given.write(json.dumps([arguments, variables]) + "\n")
-        given.flush()
-        code, out, err = json.loads(told.readline())
-        return code, out, err
-
-
-@contextmanager
-def open_commands(dsn: str) -> Iterator[Commands]:
-    """Start a process that commands on a database are forked from."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.fuzz.forked"],
-        cwd=ROOT,
-        env={**environment(DATABASE_URL=dsn), "PATH": os.environ["PATH"]},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield Commands(process)
-        finally:
-            cast("IO[str]", process.stdin).close()
-            process.wait(30)
+    return run_forked

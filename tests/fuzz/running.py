@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
 from service.settings import read_settings
-from tests.fuzz.command_line import open_commands
+from tests.fuzz.command_line import commands_on
 from tests.fuzz.stage import Stage, open_stage
 from tests.fuzz.ways import WAYS
 
@@ -17,9 +17,9 @@ KEPT: dict[str, ExampleDatabase] = {way: DirectoryBasedExampleDatabase(f".hypoth
 
 @contextmanager
 def open_all(server_dsn: str) -> Iterator[Stage]:
-    """Open a stage on new databases of a server, with a process that commands are forked from."""
-    with open_stage(server_dsn, read_settings()) as stage, open_commands(stage.dsn) as commands:
-        stage.commands = commands
+    """Open a stage on new databases of a server, with commands on it."""
+    with open_stage(server_dsn, read_settings()) as stage:
+        stage.commands = commands_on(stage.dsn)
         yield stage
 
 
