@@ -22,9 +22,24 @@ _CODED: Final = re.compile(r"[-;]{1,2}(?:gzip|br|zstd|deflate)\Z")
 """The coding that proxies which compress put behind a tag: Apache -gzip, -br and -zstd, Jetty --gzip."""
 
 
-def entity_tag(body: bytes) -> str:
-    """Return a strong tag: equal for equal bytes."""
-    return _tag(hashlib.sha256(body))
+def entity_tag(body: bytes, state: bytes | None = None) -> str:
+    """Return a strong tag: equal for equal bytes.
+
+    Args:
+        body: of the answer.
+        state: what conditions of writes are about, where the answer also shows what use alone changes. The tag then
+            names it first, and the body behind a dot.
+    """
+    tag = _tag(hashlib.sha256(body))
+    return tag if state is None else f"{_tag(hashlib.sha256(state))[:-1]}.{tag[1:]}"
+
+
+def state_of(shown: dict[str, Any], passing: str) -> dict[str, Any]:
+    """Return what is shown of a thing without the key that use alone changes."""
+    return {
+        key: {each: value[each] for each in value if each != passing} if isinstance(value, dict) else value
+        for key, value in shown.items()
+    }
 
 
 async def entity_tag_in_slices(body: bytes) -> str:
@@ -48,12 +63,15 @@ def not_modified(request: web.Request, tag: str) -> bool:
     return condition is not None and _matches(condition, tag)
 
 
-def precondition_of(request: web.Request, dump: Callable[[Any], dict[str, Any]] | None) -> Precondition:
+def precondition_of(
+    request: web.Request, dump: Callable[[Any], dict[str, Any]] | None, passing: str | None = None
+) -> Precondition:
     """Return the precondition in a write's headers.
 
     Args:
         request: with If-Match or If-None-Match, or neither.
         dump: gives the answer that a client has read, and whose tag it names; None if there is no such answer.
+        passing: a key of that answer that use alone changes, so that it is no matter of the condition.
 
     Raises:
         PreconditionFailed: the request has a condition, and nothing to compare it with.
@@ -69,10 +87,11 @@ def precondition_of(request: web.Request, dump: Callable[[Any], dict[str, Any]] 
         )
 
     def check(current: Any) -> None:
-        tag = None if current is None else entity_tag(encode(dump(current)))
-        if wanted is not None and (tag is None or not _matches(wanted, tag)):
+        shown = None if current is None else dump(current)
+        tag = None if shown is None else entity_tag(encode(shown if passing is None else state_of(shown, passing)))
+        if wanted is not None and (tag is None or not _matches(wanted, tag, passing is not None)):
             raise PreconditionFailed("It is no longer as you have seen it: read it again.")
-        if unwanted is not None and tag is not None and _matches(unwanted, tag):
+        if unwanted is not None and tag is not None and _matches(unwanted, tag, passing is not None):
             raise PreconditionFailed("It is there already.")
 
     return check
@@ -90,11 +109,12 @@ def _condition(headers: CIMultiDictProxy[str], name: str) -> str | None:
     return condition
 
 
-def _matches(condition: str, tag: str) -> bool:
-    """Return whether a list of tags has one in it.
+def _matches(condition: str, tag: str, of_state: bool = False) -> bool:
+    """Return whether a list of tags has one in it, or one of the same state.
 
     A proxy that compresses makes a strong tag weak (nginx), or puts the coding behind it (Apache): the service's own
     tags have neither, so that what was read through one is recognized for reads and writes alike.
     """
     own = tag.strip('"')
-    return condition.strip(OWS) == "*" or any(_CODED.sub("", found) == own for found in _TAG.findall(condition))
+    named = (_CODED.sub("", found) for found in _TAG.findall(condition))
+    return condition.strip(OWS) == "*" or own in (each.partition(".")[0] if of_state else each for each in named)

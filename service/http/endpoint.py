@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 
 from service.errors import InvalidArgument
 from service.http.bodies import BodyBudget
-from service.http.conditions import entity_tag, entity_tag_in_slices, not_modified, precondition_of
+from service.http.conditions import entity_tag, entity_tag_in_slices, not_modified, precondition_of, state_of
 from service.http.header_lists import has_directive
 from service.http.public_address import PublicAddresses
 from service.http.reader import Reader
@@ -98,14 +98,17 @@ class Endpoint:
 
     def precondition(self, request: web.Request) -> Precondition:
         """Return the precondition of a write; reads have none."""
-        return no_precondition if self.method.only_reads else precondition_of(request, self.method.etag_of)
+        route = self.method
+        return no_precondition if route.only_reads else precondition_of(request, route.etag_of, route.passing)
 
     def answer(self, request: web.Request, result: Any) -> EncodedAnswer:
         """Encode what the operation gave, and say where it is if it is new."""
         route = self.method
         if route.only_reads:
-            body = encode(route.dump(result))
-            return EncodedAnswer(body, entity_tag(body))
+            shown = route.dump(result)
+            body = encode(shown)
+            state = None if route.passing is None else encode(state_of(shown, route.passing))
+            return EncodedAnswer(body, entity_tag(body, state))
         created, location = route.location is not None, route.location
         if isinstance(result, Outcome):
             result, created, location = result.value, result.created, request.path

@@ -81,6 +81,8 @@ class Route:
     """The resource that its operation is of; if None, the module says it."""
     etag_of: Dump[Any] | None = None
     """The dump function of what If-Match is compared with; derived of a conditional row that does not say it."""
+    passing: str | None = None
+    """The key of what it shows that use alone changes, so that If-Match does not compare it; said by the row of GET."""
 
     request: type = field(init=False, compare=False)
     """The type of its request."""
@@ -134,9 +136,12 @@ class Route:
 
 def _table(*rows: Route) -> tuple[Route, ...]:
     """Complete the conditional rows: If-Match is compared with what GET answers at the same address."""
-    shown = {row.path: row.dump for row in rows if row.only_reads}
+    shown = {row.path: row for row in rows if row.only_reads}
     return tuple(
-        replace(row, etag_of=shown[row.path]) if row.conditional and row.etag_of is None else row for row in rows
+        replace(row, etag_of=shown[row.path].dump, passing=shown[row.path].passing)
+        if row.conditional and row.etag_of is None
+        else row
+        for row in rows
     )
 
 
@@ -223,7 +228,7 @@ ROUTES: Final = _table(
     # Tokens
     Route("GET", TOKENS_PATH, tokens.list_tokens, needs=TOKENS),
     Route("POST", TOKENS_PATH, tokens.create_token, needs=TOKENS, creates="token[id]"),
-    Route("GET", TOKENS_PATH + "/{token_id}", tokens.get_token, needs=TOKENS),
+    Route("GET", TOKENS_PATH + "/{token_id}", tokens.get_token, needs=TOKENS, passing="last_used_at"),
     Route("DELETE", TOKENS_PATH + "/{token_id}", tokens.revoke_token, needs=TOKENS, conditional=True),
     Route(
         "POST",

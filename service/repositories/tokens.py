@@ -238,7 +238,8 @@ async def find_descendants(connection: Connection, organization_id: UUID, token_
     """Return the tokens that are good, and were made with one, or with one of these; and what took its place.
 
     Each is looked up by its index, whatever the planner expects, as others decide how many there are, and how deep: it
-    would expect few, and read the whole table for each generation.
+    would expect few, and read the whole table for each generation. Whether a token is good is asked behind that: beside
+    the lookup, it had an empty table planned by the index of good tokens, which is then read whole for each of many.
     """
     rows = await connection.fetch(
         "tokens.find_descendants",
@@ -252,16 +253,17 @@ async def find_descendants(connection: Connection, organization_id: UUID, token_
             SELECT n.id, n.replaced_by_id, n.good
             FROM found f
             CROSS JOIN LATERAL (
-                (SELECT t.id, t.replaced_by_id, {_GOOD} AS good
+                (SELECT t.id, t.replaced_by_id, {_GOOD} AS good, true AS follows
                  FROM tokens t
                  WHERE t.organization_id = $1 AND t.id = f.replaced_by_id
                  OFFSET 0)
                 UNION ALL
-                (SELECT t.id, t.replaced_by_id, true
+                (SELECT t.id, t.replaced_by_id, {_GOOD}, {_GOOD}
                  FROM tokens t
-                 WHERE t.organization_id = $1 AND t.parent_id = f.id AND {_GOOD}
+                 WHERE t.organization_id = $1 AND t.parent_id = f.id
                  OFFSET 0)
             ) n
+            WHERE n.follows
         )
         SELECT f.id FROM found f WHERE f.good AND f.id <> $2
         """,

@@ -105,6 +105,19 @@ async def test_revoking_as_seen_fails_once_more_would_go(client: Client, world: 
     assert gone.status == 412
 
 
+async def test_use_of_a_token_changes_its_tag_but_fails_no_condition(client: Client, world: World) -> None:
+    member = await world.user()
+    call, top = As.member(client, member), await root(client, world, member)
+    seen = (await call.get(top.path)).headers["ETag"]
+    await world.raw.execute("UPDATE tokens SET last_used_at = now() WHERE id = $1", UUID(top.id))
+
+    again = await call("GET", top.path, None, {"If-None-Match": seen})
+    gone = await call("DELETE", top.path, None, {"If-Match": seen})
+
+    assert (again.status, gone.status) == (200, 200)
+    assert again.headers["ETag"] != seen
+
+
 async def test_keeping_descendants_puts_the_parent_in_their_places(client: Client, world: World) -> None:
     member = await world.user()
     beside, top = await root(client, world, member), await root(client, world, member)
