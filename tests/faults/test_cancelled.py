@@ -22,10 +22,10 @@ async def disconnect(times: int, module: str, quiet_timeout: float, directory: P
 
 
 async def test_disconnects_leak_no_resources(empty_dsn: str, tmp_path: Path) -> None:
-    outcome = await disconnect(400, introspection.MODULE, QUIET_TIMEOUT, tmp_path, empty_dsn)
+    outcome = await disconnect(200, introspection.MODULE, QUIET_TIMEOUT, tmp_path, empty_dsn)
 
     assert outcome.violations == ()
-    assert outcome.times >= 400
+    assert outcome.times >= 200
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from tests.faults.scenarios.ceiling import FAULTS
 
 (CEILING,) = FAULTS
-SHARE = 150
+SHARE = 70
 """Requests sent alone."""
 
 

@@ -9,7 +9,7 @@ from tests.faults.controls import without_transactions
 from tests.faults.harness.write_kinds import WRITE_KINDS
 from tests.faults.scenarios import steps
 
-DELETE_JOB = tuple(kind for kind in WRITE_KINDS if kind.method == "DELETE" and "jobs" in kind.path)
+DELETE_JOB = tuple(kind for kind in WRITE_KINDS if (kind.method, kind.path) == ("DELETE", "/api/v1/jobs/{job_id}"))
 
 
 def test_write_kinds_cover_each_route_that_writes() -> None:

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.process.test_demo import demo
 
 CONFIGURATION: Final = """
@@ -27,7 +29,8 @@ checks.negative_data_rejection.enabled = false
 """A malformed request may be too long as well; a malformed update of a batch has a verdict of its own, in a 200."""
 
 
-def test_answers_to_fuzzed_requests_conform_to_the_document(tmp_path: Path, empty_dsn: str) -> None:
+@pytest.mark.parametrize("phases", ["examples,coverage", pytest.param("fuzzing", marks=pytest.mark.slow)])
+def test_answers_to_fuzzed_requests_conform_to_the_document(tmp_path: Path, empty_dsn: str, phases: str) -> None:
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     with demo(tmp_path, DATABASE_URL=empty_dsn) as (_, printed):
         token = re.search(r"fp_\w+", printed)
@@ -37,8 +40,8 @@ def test_answers_to_fuzzed_requests_conform_to_the_document(tmp_path: Path, empt
         fuzzed = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{address[0]}/openapi.json"),
-                *("-H", f"Authorization: Bearer {token[0]}", "--max-examples", "4", "--seed", "1", "--no-color"),
-                *("--phases", "examples,coverage,fuzzing", "--exclude-checks", "positive_data_acceptance"),
+                *("-H", f"Authorization: Bearer {token[0]}", "--max-examples", "10", "--seed", "1", "--no-color"),
+                *("--phases", phases, "--exclude-checks", "positive_data_acceptance"),
             ],
             cwd=tmp_path,
             capture_output=True,
