@@ -36,11 +36,12 @@ ENVIRONMENT = {"DATABASE_URL": DSN, "DSN": DSN, "OPS_PORT": "0", "LOG_FORMAT": "
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--peers", nargs="*", default=["hello", "rsgi", "fastapi", "fastify"])
+    parser.add_argument("--peers", nargs="*", default=["hello", "go", "rsgi", "fastapi", "fastify"])
     parser.add_argument("--workloads", nargs="*", default=[*WORKLOADS], choices=[*WORKLOADS])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--lone", action="store_true", help="measure each workload by one connection, too")
     parser.add_argument("--seed", default="11", help="of the data set")
     parser.add_argument(
         "--size", action="append", default=[], help="an option of dataset.py, such as --size=--users=100; any number"
@@ -67,6 +68,8 @@ def run(arguments: argparse.Namespace) -> None:
     directory: Path = arguments.directory
     directory.mkdir(parents=True, exist_ok=True)
     python = _install_peers(directory, "fastify" in arguments.peers)
+    if "go" in arguments.peers and not _build_go_peer(directory):
+        arguments.peers.remove("go")
     if arguments.before:
         arguments.peers = ["before", *arguments.peers]
         _check_out(arguments.before, directory / "before")
@@ -78,9 +81,10 @@ def run(arguments: argparse.Namespace) -> None:
         _write_sample(dsn, data, directory)
         postmaster = int((directory / "postgres" / "postgres" / "postmaster.pid").read_text().split()[0])
         figures = {}
-        for workload in arguments.workloads:
-            load = Load(workload, data, arguments.connections, arguments.seconds, postmaster)
-            figures[workload] = _side_by_side(load, arguments, python)
+        for connections in (arguments.connections, 1) if arguments.lone else (arguments.connections,):
+            for workload in arguments.workloads:
+                load = Load(workload, data, connections, arguments.seconds, postmaster)
+                figures[f"{workload} by {connections}"] = _side_by_side(load, arguments, python)
         _break_down(dsn, data, arguments, postmaster, _commands(directory, python, data)["hello"])
         if arguments.growth:
             _compare_with_growth(dsn, data, arguments, postmaster)
@@ -134,6 +138,16 @@ def _install_peers(directory: Path, with_node: bool) -> Path:
     return python
 
 
+def _build_go_peer(directory: Path) -> bool:
+    """Build the peer in Go; say so loudly if that can't be done here."""
+    go = shutil.which("go", path=f"{os.environ['PATH']}:/usr/local/go/bin")
+    if go is None:
+        print("make bench: NO GO HERE: the service is not measured beside the peer in Go.", file=sys.stderr, flush=True)
+        return False
+    subprocess.run([go, "build", "-o", directory / "gopeer", "."], cwd=HERE / "peers" / "gopeer", check=True)
+    return True
+
+
 def _check_out(commit: str, before: Path) -> None:
     """Lay an earlier commit's files beside this one's; both run by one interpreter and its packages."""
     shutil.rmtree(before, ignore_errors=True)
@@ -175,6 +189,7 @@ def _commands(directory: Path, python: Path, data: Path) -> dict[str, str]:
         "service": SERVE,
         "before": f"env --chdir={directory}/before {SERVE}",
         "hello": f"{python} {peers}/hello_app.py $PORT {data}/sample.json",
+        "go": str(directory / "gopeer"),
         "rsgi": f"{bin_}/granian --interface rsgi --loop uvloop --port $PORT --workers 1 --no-ws --log-level error"
         f" --working-dir {peers} rsgi_app:app",
         "fastapi": f"{bin_}/uvicorn --app-dir {peers} fastapi_app:app --port $PORT --no-access-log --log-level error",
