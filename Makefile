@@ -106,7 +106,7 @@ run: $(RUNNABLE) ## Run the service with demo data on http://127.0.0.1:8080 (emb
 	@exec $(BIN)/flow-pipelines demo
 
 test: venv $(TOOLS) helm ## Run all tests on a PostgreSQL of their own (PYTHON=python3.12: on another Python)
-	$(BIN)/python -m pytest -n 3 -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 -m "not slow" --cache-clear --cov --cov-report=term || tests/again.sh $(BIN)/python
 
 test-slow: venv $(TOOLS) helm ## Run the tests that the ordinary run leaves out: controls, and all cases of what has some there
 	$(BIN)/python -m pytest -n 3 -m slow
