@@ -82,8 +82,8 @@ def test_read_address_as_libpq_does(
             f"{name}/.s.PGSQL.{port}" if name[0] == "/" else name for name, port in hosts
         )
     assert parameters.user == found.parameters["user"]  # type: ignore[attr-defined] # as above
-    assert parameters.password == password  # type: ignore[attr-defined]
-    assert parameters.database == found.parameters["dbname"]  # type: ignore[attr-defined]
+    assert parameters.password == password  # type: ignore[attr-defined] # as above
+    assert parameters.database == found.parameters["dbname"]  # type: ignore[attr-defined] # as above
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_demo_prints_calls_that_work_and_keeps_its_data(tmp_path: Path) -> None:
         first_token = re.search(r"fp_\w+", printed)
 
     assert len(listed["pipelines"]) == 8  # type: ignore[arg-type]  # it is a list, or the test fails here
-    names = [pipeline["flowPipelineName"] for pipeline in updated["updated_pipelines"]]  # type: ignore[attr-defined]
+    names = [pipeline["flowPipelineName"] for pipeline in updated["updated_pipelines"]]  # type: ignore[attr-defined]  # likewise
     assert names == ["Invoices", "Purchase orders"]
 
     with demo(tmp_path) as (process, printed):

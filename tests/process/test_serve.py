@@ -62,7 +62,7 @@ def example_update(url_base: str, token: str) -> Any:
 
     headers = {"Authorization": "Bearer {0}".format(token)}  # noqa: UP030, UP032 - as the document has it
 
-    r = requests.post(url, data=json_data, headers=headers)  # noqa: S113
+    r = requests.post(url, data=json_data, headers=headers)  # noqa: S113 - likewise
     return json.loads(r.content)
 
 

@@ -22,7 +22,7 @@ Key = RSAKey | ECKey | OKPKey
 
 
 def rsa(key_id: str = "first", **parameters: str) -> RSAKey:
-    return RSAKey.generate_key(2048, parameters={"kid": key_id, "use": "sig", **parameters})  # type: ignore[arg-type]
+    return RSAKey.generate_key(2048, parameters={"kid": key_id, "use": "sig", **parameters})  # type: ignore[arg-type] # a TypedDict, whose names vary here
 
 
 @dataclass

@@ -18,6 +18,6 @@ def end_connections(_: Runner) -> None:
 
 if __name__ == "__main__":
     setattr(Runner, "end_connections", end_connections)  # noqa: B010 - of the types that they really have
-    setattr(Runner, "cleanup", web.AppRunner.cleanup)  # noqa: B010
-    setattr(ListeningSite, "stop", web.BaseSite.stop)  # noqa: B010
+    setattr(Runner, "cleanup", web.AppRunner.cleanup)  # noqa: B010 - likewise
+    setattr(ListeningSite, "stop", web.BaseSite.stop)  # noqa: B010 - likewise
     main()
