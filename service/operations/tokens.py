@@ -23,8 +23,9 @@ from service.permissions import (
     require_scope,
     scope_names,
 )
-from service.repositories import tokens
-from service.repositories.tokens import Maker, Token, TokenFilters, TokenInTree
+from service.repositories import token_trees, tokens
+from service.repositories.token_trees import Maker, TokenInTree
+from service.repositories.tokens import Token, TokenFilters
 from service.repositories.users import User
 from service.schemas.pages import Page
 from service.schemas.tokens import (
@@ -99,7 +100,7 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         FailedPrecondition: too many tokens were made with one another.
     """
     async with call.transaction() as connection:
-        await tokens.share_trees(connection, call.caller.organization_id)
+        await token_trees.share_trees(connection, call.caller.organization_id)
         user = await _whose(connection, call, request.username, "make")
         proof = await call.prove(connection)
         maker = await _maker(connection, call)
@@ -123,7 +124,7 @@ async def _maker(connection: Connection, call: Call) -> Maker | None:
     """
     if call.caller.is_operator or call.caller.provided is not None:
         return None
-    maker = await tokens.find_maker(connection, call.caller.organization_id, call.caller.token_id)
+    maker = await token_trees.find_maker(connection, call.caller.organization_id, call.caller.token_id)
     if maker is None:
         raise Unauthenticated.invalid_token()
     return maker
@@ -217,14 +218,14 @@ async def get_token(call: Call, request: TokenRef) -> TokenView:
     """
     async with call.database.connection() as connection:
         found = await _find(connection, call, request.token_id, "see")
-        descendants = await tokens.find_descendants(connection, call.caller.organization_id, request.token_id)
+        descendants = await token_trees.find_descendants(connection, call.caller.organization_id, request.token_id)
     return TokenView(found.token, len(descendants))
 
 
 async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -> TokenInTree:
     caller = call.caller
     require_scope(caller, SCOPE_TOKENS, "tokens", f"{what} tokens")
-    found = await tokens.find_in_tree(connection, caller.organization_id, token_id, caller.token_id)
+    found = await token_trees.find_in_tree(connection, caller.organization_id, token_id, caller.token_id)
     if found is not None and found.token.user_id == caller.user_id:
         return found
     if caller.role is Role.ADMIN:
@@ -247,9 +248,9 @@ async def revoke_token(call: Call, request: RevokeToken) -> Revoked:
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        await tokens.lock_trees(connection, organization_id)
+        await token_trees.lock_trees(connection, organization_id)
         found = await _find(connection, call, request.token_id, "revoke")
-        descendants = await tokens.find_descendants(connection, organization_id, request.token_id)
+        descendants = await token_trees.find_descendants(connection, organization_id, request.token_id)
         proof = await call.prove(connection)
         call.precondition(TokenView(found.token, len(descendants)))
         if request.keep_descendants:
@@ -269,8 +270,8 @@ async def _keep_descendants(proof: Proof, found: TokenInTree, descendants: Seque
             "You may not keep what was made with this token by a call with it, or with one that was made with it: call"
             " with another."
         )
-    moved = await tokens.move_children(proof.connection, caller.organization_id, token_id, parent_id)
-    await tokens.forget_replacement(proof.connection, caller.organization_id, token_id)
+    moved = await token_trees.move_children(proof.connection, caller.organization_id, token_id, parent_id)
+    await token_trees.forget_replacement(proof.connection, caller.organization_id, token_id)
     changes = [(_target(each), {"parent": token_id}, {"parent": parent_id}) for each in moved]
     await proof.audit_each("token.keep", changes)
 
@@ -287,22 +288,22 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        await tokens.lock_trees(connection, organization_id)
+        await token_trees.lock_trees(connection, organization_id)
         found = await _find(connection, call, request.token_id, "rotate")
         old = found.token
         if found.expired or found.replaced_by_id is not None:
             raise FailedPrecondition(
                 f"Token {old.id} {'has expired' if found.expired else 'was rotated before'}: make another."
             )
-        descendants = await tokens.find_descendants(connection, organization_id, old.id)
+        descendants = await token_trees.find_descendants(connection, organization_id, old.id)
         proof = await call.prove(connection)
         parent_id = await _parent_in_its_place(connection, call, found, descendants)
         expires_at = _cut_to_lifetime(call, old.expires_at)
         new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, parent_id)
-        await tokens.move_children(connection, organization_id, old.id, new.token.id)
+        await token_trees.move_children(connection, organization_id, old.id, new.token.id)
         if expires_at is not None and expires_at != old.expires_at:
             await _bound(proof, descendants, expires_at)
-        ends_at = await tokens.replace(connection, organization_id, old.id, new.token.id, request.overlap_seconds)
+        ends_at = await token_trees.replace(connection, organization_id, old.id, new.token.id, request.overlap_seconds)
         after = {**_state(old), "expires_at": ends_at, "replaced_by": new.token.id}
         await proof.audit("token.rotate", _target(old.id), _state(old), after)
     return RotatedToken(new.token, new.secret, old.id, ends_at)

@@ -9,7 +9,7 @@ from service.operations.call import Call
 from service.operations.managed import require_unmanaged_user
 from service.operations.users import administrators_of, find_user, state_of
 from service.permissions import require_administrator
-from service.repositories import tokens, user_deletion, users
+from service.repositories import token_trees, user_deletion, users
 from service.repositories.user_deletion import GRANTS_OF_USER, GROUPS_OF_USER, MAX_HANDED_OVER, TOKENS_OF_USER
 from service.repositories.users import User
 from service.schemas.users import DeleteUser, UserView
@@ -49,7 +49,7 @@ async def _delete(call: Call, request: DeleteUser) -> bool:
     """Delete a user, or hand over as many of their jobs as one transaction may; return whether they are deleted."""
     caller, organization_id = call.caller, call.caller.organization_id
     async with call.transaction() as connection:
-        await tokens.lock_trees(connection, organization_id)
+        await token_trees.lock_trees(connection, organization_id)
         found = await find_user(connection, organization_id, request.username)
         heir = await find_user(connection, organization_id, request.jobs_to) if request.jobs_to else None
         locked = await users.lock_with_administrators(connection, organization_id, found.id, caller.user_id)

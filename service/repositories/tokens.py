@@ -60,18 +60,19 @@ class Token:
     last_used_at: datetime | None
 
 
-_TOKENS: Final = f"""
+TOKENS: Final = f"""
     SELECT t.id, t.user_id, u.username, t.name, t.scopes, {bounded("t.expires_at")}, {bounded("t.created_at")},
            {bounded("t.last_used_at")}
     FROM tokens t
     JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
     WHERE t.organization_id = $1 AND t.revoked_at IS NULL
 """
+"""Reads the columns of `Token`, of those of organization $1 that have not been revoked."""
 
 
 async def find(connection: Connection, organization_id: UUID, token_id: UUID) -> Token | None:
     """Return a token by its id, None if there is none or it was revoked."""
-    row = await connection.fetch_row("tokens.find", f"{_TOKENS} AND t.id = $2", organization_id, token_id)
+    row = await connection.fetch_row("tokens.find", f"{TOKENS} AND t.id = $2", organization_id, token_id)
     return Token(*row) if row else None
 
 
@@ -126,151 +127,11 @@ async def page(connection: Connection, organization_id: UUID, filters: TokenFilt
     return await fetch_page(
         connection,
         "tokens.page",
-        " AND ".join([_TOKENS, *stated]),
+        " AND ".join([TOKENS, *stated]),
         (organization_id, *(value for _, value in wanted)),
         span,
         lambda row: Token(*row),
     )
-
-
-_TREES: Final = 0x746F6B65  # "toke": any number that nothing else locks
-
-
-async def share_trees(connection: Connection, organization_id: UUID) -> None:
-    """Keep an organization's trees of tokens as they are until the transaction ends, but for leaves that others add.
-
-    A token's tree is what was made with it, and so on. So nothing is made with a token while it is revoked.
-    """
-    statement = "SELECT pg_advisory_xact_lock_shared($1, $2)"
-    await connection.execute("tokens.share_trees", statement, _TREES, _key(organization_id))
-
-
-async def lock_trees(connection: Connection, organization_id: UUID) -> None:
-    """Have an organization's trees of tokens alone until the transaction ends, to change one.
-
-    A statement that begins behind this one sees every descendant.
-    """
-    statement = "SELECT pg_advisory_xact_lock($1, $2)"
-    await connection.execute("tokens.lock_trees", statement, _TREES, _key(organization_id))
-
-
-def _key(organization_id: UUID) -> int:
-    """Return what an organization's lock is called; two of the same name would only wait for each other."""
-    return int.from_bytes(organization_id.bytes[-4:], signed=True)
-
-
-_GOOD: Final = "t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())"
-
-_ANCESTORS: Final = """
-    -- Token $2 of organization $1, what it was made with, and so on up. UNION ends a cycle, which nothing makes.
-    ancestors AS (
-        SELECT t.id, t.parent_id FROM tokens t WHERE t.organization_id = $1 AND t.id = $2
-        UNION
-        SELECT t.id, t.parent_id
-        FROM ancestors a
-        JOIN tokens t ON t.organization_id = $1 AND t.id = a.parent_id
-    )
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """A token that may be used, as one that makes others."""
-
-    id: UUID
-    scopes: int | None
-    expires_at: datetime | None
-    generation: int
-    """1 for a token without a parent, 2 for one made with such a token."""
-
-
-async def find_maker(connection: Connection, organization_id: UUID, token_id: UUID) -> Maker | None:
-    """Return a token that may be used right now; None if it no longer may."""
-    row = await connection.fetch_row(
-        "tokens.find_maker",
-        f"""
-        WITH RECURSIVE {_ANCESTORS}
-        SELECT t.id, t.scopes, {bounded("t.expires_at")}, (SELECT count(*) FROM ancestors)
-        FROM tokens t
-        JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
-        WHERE t.organization_id = $1 AND t.id = $2 AND {ACTIVE}
-        """,
-        organization_id,
-        token_id,
-    )
-    return Maker(*row) if row else None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenInTree:
-    """A token that has not been revoked, and its place among those that it was made with."""
-
-    token: Token
-    expired: bool
-    parent_id: UUID | None
-    replaced_by_id: UUID | None
-    made_by_caller: bool
-    """True if it was made with the token of the call, or with one made with that."""
-
-
-async def find_in_tree(
-    connection: Connection, organization_id: UUID, token_id: UUID, caller_token_id: UUID
-) -> TokenInTree | None:
-    """Return a token by its id, None if there is none or it was revoked."""
-    row = await connection.fetch_row(
-        "tokens.find_in_tree",
-        f"""
-        WITH RECURSIVE {_ANCESTORS}
-        SELECT found.*,
-               coalesce(found.expires_at <= now(), false) AS expired, tree.parent_id, tree.replaced_by_id,
-               EXISTS (SELECT FROM ancestors a WHERE a.id = $3 AND a.id <> $2)
-        FROM ({_TOKENS} AND t.id = $2) found
-        JOIN tokens tree ON tree.organization_id = $1 AND tree.id = found.id
-        """,
-        organization_id,
-        token_id,
-        caller_token_id,
-    )
-    return TokenInTree(Token(*row[:8]), *row[8:]) if row else None
-
-
-async def find_descendants(connection: Connection, organization_id: UUID, token_id: UUID) -> list[UUID]:
-    """Return the tokens that are good, and were made with one, or with one of these; and what took its place.
-
-    Each is looked up by its index, whatever the planner expects, as others decide how many there are, and how deep: it
-    would expect few, and read the whole table for each generation. Whether a token is good is asked behind that: beside
-    the lookup, it had an empty table planned by the index of good tokens, which is then read whole for each of many.
-    """
-    rows = await connection.fetch(
-        "tokens.find_descendants",
-        f"""
-        -- The token itself, what took its place, whatever became of that, and the good ones made with any of these.
-        WITH RECURSIVE found AS (
-            SELECT t.id, t.replaced_by_id, {_GOOD} AS good
-            FROM tokens t
-            WHERE t.organization_id = $1 AND t.id = $2
-            UNION
-            SELECT n.id, n.replaced_by_id, n.good
-            FROM found f
-            CROSS JOIN LATERAL (
-                (SELECT t.id, t.replaced_by_id, {_GOOD} AS good, true AS follows
-                 FROM tokens t
-                 WHERE t.organization_id = $1 AND t.id = f.replaced_by_id
-                 OFFSET 0)
-                UNION ALL
-                (SELECT t.id, t.replaced_by_id, {_GOOD}, {_GOOD}
-                 FROM tokens t
-                 WHERE t.organization_id = $1 AND t.parent_id = f.id
-                 OFFSET 0)
-            ) n
-            WHERE n.follows
-        )
-        SELECT f.id FROM found f WHERE f.good AND f.id <> $2
-        """,
-        organization_id,
-        token_id,
-    )
-    return [row["id"] for row in rows]
 
 
 async def insert(
@@ -336,56 +197,6 @@ async def revoke(connection: Connection, organization_id: UUID, token_ids: Seque
         organization_id,
         token_ids,
     )
-
-
-async def move_children(
-    connection: Connection, organization_id: UUID, token_id: UUID, parent_id: UUID | None
-) -> list[UUID]:
-    """Put another token, or none, in the place of one as the parent of its children; return which are still good."""
-    rows = await connection.fetch(
-        "tokens.move_children",
-        f"""
-        WITH moved AS (
-            UPDATE tokens t SET parent_id = $3 WHERE t.organization_id = $1 AND t.parent_id = $2
-            RETURNING t.id, t.revoked_at, t.expires_at
-        )
-        SELECT t.id FROM moved t WHERE {_GOOD} ORDER BY t.id
-        """,
-        organization_id,
-        token_id,
-        parent_id,
-    )
-    return [row["id"] for row in rows]
-
-
-async def forget_replacement(connection: Connection, organization_id: UUID, token_id: UUID) -> None:
-    """Forget what took a token's place."""
-    await connection.execute(
-        "tokens.forget_replacement",
-        "UPDATE tokens SET replaced_by_id = NULL WHERE organization_id = $1 AND id = $2",
-        organization_id,
-        token_id,
-    )
-
-
-async def replace(
-    connection: Connection, organization_id: UUID, token_id: UUID, replaced_by_id: UUID, seconds: int
-) -> datetime:
-    """Note what took a token's place, and let it end after some seconds, unless it does before; return when."""
-    row = await connection.fetch_one(
-        "tokens.replace",
-        """
-        UPDATE tokens SET replaced_by_id = $3, expires_at = LEAST(expires_at, now() + make_interval(secs => $4))
-        WHERE organization_id = $1 AND id = $2
-        RETURNING expires_at
-        """,
-        organization_id,
-        token_id,
-        replaced_by_id,
-        seconds,
-    )
-    expires_at: datetime = row["expires_at"]
-    return expires_at
 
 
 async def end_by(
