@@ -24,6 +24,10 @@ from service.values.names import DISPLAY_NAME, EMAIL, EXTERNAL_ID, GROUP_NAME, U
 MAX_FILTER: Final = 1_000
 """Characters of a filter."""
 MAX_START: Final = 2**31
+MAX_PATH: Final = 200
+"""Characters of the path of an operation of a PATCH."""
+MAX_PATHS: Final = 2_000
+"""Characters of those paths together, as the library takes some microseconds for each."""
 MAX_VALUES: Final = 250
 """Values in a body beside members: several times what identity providers send, and read in some milliseconds."""
 
@@ -365,7 +369,18 @@ def _with_operations(payload: Mapping[str, Any], operations: list[dict[str, Any]
 
 
 def _patch(model: type[User] | type[Group], payload: Mapping[str, Any]) -> Any:
-    """Return a PATCH of a kind of resource, which is small."""
+    """Return a PATCH of a kind of resource, which is small.
+
+    Raises:
+        InvalidArgument: it is none, or its paths are longer than any that the service knows.
+    """
+    paths = [value for each in _operations(payload) for key, value in each.items() if key.lower() == "path"]
+    lengths = [len(each) for each in paths if isinstance(each, str)]
+    if max(lengths, default=0) > MAX_PATH or sum(lengths) > MAX_PATHS:
+        raise InvalidArgument(
+            f"A path must have at most {MAX_PATH} characters, and those of a request {MAX_PATHS:,}; of members, any.",
+            reason="invalidPath",
+        )
     return _PATCHES[model].model_validate(payload, scim_ctx=Context.RESOURCE_PATCH_REQUEST)
 
 
