@@ -1,4 +1,4 @@
-"""docs/values.md, held against the rules."""
+"""docs/reference/values.md, held against the rules."""
 
 import re
 
