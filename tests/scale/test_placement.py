@@ -140,8 +140,8 @@ def router(directory: Path, clusters: dict[str, Cluster]) -> Iterator[Router]:
 
 
 def _listener(port: int) -> int:
-    listening = (each for each in psutil.net_connections("tcp4") if each.status == "LISTEN" and each.laddr)
-    (pid,) = {each.pid for each in listening if each.laddr.port == port}
+    listening = (each for each in psutil.net_connections("tcp4") if each.status == "LISTEN")
+    (pid,) = {each.pid for each in listening if port in each.laddr}
     assert pid
     return pid
 
