@@ -16,8 +16,8 @@ import asyncpg
 from service.embedded.cluster import embedded_postgres
 from tests.plans.test_plans import Statement
 from tests.scale import reports
-from tests.scale.calls import CALLS, generic_ways, places_of, statement_of
-from tests.scale.filling import FILLING, Size, fill, targets
+from tests.scale.calls import CALLS, generic_ways, places_of, statement_of, ways_for_arguments
+from tests.scale.filling import FILLING, Raw, Size, fill, targets
 from tests.scale.simulation import lengthen, multiply_statistics
 
 ROOT = Path(__file__).parents[2]
@@ -106,27 +106,30 @@ def simulate(size: Size, directory: Path, times: int) -> None:
     reports.report_plans(size, times, before, after)
 
 
-Plans = dict[str, frozenset[str]]
-
-
-async def _enlarge(dsn: str, size: Size, times: int) -> tuple[dict[str, Statement], Plans, dict[str, int]]:
+async def _enlarge(dsn: str, size: Size, times: int) -> tuple[dict[str, Statement], reports.Plans, dict[str, int]]:
     """Return the calls' statements, their plans, and the lengths that files are to have; multiply the statistics."""
     raw = await asyncpg.connect(dsn)
     try:
         (place,) = await places_of(raw, await targets(raw, size, 1))
         statements = {name: await statement_of(raw, name, place) for name in CALLS}
-        plans = {name: await generic_ways(raw, statement) for name, statement in statements.items()}
-        return statements, plans, await multiply_statistics(raw, times)
+        return statements, await _plans(raw, statements), await multiply_statistics(raw, times)
     finally:
         await raw.close()
 
 
-async def _plan(dsn: str, statements: Mapping[str, Statement]) -> Plans:
+async def _plan(dsn: str, statements: Mapping[str, Statement]) -> reports.Plans:
     raw = await asyncpg.connect(dsn)
     try:
-        return {name: await generic_ways(raw, statement) for name, statement in statements.items()}
+        return await _plans(raw, statements)
     finally:
         await raw.close()
+
+
+async def _plans(raw: Raw, statements: Mapping[str, Statement]) -> reports.Plans:
+    return {
+        name: (await generic_ways(raw, statement), await ways_for_arguments(raw, statement))
+        for name, statement in statements.items()
+    }
 
 
 if __name__ == "__main__":

@@ -220,6 +220,12 @@ async def generic_ways(raw: Raw, statement: Statement) -> frozenset[str]:
     return ways_of(json.loads(explained)[0]["Plan"])
 
 
+async def ways_for_arguments(raw: Raw, statement: Statement) -> frozenset[str]:
+    """Return what ways_of() says of the plan for a statement's arguments, without running it."""
+    explained = await raw.fetchval(f"EXPLAIN (FORMAT JSON) {statement.text}", *statement.arguments)
+    return ways_of(json.loads(explained)[0]["Plan"])
+
+
 def ways_of(plan: dict[str, Any]) -> frozenset[str]:
     """Return the indexes that a plan uses, and its other kinds of scan with their tables."""
     found = [*nodes_of(plan)]

@@ -1,7 +1,7 @@
 """The tables that `make scale` prints."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from tests.scale.calls import CALLS, Place, cost_of
 from tests.scale.changes import BATCH, Left, hot_share, left_by, ordered_ids, random_ids, register, sizes, update
@@ -79,11 +79,19 @@ async def report_churn(raw: Raw, places: Sequence[Place], rounds: int) -> None:
     print(f"\nUpdates of jobs that touched no index: {await hot_share(raw, 'jobs'):.0%}")
 
 
-def report_plans(
-    size: Size, times: int, before: Mapping[str, frozenset[str]], after: Mapping[str, frozenset[str]]
-) -> None:
+Plans: TypeAlias = Mapping[str, tuple[frozenset[str], frozenset[str]]]
+"""By call, what its generic plan uses, and what the plan for its arguments does."""
+
+
+def report_plans(size: Size, times: int, before: Plans, after: Plans) -> None:
     """Say by which indexes each call is planned at so many times the size."""
-    print(f"\n## Planned for {size.jobs * times:,} jobs\n\n| call | by | at {size.jobs:,} |\n|---|---|---|")
-    for name, ways in before.items():
-        former = "the same" if after[name] == ways else ", ".join(sorted(ways))
-        print(f"| {name} | {', '.join(sorted(after[name]))} | {former} |", flush=True)
+    print(f"\n## Planned for {size.jobs * times:,} jobs")
+    for number, kind in enumerate(("generic plan", "plan for its arguments")):
+        print(f"\n| call | {kind}, by | at {size.jobs:,} |\n|---|---|---|")
+        for name, plans in before.items():
+            now, former = after[name][number], plans[number]
+            print(f"| {name} | {_ways(now)} | {'the same' if now == former else _ways(former)} |", flush=True)
+
+
+def _ways(ways: frozenset[str]) -> str:
+    return ", ".join(sorted(ways))
