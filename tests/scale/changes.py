@@ -85,15 +85,6 @@ def ordered_ids(count: int) -> list[str]:
     return [str(UUID(int=(n << 80) | (7 << 76) | (uuid4().int & ((1 << 76) - 1)))) for n in range(2**40, 2**40 + count)]
 
 
-@dataclass(frozen=True)
-class Grown:
-    """A table or an index before and after changes."""
-
-    name: str
-    before: int
-    after: int
-
-
 async def sizes(raw: Raw) -> dict[str, int]:
     """Return the bytes of the tables of jobs, and of their indexes."""
     rows = await raw.fetch(

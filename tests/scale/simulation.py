@@ -31,13 +31,20 @@ async def multiply_statistics(raw: Raw, times: int) -> dict[str, int]:
                relpages = least(c.relpages::bigint * {times}, 2000000000),
                relallvisible = least(c.relallvisible::bigint * {times}, 2000000000)
         WHERE {large};
-        UPDATE pg_statistic s SET stadistinct = s.stadistinct * {times}
+        UPDATE pg_statistic s SET stadistinct = s.stadistinct * {times}, {_rarer(times)}
         FROM pg_class c, pg_attribute a
         WHERE {large} AND s.starelid = c.oid AND a.attrelid = c.oid AND a.attnum = s.staattnum AND s.stadistinct > 0
           AND a.atttypid = 'uuid'::regtype;
         """
     )
     return {row["path"]: row["size"] * times for row in rows}
+
+
+def _rarer(times: int) -> str:
+    """Return the SQL by which the most common values, which are of kind 1, are that much rarer."""
+    rarer = "SELECT (x / {times})::real FROM unnest(s.stanumbers{n}) x"
+    kept = "stanumbers{n} = CASE s.stakind{n} WHEN 1 THEN ARRAY(" + rarer + ") ELSE s.stanumbers{n} END"
+    return ", ".join(kept.format(n=n, times=times) for n in range(1, 6))
 
 
 def lengthen(directory: Path, lengths: dict[str, int]) -> None:
