@@ -148,6 +148,7 @@ def _listener(port: int) -> int:
 
 @pytest.fixture(scope="module", name="clusters")
 def _clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Cluster]]:
+    find("haproxy")  # or skip before anything is started
     directory = tmp_path_factory.mktemp("clusters")
     with cluster(directory / "a", "a") as first, cluster(directory / "b", "b") as second:
         yield {"a": first, "b": second}
