@@ -45,7 +45,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv run test test-slow test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
+.PHONY: help venv run test test-slow test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench scale freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -209,6 +209,9 @@ release: venv helm $(SBOM) ## Make wheel, sdist, chart, image, SBOM and SHA256SU
 
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+scale: venv ## Measure what rows and calls cost at up to 10 million jobs, and plan for a billion (SCALE="--help" for options)
+	@$(BIN)/python -m tests.scale $(SCALE)
 
 freshness: venv ## Change 100,000 things through one replica; each must show at the other (FRESHNESS="--help" for options)
 	@$(BIN)/python -m tests.freshness --control --pairs 1000

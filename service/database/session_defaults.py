@@ -27,6 +27,7 @@ SESSION_DEFAULTS: Final[Mapping[str, str]] = {
     "gin_fuzzy_search_limit": "0",
     "row_security": "on",
     "idle_session_timeout": "0",
+    "plan_cache_mode": "auto",
 }
 """Parameters that each connection sets at its start, by PostgreSQL's names."""
 
@@ -41,7 +42,12 @@ SET_BY_SETTINGS: Final = frozenset(
 COMMAND_SETTINGS: Final[Mapping[str, str]] = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 """More for the one connection of a command, whose statements may take their time."""
 
-_CHECKED: Final = SESSION_DEFAULTS.keys() - {"search_path", "extra_float_digits", "idle_session_timeout"}
+_CHECKED: Final = SESSION_DEFAULTS.keys() - {
+    "search_path",
+    "extra_float_digits",
+    "idle_session_timeout",
+    "plan_cache_mode",
+}
 """Parameters whose value matters: of the search path the first schema that there is does, and others cost no answer."""
 
 ENCODING: Final = "UTF8"
