@@ -77,7 +77,12 @@ async def test_access_to_two_thousand_pipelines_is_seen_and_ended_in_few_actions
         await expect(visit.row("pipeline 00050")).to_contain_text("Read, Execute")
         await expect(visit.page.get_by_text("The first 50 pipelines")).to_be_visible()
         await person.click(visit.button("Disable and hand over"))
-        for lost in ("pipeline 00008 and 2,002 more.", "They are in reviewers.", "1 token of theirs", "500 jobs are theirs."):
+        for lost in (
+            "pipeline 00008 and 2,002 more.",
+            "They are in reviewers.",
+            "1 token of theirs",
+            "500 jobs are theirs.",
+        ):
             await expect(visit.dialog).to_contain_text(lost)
         await visit.accessible("what 2,010 pipelines are lost")
         await person.click(visit.dialog.get_by_role("button", name="Disable and hand over"))

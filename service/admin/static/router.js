@@ -246,7 +246,9 @@ function decoded(value) {
 }
 
 function remember() {
-  memories.set(index, { ...memories.get(index), scroll: scrollY });
+  const memory = memories.get(index) ?? {}; // the view's own, into which its parts write until it is left
+  memory.scroll = scrollY;
+  memories.set(index, memory);
 }
 
 /**

@@ -8,9 +8,9 @@ import { head, row } from "./table.js";
 /** @import { Column, Extras } from "./table.js" */
 
 /**
- * How high the parts were, and which of them was in sight.
+ * How high the parts were and how wide the columns, and which part was in sight.
  *
- * @typedef {{heights: number[], first: number}} Seen
+ * @typedef {{heights: number[], columns: string, first: number}} Seen
  */
 
 const PART = 50; // rows
@@ -70,7 +70,8 @@ export class Rows {
   #seen() {
     if (this.#parts.length < 2) return null;
     const heights = this.#parts.map((part) => part.offsetHeight);
-    return { heights, first: this.#parts.findIndex((part) => part.getBoundingClientRect().bottom > 0) };
+    const first = this.#parts.findIndex((part) => part.getBoundingClientRect().bottom > 0);
+    return { heights, columns: this.element.style.getPropertyValue("--columns"), first };
   }
 
   /**
@@ -83,8 +84,9 @@ export class Rows {
    * @returns {Promise<void> | undefined} resolves once all are there; undefined if they are
    */
   show(items, signal, anew) {
-    const { seen = null } = this.memory;
+    const { seen } = this.memory;
     this.memory.seen = null;
+    if (seen) this.element.style.setProperty("--columns", seen.columns);
     const former = anew ? new Map() : this.#made;
     this.#made = new Map();
     this.#keys = items.map((item) => JSON.stringify(item));
@@ -107,7 +109,7 @@ export class Rows {
   append(items) {
     const start = this.#keys.length;
     this.#keys.push(...items.map((item) => JSON.stringify(item)));
-    this.#frame(this.#keys.length, null);
+    this.#frame(this.#keys.length);
     for (const [index, item] of items.entries()) {
       const number = start + index;
       this.#parts[Math.floor(number / PART)].append(this.#row(item, this.#keys[number]));
@@ -125,9 +127,9 @@ export class Rows {
    * Have as many parts as so many rows take; those beyond are out of sight at once, and go later.
    *
    * @param {number} number
-   * @param {Seen | null} seen
+   * @param {Seen | null} [seen]
    */
-  #frame(number, seen) {
+  #frame(number, seen = null) {
     const wanted = Math.max(1, Math.ceil(number / PART));
     while (this.#parts.length < wanted) {
       const part = h("tbody", { role: "rowgroup" });
@@ -245,14 +247,31 @@ export class Rows {
     this.#width = width;
     const [first] = this.#parts;
     if (!element.classList.contains("long") || !first) return;
+    const columns = this.#widths(first);
+    element.style.setProperty("--columns", columns.map((each) => `minmax(0, ${each}fr)`).join(" "));
+    element.style.setProperty("--row", `${first.offsetHeight / first.rows.length}px`);
+  }
+
+  /**
+   * Return how wide the columns are, in pixels, as a table lays them out. The page stays as high as it is meanwhile, or
+   * it would be scrolled up.
+   *
+   * @param {HTMLTableSectionElement} first
+   */
+  #widths(first) {
+    const { element } = this;
+    const around = element.parentElement ?? element;
+    const place = scrollY;
     const longest = new Set(this.#longest.map((each) => each?.row).filter((each) => each?.parentElement !== first));
     const copies = [...longest].flatMap((each) => (each ? [each.cloneNode(true)] : []));
+    around.style.minBlockSize = `${around.offsetHeight}px`;
     element.classList.add("measured");
     first.append(...copies);
     const widths = [...this.head.rows[0].cells].map((cell) => cell.getBoundingClientRect().width);
     for (const copy of copies) first.removeChild(copy);
     element.classList.remove("measured");
-    element.style.setProperty("--columns", widths.map((each) => `minmax(0, ${each}fr)`).join(" "));
-    element.style.setProperty("--row", `${first.offsetHeight / first.rows.length}px`);
+    around.style.minBlockSize = "";
+    if (scrollY !== place) scrollTo(0, place);
+    return widths;
   }
 }
