@@ -14,7 +14,7 @@ import { head, row } from "./table.js";
  */
 
 const PART = 50; // rows
-const AT_ONCE = 100; // rows that come or go before others have their turn
+const AT_ONCE = 50; // rows that come or go before others have their turn
 
 /**
  * The rows of a list.
@@ -75,7 +75,7 @@ export class Rows {
   }
 
   /**
-   * Show these items: a hundred rows at once, those that were in sight first, and the others when the page has answered
+   * Show these items: some rows at once, those that were in sight first, and the others when the page has answered
    * what it is asked meanwhile.
    *
    * @param {Item[]} items
