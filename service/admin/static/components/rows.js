@@ -248,7 +248,9 @@ export class Rows {
     const [first] = this.#parts;
     if (!element.classList.contains("long") || !first) return;
     const columns = this.#widths(first);
-    element.style.setProperty("--columns", columns.map((each) => `minmax(0, ${each}fr)`).join(" "));
+    const fits = columns.reduce((sum, each) => sum + each, 0) <= width + 1;
+    const track = (/** @type {number} */ each) => (fits ? `minmax(0, ${each}fr)` : `${each}px`);
+    element.style.setProperty("--columns", columns.map(track).join(" "));
     element.style.setProperty("--row", `${first.offsetHeight / first.rows.length}px`);
   }
 
