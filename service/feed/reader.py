@@ -17,9 +17,10 @@ import structlog
 from service.database.pool import Database
 from service.errors import ServiceError
 from service.feed.cursor import Cursor
+from service.feed.timelines import carry_over
 from service.repositories import audit_feed
 from service.repositories.audit import Entry
-from service.repositories.audit_feed import PAGE_SIZE, Epoch
+from service.repositories.audit_feed import PAGE_SIZE, Mark
 
 log = structlog.get_logger()
 
@@ -109,8 +110,8 @@ class FeedReader:
         self._database = database
         self._subscriptions: set[Subscription] = set()
         self._reading: asyncio.Task[None] | None = None
-        self._epoch: Epoch | None = None
-        """None: it has to be read, as the database may be another one."""
+        self._mark: Mark | None = None
+        """Where the database was when it was read last; None: it may be another one, or have changed over."""
         self._closed: str | None = None
         self.place: Cursor | None = None
         """The place up to which every queue has everything."""
@@ -142,7 +143,7 @@ class FeedReader:
                 await self._reading
 
     def _forget(self) -> None:
-        self._epoch = None
+        self._mark = None
 
     def _end_all(self, reason: str) -> None:
         for subscription in self._subscriptions:
@@ -168,7 +169,7 @@ class FeedReader:
 
     async def _read(self) -> None:
         """Read once, and hand on what is new."""
-        if self._epoch is None or self.place is None:
+        if self._mark is None or self.place is None:
             await self._begin()
         assert self.place is not None  # noqa: S101 - it has just been set
         joining = [each for each in self._subscriptions if each.joined is None]
@@ -176,14 +177,15 @@ class FeedReader:
         place, organizations = self.place, [*{each.organization_id for each in joined}]
         while True:
             async with self._database.connection() as connection:
-                target, position, found = await audit_feed.read_between(
+                target, mark, found = await audit_feed.read_between(
                     connection, organizations, seen=place.seen, target=place.target, after=place.after
                 )
-            if position < place.epoch.position:
-                self._epoch = self.place = None
-                self._end_all("changed_over")
+            if self._is_elsewhere(mark):
                 return
-            place = place._replace(epoch=place.epoch._replace(position=position), target=target)
+            if place.target is None:
+                if target == place.seen:  # nothing is new: the place keeps its epoch, so that a failover ends it less
+                    break
+                place = place._replace(epoch=place.epoch._replace(**mark._asdict()), target=target)
             self._hand_on(place, found, joined)
             if len(found) < PAGE_SIZE:
                 break
@@ -192,18 +194,37 @@ class FeedReader:
         for each in joining:
             each.join(self.place)
 
+    def _is_elsewhere(self, mark: Mark) -> bool:
+        """Return whether what was read is of another history than before, and have that looked at.
+
+        One that has gone back on the same timeline, and behind what was read, ends all clients.
+        """
+        former, place = self._mark, self.place
+        if former is not None and mark.timeline == former.timeline and mark.position >= former.position:
+            self._mark = mark
+            return False
+        self._mark = None
+        if place is not None and mark.timeline == place.epoch.timeline and mark.position < place.epoch.position:
+            self.place = None
+            self._end_all("changed_over")
+        return True
+
     async def _begin(self) -> None:
         """Find out which database it is, and begin now, or go on in the same one.
 
-        A database that has changed over ends all clients: whether they can go on is decided by their cursors.
+        A database that has changed over, and may lack what was read, ends all clients: whether they can go on is for
+        their cursors to decide.
         """
         async with self._database.connection() as connection:
             state = await audit_feed.read_state(connection, _NOBODY)
-        former, self._epoch = self.place, state.epoch
-        if former is None:
+            former = self.place
+            epoch = state.epoch if former is None else await carry_over(connection, former.epoch, state.epoch)
+        self._mark = Mark(*state.epoch[-len(Mark._fields) :])
+        if former is None or epoch is None:
             self.place = Cursor(state.epoch, state.snapshot)
-        elif former.epoch[:4] != state.epoch[:4] or former.epoch.position > state.epoch.position:
-            self.place = Cursor(state.epoch, state.snapshot)
+        else:
+            self.place = former._replace(epoch=epoch)
+        if epoch is None:
             self._end_all("changed_over")
 
     @staticmethod

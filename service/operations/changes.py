@@ -7,6 +7,7 @@ from service.database.pool import Connection
 from service.errors import Gone, InvalidArgument
 from service.feed.cursor import Cursor
 from service.feed.sending import look_up, tell_each
+from service.feed.timelines import carry_over
 from service.operations.call import Call
 from service.permissions import require_administrator
 from service.repositories import audit_feed
@@ -15,6 +16,8 @@ from service.repositories.audit_feed import BEGINNING, PAGE_SIZE, FeedState
 from service.schemas.changes import Change, ChangesFound, ListChanges
 from service.schemas.pages import DEFAULT_PAGE_SIZE
 
+BEGIN: Final = "0"
+"""The place before all that is kept."""
 MAX_READ: Final = 10
 """Pages of entries that are read for one answer, of which the caller may see few or none."""
 
@@ -35,6 +38,8 @@ async def list_changes(call: Call, request: ListChanges) -> ChangesFound:
         cursor = start(request.after, state, organization_id)
         if request.after is None:
             return ChangesFound([], cursor.write(organization_id))
+        if request.after != BEGIN:
+            cursor = await _carry_over(connection, cursor, state)
         return await _read(connection, call, request, cursor, state)
 
 
@@ -49,38 +54,36 @@ def start(after: str | None, state: FeedState, organization_id: UUID) -> Cursor:
 
     Raises:
         InvalidArgument: `after` is no cursor of this organization.
-        Gone: nothing can be gone on with from there.
     """
-    if after == "0":
+    if after == BEGIN:
         return Cursor(state.epoch, BEGINNING, state.snapshot)
     if after is None:
         return Cursor(state.epoch, state.snapshot, None, 0, state.newest or 0)
     try:
-        cursor = Cursor.read(after, organization_id)
+        return Cursor.read(after, organization_id)
     except (ValueError, TypeError):
         sentence = (
             "Must be the next_cursor of an answer to this call, or the cursor of a change, unchanged; 0 begins with"
             " all that is kept, and without any the feed begins now."
         )
         raise InvalidArgument(f"The request is not valid: after: {sentence}", details={"after": [sentence]}) from None
-    _check(cursor, state)
-    return cursor
 
 
-def _check(cursor: Cursor, state: FeedState) -> None:
-    """Refuse a place that is not in the present history of the database, or behind which entries are missing.
+async def _carry_over(connection: Connection, cursor: Cursor, state: FeedState) -> Cursor:
+    """Return a place as one of the present history of the database, behind which no entry is missing.
 
     Raises:
-        Gone: it is one.
+        Gone: it is none.
     """
-    then, now = cursor.epoch, state.epoch
     begin = "Read what there is now, and follow from now on: leave out after."
-    if then[:3] != now[:3]:
+    if cursor.epoch[:3] != state.epoch[:3]:
         raise Gone(f"The cursor is of another database, or of the time before this one was restored. {begin}")
-    if then.timeline != now.timeline or then.position > now.position:
+    epoch = await carry_over(connection, cursor.epoch, state.epoch)
+    if epoch is None:
         raise Gone(f"The database has changed over since the cursor was made, and may have lost changes. {begin}")
     if cursor.known and (state.oldest is None or state.oldest > cursor.known):
         raise Gone(f"The cursor is older than what is kept. {begin}", reason="cursor_expired")
+    return cursor._replace(epoch=epoch)
 
 
 async def _read(
@@ -90,6 +93,8 @@ async def _read(
     size, changes = request.page_size or DEFAULT_PAGE_SIZE, list[Change]()
     organization_id = call.caller.organization_id
     for _ in range(MAX_READ):
+        if cursor.target is None and cursor.seen == state.snapshot:  # nothing is new: the place keeps its epoch
+            return ChangesFound(changes, cursor.end(state.newest or 0).write(organization_id))
         if cursor.target is None:
             cursor = cursor._replace(epoch=state.epoch, target=state.snapshot, after=0)
         entries = await _page(connection, organization_id, cursor)

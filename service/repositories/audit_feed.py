@@ -118,7 +118,17 @@ class Epoch(NamedTuple):
     timeline: int
     """The timeline that it writes on: a new one after a promotion or a recovery to a point in time."""
     position: int
-    """The end of the write-ahead log, in bytes, once the snapshot was taken."""
+    """The end of what was on disk of the write-ahead log, in bytes, once the snapshot was taken: a crash keeps it."""
+    reach: int
+    """The end of all of it: where that was replayed, everything is there that the snapshot sees."""
+
+
+class Mark(NamedTuple):
+    """The place in the write-ahead log once a snapshot was taken: the last fields of its epoch."""
+
+    timeline: int
+    position: int
+    reach: int
 
 
 class FeedState(NamedTuple):
@@ -131,8 +141,20 @@ class FeedState(NamedTuple):
     """The ids of the first and the last entry that are kept; None if there is none."""
 
 
-POSITION: Final = "CASE WHEN pg_is_in_recovery() THEN 0 ELSE (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END"
-"""The SQL of the end of what is on disk of the write-ahead log, in bytes: a crash loses nothing before it."""
+MARK: Final = """
+    CASE WHEN NOT pg_is_in_recovery()
+         THEN ('x' || lpad(left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 16, '0'))::bit(64)::bigint
+         ELSE 0
+    END AS timeline,
+    CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() - '0/0'::pg_lsn ELSE 0 END::bigint AS position,
+    CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() - '0/0'::pg_lsn ELSE 0 END::bigint AS reach
+"""
+"""The SQL of the mark. Its functions are volatile, and so called once the statement has its snapshot, never before.
+
+What a commit has written is on disk before others see it, unless it was asynchronous (`synchronous_commit = off`). So
+what a snapshot sees lies before the end of the whole log in any case. A crash can't be told by that end, as it may lose
+what others had written and not yet committed.
+"""
 
 
 def durable_snapshot(least: str) -> str:
@@ -169,10 +191,7 @@ _SYSTEM: Final = "(SELECT s.system_identifier FROM pg_control_system() s)"
 STATE: Final = f"""
     SELECT ({durable_snapshot("'3'::xid8")}) AS snapshot,
            {_SYSTEM} AS system, d.oid::bigint AS database, 'audit'::regclass::oid::bigint AS trail,
-           CASE WHEN pg_is_in_recovery() THEN 0
-                ELSE ('x' || lpad(left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 16, '0'))::bit(64)::bigint
-           END AS timeline,
-           {POSITION} AS position,
+           {MARK},
            (SELECT min(a.id) FROM audit a WHERE a.organization_id = $1) AS oldest,
            (SELECT max(a.id) FROM audit a WHERE a.organization_id = $1) AS newest
     FROM pg_database d
@@ -188,7 +207,7 @@ async def read_state(connection: Connection, organization_id: UUID) -> FeedState
     except asyncpg.InsufficientPrivilegeError:  # some servers that others manage do not tell
         statement = STATE.replace(_SYSTEM, "0::bigint")
         row = await connection.fetch_one("audit_feed.state", statement, organization_id)
-    epoch = Epoch(row["system"] % 2**64, row["database"], row["trail"], row["timeline"], row["position"])
+    epoch = Epoch(row["system"] % 2**64, row["database"], row["trail"], *_mark(row))
     return FeedState(epoch, row["snapshot"], row["oldest"], row["newest"])
 
 
@@ -203,7 +222,7 @@ async def read_between(
     target: str | None,
     after: int,
     limit: int = PAGE_SIZE,
-) -> tuple[str, int, list[tuple[UUID, Entry]]]:
+) -> tuple[str, Mark, list[tuple[UUID, Entry]]]:
     """Return the next entries of some organizations between two snapshots, by id.
 
     Args:
@@ -215,7 +234,7 @@ async def read_between(
         limit: entries; fewer are the last.
 
     Returns:
-        The second snapshot, the end of the write-ahead log, and the entries with their organizations.
+        The second snapshot, the place in the write-ahead log, and the entries with their organizations.
     """
     rows = await connection.fetch(
         "audit_feed.between",
@@ -236,12 +255,13 @@ async def read_between(
             ORDER BY a.id
             LIMIT $5
         )
-        SELECT n.target, p.position, a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action,
+        SELECT n.target, m.timeline, m.position, m.reach,
+               a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action,
                a.target AS target_of, a.before::text, a.after::text, a.request_id
         FROM now n
         CROSS JOIN (
-            SELECT {POSITION} AS position
-        ) p
+            SELECT {MARK}
+        ) m
         LEFT JOIN (
             fresh f
             -- LATERAL: row by row, each in its month.
@@ -260,7 +280,7 @@ async def read_between(
         limit,
     )
     first = rows[0]
-    return first["target"], first["position"], [_of_organization(row) for row in rows if row["id"] is not None]
+    return first["target"], _mark(first), [_of_organization(row) for row in rows if row["id"] is not None]
 
 
 async def read_from_beginning(
@@ -285,6 +305,10 @@ async def read_from_beginning(
         limit,
     )
     return [_of_organization(row)[1] for row in rows]
+
+
+def _mark(row: asyncpg.Record) -> Mark:
+    return Mark(row["timeline"], row["position"], row["reach"])
 
 
 def _of_organization(row: asyncpg.Record) -> tuple[UUID, Entry]:

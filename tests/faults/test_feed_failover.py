@@ -1,0 +1,191 @@
+"""Places in the feed at a failover: those that have seen what is lost end, all others go on, with nothing missed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import orjson
+
+from service.database.migrations import migrate
+from service.embedded.cluster import SERVICE_ROLE
+from tests.factories import Member, World
+from tests.faults.harness.replication import Node, dsn, primary_and_standby
+from tests.process.running import running_service
+
+PATIENCE = 20.0
+CHANGES = "/api/v1/changes"
+INSERT = "INSERT INTO audit (organization_id, actor, action, target) VALUES ($1, 'command line', 'test', $2)"
+
+
+@dataclass
+class Told:
+    """What a client of a stream was told, also once it has come back with its cursor."""
+
+    targets: list[str] = field(default_factory=list)
+    refused: int | None = None
+    connections: int = 0
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until(self, count: int) -> None:
+        """Wait until so many changes have come."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.targets) < count:  # noqa: ASYNC110 - the stream's
+                await asyncio.sleep(0.01)
+
+
+@dataclass
+class Stage:
+    """A service that is configured with a primary and its asynchronous standby."""
+
+    primary: Node
+    standby: Node
+    session: aiohttp.ClientSession
+    api: str
+    root: Member
+    world: World
+
+    async def get(self, **query: str) -> tuple[int, Any]:
+        async with self.session.get(self.api + CHANGES, params={"all": "true", **query}) as response:
+            return response.status, await response.json()
+
+    async def cursor(self) -> str:
+        status, body = await self.get()
+        assert status == 200, body
+        return str(body["next_cursor"])
+
+    async def told(self, after: str) -> list[str]:
+        """Return what comes behind a cursor, in pages of two."""
+        found: list[str] = []
+        while True:
+            status, body = await self.get(after=after, page_size="2")
+            assert status == 200, body
+            found += [each["target"] for each in body["changes"]]
+            if not body["changes"]:
+                return found
+            after = body["next_cursor"]
+
+    async def write(self, node: Node, *targets: str) -> None:
+        raw = await asyncpg.connect(node.dsn)
+        await raw.executemany(INSERT, [(self.world.id, target) for target in targets])
+        await raw.close()
+
+    async def replicated(self) -> None:
+        """Wait until the standby has replayed all that the primary has written."""
+        there, here = await asyncpg.connect(self.standby.dsn), await asyncpg.connect(self.primary.dsn)
+        written = await here.fetchval("SELECT pg_current_wal_insert_lsn()::text")
+        async with asyncio.timeout(PATIENCE):
+            while not await there.fetchval(  # noqa: ASYNC110 - another process's
+                "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn", written
+            ):
+                await asyncio.sleep(0.01)
+        await there.close()
+        await here.close()
+
+    async def fail_over(self) -> None:
+        """Kill the primary and promote the standby; return once the service answers again."""
+        self.primary.kill()
+        self.standby.promote()
+        async with asyncio.timeout(PATIENCE):
+            while (await self.get())[0] != 200:  # noqa: ASYNC110 - another process's
+                await asyncio.sleep(0.05)
+
+    async def follow(self, told: Told) -> None:
+        """Follow by a stream, again with the last cursor when it ends, until it is refused."""
+        cursor = ""
+        headers = {"Accept": "text/event-stream"}
+        while told.refused is None:
+            last = {"Last-Event-ID": cursor} if cursor else {}
+            async with self.session.get(self.api + CHANGES, params={"all": "true"}, headers=headers | last) as response:
+                if response.status != 200:
+                    told.refused = response.status if response.status < 500 else None
+                    continue
+                told.connections += 1
+                async for line in response.content:
+                    if line.startswith(b"id: "):
+                        told.begun.set()
+                        cursor = line[4:-1].decode()
+                    elif line.startswith(b'data: {"cursor'):
+                        told.targets.append(orjson.loads(line[6:])["target"])
+
+
+@asynccontextmanager
+async def running(directory: Path) -> AsyncIterator[Stage]:
+    with primary_and_standby(directory, synchronous=False) as (primary, standby):
+        await migrate(primary.dsn)
+        raw = await asyncpg.connect(primary.dsn)
+        world = await World.create(raw)
+        root = await world.user("root", role="admin")
+        with running_service(directory, dsn(SERVICE_ROLE, primary, standby)) as service:
+            async with aiohttp.ClientSession(headers=root.headers) as session:
+                stage = Stage(primary, standby, session, service.api, root, world)
+                async with asyncio.timeout(PATIENCE):
+                    while not await raw.fetchval("SELECT count(*) FROM timelines"):  # noqa: ASYNC110 - likewise
+                        await asyncio.sleep(0.05)
+                raw.terminate()
+                yield stage
+
+
+async def cut_off(standby: Node) -> None:
+    """Let a standby get nothing any more, while it runs."""
+    standby.run("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()")
+    raw = await asyncpg.connect(standby.dsn)
+    async with asyncio.timeout(PATIENCE):
+        while await raw.fetchval("SELECT count(*) FROM pg_stat_wal_receiver"):  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(0.01)
+    await raw.close()
+
+
+async def test_feed_goes_on_behind_a_failover_but_for_places_that_have_seen_what_is_lost(tmp_path: Path) -> None:
+    async with running(tmp_path) as stage:
+        begin, told = await stage.cursor(), Told()
+        following = asyncio.create_task(stage.follow(told))
+        await told.begun.wait()
+        await stage.write(stage.primary, "a", "b", "c")
+        _, body = await stage.get(after=begin, page_size="2")
+        amid, kept = body["next_cursor"], await stage.cursor()
+        await told.until(3)
+        await stage.replicated()
+        await stage.fail_over()
+        behind = await stage.cursor()
+        await stage.write(stage.standby, "d", "e")
+        await told.until(5)
+
+        assert [await stage.told(each) for each in (begin, amid, kept, behind)] == [
+            ["a", "b", "c", "d", "e"],
+            ["c", "d", "e"],
+            ["d", "e"],
+            ["d", "e"],
+        ]
+        assert (told.targets, told.refused, told.connections) == (["a", "b", "c", "d", "e"], None, 1)
+        following.cancel()
+
+
+async def test_feed_ends_places_that_have_seen_what_a_failover_has_lost(tmp_path: Path) -> None:
+    async with running(tmp_path) as stage:
+        told = Told()
+        following = asyncio.create_task(stage.follow(told))
+        await told.begun.wait()
+        await stage.write(stage.primary, "a")
+        kept = await stage.cursor()
+        await stage.replicated()
+        await cut_off(stage.standby)
+        idle = await stage.get(after=kept)
+        await stage.write(stage.primary, *(f"lost {number}" for number in range(50)))
+        await told.until(51)
+        _, body = await stage.get(after=kept, page_size="2")
+        lost = await stage.cursor()
+        await stage.fail_over()
+        await stage.write(stage.standby, *(f"new {number}" for number in range(50)))
+        new = [f"new {number}" for number in range(50)]
+        await asyncio.wait_for(following, PATIENCE)
+
+        assert told.refused == 410
+        for cursor in (lost, body["next_cursor"], body["changes"][0]["cursor"]):
+            status, answer = await stage.get(after=cursor)
+            assert (status, "changed over" in answer["msg"]) == (410, True)
+        assert [await stage.told(each) for each in (kept, idle[1]["next_cursor"])] == [new, new]
