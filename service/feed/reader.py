@@ -20,7 +20,7 @@ from service.feed.cursor import Cursor
 from service.feed.timelines import carry_over
 from service.repositories import audit_feed
 from service.repositories.audit import Entry
-from service.repositories.audit_feed import PAGE_SIZE, Mark
+from service.repositories.audit_feed import Mark, Read
 
 log = structlog.get_logger()
 
@@ -30,6 +30,8 @@ RETRY_SECONDS: Final = 0.5
 """Seconds until the next look where the database could not be had."""
 MAX_QUEUED: Final = 1_000
 """Entries that may wait for one client."""
+MAX_QUEUED_BYTES: Final = 16 * 2**20
+"""Bytes of their states, which all clients of an organization share."""
 _NOBODY: Final = UUID(int=0)
 
 
@@ -47,6 +49,8 @@ class Batch(NamedTuple):
     place: Cursor
     """The place at which they were read."""
     entries: tuple[Entry, ...]
+    bytes: int = 0
+    """The length of their states."""
 
 
 class Subscription:
@@ -58,6 +62,7 @@ class Subscription:
         """The place behind which the queue has everything; None until the reader has come to it."""
         self._batches: deque[Batch] = deque()
         self._queued = 0
+        self._queued_bytes = 0
         self._ended: str | None = None
         self._changed = asyncio.Event()
 
@@ -69,8 +74,9 @@ class Subscription:
     def put(self, batch: Batch) -> None:
         """Queue a batch; or end, if too much waits already."""
         self._queued += len(batch.entries)
+        self._queued_bytes += batch.bytes
         self._batches.append(batch)
-        if self._queued > MAX_QUEUED and len(self._batches) > 1:
+        if (self._queued > MAX_QUEUED or self._queued_bytes > MAX_QUEUED_BYTES) and len(self._batches) > 1:
             self.end("slow")
         self._changed.set()
 
@@ -100,6 +106,7 @@ class Subscription:
             return None
         batch = self._batches.popleft()
         self._queued -= len(batch.entries)
+        self._queued_bytes -= batch.bytes
         return batch
 
 
@@ -177,20 +184,20 @@ class FeedReader:
         place, organizations = self.place, [*{each.organization_id for each in joined}]
         while True:
             async with self._database.connection() as connection:
-                target, mark, found = await audit_feed.read_between(
+                found = await audit_feed.read_between(
                     connection, organizations, seen=place.seen, target=place.target, after=place.after
                 )
-            if self._is_elsewhere(mark):
+            if self._is_elsewhere(found.mark):
                 return
             if place.target is None:
-                if target == place.seen:  # nothing is new: the place keeps its epoch, so that a failover ends it less
+                if found.target == place.seen:  # nothing is new: the place keeps its epoch, as it has seen no more
                     break
-                place = place._replace(epoch=place.epoch._replace(**mark._asdict()), target=target)
-            self._hand_on(place, found, joined)
-            if len(found) < PAGE_SIZE:
+                place = place._replace(epoch=place.epoch._replace(**found.mark._asdict()), target=found.target)
+            self._hand_on(place, found.entries, joined)
+            if not found.more:
                 break
-            place = place.behind(found[-1][1].id)
-        self.place = Cursor(place.epoch, target)
+            place = place.behind(found.entries[-1].entry.id)
+        self.place = Cursor(place.epoch, found.target)
         for each in joining:
             each.join(self.place)
 
@@ -228,12 +235,15 @@ class FeedReader:
             self._end_all("changed_over")
 
     @staticmethod
-    def _hand_on(place: Cursor, found: list[tuple[UUID, Entry]], joined: list[Subscription]) -> None:
+    def _hand_on(place: Cursor, found: list[Read], joined: list[Subscription]) -> None:
         """Queue entries for the clients of their organizations."""
-        by_organization: defaultdict[UUID, list[Entry]] = defaultdict(list)
-        for organization_id, entry in found:
-            by_organization[organization_id].append(entry)
-        batches = {each: Batch(place, tuple(entries)) for each, entries in by_organization.items()}
+        by_organization: defaultdict[UUID, list[Read]] = defaultdict(list)
+        for each in found:
+            by_organization[each.organization_id].append(each)
+        batches = {
+            organization_id: Batch(place, tuple(each.entry for each in some), sum(each.bytes for each in some))
+            for organization_id, some in by_organization.items()
+        }
         for subscription in joined:
             if batch := batches.get(subscription.organization_id):
                 subscription.put(batch)

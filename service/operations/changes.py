@@ -11,8 +11,8 @@ from service.feed.timelines import carry_over
 from service.operations.call import Call
 from service.permissions import require_administrator
 from service.repositories import audit_feed
-from service.repositories.audit import Entry
-from service.repositories.audit_feed import BEGINNING, PAGE_SIZE, FeedState
+from service.repositories.audit import MAX_PAGE_BYTES
+from service.repositories.audit_feed import BEGINNING, FeedState, Read
 from service.schemas.changes import Change, ChangesFound, ListChanges
 from service.schemas.pages import DEFAULT_PAGE_SIZE
 
@@ -89,37 +89,48 @@ async def _carry_over(connection: Connection, cursor: Cursor, state: FeedState) 
 async def _read(
     connection: Connection, call: Call, request: ListChanges, cursor: Cursor, state: FeedState
 ) -> ChangesFound:
-    """Read pages of entries until an answer is full, or there are no more."""
-    size, changes = request.page_size or DEFAULT_PAGE_SIZE, list[Change]()
+    """Read pages of entries until an answer is full, by number or by bytes, or there are no more."""
+    size, changes, room = request.page_size or DEFAULT_PAGE_SIZE, list[Change](), MAX_PAGE_BYTES
     organization_id = call.caller.organization_id
     for _ in range(MAX_READ):
         if cursor.target is None and cursor.seen == state.snapshot:  # nothing is new: the place keeps its epoch
             return ChangesFound(changes, cursor.end(state.newest or 0).write(organization_id))
         if cursor.target is None:
             cursor = cursor._replace(epoch=state.epoch, target=state.snapshot, after=0)
-        entries = await _page(connection, organization_id, cursor)
+        read, more = await _page(connection, organization_id, cursor, room)
+        entries = [each.entry for each in read]
         found = await look_up(connection, organization_id, [call.caller], entries)
         changes += tell_each(entries, found.sight(call.caller), cursor, every=request.all)
         if len(changes) > size:
             return ChangesFound(changes[:size], changes[size - 1].cursor, more=True)
         if entries:
             cursor = cursor.behind(entries[-1].id)
-        if len(entries) < PAGE_SIZE:
+        if not more:
             cursor = cursor.end(state.newest or 0)
             if cursor.seen == state.snapshot:
                 return ChangesFound(changes, cursor.write(organization_id))
-        if len(changes) == size or (request.all and changes):  # entries have both of their states, which may be large
+        room -= sum(each.bytes for each in read)
+        if len(changes) == size or (changes and (request.all or room <= 0)):
             break
+        room = room if changes else MAX_PAGE_BYTES
     return ChangesFound(changes, cursor.write(organization_id), more=True)
 
 
-async def _page(connection: Connection, organization_id: UUID, cursor: Cursor) -> list[Entry]:
+async def _page(
+    connection: Connection, organization_id: UUID, cursor: Cursor, max_bytes: int
+) -> tuple[list[Read], bool]:
+    """Read a page of entries between the two snapshots of a place; return whether there may be more between them."""
     assert cursor.target is not None  # noqa: S101 - it has been set
     if cursor.seen == BEGINNING:
         return await audit_feed.read_from_beginning(
-            connection, organization_id, target=cursor.target, after=cursor.after
+            connection, organization_id, target=cursor.target, after=cursor.after, max_bytes=max_bytes
         )
-    _, _, entries = await audit_feed.read_between(
-        connection, [organization_id], seen=cursor.seen, target=cursor.target, after=cursor.after
+    found = await audit_feed.read_between(
+        connection,
+        [organization_id],
+        seen=cursor.seen,
+        target=cursor.target,
+        after=cursor.after,
+        max_bytes=max_bytes,
     )
-    return [entry for _, entry in entries]
+    return found.entries, found.more

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from service.database.pool import Connection
-from service.repositories.audit import Entry, read_entry
+from service.repositories.audit import MAX_PAGE_BYTES, Entry, read_entry
 from service.repositories.times import bounded
 
 PAGE_SIZE: Final = 100
@@ -212,6 +212,31 @@ async def read_state(connection: Connection, organization_id: UUID) -> FeedState
 
 
 _PRESENT: Final = durable_snapshot("pg_snapshot_xmax($2::text::pg_snapshot)")
+_BYTES: Final = "coalesce(octet_length(a.before), 0) + coalesce(octet_length(a.after), 0)"
+_CUT: Final = f"""
+    count(*) OVER () AS count, row_number() OVER listing AS number, {_BYTES} AS bytes, sum({_BYTES}) OVER listing AS sum
+"""
+"""The columns by which entries are cut where they get too large, of rows a with states as text."""
+
+
+class Read(NamedTuple):
+    """An entry as it was read."""
+
+    organization_id: UUID
+    entry: Entry
+    bytes: int
+    """The length of its states."""
+
+
+class Between(NamedTuple):
+    """Entries between two snapshots."""
+
+    target: str
+    """The second snapshot."""
+    mark: Mark
+    entries: list[Read]
+    more: bool
+    """True if there may be more between them."""
 
 
 async def read_between(
@@ -222,7 +247,8 @@ async def read_between(
     target: str | None,
     after: int,
     limit: int = PAGE_SIZE,
-) -> tuple[str, Mark, list[tuple[UUID, Entry]]]:
+    max_bytes: int = MAX_PAGE_BYTES,
+) -> Between:
     """Return the next entries of some organizations between two snapshots, by id.
 
     Args:
@@ -231,10 +257,8 @@ async def read_between(
         seen: the first snapshot.
         target: the second snapshot; None: the present one.
         after: the id of the last entry that was read between them.
-        limit: entries; fewer are the last.
-
-    Returns:
-        The second snapshot, the place in the write-ahead log, and the entries with their organizations.
+        limit: entries.
+        max_bytes: of their states, but that there is one entry at least.
     """
     rows = await connection.fetch(
         "audit_feed.between",
@@ -255,61 +279,86 @@ async def read_between(
             ORDER BY a.id
             LIMIT $5
         )
-        SELECT n.target, m.timeline, m.position, m.reach,
-               a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action,
-               a.target AS target_of, a.before::text, a.after::text, a.request_id
+        SELECT n.target AS snapshot, m.timeline, m.position, m.reach, e.*
         FROM now n
         CROSS JOIN (
             SELECT {MARK}
         ) m
         LEFT JOIN (
-            fresh f
+            SELECT a.*, {_CUT}
+            FROM fresh f
             -- LATERAL: row by row, each in its month.
             CROSS JOIN LATERAL (
-                SELECT r.* FROM audit r
+                SELECT r.organization_id, r.id, {bounded("r.at")} AS at, r.actor, r.token_id, r.action, r.target,
+                       r.before::text, r.after::text, r.request_id
+                FROM audit r
                 WHERE r.organization_id = f.organization_id AND r.at = f.at AND r.id = f.id
                 OFFSET 0
             ) a
-        ) ON true
-        ORDER BY a.id
+            WINDOW listing AS (ORDER BY a.id ROWS UNBOUNDED PRECEDING)
+        ) e ON e.number = 1 OR e.sum <= $6
+        ORDER BY e.id
         """,
         organization_ids,
         seen,
         target,
         after,
         limit,
+        max_bytes,
     )
-    first = rows[0]
-    return first["target"], _mark(first), [_of_organization(row) for row in rows if row["id"] is not None]
+    entries, more = _cut([row for row in rows if row["id"] is not None], limit)
+    return Between(rows[0]["snapshot"], _mark(rows[0]), entries, more)
 
 
 async def read_from_beginning(
-    connection: Connection, organization_id: UUID, *, target: str, after: int, limit: int = PAGE_SIZE
-) -> list[Entry]:
-    """Return the next of all entries that are kept, up to a snapshot, by id: those, too, that name no transaction."""
+    connection: Connection,
+    organization_id: UUID,
+    *,
+    target: str,
+    after: int,
+    limit: int = PAGE_SIZE,
+    max_bytes: int = MAX_PAGE_BYTES,
+) -> tuple[list[Read], bool]:
+    """Return the next of all entries that are kept, up to a snapshot, by id: those, too, that name no transaction.
+
+    Returns:
+        The entries, and whether there may be more; both as of `read_between`.
+    """
     rows = await connection.fetch(
         "audit_feed.from_beginning",
         f"""
-        SELECT a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action,
-               a.target AS target_of, a.before::text, a.after::text, a.request_id
-        FROM audit a
-        WHERE a.organization_id = $1 AND a.id > $3
-          AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
-               OR pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot))
-        ORDER BY a.id
-        LIMIT $4
+        SELECT e.*
+        FROM (
+            SELECT a.*, {_CUT}
+            FROM (
+                SELECT a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action, a.target,
+                       a.before::text, a.after::text, a.request_id
+                FROM audit a
+                WHERE a.organization_id = $1 AND a.id > $3
+                  AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
+                       OR pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot))
+                ORDER BY a.id
+                LIMIT $4
+            ) a
+            WINDOW listing AS (ORDER BY a.id ROWS UNBOUNDED PRECEDING)
+        ) e
+        WHERE e.number = 1 OR e.sum <= $5
+        ORDER BY e.id
         """,
         organization_id,
         target,
         after,
         limit,
+        max_bytes,
     )
-    return [_of_organization(row)[1] for row in rows]
+    return _cut(rows, limit)
+
+
+def _cut(rows: Sequence[asyncpg.Record], limit: int) -> tuple[list[Read], bool]:
+    """Return what was read, and whether there may be more behind it."""
+    entries = [Read(row["organization_id"], read_entry(row), row["bytes"]) for row in rows]
+    return entries, bool(rows) and (len(rows) == limit or len(rows) < rows[0]["count"])
 
 
 def _mark(row: asyncpg.Record) -> Mark:
     return Mark(row["timeline"], row["position"], row["reach"])
-
-
-def _of_organization(row: asyncpg.Record) -> tuple[UUID, Entry]:
-    return row["organization_id"], read_entry({**row, "target": row["target_of"]})

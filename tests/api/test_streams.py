@@ -184,6 +184,32 @@ async def test_stream_of_a_client_that_falls_behind_ends(admin: As, monkeypatch:
     assert queue.take() is None
 
 
+async def test_stream_of_a_client_for_which_too_many_bytes_wait_ends() -> None:
+    queue = reader.Subscription(reader._NOBODY)
+    place: Any = None
+    queue.put(reader.Batch(place, (place,), reader.MAX_QUEUED_BYTES))
+    assert queue.take() is not None
+    queue.put(reader.Batch(place, (place,), reader.MAX_QUEUED_BYTES + 1))
+    await queue.wait(0)
+    queue.put(reader.Batch(place, (place,), 1))
+
+    with pytest.raises(reader.Ended, match="slow"):
+        await queue.wait(0)
+
+
+async def test_stream_has_more_than_a_read_of_large_changes_each_once(admin: As, world: World) -> None:
+    insert = """
+        INSERT INTO audit (organization_id, actor, action, target, after)
+        SELECT $1, 'command line', 'test', n, jsonb_build_object('s', repeat('x', 100000)) FROM generate_series(1, 24) n
+    """
+    async with stream(admin.client, admin.token, all="true") as events:
+        await events.block()
+        await world.raw.execute(insert, world.id)
+        found = [await events.change() for _ in range(24)]
+
+    assert [each["target"] for each in found] == [str(number) for number in range(1, 25)]
+
+
 async def test_streams_beyond_their_limit_are_refused_and_count_as_no_requests(world: World, app: Any) -> None:
     root = await world.user(role="admin")
     client = await app(max_streams=2, max_requests=1, request_timeout=0.5)

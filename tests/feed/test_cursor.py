@@ -34,7 +34,7 @@ def snapshots(draw: st.DrawFn) -> str:
 def test_cursor_comes_back(
     epoch: tuple[int, ...], written: int, seen: str, target: str | None, after: int, known: int
 ) -> None:
-    made = Cursor(Epoch(*epoch, epoch[-1] + written), seen, target, after, known)
+    made = Cursor(Epoch._make((*epoch, epoch[-1] + written)), seen, target, after, known)
     text = made.write(ORGANIZATION)
 
     assert Cursor.read(text, ORGANIZATION) == made
