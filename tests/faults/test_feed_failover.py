@@ -1,6 +1,8 @@
 """Places in the feed at a failover: those that have seen what is lost end, all others go on, with nothing missed."""
 
 import asyncio
+import os
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,9 +12,14 @@ from typing import Any
 import aiohttp
 import asyncpg
 import orjson
+import pytest
 
 from service.database.migrations import migrate
+from service.database.pool import Connection
 from service.embedded.cluster import SERVICE_ROLE
+from service.feed.timelines import carry_over
+from service.repositories import audit_feed
+from service.values.ids import NO_ID
 from tests.factories import Member, World
 from tests.faults.harness.replication import Node, dsn, primary_and_standby
 from tests.process.running import running_service
@@ -140,6 +147,7 @@ async def cut_off(standby: Node) -> None:
     await raw.close()
 
 
+@pytest.mark.slow
 async def test_feed_goes_on_behind_a_failover_but_for_places_that_have_seen_what_is_lost(tmp_path: Path) -> None:
     async with running(tmp_path) as stage:
         begin, told = await stage.cursor(), Told()
@@ -189,3 +197,86 @@ async def test_feed_ends_places_that_have_seen_what_a_failover_has_lost(tmp_path
             status, answer = await stage.get(after=cursor)
             assert (status, "changed over" in answer["msg"]) == (410, True)
         assert [await stage.told(each) for each in (kept, idle[1]["next_cursor"])] == [new, new]
+
+
+async def note(node: Node) -> tuple[int, str | None]:
+    """Note the timeline of a node; return it and what is noted as its begin."""
+    raw = await asyncpg.connect(node.dsn)
+    noted = await note_within(raw)
+    await raw.close()
+    return noted
+
+
+@pytest.mark.slow
+async def test_begin_of_a_timeline_is_noted_until_the_server_has_crashed(tmp_path: Path) -> None:
+    """Behind a crash, a server tells how far that was recovered from: it would let all places survive."""
+    with primary_and_standby(tmp_path, synchronous=False) as (primary, standby):
+        await migrate(primary.dsn)
+        assert await note(primary) == (1, None)
+        await cut_off(standby)
+        raw = await asyncpg.connect(standby.dsn)
+        replayed = await raw.fetchval("SELECT pg_last_wal_replay_lsn()::text")
+        primary.kill()
+        standby.promote()
+        standby.run("CHECKPOINT", "CREATE TABLE later (id int)", "CHECKPOINT")
+        undone = raw.transaction()
+        await undone.start()
+        assert await note_within(raw) == (2, replayed)
+        await undone.rollback()
+        standby.kill()
+        standby.start()
+
+        assert await note(standby) == (2, None)
+
+
+async def note_within(raw: "asyncpg.Connection[asyncpg.Record]") -> tuple[int, str | None]:
+    await raw.execute("SELECT note_timeline()")
+    row = await raw.fetchrow("SELECT timeline, begins::text FROM timelines ORDER BY timeline DESC LIMIT 1")
+    assert row is not None
+    return row["timeline"], row["begins"]
+
+
+@pytest.mark.slow
+async def test_place_before_the_point_of_a_recovery_goes_on_and_one_behind_it_ends(tmp_path: Path) -> None:
+    server = Node(tmp_path / "server")
+    server.start()
+    try:
+        await migrate(server.dsn)
+        await note(server)
+        archive = tmp_path / "server" / "archive"
+        archive.mkdir()
+        os.chown(archive, server.directory.stat().st_uid, server.directory.stat().st_gid)
+        server.run(f"ALTER SYSTEM SET archive_command = 'cp %p {archive}/%f'", "ALTER SYSTEM SET archive_mode = on")
+        server.stop()
+        data, copy = server.directory / "postgres", server.directory / "copy"
+        shutil.copytree(data, copy, symlinks=True)
+        server.start()
+        raw = await asyncpg.connect(server.dsn)
+        before = (await audit_feed.read_state(Connection(raw), NO_ID)).epoch
+        await raw.execute("CREATE TABLE kept (id int)")
+        point = await raw.fetchval("SELECT pg_current_wal_insert_lsn()::text")
+        await raw.execute("CREATE TABLE lost (id int)")
+        behind = (await audit_feed.read_state(Connection(raw), NO_ID)).epoch
+        await raw.execute("SELECT pg_switch_wal()")
+        await raw.close()
+        server.stop()
+        shutil.rmtree(data)
+        copy.rename(data)
+        (data / "recovery.signal").touch()
+        with (data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"restore_command = 'cp {archive}/%f %p'\nrecovery_target_lsn = '{point}'\n")
+            settings.write("recovery_target_action = 'promote'\n")
+        os.chown(data / "recovery.signal", data.stat().st_uid, data.stat().st_gid)
+        server.start()
+        raw = await asyncpg.connect(server.dsn)
+        async with asyncio.timeout(PATIENCE):
+            while await raw.fetchval("SELECT pg_is_in_recovery()"):  # noqa: ASYNC110 - another process's
+                await asyncio.sleep(0.05)
+        now = (await audit_feed.read_state(Connection(raw), NO_ID)).epoch
+        carried = [await carry_over(Connection(raw), each, now) for each in (before, behind)]
+        await raw.close()
+
+        assert now.timeline == 2
+        assert [each and each.timeline for each in carried] == [2, None]
+    finally:
+        server.stop()
