@@ -9,9 +9,9 @@ class Passed(NamedTuple):
     """The timelines from one to another, both with them."""
 
     noted: int
-    """Those that are noted."""
+    """The number of those that are noted."""
     begun: int
-    """Those of them behind the first one whose begin is known."""
+    """The number of those of them behind the first one whose begin is known."""
     begins: int | None
     """The earliest begin of these, in bytes of the write-ahead log."""
 

@@ -122,6 +122,15 @@ async def test_feed_looks_up_an_entry_in_its_month_alone(years: Years) -> None:
     assert "Seq Scan" not in {node["Node Type"] for node in run}
 
 
+async def test_feed_has_an_entry_that_is_dated_months_before_its_commit(years: Years) -> None:
+    """Nothing bounds an entry's time by the place behind which it is new: no month can be left out by it."""
+    seen = await audit_feed.snapshot(Recorder(years.raw))
+    await fill_month(years.raw, years.organization_id, years.months[3], 1)
+    found = await audit_feed.read_between(Recorder(years.raw), [years.organization_id], seen=seen, target=None, after=0)
+
+    assert [each.entry.at for each in found.entries] == [years.months[3].begin + timedelta(minutes=1)]
+
+
 async def test_page_by_number_touches_every_month(years: Years, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: in the order of numbers, as it was, each month has to be looked into."""
     by_number = Orders("-at", {"at": Order((Column("a.id", "bigint"),), lambda entry: (entry.id,))})
