@@ -30,6 +30,8 @@ class FeedCursor:
     target: str | None = None
     """The snapshot up to which is being read; None: the next reading takes a new one."""
     after: int = 0
+    epoch: "Epoch | None" = None
+    """The database and the point in its history at which the last of both was taken; None: it is not known."""
 
     def goes_back_to(self, snapshot: str) -> bool:
         """Return whether a later snapshot is of an earlier state: the database was restored, or is another one."""
