@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from service.app import DISPATCHER, create_app
+from service.app import DISPATCHER, STREAMS, create_app
 from service.database.pool import Database
 from service.feed import reader
 from service.health import Health
+from service.http.streams import EventStream
 from service.permissions import READ
 from service.settings import Settings
 from tests.api.calls import As
@@ -169,6 +170,30 @@ async def test_stream_ends_with_its_cursor_when_the_process_drains(world: World,
     await admin("PUT", "/jobs/a", {})
     found = await admin.get("/changes", after=last["next_cursor"])
     assert [each["target"] for each in found.body["changes"]] == ["job:a"]
+
+
+async def test_stream_of_a_client_that_does_not_take_its_end_is_no_fault(
+    world: World, app: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, client, put = await world.user(role="admin"), await app(), EventStream._put
+
+    async def take_no_end(self: EventStream, text: bytes) -> None:
+        if text.startswith(b"event: end"):
+            raise TimeoutError
+        await put(self, text)
+
+    monkeypatch.setattr(EventStream, "_put", take_no_end)
+    async with stream(client, root.token) as events:
+        await events.block()
+        await client.app.shutdown()
+        with suppress(aiohttp.ClientPayloadError):
+            assert await events.block() == {}
+    async with asyncio.timeout(PATIENCE):
+        while not client.app[STREAMS].ended:  # noqa: ASYNC110 - it is no event
+            await asyncio.sleep(0.01)
+
+    assert client.app[STREAMS].ended == {"slow": 1}
+    assert [each.message for each in caplog.records if each.name == "aiohttp.server"] == []
 
 
 async def test_stream_of_a_client_that_falls_behind_ends(admin: As, monkeypatch: pytest.MonkeyPatch) -> None:
