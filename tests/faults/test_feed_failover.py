@@ -21,6 +21,7 @@ from service.feed.timelines import carry_over
 from service.repositories import audit_feed
 from service.values.ids import NO_ID
 from tests.factories import Member, World
+from tests.faults.controls import without_reach
 from tests.faults.harness.replication import Node, dsn, primary_and_standby
 from tests.process.running import running_service
 
@@ -78,7 +79,8 @@ class Stage:
 
     async def write(self, node: Node, *targets: str) -> None:
         raw = await asyncpg.connect(node.dsn)
-        await raw.executemany(INSERT, [(self.world.id, target) for target in targets])
+        for target in targets:  # each in a transaction of its own
+            await raw.execute(INSERT, self.world.id, target)
         await raw.close()
 
     async def replicated(self) -> None:
@@ -121,16 +123,16 @@ class Stage:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Stage]:
+async def running(directory: Path, module: str = "service") -> AsyncIterator[Stage]:
     with primary_and_standby(directory, synchronous=False) as (primary, standby):
         await migrate(primary.dsn)
         raw = await asyncpg.connect(primary.dsn)
         world = await World.create(raw)
         root = await world.user("root", role="admin")
-        with running_service(directory, dsn(SERVICE_ROLE, primary, standby)) as service:
+        with running_service(directory, dsn(SERVICE_ROLE, primary, standby), module=module) as service:
             async with aiohttp.ClientSession(headers=root.headers) as session:
                 stage = Stage(primary, standby, session, service.api, root, world)
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(PATIENCE):  # by the service
                     while not await raw.fetchval("SELECT count(*) FROM timelines"):  # noqa: ASYNC110 - likewise
                         await asyncio.sleep(0.05)
                 raw.terminate()
@@ -197,6 +199,20 @@ async def test_feed_ends_places_that_have_seen_what_a_failover_has_lost(tmp_path
             status, answer = await stage.get(after=cursor)
             assert (status, "changed over" in answer["msg"]) == (410, True)
         assert [await stage.told(each) for each in (kept, idle[1]["next_cursor"])] == [new, new]
+
+
+@pytest.mark.slow
+async def test_a_control_that_goes_on_with_every_cursor_is_detected(tmp_path: Path) -> None:
+    async with running(tmp_path, without_reach.MODULE) as stage:
+        await stage.replicated()
+        await cut_off(stage.standby)
+        await stage.write(stage.primary, *(f"lost {number}" for number in range(50)))
+        lost = await stage.cursor()
+        await stage.fail_over()
+        new = [f"new {number}" for number in range(50)]
+        await stage.write(stage.standby, *new)
+
+        assert len(await stage.told(lost)) < len(new)
 
 
 async def note(node: Node) -> tuple[int, str | None]:
