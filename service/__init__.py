@@ -1,8 +1,7 @@
 """The Flow Pipeline service: which pipelines exist, who may do what on each, and which jobs are in them.
 
-Imports run down this list only (`make contract`): __main__ · commands · process · app · tracing, prometheus, admin ·
-http · operations · authentication · schemas, batching, transfer · health, doctor, embedded, repositories · database ·
-telemetry, identity · permissions, settings · errors, deadlines, identifiers. docs/architecture.md says what each is.
+docs/explanation/architecture.md describes each package and module here, by layer. Imports run down the layers only
+(`make contract`).
 """
 
 from importlib.metadata import PackageNotFoundError, version

@@ -32,7 +32,7 @@ class _Parts(Collector):
         self._parts = [*parts]
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("flow_pipelines_build", "What runs.", {"version": __version__})
+        yield InfoMetricFamily("flow_pipelines_build", "Version of the program.", {"version": __version__})
         for part in self._parts:
             yield from part.collect()
 

@@ -48,9 +48,9 @@ class Settings:
     http_port: int
     """Port of the API, the admin page and `/healthz`."""
     http_socket: Path | None
-    """Path of a Unix socket to serve on, in the place of HTTP_HOST and HTTP_PORT."""
+    """Path of a Unix socket to serve on, instead of HTTP_HOST and HTTP_PORT."""
     http_socket_mode: int
-    """Permissions of that socket's file: whoever may write to it may connect."""
+    """Permissions of that socket's file; to connect takes permission to write."""
     public_url: str | None
     """Address at which clients reach the service, with its path at a proxy; unset: as trusted proxies say."""
     cors_origins: tuple[str, ...]
@@ -64,13 +64,13 @@ class Settings:
     database_pool_size: int
     """Connections of a process to PostgreSQL; one more is for probes."""
     database_plaintext: bool
-    """True allows that connections to a database on another machine are not encrypted."""
+    """True allows connections to a database on another machine without encryption."""
     database_prepared_statements: bool
-    """False for a pooler in between that can't keep the prepared statements of its clients apart."""
+    """False for a pooler that mixes up the prepared statements of its clients."""
     statement_timeout: float
     """Seconds after which the server cancels a statement."""
     request_timeout: float
-    """Seconds for a request: for its head to come, for its body to come, and for its answer."""
+    """Seconds for a request, each: for its head to arrive, for its body to arrive, and for its answer."""
     shutdown_delay: float
     """Seconds for which a terminated process accepts requests, so that load balancers first see it become unready."""
     drain_timeout: float
@@ -82,15 +82,15 @@ class Settings:
     max_body_bytes: int
     """Bytes of the body of one request; a larger one is answered 413."""
     max_bodies_bytes: int
-    """Bytes of bodies over 16 KiB whose requests may be under way at once; more are refused by 503."""
+    """Bytes of concurrent bodies over 16 KiB, all together; more are refused by 503."""
     max_unsent_bytes: int
-    """Bytes of answers that may wait for clients to take them; beyond, the slowest connections are closed."""
+    """Bytes of answers that clients have not read, all together; beyond, the slowest connections are closed."""
     max_requests: int
-    """Requests that may be under way at once; admission control refuses more by 503."""
+    """Concurrent requests; admission control refuses more by 503."""
     max_organization_share: float
-    """Part of the database connections, and of MAX_REQUESTS, that one organization may use while others are there."""
+    """Part of the database connections, and of MAX_REQUESTS, that one organization may use while others are active."""
     max_token_share: float
-    """Part of the database connections, and of MAX_REQUESTS, that one token may use while others are there."""
+    """Part of the database connections, and of MAX_REQUESTS, that one token may use while others are active."""
     rate_limit: float
     """Requests a second that one token may make of one process; more are answered 429."""
     rate_limit_burst: int
@@ -100,7 +100,7 @@ class Settings:
     permission_cache_bytes: int
     """Bytes that the permission cache may take: the pipelines that callers may execute."""
     trusted_proxies: tuple[Network, ...]
-    """Networks of proxies that are believed in what they say of clients; none: the peer is the client."""
+    """Networks of proxies whose headers about clients count; none: the peer is the client."""
     token_max_lifetime: int
     """Seconds that a new token may live, and the expiry of one that is made or rotated without any."""
     v1_errors_as_200: bool
@@ -116,11 +116,11 @@ class Settings:
     grpc_tls_key: Path | None = None
     """File of that certificate's key as PEM."""
     scim: bool = False
-    """True serves SCIM 2.0 at `/scim/v2`, by which an identity provider manages people; it takes the extra `scim`."""
+    """True serves SCIM 2.0 at `/scim/v2`, by which an identity provider manages users; it takes the extra `scim`."""
     max_streams: int = 1000
     """Clients that may follow changes at once, by streams or by waiting; more are refused by 503."""
     audit_seal_interval: float = 60.0
-    """Seconds from one seal of the audit trail to the next; what is younger is not sealed yet."""
+    """Seconds from one seal of the audit trail to the next; younger entries are not sealed yet."""
     audit_retention_months: int = 0
     """Months of the audit trail, beside the present one, that stay when `audit archive` takes others; 0: all stay."""
 

@@ -18,8 +18,8 @@ HEADER: Final = """\
 
 <!-- Written by `make permissions` from service/operations/permission_table.py: a change here would be lost. -->
 
-Who may do what, and what they are answered otherwise: operation by role by scope by ownership. Tests make the call of
-every cell, so each is what the service answers, not only what is meant.
+For each operation, role, scope and ownership: is the call allowed, and what is the answer if not? Tests make the call
+of every cell, so each cell is what the service answers.
 
 Find the table of what the call is about, the row of what is done, and the column of the caller. A cell says what
 becomes of a call with a token without scopes; behind a colon are the scopes that a token with scopes needs for that.

@@ -200,7 +200,7 @@ class Database:
         yield histogram(name + "wait_time_seconds", "From asking for a connection to having it.", self.waits)
         name, help_ = "db_client_operation_duration_seconds", "One statement, by its name."
         yield histograms(name, help_, ("db_query_summary",), self.durations)
-        yield counters("flow_pipelines_retries", "Operations that were run again, by why.", "reason", self.retries)
+        yield counters("flow_pipelines_retries", "Retried operations, by reason.", "reason", self.retries)
 
     async def expire(self) -> None:
         """Use none of the present connections again: those in use end with their unit of work, idle ones at once."""

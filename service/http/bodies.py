@@ -132,7 +132,7 @@ class BodyBudget:
     def collect(self) -> Iterator[Metric]:
         """Yield the bytes of bodies under way, and their limit."""
         yield gauge("flow_pipelines_body_bytes", "Bytes of large bodies under way.", self.bytes)
-        yield gauge("flow_pipelines_body_limit_bytes", "Bytes that they may take.", self.max_bytes)
+        yield gauge("flow_pipelines_body_limit_bytes", "Limit of the bytes of large bodies.", self.max_bytes)
 
 
 def _refuse_unknown_coding(headers: CIMultiDictProxy[str]) -> None:

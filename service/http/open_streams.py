@@ -114,4 +114,4 @@ class Streams:
         """Yield the open streams, their limit, and those that have ended."""
         yield gauge("flow_pipelines_streams", "Clients that follow changes.", self.open)
         yield gauge("flow_pipelines_streams_limit", "Clients that may follow changes.", self._max)
-        yield counters("flow_pipelines_streams_ended", "Clients that no longer do, by why.", "reason", self.ended)
+        yield counters("flow_pipelines_streams_ended", "Streams that have ended, by reason.", "reason", self.ended)

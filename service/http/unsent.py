@@ -106,9 +106,9 @@ class UnsentBudget:
 
     def collect(self) -> Iterator[Metric]:
         """Yield the connections and bytes that wait, and the limit."""
-        yield gauge("flow_pipelines_unsent_connections", "Connections whose clients must take some first.", len(self))
-        yield gauge("flow_pipelines_unsent_bytes", "Bytes of answers that these have not taken.", self.bytes)
-        yield gauge("flow_pipelines_unsent_limit_bytes", "Bytes that may wait.", self.max_bytes)
+        yield gauge("flow_pipelines_unsent_connections", "Connections with unread answers.", len(self))
+        yield gauge("flow_pipelines_unsent_bytes", "Bytes of answers that clients have not read.", self.bytes)
+        yield gauge("flow_pipelines_unsent_limit_bytes", "Limit of the bytes of unread answers.", self.max_bytes)
 
 
 class LongResponse(web.Response):

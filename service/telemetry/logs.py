@@ -32,7 +32,7 @@ class LogMetrics:
     def collect(self) -> Iterator[Metric]:
         """Yield how many lines were dropped."""
         dropped = sum(outlet.dropped for outlet in self.outlets)
-        yield counter("flow_pipelines_log_lines_dropped", "Lines of output that nothing has taken.", dropped)
+        yield counter("flow_pipelines_log_lines_dropped", "Log lines dropped, as their reader has stopped.", dropped)
 
 
 LOG_METRICS: Final = LogMetrics()

@@ -105,7 +105,7 @@ class RequestMetrics:
             "rpc_server_call_duration_seconds", help_, ("rpc_method", "rpc_response_status_code"), self.rpc_durations
         )
         yield gauge("rpc_server_active_requests", "Calls by gRPC under way.", self.active_rpcs)
-        help_ = "Requests that were not answered as asked, by why."
+        help_ = "Refused requests, by reason."
         yield counters("flow_pipelines_refusals", help_, "reason", self.failures)
 
 

@@ -143,7 +143,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "external id": EXTERNAL_ID,
     "pipeline description": DESCRIPTION,
 }
-"""The rules by kind, as docs/values.md has them."""
+"""The rules by kind, as docs/reference/values.md has them."""
 
 
 def name_key(name: str) -> str:

@@ -100,5 +100,5 @@ class WorkerMetrics:
         """Yield how many workers there are, and how many had to be replaced."""
         yield gauge("flow_pipelines_workers", "Workers that `serve --workers` was told to run.", self._size)
         yield gauge("flow_pipelines_workers_serving", "Workers that accept requests.", self.serving)
-        help_ = "Workers that ended without being told to, and were replaced, by how."
+        help_ = "Workers that ended unasked and were replaced, by cause."
         yield counters("flow_pipelines_worker_replacements", help_, "reason", self.replaced)

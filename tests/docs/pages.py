@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-ARCHITECTURE: Final = "docs/architecture.md"
+ARCHITECTURE: Final = "docs/explanation/architecture.md"
 CONTRIBUTING: Final = "CONTRIBUTING.md"
-VALUES: Final = "docs/values.md"
+VALUES: Final = "docs/reference/values.md"
 DECISIONS: Final = "docs/decisions/README.md"
 PAGES: Final = (ARCHITECTURE, CONTRIBUTING, VALUES, "README.md", "deploy/RUNBOOK.md")
 """Pages that say where things are, and so name paths."""

@@ -1,4 +1,4 @@
-"""docs/architecture.md, held against the code and the contract of its layers."""
+"""docs/explanation/architecture.md, held against the code and the contract of its layers."""
 
 import ast
 import re

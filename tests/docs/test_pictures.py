@@ -57,6 +57,16 @@ def test_flowchart_goes_down_along_its_arrows() -> None:
     assert {"First", "b", "c", "d", "late", "why"} == {*texts(flowchart.draw(diagram, "title"))}
 
 
+def test_arrow_that_passes_a_row_keeps_to_a_gap_between_its_boxes() -> None:
+    diagram = parse("flowchart TD\n a --> b & c\n b --> c\n")
+
+    assert isinstance(diagram, Flowchart)
+    routes = flowchart._routes(diagram, {"a": 0, "b": 1, "c": 2})
+    assert sorted(routes) == [["a", "a c 1", "c"], ["a", "b"], ["b", "c"]]
+    (row,) = [row for row in flowchart._ordered(routes, [["a"], ["b", "a c 1"], ["c"]]) if "b" in row]
+    assert sorted(row) == ["a c 1", "b"]
+
+
 @pytest.mark.parametrize("text", ["pie\n a", "flowchart TD\n a ==> b", "sequenceDiagram\n A-xB: lost"])
 def test_diagram_that_can_not_be_drawn_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="drawn here"):

@@ -103,3 +103,11 @@ def test_commands_calls_and_settings_that_are_not_there_are_found() -> None:
     ) == {"flow-pipelines token gone", "python -m service gone", "flow-pipelines doctor --gone"}
     assert unknown_calls('curl -X PUT "$API/jobs/7"\ncurl $API/gone\n') == {"curl $API/gone"}
     assert unknown_names("`HTTP_PORT`, `HTTP_PART=8`, `NOT_FOUND`, `PGUSER`") == {"HTTP_PART"}
+
+
+@every_page
+def test_settings_of_other_programs_have_no_comments_behind_them(page: str) -> None:
+    """PgBouncer takes such a comment for a part of the value, and does not start."""
+    blocks = re.findall(r"```ini\n(.*?)```", text_of(page), re.DOTALL)
+
+    assert [line for block in blocks for line in block.splitlines() if re.search(r"\S.*[;#]", line)] == []

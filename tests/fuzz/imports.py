@@ -238,7 +238,7 @@ async def _check_imported(
 
 
 def _equal(key: str, sent: Any, record: Record) -> bool:
-    """Return whether a record has the value that was sent, as docs/values.md has it."""
+    """Return whether a record has the value that was sent, as docs/reference/values.md has it."""
     if key == "is_admin":
         return bool(record["role"] == ("admin" if sent else "member"))
     if key in ("permissions", "scopes"):

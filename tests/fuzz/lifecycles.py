@@ -186,7 +186,7 @@ async def _live(stage: Stage, scene: Scene, thing: Thing, sent: dict[str, Any], 
 
 
 def _require_equal(sent: dict[str, Any], made: dict[str, Any]) -> None:
-    """Require what was answered to be what was sent, as docs/values.md has it."""
+    """Require what was answered to be what was sent, as docs/reference/values.md has it."""
     for name, value in sent.items():
         read = made.get({"job_id": "id"}.get(name, name))
         if name in ("permissions", "scopes"):

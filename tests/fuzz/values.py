@@ -1,4 +1,4 @@
-"""Strategies for each kind of value of docs/values.md: valid ones, nearly valid ones, and hostile ones."""
+"""Strategies for each kind of value of docs/reference/values.md: valid ones, nearly valid ones, and hostile ones."""
 
 from datetime import UTC, timedelta, timezone
 from typing import Any, Final

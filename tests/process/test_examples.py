@@ -6,11 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 from service.http.routes import ROUTES
+from service.transfer.records import parse_line
 from tests.process.running import ROOT, wait_for
 from tests.process.test_demo import demo
 
@@ -19,6 +21,7 @@ SET_UP = ROOT / "docs/how-to/set-up.md"
 TUTORIAL = ROOT / "docs/tutorial/first-ten-minutes.md"
 README = ROOT / "README.md"
 REACT = ROOT / "docs/how-to/react.md"
+MIGRATE = ROOT / "docs/how-to/migrate-from-the-vendor.md"
 
 DEMO_ADDRESS = "http://127.0.0.1:8080"
 """The address of `make run`, as the documents have it; the tests' own is another."""
@@ -129,6 +132,18 @@ def test_calls_of_the_readme_work(tmp_path: Path, empty_dsn: str) -> None:
 
     assert shell.count("curl ") == by_curl.count('{"status":"OK"') == 2
     assert "flowPipelineName" in by_python
+
+
+def test_program_that_converts_the_vendors_data_writes_records(tmp_path: Path) -> None:
+    program = textwrap.dedent(block_after(MIGRATE, "derive it from the vendor's own id"))
+    (tmp_path / "vendor.json").write_text(block_after(MIGRATE, "It reads this, for example:"))
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=True)
+    records = [parse_line(line) for line in done.stdout.splitlines()]
+
+    assert [each and each[0] for each in records] == [
+        *("organization", "user", "user", "token", "group", "membership", "pipeline", "grant", "job", "assignment")
+    ]
 
 
 def test_tutorial_leads_to_a_revoked_grant(tmp_path: Path, empty_dsn: str) -> None:

@@ -14,12 +14,12 @@ PAGE: Final = Path(__file__).parents[2] / "docs/reference/python-client.md"
 HEADER: Final = """\
 # Python client
 
-Every call of the API as a method of `Client`, and of `AsyncClient`, where each is awaited and a list is read by
-`async for`. [Use the Python client](../how-to/use-the-python-client.md) says how. `make client` writes this page and
-the methods from the method table.
+`Client` and `AsyncClient` have a method for each call of the API. Those of `AsyncClient` are awaited, and its lists are
+read by `async for`. [Use the Python client](../how-to/use-the-python-client.md) has examples. `make client` writes this
+page and the methods from the method table.
 
-- What is required comes first, by position or name; the rest by name alone.
-- `timeout` is the same everywhere: seconds that the call may take with all its attempts.
+- Required parameters come first, by position or name; optional ones are given by name.
+- Each method takes `timeout`: the seconds for the call with all its attempts.
 - Ids are `UUID` or text, times `datetime` with their offset, words such as `Permission.READ` or the same as text.
 - A list is `Pages`: iterate it for the items of all pages; `.by_page()` yields whole pages, `.first()` returns the
   first, `.all()` a list of all items.
