@@ -48,3 +48,14 @@ async def test_open_pages_follow_pipelines_and_access(desk: Desk, client: Client
         await world.grant(pipeline, bob, EXECUTE)
         await call("PUT", grant, {"permissions": ["flow_pipeline:read"]})
         await expect(visit.row("bob")).to_be_visible()
+
+
+async def test_open_page_says_anew_how_long_ago_something_was(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    await world.job(ada, job_id="4711")
+    async with desk.visit(ada, "/jobs") as visit:
+        await visit.page.clock.install()
+        await visit.page.reload()
+        await expect(visit.row("4711")).to_contain_text("just now")
+        await visit.page.clock.run_for(120_000)
+        await expect(visit.row("4711")).to_contain_text("2 minutes ago")

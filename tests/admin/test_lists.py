@@ -105,3 +105,16 @@ async def test_audit_date_filter_uses_days_of_the_browsers_time_zone(desk: Desk,
         await visit.field("From").fill("2026-01-14")
         await expect(visit.page.get_by_role("rowheader")).to_have_count(2)
         await expect(visit.page).to_have_url(re.compile(r"since=2026-01-14&until=2026-01-15$"))
+
+
+async def test_lists_fit_into_windows_of_every_width(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    await world.user("somebody.with.a.long.name@example.org", role="pipeline_admin")
+    wider = """() => [document.documentElement, ...document.querySelectorAll(".list")]
+        .filter((each) => each.scrollWidth > each.clientWidth).length"""
+    async with desk.visit(ada, "/users") as visit:
+        for path in ("/users", "/tokens/all"):
+            await visit.follow(path)
+            for width in (1280, 1160, 1140, 840, 700, 360):
+                await visit.page.set_viewport_size({"width": width, "height": 800})
+                assert await visit.page.evaluate(wider) == 0, f"{path} at {width}"

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from tests.admin.browser import Desk, Visit
+from tests.admin.large import BOBS_JOBS, large
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import Member, World
@@ -58,6 +60,39 @@ async def test_access_of_a_person_is_seen_and_ended_in_few_actions(desk: Desk, c
         await expect(visit.heading("Could reach, once enabled again", 2)).to_be_visible()
     assert (await As.member(client, bob).get("/flow/pipeline")).status == 401
     assert (await As.member(client, ada).get("/jobs/4711")).body["job"]["owner"] == "ada"
+
+
+@pytest.mark.slow
+async def test_access_to_two_thousand_pipelines_is_seen_and_ended_in_few_actions(
+    desk: Desk, client: Client, world: World
+) -> None:
+    """Among 2,010 pipelines, 1,500 users, a group of 1,200 and 5,000 jobs."""
+    made = await large(world)
+    async with desk.visit(made.admin) as visit:
+        person = Actions(visit)
+        await person.click(visit.link("Users"))
+        await expect(visit.page.get_by_text("The first 50 of 1,500 users")).to_be_visible()
+        await person.fill(visit.field("Search"), "bob")
+        await person.click(visit.link("bob"))
+        await expect(visit.row("pipeline 00050")).to_contain_text("Read, Execute")
+        await expect(visit.page.get_by_text("The first 50 pipelines")).to_be_visible()
+        await person.click(visit.button("Disable and hand over"))
+        for lost in (
+            "pipeline 00008 and 2,002 more.",
+            "They are in reviewers.",
+            "1 token of theirs",
+            "500 jobs are theirs.",
+        ):
+            await expect(visit.dialog).to_contain_text(lost)
+        await visit.accessible("what 2,010 pipelines are lost")
+        await person.click(visit.dialog.get_by_role("button", name="Disable and hand over"))
+        await expect(visit.dialog).to_contain_text(f"{BOBS_JOBS} jobs of bob are now yours.", timeout=120_000)
+        assert person.taken < 6
+        await visit.button("Close").last.click()
+        await expect(visit.heading("Could reach, once enabled again", 2)).to_be_visible()
+    assert (await As.member(client, made.bob).get("/flow/pipeline")).status == 401
+    owned = "SELECT count(*) FROM jobs WHERE organization_id = $1 AND owner_id = $2"
+    assert await world.raw.fetchval(owned, world.id, made.bob.id) == 0
 
 
 async def test_two_hundred_jobs_go_into_a_pipeline_in_few_actions(desk: Desk, client: Client, world: World) -> None:

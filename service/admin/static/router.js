@@ -5,13 +5,14 @@ import { askToDiscard, closeDialogs, dialogsUnsaved } from "./components/dialog.
 import { failure } from "./components/states.js";
 import { closest, h, replace } from "./dom.js";
 
+/** @import { Seen } from "./components/rows.js" */
 /** @import { Child } from "./dom.js" */
 
 /**
- * What an entry of the history remembers of its view: how far a list was shown, how far it was scrolled, and what
- * was selected.
+ * What an entry of the history remembers of its view: how far a list was shown, what of it was in sight, how far it was
+ * scrolled, and what was selected.
  *
- * @typedef {{items?: number, scroll?: number, selected?: Map<string, any>}} Memory
+ * @typedef {{items?: number, seen?: Seen | null, scroll?: number, selected?: Map<string, any>}} Memory
  */
 
 /**
@@ -245,7 +246,9 @@ function decoded(value) {
 }
 
 function remember() {
-  memories.set(index, { ...memories.get(index), scroll: scrollY });
+  const memory = memories.get(index) ?? {}; // the view's own, into which its parts write until it is left
+  memory.scroll = scrollY;
+  memories.set(index, memory);
 }
 
 /**

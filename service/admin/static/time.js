@@ -7,6 +7,7 @@ import { h } from "./dom.js";
 const EXACT = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "long" });
 const SHORT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const MINUTE = 60_000; // milliseconds
 const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
@@ -36,7 +37,20 @@ export const day = (instant) => timeElement(instant, (date) => DAY.format(date))
  *
  * @param {Instant} instant
  */
-export const ago = (instant) => timeElement(instant, distance);
+export function ago(instant) {
+  const element = timeElement(instant, distance);
+  element.classList.add("ago");
+  return element;
+}
+
+/** Say anew how far moments are: rows stay that have not changed, and would go on saying "just now". */
+function sayAnew() {
+  for (const each of document.querySelectorAll("time.ago[datetime]")) {
+    const said = distance(new Date(each.getAttribute("datetime") ?? ""));
+    if (each.textContent !== said) each.textContent = said;
+  }
+}
+setInterval(sayAnew, MINUTE);
 
 /**
  * @param {Instant} instant

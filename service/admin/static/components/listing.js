@@ -3,8 +3,8 @@
 import { ApiError, get, isAbort } from "../api.js";
 import { count, focusFirst, h, replace } from "../dom.js";
 import { button } from "./buttons.js";
+import { Rows } from "./rows.js";
 import { failure } from "./states.js";
-import { row, table } from "./table.js";
 
 /** @import { Page } from "../../answers.d.ts" */
 /** @import { Child } from "../dom.js" */
@@ -41,14 +41,12 @@ import { row, table } from "./table.js";
  * @typedef {object} Shown
  * @property {number} length
  * @property {string | null} next
- * @property {HTMLElement | null} body
  * @property {number | null} total
  * @property {boolean} atLeast whether there are more than the total
  */
 
 const PAGE = 50;
 const MAX_PAGE = 1000; // items, the most that the API gives at once
-const AT_ONCE = 100; // rows that are made before others have their turn
 
 /**
  * Make a list, with its first page.
@@ -69,36 +67,36 @@ export async function listing({ caption, columns, fetchPage, noun, none, view, o
   const end = listEnd(noun, showMore);
   const place = h("div", { class: "list" });
   const element = h("section", { "aria-label": caption, tabindex: "-1" }, place, end.element);
-  let shown = /** @type {Shown} */ ({ length: 0, next: null, body: null, total: null, atLeast: false });
+  const rows = new Rows(caption, columns, { order, selected }, view);
+  let shown = /** @type {Shown} */ ({ length: 0, next: null, total: null, atLeast: false });
   let loading = new AbortController();
-  const rowOf = (/** @type {Item} */ item) => row(columns, item, selected);
   view.signal.addEventListener("abort", () => loading.abort());
 
-  async function load() {
+  /** @param {boolean} anew whether it is another list than before */
+  async function load(anew) {
     loading.abort();
     loading = new AbortController();
     const { signal } = loading;
     const { items, next, total = null, atLeast = false } = await fetchFirst(fetchPage, view.memory.items ?? 0, signal);
     if (signal.aborted) return;
-    selected?.begin();
-    const made = table(caption, columns, items.slice(0, AT_ONCE), { order, selected });
+    selected?.begin(items);
     const held = focused(place);
-    replace(place, items.length > 0 ? made.element : none());
+    view.filled = rows.show(items, signal, anew);
+    put(place, items.length > 0 ? rows.element : none());
     refocus(place, held, element);
-    const now = { length: items.length, next, body: made.body, total, atLeast };
-    const filled = addRows(made.body, items.slice(AT_ONCE), rowOf, signal, () => update(now));
-    if (items.length <= AT_ONCE || element.isConnected) return filled;
-    view.filled = filled; // and the view is shown meanwhile: thousands of rows, laid out in one go, would hold the page
+    update({ length: items.length, next, total, atLeast });
+    if (element.isConnected) await view.filled; // or the view is shown meanwhile
   }
 
   async function append() {
     const { signal } = loading;
     const { items, next } = await fetchPage({ page_size: PAGE, page_token: shown.next }, signal);
     if (signal.aborted) return;
-    await addRows(shown.body, items, rowOf, signal);
-    const first = shown.body?.children[shown.length];
-    update({ ...shown, length: shown.length + items.length, next });
-    focusFirst(first, "a, button");
+    selected?.extend(items);
+    rows.append(items);
+    const { length } = shown;
+    update({ ...shown, length: length + items.length, next });
+    focusFirst(rows.at(length), "a, button");
   }
 
   /** @param {Shown} now */
@@ -123,7 +121,7 @@ export async function listing({ caption, columns, fetchPage, noun, none, view, o
     }
     element.setAttribute("aria-busy", "true");
     try {
-      await load();
+      await load(anew);
     } catch (error) {
       if (isAbort(error)) return;
       replace(place, failure(error, reload));
@@ -133,8 +131,18 @@ export async function listing({ caption, columns, fetchPage, noun, none, view, o
     }
   }
 
-  await load();
+  await load(true);
   return { element, reload };
+}
+
+/**
+ * Have a place hold this and nothing else; what is there already stays as it is.
+ *
+ * @param {HTMLElement} place
+ * @param {Child} what
+ */
+function put(place, what) {
+  if (!(what instanceof Node && place.contains(what))) replace(place, what);
 }
 
 /**
@@ -169,24 +177,6 @@ async function fetchFirst(fetchPage, wanted, signal) {
 }
 
 /**
- * Add rows, some at a time, so that however many there are, the page answers meanwhile.
- *
- * @template Item
- * @param {HTMLElement | null} body
- * @param {Item[]} items
- * @param {(item: Item) => HTMLElement} rowOf
- * @param {AbortSignal} signal
- * @param {() => void} [done] called once all are there
- */
-async function addRows(body, items, rowOf, signal, done) {
-  for (let start = 0; start < items.length && !signal.aborted; start += AT_ONCE) {
-    if (items.length > PAGE) await new Promise((resolve) => setTimeout(resolve));
-    body?.append(...items.slice(start, start + AT_ONCE).map(rowOf));
-  }
-  if (!signal.aborted) done?.();
-}
-
-/**
  * Return what has the focus in a list: the head of a column by its order, something else, or nothing.
  *
  * @param {HTMLElement} place
@@ -205,7 +195,7 @@ function focused(place) {
  * @param {HTMLElement} otherwise
  */
 function refocus(place, held, otherwise) {
-  if (held === null) return;
+  if (held === null || place.contains(document.activeElement)) return;
   otherwise.focus({ preventScroll: true });
   if (held) focusFirst(place, `[data-order="${CSS.escape(held)}"]`);
 }

@@ -17,6 +17,7 @@ import { badge } from "./inline.js";
 
 const MAX_SHOWN = 100;
 const MAX_BYTES = 5_000_000;
+const MANY = 2000; // letters
 const DELAY = 150; // milliseconds without a key before it is read
 
 /**
@@ -66,13 +67,34 @@ export async function askForLines({ title, label, hint, noun, doing, submit, rea
 }
 
 /**
+ * Paste a long text in one piece: browsers put it in line by line, and lay the page out after each, which takes ten
+ * seconds for 2,000 lines.
+ *
+ * @param {ClipboardEvent} event
+ */
+function pasteAtOnce(event) {
+  const { currentTarget: control } = event;
+  const text = event.clipboardData?.getData("text/plain") ?? "";
+  if (!(control instanceof HTMLTextAreaElement) || text.length < MANY) return;
+  event.preventDefault();
+  control.setRangeText(text.replaceAll(/\r\n?/g, "\n"), control.selectionStart, control.selectionEnd, "end");
+  control.dispatchEvent(new InputEvent("input", { inputType: "insertFromPaste", bubbles: true }));
+}
+
+/**
  * @param {string} label
  * @param {string} hint
  */
 function linesField(label, hint) {
   const id = identifier("lines");
   const errors = h("p", { class: "field-error", id: `${id}-error` });
-  const control = h("textarea", { id, rows: 6, spellcheck: "false", "aria-describedby": `${id}-hint ${id}-error` });
+  const control = h("textarea", {
+    id,
+    rows: 6,
+    spellcheck: "false",
+    "aria-describedby": `${id}-hint ${id}-error`,
+    onpaste: pasteAtOnce,
+  });
   const file = h("input", {
     type: "file",
     accept: ".csv,.tsv,.txt,text/csv,text/plain",

@@ -37,7 +37,7 @@ export function queueChart(queues) {
       { viewBox: `0 0 ${WIDTH} ${queues.length * ROW}`, "aria-hidden": "true", preserveAspectRatio: "none" },
       bars,
     ),
-    h("div", { class: "list" }, table("Jobs in each queue, and their ages", COLUMNS, queues).element),
+    h("div", { class: "list" }, table("Jobs in each queue, and their ages", COLUMNS, queues)),
   );
 }
 

@@ -17,7 +17,7 @@ const PAGE = 1000; // items, the most that the API gives at once
  * @template Item
  */
 export class Selection {
-  /** @type {Map<string, {item: Item, input: HTMLInputElement}>} */
+  /** @type {Map<string, {item: Item, input: HTMLInputElement | null}>} in the order of the list; a box comes with its row */
   #rows = new Map();
   /** @type {string | null} */
   #anchor = null;
@@ -66,10 +66,35 @@ export class Selection {
     this.#draw();
   }
 
-  /** Begin a table anew. */
-  begin() {
-    this.#rows.clear();
-    this.#anchor = null;
+  /**
+   * Take notice of what the list is about to show.
+   *
+   * @param {Item[]} items
+   */
+  begin(items) {
+    const former = this.#rows;
+    this.#rows = new Map();
+    for (const item of items) this.#know(item, former.get(this.key(item))?.input ?? null);
+    if (this.#anchor !== null && !this.#rows.has(this.#anchor)) this.#anchor = null;
+  }
+
+  /**
+   * Take notice of what the list is about to show below.
+   *
+   * @param {Item[]} items
+   */
+  extend(items) {
+    for (const item of items) this.#know(item, null);
+  }
+
+  /**
+   * @param {Item} item
+   * @param {HTMLInputElement | null} input
+   */
+  #know(item, input) {
+    const key = this.key(item);
+    this.#rows.set(key, { item, input });
+    if (this.chosen.has(key)) this.chosen.set(key, item); // as it is now
   }
 
   /**
@@ -80,7 +105,6 @@ export class Selection {
   box(item) {
     const key = this.key(item);
     const checked = this.chosen.has(key);
-    if (checked) this.chosen.set(key, item); // as it is now
     const input = h("input", { type: "checkbox", value: key, checked, "aria-label": `Select ${key}` });
     this.#rows.set(key, { item, input });
     return input;
@@ -150,12 +174,19 @@ export class Selection {
     this.#draw();
   }
 
-  #draw() {
+  /** Have the boxes show what is selected; return how many of the rows are. */
+  #check() {
     let shown = 0;
     for (const [key, { input }] of this.#rows) {
-      input.checked = this.chosen.has(key);
-      if (input.checked) shown += 1;
+      const checked = this.chosen.has(key);
+      shown += Number(checked);
+      if (input) input.checked = checked;
     }
+    return shown;
+  }
+
+  #draw() {
+    const shown = this.#check();
     this.head.checked = shown > 0 && shown === this.#rows.size;
     this.head.indeterminate = shown > 0 && !this.head.checked;
     const some = this.chosen.size > 0;

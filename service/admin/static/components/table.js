@@ -54,16 +54,30 @@ export function row(columns, item, selected = null) {
  * @param {string} caption
  * @param {Column<Item>[]} columns
  * @param {Item[]} items
+ */
+export function table(caption, columns, items) {
+  return h(
+    "table",
+    { role: "table" },
+    h("caption", { class: "visually-hidden" }, caption),
+    head(columns),
+    h(
+      "tbody",
+      { role: "rowgroup" },
+      items.map((item) => row(columns, item)),
+    ),
+  );
+}
+
+/**
+ * Make the heads of columns.
+ *
+ * @template Item
+ * @param {Column<Item>[]} columns
  * @param {Extras<Item>} [extras]
  */
-export function table(caption, columns, items, { order = null, selected = null } = {}) {
-  const rows = items.map((item) => row(columns, item, selected));
-  const body = h(
-    "tbody",
-    { role: "rowgroup", onclick: selected && ((/** @type {MouseEvent} */ event) => selected.follow(event)) },
-    rows,
-  );
-  const head = h(
+export const head = (columns, { order = null, selected = null } = {}) =>
+  h(
     "thead",
     { role: "rowgroup" },
     h(
@@ -73,9 +87,6 @@ export function table(caption, columns, items, { order = null, selected = null }
       columns.map((column) => columnHead(column, order)),
     ),
   );
-  const element = h("table", { role: "table" }, h("caption", { class: "visually-hidden" }, caption), head, body);
-  return { element, body };
-}
 
 /**
  * @param {Pick<Column<any>, "label" | "class" | "order">} column

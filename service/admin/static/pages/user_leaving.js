@@ -17,6 +17,7 @@ import { present } from "./user_dialogs.js";
 /** @import { Work } from "../components/work.js" */
 
 const MAX_JOBS = 10_000;
+const MAX_COUNTED = 10_000; // pipelines
 const LANES = 4; // requests at a time
 const MAX_NAMED = 8;
 
@@ -25,8 +26,7 @@ const MAX_NAMED = 8;
  *
  * @typedef {object} Having
  * @property {string | null} tag
- * @property {PipelineItem[]} pipelines the first of those that they can reach
- * @property {boolean} morePipelines
+ * @property {PipelineItem[]} pipelines that they can reach
  * @property {Group[]} groups the first of them
  * @property {number} groupCount
  * @property {number} tokens
@@ -116,18 +116,17 @@ function heirField(jobs, field) {
 async function lookUp(username) {
   const where = path`/users/${username}`;
   const few = { page_size: MAX_NAMED, total: "true" };
-  /** @type {[Promise<{pipelines: PipelineItem[], next_page_token?: string}>, Promise<Total & {groups: Group[]}>, Promise<Total>, Promise<Total>]} */
+  /** @type {[Promise<PipelineItem[]>, Promise<Total & {groups: Group[]}>, Promise<Total>, Promise<Total>]} */
   const asked = [
-    get(`${where}/pipelines`, { page_size: MAX_NAMED }),
+    fetchAll(pagesOf(`${where}/pipelines`, "pipelines"), MAX_COUNTED),
     get(`${where}/groups`, few),
     get("/tokens", { username, ...few }),
     get("/jobs", { owner: username, ...few }),
   ];
-  const [{ tag }, reach, groups, tokens, jobs] = await Promise.all([present(where), ...asked]);
+  const [{ tag }, pipelines, groups, tokens, jobs] = await Promise.all([present(where), ...asked]);
   return {
     tag,
-    pipelines: reach.pipelines,
-    morePipelines: Boolean(reach.next_page_token),
+    pipelines,
     groups: groups.groups,
     groupCount: sizeOf(groups),
     tokens: sizeOf(tokens),
@@ -138,16 +137,24 @@ async function lookUp(username) {
 /** @param {Total} total */
 const sizeOf = ({ total_size: size, total_size_at_least: atLeast }) => size ?? atLeast ?? 0;
 
+/**
+ * Name the first of some, and count the others.
+ *
+ * @param {{name: string}[]} some
+ * @param {number} number of all of them
+ */
+function someNamed(some, number) {
+  const first = some.slice(0, MAX_NAMED).map((each) => name(each.name));
+  const rest = number - first.length;
+  return rest > 0 ? [...first, count(rest, "more", "more")] : first;
+}
+
 /** @param {Having} having */
-function losses({ pipelines, morePipelines, groups, groupCount, tokens }) {
-  const reached = pipelines.map((pipeline) => name(pipeline.name));
-  const named = groups.map((group) => name(group.name));
-  const rest = groupCount - named.length;
-  if (rest > 0) named.push(name(count(rest, "more", "more")));
+function losses({ pipelines, groups, groupCount, tokens }) {
+  const reached = someNamed(pipelines, pipelines.length);
+  const named = someNamed(groups, groupCount);
   return [
-    reached.length > 0
-      ? ["They lose ", together(morePipelines ? [...reached, "more"] : reached), "."]
-      : "They can reach no pipeline.",
+    reached.length > 0 ? ["They lose ", together(reached), "."] : "They can reach no pipeline.",
     named.length > 0 && ["They are in ", together(named), "."],
     tokens === 0
       ? "They have no token."

@@ -93,7 +93,6 @@ export async function usersPage(view) {
 const columns = (changed) => [
   {
     label: "Username",
-    class: "grow",
     order: "username",
     cell: ({ username, disabled, provisioned }) =>
       h(
