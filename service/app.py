@@ -15,6 +15,7 @@ from service.database.pool import Database
 from service.errors import StartupError
 from service.feed.months import AuditMonths
 from service.feed.sealing import Sealer
+from service.feed.timelines import Timelines
 from service.health import Health
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
@@ -47,6 +48,7 @@ METRICS: Final = web.AppKey("metrics", RequestMetrics)
 BODIES: Final = web.AppKey("bodies", BodyBudget)
 SEALER: Final = web.AppKey("sealer", Sealer)
 AUDIT_MONTHS: Final = web.AppKey("audit_months", AuditMonths)
+TIMELINES: Final = web.AppKey("timelines", Timelines)
 STREAMS: Final = web.AppKey("streams", Streams)
 UNSENT: Final = web.AppKey("unsent", UnsentBudget)
 ADMISSION: Final = web.AppKey("admission", AdmissionController)
@@ -98,8 +100,9 @@ def create_app(
     app[STREAMS] = Streams(settings, database.presence)
     app[SEALER] = Sealer(database, settings.audit_seal_interval)
     app[AUDIT_MONTHS] = AuditMonths(database)
+    app[TIMELINES] = Timelines(database)
     app.on_shutdown.append(_end_streams)
-    app.cleanup_ctx.append(_seal_audit)
+    app.cleanup_ctx.append(_keep_audit)
     app.cleanup_ctx.append(_write_token_use)
     if settings.providers:
         dispatcher.authentication.sign_in = sign_in = make_sign_in(settings, database, batcher_type)
@@ -195,9 +198,10 @@ async def _end_streams(app: web.Application) -> None:
     await app[DISPATCHER].feed.reader.close("draining")
 
 
-async def _seal_audit(app: web.Application) -> AsyncIterator[None]:
-    """Seal the audit trail, and make its months ahead, for as long as the application runs."""
-    tasks = [asyncio.create_task(app[SEALER].seal_forever()), asyncio.create_task(app[AUDIT_MONTHS].make_forever())]
+async def _keep_audit(app: web.Application) -> AsyncIterator[None]:
+    """Seal the audit trail, make its months, and note timelines, for as long as the application runs."""
+    work = app[SEALER].seal_forever(), app[AUDIT_MONTHS].make_forever(), app[TIMELINES].note_forever()
+    tasks = [asyncio.create_task(each) for each in work]
     yield
     for task in tasks:
         task.cancel()

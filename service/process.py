@@ -25,6 +25,7 @@ from service.app import (
     KEPT_MESSAGES,
     METRICS,
     REQUEST_LOG,
+    SEALER,
     STREAMS,
     TOKEN_USE,
     UNSENT,
@@ -323,7 +324,7 @@ def _collect_garbage_rarely() -> None:
 def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]:
     """Return the parts of a process whose metrics `/metrics` tells, beside its health."""
     of_requests = app[METRICS], app[BODIES], app[UNSENT], app[STREAMS], app[DISPATCHER]
-    return *of_requests, app[AUDIT_MONTHS], database, LOG_METRICS
+    return *of_requests, app[AUDIT_MONTHS], app[SEALER], database, LOG_METRICS
 
 
 def end_by_signals() -> "asyncio.Future[str]":

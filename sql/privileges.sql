@@ -17,7 +17,8 @@ DO $$ BEGIN
     GRANT EXECUTE ON FUNCTION hold_organization(uuid) TO flow_service;
     GRANT EXECUTE ON FUNCTION delete_user(uuid,uuid) TO flow_service;
     GRANT EXECUTE ON FUNCTION make_audit_months() TO flow_service;
-    GRANT SELECT ON schema_migrations, organizations, grants, audit_archives TO flow_service;
+    GRANT EXECUTE ON FUNCTION note_timeline() TO flow_service;
+    GRANT SELECT ON schema_migrations, organizations, grants, audit_archives, timelines TO flow_service;
     GRANT SELECT, INSERT (organization_id, actor_id, actor, token_id, action, target, before, after, request_id)
         ON audit TO flow_service;
     GRANT SELECT, INSERT ON audit_seals TO flow_service;

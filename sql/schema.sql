@@ -344,6 +344,33 @@ BEGIN
     RETURN made;
 END $$;
 
+CREATE FUNCTION public.note_timeline() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    this record;
+    last record;
+    present bigint;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RETURN;
+    END IF;
+    present := ('x' || lpad(left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 16, '0'))::bit(64)::bigint;
+    SELECT s.system_identifier INTO this FROM pg_control_system() s;
+    SELECT c.timeline_id, c.prev_timeline_id INTO last FROM pg_control_checkpoint() c;
+    INSERT INTO public.timelines (system, timeline, begins)
+    SELECT this.system_identifier, present,
+           CASE WHEN pg_last_wal_receive_lsn() IS NOT NULL OR last.timeline_id < present
+                     OR last.prev_timeline_id < last.timeline_id
+                THEN pg_last_wal_replay_lsn()
+           END
+    WHERE NOT EXISTS (SELECT FROM public.timelines t WHERE t.system = this.system_identifier AND t.timeline = present)
+    ON CONFLICT DO NOTHING;
+EXCEPTION WHEN insufficient_privilege THEN  -- some servers that others manage do not tell
+    RETURN;
+END $$;
+
 CREATE FUNCTION public.release_grants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -612,6 +639,16 @@ CREATE TABLE public.schema_migrations (
     needs integer DEFAULT 0 NOT NULL
 );
 
+CREATE TABLE public.timelines (
+    system bigint NOT NULL,
+    timeline bigint NOT NULL,
+    begins pg_lsn
+);
+
+COMMENT ON COLUMN public.timelines.system IS 'the identifier of the cluster: a dump brings rows of another one along';
+
+COMMENT ON COLUMN public.timelines.begins IS 'the end of the log that was replayed before it; NULL: it is not known any more';
+
 CREATE TABLE public.tokens (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -686,6 +723,9 @@ ALTER TABLE ONLY public.provisioned_users
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.timelines
+    ADD CONSTRAINT timelines_pkey PRIMARY KEY (system, timeline);
 
 ALTER TABLE ONLY public.tokens
     ADD CONSTRAINT tokens_digest_unique UNIQUE (digest);

@@ -16,7 +16,7 @@ from service.repositories.audit_feed import Epoch
 
 _CHECK: Final = 8
 """Bytes of the check."""
-_VERSION: Final = 1
+_VERSION: Final = 2
 _BEYOND: Final = 2**63
 
 
@@ -44,7 +44,8 @@ class Cursor(NamedTuple):
 
     def write(self, organization_id: UUID) -> str:
         """Return the cursor as text, for one organization."""
-        numbers = [*self.epoch, self.after, self.known, *_differences(self.seen)]
+        epoch = self.epoch._replace(reach=self.epoch.reach - self.epoch.position)
+        numbers = [*epoch, self.after, self.known, *_differences(self.seen)]
         if self.target is not None:
             numbers += _differences(self.target)
         payload = bytes([_VERSION]) + b"".join(map(_varint, numbers))
@@ -66,6 +67,7 @@ class Cursor(NamedTuple):
             raise ValueError("It was changed, or is of another organization.")
         numbers = _numbers(payload[1:])
         epoch = Epoch._make(islice(numbers, len(Epoch._fields)))
+        epoch = epoch._replace(reach=epoch.position + epoch.reach)
         after, known = _taken(numbers), _taken(numbers)
         seen = _snapshot(numbers)
         rest = [*numbers]

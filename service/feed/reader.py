@@ -17,9 +17,10 @@ import structlog
 from service.database.pool import Database
 from service.errors import ServiceError
 from service.feed.cursor import Cursor
+from service.feed.timelines import carry_over
 from service.repositories import audit_feed
 from service.repositories.audit import Entry
-from service.repositories.audit_feed import PAGE_SIZE, Epoch
+from service.repositories.audit_feed import Mark, Read
 
 log = structlog.get_logger()
 
@@ -29,6 +30,8 @@ RETRY_SECONDS: Final = 0.5
 """Seconds until the next look where the database could not be had."""
 MAX_QUEUED: Final = 1_000
 """Entries that may wait for one client."""
+MAX_QUEUED_BYTES: Final = 16 * 2**20
+"""Bytes of their states, which all clients of an organization share."""
 _NOBODY: Final = UUID(int=0)
 
 
@@ -46,6 +49,8 @@ class Batch(NamedTuple):
     place: Cursor
     """The place at which they were read."""
     entries: tuple[Entry, ...]
+    bytes: int = 0
+    """The length of their states."""
 
 
 class Subscription:
@@ -57,6 +62,7 @@ class Subscription:
         """The place behind which the queue has everything; None until the reader has come to it."""
         self._batches: deque[Batch] = deque()
         self._queued = 0
+        self._queued_bytes = 0
         self._ended: str | None = None
         self._changed = asyncio.Event()
 
@@ -68,8 +74,9 @@ class Subscription:
     def put(self, batch: Batch) -> None:
         """Queue a batch; or end, if too much waits already."""
         self._queued += len(batch.entries)
+        self._queued_bytes += batch.bytes
         self._batches.append(batch)
-        if self._queued > MAX_QUEUED and len(self._batches) > 1:
+        if (self._queued > MAX_QUEUED or self._queued_bytes > MAX_QUEUED_BYTES) and len(self._batches) > 1:
             self.end("slow")
         self._changed.set()
 
@@ -99,6 +106,7 @@ class Subscription:
             return None
         batch = self._batches.popleft()
         self._queued -= len(batch.entries)
+        self._queued_bytes -= batch.bytes
         return batch
 
 
@@ -109,8 +117,8 @@ class FeedReader:
         self._database = database
         self._subscriptions: set[Subscription] = set()
         self._reading: asyncio.Task[None] | None = None
-        self._epoch: Epoch | None = None
-        """None: it has to be read, as the database may be another one."""
+        self._mark: Mark | None = None
+        """Where the database was when it was read last; None: it may be another one, or have changed over."""
         self._closed: str | None = None
         self.place: Cursor | None = None
         """The place up to which every queue has everything."""
@@ -142,7 +150,7 @@ class FeedReader:
                 await self._reading
 
     def _forget(self) -> None:
-        self._epoch = None
+        self._mark = None
 
     def _end_all(self, reason: str) -> None:
         for subscription in self._subscriptions:
@@ -168,7 +176,7 @@ class FeedReader:
 
     async def _read(self) -> None:
         """Read once, and hand on what is new."""
-        if self._epoch is None or self.place is None:
+        if self._mark is None or self.place is None:
             await self._begin()
         assert self.place is not None  # noqa: S101 - it has just been set
         joining = [each for each in self._subscriptions if each.joined is None]
@@ -176,43 +184,66 @@ class FeedReader:
         place, organizations = self.place, [*{each.organization_id for each in joined}]
         while True:
             async with self._database.connection() as connection:
-                target, position, found = await audit_feed.read_between(
+                found = await audit_feed.read_between(
                     connection, organizations, seen=place.seen, target=place.target, after=place.after
                 )
-            if position < place.epoch.position:
-                self._epoch = self.place = None
-                self._end_all("changed_over")
+            if self._is_elsewhere(found.mark):
                 return
-            place = place._replace(epoch=place.epoch._replace(position=position), target=target)
-            self._hand_on(place, found, joined)
-            if len(found) < PAGE_SIZE:
+            if place.target is None:
+                if found.target == place.seen:  # nothing is new: the place keeps its epoch, as it has seen no more
+                    break
+                place = place._replace(epoch=place.epoch._replace(**found.mark._asdict()), target=found.target)
+            self._hand_on(place, found.entries, joined)
+            if not found.more:
                 break
-            place = place.behind(found[-1][1].id)
-        self.place = Cursor(place.epoch, target)
+            place = place.behind(found.entries[-1].entry.id)
+        self.place = Cursor(place.epoch, found.target)
         for each in joining:
             each.join(self.place)
+
+    def _is_elsewhere(self, mark: Mark) -> bool:
+        """Return whether what was read is of another history than before, and have that looked at.
+
+        One that has gone back on the same timeline, and behind what was read, ends all clients.
+        """
+        former, place = self._mark, self.place
+        if former is not None and mark.timeline == former.timeline and mark.position >= former.position:
+            self._mark = mark
+            return False
+        self._mark = None
+        if place is not None and mark.timeline == place.epoch.timeline and mark.position < place.epoch.position:
+            self.place = None
+            self._end_all("changed_over")
+        return True
 
     async def _begin(self) -> None:
         """Find out which database it is, and begin now, or go on in the same one.
 
-        A database that has changed over ends all clients: whether they can go on is decided by their cursors.
+        A database that has changed over, and may lack what was read, ends all clients: whether they can go on is for
+        their cursors to decide.
         """
         async with self._database.connection() as connection:
             state = await audit_feed.read_state(connection, _NOBODY)
-        former, self._epoch = self.place, state.epoch
-        if former is None:
+            former = self.place
+            epoch = state.epoch if former is None else await carry_over(connection, former.epoch, state.epoch)
+        self._mark = Mark(*state.epoch[-len(Mark._fields) :])
+        if former is None or epoch is None:
             self.place = Cursor(state.epoch, state.snapshot)
-        elif former.epoch[:4] != state.epoch[:4] or former.epoch.position > state.epoch.position:
-            self.place = Cursor(state.epoch, state.snapshot)
+        else:
+            self.place = former._replace(epoch=epoch)
+        if epoch is None:
             self._end_all("changed_over")
 
     @staticmethod
-    def _hand_on(place: Cursor, found: list[tuple[UUID, Entry]], joined: list[Subscription]) -> None:
+    def _hand_on(place: Cursor, found: list[Read], joined: list[Subscription]) -> None:
         """Queue entries for the clients of their organizations."""
-        by_organization: defaultdict[UUID, list[Entry]] = defaultdict(list)
-        for organization_id, entry in found:
-            by_organization[organization_id].append(entry)
-        batches = {each: Batch(place, tuple(entries)) for each, entries in by_organization.items()}
+        by_organization: defaultdict[UUID, list[Read]] = defaultdict(list)
+        for each in found:
+            by_organization[each.organization_id].append(each)
+        batches = {
+            organization_id: Batch(place, tuple(each.entry for each in some), sum(each.bytes for each in some))
+            for organization_id, some in by_organization.items()
+        }
         for subscription in joined:
             if batch := batches.get(subscription.organization_id):
                 subscription.put(batch)

@@ -5,15 +5,18 @@ tail, whose alteration nothing would show.
 """
 
 import asyncio
+from collections.abc import Iterator
 from typing import Final
 
 import structlog
+from prometheus_client.metrics_core import Metric
 
 from service.database.pool import Connection, Database
 from service.errors import ServiceError
 from service.repositories import audit_feed, audit_seals
 from service.repositories.audit_feed import Epoch
 from service.repositories.audit_seals import MAX_ENTRIES, Seal
+from service.telemetry.metrics import gauge
 from service.values.ids import NO_ID
 
 log = structlog.get_logger()
@@ -33,6 +36,8 @@ class Sealer:
     def __init__(self, database: Database, interval: float) -> None:
         self._database = database
         self._interval = interval
+        self.failures = 0
+        """Attempts in a row that have failed by now."""
 
     async def seal_forever(self) -> None:
         """Seal at every interval until cancelled; a failure is logged, and tried again at the next one."""
@@ -43,9 +48,12 @@ class Sealer:
                     made = await self.seal()
                     if made is None or len(made.hashes) < MAX_ENTRIES:
                         break
+                self.failures = 0
             except ServiceError as error:
+                self.failures += 1
                 log.warning("audit_not_sealed", error=error.message)
             except Exception:
+                self.failures += 1
                 log.exception("audit_not_sealed")
 
     async def seal(self) -> Seal | None:
@@ -56,6 +64,11 @@ class Sealer:
             entries, root, chain = len(made.hashes), made.root.hex(), made.chain.hex()
             log.info("audit_sealed", seal=made.number, entries=entries, root=root, chain=chain)
         return made
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield how often sealing has failed."""
+        help_ = "Attempts in a row to seal what is new in the audit trail that have failed; 0: the last one has not."
+        yield gauge("flow_pipelines_audit_seal_failures", help_, self.failures)
 
 
 async def seal_new(connection: Connection) -> Seal | None:

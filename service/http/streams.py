@@ -121,14 +121,21 @@ class EventStream(web.StreamResponse):
         """Write events for as long as the client, the token and the process last; then end the response."""
         with self._streams.following("stream", self._request_record) as end:
             try:
-                await self._write_all(end)
+                await self._write_to_the_end(end)
             except (ConnectionError, TimeoutError) as error:
                 end.reason = "slow" if isinstance(error, TimeoutError) else "client_left"
                 self.force_close()
                 return
-            except Exception as error:
-                await self._take_leave(end.told(error), end)
             await super().write_eof(data)
+
+    async def _write_to_the_end(self, end: End) -> None:
+        """Write what happens, and why no more of it is written; what the client does not take raises, also of that."""
+        try:
+            await self._write_all(end)
+        except (ConnectionError, TimeoutError):
+            raise
+        except Exception as error:
+            await self._take_leave(end.told(error), end)
 
     async def _write_all(self, end: End) -> None:
         before = b"retry: 1000\n"

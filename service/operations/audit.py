@@ -1,8 +1,11 @@
 """Operations on the audit trail."""
 
 import re
+from dataclasses import replace
 
+from service.database.pool import Connection
 from service.errors import FailedPrecondition, NotFound
+from service.feed.timelines import carry_over
 from service.operations.call import Call
 from service.permissions import require_administrator
 from service.repositories import audit, audit_feed, audit_seals
@@ -45,7 +48,8 @@ async def begin_to_follow(call: Call) -> FeedCursor:
     """
     require_administrator(call.caller, "read the audit trail")
     async with call.database.connection() as connection:
-        return FeedCursor(await audit_feed.snapshot(connection))
+        state = await audit_feed.read_state(connection, call.caller.organization_id)
+    return FeedCursor(state.snapshot, epoch=state.epoch)
 
 
 async def follow_audit(call: Call, request: ListAudit, cursor: FeedCursor) -> tuple[list[Entry], FeedCursor]:
@@ -56,26 +60,43 @@ async def follow_audit(call: Call, request: ListAudit, cursor: FeedCursor) -> tu
 
     Raises:
         PermissionDenied: the caller is no administrator.
-        FailedPrecondition: the database has gone back behind that place.
+        FailedPrecondition: the database has gone back behind that place, or may lack what was read.
     """
     require_administrator(call.caller, "read the audit trail")
     async with call.database.connection() as connection:
-        target = cursor.target or await audit_feed.snapshot(connection)
-        if cursor.goes_back_to(target):
-            raise FailedPrecondition("The database has gone back to an earlier state: begin anew to follow the trail.")
+        if cursor.target is None:
+            cursor = await _go_on(connection, call, cursor)
+        assert cursor.target is not None  # noqa: S101 - it has been set
         found = await audit_feed.page(
             connection,
             call.caller.organization_id,
             seen=cursor.seen,
-            target=target,
+            target=cursor.target,
             after=cursor.after,
             actor=request.actor,
             action=request.action,
             on=request.target,
         )
     if len(found) < PAGE_SIZE:
-        return found, FeedCursor(target)
-    return found, FeedCursor(cursor.seen, target, found[-1].id)
+        return found, FeedCursor(cursor.target, epoch=cursor.epoch)
+    return found, replace(cursor, after=found[-1].id)
+
+
+async def _go_on(connection: Connection, call: Call, cursor: FeedCursor) -> FeedCursor:
+    """Return a place with the present snapshot as the one up to which is read.
+
+    Raises:
+        FailedPrecondition: the database has gone back behind that place, or may lack what was read.
+    """
+    state = await audit_feed.read_state(connection, call.caller.organization_id)
+    if cursor.epoch is None:
+        back = cursor.goes_back_to(state.snapshot)
+    else:
+        back = await carry_over(connection, cursor.epoch, state.epoch) is None
+    if back:
+        raise FailedPrecondition("The database has gone back to an earlier state: begin anew to follow the trail.")
+    new = state.snapshot != cursor.seen or cursor.epoch is None
+    return FeedCursor(cursor.seen, state.snapshot, epoch=state.epoch if new else cursor.epoch)
 
 
 async def prove_entry(call: Call, request: ProveEntry) -> Proof:

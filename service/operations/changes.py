@@ -7,14 +7,17 @@ from service.database.pool import Connection
 from service.errors import Gone, InvalidArgument
 from service.feed.cursor import Cursor
 from service.feed.sending import look_up, tell_each
+from service.feed.timelines import carry_over
 from service.operations.call import Call
 from service.permissions import require_administrator
 from service.repositories import audit_feed
-from service.repositories.audit import Entry
-from service.repositories.audit_feed import BEGINNING, PAGE_SIZE, FeedState
+from service.repositories.audit import MAX_PAGE_BYTES
+from service.repositories.audit_feed import BEGINNING, FeedState, Read
 from service.schemas.changes import Change, ChangesFound, ListChanges
 from service.schemas.pages import DEFAULT_PAGE_SIZE
 
+BEGIN: Final = "0"
+"""The place before all that is kept."""
 MAX_READ: Final = 10
 """Pages of entries that are read for one answer, of which the caller may see few or none."""
 
@@ -35,6 +38,8 @@ async def list_changes(call: Call, request: ListChanges) -> ChangesFound:
         cursor = start(request.after, state, organization_id)
         if request.after is None:
             return ChangesFound([], cursor.write(organization_id))
+        if request.after != BEGIN:
+            cursor = await _carry_over(connection, cursor, state)
         return await _read(connection, call, request, cursor, state)
 
 
@@ -49,72 +54,83 @@ def start(after: str | None, state: FeedState, organization_id: UUID) -> Cursor:
 
     Raises:
         InvalidArgument: `after` is no cursor of this organization.
-        Gone: nothing can be gone on with from there.
     """
-    if after == "0":
+    if after == BEGIN:
         return Cursor(state.epoch, BEGINNING, state.snapshot)
     if after is None:
         return Cursor(state.epoch, state.snapshot, None, 0, state.newest or 0)
     try:
-        cursor = Cursor.read(after, organization_id)
+        return Cursor.read(after, organization_id)
     except (ValueError, TypeError):
         sentence = (
             "Must be the next_cursor of an answer to this call, or the cursor of a change, unchanged; 0 begins with"
             " all that is kept, and without any the feed begins now."
         )
         raise InvalidArgument(f"The request is not valid: after: {sentence}", details={"after": [sentence]}) from None
-    _check(cursor, state)
-    return cursor
 
 
-def _check(cursor: Cursor, state: FeedState) -> None:
-    """Refuse a place that is not in the present history of the database, or behind which entries are missing.
+async def _carry_over(connection: Connection, cursor: Cursor, state: FeedState) -> Cursor:
+    """Return a place as one of the present history of the database, behind which no entry is missing.
 
     Raises:
-        Gone: it is one.
+        Gone: it is none.
     """
-    then, now = cursor.epoch, state.epoch
     begin = "Read what there is now, and follow from now on: leave out after."
-    if then[:3] != now[:3]:
+    if cursor.epoch[:3] != state.epoch[:3]:
         raise Gone(f"The cursor is of another database, or of the time before this one was restored. {begin}")
-    if then.timeline != now.timeline or then.position > now.position:
+    epoch = await carry_over(connection, cursor.epoch, state.epoch)
+    if epoch is None:
         raise Gone(f"The database has changed over since the cursor was made, and may have lost changes. {begin}")
     if cursor.known and (state.oldest is None or state.oldest > cursor.known):
         raise Gone(f"The cursor is older than what is kept. {begin}", reason="cursor_expired")
+    return cursor._replace(epoch=epoch)
 
 
 async def _read(
     connection: Connection, call: Call, request: ListChanges, cursor: Cursor, state: FeedState
 ) -> ChangesFound:
-    """Read pages of entries until an answer is full, or there are no more."""
-    size, changes = request.page_size or DEFAULT_PAGE_SIZE, list[Change]()
+    """Read pages of entries until an answer is full, by number or by bytes, or there are no more."""
+    size, changes, room = request.page_size or DEFAULT_PAGE_SIZE, list[Change](), MAX_PAGE_BYTES
     organization_id = call.caller.organization_id
     for _ in range(MAX_READ):
+        if cursor.target is None and cursor.seen == state.snapshot:  # nothing is new: the place keeps its epoch
+            return ChangesFound(changes, cursor.end(state.newest or 0).write(organization_id))
         if cursor.target is None:
             cursor = cursor._replace(epoch=state.epoch, target=state.snapshot, after=0)
-        entries = await _page(connection, organization_id, cursor)
+        read, more = await _page(connection, organization_id, cursor, room)
+        entries = [each.entry for each in read]
         found = await look_up(connection, organization_id, [call.caller], entries)
         changes += tell_each(entries, found.sight(call.caller), cursor, every=request.all)
         if len(changes) > size:
             return ChangesFound(changes[:size], changes[size - 1].cursor, more=True)
         if entries:
             cursor = cursor.behind(entries[-1].id)
-        if len(entries) < PAGE_SIZE:
+        if not more:
             cursor = cursor.end(state.newest or 0)
             if cursor.seen == state.snapshot:
                 return ChangesFound(changes, cursor.write(organization_id))
-        if len(changes) == size or (request.all and changes):  # entries have both of their states, which may be large
+        room -= sum(each.bytes for each in read)
+        if len(changes) == size or (changes and (request.all or room <= 0)):
             break
+        room = room if changes else MAX_PAGE_BYTES
     return ChangesFound(changes, cursor.write(organization_id), more=True)
 
 
-async def _page(connection: Connection, organization_id: UUID, cursor: Cursor) -> list[Entry]:
+async def _page(
+    connection: Connection, organization_id: UUID, cursor: Cursor, max_bytes: int
+) -> tuple[list[Read], bool]:
+    """Read a page of entries between the two snapshots of a place; return whether there may be more between them."""
     assert cursor.target is not None  # noqa: S101 - it has been set
     if cursor.seen == BEGINNING:
         return await audit_feed.read_from_beginning(
-            connection, organization_id, target=cursor.target, after=cursor.after
+            connection, organization_id, target=cursor.target, after=cursor.after, max_bytes=max_bytes
         )
-    _, _, entries = await audit_feed.read_between(
-        connection, [organization_id], seen=cursor.seen, target=cursor.target, after=cursor.after
+    found = await audit_feed.read_between(
+        connection,
+        [organization_id],
+        seen=cursor.seen,
+        target=cursor.target,
+        after=cursor.after,
+        max_bytes=max_bytes,
     )
-    return [entry for _, entry in entries]
+    return found.entries, found.more

@@ -102,7 +102,7 @@ class Follower:
         self.cursor: str = request.after or ""
         """The place up to which the client was sent everything."""
         self._known = Cursor.read(self.cursor, organization_id).known
-        self._position = 0
+        self._reach = 0
 
     async def follow(self, until: float | None = None) -> AsyncGenerator[Step, None]:
         """Yield what happens, and a step without changes whenever nothing has for a while.
@@ -165,13 +165,13 @@ class Follower:
         batch = queue.take()
         changes = await self._tell(batch, caller) if batch else []
         place = self._feed.reader.place
-        if batch is None and place is not None and place.epoch.position >= self._position:
+        if batch is None and place is not None and place.epoch.reach >= self._reach:
             self.cursor = place._replace(known=self._known).write(self._organization_id)
         return Step(changes, self.cursor)
 
     async def _tell(self, batch: Batch, caller: Caller) -> list[Change]:
         seen = await self._feed.batcher.submit(_Wanted(caller, batch.entries))
-        last, self._position = batch.entries[-1].id, batch.place.epoch.position
+        last, self._reach = batch.entries[-1].id, batch.place.epoch.reach
         self._known = max(self._known, last)
         self.cursor = batch.place.behind(last).write(self._organization_id)
         return tell_each(batch.entries, seen, batch.place, every=self._request.all)

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from service.database.pool import Connection
-from service.repositories.audit import Entry, read_entry
+from service.repositories.audit import MAX_PAGE_BYTES, Entry, read_entry
 from service.repositories.times import bounded
 
 PAGE_SIZE: Final = 100
@@ -30,6 +30,8 @@ class FeedCursor:
     target: str | None = None
     """The snapshot up to which is being read; None: the next reading takes a new one."""
     after: int = 0
+    epoch: "Epoch | None" = None
+    """The database and the point in its history at which the last of both was taken; None: it is not known."""
 
     def goes_back_to(self, snapshot: str) -> bool:
         """Return whether a later snapshot is of an earlier state: the database was restored, or is another one."""
@@ -118,7 +120,17 @@ class Epoch(NamedTuple):
     timeline: int
     """The timeline that it writes on: a new one after a promotion or a recovery to a point in time."""
     position: int
-    """The end of the write-ahead log, in bytes, once the snapshot was taken."""
+    """The end of what was on disk of the write-ahead log, in bytes, once the snapshot was taken: a crash keeps it."""
+    reach: int
+    """The end of all of it: where that was replayed, everything is there that the snapshot sees."""
+
+
+class Mark(NamedTuple):
+    """The place in the write-ahead log once a snapshot was taken: the last fields of its epoch."""
+
+    timeline: int
+    position: int
+    reach: int
 
 
 class FeedState(NamedTuple):
@@ -131,8 +143,20 @@ class FeedState(NamedTuple):
     """The ids of the first and the last entry that are kept; None if there is none."""
 
 
-POSITION: Final = "CASE WHEN pg_is_in_recovery() THEN 0 ELSE (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint END"
-"""The SQL of the end of what is on disk of the write-ahead log, in bytes: a crash loses nothing before it."""
+MARK: Final = """
+    CASE WHEN NOT pg_is_in_recovery()
+         THEN ('x' || lpad(left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 16, '0'))::bit(64)::bigint
+         ELSE 0
+    END AS timeline,
+    CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() - '0/0'::pg_lsn ELSE 0 END::bigint AS position,
+    CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() - '0/0'::pg_lsn ELSE 0 END::bigint AS reach
+"""
+"""The SQL of the mark. Its functions are volatile, and so called once the statement has its snapshot, never before.
+
+What a commit has written is on disk before others see it, unless it was asynchronous (`synchronous_commit = off`). So
+what a snapshot sees lies before the end of the whole log in any case. A crash can't be told by that end, as it may lose
+what others had written and not yet committed.
+"""
 
 
 def durable_snapshot(least: str) -> str:
@@ -169,10 +193,7 @@ _SYSTEM: Final = "(SELECT s.system_identifier FROM pg_control_system() s)"
 STATE: Final = f"""
     SELECT ({durable_snapshot("'3'::xid8")}) AS snapshot,
            {_SYSTEM} AS system, d.oid::bigint AS database, 'audit'::regclass::oid::bigint AS trail,
-           CASE WHEN pg_is_in_recovery() THEN 0
-                ELSE ('x' || lpad(left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 16, '0'))::bit(64)::bigint
-           END AS timeline,
-           {POSITION} AS position,
+           {MARK},
            (SELECT min(a.id) FROM audit a WHERE a.organization_id = $1) AS oldest,
            (SELECT max(a.id) FROM audit a WHERE a.organization_id = $1) AS newest
     FROM pg_database d
@@ -188,11 +209,36 @@ async def read_state(connection: Connection, organization_id: UUID) -> FeedState
     except asyncpg.InsufficientPrivilegeError:  # some servers that others manage do not tell
         statement = STATE.replace(_SYSTEM, "0::bigint")
         row = await connection.fetch_one("audit_feed.state", statement, organization_id)
-    epoch = Epoch(row["system"] % 2**64, row["database"], row["trail"], row["timeline"], row["position"])
+    epoch = Epoch(row["system"] % 2**64, row["database"], row["trail"], *_mark(row))
     return FeedState(epoch, row["snapshot"], row["oldest"], row["newest"])
 
 
 _PRESENT: Final = durable_snapshot("pg_snapshot_xmax($2::text::pg_snapshot)")
+_BYTES: Final = "coalesce(octet_length(a.before), 0) + coalesce(octet_length(a.after), 0)"
+_CUT: Final = f"""
+    count(*) OVER () AS count, row_number() OVER listing AS number, {_BYTES} AS bytes, sum({_BYTES}) OVER listing AS sum
+"""
+"""The columns by which entries are cut where they get too large, of rows a with states as text."""
+
+
+class Read(NamedTuple):
+    """An entry as it was read."""
+
+    organization_id: UUID
+    entry: Entry
+    bytes: int
+    """The length of its states."""
+
+
+class Between(NamedTuple):
+    """Entries between two snapshots."""
+
+    target: str
+    """The second snapshot."""
+    mark: Mark
+    entries: list[Read]
+    more: bool
+    """True if there may be more between them."""
 
 
 async def read_between(
@@ -203,7 +249,8 @@ async def read_between(
     target: str | None,
     after: int,
     limit: int = PAGE_SIZE,
-) -> tuple[str, int, list[tuple[UUID, Entry]]]:
+    max_bytes: int = MAX_PAGE_BYTES,
+) -> Between:
     """Return the next entries of some organizations between two snapshots, by id.
 
     Args:
@@ -212,10 +259,8 @@ async def read_between(
         seen: the first snapshot.
         target: the second snapshot; None: the present one.
         after: the id of the last entry that was read between them.
-        limit: entries; fewer are the last.
-
-    Returns:
-        The second snapshot, the end of the write-ahead log, and the entries with their organizations.
+        limit: entries.
+        max_bytes: of their states, but that there is one entry at least.
     """
     rows = await connection.fetch(
         "audit_feed.between",
@@ -236,56 +281,86 @@ async def read_between(
             ORDER BY a.id
             LIMIT $5
         )
-        SELECT n.target, p.position, a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action,
-               a.target AS target_of, a.before::text, a.after::text, a.request_id
+        SELECT n.target AS snapshot, m.timeline, m.position, m.reach, e.*
         FROM now n
         CROSS JOIN (
-            SELECT {POSITION} AS position
-        ) p
+            SELECT {MARK}
+        ) m
         LEFT JOIN (
-            fresh f
+            SELECT a.*, {_CUT}
+            FROM fresh f
             -- LATERAL: row by row, each in its month.
             CROSS JOIN LATERAL (
-                SELECT r.* FROM audit r
+                SELECT r.organization_id, r.id, {bounded("r.at")} AS at, r.actor, r.token_id, r.action, r.target,
+                       r.before::text, r.after::text, r.request_id
+                FROM audit r
                 WHERE r.organization_id = f.organization_id AND r.at = f.at AND r.id = f.id
                 OFFSET 0
             ) a
-        ) ON true
-        ORDER BY a.id
+            WINDOW listing AS (ORDER BY a.id ROWS UNBOUNDED PRECEDING)
+        ) e ON e.number = 1 OR e.sum <= $6
+        ORDER BY e.id
         """,
         organization_ids,
         seen,
         target,
         after,
         limit,
+        max_bytes,
     )
-    first = rows[0]
-    return first["target"], first["position"], [_of_organization(row) for row in rows if row["id"] is not None]
+    entries, more = _cut([row for row in rows if row["id"] is not None], limit)
+    return Between(rows[0]["snapshot"], _mark(rows[0]), entries, more)
 
 
 async def read_from_beginning(
-    connection: Connection, organization_id: UUID, *, target: str, after: int, limit: int = PAGE_SIZE
-) -> list[Entry]:
-    """Return the next of all entries that are kept, up to a snapshot, by id: those, too, that name no transaction."""
+    connection: Connection,
+    organization_id: UUID,
+    *,
+    target: str,
+    after: int,
+    limit: int = PAGE_SIZE,
+    max_bytes: int = MAX_PAGE_BYTES,
+) -> tuple[list[Read], bool]:
+    """Return the next of all entries that are kept, up to a snapshot, by id: those, too, that name no transaction.
+
+    Returns:
+        The entries, and whether there may be more; both as of `read_between`.
+    """
     rows = await connection.fetch(
         "audit_feed.from_beginning",
         f"""
-        SELECT a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action,
-               a.target AS target_of, a.before::text, a.after::text, a.request_id
-        FROM audit a
-        WHERE a.organization_id = $1 AND a.id > $3
-          AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
-               OR pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot))
-        ORDER BY a.id
-        LIMIT $4
+        SELECT e.*
+        FROM (
+            SELECT a.*, {_CUT}
+            FROM (
+                SELECT a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action, a.target,
+                       a.before::text, a.after::text, a.request_id
+                FROM audit a
+                WHERE a.organization_id = $1 AND a.id > $3
+                  AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
+                       OR pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot))
+                ORDER BY a.id
+                LIMIT $4
+            ) a
+            WINDOW listing AS (ORDER BY a.id ROWS UNBOUNDED PRECEDING)
+        ) e
+        WHERE e.number = 1 OR e.sum <= $5
+        ORDER BY e.id
         """,
         organization_id,
         target,
         after,
         limit,
+        max_bytes,
     )
-    return [_of_organization(row)[1] for row in rows]
+    return _cut(rows, limit)
 
 
-def _of_organization(row: asyncpg.Record) -> tuple[UUID, Entry]:
-    return row["organization_id"], read_entry({**row, "target": row["target_of"]})
+def _cut(rows: Sequence[asyncpg.Record], limit: int) -> tuple[list[Read], bool]:
+    """Return what was read, and whether there may be more behind it."""
+    entries = [Read(row["organization_id"], read_entry(row), row["bytes"]) for row in rows]
+    return entries, bool(rows) and (len(rows) == limit or len(rows) < rows[0]["count"])
+
+
+def _mark(row: asyncpg.Record) -> Mark:
+    return Mark(row["timeline"], row["position"], row["reach"])

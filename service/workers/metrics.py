@@ -21,6 +21,7 @@ _AT_ONCE: Final[dict[str, Callable[[float, float], float]]] = {
     "flow_pipelines_database_up": min,
     "flow_pipelines_migrations_pending": max,
     "flow_pipelines_audit_months_ahead": min,
+    "flow_pipelines_audit_seal_failures": min,
     "flow_pipelines_build": max,
     "python_info": max,
     "process_start_time_seconds": min,

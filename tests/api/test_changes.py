@@ -248,3 +248,40 @@ async def test_changes_after_a_cursor_that_is_older_than_what_is_kept(stage: Sta
     assert (answer.status, answer.code) == (410, "FAILED_PRECONDITION")
     assert "older than what is kept" in answer.body["msg"]
     assert await told(stage.admin) == []
+
+
+@pytest.mark.parametrize("place", ["0", "cursor"])
+async def test_changes_are_cut_where_their_states_get_too_large(stage: Stage, place: str) -> None:
+    """Of 14 entries, the largest alone is more than a page has room for."""
+    after = "0" if place == "0" else await begin(stage.admin)
+    sizes = [300_000] * 8 + [1_500_000] + [10] * 5
+    large = INSERT.replace("target)", "target, after)").replace("$3)", "$3, jsonb_build_object('s', repeat('x', $4)))")
+    for number, size in enumerate(sizes):
+        await stage.world.raw.execute(large, stage.world.id, "test", f"{number}", size)
+    pages = []
+    while (found := (await stage.admin.get("/changes", after=after, all="true")).body)["changes"]:
+        after = found["next_cursor"]
+        pages.append([int(each["target"]) for each in found["changes"]])
+
+    assert pages == [[0, 1, 2], [3, 4, 5], [6, 7], [8], [9, 10, 11, 12, 13]]
+
+
+async def test_changes_that_say_little_of_large_states_are_cut_as_well(stage: Stage) -> None:
+    large = INSERT.replace("target)", "target, before, after)").replace(
+        "$3)", "$3, jsonb_build_object('s', repeat('x', 400000)), jsonb_build_object('pipeline_ids', $4::uuid[]))"
+    )
+    for number in range(6):
+        await stage.world.raw.execute(
+            large,
+            stage.world.id,
+            "job.update_pipelines",
+            f"job:{number}",
+            [stage.pipeline if number > 2 else stage.hidden],
+        )
+    first = (await stage.caller.get("/changes", after="0")).body
+    rest = (await stage.caller.get("/changes", after=first["next_cursor"])).body
+
+    assert [[each["target"] for each in found["changes"]] for found in (first, rest)] == [
+        ["job:3", "job:4"],
+        ["job:5"],
+    ]

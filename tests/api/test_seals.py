@@ -1,8 +1,12 @@
 """Seals of the audit trail: proofs of entries, by an implementation of their own here."""
 
+import asyncio
 import hashlib
 
+import pytest
+
 from service.database.pool import Database
+from service.errors import Unavailable
 from service.feed.sealing import Sealer
 from service.repositories.audit_seals import MAX_ENTRIES
 from tests.api.calls import As
@@ -59,3 +63,24 @@ async def test_seal_is_never_changed_by_the_service(database: Database) -> None:
             " OR has_table_privilege('audit_seals', 'TRUNCATE') AS may",
         )
     assert row["may"] is False
+
+
+async def test_sealer_counts_failures_in_a_row(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealer = Sealer(database, 0.001)
+    outcomes: list[Exception | None] = [Unavailable("away"), RuntimeError("a fault"), None, Unavailable("away")]
+    counted, ended = list[float](), asyncio.Event()
+
+    async def seal() -> None:
+        counted.extend(sample.value for metric in sealer.collect() for sample in metric.samples)
+        if not outcomes:
+            ended.set()
+            await asyncio.Event().wait()
+        if error := outcomes.pop(0):
+            raise error
+
+    monkeypatch.setattr(sealer, "seal", seal)
+    sealing = asyncio.create_task(sealer.seal_forever())
+    await asyncio.wait_for(ended.wait(), 5)
+    sealing.cancel()
+
+    assert counted == [0, 1, 2, 0, 1]

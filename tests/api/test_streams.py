@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +12,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from service.app import DISPATCHER, create_app
+from service.app import DISPATCHER, STREAMS, create_app
 from service.database.pool import Database
 from service.feed import reader
 from service.health import Health
+from service.http.streams import EventStream
 from service.permissions import READ
 from service.settings import Settings
 from tests.api.calls import As
@@ -171,6 +172,30 @@ async def test_stream_ends_with_its_cursor_when_the_process_drains(world: World,
     assert [each["target"] for each in found.body["changes"]] == ["job:a"]
 
 
+async def test_stream_of_a_client_that_does_not_take_its_end_is_no_fault(
+    world: World, app: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    root, client, put = await world.user(role="admin"), await app(), EventStream._put
+
+    async def take_no_end(self: EventStream, text: bytes) -> None:
+        if text.startswith(b"event: end"):
+            raise TimeoutError
+        await put(self, text)
+
+    monkeypatch.setattr(EventStream, "_put", take_no_end)
+    async with stream(client, root.token) as events:
+        await events.block()
+        await client.app.shutdown()
+        with suppress(aiohttp.ClientPayloadError):
+            assert await events.block() == {}
+    async with asyncio.timeout(PATIENCE):
+        while not client.app[STREAMS].ended:  # noqa: ASYNC110 - it is no event
+            await asyncio.sleep(0.01)
+
+    assert client.app[STREAMS].ended == {"slow": 1}
+    assert [each.message for each in caplog.records if each.name == "aiohttp.server"] == []
+
+
 async def test_stream_of_a_client_that_falls_behind_ends(admin: As, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "MAX_QUEUED", 3)
     queue = reader.Subscription(reader._NOBODY)
@@ -182,6 +207,32 @@ async def test_stream_of_a_client_that_falls_behind_ends(admin: As, monkeypatch:
     with pytest.raises(reader.Ended, match="slow"):
         await queue.wait(0)
     assert queue.take() is None
+
+
+async def test_stream_of_a_client_for_which_too_many_bytes_wait_ends() -> None:
+    queue = reader.Subscription(reader._NOBODY)
+    place: Any = None
+    queue.put(reader.Batch(place, (place,), reader.MAX_QUEUED_BYTES))
+    assert queue.take() is not None
+    queue.put(reader.Batch(place, (place,), reader.MAX_QUEUED_BYTES + 1))
+    await queue.wait(0)
+    queue.put(reader.Batch(place, (place,), 1))
+
+    with pytest.raises(reader.Ended, match="slow"):
+        await queue.wait(0)
+
+
+async def test_stream_has_more_than_a_read_of_large_changes_each_once(admin: As, world: World) -> None:
+    insert = """
+        INSERT INTO audit (organization_id, actor, action, target, after)
+        SELECT $1, 'command line', 'test', n, jsonb_build_object('s', repeat('x', 100000)) FROM generate_series(1, 24) n
+    """
+    async with stream(admin.client, admin.token, all="true") as events:
+        await events.block()
+        await world.raw.execute(insert, world.id)
+        found = [await events.change() for _ in range(24)]
+
+    assert [each["target"] for each in found] == [str(number) for number in range(1, 25)]
 
 
 async def test_streams_beyond_their_limit_are_refused_and_count_as_no_requests(world: World, app: Any) -> None:

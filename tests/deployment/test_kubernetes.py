@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from service import __version__
+from service.__main__ import commands
 from service.database.connector import Connector
 from service.database.encryption import EncryptionError
 from service.database.pool import Database
@@ -321,6 +322,33 @@ def test_administration_has_the_migrators_secret_and_does_nothing(overlay: str) 
     assert job["spec"]["ttlSecondsAfterFinished"] == 0
     assert [each["spec"]["podSelector"]["matchLabels"].items() <= labels.items() for each in policies] == [True]
     assert policies[0]["spec"]["ingress"] == []
+
+
+def test_archiving_runs_as_the_administration_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CronJob is an example in the documentation: what it says is what the manifests say."""
+    page = (ROOT / "docs/how-to/keep-the-audit-trail.md").read_text()
+    (cron,) = (yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    pod = cron["spec"]["jobTemplate"]["spec"]["template"]
+    (only,) = pod["spec"].pop("containers")
+    (volume,) = pod["spec"].pop("volumes")
+    administration = yaml.safe_load((KUBERNETES / "administration/job.yaml").read_text())["spec"]["template"]
+    kustomization = yaml.safe_load((KUBERNETES / "administration/kustomization.yaml").read_text())
+    (former,) = administration["spec"].pop("containers")
+    group = pod["spec"]["securityContext"].pop("fsGroup")
+    administration["spec"].pop("terminationGracePeriodSeconds")
+    environment = {each["name"]: each.get("value", "postgresql://") for each in only["env"]}
+
+    audit: Any = commands.commands["audit"]
+    parsed = audit.commands[only["args"][1]].make_context("archive", only["args"][2:])
+
+    assert pod["metadata"]["labels"] == kustomization["labels"][0]["pairs"]
+    assert pod["spec"] == administration["spec"]
+    assert only["env"][-1] == former["env"][0]
+    assert only["securityContext"] == former["securityContext"]
+    assert (group, volume["name"]) == (pod["spec"]["securityContext"]["runAsGroup"], only["volumeMounts"][0]["name"])
+    assert (only["args"][0], only["volumeMounts"][0]["mountPath"]) == ("audit", str(parsed.params["directory"]))
+    assert settings_of(environment, monkeypatch).audit_retention_months == 24
+    assert cron["spec"]["concurrencyPolicy"] == "Forbid"
 
 
 def test_secret_of_the_migrator_has_the_name_that_administration_knows() -> None:

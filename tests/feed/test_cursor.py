@@ -25,13 +25,16 @@ def snapshots(draw: st.DrawFn) -> str:
 
 @given(
     st.tuples(st.integers(0, 2**64 - 1), numbers, numbers, numbers, numbers),
+    numbers,
     snapshots(),
     st.none() | snapshots(),
     numbers,
     numbers,
 )
-def test_cursor_comes_back(epoch: tuple[int, ...], seen: str, target: str | None, after: int, known: int) -> None:
-    made = Cursor(Epoch(*epoch), seen, target, after, known)
+def test_cursor_comes_back(
+    epoch: tuple[int, ...], written: int, seen: str, target: str | None, after: int, known: int
+) -> None:
+    made = Cursor(Epoch._make((*epoch, epoch[-1] + written)), seen, target, after, known)
     text = made.write(ORGANIZATION)
 
     assert Cursor.read(text, ORGANIZATION) == made

@@ -109,17 +109,26 @@ async def test_feed_looks_up_an_entry_in_its_month_alone(years: Years) -> None:
     seen = await audit_feed.snapshot(Recorder(years.raw))
     await fill_month(years.raw, years.organization_id, present(), 1)
     recorder = Recorder(years.raw)
-    _, _, found = await audit_feed.read_between(recorder, [years.organization_id], seen=seen, target=None, after=0)
+    found = await audit_feed.read_between(recorder, [years.organization_id], seen=seen, target=None, after=0)
     statement = recorder.sent[0]
     explained = await years.raw.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.text}", *statement.arguments)
     run = [node for node in nodes_of(json.loads(explained)[0]["Plan"]) if node["Actual Loops"]]
 
     print(f"{MONTHS} months: planned in {json.loads(explained)[0]['Planning Time']} ms,", end=" ")
     print(f"run in {json.loads(explained)[0]['Execution Time']} ms")
-    assert len(found) == 1
+    assert len(found.entries) == 1
     by_time = [node for node in run if re.search("_at_|by_time", node.get("Index Name", ""))]
     assert [node["Relation Name"] for node in by_time] == [f"audit_{present().year}_{present().month:02}"]
     assert "Seq Scan" not in {node["Node Type"] for node in run}
+
+
+async def test_feed_has_an_entry_that_is_dated_months_before_its_commit(years: Years) -> None:
+    """Nothing bounds an entry's time by the place behind which it is new: no month can be left out by it."""
+    seen = await audit_feed.snapshot(Recorder(years.raw))
+    await fill_month(years.raw, years.organization_id, years.months[3], 1)
+    found = await audit_feed.read_between(Recorder(years.raw), [years.organization_id], seen=seen, target=None, after=0)
+
+    assert [each.entry.at for each in found.entries] == [years.months[3].begin + timedelta(minutes=1)]
 
 
 async def test_page_by_number_touches_every_month(years: Years, monkeypatch: pytest.MonkeyPatch) -> None:

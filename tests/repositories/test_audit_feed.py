@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import asyncpg
@@ -160,6 +161,27 @@ async def test_feed_of_a_database_that_has_gone_back(follower: Follower) -> None
 
     with pytest.raises(FailedPrecondition, match="gone back to an earlier state"):
         await follower.read()
+
+
+async def test_feed_of_a_database_that_has_changed_over_and_may_lack_what_was_read(follower: Follower) -> None:
+    assert follower.cursor is not None
+    assert follower.cursor.epoch is not None
+    follower.cursor = replace(follower.cursor, epoch=follower.cursor.epoch._replace(timeline=0))
+
+    with pytest.raises(FailedPrecondition, match="gone back to an earlier state"):
+        await follower.read()
+
+
+async def test_feed_counts_no_transaction_as_seen_that_a_crash_or_failover_may_give_out_again(
+    world: World, follower: Follower
+) -> None:
+    last = await world.raw.fetchval(INSERT.replace("RETURNING id", "RETURNING transaction_id::text"), world.id, "last")
+    for _ in range(3):
+        await world.raw.fetchval("SELECT pg_current_xact_id()")
+    assert await follower.read() == ["last"]
+
+    assert follower.cursor is not None
+    assert int(follower.cursor.seen.split(":")[1]) == int(last) + 1
 
 
 async def test_feed_beside_writers_has_every_entry_once(dsn: str, world: World, follower: Follower) -> None:

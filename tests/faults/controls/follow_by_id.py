@@ -7,8 +7,8 @@ from uuid import UUID
 from service.__main__ import main
 from service.database.pool import Connection
 from service.repositories import audit_feed
-from service.repositories.audit import Entry, read_entry
-from service.repositories.audit_feed import FeedState
+from service.repositories.audit import read_entry
+from service.repositories.audit_feed import Between, FeedState, Mark, Read
 
 MODULE: Final = __name__
 """The module to run in the place of `service`."""
@@ -24,22 +24,23 @@ async def state_by_id(connection: Connection, organization_id: UUID) -> FeedStat
 
 async def read_by_id(
     connection: Connection, organization_ids: Sequence[UUID], *, seen: str, after: int, limit: int = 100, **_: Any
-) -> tuple[str, int, list[tuple[UUID, Entry]]]:
+) -> Between:
     last = max(int(seen.split(":", maxsplit=1)[0]), after)
     rows = await connection.fetch(
         "by_id",
-        f"""
+        """
         SELECT a.organization_id, a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before::text, a.after::text,
-               a.request_id, {audit_feed.POSITION} AS position
+               a.request_id
         FROM audit a WHERE a.organization_id = ANY ($1) AND a.id > $2 ORDER BY a.id LIMIT $3
         """,
         organization_ids,
         last,
         limit,
     )
-    position = (await connection.fetch_one("position", f"SELECT {audit_feed.POSITION}"))[0]
+    mark = Mark(*await connection.fetch_one("mark", f"SELECT {audit_feed.MARK}"))
     newest = rows[-1]["id"] if rows else last
-    return f"{newest}:{newest}:", position, [(row["organization_id"], read_entry(row)) for row in rows]
+    entries = [Read(row["organization_id"], read_entry(row), 0) for row in rows]
+    return Between(f"{newest}:{newest}:", mark, entries, len(rows) == limit)
 
 
 if __name__ == "__main__":
