@@ -18,7 +18,9 @@ from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
 from tests.authentication.oidc.provider import provider_in_a_thread
 from tests.conftest import FAST
 from tests.freshness import without_revalidation
-from tests.freshness.pairs import Plan, Result, provider_settings, run_pairs
+from tests.freshness.identities import provider_settings
+from tests.freshness.pairs import Plan, run_pairs
+from tests.freshness.workers import Result
 from tests.process.running import Service, running_service
 
 POOL_SIZE = "40"
@@ -33,6 +35,11 @@ def main() -> None:
         type=int,
         help="of users who come by an identity provider's token; a tenth as many, if unsaid",
     )
+    parser.add_argument(
+        "--provisioned-pairs",
+        type=int,
+        help="of such users whom it provisions by SCIM, too; as many as those, if unsaid",
+    )
     parser.add_argument("--workers", type=int, default=48, help="at the same time")
     parser.add_argument("--seed", type=int, default=1, help="of the choice of changes")
     parser.add_argument(
@@ -42,7 +49,8 @@ def main() -> None:
     arguments = parser.parse_args()
     plan = Plan(arguments.pairs, arguments.workers, arguments.seed)
     of_identities = arguments.pairs // 10 if arguments.identity_pairs is None else arguments.identity_pairs
-    results = [each for each in _run(plan, of_identities, control=arguments.control) if each.total]
+    provisioned = of_identities if arguments.provisioned_pairs is None else arguments.provisioned_pairs
+    results = [each for each in _run(plan, of_identities, provisioned, control=arguments.control) if each.total]
     for result in results:
         _print(result, control=arguments.control)
     if arguments.json:
@@ -50,17 +58,21 @@ def main() -> None:
     sys.exit(max(_verdict(result, control=arguments.control) for result in results))
 
 
-def _run(plan: Plan, of_identities: int, *, control: bool) -> list[Result]:
-    """Run the pairs of users who come by the service's own tokens, then those of an identity provider's people."""
+def _run(plan: Plan, of_identities: int, provisioned: int, *, control: bool) -> list[Result]:
+    """Run the pairs of users who come by the service's own tokens, then those of an identity provider's people.
+
+    Last those of people whom it provisions, too.
+    """
     with tempfile.TemporaryDirectory(prefix="freshness-") as name, provider_in_a_thread() as provider:
         directory = Path(name)
         others = replace(plan, pairs=of_identities, provider=provider)
-        settings = {**provider_settings(provider, plan.workers), "DATABASE_POOL_SIZE": POOL_SIZE}
+        plans = (plan, others, replace(others, pairs=provisioned, provisioned=True))
+        settings = {**provider_settings(provider, plan.workers), "DATABASE_POOL_SIZE": POOL_SIZE, "SCIM": "true"}
         with embedded_postgres(directory / "postgres", FAST) as dsn:
             uvloop.run(migrate(dsn))
             by_role = dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
             with replicas(directory, by_role, settings, control=control) as both:
-                return [uvloop.run(_run_until_stopped(each, dsn, *both)) for each in (plan, others)]
+                return [uvloop.run(_run_until_stopped(each, dsn, *both)) for each in plans]
 
 
 @contextmanager
