@@ -240,6 +240,9 @@ function createToken({ actor, after }) {
 /** @type {Record<string, [one: string, many: string]>} */
 const IMPORTED = {
   memberships: ["membership", "memberships"],
+  identity_links: ["link to an identity provider", "links to an identity provider"],
+  provisioned_users: ["user managed by provisioning", "users managed by provisioning"],
+  provisioned_groups: ["group managed by provisioning", "groups managed by provisioning"],
   user_grants: ["grant to a user", "grants to users"],
   group_grants: ["grant to a group", "grants to groups"],
 };
@@ -314,6 +317,7 @@ const SENTENCES = new Map([
   ["import", importAll],
   ["import.users", importOf("users")],
   ["import.tokens", importOf("tokens")],
+  ["import.identity_links", importOf("identity_links")],
   ["import.memberships", importOf("memberships")],
   ["import.user_grants", importOf("user_grants")],
   ["import.group_grants", importOf("group_grants")],
