@@ -81,10 +81,15 @@ class Replica:
         for _ in range(MAX_ATTEMPTS):
             async with self.session.request(method, url, data=data, headers=bearer(token)) as response:
                 status, answer = response.status, orjson.loads(await response.read() or b"{}")
-            if not (status in {503, 504} and method == "GET") and answer.get("code") != "ABORTED":
+            if not (status in {503, 504} and method == "GET") and not _is_aborted(status, answer):
                 return status, answer
             self.result.repeated += 1
         raise Unanswered(answer)
+
+
+def _is_aborted(status: int, answer: dict[str, Any]) -> bool:
+    """Return whether another transaction was in the way; SCIM says of every other conflict which it is."""
+    return answer.get("code") == "ABORTED" or (status == 409 and "schemas" in answer and "scimType" not in answer)
 
 
 class Unexpected(Exception):
