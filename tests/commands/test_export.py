@@ -65,7 +65,7 @@ async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World,
 
     assert imported.returncode == 0, imported.stderr
     assert dumped(empty_dsn, tmp_path, "--with-tokens") == first
-    assert first.count(b"\n") == 20
+    assert first.count(b"\n") == 22
     assert ada.token.encode() not in first
     assert '"display_name":"Bøb","email":"B@x"'.encode() in first
 
