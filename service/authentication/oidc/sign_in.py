@@ -178,6 +178,8 @@ class SignIn:
         """Log each group that a provider's claims are mapped to, and that does not exist."""
         for provider, _ in self._providers.values():
             names = sorted({name.lower() for _, name in provider.groups})
+            if not names:
+                continue
             try:
                 async with self._database.connection() as connection:
                     missing = await identities.find_missing_groups(connection, provider.organization, names)
