@@ -49,6 +49,11 @@ class ProviderKeys:
         self._fetching: asyncio.Task[None] | None = None
         self._waiting = 0
 
+    @property
+    def published(self) -> Mapping[tuple[str, str], PublicKey]:
+        """The keys that the provider published last: another object whenever they were fetched."""
+        return self._keys
+
     def has(self, key: PublicKey) -> bool:
         """Return whether a key is among those that the provider published last."""
         return any(key is each for each in self._keys.values())
