@@ -13,8 +13,8 @@ from urllib.parse import urljoin
 import requests
 
 _FORM = re.compile(r"<form[^>]*>.*?</form>", re.DOTALL)
-_SKIPPED = {None, "", "abort", "cancel"}
-"""Names of fields and buttons that a person's browser does not send: a button without a name sends nothing."""
+_SKIPPED = {"abort", "cancel"}
+"""Buttons that a person who agrees does not press; what has no name is never sent."""
 _INPUT = re.compile(r"<(?:input|button)[^>]*>")
 
 
@@ -47,7 +47,7 @@ def browse(url: str, login: str, user_code: str = "") -> str:
         fields = {attribute(each, "name"): attribute(each, "value") or "" for each in _INPUT.findall(form[0])}
         code = fields.get("user_code") or user_code
         typed = {"login": login, "username": login, "password": login, "user_code": code, "device_user_code": code}
-        filled = {name: typed.get(name, value) for name, value in fields.items() if name not in _SKIPPED}
+        filled = {name: typed.get(name, value) for name, value in fields.items() if name and name not in _SKIPPED}
         action = attribute(form[0].partition(">")[0], "action") or answer.url
         answer = ask(session, "POST", urljoin(answer.url, action), filled)
     return answer.text
