@@ -37,7 +37,7 @@ class ReleaseGroup:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """How many users and groups are no longer managed by provisioning."""
+    """The numbers of users and groups that are no longer managed by provisioning."""
 
     users: int
     groups: int

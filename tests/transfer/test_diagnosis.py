@@ -85,7 +85,7 @@ async def test_diagnosis_of_an_identity_that_is_linked_to_another_user(dsn: str,
     assert await link_of(world.raw, subject) == [(ada.id, UUID(link_id))]
 
 
-async def test_diagnosis_lets_an_identity_be_somebody_in_each_organization(dsn: str, world: World) -> None:
+async def test_diagnosis_finds_no_fault_with_an_identity_in_each_of_two_organizations(dsn: str, world: World) -> None:
     other = await World.create(world.raw)
     ada, bob, subject = await world.user(), await other.user(), str(uuid4())
     mine = {"type": "identity", "issuer": "https://id.example", "subject": subject, "user_id": str(ada.id)}
@@ -96,7 +96,7 @@ async def test_diagnosis_lets_an_identity_be_somebody_in_each_organization(dsn: 
 
 
 @pytest.mark.parametrize("kind", ["identity", "provisioned_user", "provisioned_group"])
-async def test_diagnosis_of_what_a_provider_says_of_nobody(dsn: str, kind: str) -> None:
+async def test_diagnosis_of_a_link_or_mark_of_an_unknown_user_or_group(dsn: str, kind: str) -> None:
     record = whole()[kind]
     column = "group_id" if "group" in kind else "user_id"
 
