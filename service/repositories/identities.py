@@ -109,7 +109,8 @@ _FIND_LINKED: Final = """
         SELECT coalesce(array_agg(g.id ORDER BY g.id), '{}') AS ids,
                coalesce(array_agg(g.name ORDER BY g.id), '{}') AS names
         FROM groups g
-        WHERE g.organization_id = l.organization_id AND lower(g.name) = ANY (r.groups::text[])
+        WHERE r.groups <> '{}' -- none is looked at where none is mapped
+          AND g.organization_id = l.organization_id AND lower(g.name) = ANY (r.groups::text[])
     ) mapped
 """
 FIND_LINKED_ONE: Final = _FIND_LINKED.replace(
