@@ -206,15 +206,15 @@ function updateGroup({ target, before, after }) {
  *
  * @param {State} before
  * @param {State} after
- * @param {Child} which
+ * @param {Node} which
+ * @returns {Child[]}
  */
 function managed(before, after, which) {
   return [
     differs(before, after, "provisioned") &&
       (after?.provisioned ? sentence`let provisioning manage ${which}` : sentence`released ${which} from provisioning`),
     differs(before, after, "external_id") &&
-      before?.provisioned &&
-      after?.provisioned &&
+      Boolean(before?.provisioned && after?.provisioned) &&
       sentence`changed the id that provisioning knows ${which} by`,
   ];
 }
