@@ -13,7 +13,7 @@ from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.identity import Caller
 from service.repositories import tokens
-from service.telemetry.request_record import RequestRecord, current_record
+from service.telemetry.request_record import current_record
 
 if TYPE_CHECKING:
     from service.authentication.oidc.sign_in import SignIn
@@ -108,7 +108,12 @@ class Authentication:
         digest = token_digest(token)
         record, started = current_record.get(), perf_counter()
         if self.sign_in is not None and not token.startswith("fp_") and token.count(".") == 2:
-            return await _sign_in(self.sign_in, token, digest, organization, record)
+            try:
+                return await self.sign_in.authenticate(token, digest, organization)
+            except Unauthenticated:
+                if record is not None:
+                    record.token_digest = digest.hex()[:16]
+                raise
         try:
             caller = await self._batchers.submit(organization, digest)
         finally:
@@ -135,15 +140,3 @@ class Authentication:
             ) from error
         callers = {caller.digest: caller for caller in found}
         return [callers.get(digest) for digest in digests]
-
-
-async def _sign_in(
-    sign_in: "SignIn", token: str, digest: bytes, organization: Hashable, record: RequestRecord | None
-) -> Caller:
-    """Return the caller of an identity provider's token; where it is refused, its digest is in the record, as ever."""
-    try:
-        return await sign_in.authenticate(token, digest, organization)
-    except Unauthenticated:
-        if record is not None:
-            record.token_digest = digest.hex()[:16]
-        raise

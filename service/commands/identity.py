@@ -1,4 +1,4 @@
-"""The command `identity`: which users come by an identity provider, and as whom it knows them."""
+"""The command `identity`: which users come by an identity provider, as whom it knows them, and whom it manages."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -9,9 +9,10 @@ from service.commands.context import operator_call, resolve_organization, run_wi
 from service.commands.options import NAME_TYPE, Ruled, confirm, json_option, organization_option, yes_option
 from service.commands.output import say, show_json, show_table
 from service.database.pool import Database
-from service.operations import identities
+from service.operations import identities, releases
 from service.operations.call import Call
 from service.operations.identities import IdentityRef, LinkIdentity, ListLinks
+from service.operations.releases import ReleaseGroup, ReleaseUser
 from service.settings import read_settings
 from service.values.identity_providers import ISSUER, SUBJECT
 
@@ -86,6 +87,41 @@ def list_all(username: str | None, organization: str | None, as_json: bool) -> N
         return
     rows = [(each.username, each.issuer, each.subject, each.created_at, each.last_used_at) for each in found]
     show_table(["USER", "ISSUER", "SUBJECT", "LINKED", "LAST USED"], rows, "There is none: `identity link` makes one.")
+
+
+@identity_commands.command("release")
+@click.argument("username", type=NAME_TYPE, required=False)
+@click.option("--group", type=NAME_TYPE, metavar="NAME", help="A group, in the place of a user.")
+@click.option("--all", "everything", is_flag=True, help="All users and groups of the organization.")
+@organization_option
+@yes_option
+@json_option
+def release(
+    username: str | None, group: str | None, everything: bool, organization: str | None, yes: bool, as_json: bool
+) -> None:
+    """Let provisioning (SCIM) manage user USERNAME, a group or all of them no more.
+
+    They stay as they are, and administrators change them again. First revoke the token of provisioning: what it writes
+    it manages from then on.
+    """
+    if [username is not None, group is not None, everything].count(True) != 1:
+        raise click.UsageError("Say one of USERNAME, --group and --all.")
+    what = f"user {username}" if username else f"group {group}" if group else "all users and groups"
+    confirm(yes, f"Let administrators, and not provisioning, manage {what}?")
+    if username:
+        found = _run(organization, releases.release_user, ReleaseUser(username), only_reads=False)
+    elif group:
+        found = _run(organization, releases.release_group, ReleaseGroup(group), only_reads=False)
+    else:
+        found = _run(organization, releases.release_all, None, only_reads=False)
+    if as_json:
+        show_json({"status": "OK", "users": found.users, "groups": found.groups})
+    else:
+        say(f"Released {_counted(found.users, 'user')} and {_counted(found.groups, 'group')}.")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _issuer(said: str | None) -> str:

@@ -162,7 +162,7 @@ async def create_provisioned_group(call: Call, request: CreateProvisionedGroup) 
         group = await groups.insert(connection, organization_id, uuid4(), wanted.name)
         await provisioned_groups.put(connection, organization_id, group.id, wanted.external_id)
         made = await _seen(connection, call, group.id)
-        await proof.audit("group.create", f"group:{group.name}", None, _state(made))
+        await proof.audit("group.create", f"group:{group.name}", None, as_audited(made))
         await _write_members(proof, group, wanted.members.named)
         (seen,) = await _with_members(connection, organization_id, [await _seen(connection, call, group.id)])
     return seen
@@ -195,7 +195,7 @@ async def change_provisioned_group(call: Call, request: ChangeProvisionedGroup) 
             await provisioned_groups.put(connection, organization_id, old.id, wanted.external_id)
         made = await _seen(connection, call, old.id)
         if not same:
-            await proof.audit("group.update", f"group:{old.name}", _state(current), _state(made))
+            await proof.audit("group.update", f"group:{old.name}", as_audited(current), as_audited(made))
         await _write_members(proof, made.group, members)
         made = await _seen(connection, call, old.id)
         if not request.shows_members():
@@ -221,7 +221,7 @@ async def delete_provisioned_group(call: Call, request: ChangeProvisionedGroup) 
         old = current.group
         proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
-        await proof.audit_deletion("group.delete", f"group:{old.name}", _state(current), old.id, lost)
+        await proof.audit_deletion("group.delete", f"group:{old.name}", as_audited(current), old.id, lost)
         await groups.delete(connection, organization_id, old.id)
 
 
@@ -329,7 +329,8 @@ async def _write_members(proof: Proof, group: Group, members: Mapping[UUID, bool
     await proof.audit_each("group.remove_member", went)
 
 
-def _state(seen: ProvisionedGroup) -> dict[str, Any]:
+def as_audited(seen: ProvisionedGroup) -> dict[str, Any]:
+    """Return a group as the audit trail shows one that provisioning manages."""
     external = {} if seen.external_id is None else {"external_id": seen.external_id}
     managed = {"provisioned": True} if seen.group.provisioned else {}
     return {"name": seen.group.name, **managed, **external}

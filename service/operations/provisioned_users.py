@@ -145,7 +145,7 @@ async def create_provisioned_user(call: Call, request: CreateProvisionedUser) ->
         gives_role = wanted.role is not None
         await provisioned_users.put(connection, organization_id, user.id, wanted.external_id, gives_role=gives_role)
         made = await _seen(connection, call, user.id)
-        await proof.audit("user.create", f"user:{user.username}", None, _state(made))
+        await proof.audit("user.create", f"user:{user.username}", None, as_audited(made))
     return made
 
 
@@ -195,7 +195,7 @@ async def deprovision_user(call: Call, request: ChangeProvisionedUser) -> None:
         await users.update(connection, organization_id, replace(user, disabled=True))
         await provisioned_users.end(connection, organization_id, user.id)
         after = state_of(replace(user, disabled=True, provisioned=False))
-        await proof.audit("user.update", f"user:{user.username}", _state(current), after)
+        await proof.audit("user.update", f"user:{user.username}", as_audited(current), after)
 
 
 async def _find(connection: Connection, call: Call, request: ProvisionedUserRef) -> ProvisionedUser:
@@ -243,7 +243,7 @@ async def _write(proof: Proof, locked: list[User], current: ProvisionedUser, wan
         await users.update(connection, organization_id, new)
     await provisioned_users.put(connection, organization_id, user.id, wanted.external_id, gives_role=gives_role)
     made = await _seen(connection, call, user.id)
-    await proof.audit("user.update", f"user:{user.username}", _state(current), _state(made))
+    await proof.audit("user.update", f"user:{user.username}", as_audited(current), as_audited(made))
     return made
 
 
@@ -259,6 +259,7 @@ async def _seen(connection: Connection, call: Call, user_id: UUID) -> Provisione
     return found
 
 
-def _state(seen: ProvisionedUser) -> dict[str, Any]:
+def as_audited(seen: ProvisionedUser) -> dict[str, Any]:
+    """Return a user as the audit trail shows one that provisioning manages."""
     external = {} if seen.external_id is None else {"external_id": seen.external_id}
     return {**state_of(seen.user), **external}

@@ -53,11 +53,12 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
     None also where no organization is named and users of several are linked to the identity. One identity has a
     statement of its own, for the reason that one token has one; see `tokens.find_active`.
     """
+    # Arrays of arrays are rectangular in PostgreSQL, so those of names go as literals; a single one is as fast so.
     if len(identities) == 1:
-        rows = await connection.fetch("identities.find_linked", FIND_LINKED_ONE, *identities[0])
+        *first, groups = identities[0]
+        rows = await connection.fetch("identities.find_linked", FIND_LINKED_ONE, *first, _names_literal(groups))
     else:
         columns: list[Sequence[Any]] = [range(len(identities)), *zip(*identities, strict=True)]
-        # Arrays of arrays are rectangular in PostgreSQL, so those of names go as literals.
         columns[-1] = [_names_literal(names) for names in columns[-1]]
         rows = await connection.fetch("identities.find_linked", FIND_LINKED_EACH, *map(list, columns))
     found: list[LinkedUser | None] = [None] * len(identities)
@@ -75,6 +76,8 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
 
 def _names_literal(names: Sequence[str]) -> str:
     """Return names of groups, which have neither quotes nor backslashes, as an array literal."""
+    if not names:
+        return "{}"
     return "{" + ",".join(f'"{name}"' for name in names) + "}"
 
 
@@ -106,11 +109,12 @@ _FIND_LINKED: Final = """
         SELECT coalesce(array_agg(g.id ORDER BY g.id), '{}') AS ids,
                coalesce(array_agg(g.name ORDER BY g.id), '{}') AS names
         FROM groups g
-        WHERE g.organization_id = l.organization_id AND lower(g.name) = ANY (r.groups::text[])
+        WHERE r.groups <> '{}' -- none is looked at where none is mapped
+          AND g.organization_id = l.organization_id AND lower(g.name) = ANY (r.groups::text[])
     ) mapped
 """
 FIND_LINKED_ONE: Final = _FIND_LINKED.replace(
-    "REQUESTED", "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean, $5::text[]))"
+    "REQUESTED", "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean, $5::text))"
 )
 FIND_LINKED_EACH: Final = _FIND_LINKED.replace(
     "REQUESTED", "unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[])"

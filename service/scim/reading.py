@@ -9,6 +9,7 @@ from scim2_models import Context, PatchOp, ResourceType, ResponseParameters, Sea
 from scim2_models.path.expressions import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
 from service.errors import InvalidArgument
+from service.http.reader import refuse_unstorable
 from service.operations.provisioned_groups import MAX_NAMED, GroupState, MemberChanges
 from service.operations.provisioned_users import UserState
 from service.permissions import Role, mightier
@@ -67,8 +68,22 @@ def search(kind: ResourceType, parameters: Mapping[str, Any]) -> Search:
     start = max(request.start_index or 1, 1)
     if start > MAX_START:
         raise InvalidArgument(f"The startIndex must be at most {MAX_START:,}.", reason="invalidValue")
-    conditions = dict(_equalities(request.filter.ast)) if request.filter else {}
+    conditions = _conditions(request.filter.ast) if request.filter else {}
     return Search(request, conditions, start - 1, min(limit, MAX_COUNT))
+
+
+def _conditions(node: FilterNode) -> dict[str, Any]:
+    """Return the values that attributes must equal.
+
+    Raises:
+        InvalidArgument: one must equal two values, or the filter is not one of equality.
+    """
+    conditions: dict[str, Any] = {}
+    for attribute, value in _equalities(node):
+        refuse_unstorable(value)
+        if conditions.setdefault(attribute, value) != value:
+            raise InvalidArgument(f"A filter can ask for one value of {attribute} alone.", reason="invalidFilter")
+    return conditions
 
 
 def _equalities(node: FilterNode) -> Iterator[tuple[str, Any]]:

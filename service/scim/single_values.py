@@ -26,9 +26,11 @@ def single(payload: Mapping[str, Any]) -> dict[str, Any]:
 def single_of_operation(operation: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return an operation of a PATCH with what it means; None if that is nothing that the service keeps."""
     by_name = {key.lower(): key for key in operation}
-    path, value = (operation.get(by_name.get(name, "")) for name in ("path", "value"))
+    op, path, value = (operation.get(by_name.get(name, "")) for name in ("op", "path", "value"))
     if path in (None, ""):
         return {**operation, by_name["value"]: single(value)} if isinstance(value, dict) else dict(operation)
+    if len(by_name) < len(operation) or "op" not in by_name:
+        return dict(operation)  # which the library refuses
     match = _PATH.fullmatch(path) if isinstance(path, str) else None
     if match is None:
         return dict(operation)
@@ -38,8 +40,10 @@ def single_of_operation(operation: Mapping[str, Any]) -> dict[str, Any] | None:
     if chosen is not None and attribute == "emails" and not _MEANT.search(chosen):
         return None
     meant = {**operation, by_name["path"]: attribute}
-    if str(operation.get(by_name.get("op", ""), "")).lower() == "remove":
+    if str(op).lower() == "remove":
         meant.pop(by_name.get("value", ""), None)
+    elif "value" not in by_name:
+        return dict(operation)
     elif chosen is not None or part is not None:
         listed = value if isinstance(value, list) else [value]
         meant |= {

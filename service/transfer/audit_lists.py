@@ -42,6 +42,11 @@ IMPORTED_LISTS: Final[Mapping[str, ImportedList]] = {
         """,
         _USER,
     ),
+    "identity_links": ImportedList(
+        "t.id, t.user_id, t.issuer, t.subject",
+        "jsonb_build_object('id', g.id, 'username', u.username, 'issuer', g.issuer, 'subject', g.subject)",
+        _USER,
+    ),
     "memberships": ImportedList(
         "t.user_id, t.group_id",
         "jsonb_build_object('group', r.name, 'member', u.username)",

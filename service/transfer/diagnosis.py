@@ -84,6 +84,9 @@ _FAULTS: Final = (
     _unknown("grant", "user_id", "user"),
     _unknown("grant", "group_id", "group"),
     _unknown("token", "user_id", "user"),
+    _unknown("identity", "user_id", "user"),
+    _unknown("provisioned_user", "user_id", "user"),
+    _unknown("provisioned_group", "group_id", "group"),
     _unknown("assignment", "pipeline_id", "pipeline"),
     (
         "job_id: the pipeline's organization has no such job before this line, in the file or in the database",
@@ -150,6 +153,42 @@ _FAULTS: Final = (
         UNION ALL
         SELECT s.line FROM staged_token s
         JOIN tokens t ON t.id = s.id AND t.digest <> s.digest
+        """,
+    ),
+    (
+        "subject is linked to another user: `identity unlink` comes first",
+        """
+        SELECT s.line FROM (
+            SELECT s.line, s.user_id,
+                   first_value(s.user_id) OVER (
+                       PARTITION BY u.organization_id, s.issuer, s.subject ORDER BY s.line
+                   ) AS first_id
+            FROM staged_identity s
+            JOIN parent_user u ON u.id = s.user_id
+        ) s WHERE s.user_id <> s.first_id
+        UNION ALL
+        SELECT s.line FROM staged_identity s
+        JOIN parent_user u ON u.id = s.user_id
+        JOIN identity_links l ON l.organization_id = u.organization_id
+             AND l.issuer = s.issuer AND l.subject = s.subject AND l.user_id <> s.user_id
+        """,
+    ),
+    (
+        "id is taken by another link",
+        """
+        WITH resolved AS (
+            SELECT s.line, u.organization_id, s.id, s.issuer, s.subject
+            FROM staged_identity s
+            JOIN parent_user u ON u.id = s.user_id
+            WHERE s.id IS NOT NULL
+        )
+        SELECT s.line FROM resolved s
+        JOIN resolved o ON o.organization_id = s.organization_id AND o.id = s.id AND o.line < s.line
+             AND (o.issuer, o.subject) <> (s.issuer, s.subject)
+        UNION ALL
+        SELECT s.line FROM resolved s
+        JOIN identity_links l ON l.organization_id = s.organization_id AND l.id = s.id
+             AND (l.issuer, l.subject) <> (s.issuer, s.subject)
         """,
     ),
 )

@@ -2,7 +2,8 @@
 
 Imported into an empty database it gives the same answers: whatever is shown or decides an order is in it. The audit
 trail is not, as what happened elsewhere did not happen there; secrets are not, as the service has only their digests;
-and these only if they are asked for, as where they are imported the tokens work as well.
+and these only if they are asked for, as where they are imported the tokens work as well. Links to people whom identity
+providers know are, as they lead nobody in where the settings do not name the provider.
 """
 
 from collections.abc import Callable, Mapping
@@ -56,6 +57,19 @@ _STATEMENTS: Final[Mapping[str, str]] = {
                {bounded("t.expires_at")} AS expires_at, {bounded("t.revoked_at")} AS revoked_at,
                {bounded("t.created_at")} AS created_at, {bounded("t.last_used_at")} AS last_used_at
         FROM tokens t WHERE {_OF} ORDER BY t.organization_id, t.id
+        """,
+    "identity": f"""
+        SELECT t.user_id, t.issuer, t.subject, t.id, {bounded("t.created_at")} AS created_at,
+               {bounded("t.last_used_at")} AS last_used_at
+        FROM identity_links t WHERE {_OF} ORDER BY t.organization_id, t.id
+        """,
+    "provisioned_user": f"""
+        SELECT t.user_id, t.external_id, t.gives_role, t.deprovisioned, {bounded("t.changed_at")} AS changed_at
+        FROM provisioned_users t WHERE {_OF} ORDER BY t.organization_id, t.user_id
+        """,
+    "provisioned_group": f"""
+        SELECT t.group_id, t.external_id, {bounded("t.changed_at")} AS changed_at
+        FROM provisioned_groups t WHERE {_OF} ORDER BY t.organization_id, t.group_id
         """,
     "job": f"""
         SELECT t.id, t.organization_id, t.owner_id, t.name, {bounded("t.created_at")} AS created_at

@@ -20,7 +20,8 @@ from service.repositories import audit
 from service.transfer.audit_lists import counted
 from service.transfer.bulk_load import Deferred, defer_indexes, is_empty, restore_indexes
 from service.transfer.diagnosis import find_first_fault
-from service.transfer.merge import BOUND_TOKENS, CREATE_PARENTS, LOCK, MERGES, REQUIRE_UNIQUE_IDS
+from service.transfer.merge import BOUND_TOKENS, MERGES
+from service.transfer.parents import CREATE_PARENTS, LOCK, REQUIRE_UNIQUE_IDS
 from service.transfer.reading import LineReader
 from service.transfer.records import WITHOUT_DIGEST, BadRecord, parse_line
 from service.transfer.staging import analyze_staging, copy_rows, create_staging

@@ -18,124 +18,6 @@ from typing import Final, NamedTuple
 
 from service.permissions import MANAGER
 
-_PARENTS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "parent_organization": (
-        "SELECT id, NULL::uuid AS organization_id, line FROM staged_organization",
-        "SELECT id, NULL::uuid, 0 FROM organizations",
-        "SELECT organization_id FROM staged_user UNION SELECT organization_id FROM staged_deleted_user"
-        " UNION SELECT organization_id FROM staged_group UNION SELECT organization_id FROM staged_pipeline"
-        " UNION SELECT organization_id FROM staged_job",
-    ),
-    "parent_user": (
-        "SELECT id, organization_id, line FROM staged_user",
-        "SELECT id, organization_id, 0 FROM users",
-        "SELECT user_id FROM staged_membership UNION SELECT user_id FROM staged_grant"
-        " UNION SELECT user_id FROM staged_token UNION SELECT owner_id FROM staged_job",
-    ),
-    "parent_group": (
-        "SELECT id, organization_id, line FROM staged_group",
-        "SELECT id, organization_id, 0 FROM groups",
-        "SELECT group_id FROM staged_membership UNION SELECT group_id FROM staged_grant",
-    ),
-    "parent_pipeline": (
-        "SELECT id, organization_id, line FROM staged_pipeline",
-        "SELECT id, organization_id, 0 FROM pipelines",
-        "SELECT pipeline_id FROM staged_grant UNION SELECT pipeline_id FROM staged_assignment",
-    ),
-}
-"""By temporary table: the parents in the file, those in the database, and the ids that the file's records refer to."""
-
-CREATE_PARENTS: Final = tuple(
-    statement
-    for table, (in_file, in_database, named) in _PARENTS.items()
-    for statement in (
-        f"""
-        CREATE TEMP TABLE {table} ON COMMIT DROP AS
-        SELECT id, organization_id, min(line) AS line
-        FROM ({in_file} UNION ALL {in_database} WHERE id IN ({named})) parents
-        GROUP BY id, organization_id
-        """,
-        f"ANALYZE {table}",
-    )
-)
-"""Statements that create the tables of parents: the file's, with their first line, and the database's (line 0)."""
-
-REQUIRE_UNIQUE_IDS: Final = tuple(
-    f"ALTER TABLE {table} ADD CONSTRAINT {table}_one_organization UNIQUE (id)" for table in _PARENTS
-)
-"""Statements that refuse an id of two organizations: in the import format an id alone tells the organization."""
-
-
-_RENAMED: Final = """
-    SELECT p.organization_id, p.id
-    FROM staged_pipeline s
-    JOIN pipelines p ON p.organization_id = s.organization_id AND p.id = s.id AND p.name <> s.name
-"""
-"""The pipelines that the file renames, whose holders' revisions are drawn anew."""
-
-
-def _lock(table: str, keys: str, lock: str) -> str:
-    """Return the statement that locks rows of a table, by organization and id; some may be given twice."""
-    return f"""
-        -- Counted, so that no row of the locked is sent.
-        SELECT count(*)
-        FROM (
-            SELECT FROM {table} t
-            WHERE (t.organization_id, t.id) IN ({keys})
-            ORDER BY t.organization_id, t.id FOR {lock}
-        ) locked
-    """
-
-
-LOCK: Final = (
-    _lock("pipelines", "SELECT organization_id, id FROM staged_pipeline", "UPDATE"),
-    _lock(
-        "pipelines",
-        "SELECT p.organization_id, p.id FROM staged_grant s JOIN parent_pipeline p ON p.id = s.pipeline_id",
-        "SHARE",
-    ),
-    _lock(
-        "pipelines",
-        "SELECT p.organization_id, p.id FROM staged_assignment s JOIN parent_pipeline p ON p.id = s.pipeline_id",
-        "KEY SHARE",
-    ),
-    "SELECT FROM organizations t WHERE t.id IN (SELECT id FROM parent_organization) ORDER BY t.id FOR NO KEY UPDATE",
-    _lock(
-        "groups",
-        f"""
-        SELECT organization_id, id FROM parent_group
-        UNION ALL
-        SELECT organization_id, group_id FROM group_grants
-        WHERE (organization_id, pipeline_id) IN ({_RENAMED})
-        """,
-        "NO KEY UPDATE",
-    ),
-    _lock(
-        "users",
-        f"""
-        SELECT organization_id, id FROM staged_user
-        UNION ALL
-        SELECT u.organization_id, u.id FROM staged_membership s JOIN parent_user u ON u.id = s.user_id
-        UNION ALL
-        SELECT u.organization_id, u.id FROM staged_grant s JOIN parent_user u ON u.id = s.user_id
-        UNION ALL
-        SELECT organization_id, user_id FROM user_grants
-        WHERE (organization_id, pipeline_id) IN ({_RENAMED})
-        """,
-        "NO KEY UPDATE",
-    ),
-    _lock(
-        "tokens",
-        "SELECT t.organization_id, t.id FROM staged_token s JOIN tokens t ON t.digest = s.digest",
-        "NO KEY UPDATE",
-    ),
-)
-"""Statements that lock what the others will, in the order of all transactions (repositories/__init__.py).
-
-Theirs is another, parents before children: without these, a change of the same things would often end in a deadlock.
-Jobs, which others insert by the same ids, come last in either.
-"""
-
 
 class Merge(NamedTuple):
     """The statement that fills one table: the rows to insert, each key once, and what a key that exists is set to."""
@@ -274,6 +156,63 @@ MERGES: Final[Mapping[str, Merge]] = {
             expires_at = excluded.expires_at, revoked_at = excluded.revoked_at
         WHERE (t.user_id, t.name, t.scopes, t.expires_at, t.revoked_at) IS DISTINCT FROM
               (excluded.user_id, excluded.name, excluded.scopes, excluded.expires_at, excluded.revoked_at)
+        """,
+    ),
+    "identity_links": Merge(
+        """
+        INSERT INTO identity_links AS t (organization_id, id, user_id, issuer, subject, created_at, last_used_at)
+        SELECT DISTINCT ON (s.organization_id, s.issuer, s.subject)
+               -- Whoever a provider knows by a subject is one user: a line that makes them another one is refused.
+               CASE WHEN s.user_id = s.first_id THEN s.organization_id END,
+               coalesce(s.id, gen_random_uuid()), s.user_id, s.issuer, s.subject,
+               coalesce(s.created_at, now()), s.last_used_at
+        FROM (
+            SELECT u.organization_id, s.*,
+                   first_value(s.user_id) OVER (
+                       PARTITION BY u.organization_id, s.issuer, s.subject ORDER BY s.line
+                   ) AS first_id
+            FROM staged_identity s
+            LEFT JOIN parent_user u ON u.id = s.user_id AND u.line < s.line
+        ) s
+        ORDER BY s.organization_id, s.issuer, s.subject, s.user_id <> s.first_id DESC, s.line DESC
+        """,
+        """
+        -- A link of another user is left NULL in user_id, so that the statement is refused.
+        ON CONFLICT (issuer, subject, organization_id) DO UPDATE SET user_id = NULL
+        WHERE t.user_id <> excluded.user_id
+        """,
+    ),
+    "provisioned_users": Merge(
+        """
+        INSERT INTO provisioned_users AS t (
+            organization_id, user_id, external_id, gives_role, deprovisioned, changed_at
+        )
+        SELECT DISTINCT ON (s.user_id)
+               u.organization_id, s.user_id, s.external_id, coalesce(s.gives_role, false),
+               coalesce(s.deprovisioned, false), coalesce(s.changed_at, now())
+        FROM staged_provisioned_user s
+        LEFT JOIN parent_user u ON u.id = s.user_id AND u.line < s.line
+        ORDER BY s.user_id, s.line DESC
+        """,
+        """
+        ON CONFLICT (organization_id, user_id) DO UPDATE
+        SET external_id = excluded.external_id, gives_role = excluded.gives_role,
+            deprovisioned = excluded.deprovisioned, changed_at = now()
+        WHERE (t.external_id, t.gives_role, t.deprovisioned) IS DISTINCT FROM
+              (excluded.external_id, excluded.gives_role, excluded.deprovisioned)
+        """,
+    ),
+    "provisioned_groups": Merge(
+        """
+        INSERT INTO provisioned_groups AS t (organization_id, group_id, external_id, changed_at)
+        SELECT DISTINCT ON (s.group_id) g.organization_id, s.group_id, s.external_id, coalesce(s.changed_at, now())
+        FROM staged_provisioned_group s
+        LEFT JOIN parent_group g ON g.id = s.group_id AND g.line < s.line
+        ORDER BY s.group_id, s.line DESC
+        """,
+        """
+        ON CONFLICT (organization_id, group_id) DO UPDATE SET external_id = excluded.external_id, changed_at = now()
+        WHERE t.external_id IS DISTINCT FROM excluded.external_id
         """,
     ),
     "jobs": Merge(

@@ -11,12 +11,14 @@ from typing import Any, Final
 import orjson
 
 from service.permissions import PERMISSION_BITS, READ, SCOPE_BITS, Role, scope_set
+from service.values.identity_providers import ISSUER, SUBJECT
 from service.values.ids import UUID_TEXT
 from service.values.instants import END, FIRST, parse_instant
 from service.values.names import (
     DESCRIPTION,
     DISPLAY_NAME,
     EMAIL,
+    EXTERNAL_ID,
     GROUP_NAME,
     JOB_ID,
     JOB_NAME,
@@ -232,6 +234,20 @@ RECORD_TYPES: Final[Mapping[str, RecordType]] = {
         {"user_id": _uuid, "sha256": _sha256},
         _ABOUT_TOKEN,
     ),
+    "identity": RecordType(
+        {"user_id": _uuid, "issuer": _by(ISSUER), "subject": _by(SUBJECT)},
+        {"id": _uuid, "created_at": _instant, "last_used_at": _instant},
+    ),
+    "provisioned_user": RecordType(
+        {"user_id": _uuid},
+        {
+            "external_id": _by(EXTERNAL_ID),
+            "gives_role": _boolean,
+            "deprovisioned": _boolean,
+            "changed_at": _instant,
+        },
+    ),
+    "provisioned_group": RecordType({"group_id": _uuid}, {"external_id": _by(EXTERNAL_ID), "changed_at": _instant}),
     "job": RecordType(
         {"id": _by(JOB_ID), "organization_id": _uuid, "owner_id": _uuid},
         {"name": _by(JOB_NAME), "created_at": _instant},

@@ -28,6 +28,14 @@ STAGING: Final[Mapping[str, str]] = {
         " id uuid, name text, scopes smallint, expires_at timestamptz, revoked_at timestamptz,"
         " created_at timestamptz, last_used_at timestamptz"
     ),
+    "identity": (
+        "line bigint, user_id uuid, issuer text, subject text, id uuid,"
+        " created_at timestamptz, last_used_at timestamptz"
+    ),
+    "provisioned_user": (
+        "line bigint, user_id uuid, external_id text, gives_role boolean, deprovisioned boolean, changed_at timestamptz"
+    ),
+    "provisioned_group": "line bigint, group_id uuid, external_id text, changed_at timestamptz",
     "job": "line bigint, id text, organization_id uuid, owner_id uuid, name text, created_at timestamptz",
     "assignment": "line bigint, job_id text, pipeline_id uuid, position integer, assigned_at timestamptz",
 }

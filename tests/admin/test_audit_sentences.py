@@ -167,6 +167,21 @@ def told(here: str, gone: str) -> list[tuple[str, str, Any, Any, str]]:
         ),
         ("import.users", "organization:1", None, {"users": [{}]}, "imported 1 user"),
         ("import.tokens", "organization:1", None, {"tokens": []}, "imported 0 tokens"),
+        (
+            "import.identity_links", "organization:1", None, {"identity_links": [{}]},
+            "imported 1 link to an identity provider",
+        ),
+        ("user.update", "user:bob", {"provisioned": True, "external_id": "7"}, {}, "released bob from provisioning"),
+        ("user.update", "user:bob", {}, {"provisioned": True}, "let provisioning manage bob"),
+        (
+            "group.update", "group:team", {"name": "team", "provisioned": True}, {"name": "team"},
+            "released team from provisioning",
+        ),
+        (
+            "group.update", "group:team",
+            {"name": "team", "provisioned": True}, {"name": "team", "provisioned": True, "external_id": "7"},
+            "changed the id that provisioning knows team by",
+        ),
         ("import.memberships", "organization:1", None, {"memberships": [{}]}, "imported 1 membership"),
         ("import.user_grants", "organization:1", None, {"user_grants": [{}, {}]}, "imported 2 grants to users"),
         ("import.group_grants", "organization:1", None, {"group_grants": [{}]}, "imported 1 grant to a group"),

@@ -36,6 +36,7 @@ CALLS = {
     ("identity", "link"): ["ada", "--issuer", "https://id.example.com", "--subject", "ada-there"],
     ("identity", "unlink"): ["--issuer", "https://id.example.com", "--subject", "ada-there", "--yes"],
     ("identity", "list"): [],
+    ("identity", "release"): ["ada", "--yes"],
     ("user", "create"): ["ada"],
     ("user", "list"): [],
     ("user", "role"): ["ada", "admin"],

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from uuid import UUID
 
 from service.database.migrations import migrate
 from tests.commands.forked import run
@@ -20,6 +21,26 @@ def dumped(dsn: str, directory: Path, *options: str) -> bytes:
     return content
 
 
+async def provide(world: World, user_id: UUID, group: UUID) -> None:
+    """Link a user to an identity provider, and have it manage two users and a group, one of them no more."""
+    await world.raw.execute(
+        "INSERT INTO identity_links (organization_id, id, user_id, issuer, subject, last_used_at)"
+        " VALUES ($1, gen_random_uuid(), $2, 'https://id.example', 'b|1', now())",
+        world.id,
+        user_id,
+    )
+    gone = await world.user("gone")
+    await world.raw.execute(
+        "INSERT INTO provisioned_users (organization_id, user_id, external_id, gives_role, deprovisioned)"
+        " VALUES ($1, $2, '7', true, false), ($1, $3, NULL, false, true)",
+        world.id,
+        user_id,
+        gone.id,
+    )
+    columns = "INSERT INTO provisioned_groups (organization_id, group_id, external_id) VALUES ($1, $2, 'G')"
+    await world.raw.execute(columns, world.id, group)
+
+
 async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World, tmp_path: Path) -> None:
     ada, bob = await world.user("ada", role="admin"), await world.user("bob")
     group = await world.group(bob, name="g")
@@ -36,6 +57,7 @@ async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World,
     await world.job(bob, pipelines[1], pipelines[0])
     columns = "INSERT INTO deleted_users (organization_id, id, username) VALUES ($1, gen_random_uuid(), 'former')"
     await world.raw.execute(columns, world.id)
+    await provide(world, bob.id, group)
     first = dumped(dsn, tmp_path, "--organization", str(world.id), "--with-tokens")
     await migrate(empty_dsn)
 
@@ -43,7 +65,7 @@ async def test_export_imported_elsewhere(dsn: str, empty_dsn: str, world: World,
 
     assert imported.returncode == 0, imported.stderr
     assert dumped(empty_dsn, tmp_path, "--with-tokens") == first
-    assert first.count(b"\n") == 16
+    assert first.count(b"\n") == 22
     assert ada.token.encode() not in first
     assert '"display_name":"Bøb","email":"B@x"'.encode() in first
 

@@ -1,6 +1,7 @@
 """The command `identity`: people of an identity provider are linked to users, beside the database alone."""
 
 import json
+from uuid import UUID
 
 import pytest
 
@@ -63,6 +64,65 @@ async def test_identity_is_linked_listed_and_unlinked(dsn: str, world: World) ->
         ("user.unlink", "user:ada", "command line"),
     ]
     assert [json.loads(rows[0]["after"]), json.loads(rows[1]["before"])] == [state, state]
+
+
+async def provisioned(world: World) -> dict[str, UUID]:
+    """Return users and a group as provisioning has left them: ada and bob are managed, eve is no more."""
+    ids = {name: (await world.user(name)).id for name in ("ada", "bob", "eve")}
+    group = await world.group(name="team")
+    await world.raw.executemany(
+        "INSERT INTO provisioned_users (organization_id, user_id, external_id, gives_role, deprovisioned)"
+        " VALUES ($1, $2, $3, true, $4)",
+        [(world.id, ids[name], f"{name}@id", name == "eve") for name in ids],
+    )
+    await world.raw.execute(
+        "INSERT INTO provisioned_groups (organization_id, group_id) VALUES ($1, $2)", world.id, group
+    )
+    return {**ids, "team": group}
+
+
+async def test_identity_releases_what_provisioning_manages(dsn: str, world: World) -> None:
+    ids = await provisioned(world)
+    stranger = await World.create(world.raw)
+    await provisioned(stranger)
+    shell = Shell(dsn, "--organization", str(world.id), "--yes")
+    calls = [
+        ("identity", "release", "ADA"),
+        ("identity", "release", "ada"),
+        ("identity", "release", "eve"),
+        ("identity", "release", "--group", "team", "--json"),
+        ("identity", "release", "--group", "team"),
+        ("identity", "release", "--all"),
+        ("identity", "release", "nobody"),
+        ("identity", "release"),
+        ("identity", "release", "ada", "--all"),
+    ]
+
+    ada, again, eve, team, again_team, rest, nobody, *unclear = run_each(
+        [(*call, *shell.options) for call in calls], DATABASE_URL=dsn
+    )
+
+    assert ada.stdout == "Released 1 user and 0 groups.\n"
+    for each in (again, eve, again_team):
+        assert (each.returncode, "is not managed by provisioning (SCIM)" in each.stderr) == (1, True), each
+    assert json.loads(team.stdout) == {"status": "OK", "users": 0, "groups": 1}
+    assert rest.stdout == "Released 1 user and 0 groups.\n"
+    assert (nobody.returncode, "User nobody does not exist." in nobody.stderr) == (1, True)
+    assert [(each.returncode, "Say one of USERNAME, --group and --all." in each.stderr) for each in unclear] == [
+        (64, True)
+    ] * 2
+    left = "SELECT user_id FROM provisioned_users WHERE organization_id = $1"
+    assert [row[0] for row in await world.raw.fetch(left, world.id)] == [ids["eve"]]
+    assert len(await world.raw.fetch(left, stranger.id)) == 3
+    rows = await world.raw.fetch(
+        "SELECT action, target, before, after FROM audit WHERE organization_id = $1 ORDER BY id", world.id
+    )
+    user = {"role": "member", "disabled": False}
+    assert [(row["action"], row["target"], json.loads(row["before"]), json.loads(row["after"])) for row in rows] == [
+        ("user.update", "user:ada", {**user, "provisioned": True, "external_id": "ada@id"}, user),
+        ("group.update", "group:team", {"name": "team", "provisioned": True}, {"name": "team"}),
+        ("user.update", "user:bob", {**user, "provisioned": True, "external_id": "bob@id"}, user),
+    ]
 
 
 async def test_identity_takes_the_only_issuer_of_the_settings_and_no_server(dsn: str, world: World) -> None:

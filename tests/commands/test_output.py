@@ -105,6 +105,7 @@ def calls(ids: dict[str, str]) -> dict[tuple[str, ...], tuple[list[str], int | N
         ("identity", "link"): (["ada", "--issuer", "https://id.example.com", "--subject", HOSTILE], None, True),
         ("identity", "unlink"): (["--issuer", "https://id.example.com", "--subject", HOSTILE, "--yes"], None, True),
         ("identity", "list"): ([], 0, False),
+        ("identity", "release"): ([HOSTILE, "--yes"], 64, False),
         ("user", "create"): ([HOSTILE], 64, False),
         ("user", "list"): (["--name", HOSTILE], None, False),
         ("user", "role"): (["ada", HOSTILE], 64, True),

@@ -48,6 +48,8 @@ class State:
     """True if it has one that is mapped to a role of administrators."""
     disabled: bool = False
     revoked: bool = False
+    deprovisioned: bool = False
+    """True if provisioning has deleted the user, who is disabled by that."""
 
     def may_call(self) -> bool:
         return not self.disabled and not self.revoked
@@ -237,18 +239,25 @@ def _grant_execute(state: State, names: Names, chance: random.Random) -> Change 
 
 
 def _revoke_token_of_update(state: State, names: Names, chance: random.Random) -> Change | None:
-    return _losing_access(state, _revoke_token(state, names, chance), chance)
+    return losing_access(state, _revoke_token(state, names, chance), chance)
 
 
 def _disable_updating_user(state: State, names: Names, chance: random.Random) -> Change | None:
-    return _losing_access(state, _disable(state, names, chance), chance)
+    return losing_access(state, _disable(state, names, chance), chance)
 
 
-def _losing_access(state: State, change: Change | None, chance: random.Random) -> Change | None:
+def losing_access(state: State, change: Change | None, chance: random.Random) -> Change | None:
     """Return the change for an update that the token may not make any more afterwards."""
-    executable = [pipeline for pipeline in state.pipelines if "execute" in state.access(pipeline)]
-    pipeline = _some(chance, executable) if state.may_call() else None
-    return replace(change, updates=pipeline) if change is not None and pipeline is not None else None
+    if change is None or not state.may_call():
+        return None
+    after = change.after
+    lost = [
+        pipeline
+        for pipeline in state.pipelines
+        if "execute" in state.access(pipeline) and not (after.may_call() and "execute" in after.access(pipeline))
+    ]
+    pipeline = _some(chance, lost)
+    return None if pipeline is None else replace(change, updates=pipeline)
 
 
 def _deciding_update(state: State, change: Change | None, *, gains: bool) -> Change | None:
@@ -313,19 +322,12 @@ def _claim(state: State, *, claimed: bool, role: bool) -> Change:
 
 
 def _unlink_updating_user(state: State, names: Names, chance: random.Random) -> Change | None:
-    return _losing_access(state, _unlink(state, names, chance), chance)
+    return losing_access(state, _unlink(state, names, chance), chance)
 
 
 def _claim_gone_of_update(state: State, _: Names, chance: random.Random) -> Change | None:
     """Plan that the group's claim goes, where only that gave execute."""
-    change = _claim(state, claimed=False, role=False)
-    gone = [
-        pipeline
-        for pipeline in state.pipelines
-        if "execute" in state.access(pipeline) and "execute" not in change.after.access(pipeline)
-    ]
-    pipeline = _some(chance, gone) if state.may_call() else None
-    return None if pipeline is None else replace(change, updates=pipeline)
+    return losing_access(state, _claim(state, claimed=False, role=False), chance)
 
 
 IDENTITY_KINDS: Final[Mapping[str, tuple[float, Plan]]] = {

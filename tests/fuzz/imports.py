@@ -44,6 +44,7 @@ _NAMES: Final = {
     "token": values.SHOWN,
 }
 _BOOLEANS: Final = st.one_of(st.booleans(), values.JSON)
+_OF_PROVIDERS: Final = st.one_of(values.SHOWN, values.texts(300))
 _BY_KEY: Final[Mapping[str, values.Value]] = {
     "username": values.NAMES,
     "role": values.ROLES,
@@ -52,6 +53,11 @@ _BY_KEY: Final[Mapping[str, values.Value]] = {
     "disabled": _BOOLEANS,
     "display_name": values.SHOWN,
     "email": values.EMAILS,
+    "issuer": _OF_PROVIDERS,
+    "subject": _OF_PROVIDERS,
+    "external_id": _OF_PROVIDERS,
+    "gives_role": _BOOLEANS,
+    "deprovisioned": _BOOLEANS,
     "description": values.DESCRIPTIONS,
     "permissions": values.PERMISSIONS,
     "scopes": values.SCOPES,

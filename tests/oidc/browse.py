@@ -13,7 +13,8 @@ from urllib.parse import urljoin
 import requests
 
 _FORM = re.compile(r"<form[^>]*>.*?</form>", re.DOTALL)
-_SKIPPED = {None, "abort", "cancel"}
+_SKIPPED = {"abort", "cancel"}
+"""Buttons that a person who agrees does not press; what has no name is never sent."""
 _INPUT = re.compile(r"<(?:input|button)[^>]*>")
 
 
@@ -37,6 +38,7 @@ def ask(session: requests.Session, method: str, url: str, form: Mapping[str, str
 def browse(url: str, login: str, user_code: str = "") -> str:
     """Follow pages and their forms to the end, and return the last page."""
     session = requests.Session()
+    session.headers["Accept"] = "text/html"  # by this, Keycloak tells the person with a code from the program
     answer = ask(session, "GET", url)
     for _ in range(8):
         form = _FORM.search(answer.text)
@@ -45,9 +47,7 @@ def browse(url: str, login: str, user_code: str = "") -> str:
         fields = {attribute(each, "name"): attribute(each, "value") or "" for each in _INPUT.findall(form[0])}
         code = fields.get("user_code") or user_code
         typed = {"login": login, "username": login, "password": login, "user_code": code, "device_user_code": code}
-        filled = {
-            name: typed.get(name, value) for name, value in fields.items() if name not in {None, "abort", "cancel"}
-        }
+        filled = {name: typed.get(name, value) for name, value in fields.items() if name and name not in _SKIPPED}
         action = attribute(form[0].partition(">")[0], "action") or answer.url
         answer = ask(session, "POST", urljoin(answer.url, action), filled)
     return answer.text

@@ -103,7 +103,10 @@ def command_line(service: str, directory: Path) -> None:
         found = re.search(r"Open (\S+) on any machine.* the code (\S+)", process.stderr.readline())
         assert found
         browse(found[1], USER, found[2])
-    assert process.returncode == 0
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import pytest
 from tests.scim.conftest import USER, Scim
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
 OF_ENTRA: dict[str, Any] = {
     "schemas": [USER, ENTERPRISE],
@@ -189,3 +190,40 @@ async def test_entra_asks_for_a_group_without_members(scim: Scim) -> None:
     whole = await scim("GET", "/Groups", filter='externalId eq "9"')
     assert [each["value"] for each in whole.body["Resources"][0]["members"]] == [ada]
     assert (await scim("GET", "/Groups", filter=f'members.value eq "{group["id"]}"')).body["totalResults"] == 0
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"path": 'emails[type eq "work"].value', "value": "a@b.example"},
+        {"op": "add", "path": "emails"},
+        {"op": "Add", "path": "emails.value"},
+        {"op": "add", "path": 'emails[type eq "work"].value'},
+        {"op": "remove", "path": "emails", "OP": "add"},
+        {"op": "replace", "path": 'roles[primary eq "True"].value'},
+    ],
+    ids=["no op", "no value", "no value of a part", "no value of a filter", "two of op", "no role"],
+)
+async def test_operation_that_lacks_a_part_is_refused(scim: Scim, operation: dict[str, Any]) -> None:
+    ada = await scim.new_user("ada")
+
+    answer = await scim.patch(f"/Users/{ada['id']}", operation)
+
+    assert answer.status == 400, answer.body
+    assert (await scim("GET", f"/Users/{ada['id']}")).body == ada
+
+
+@pytest.mark.parametrize(
+    "filter_", [r'userName eq "a\u0000"', r'displayName eq "\ud800"', 'userName eq "ada" and userName eq "bob"']
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_filter_that_nothing_can_fit_is_refused(scim: Scim, filter_: str, method: str) -> None:
+    """Escapes in a filter are texts only once it is read: PostgreSQL has no NUL, and no half of a character."""
+    await scim.new_user("bob")
+
+    if method == "GET":
+        answer = await scim("GET", "/Users", filter=filter_)
+    else:
+        answer = await scim("POST", "/Users/.search", {"schemas": [SEARCH], "filter": filter_})
+
+    assert answer.status == 400, answer.body

@@ -28,6 +28,9 @@ def one_of_each() -> dict[str, Record]:
             "expires_at": "2030-01-01T00:00:00Z",
         },
         "token": {"type": "token", "user_id": user, "sha256": uuid4().hex * 2, "scopes": [READ, "admin"]},
+        "identity": {"type": "identity", "user_id": user, "issuer": "https://id.example", "subject": str(uuid4())},
+        "provisioned_user": {"type": "provisioned_user", "user_id": user, "external_id": "7", "gives_role": True},
+        "provisioned_group": {"type": "provisioned_group", "group_id": group, "external_id": "G"},
         "job": {"type": "job", "id": f"job-{uuid4()}", **of, "owner_id": user},
         "assignment": {"type": "assignment", "pipeline_id": pipeline},
     }

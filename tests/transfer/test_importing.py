@@ -38,6 +38,11 @@ async def test_import_records_writes_one_of_each_type(dsn: str, raw: Raw) -> Non
         (group, pipeline, 1 | 4 | 32, "2030-01-01 00:00:00+00")
     ]
     assert await row("tokens", "user_id, digest, scopes") == [(user, bytes.fromhex(found["token"]["sha256"]), 1 | 32)]
+    subject = found["identity"]["subject"]
+    assert await row("identity_links", "user_id, issuer, subject") == [(user, "https://id.example", subject)]
+    marks = "external_id, gives_role, deprovisioned"
+    assert await row("provisioned_users", f"user_id, {marks}") == [(user, "7", True, False)]
+    assert await row("provisioned_groups", "group_id, external_id") == [(group, "G")]
     assert await row("jobs", "id, owner_id") == [(found["job"]["id"], user)]
     assert await row("assignments", "job_id, pipeline_id, position") == [(found["job"]["id"], pipeline, 1)]
 
@@ -51,7 +56,14 @@ async def test_import_records_is_audited_by_organization(dsn: str, raw: Raw) -> 
     rows = await raw.fetch(f"{trail} ORDER BY id", UUID(found["organization"]["id"]))
     assert [(row["actor"], row["actor_id"], row["action"]) for row in rows] == [
         ("command line", None, action)
-        for action in ("import.users", "import.tokens", "import.memberships", "import.group_grants", "import")
+        for action in (
+            "import.users",
+            "import.tokens",
+            "import.identity_links",
+            "import.memberships",
+            "import.group_grants",
+            "import",
+        )
     ]
     assert json.loads(rows[-1]["after"])["written"]["users"] == 1
     assert json.loads(await raw.fetchval(trail.replace("actor, actor_id, action, ", ""), UUID(other["id"]))) == {
@@ -68,7 +80,10 @@ async def test_import_records_audits_names_of_users_and_grants_let_in(dsn: str, 
     trail = "SELECT action, after FROM audit WHERE organization_id = $1 AND action LIKE 'import.%' ORDER BY id"
     rows = await raw.fetch(trail, UUID(found["organization"]["id"]))
     pipeline = {"id": found["pipeline"]["id"], "name": "Invoices"}
-    token_id = str(await raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", UUID(found["user"]["id"])))
+    token_id, link_id = [
+        str(await raw.fetchval(f"SELECT id FROM {table} WHERE user_id = $1", UUID(found["user"]["id"])))
+        for table in ("tokens", "identity_links")
+    ]
     assert [json.loads(row["after"]) for row in rows] == [
         {"users": [{"username": "ada", "role": "admin", "disabled": False}]},
         {
@@ -80,6 +95,16 @@ async def test_import_records_audits_names_of_users_and_grants_let_in(dsn: str, 
                     "scopes": [READ, "admin"],
                     "expires_at": None,
                     "revoked_at": None,
+                }
+            ]
+        },
+        {
+            "identity_links": [
+                {
+                    "id": link_id,
+                    "username": "ada",
+                    "issuer": "https://id.example",
+                    "subject": found["identity"]["subject"],
                 }
             ]
         },
@@ -212,6 +237,12 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
         lambda found: {**without("user", "is_admin")(found), "type": "deleted_user", "username": "former"},
         "id or username is that of a user who is there",
     ),
+    "a subject that is none": (change("identity", subject=""), "subject must be 1 to 255 characters"),
+    "an issuer that is none": (change("identity", issuer="a\nb"), "issuer must be 1 to 500 characters"),
+    "an external id that is none": (change("provisioned_user", external_id="\u200b"), "external_id must be 1 to 255"),
+    "a mark that is no boolean": (change("provisioned_user", gives_role=1), "gives_role must be true or false"),
+    "a mark of an unknown group": (change("provisioned_group", group_id=str(uuid4())), "no such group before"),
+    "an identity of an unknown user": (change("identity", user_id=str(uuid4())), "no such user before"),
     "a group's name taken": (change("group", id=str(uuid4()), name="Reviewers"), "name is taken by another group"),
     "a pipeline's name taken": (
         change("pipeline", id=str(uuid4()), name="INVOICES"),
@@ -231,7 +262,7 @@ async def test_import_records_refuses_a_bad_line_by_number_and_changes_nothing(
     with pytest.raises(ImportRefused) as caught:
         await import_records(dsn, BytesIO(file))
 
-    assert str(caught.value).startswith("line 10: ")
+    assert str(caught.value).startswith(f"line {len(found) + 1}: ")
     assert reason in str(caught.value)
     organization = "SELECT count(*) FROM organizations WHERE id = $1"
     assert await raw.fetchval(organization, UUID(found["organization"]["id"])) == 0

@@ -84,3 +84,20 @@ async def test_merge_puts_new_assignments_after_those_there(dsn: str, raw: Raw) 
         "SELECT pipeline_id::text FROM assignments WHERE job_id = $1 ORDER BY position", found["job"]["id"]
     )
     assert [row[0] for row in placed] == [found["pipeline"]["id"], second["id"], third["id"]]
+
+
+async def test_merge_updates_marks_of_provisioning_that_differ(dsn: str, raw: Raw) -> None:
+    found = whole()
+    await import_records(dsn, lines(*found.values()))
+    user, group = found["provisioned_user"], found["provisioned_group"]
+
+    result = await import_records(
+        dsn,
+        lines({**user, "external_id": None, "gives_role": False, "deprovisioned": True}, {**group, "external_id": "H"}),
+    )
+
+    assert result.written == {"provisioned_users": 1, "provisioned_groups": 1}
+    columns = "SELECT external_id, gives_role, deprovisioned FROM provisioned_users WHERE user_id = $1"
+    assert tuple(await raw.fetchrow(columns, UUID(user["user_id"]))) == (None, False, True)
+    columns = "SELECT external_id FROM provisioned_groups WHERE group_id = $1"
+    assert await raw.fetchval(columns, UUID(group["group_id"])) == "H"

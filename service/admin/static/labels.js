@@ -86,6 +86,7 @@ export const ACTIONS = new Map([
   ["import", "imported records"],
   ["import.users", "imported users"],
   ["import.tokens", "imported tokens"],
+  ["import.identity_links", "imported links to identity providers"],
   ["import.memberships", "imported members of groups"],
   ["import.user_grants", "imported access of users"],
   ["import.group_grants", "imported access of groups"],

@@ -49,6 +49,11 @@ class ProviderKeys:
         self._fetching: asyncio.Task[None] | None = None
         self._waiting = 0
 
+    @property
+    def published(self) -> Mapping[tuple[str, str], PublicKey]:
+        """The keys that the provider published last: another object whenever they were fetched."""
+        return self._keys
+
     def has(self, key: PublicKey) -> bool:
         """Return whether a key is among those that the provider published last."""
         return any(key is each for each in self._keys.values())
@@ -135,9 +140,16 @@ class ProviderKeys:
 
 
 def _is_as_safe(address: str, issuer: str) -> bool:
-    """Return whether an address is encrypted, or no less so than the issuer's own on the same host."""
-    wanted, own = urlsplit(address), urlsplit(issuer)
-    return wanted.scheme == "https" or (wanted.scheme, wanted.hostname) == (own.scheme, own.hostname)
+    """Return whether an address is encrypted and names nobody, or is at the issuer's own host and port.
+
+    So a provider on this machine, which need not be encrypted, leads to no other service of it.
+    """
+    try:
+        wanted, own = urlsplit(address), urlsplit(issuer)
+        is_whole = bool(wanted.hostname) and wanted.username is None and wanted.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is none
+        return False
+    return is_whole and (wanted.scheme == "https" or (wanted.scheme, wanted.netloc) == (own.scheme, own.netloc))
 
 
 def _same(former: PublicKey | None, key: PublicKey) -> PublicKey:

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from time import time
+from time import perf_counter, time
 from typing import Any, Final
 
 import structlog
@@ -17,13 +17,14 @@ from service.authentication.oidc.provisioning import NotProvisioned, provision
 from service.authentication.oidc.tokens import LEEWAY, Refused, issuer_of, verify
 from service.batching.batcher import Batcher
 from service.batching.tenants import TenantBatchers
-from service.database.pool import Database, ReusedConnection, timed
+from service.database.pool import Database, ReusedConnection
 from service.deadlines import Deadlines
 from service.errors import ServiceError, Unauthenticated, Unavailable
 from service.identity import Caller, MappedGroup, MappedUser, Provided
 from service.permissions import Role, mightier
 from service.repositories import identities
 from service.repositories.identities import Identity, LinkedUser
+from service.telemetry.request_record import current_record
 from service.values.identity_providers import Provider
 
 log = structlog.get_logger()
@@ -34,15 +35,18 @@ MAX_PER_BATCH: Final = 200
 """Identities in one statement."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verified:
     """The meaning of a verified token, for as long as it is good."""
 
     provider: Provider
     keys: ProviderKeys
     key: PublicKey
+    published: Mapping[tuple[str, str], PublicKey]
+    """The provider's keys when the key was last seen among them."""
     expires: float
     """Seconds since 1970, by the clock of this process, with the leeway."""
+    expires_at: datetime
     identity: Identity
     scopes: int | None
     groups: dict[str, str]
@@ -55,7 +59,14 @@ class Verified:
     @property
     def is_good(self) -> bool:
         """True until the token expires, or its key is withdrawn."""
-        return self.expires > time() and self.keys.has(self.key)
+        if self.expires <= time():
+            return False
+        published = self.keys.published
+        if self.published is not published:
+            if not self.keys.has(self.key):
+                return False
+            self.published = published
+        return True
 
 
 class SignIn:
@@ -102,10 +113,15 @@ class SignIn:
             verified = self._verified[digest] = await self._verify(token)
             if len(self._verified) > MAX_REMEMBERED:
                 self._verified.popitem(last=False)
-        with timed():
+        record, started = current_record.get(), perf_counter()
+        try:
             linked = await self._batchers.submit(organization, verified.identity)
             if linked is None:
                 linked = await self._make(verified)
+        finally:
+            if record is not None:  # as `timed` does it; see Authentication
+                record.statements += 1
+                record.database_seconds += perf_counter() - started
         return _caller(verified, linked, digest)
 
     async def _verify(self, token: str) -> Verified:
@@ -127,11 +143,14 @@ class SignIn:
         role, role_value = meaning.role_of(claims, provider)
         elevated = role not in (None, Role.MEMBER)
         names = [name for name, _ in groups]
+        expires = float(claims["exp"]) + LEEWAY
         return Verified(
             provider,
             keys,
             key,
-            float(claims["exp"]) + LEEWAY,
+            {},
+            expires,
+            datetime.fromtimestamp(expires, UTC),
             Identity(organization_id, provider.issuer, claims["sub"], elevated, names),
             meaning.scopes_of(claims),
             dict(groups),
@@ -178,6 +197,8 @@ class SignIn:
         """Log each group that a provider's claims are mapped to, and that does not exist."""
         for provider, _ in self._providers.values():
             names = sorted({name.lower() for _, name in provider.groups})
+            if not names:
+                continue
             try:
                 async with self._database.connection() as connection:
                     missing = await identities.find_missing_groups(connection, provider.organization, names)
@@ -198,13 +219,15 @@ class SignIn:
 
 
 def _caller(verified: Verified, linked: LinkedUser, digest: bytes) -> Caller:
-    groups = tuple(MappedGroup(key, name, verified.groups[name.lower()]) for key, name in linked.groups)
+    groups: tuple[MappedGroup, ...] = ()
+    if linked.groups:
+        groups = tuple(MappedGroup(key, name, verified.groups[name.lower()]) for key, name in linked.groups)
     elevated = verified.identity.elevated
     user_id = linked.user_id
     if groups or elevated:
         user_id = MappedUser(user_id, tuple(group.id for group in groups), elevated=elevated)
     return Caller(
-        mightier(linked.role, verified.role),
+        linked.role if verified.role is None else mightier(linked.role, verified.role),
         verified.scopes,
         linked.organization_id,
         user_id,
@@ -217,7 +240,7 @@ def _caller(verified: Verified, linked: LinkedUser, digest: bytes) -> Caller:
             verified.identity.issuer,
             linked.link_id,
             linked.secret,
-            datetime.fromtimestamp(verified.expires, UTC),
+            verified.expires_at,
             groups,
             verified.role,
             verified.role_value,

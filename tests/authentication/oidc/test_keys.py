@@ -210,8 +210,16 @@ async def test_unfit_key_is_left_out(keys: ProviderKeys, provider: IdentityProvi
         {"jwks_uri": 7},
         {"jwks_uri": "http://evil.example/keys"},
         {"jwks_uri": "file:///etc/passwd"},
+        {"jwks_uri": "http://127.0.0.1:5432/keys"},
+        {"jwks_uri": "https://me:secret@id.example/keys"},
+        {"jwks_uri": "https://[::1/keys"},
+        {"jwks_uri": "https:///keys"},
+        {"jwks_uri": "https://id.example:port/keys"},
     ],
-    ids=["another issuer", "no issuer", "no address", "address a number", "address unencrypted", "address a file"],
+    ids=[
+        *("another issuer", "no issuer", "no address", "address a number", "address unencrypted", "address a file"),
+        *("another port here", "address with a password", "half an address", "no host", "no port"),
+    ],
 )
 async def test_document_that_can_not_be_trusted_gives_no_keys(
     keys: ProviderKeys, provider: IdentityProvider, document: dict[str, Any]

@@ -6,6 +6,7 @@ A property over the same statements on the same tables as for tokens of the serv
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -54,7 +55,7 @@ class Stage(of_tokens.Stage):
             if linked is None:
                 continue
             verified = Verified(
-                Provider(ISSUER, "x"), None, None, 2e9, identity, None,  # type: ignore[arg-type] # no keys are asked for
+                Provider(ISSUER, "x"), None, None, {}, 2e9, datetime.now(UTC), identity, None,  # type: ignore[arg-type] # no keys are asked for
                 {name: f"/{name}" for name in groups}, role, None if role is None else "boss", None,
             )  # fmt: skip
             caller = sign_in._caller(verified, linked, b"")

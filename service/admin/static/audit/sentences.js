@@ -189,8 +189,34 @@ function updateUser({ target, before, after }) {
     differs(before, after, "disabled") && sentence`${[after?.disabled ? "disabled" : "enabled"]} ${user(target.key)}`,
     differs(before, after, "display_name") && sentence`changed the display name of ${user(target.key)}`,
     differs(before, after, "email") && sentence`changed the email of ${user(target.key)}`,
+    ...managed(before, after, user(target.key)),
   ];
   return together(parts.filter(Boolean));
+}
+
+/** @param {Told} told */
+function updateGroup({ target, before, after }) {
+  const renamed =
+    differs(before, after, "name") && sentence`renamed the group ${target.key} to ${group(textOf(after, "name"))}`;
+  return together([renamed, ...managed(before, after, group(target.key))].filter(Boolean));
+}
+
+/**
+ * Tell what provisioning began or ceased to manage.
+ *
+ * @param {State} before
+ * @param {State} after
+ * @param {Node} which
+ * @returns {Child[]}
+ */
+function managed(before, after, which) {
+  return [
+    differs(before, after, "provisioned") &&
+      (after?.provisioned ? sentence`let provisioning manage ${which}` : sentence`released ${which} from provisioning`),
+    differs(before, after, "external_id") &&
+      Boolean(before?.provisioned && after?.provisioned) &&
+      sentence`changed the id that provisioning knows ${which} by`,
+  ];
 }
 
 /**
@@ -240,6 +266,9 @@ function createToken({ actor, after }) {
 /** @type {Record<string, [one: string, many: string]>} */
 const IMPORTED = {
   memberships: ["membership", "memberships"],
+  identity_links: ["link to an identity provider", "links to an identity provider"],
+  provisioned_users: ["user managed by provisioning", "users managed by provisioning"],
+  provisioned_groups: ["group managed by provisioning", "groups managed by provisioning"],
   user_grants: ["grant to a user", "grants to users"],
   group_grants: ["grant to a group", "grants to groups"],
 };
@@ -295,7 +324,7 @@ const SENTENCES = new Map([
       sentence`unlinked ${user(target.key)} from ${textOf(before, "subject")} of ${textOf(before, "issuer")}`,
   ],
   ["group.create", ({ target }) => sentence`created the group ${group(target.key)}`],
-  ["group.update", ({ target, after }) => sentence`renamed the group ${target.key} to ${group(textOf(after, "name"))}`],
+  ["group.update", updateGroup],
   ["group.delete", (told) => deletion(told, "group", name(told.target.key), "name")],
   [
     "group.add_member",
@@ -314,6 +343,7 @@ const SENTENCES = new Map([
   ["import", importAll],
   ["import.users", importOf("users")],
   ["import.tokens", importOf("tokens")],
+  ["import.identity_links", importOf("identity_links")],
   ["import.memberships", importOf("memberships")],
   ["import.user_grants", importOf("user_grants")],
   ["import.group_grants", importOf("group_grants")],
