@@ -89,14 +89,19 @@ _FIND_LINKED: Final = """
                SELECT o.revision FROM organizations o
                WHERE o.id = u.organization_id AND (u.role <> 'member' OR r.elevated)
                UNION ALL
-               SELECT g.revision FROM groups g
-               WHERE g.organization_id = u.organization_id
-                 AND g.id IN (
-                     SELECT m.group_id FROM memberships m
-                     WHERE m.organization_id = u.organization_id AND m.user_id = u.id
-                     UNION
-                     SELECT unnest(mapped.ids)
-                 )
+               SELECT g.revision
+               FROM memberships m
+               JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+               WHERE m.organization_id = u.organization_id AND m.user_id = u.id
+               UNION ALL
+               -- Mapped groups that are not their own, too: apart, as to unite the ids first costs each caller a sort.
+               SELECT g.revision
+               FROM unnest(mapped.ids) AS other (id)
+               JOIN groups g ON g.organization_id = u.organization_id AND g.id = other.id
+               WHERE NOT EXISTS (
+                   SELECT FROM memberships m
+                   WHERE m.organization_id = u.organization_id AND m.user_id = u.id AND m.group_id = other.id
+               )
                ORDER BY 1
            ) AS revisions,
            mapped.ids, mapped.names, now() AS now

@@ -20,7 +20,7 @@ import requests
 from service.database.migrations import migrate
 from service.embedded.cluster import embedded_postgres
 from service.transfer.importing import import_records
-from tests.bench import growth, identities, process, steps
+from tests.bench import growth, identities, offered, process, steps
 from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure
 from tests.process.running import running_service
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument(
         "--identities", action="store_true", help="measure lists by an identity provider's tokens beside the own, too"
     )
+    parser.add_argument("--offered", type=int, metavar="RATE", help="offer so many lists a second, and time them, too")
     parser.add_argument("--json", type=Path, help="write all figures here too")
     arguments = parser.parse_args()
     for program in ("wrk", "taskset"):
@@ -85,7 +86,8 @@ def run(arguments: argparse.Namespace) -> None:
             for workload in arguments.workloads:
                 load = Load(workload, data, connections, arguments.seconds, postmaster)
                 figures[f"{workload} by {connections}"] = _side_by_side(load, arguments, python)
-        _break_down(dsn, data, arguments, postmaster, _commands(directory, python, data)["hello"])
+        commands = _commands(directory, python, data)
+        _measure_other_ways(dsn, data, arguments, postmaster, commands)
         if arguments.growth:
             _compare_with_growth(dsn, data, arguments, postmaster)
         if arguments.start:
@@ -105,14 +107,23 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.json.write_text(json.dumps(kept, indent=1))
 
 
-def _break_down(dsn: str, data: Path, arguments: argparse.Namespace, postmaster: int, hello: str) -> None:
-    """Measure what steps of a call cost, and what another kind of token does, where that is wanted."""
+def _measure_other_ways(
+    dsn: str, data: Path, arguments: argparse.Namespace, postmaster: int, commands: dict[str, str]
+) -> None:
+    """Measure what steps of a call cost, another kind of token, and a fixed rate, where that is wanted."""
     if arguments.steps:
         for workload in ("list", "update"):
-            steps.show(Load(workload, data, arguments.connections, arguments.seconds, postmaster), ENVIRONMENT, hello)
+            steps.show(
+                Load(workload, data, arguments.connections, arguments.seconds, postmaster),
+                ENVIRONMENT,
+                commands["hello"],
+            )
     if arguments.identities:
         load = Load("list", data, arguments.connections, arguments.seconds, postmaster)
         identities.show(dsn, SERVE, ENVIRONMENT, load)
+    if arguments.offered:
+        beside = {name: commands[name] for name in ("service", *arguments.peers) if name != "hello"}
+        offered.show(beside, ENVIRONMENT, data, arguments.offered, arguments.seconds)
 
 
 def _install_peers(directory: Path, with_node: bool) -> Path:
