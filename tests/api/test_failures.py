@@ -93,7 +93,8 @@ async def test_request_without_a_database_is_503(settings: Settings, log: list[s
             body = await answer.json()
             assert (answer.status, body["code"], answer.headers["Retry-After"]) == (503, "UNAVAILABLE", "1")
             assert body["msg"] == "The database can't be reached; try again."
-            assert "Connect" in log[0]["error"]
+            (line,) = [each for each in log if each["event"] == "request"]
+            assert "Connect" in line["error"]
             assert "canary" not in str(log)
 
 
