@@ -20,6 +20,7 @@ from service.app import DISPATCHER, METRICS, create_app
 from service.authentication.bearer import Authentication
 from service.database.pool import Database, open_database
 from service.errors import Unavailable
+from service.feed.timelines import Timelines
 from service.health import Health
 from service.http.probes import probes_app
 from service.http.routes import ROUTES
@@ -215,6 +216,13 @@ async def test_batch_metrics_count_requests_that_share_a_statement(running: Runn
     assert samples[name + "size_bucket", labels | {"+Inf"}] == batches
 
 
+@pytest.fixture(name="only_asked")
+def _only_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the service do nothing at its start of itself that takes a connection, sooner or later."""
+    monkeypatch.setattr(Timelines, "note_forever", lambda _: asyncio.Event().wait())
+
+
+@pytest.mark.usefixtures("only_asked")
 async def test_pool_metrics_count_connections_and_pending_requests(running: Running) -> None:
     database = running.database
 

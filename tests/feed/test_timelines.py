@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from service.database.pool import Connection, Database
+from service.database.pool import Connection, Database, open_database
 from service.errors import Unavailable
 from service.feed import timelines
 from service.feed.timelines import Timelines, carry_over
 from service.repositories import audit_feed, audit_timelines
 from service.repositories.audit_feed import Epoch
+from service.settings import Settings
 from service.values.ids import NO_ID
 from tests.factories import World
 
@@ -86,8 +87,9 @@ async def test_place_of_a_server_that_does_not_tell_its_cluster_is_not_carried_o
 
 
 async def test_timeline_is_noted_at_once_and_whenever_the_history_may_be_another(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    service_dsn: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By a database of its own object: others' tasks look at theirs."""
     monkeypatch.setattr(timelines, "RETRY", 0.001)
     outcomes: list[Exception | None] = [Unavailable("away"), RuntimeError("a fault"), None, None]
     noted, called = asyncio.Event(), 0
@@ -100,15 +102,16 @@ async def test_timeline_is_noted_at_once_and_whenever_the_history_may_be_another
         noted.set()
 
     monkeypatch.setattr(audit_timelines, "note", note)
-    noting = asyncio.create_task(Timelines(database).note_forever())
-    await asyncio.wait_for(noted.wait(), 5)
-    await asyncio.sleep(0.05)
-    assert called == 3
-    noted.clear()
-    database.forget()
-    await asyncio.wait_for(noted.wait(), 5)
-    noting.cancel()
-    with suppress(asyncio.CancelledError):
-        await noting
+    async with open_database(service_dsn, settings) as database:
+        noting = asyncio.create_task(Timelines(database).note_forever())
+        await asyncio.wait_for(noted.wait(), 5)
+        await asyncio.sleep(0.05)
+        assert called == 3
+        noted.clear()
+        database.forget()
+        await asyncio.wait_for(noted.wait(), 5)
+        noting.cancel()
+        with suppress(asyncio.CancelledError):
+            await noting
 
     assert called == 4
