@@ -31,9 +31,11 @@ class Identity(NamedTuple):
     """The names of the groups that claims are mapped to, in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedUser:
-    """A user who may come by a link, and those groups that there are of the names which claims are mapped to."""
+class LinkedUser(NamedTuple):
+    """A user who may come by a link, and those groups that there are of the names which claims are mapped to.
+
+    A tuple, as every request makes one.
+    """
 
     link_id: UUID
     secret: bytes
@@ -54,20 +56,24 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
     statement of its own, for the reason that one token has one; see `tokens.find_active`.
     """
     # Arrays of arrays are rectangular in PostgreSQL, so those of names go as literals; a single one is as fast so.
+    is_mapped = any(each.groups for each in identities)
     if len(identities) == 1:
-        *first, groups = identities[0]
-        rows = await connection.fetch("identities.find_linked", FIND_LINKED_ONE, *first, _names_literal(groups))
+        *first, names = identities[0]
+        statement = FIND_LINKED_ONE if is_mapped else FIND_UNMAPPED_ONE
+        arguments: list[Any] = [*first, _names_literal(names)] if is_mapped else first
     else:
-        columns: list[Sequence[Any]] = [range(len(identities)), *zip(*identities, strict=True)]
-        columns[-1] = [_names_literal(names) for names in columns[-1]]
-        rows = await connection.fetch("identities.find_linked", FIND_LINKED_EACH, *map(list, columns))
+        statement = FIND_LINKED_EACH if is_mapped else FIND_UNMAPPED_EACH
+        *columns, all_names = ([*column] for column in zip(*identities, strict=True))
+        arguments = [[*range(len(identities))], *columns]
+        if is_mapped:
+            arguments.append([_names_literal(names) for names in all_names])
     found: list[LinkedUser | None] = [None] * len(identities)
     seen: set[int] = set()
-    for number, link_id, secret, organization_id, user_id, username, role, revisions, ids, names, now in rows:
+    for row in await connection.fetch("identities.find_linked", statement, *arguments):
+        number, link_id, secret, organization_id, user_id, username, role, revisions, now, *mapped = row
+        groups: Sequence[tuple[UUID, str]] = [*zip(*mapped, strict=True)] if mapped else ()
         linked = LinkedUser(
-            *(link_id, secret, organization_id, user_id, username, role_of(role), tuple(revisions)),
-            [*zip(ids, names, strict=True)],
-            now,
+            link_id, secret, organization_id, user_id, username, role_of(role), tuple(revisions), groups, now
         )
         found[number] = None if number in seen else linked
         seen.add(number)
@@ -81,9 +87,7 @@ def _names_literal(names: Sequence[str]) -> str:
     return "{" + ",".join(f'"{name}"' for name in names) + "}"
 
 
-_FIND_LINKED: Final = """
-    SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
-           ARRAY(
+_REVISIONS: Final = """
                SELECT u.revision
                UNION ALL
                SELECT o.revision FROM organizations o
@@ -93,6 +97,24 @@ _FIND_LINKED: Final = """
                FROM memberships m
                JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
                WHERE m.organization_id = u.organization_id AND m.user_id = u.id
+"""
+_LINKED: Final = """
+    JOIN identity_links l
+      ON l.issuer = r.issuer AND l.subject = r.subject
+     AND (r.organization_id IS NULL OR l.organization_id = r.organization_id)
+    JOIN users u ON u.organization_id = l.organization_id AND u.id = l.user_id AND NOT u.disabled
+"""
+_FIND_UNMAPPED: Final = f"""
+    -- Those of whom no claim is mapped to a group: at half the cost of the form below, which is for any.
+    SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
+           ARRAY({_REVISIONS} ORDER BY 1) AS revisions, now() AS now
+    FROM REQUESTED
+    {_LINKED}
+"""
+_FIND_LINKED: Final = f"""
+    SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
+           ARRAY(
+               {_REVISIONS}
                UNION ALL
                -- Mapped groups that are not their own, too: apart, as to unite the ids first costs each caller a sort.
                SELECT g.revision
@@ -104,25 +126,31 @@ _FIND_LINKED: Final = """
                )
                ORDER BY 1
            ) AS revisions,
-           mapped.ids, mapped.names, now() AS now
-    FROM REQUESTED AS r (number, organization_id, issuer, subject, elevated, groups)
-    JOIN identity_links l
-      ON l.issuer = r.issuer AND l.subject = r.subject
-     AND (r.organization_id IS NULL OR l.organization_id = r.organization_id)
-    JOIN users u ON u.organization_id = l.organization_id AND u.id = l.user_id AND NOT u.disabled
+           now() AS now, mapped.ids, mapped.names
+    FROM REQUESTED
+    {_LINKED}
     CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(g.id ORDER BY g.id), '{}') AS ids,
-               coalesce(array_agg(g.name ORDER BY g.id), '{}') AS names
+        SELECT coalesce(array_agg(g.id ORDER BY g.id), '{{}}') AS ids,
+               coalesce(array_agg(g.name ORDER BY g.id), '{{}}') AS names
         FROM groups g
-        WHERE r.groups <> '{}' -- none is looked at where none is mapped
+        WHERE r.groups <> '{{}}' -- none is looked at where none is mapped
           AND g.organization_id = l.organization_id AND lower(g.name) = ANY (r.groups::text[])
     ) mapped
 """
+_ONE: Final = (
+    "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean)) AS r (number, organization_id, issuer, subject, elevated)"
+)
+_EACH: Final = (
+    "unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[])"
+    " AS r (number, organization_id, issuer, subject, elevated)"
+)
+FIND_UNMAPPED_ONE: Final = _FIND_UNMAPPED.replace("REQUESTED", _ONE)
+FIND_UNMAPPED_EACH: Final = _FIND_UNMAPPED.replace("REQUESTED", _EACH)
 FIND_LINKED_ONE: Final = _FIND_LINKED.replace(
-    "REQUESTED", "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean, $5::text))"
+    "REQUESTED", _ONE.replace("$4::boolean", "$4::boolean, $5::text").replace("elevated)", "elevated, groups)")
 )
 FIND_LINKED_EACH: Final = _FIND_LINKED.replace(
-    "REQUESTED", "unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[])"
+    "REQUESTED", _EACH.replace("$5::boolean[]", "$5::boolean[], $6::text[]").replace("elevated)", "elevated, groups)")
 )
 
 

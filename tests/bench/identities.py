@@ -34,10 +34,11 @@ def show(dsn: str, command: str, environment: Mapping[str, str], load: Load) -> 
             for each in (load, others):
                 wrk(server[1], each, seconds=5)  # each token is verified, and each list cached
             pairs = [(_cost(server, load), _cost(server, others)) for _ in range(ROUNDS)]
-    own, provided = (statistics.median(costs) for costs in zip(*pairs, strict=True))
-    ratio = statistics.median(by_provider / by_own for by_own, by_provider in pairs)
-    print("| list by | µs, server and database |\n|---|---|")
-    print(f"| a token of the service's own | {own:.0f} |\n| a known token of a provider | {provided:.0f} |")
+    ratio = statistics.median(sum(by_provider) / sum(by_own) for by_own, by_provider in pairs)
+    print("| list by | µs of the server | of the database |\n|---|---|---|")
+    own, provided = zip(*pairs, strict=True)
+    for name, costs in (("a token of the service's own", own), ("a known token of a provider", provided)):
+        print(f"| {name} | {' | '.join(f'{statistics.median(each):.0f}' for each in zip(*costs, strict=True))} |")
     verdict = "within" if ratio <= MAX_RATIO else "BEYOND"
     print(f"a list by a provider's token costs {ratio:.2f} x, {verdict} {MAX_RATIO:g}", flush=True)
 
@@ -59,11 +60,15 @@ async def _link(dsn: str, provider: IdentityProvider, digests: Sequence[bytes]) 
     return [provider.token(str(user["user_id"]), exp=expires) for user in users]
 
 
-def _cost(server: "tuple[subprocess.Popen[bytes], int]", load: Load) -> float:
-    """Return the µs of processor time of a request, of the server and of PostgreSQL."""
+def _cost(server: "tuple[subprocess.Popen[bytes], int]", load: Load) -> tuple[float, float]:
+    """Return the µs of processor time of a request: of the server, and of PostgreSQL."""
     process, port = server
-    before = cpu_seconds(process.pid) + cpu_seconds(load.postmaster)
+    before = cpu_seconds(process.pid), cpu_seconds(load.postmaster)
     result = wrk(port, load, seconds=2)
     if result["bad_status"] or result["socket_errors"]:
         raise RuntimeError(f"lists failed: {result}")
-    return (cpu_seconds(process.pid) + cpu_seconds(load.postmaster) - before) / result["requests"] * 1e6
+    after = cpu_seconds(process.pid), cpu_seconds(load.postmaster)
+    of_server, of_database = (
+        (end - start) / result["requests"] * 1e6 for start, end in zip(before, after, strict=True)
+    )
+    return of_server, of_database

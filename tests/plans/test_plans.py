@@ -206,6 +206,19 @@ async def find_linked_alone(filled: Filled, recorder: Recorder, _: Settings) -> 
     assert len(linked.groups) == 2
 
 
+async def find_unmapped(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    identities = [(await filled.identity(number))._replace(groups=()) for number in range(8)]
+
+    assert None not in await find_links(recorder, identities)
+
+
+async def find_unmapped_alone(filled: Filled, recorder: Recorder, _: Settings) -> None:
+    (linked,) = await find_links(recorder, [(await filled.identity(0))._replace(groups=())])
+
+    assert linked is not None
+    assert not linked.groups
+
+
 async def list_granted_with_mapped_groups(filled: Filled, recorder: Recorder, _: Settings) -> None:
     (linked,) = await find_links(recorder, [await filled.identity(0)])
     assert linked is not None
@@ -392,6 +405,10 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
     *(
         ("identities.find_linked", each, {**LINKED, "users": "users_pkey", "memberships": "memberships_pkey"})
         for each in (find_linked, find_linked_alone)
+    ),
+    *(
+        ("identities.find_linked", each, {**LINKED, "groups": "groups_pkey", "users": "users_pkey", **MEMBERSHIPS})
+        for each in (find_unmapped, find_unmapped_alone)
     ),
     ("identities.note_use", note_use_of_links, {"identity_links": "identity_links_pkey"}),
 ]

@@ -55,6 +55,8 @@ class Verified:
     role_value: str | None
     username: str | None
     """The name for a user who is made on sign-in."""
+    provided: Provided | None = None
+    """Of the last caller, who has mostly not changed: each request would make another."""
 
     @property
     def is_good(self) -> bool:
@@ -226,6 +228,13 @@ def _caller(verified: Verified, linked: LinkedUser, digest: bytes) -> Caller:
     user_id = linked.user_id
     if groups or elevated:
         user_id = MappedUser(user_id, tuple(group.id for group in groups), elevated=elevated)
+    provided = verified.provided
+    if provided is None or (provided.link_id, provided.secret, provided.groups) != (
+        linked.link_id,
+        linked.secret,
+        groups,
+    ):
+        provided = verified.provided = _provided(verified, linked, groups)
     return Caller(
         linked.role if verified.role is None else mightier(linked.role, verified.role),
         verified.scopes,
@@ -236,15 +245,19 @@ def _caller(verified: Verified, linked: LinkedUser, digest: bytes) -> Caller:
         digest,
         linked.revisions,
         linked.database_time,
-        Provided(
-            verified.identity.issuer,
-            linked.link_id,
-            linked.secret,
-            verified.expires_at,
-            groups,
-            verified.role,
-            verified.role_value,
-        ),
+        provided,
+    )
+
+
+def _provided(verified: Verified, linked: LinkedUser, groups: tuple[MappedGroup, ...]) -> Provided:
+    return Provided(
+        verified.identity.issuer,
+        linked.link_id,
+        linked.secret,
+        verified.expires_at,
+        groups,
+        verified.role,
+        verified.role_value,
     )
 
 
