@@ -1,7 +1,7 @@
 """The watch over workers where processes behave as real ones hardly do."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from types import SimpleNamespace
@@ -66,6 +66,11 @@ def starting(monkeypatch: pytest.MonkeyPatch, *outcomes: Fake | OSError) -> None
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.001)
 
 
+def of_workers(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the events of the supervisor's own lines: services of other tests run on in this process."""
+    return [line["event"] for line in lines if line["event"].startswith(("worker_", "reload"))]
+
+
 async def test_worker_is_replaced_once_the_system_has_room_for_a_process(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +88,7 @@ async def test_worker_is_replaced_once_the_system_has_room_for_a_process(
         await keeping
 
     assert supervisor.present == {1: second}
-    assert [line["event"] for line in lines] == ["worker_ended", "worker_not_started", "worker_not_started"]
+    assert of_workers(lines) == ["worker_ended", "worker_not_started", "worker_not_started"]
     assert supervisor.metrics.replaced["killed"] == 1
 
 
@@ -109,7 +114,7 @@ async def test_reload_that_has_no_room_keeps_the_workers(
         await supervisor.replace_all()
 
     assert supervisor.present == {1: first}
-    assert (first.told, [line["event"] for line in lines]) == ([], ["reloading", "reload_failed"])
+    assert (first.told, of_workers(lines)) == ([], ["reloading", "reload_failed"])
 
 
 async def test_reload_by_a_worker_that_ends_keeps_the_workers(
@@ -125,7 +130,7 @@ async def test_reload_by_a_worker_that_ends_keeps_the_workers(
 
     assert supervisor.present == {1: first}
     assert (first.told, second.ended.result()) == ([], -9)
-    assert lines[-1] == {"event": "reload_failed", "worker": 1, "reason": "It has no port.", "log_level": "warning"}
+    assert {"event": "reload_failed", "worker": 1, "reason": "It has no port.", "log_level": "warning"} in lines
 
 
 async def test_process_that_was_held_up_itself_kills_no_worker(
