@@ -183,7 +183,7 @@ def _failed_database(error: Exception) -> Failure:
     help_ = ""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         help_ = " Let DATABASE_URL name the role that `migrate` runs as."
-    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError | asyncpg.UndefinedFunctionError):
         help_ = " Run `migrate`."
     return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [f"The database refused: {error}.{help_}"])
 

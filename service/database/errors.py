@@ -29,6 +29,7 @@ NOT_READY_ERRORS: Final = (
     postgres.InsufficientPrivilegeError,
     postgres.UndefinedTableError,
     postgres.UndefinedColumnError,
+    postgres.UndefinedFunctionError,
 )
 """Errors of a database that answers, but is full, has trouble with its disk, is not the right one, or is not migrated.
 

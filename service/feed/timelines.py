@@ -16,6 +16,7 @@ from service.repositories.audit_feed import Epoch
 
 log = structlog.get_logger()
 
+NOT_READY: Final = "database_not_ready"
 RETRY: Final = 5.0
 """Seconds until the next attempt where the database could not be had."""
 
@@ -38,7 +39,8 @@ class Timelines:
                 async with self._database.connection() as connection:
                     await audit_timelines.note(connection)
             except ServiceError as error:
-                log.warning("timeline_not_noted", error=error.message)
+                if error.reason != NOT_READY:  # such as not migrated yet, which readiness tells
+                    log.warning("timeline_not_noted", error=error.message)
             except Exception:
                 log.exception("timeline_not_noted")
             else:

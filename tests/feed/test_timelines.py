@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.database.pool import Connection, Database, open_database
 from service.errors import Unavailable
@@ -84,6 +85,19 @@ async def test_place_of_a_server_that_does_not_tell_its_cluster_is_not_carried_o
 
     assert await carry_over(connection, THEN._replace(system=0), NOW._replace(system=0)) is None
     assert await carry_over(connection, NOW._replace(system=0), NOW._replace(system=0)) is not None
+
+
+async def test_database_that_is_not_migrated_yet_is_no_fault(empty_dsn: str, settings: Settings) -> None:
+    """The first run serves before it has migrated, and readiness tells that."""
+    with capture_logs() as lines:
+        async with open_database(empty_dsn, settings) as database:
+            noting = asyncio.create_task(Timelines(database).note_forever())
+            await asyncio.sleep(0.3)
+            noting.cancel()
+            with suppress(asyncio.CancelledError):
+                await noting
+
+    assert [line for line in lines if line["event"] == "timeline_not_noted"] == []
 
 
 async def test_timeline_is_noted_at_once_and_whenever_the_history_may_be_another(
