@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,7 +136,10 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU seconds used so far by a process and its children, those that have ended included."""
-    return sum(sum(process.cpu_times()[:4]) for process in _tree(pid))
+    for _ in range(10):  # a child that ends meanwhile is found in its parent's sum, the next time
+        with suppress(psutil.NoSuchProcess):
+            return sum(sum(process.cpu_times()[:4]) for process in _tree(pid))
+    raise RuntimeError(f"process {pid} has no processor time that can be read")
 
 
 def _cpu(pid: int, postmaster: int) -> tuple[float, float]:
