@@ -13,7 +13,7 @@ import click
 
 from service.commands.output import OutputFailed, ReaderGone, take_over_streams, tell, tell_json
 from service.commands.target import TargetUnusable
-from service.database.errors import is_lost
+from service.database.errors import NOT_MIGRATED_ERRORS, is_lost
 from service.errors import InvalidArgument, ServiceError, StartupError
 from service.transfer.importing import ImportRefused
 
@@ -183,7 +183,7 @@ def _failed_database(error: Exception) -> Failure:
     help_ = ""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         help_ = " Let DATABASE_URL name the role that `migrate` runs as."
-    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError | asyncpg.UndefinedFunctionError):
+    if isinstance(error, NOT_MIGRATED_ERRORS):
         help_ = " Run `migrate`."
     return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [f"The database refused: {error}.{help_}"])
 

@@ -21,15 +21,20 @@ CONNECTION_ERRORS: Final = (
 )
 """Errors of a connection that is gone or leads to the wrong server; all mean the same to a caller."""
 
+NOT_MIGRATED_ERRORS: Final = (
+    postgres.UndefinedTableError,
+    postgres.UndefinedColumnError,
+    postgres.UndefinedFunctionError,
+)
+"""Errors of a database that lacks migrations."""
+
 NOT_READY_ERRORS: Final = (
     postgres.InsufficientResourcesError,
     postgres.PostgresSystemError,
     postgres.InvalidAuthorizationSpecificationError,
     postgres.InvalidCatalogNameError,
     postgres.InsufficientPrivilegeError,
-    postgres.UndefinedTableError,
-    postgres.UndefinedColumnError,
-    postgres.UndefinedFunctionError,
+    *NOT_MIGRATED_ERRORS,
 )
 """Errors of a database that answers, but is full, has trouble with its disk, is not the right one, or is not migrated.
 
@@ -56,6 +61,12 @@ class ConnectionLost(Unavailable):
     """A connection lost while in use: an operation that only reads can be run again at once on another."""
 
     reason = "connection_lost"
+
+
+class NotReady(Unavailable):
+    """A database that answers, and can't serve yet, such as one that is not migrated."""
+
+    reason = "database_not_ready"
 
 
 class NoConnection(Unavailable):
@@ -107,5 +118,5 @@ def to_service_error(error: BaseException) -> ServiceError | None:
     if isinstance(error, postgres.QueryCanceledError | TimeoutError):
         return DeadlineExceeded("The database took longer than it may; try again.")
     if isinstance(error, NOT_READY_ERRORS):
-        return Unavailable("The database is not ready for this service; try again.", reason="database_not_ready")
+        return NotReady("The database is not ready for this service; try again.")
     return None

@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from service.database.errors import NotReady
 from service.database.pool import Connection, Database
 from service.errors import ServiceError
 from service.repositories import audit_timelines
@@ -16,7 +17,6 @@ from service.repositories.audit_feed import Epoch
 
 log = structlog.get_logger()
 
-NOT_READY: Final = "database_not_ready"
 RETRY: Final = 5.0
 """Seconds until the next attempt where the database could not be had."""
 
@@ -38,9 +38,10 @@ class Timelines:
             try:
                 async with self._database.connection() as connection:
                     await audit_timelines.note(connection)
+            except NotReady:
+                pass  # which readiness tells
             except ServiceError as error:
-                if error.reason != NOT_READY:  # such as not migrated yet, which readiness tells
-                    log.warning("timeline_not_noted", error=error.message)
+                log.warning("timeline_not_noted", error=error.message)
             except Exception:
                 log.exception("timeline_not_noted")
             else:

@@ -11,6 +11,7 @@ import asyncpg
 from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import Role
+from service.repositories import revisions
 from service.repositories.times import bounded
 from service.repositories.users import role_of
 
@@ -70,10 +71,10 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
     found: list[LinkedUser | None] = [None] * len(identities)
     seen: set[int] = set()
     for row in await connection.fetch("identities.find_linked", statement, *arguments):
-        number, link_id, secret, organization_id, user_id, username, role, revisions, now, *mapped = row
+        number, link_id, secret, organization_id, user_id, username, role, state, now, *mapped = row
         groups: Sequence[tuple[UUID, str]] = [*zip(*mapped, strict=True)] if mapped else ()
         linked = LinkedUser(
-            link_id, secret, organization_id, user_id, username, role_of(role), tuple(revisions), groups, now
+            link_id, secret, organization_id, user_id, username, role_of(role), tuple(state), groups, now
         )
         found[number] = None if number in seen else linked
         seen.add(number)
@@ -87,16 +88,17 @@ def _names_literal(names: Sequence[str]) -> str:
     return "{" + ",".join(f'"{name}"' for name in names) + "}"
 
 
-_REVISIONS: Final = """
-               SELECT u.revision
-               UNION ALL
-               SELECT o.revision FROM organizations o
-               WHERE o.id = u.organization_id AND (u.role <> 'member' OR r.elevated)
-               UNION ALL
-               SELECT g.revision
-               FROM memberships m
-               JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
-               WHERE m.organization_id = u.organization_id AND m.user_id = u.id
+_ADMINISTERS: Final = "u.role <> 'member' OR r.elevated"
+_REVISIONS_OF_MAPPED: Final = """
+        UNION ALL
+        -- Mapped groups that are not their own, too: apart, as to unite the ids first costs each caller a sort.
+        SELECT g.revision
+        FROM unnest(mapped.ids) AS other (id)
+        JOIN groups g ON g.organization_id = u.organization_id AND g.id = other.id
+        WHERE NOT EXISTS (
+            SELECT FROM memberships m
+            WHERE m.organization_id = u.organization_id AND m.user_id = u.id AND m.group_id = other.id
+        )
 """
 _LINKED: Final = """
     JOIN identity_links l
@@ -107,25 +109,13 @@ _LINKED: Final = """
 _FIND_UNMAPPED: Final = f"""
     -- Those of whom no claim is mapped to a group: at half the cost of the form below, which is for any.
     SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
-           ARRAY({_REVISIONS} ORDER BY 1) AS revisions, now() AS now
+           {revisions.of_user(_ADMINISTERS)} AS revisions, now() AS now
     FROM REQUESTED
     {_LINKED}
 """
 _FIND_LINKED: Final = f"""
     SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
-           ARRAY(
-               {_REVISIONS}
-               UNION ALL
-               -- Mapped groups that are not their own, too: apart, as to unite the ids first costs each caller a sort.
-               SELECT g.revision
-               FROM unnest(mapped.ids) AS other (id)
-               JOIN groups g ON g.organization_id = u.organization_id AND g.id = other.id
-               WHERE NOT EXISTS (
-                   SELECT FROM memberships m
-                   WHERE m.organization_id = u.organization_id AND m.user_id = u.id AND m.group_id = other.id
-               )
-               ORDER BY 1
-           ) AS revisions,
+           {revisions.of_user(_ADMINISTERS, _REVISIONS_OF_MAPPED)} AS revisions,
            now() AS now, mapped.ids, mapped.names
     FROM REQUESTED
     {_LINKED}

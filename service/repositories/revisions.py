@@ -15,17 +15,29 @@ class ReadVersion:
     """The first expiry among the grants that count; None if none of them expires."""
 
 
-OF_USER: Final = """
+def of_user(administers: str = "u.role <> 'member'", others: str = "") -> str:
+    """Return the SQL of the revisions of the row u of users, in ascending order, as they count as a set.
+
+    None ever comes back (0005).
+
+    Args:
+        administers: the condition under which the organization's counts.
+        others: the SQL of revisions that count beside these, beginning with UNION ALL.
+    """
+    return f"""
     ARRAY(
         SELECT u.revision
         UNION ALL
-        SELECT o.revision FROM organizations o WHERE o.id = u.organization_id AND u.role <> 'member'
+        SELECT o.revision FROM organizations o WHERE o.id = u.organization_id AND ({administers})
         UNION ALL
         SELECT g.revision
         FROM memberships m
         JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
         WHERE m.organization_id = u.organization_id AND m.user_id = u.id
+        {others}
         ORDER BY 1
     )
 """
-"""The revisions of the row u of users, in ascending order, as they count as a set. None ever comes back (0005)."""
+
+
+OF_USER: Final = of_user()

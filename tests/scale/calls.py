@@ -15,7 +15,7 @@ from service.identity import Caller
 from service.repositories import audit, audit_feed, authority, job_updates, jobs, pipelines, queues, tokens
 from service.repositories.ordering import Span
 from tests.plans.database import Target
-from tests.plans.test_plans import Recorder, Statement, nodes_of
+from tests.plans.test_plans import Recorder, Statement, nodes_of, plan_for_any, plan_for_arguments
 from tests.scale.filling import Raw
 
 PAGE: Final = 50
@@ -209,21 +209,12 @@ async def _run(raw: Raw, statement: Statement, *, generic: bool) -> tuple[Counte
 
 async def generic_ways(raw: Raw, statement: Statement) -> frozenset[str]:
     """Return what ways_of() says of a statement's generic plan, without running it."""
-    nothing = ", ".join("NULL" for _ in statement.arguments)
-    await raw.execute(f"PREPARE planned AS {statement.text}")
-    try:
-        async with raw.transaction():
-            await raw.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-            explained = await raw.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE planned ({nothing})")
-    finally:
-        await raw.execute("DEALLOCATE planned")
-    return ways_of(json.loads(explained)[0]["Plan"])
+    return ways_of(await plan_for_any(raw, statement))
 
 
 async def ways_for_arguments(raw: Raw, statement: Statement) -> frozenset[str]:
     """Return what ways_of() says of the plan for a statement's arguments, without running it."""
-    explained = await raw.fetchval(f"EXPLAIN (FORMAT JSON) {statement.text}", *statement.arguments)
-    return ways_of(json.loads(explained)[0]["Plan"])
+    return ways_of(await plan_for_arguments(raw, statement))
 
 
 def ways_of(plan: dict[str, Any]) -> frozenset[str]:
