@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
 from service.errors import InvalidArgument
@@ -19,8 +20,10 @@ ID = "8c400d55-15d4-41f9-b306-ec2836898d83"
 async def read(operation: object, query: str = "", body: Any = None, **in_path: str) -> Any:
     """What a request of an operation is read as, or the details of why it can't be."""
     route = next(route for route in ROUTES if route.operation is operation)
-    request = make_mocked_request(route.method, f"/?{query}", match_info=in_path)
-    request._read_bytes = json.dumps(body).encode()
+    content = StreamReader(make_mocked_request("GET", "/").protocol, 2**16)
+    content.feed_data(json.dumps(body).encode())
+    content.feed_eof()
+    request = make_mocked_request(route.method, f"/?{query}", match_info=in_path, payload=content)
     context = current_record.set(RequestRecord("read"))
     try:
         reader = Reader(route, BodyBudget(2**20))
