@@ -15,6 +15,7 @@ from service.operations import (
     grants,
     groups,
     job_batches,
+    job_pipelines,
     jobs,
     overview,
     pipelines,
@@ -159,7 +160,7 @@ PUTTING_GRANTS: Final = (grants.put_user_grant, grants.put_group_grant, grant_se
 _PIPELINE_ROWS: Final = (
     Act(
         "find it in the list of pipelines",
-        (pipelines.list_pipelines, jobs.list_job_pipelines),
+        (pipelines.list_pipelines, job_pipelines.list_job_pipelines),
         PIPELINE,
         _listed(_holding(READ)),
     ),
@@ -169,7 +170,7 @@ _PIPELINE_ROWS: Final = (
     Act("delete it", (pipelines.delete_pipeline,), PIPELINE, _holding(DELETE)),
     Act(
         "put a job of their own into it",
-        (jobs.update_job_pipelines, jobs.add_pipeline_job),
+        (job_pipelines.update_job_pipelines, job_pipelines.add_pipeline_job),
         PIPELINE,
         _holding(EXECUTE),
     ),
@@ -181,7 +182,7 @@ _PIPELINE_ROWS: Final = (
     ),
     Act(
         "put somebody else's job into it, from a pipeline on which they hold the same",
-        (jobs.update_job_pipelines, jobs.add_pipeline_job),
+        (job_pipelines.update_job_pipelines, job_pipelines.add_pipeline_job),
         PIPELINE,
         _holding(EXECUTE),
     ),
@@ -225,10 +226,10 @@ _PIPELINE_ROWS: Final = (
 
 _JOB_ROWS: Final = (
     Act("find it in the list of jobs", (jobs.list_jobs,), JOB, _listed(SEEING_A_JOB)),
-    Act("read it, and which pipelines it is in", (jobs.get_job, jobs.list_job_pipelines), JOB, SEEING_A_JOB),
+    Act("read it, and which pipelines it is in", (jobs.get_job, job_pipelines.list_job_pipelines), JOB, SEEING_A_JOB),
     Act(
         "leave it in its pipelines by an update",
-        (jobs.update_job_pipelines,),
+        (job_pipelines.update_job_pipelines,),
         JOB,
         {
             **SEEING_A_JOB,
@@ -238,7 +239,7 @@ _JOB_ROWS: Final = (
     ),
     Act(
         "take it out of its pipelines by an update",
-        (jobs.update_job_pipelines,),
+        (job_pipelines.update_job_pipelines,),
         JOB,
         {
             **SEEING_A_JOB,
@@ -250,7 +251,7 @@ _JOB_ROWS: Final = (
     ),
     Act(
         "take it out of a pipeline",
-        (jobs.remove_pipeline_job,),
+        (job_pipelines.remove_pipeline_job,),
         JOB,
         {
             **SEEING_A_JOB,
@@ -322,10 +323,10 @@ _JOB_ROWS: Final = (
 
 _JOB_IN_NONE_ROWS: Final = (
     Act("find it in the list of jobs", (jobs.list_jobs,), JOB_IN_NONE, _listed(SEEING_A_JOB_IN_NONE)),
-    Act("read it", (jobs.get_job, jobs.list_job_pipelines), JOB_IN_NONE, SEEING_A_JOB_IN_NONE),
+    Act("read it", (jobs.get_job, job_pipelines.list_job_pipelines), JOB_IN_NONE, SEEING_A_JOB_IN_NONE),
     Act(
         "put it into a pipeline that they may execute",
-        (jobs.update_job_pipelines,),
+        (job_pipelines.update_job_pipelines,),
         JOB_IN_NONE,
         {
             **SEEING_A_JOB_IN_NONE,
