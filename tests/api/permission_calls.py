@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.operations import grant_sets, groups, job_pipelines, jobs, users
-from service.operations.verdicts import (
+from service.operations.permission_table.verdicts import (
     ACCOUNT,
     GROUP,
     JOB,

@@ -19,7 +19,7 @@ from service.http.request_log import RequestLog
 from service.http.routes import ROUTES, Route
 from service.operations import grants, groups, job_pipelines, jobs, pipelines, users
 from service.operations.permission_table import PERMISSION_TABLE
-from service.operations.verdicts import (
+from service.operations.permission_table.verdicts import (
     JOB,
     OBJECT_TYPES,
     PIPELINE,
