@@ -9,7 +9,7 @@ from service.errors import InvalidArgument
 from service.http.bodies import BodyBudget
 from service.http.reader import Reader
 from service.http.routes import ROUTES
-from service.operations import grants, jobs, pipelines
+from service.operations import grants, job_pipelines, jobs, pipelines
 from service.schemas.jobs import UpdateJobPipelines
 from service.schemas.pipelines import DeletePipeline, ListPipelines
 from service.telemetry.request_record import RequestRecord, current_record
@@ -69,14 +69,14 @@ async def test_body_has_the_types_of_json(value: Any) -> None:
 
 async def test_field_in_another_place_is_refused() -> None:
     belongs = {"job_id": ["Belongs in the body."]}
-    assert await read(jobs.update_job_pipelines, "job_id=7", {"pipeline_ids": []}) == belongs
+    assert await read(job_pipelines.update_job_pipelines, "job_id=7", {"pipeline_ids": []}) == belongs
     assert await read(jobs.put_job, body={"job_id": "8"}, job_id="7") == {"job_id": ["Belongs in the path."]}
 
 
 async def test_body_is_read_only_where_fields_are_in_it() -> None:
     body = {"job_id": "7", "pipeline_ids": []}
 
-    assert await read(jobs.update_job_pipelines, body=body) == UpdateJobPipelines("7", [])
+    assert await read(job_pipelines.update_job_pipelines, body=body) == UpdateJobPipelines("7", [])
     assert isinstance(await read(pipelines.delete_pipeline, body=body, pipeline_id=ID), DeletePipeline)
 
 

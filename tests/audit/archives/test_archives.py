@@ -14,16 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 from service.__main__ import commands
-from service.archives.files import MANIFEST, SEALS, BadArchive
-from service.archives.verifying import Archives, TrailVerification, read_copies
-from service.archives.writing import Archiver, NotArchived, Outcome
+from service.audit.archives.files import MANIFEST, SEALS, BadArchive
+from service.audit.archives.verifying import Archives, TrailVerification, read_copies
+from service.audit.archives.writing import Archiver, NotArchived, Outcome
+from service.audit.sealing import Sealer
+from service.audit.verification import Alteration
 from service.commands.target import open_target
 from service.database.migrations import migrate
 from service.database.pool import Connection, open_database
 from service.embedded.cluster import SERVICE_ROLE
 from service.errors import Gone
-from service.feed.sealing import Sealer
-from service.feed.verification import Alteration
 from service.identity import operator
 from service.operations.call import Call
 from service.operations.changes import list_changes

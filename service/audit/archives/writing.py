@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from service.archives.files import (
+from service.audit.archives.files import (
     MANIFEST,
     SEALS,
     BadArchive,

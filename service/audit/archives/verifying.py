@@ -13,11 +13,11 @@ from typing import Final
 
 import orjson
 
-from service.archives.files import BadArchive, Manifest, month_folders, read_entries, read_manifest, read_seals
-from service.archives.writing import Numbers
+from service.audit.archives.files import BadArchive, Manifest, month_folders, read_entries, read_manifest, read_seals
+from service.audit.archives.writing import Numbers
+from service.audit.sealing import epoch_name
+from service.audit.verification import MISSING, Alteration, Verification
 from service.database.pool import Connection
-from service.feed.sealing import epoch_name
-from service.feed.verification import MISSING, Alteration, Verification
 from service.repositories import audit_archives, audit_feed, audit_seals
 from service.repositories.audit_seals import Present, Seal
 from service.values.ids import NO_ID

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
+from service.audit.months import AuditMonths
 from service.database.migrations import migrate
 from service.database.pool import Connection, open_database
 from service.embedded.cluster import SERVICE_ROLE
-from service.feed.months import AuditMonths
 from service.repositories import audit_months
 from service.settings import Settings
 from tests.audit_months import Raw, present
@@ -81,8 +81,8 @@ async def test_months_are_made_later_where_the_trail_is_in_use(
     await migrate(empty_dsn)
     raw = await asyncpg.connect(empty_dsn)
     await raw.execute(LOSE)
-    monkeypatch.setattr("service.feed.months.FIRST", 0.0)
-    monkeypatch.setattr("service.feed.months.RETRY", 0.01)
+    monkeypatch.setattr("service.audit.months.FIRST", 0.0)
+    monkeypatch.setattr("service.audit.months.RETRY", 0.01)
     async with open_database(as_service(empty_dsn), settings) as database:
         months = AuditMonths(database)
         reading = raw.transaction()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from service.operations.verdicts import GRANTED, CallerKind, Decision, Verdict
+from service.operations.permission_table.verdicts import GRANTED, CallerKind, Decision, Verdict
 from service.permissions import (
     DELETE,
     EXECUTE,

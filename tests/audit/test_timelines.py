@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from service.audit import timelines
+from service.audit.timelines import Timelines, carry_over
 from service.database.pool import Connection, Database, open_database
 from service.errors import Unavailable
-from service.feed import timelines
-from service.feed.timelines import Timelines, carry_over
 from service.repositories import audit_feed, audit_timelines
 from service.repositories.audit_feed import Epoch
 from service.settings import Settings

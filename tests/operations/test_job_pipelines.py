@@ -8,7 +8,7 @@ from service.authentication.bearer import Authentication
 from service.database.pool import Database
 from service.errors import NotFound, PermissionDenied
 from service.operations.call import AuthorityChanged, Call
-from service.operations.jobs import list_job_pipelines, update_job_pipelines
+from service.operations.job_pipelines import list_job_pipelines, update_job_pipelines
 from service.permissions import READ
 from service.repositories import jobs
 from service.schemas.jobs import ListJobPipelines, NamedPipeline, UpdateJobPipelines

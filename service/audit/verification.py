@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from service.audit.sealing import epoch_name
 from service.database.pool import Connection
-from service.feed.sealing import epoch_name
 from service.repositories import audit_feed, audit_seals
 from service.repositories.audit_seals import NOTHING, Present, Seal
 from service.values.ids import NO_ID

@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.audit.sealing import Sealer
+from service.audit.verification import Alteration, Verification, verify_database
 from service.database.migrations import migrate
 from service.database.pool import Connection, Database, open_database
-from service.feed.sealing import Sealer
-from service.feed.verification import Alteration, Verification, verify_database
 from service.repositories import audit_seals
 from service.settings import Settings
 from tests.factories import World

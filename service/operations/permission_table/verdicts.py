@@ -1,7 +1,4 @@
-"""The terms of the permission table: what calls are about, the kinds of callers, and the verdicts on them.
-
-The table itself is permission_table.py.
-"""
+"""The terms of the permission table: what calls are about, the kinds of callers, and the verdicts on them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
