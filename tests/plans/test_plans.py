@@ -407,7 +407,7 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
         for each in (find_linked, find_linked_alone)
     ),
     *(
-        ("identities.find_linked", each, {**LINKED, "groups": "groups_pkey", "users": "users_pkey", **MEMBERSHIPS})
+        ("identities.find_plain", each, {**LINKED, "groups": "groups_pkey", "users": "users_pkey", **MEMBERSHIPS})
         for each in (find_unmapped, find_unmapped_alone)
     ),
     ("identities.note_use", note_use_of_links, {"identity_links": "identity_links_pkey"}),
