@@ -12,6 +12,7 @@ from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import Role
 from service.repositories import revisions
+from service.repositories.job_updates import names_literal
 from service.repositories.times import bounded
 from service.repositories.users import role_of
 
@@ -63,11 +64,11 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
     if len(identities) == 1:
         statement = FIND_LINKED_ONE
         *first, names = identities[0]
-        arguments: list[Any] = [*first, _names_literal(names)]
+        arguments: list[Any] = [*first, names_literal(names)]
     else:
         statement = FIND_LINKED_EACH
         *columns, all_names = ([*column] for column in zip(*identities, strict=True))
-        arguments = [[*range(len(identities))], *columns, [_names_literal(names) for names in all_names]]
+        arguments = [[*range(len(identities))], *columns, [names_literal(names) for names in all_names]]
     found: list[LinkedUser | None] = [None] * len(identities)
     seen: set[int] = set()
     for row in await connection.fetch("identities.find_linked", statement, *arguments):
@@ -105,13 +106,6 @@ def _only(found: Sequence[LinkedUser], organization_id: UUID | None) -> LinkedUs
     if organization_id is not None:
         found = [each for each in found if each.organization_id == organization_id]
     return found[0] if len(found) == 1 else None
-
-
-def _names_literal(names: Sequence[str]) -> str:
-    """Return names of groups, which have neither quotes nor backslashes, as an array literal."""
-    if not names:
-        return "{}"
-    return "{" + ",".join(f'"{name}"' for name in names) + "}"
 
 
 _ADMINISTERS: Final = "u.role <> 'member' OR r.elevated"
