@@ -1,6 +1,6 @@
 """Pre-authorized updates of jobs: one statement for a batch, in which each update is proved and made by itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, NewType
 from uuid import UUID
@@ -15,6 +15,11 @@ ArrayLiteral = NewType("ArrayLiteral", str)
 def array_literal(values: Iterable[int | UUID]) -> ArrayLiteral:
     """Return values that need no quotes as an array literal."""
     return ArrayLiteral(f"{{{','.join(map(str, values))}}}")
+
+
+def names_literal(names: Sequence[str]) -> ArrayLiteral:
+    """Return names of groups, which have neither quotes nor backslashes, as an array literal."""
+    return ArrayLiteral("{" + ",".join(f'"{name}"' for name in names) + "}")
 
 
 class Update(NamedTuple):
@@ -46,11 +51,36 @@ class Update(NamedTuple):
     request_id: str | None
 
 
-async def update_each(connection: Connection, updates: Sequence[Update]) -> list[list[str] | None]:
+class LinkedUpdate(NamedTuple):
+    """The same by a caller of an identity provider: what it rests on is a link, and what claims are mapped to."""
+
+    organization_id: UUID
+    job_id: str
+    caller_id: UUID
+    elevated: bool
+    """True if claims give a role beyond a member's."""
+    groups: ArrayLiteral
+    """The groups that claims are mapped to."""
+    group_names: ArrayLiteral
+    """Their names, by which they are mapped."""
+    revisions: Sequence[int]
+    expires_at: datetime | None
+    """The first expiry among the grants that the decision rests on, and the token."""
+    wanted: Sequence[UUID]
+    allowed_pipelines: ArrayLiteral | None
+    actor: str
+    token_id: UUID | None
+    """The link's."""
+    request_id: str | None
+
+
+async def update_each(connection: Connection, updates: Sequence[Update | LinkedUpdate]) -> list[list[str] | None]:
     """Make those of a batch of updates that are still allowed, each of another job and independent of the others.
 
     The statement verifies the caller's token and each decision in the snapshot in which it reads the job's set; then it
     locks the job, and goes on only if no other update of it was committed since: its revision would be another.
+
+    All are of one kind, as each kind has its own proof of the caller.
 
     As strangers share it, it never waits for a lock. Whatever it writes, or a foreign key of what it writes refers to,
     it locks first, and an update that needs something that is locked is left alone: a job, or a pipeline that it is put
@@ -59,15 +89,18 @@ async def update_each(connection: Connection, updates: Sequence[Update]) -> list
     Returns:
         The names of each job's pipelines; None if nothing was done, as the update must be decided again.
     """
-    columns: dict[str, Sequence[Any]] = dict(zip(Update._fields, zip(*updates, strict=True), strict=True))
+    columns: dict[str, Sequence[Any]] = dict(zip(updates[0]._fields, zip(*updates, strict=True), strict=True))
     # PostgreSQL's arrays of arrays are rectangular, so those of different lengths go as literals.
     columns["revisions"] = [*map(array_literal, columns["revisions"])]
     columns["wanted"] = [*map(array_literal, columns["wanted"])]
     values: list[Sequence[Any]] = [range(len(updates)), *columns.values()]
+    is_linked = isinstance(updates[0], LinkedUpdate)
     if len(updates) == 1:
-        rows = await connection.fetch("jobs.update_each", UPDATE_ONE, *(column[0] for column in values))
+        statement = LINKED_UPDATE_ONE if is_linked else UPDATE_ONE
+        rows = await connection.fetch("jobs.update_each", statement, *(column[0] for column in values))
     else:
-        rows = await connection.fetch("jobs.update_each", UPDATE_EACH, *map(list, values))
+        statement = LINKED_UPDATE_EACH if is_linked else UPDATE_EACH
+        rows = await connection.fetch("jobs.update_each", statement, *map(list, values))
     done = {row["number"]: row["names"] for row in rows}
     return [done.get(number) for number in range(len(updates))]
 
@@ -209,3 +242,81 @@ _UPDATE: Final = f"""
 """
 UPDATE_EACH: Final = _UPDATE.replace("<requested>", _BATCH.rstrip())
 UPDATE_ONE: Final = _UPDATE.replace("<requested>", _ONE.rstrip())
+
+_OTHER_GROUPS: Final = """
+        UNION ALL
+        -- Groups that claims are mapped to, as long as these are called so, and that are not their own, too.
+        SELECT g.revision
+        FROM unnest(r.groups, r.group_names) other (id, name)
+        JOIN groups g ON g.organization_id = u.organization_id AND g.id = other.id AND g.name = other.name
+        WHERE NOT EXISTS (
+            SELECT FROM memberships m
+            WHERE m.organization_id = u.organization_id AND m.user_id = u.id AND m.group_id = other.id
+        )
+"""
+_LINKED: Final = {
+    revisions.OF_USER: revisions.of_user("u.role <> 'member' OR r.elevated", _OTHER_GROUPS),
+    """(t.organization_id, t.user_id, t.id, coalesce(t.scopes, 0), u.username)
+               = (r.organization_id, r.caller_id, r.token_id, coalesce(r.scopes, 0), r.actor)""": (
+        "(t.user_id, u.username) = (r.caller_id, r.actor)"
+    ),
+    f"""JOIN tokens t ON t.digest = r.digest
+        WHERE {tokens.ACTIVE}""": """
+        JOIN identity_links t ON t.organization_id = r.organization_id AND t.id = r.token_id
+        WHERE NOT u.disabled""".strip(),
+    """JOIN memberships m ON m.organization_id = l.organization_id AND m.user_id = l.caller_id
+        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+        WHERE l.role = 'member'""": """CROSS JOIN LATERAL (
+            SELECT m.group_id AS id, NULL AS name
+            FROM memberships m
+            WHERE m.organization_id = l.organization_id AND m.user_id = l.caller_id
+            UNION ALL
+            SELECT other.id, other.name
+            FROM unnest(l.groups, l.group_names) other (id, name)
+            WHERE NOT EXISTS (
+                SELECT FROM memberships m
+                WHERE m.organization_id = l.organization_id AND m.user_id = l.caller_id AND m.group_id = other.id
+            )
+        ) own
+        JOIN groups g ON g.organization_id = l.organization_id AND g.id = own.id AND g.name = coalesce(own.name, g.name)
+        WHERE l.role = 'member' AND NOT l.elevated""",
+    f"""JOIN tokens t ON t.digest = l.digest
+        WHERE {tokens.ACTIVE}
+          AND (u.role, u.revision, coalesce(t.scopes, 0)) = (l.role, l.user_revision, coalesce(l.scopes, 0))
+          AND (l.role <> 'member' OR""": """
+        JOIN identity_links t ON t.organization_id = l.organization_id AND t.id = l.token_id
+        WHERE NOT u.disabled
+          AND l.expires_at > clock_timestamp()
+          AND (u.role, u.revision) = (l.role, l.user_revision)
+          AND (l.role <> 'member' OR l.elevated OR""".strip(),
+    "u.id, t.digest": "u.id, t.id",
+}
+"""The parts that differ for callers of an identity provider, whose scopes and expiry are in signed claims."""
+_LINKED_BATCH: Final = {
+    "r.digest, r.scopes, r.revisions": "r.elevated, r.groups::uuid[], r.group_names::text[], r.revisions",
+    """$5::bytea[], $6::integer[], $7::text[],
+            $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::text[]""": (
+        "$5::boolean[], $6::text[], $7::text[], $8::text[],"
+        " $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::uuid[], $14::text[]"
+    ),
+    "digest, scopes, revisions": "elevated, groups, group_names, revisions",
+}
+_LINKED_ONE: Final = """
+        -- One update.
+        SELECT $1::integer AS number, $2::uuid AS organization_id, $3::text AS job_id, $4::uuid AS caller_id,
+               $5::boolean AS elevated, $6::text::uuid[] AS groups, $7::text::text[] AS group_names,
+               $8::text::bigint[] AS revisions, $9::timestamptz AS expires_at, $10::text::uuid[] AS wanted,
+               $11::text::uuid[] AS allowed_pipelines, $12::text AS actor, $13::uuid AS token_id,
+               $14::text AS request_id
+"""
+
+
+def _replaced(statement: str, parts: Mapping[str, str]) -> str:
+    for part, other in parts.items():
+        statement = statement.replace(part, other)
+    return statement
+
+
+_LINKED_UPDATE: Final = _replaced(_UPDATE, _LINKED)
+LINKED_UPDATE_EACH: Final = _LINKED_UPDATE.replace("<requested>", _replaced(_BATCH, _LINKED_BATCH).rstrip())
+LINKED_UPDATE_ONE: Final = _LINKED_UPDATE.replace("<requested>", _LINKED_ONE.rstrip())
