@@ -177,15 +177,12 @@ def _preauthorized(
     return Update(
         organization_id=caller.organization_id,
         job_id=job_id,
-        caller_id=caller.user_id,
         digest=caller.digest,
         scopes=caller.scopes,
         revisions=caller.revisions,
         expires_at=executable.version.expires_at,
         wanted=wanted,
         allowed_pipelines=allowed_pipelines,
-        actor=caller.username,
-        token_id=caller.token_id,
         request_id=request_id,
     )
 
@@ -202,7 +199,7 @@ def _linked(
     return LinkedUpdate(
         organization_id=caller.organization_id,
         job_id=job_id,
-        caller_id=caller.user_id,
+        link_id=provided.link_id,
         elevated=isinstance(caller.user_id, MappedUser) and caller.user_id.elevated,
         groups=array_literal(group.id for group in provided.groups),
         group_names=names_literal([group.name for group in provided.groups]),
@@ -210,8 +207,6 @@ def _linked(
         expires_at=min(provided.expires_at, version.expires_at or provided.expires_at),
         wanted=wanted,
         allowed_pipelines=allowed_pipelines,
-        actor=caller.username,
-        token_id=provided.link_id,
         request_id=request_id,
     )
 
