@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from service.batching.batcher import Batcher
 from service.batching.tenants import reusing_batchers
-from service.database.pool import Database, ReusedConnection
+from service.database.pool import Database
+from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.identity import Caller

@@ -10,7 +10,8 @@ from service.batching.cache import RevisionCache
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.batching.tenants import reusing_batchers
 from service.database.fair_queue import FairQueue
-from service.database.pool import Database, ReusedConnection, timed
+from service.database.pool import Database, timed
+from service.database.reused_connection import ReusedConnection
 from service.identity import Caller, MappedUser, Provided
 from service.permissions import Role, executable_pipelines, preauthorize_update
 from service.repositories import job_updates

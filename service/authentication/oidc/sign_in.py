@@ -17,7 +17,8 @@ from service.authentication.oidc.provisioning import NotProvisioned, provision
 from service.authentication.oidc.tokens import LEEWAY, Refused, issuer_of, verify
 from service.batching.batcher import Batcher
 from service.batching.tenants import TenantBatchers
-from service.database.pool import Database, ReusedConnection
+from service.database.pool import Database
+from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
 from service.errors import ServiceError, Unauthenticated, Unavailable
 from service.identity import Caller, MappedGroup, MappedUser, Provided
