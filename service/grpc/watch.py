@@ -95,7 +95,7 @@ class Watches:
     async def handle(self, _: object, context: Context) -> None:
         """Answer one call for as long as the client, its token and the process last."""
         begun: Any = await self._calls.answer(self._binding, self._forms, context)
-        context.add_done_callback(self._calls.untaken.taken)  # of what grpcio keeps, though it was not taken in time
+        self._calls.untaken.until_the_end_of(context)
         follower = self._follower(headers_of(context), begun)
         failure = None
         with self._streams.following("stream", begun.record) as end:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -116,10 +117,10 @@ async def test_watch_that_is_not_read_counts_and_is_dropped(
 
 async def test_reflection_beyond_a_number_is_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "MAX_REFLECTIONS", 0)
-    asked = served.rpcs.channel.stream_stream(
+    asked: Any = served.rpcs.channel.stream_stream(
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         request_serializer=ServerReflectionRequest.SerializeToString,
-    )([ServerReflectionRequest(list_services="")])
+    )(iter([ServerReflectionRequest(list_services="")]))
 
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await asked.read()
