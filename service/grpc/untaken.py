@@ -61,7 +61,7 @@ class _Connection:
 
     @property
     def transport(self) -> "_Connection":
-        """What is written to: itself."""
+        """The transport, which is the connection itself."""
         return self
 
     def get_write_buffer_size(self) -> int:

@@ -38,7 +38,7 @@ class Connection(Protocol):
 
     @property
     def transport(self) -> Transport | None:
-        """What it writes to; None once it is gone."""
+        """The transport; None once it is gone."""
 
 
 @dataclass(slots=True)
