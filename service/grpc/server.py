@@ -27,6 +27,8 @@ CONNECTION_AGE: Final = 300.0
 """Seconds after which a connection is asked to end, so that load is spread anew; the calls on it go on."""
 CONNECTION_AGE_GRACE: Final = 30.0
 """Seconds for those calls to end."""
+HANDSHAKE: Final = 10.0
+"""Seconds for a connection to begin with HTTP/2, or with TLS before; it would have two minutes by default."""
 KEEPALIVE: Final = 30.0
 """Seconds without a word from the client after which it is asked whether it is still there."""
 KEEPALIVE_TIMEOUT: Final = 10.0
@@ -105,6 +107,7 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # else a second process would get the same port without an error
         ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.server_handshake_timeout_ms", _milliseconds(HANDSHAKE)),
         ("grpc.max_connection_age_ms", _milliseconds(CONNECTION_AGE)),
         ("grpc.max_connection_age_grace_ms", _milliseconds(CONNECTION_AGE_GRACE)),
         ("grpc.keepalive_time_ms", _milliseconds(KEEPALIVE)),

@@ -115,6 +115,15 @@ async def test_watch_that_is_not_read_counts_and_is_dropped(
     await until(lambda: len(served.server.untaken) == 0)
 
 
+async def test_connection_that_says_nothing_is_ended(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "HANDSHAKE", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(await start()))
+
+    async with asyncio.timeout(5):
+        await reader.read()
+    writer.close()
+
+
 async def test_reflection_beyond_a_number_is_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "MAX_REFLECTIONS", 0)
     asked: Any = served.rpcs.channel.stream_stream(
