@@ -4,7 +4,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
@@ -24,6 +26,7 @@ from service.operations.dispatcher import Dispatcher
 from service.schemas.messages import flatten
 from service.schemas.request import schema_of
 from service.slices import SLICE, in_slices
+from service.telemetry.request_record import current_request
 
 Shared = tuple[Dispatcher, BodyBudget, UnsentBudget, PublicAddresses]
 """The parts that the bindings of all methods share."""
@@ -54,12 +57,24 @@ class MessageBinding(Endpoint):
     def __init__(self, route: Route, method: MethodDescriptor, *shared: *Shared) -> None:
         super().__init__(route, *shared)
         self.rpc: Final = f"{method.containing_service.full_name}/{method.name}"
+        self._named = [name for name, place in route.places.items() if place == "path"]
         self._schema = schema_of(route.request)
         self.message: Final = RequestMessage(route, method.input_type)
         self._plain: Any = None
         """The request that gives nothing; None if the operation needs something."""
         with suppress(ValidationError):
             self._plain = self._schema.read({})
+
+    def credentials(self, request: Any) -> str | None:
+        """Return what authorizes the call; note for its line what it is about, which its address does not tell."""
+        if self._named:
+            current_request().target = partial(self._target, request.outcome)
+        return super().credentials(request)
+
+    def _target(self, outcome: Any) -> str:
+        """Return the call with those values of its message that HTTP has in the path, as far as it could be read."""
+        named = {} if isinstance(outcome, Exception) else {name: getattr(outcome, name, None) for name in self._named}
+        return " ".join((f"/{self.rpc}", *(f"{name}={quote(str(value))}" for name, value in named.items())))
 
     def cacheable(self, request: Any) -> bool:
         """Return whether the message, which is here, gives nothing, and the client does not want the answer anew."""

@@ -312,6 +312,30 @@ async def test_cancelled_call_ends_at_once(
 # ---- what is logged and counted
 
 
+async def test_line_of_an_attempt_names_what_it_was_about(rpcs: Rpcs, http: Client, world: World) -> None:
+    """As the path of the same call by HTTP does: the address by gRPC and by Connect names the call alone."""
+    mo = await world.user("mo")
+    with capture_logs() as lines:
+        await rpcs("DeleteUser", {"username": "ada"}, token=mo.token)
+        await rpcs("UpdateUser", {"username": "a.b@c", "role": "admin"}, token="fp_0")
+        await rpcs("CreateToken", {"username": "ada"}, token=mo.token)
+        await rpcs("GetMe", token=mo.token)
+        path, headers = "/flow_pipelines.v1.Users/DeleteUser", {**mo.headers, "Content-Type": "application/json"}
+        await (await http.post(path, data=b'{"username": "eve"}', headers=headers)).read()
+        await (await http.post(path, data=b"{", headers={**headers, "Authorization": "Bearer fp_0"})).read()
+        await (await http.get("/healthz")).read()
+
+    fields = [line["fields"] for line in lines if line["event"] == "request" and "transport" in line["fields"]]
+    assert [(each["status"], each.get("target")) for each in fields] == [
+        (403, "/flow_pipelines.v1.Users/DeleteUser username=ada"),
+        (401, "/flow_pipelines.v1.Users/UpdateUser username=a.b%40c"),
+        (403, "/flow_pipelines.v1.Tokens/CreateToken"),
+        (200, None),
+        (403, "/flow_pipelines.v1.Users/DeleteUser username=eve"),
+        (401, "/flow_pipelines.v1.Users/DeleteUser"),
+    ]
+
+
 async def test_line_has_the_transport_and_counts(rpcs: Rpcs, http: Client, world: World) -> None:
     ada, trace = await world.user(), "4bf92f3577b34da6a3ce929d0e0e4736"
     counted = http.app[METRICS].rpc_durations["flow_pipelines.v1.Users/GetMe", "OK"]
