@@ -6,9 +6,12 @@ from typing import Any, Final
 from scim2_models import Context, PatchOp, ResourceType
 
 from service.errors import InvalidArgument
+from service.operations.provisioned_groups import MAX_CHANGED
 from service.scim.resources import GROUPS, USERS, Group, User
 from service.values.names import Rule
 
+MAX_OPERATIONS: Final = MAX_CHANGED
+"""Operations of a PATCH, each of which may be about a member."""
 MAX_PATH: Final = 200
 """Characters of the path of an operation of a PATCH."""
 MAX_PATHS: Final = 2_000
@@ -28,11 +31,13 @@ def operations_of(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the operations of a PATCH.
 
     Raises:
-        InvalidArgument: there are none, or not as objects.
+        InvalidArgument: there are none, or not as objects, or too many.
     """
     found = next((value for key, value in payload.items() if key.lower() == "operations"), None)
     if not isinstance(found, list) or not found or not all(isinstance(each, dict) for each in found):
         raise InvalidArgument("Operations must be a list of at least one.", reason="invalidSyntax")
+    if len(found) > MAX_OPERATIONS:
+        raise InvalidArgument(f"At most {MAX_OPERATIONS:,} operations may be asked for at once.", reason="tooMany")
     return found
 
 

@@ -230,7 +230,11 @@ def _user_ref(incoming: Incoming) -> users.ProvisionedUserRef:
 
 
 def _new_user(incoming: Incoming) -> users.CreateProvisionedUser:
-    return users.CreateProvisionedUser(lambda: user_bodies.new_user(incoming.body()))
+    def read() -> users.UserState:
+        queries.projection(USERS, incoming.query)  # ahead of the change, which would be made all the same
+        return user_bodies.new_user(incoming.body())
+
+    return users.CreateProvisionedUser(read)
 
 
 def _change_user(
@@ -238,6 +242,7 @@ def _change_user(
 ) -> Callable[[Incoming], users.ChangeProvisionedUser]:
     def request(incoming: Incoming) -> users.ChangeProvisionedUser:
         def change(current: ProvisionedUser) -> Any:
+            queries.projection(USERS, incoming.query)
             incoming.check(answers.user_version(current))
             return apply(current, incoming.body())
 
@@ -292,7 +297,11 @@ def _get_group(incoming: Incoming) -> groups.GetProvisionedGroup:
 
 
 def _new_group(incoming: Incoming) -> groups.CreateProvisionedGroup:
-    return groups.CreateProvisionedGroup(lambda: group_bodies.new_group(incoming.body()))
+    def read() -> groups.GroupState:
+        queries.projection(GROUPS, incoming.query)
+        return group_bodies.new_group(incoming.body())
+
+    return groups.CreateProvisionedGroup(read)
 
 
 def _change_group(
@@ -300,6 +309,7 @@ def _change_group(
 ) -> Callable[[Incoming], groups.ChangeProvisionedGroup]:
     def request(incoming: Incoming) -> groups.ChangeProvisionedGroup:
         def change(current: ProvisionedGroup) -> Any:
+            queries.projection(GROUPS, incoming.query)
             incoming.check(answers.group_version(current))
             return apply(current, incoming.body())
 

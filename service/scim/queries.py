@@ -17,6 +17,10 @@ from service.values.ids import parse_uuid
 MAX_FILTER: Final = 1_000
 """Characters of a filter."""
 MAX_START: Final = 2**31
+MAX_ATTRIBUTES: Final = 20
+"""Attributes that an answer is to have or to lack: the library looks at each for each resource of a page."""
+MAX_PARAMETERS: Final = 4_000
+"""Characters of what a list is asked for."""
 
 
 class Search(NamedTuple):
@@ -38,6 +42,7 @@ def search(kind: ResourceType, parameters: Mapping[str, Any]) -> Search:
     """
     if len(str(parameters.get("filter", ""))) > MAX_FILTER:
         raise InvalidArgument(f"A filter must have at most {MAX_FILTER:,} characters.", reason="invalidFilter")
+    _require_few_attributes(parameters)
     with told(), PROVIDER:
         request, _ = SERVICE.read_search([kind], parameters)
     limit = MAX_COUNT if request.count is None else max(request.count, 0)
@@ -118,7 +123,32 @@ def _filters(conditions: Mapping[str, Any], of: Mapping[str, str], known: str) -
     return values
 
 
+def _require_few_attributes(parameters: Mapping[str, Any]) -> None:
+    """Require no more than a list can have use for, as the library takes long for each attribute that is named.
+
+    Raises:
+        InvalidArgument: there is more.
+    """
+    texts = [*map(str, parameters), *(text for value in parameters.values() for text in _texts(value))]
+    if sum(map(len, texts)) > MAX_PARAMETERS:
+        raise InvalidArgument(f"The parameters must have at most {MAX_PARAMETERS:,} characters.", reason="tooMany")
+    for name, value in parameters.items():
+        named = sum(text.count(",") + 1 for text in _texts(value))
+        if "attributes" in name.lower() and named > MAX_ATTRIBUTES:
+            raise InvalidArgument(f"At most {MAX_ATTRIBUTES} attributes may be named.", reason="tooMany")
+
+
+def _texts(value: object) -> list[str]:
+    """Return what a parameter holds as texts; of what is none, how it is written."""
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
 def projection(kind: ResourceType, query: Mapping[str, str]) -> ResponseParameters[Any]:
-    """Read which attributes an answer is to have."""
+    """Read which attributes an answer is to have.
+
+    Raises:
+        InvalidArgument: they are too many, or no attributes.
+    """
+    _require_few_attributes(query)
     with told(), PROVIDER:
         return SERVICE.read_response_parameters(kind, query)
