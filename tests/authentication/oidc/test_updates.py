@@ -50,8 +50,9 @@ async def _stage(world: World, database: Database, provider: IdentityProvider) -
     await link(world, user, provider, "ada-there")
     pipelines = [await world.pipeline(name) for name in "abc"]
     own, mapped = await world.group(user, name="own"), await world.group(name="reviewers")
-    for pipeline, grantee in zip(pipelines, (user, own, mapped), strict=True):
-        await world.grant(pipeline, grantee)
+    await world.grant(pipelines[0], user)
+    await world.grant(pipelines[1], own)
+    await world.grant(pipelines[2], mapped)
     return Stage(
         world, database, provider, user, pipelines, JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
     )
