@@ -203,8 +203,7 @@ async def find_hold(connection: Connection, call: Call, pipeline_id: UUID) -> di
     caller = call.caller
     if caller.role is not Role.MEMBER:
         return held_until(caller.role, (), caller.database_time)
-    concerning = await grants.list_concerning(connection, caller.organization_id, pipeline_id, caller.user_id)
-    mine = [GrantedAccess(grant.access, grant.expires_at) for grant in concerning]
+    mine = await grants.list_held(connection, caller.organization_id, pipeline_id, caller.user_id)
     return held_until(caller.role, mine, caller.database_time)
 
 
