@@ -325,7 +325,9 @@ async def test_sign_in_makes_a_user_once(serve: Serve, provider: IdentityProvide
 
     assert {answer.status for answer in answers} == {200}
     assert [(await answer.json())["user"]["username"] for answer in answers] == ["new.person"] * 5
-    rows = await world.raw.fetch("SELECT action, actor, target FROM audit WHERE organization_id = $1", world.id)
+    rows = await world.raw.fetch(
+        "SELECT action, actor, target FROM audit WHERE organization_id = $1 ORDER BY id", world.id
+    )
     assert [tuple(row) for row in rows] == [
         ("user.create", "new.person", "user:new.person"),
         ("user.link", "new.person", "user:new.person"),
