@@ -286,8 +286,9 @@ async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:
             grant.name,
             GrantedAccess(grant.access, grant.expires_at),
             mapped.get(grant.name) if grant.kind == "group" else None,
+            others,
         )
-        for grant in found
+        for grant, others in found
     ]
     access = 0 if user.disabled else effective(role, None, union([each.grant for each in named], now))
     role_from = None if provided is None or role is user.role else provided.role_value
