@@ -313,7 +313,7 @@ async def test_roles_are_given_and_taken_as_entra_writes_them(scim: Scim) -> Non
     taken = await scim.patch(place, {"op": "Remove", "path": 'roles[value eq "admin"]'})
 
     assert given.body["roles"] == kept.body["roles"] == [{"value": "admin"}]
-    assert other.status == 400
+    assert other.body["roles"] == [{"value": "admin"}], "it is another one that was taken"
     assert "roles" not in taken.body
     broken = await scim.patch(place, {"op": "Add", "path": "roles", "value": [{"value": "{"}]})
     assert (broken.status, broken.body["scimType"]) == (400, "invalidValue")
