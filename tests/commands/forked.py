@@ -18,8 +18,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, cast
 
+import anyio
 from coverage import Coverage
 
+import service.client.server  # noqa: F401 - loads httpx for those that call a server
 from service.__main__ import commands
 from service.commands.ending import run_command
 from tests.process.running import ROOT, environment
@@ -109,6 +111,7 @@ def _run(
 
 
 def _serve() -> None:
+    anyio.run(anyio.sleep, 0)  # loads what httpx has it call by
     calls, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory() as made:
         for line in calls:
