@@ -34,10 +34,15 @@ def open_http(address: Address) -> httpx.AsyncClient:
         httpx.URL(address.url)
     except httpx.InvalidURL as error:
         raise StartupError(f"{address.url} is no address of a server: {error}.") from None
+    proxy = proxy_of(address)
+    by_tls = proxy is not None and proxy.startswith("https:")
+    # Where nothing is encrypted no authority is asked, and to load all of them takes as long as a call.
+    plain = address.plaintext and not by_tls
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else ssl.create_default_context()
     try:
         return httpx.AsyncClient(
-            verify=ssl.create_default_context(),
-            proxy=proxy_of(address),
+            verify=context,
+            proxy=None if proxy is None else httpx.Proxy(proxy, ssl_context=context if by_tls else None),
             trust_env=False,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             headers={"User-Agent": f"flow-pipelines/{__version__}"},

@@ -14,14 +14,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, cast
 
-import anyio
 from coverage import Coverage
 
-import service.client.server  # noqa: F401 - loads httpx for those that call a server
 from service.__main__ import commands
 from service.commands.ending import run_command
 from tests.process.running import ROOT, environment
@@ -30,6 +29,9 @@ MEASURING: Final = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage measures the processes that a process starts."""
 SECONDS: Final = 60
 """Seconds after which a command that does not end is ended by SIGALRM, where no others are given."""
+
+CALLING: Final = ("service.client.server", "httpcore._backends.anyio", "anyio._backends._asyncio")
+"""Modules that a command loads when it first calls a server."""
 
 
 def run(*arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -111,7 +113,8 @@ def _run(
 
 
 def _serve() -> None:
-    anyio.run(anyio.sleep, 0)  # loads what httpx has it call by
+    for name in CALLING:
+        import_module(name)
     calls, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory() as made:
         for line in calls:
