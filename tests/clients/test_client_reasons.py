@@ -72,7 +72,7 @@ async def test_reason_is_told_with_what_helps(way: str) -> None:
     with faulty_service(RESET) as service:
         assert (await told(way, service.url)).startswith("the connection ended before the answer did.")
     for content, said in (
-        (b"220 mail.example ESMTP\r\n", "what it answers is not HTTP."),
+        (b"220 mail.example ESMTP\r\n\r\n", "what it answers is not HTTP."),
         (b"", "the connection ended before the answer did."),
         (PARTS, "the connection ended before the answer did."),
         (BROKEN, "what it answers is not HTTP."),

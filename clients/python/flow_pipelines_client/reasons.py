@@ -50,7 +50,7 @@ def reason_of(error: BaseException, *, by_proxy: bool = False) -> str:
 def _tls_reason(errors: list[ssl.SSLError]) -> str:
     for error in errors:
         if isinstance(error, ssl.SSLCertVerificationError):
-            why = (error.verify_message or "it is not trusted").removesuffix(".")
+            why = (getattr(error, "verify_message", "") or "it is not trusted").removesuffix(".")
             return (
                 f"its certificate is not good: {why}. If it is of an authority of your own, let SSL_CERT_FILE name the"
                 " file of that."
