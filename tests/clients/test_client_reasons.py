@@ -114,7 +114,7 @@ def test_reason_of_a_certificate_is_what_tls_says() -> None:
 
 
 @both_ways
-async def test_what_stands_before_the_service_is_told(way: str) -> None:
+async def test_answer_of_a_proxy_is_told_as_one(way: str) -> None:
     for status, headers, kind, said in (
         (503, {}, Unavailable, "What stands before {url} answered 503: the service is not there now."),
         (302, {"Location": "http://x"}, UnexpectedAnswer, "{url} sends on to http://x, where the token is not sent"),
