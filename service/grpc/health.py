@@ -5,7 +5,12 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any, Final
 
 import grpc
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2 import (
+    HealthCheckRequest,
+    HealthCheckResponse,
+    HealthListRequest,
+    HealthListResponse,
+)
 from grpc_health.v1.health_pb2_grpc import HealthServicer
 
 from service.health import Health
@@ -39,6 +44,12 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
         if request.service not in self._known:
             await context.abort(grpc.StatusCode.NOT_FOUND, "There is no service of this name here.")
         return Response(status=await self._status(request.service))
+
+    async def List(self, request: HealthListRequest, context: Context) -> Any:  # noqa: N802 - the protocol's
+        """Return the same of each service."""
+        statuses = {name: Response(status=await self._status(name)) for name in ("", LIVENESS)}
+        ready = statuses[""]
+        return HealthListResponse(statuses={**dict.fromkeys(self._known, ready), **statuses})
 
     async def Watch(self, request: HealthCheckRequest, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - as above
         """Yield whether the process can serve, now and after each change, until it ends."""

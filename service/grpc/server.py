@@ -34,6 +34,8 @@ MIN_PING_INTERVAL: Final = 10.0
 """Seconds between a client's own pings; one that asks more often is sent away."""
 UNADMITTED: Final = 100
 """Calls beyond MAX_REQUESTS and MAX_STREAMS that the server takes on, so that these are what refuses, and says why."""
+OTHER_METADATA: Final = 8192
+"""Bytes of a call's metadata beside one that has MAX_HEADER_BYTES, each counted with 32 bytes more (RFC 9113)."""
 REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
 
 
@@ -49,7 +51,7 @@ class GrpcServer:
         health_name = HEALTH_FILE.services_by_name["Health"].full_name
         self.health: Final = HealthService(health, services)
         self._server = grpc.aio.server(
-            options=_options(settings.max_body_bytes),
+            options=_options(settings.max_body_bytes, settings.max_header_bytes + OTHER_METADATA),
             maximum_concurrent_rpcs=settings.max_requests + settings.max_streams + UNADMITTED,
         )
         calls = Calls(parts, settings.request_timeout, settings.max_body_bytes, spans)
@@ -57,6 +59,7 @@ class GrpcServer:
         self._server.add_generic_rpc_handlers(_handlers(calls, parts))
         add_HealthServicer_to_server(self.health, self._server)
         _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
+        self._server.add_generic_rpc_handlers([_Unknown(calls)])  # the last that is asked
 
     async def start(self) -> None:
         """Listen.
@@ -93,10 +96,12 @@ class GrpcServer:
         await self._server.stop(self._settings.drain_timeout)
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+def _options(max_message_bytes: int, max_metadata_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # else a second process would get the same port without an error
         ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_metadata_size", max_metadata_bytes),  # both alike: between them it is by chance that calls fail
+        ("grpc.absolute_max_metadata_size", max_metadata_bytes),
         ("grpc.max_connection_age_ms", _milliseconds(CONNECTION_AGE)),
         ("grpc.max_connection_age_grace_ms", _milliseconds(CONNECTION_AGE_GRACE)),
         ("grpc.keepalive_time_ms", _milliseconds(KEEPALIVE)),
@@ -131,6 +136,22 @@ def _handler(calls: Calls, binding: MessageBinding, forms: AnswerForms) -> Calla
         return await calls.answer(binding, forms, context)
 
     return handle
+
+
+class _Unknown(grpc.GenericRpcHandler):
+    """The handler of calls that no other one knows."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any]":
+        """Return what refuses a call."""
+        path = str(handler_call_details.method)
+
+        async def refuse(_: object, context: Context) -> None:
+            await self._calls.refuse_unknown(path, context)
+
+        return grpc.stream_unary_rpc_method_handler(refuse)
 
 
 class _Symbols:
