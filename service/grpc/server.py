@@ -5,10 +5,13 @@ from typing import Any, Final
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import Default, DescriptorPool
+from google.protobuf.text_format import MessageToString, Parse
 from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH_FILE
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
+from grpc_reflection.v1alpha.reflection_pb2 import DESCRIPTOR as REFLECTION_FILE
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from service.errors import StartupError
@@ -179,7 +182,12 @@ class _Symbols:
 
 def _add_reflection(server: grpc.aio.Server, names: Iterable[str]) -> None:
     """Add reflection, in the version that grpcio has, and by the name of v1, which is the same on the wire."""
-    servicer = aio.ReflectionServicer(names, pool=_Symbols(Default()))
+    pool = Default()
+    described = FileDescriptorProto()
+    REFLECTION_FILE.CopyToProto(described)
+    as_v1 = MessageToString(described).replace("v1alpha", "v1")
+    pool.AddSerializedFile(Parse(as_v1, FileDescriptorProto()).SerializeToString())  # as v1 is asked for by itself, too
+    servicer = aio.ReflectionServicer(names, pool=_Symbols(pool))
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         ServerReflectionRequest.FromString,
