@@ -1,6 +1,7 @@
 """Calls by gRPC: credentials, failures with their details, deadlines, conditions; what is counted and refused."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import BadRequest
 from structlog.testing import capture_logs
 
 from service.app import BODIES, METRICS
@@ -19,7 +21,7 @@ from service.permissions import READ, WRITE
 from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
 from tests.factories import Member, World
-from tests.grpc.calling import Rpcs, Told, details_of
+from tests.grpc.calling import METHODS, Rpcs, Told, details_of
 from tests.grpc.conftest import Start
 
 LIST = "/flow_pipelines.v1.Pipelines/ListPipelines"
@@ -245,16 +247,23 @@ async def test_compressed_message_is_bounded_by_what_it_unfolds_to(
     assert [await create("x" * 1000), await create("x" * 5_000_000)] == ["OK", "RESOURCE_EXHAUSTED"]
 
 
-async def test_many_invalid_fields_fit_into_what_clients_take(rpcs: Rpcs, world: World) -> None:
+async def test_reasons_by_field_fit_into_what_clients_take(rpcs: Rpcs, http: Client, world: World) -> None:
     """8 KiB of metadata: beyond, a client is told RESOURCE_EXHAUSTED by its own library, and nothing else."""
-    ada = await world.user()
-    bad = {"job_id": "a", "pipeline_ids": {"ids": ["\u00e9" * 300] * 1000}}
+    ada = await world.user(role="admin")
+    await rpcs("CreateGroup", {"name": "all"}, token=ada.token)
+    names = [f"{number:-<90}" for number in range(1000)]
+    (items,) = METHODS["UpdateMembers"].input_type.fields_by_name["add"].message_type.fields
+    request = {"name": "all", "add": {items.name: names}}
 
-    told = await rpcs("UpdateJobPipelines", bad, token=ada.token)
+    told = await rpcs("UpdateMembers", request, token=ada.token)
+    by_connect = await http.post("/flow_pipelines.v1.Groups/UpdateMembers", json=request, headers=ada.headers)
 
-    violations = told.details["BadRequest"]["fieldViolations"]
-    assert (told.code, len(violations)) == ("INVALID_ARGUMENT", 21)
-    assert violations[-1] == {"field": "...", "description": "and 980 more"}
+    first, *_, last = violations = told.details["BadRequest"]["fieldViolations"]
+    assert told.code == "NOT_FOUND"
+    assert first["description"] == f"User {names[0]} does not exist."
+    assert last == {"field": "...", "description": f"and {1001 - len(violations):,} more"}
+    packed = next(each for each in (await by_connect.json())["details"] if each["type"] == "google.rpc.BadRequest")
+    assert len(BadRequest.FromString(base64.b64decode(packed["value"] + "==")).field_violations) == 1000
 
 
 async def test_credentials_given_twice_are_refused(rpcs: Rpcs, world: World) -> None:
