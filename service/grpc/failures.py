@@ -19,7 +19,7 @@ DOMAIN: Final = "flow-pipelines"
 
 
 MAX_TOLD_BYTES: Final = 3000
-"""Bytes of the reasons by field in a status, which is metadata: clients take 8 KiB of it by default, and fail beyond."""
+"""Bytes of the reasons by field in a status, which is metadata: clients take 8 KiB of that, and fail beyond."""
 
 VIOLATION_BYTES: Final = 8
 """Bytes of a reason beside its texts."""
