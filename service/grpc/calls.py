@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from http import HTTPStatus
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote
 
@@ -13,7 +12,7 @@ from grpc_status import rpc_status
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from service.deadlines import Deadlines
-from service.errors import InvalidArgument, ServiceError
+from service.errors import InvalidArgument, ServiceError, UnknownCall
 from service.grpc.binding import (
     AnswerForms,
     KeptMessages,
@@ -22,7 +21,7 @@ from service.grpc.binding import (
     client_deadline,
     later_than_the_client_waits,
 )
-from service.grpc.failures import UnknownCall, status_of
+from service.grpc.failures import status_of
 from service.grpc.gathering import Gathering
 from service.grpc.slow_reads import SlowReads
 from service.http.admission import AdmissionController
@@ -149,10 +148,11 @@ class Calls:
         """Refuse a call that is none of the service's, as its addresses by HTTP are refused."""
         parts, call = self._parts, GrpcCall(path.removeprefix("/"), context, self._parts.bodies)
         refusal, limits = parts.admission.admit(call.headers)
-        error, record = refusal or UnknownCall(), begin(call.headers)
+        sentence = "There is no such call: the .proto file, or reflection, has the names of those that are there."
+        error, record = refusal or UnknownCall(sentence), begin(call.headers)
         if refusal is None:
             record.transport = "grpc"
-            record.failed(error, HTTPStatus.NOT_FOUND, error)
+            record.failed(error, http_status_of(type(error)), error)
             parts.log.end(call, record)
         await abort(context, error, record.request_id, limits)
 

@@ -25,17 +25,6 @@ VIOLATION_BYTES: Final = 8
 """Bytes of a reason beside its texts."""
 
 
-class UnknownCall(ServiceError):
-    """A call by gRPC that is none of the service's."""
-
-    code = "UNIMPLEMENTED"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "There is no such call: the .proto file, or reflection, has the names of those that are there."
-        )
-
-
 def status_of(error: ServiceError, request_id: str, retry_after: int | None = None) -> Status:
     """Return the status of a failure, with all of its details."""
     status = Status(code=Code.Value(error.code), message=error.message)
