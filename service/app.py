@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from service.admin.serving import add_admin_page
+from service.audit.months import AuditMonths
+from service.audit.sealing import Sealer
+from service.audit.timelines import Timelines
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher
 from service.database.pool import Database
 from service.errors import StartupError
-from service.feed.months import AuditMonths
-from service.feed.sealing import Sealer
-from service.feed.timelines import Timelines
 from service.health import Health
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget

@@ -15,6 +15,8 @@ class Deadlines:
         self._seconds = seconds
         self._running: dict[Deadline, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept, as to ask for the running one is a call to the system each time."""
 
     def begin(self) -> "Deadline":
         """Begin a context that the running task must leave in time.
@@ -22,9 +24,9 @@ class Deadlines:
         Raises:
             TimeoutError: on leaving it, when it did not.
         """
-        task = asyncio.current_task()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - requests are handled by tasks
-        loop = task.get_loop()
         begun = loop.time()
         deadline = Deadline(self._running, task, begun, begun + self._seconds)
         if self._timer is None:

@@ -27,6 +27,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from service import __version__
 from service.batching.batcher import Batcher, Item, Result, Waiting
 from service.database.pool import Connection
+from service.http.clients import MAX_PATH, shown
 from service.http.probes import HEALTHZ
 from service.telemetry.metrics import METHODS, OTHER
 from service.telemetry.request_record import RequestRecord, current_request
@@ -80,7 +81,8 @@ def _trace_requests(tracer: Tracer) -> Middleware:
         method, resource = request.method if request.method in METHODS else OTHER, request.match_info.route.resource
         if resource and resource.canonical == HEALTHZ:  # asked for every second by load balancers, read by nobody
             return await handler(request)
-        attributes = {"http.request.method": method, "url.scheme": request.scheme, "url.path": request.path}
+        path = shown(request.path, MAX_PATH)  # as log lines have it: a client may have put a token into it
+        attributes = {"http.request.method": method, "url.scheme": request.scheme, "url.path": path}
         if resource:
             attributes["http.route"] = resource.canonical
         name = f"{method} {resource.canonical}" if resource else method

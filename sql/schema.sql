@@ -12,7 +12,9 @@ BEGIN
     SELECT u.username INTO known
     FROM public.tokens t
     JOIN public.users u ON u.organization_id = t.organization_id AND u.id = t.user_id
-    WHERE t.organization_id = NEW.organization_id AND t.id = NEW.token_id AND t.user_id = NEW.actor_id;
+    WHERE t.organization_id = NEW.organization_id AND t.id = NEW.token_id AND t.user_id = NEW.actor_id
+      AND (t.revoked_at IS NULL OR t.revoked_at >= pg_catalog.now())
+      AND (t.expires_at IS NULL OR t.expires_at >= pg_catalog.now());
     IF NOT FOUND THEN
         SELECT u.username INTO known
         FROM public.identity_links l
@@ -302,6 +304,20 @@ BEGIN
     WHERE (p.organization_id, p.id) IN (SELECT c.organization_id, c.pipeline_id FROM changed c)
     ORDER BY p.organization_id, p.id FOR SHARE;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.keep_token_ended() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NULL)
+       OR (OLD.expires_at IS NOT NULL AND NEW.expires_at IS NULL) OR NEW.expires_at > OLD.expires_at
+    THEN
+        RAISE insufficient_privilege USING MESSAGE = 'a token that has ended stays so, and none is prolonged: make another';
+    END IF;
+    NEW.revoked_at := COALESCE(OLD.revoked_at, CASE WHEN NEW.revoked_at IS NOT NULL THEN now() END);
+    RETURN NEW;
 END $$;
 
 CREATE FUNCTION public.make_audit_months() RETURNS integer
@@ -930,6 +946,10 @@ ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_delete;
 CREATE TRIGGER bump_viewers_on_insert AFTER INSERT ON public.pipelines REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.bump_holders_of_changed();
 
 ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_insert;
+
+CREATE TRIGGER keep_ended_on_update BEFORE UPDATE OF revoked_at, expires_at ON public.tokens FOR EACH ROW WHEN ((NOT has_table_privilege('public.tokens'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.keep_token_ended();
+
+ALTER TABLE public.tokens ENABLE ALWAYS TRIGGER keep_ended_on_update;
 
 CREATE TRIGGER release_grants_on_delete BEFORE DELETE ON public.pipelines FOR EACH ROW EXECUTE FUNCTION public.release_grants();
 

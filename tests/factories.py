@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from service.audit.sealing import seal_new
 from service.database.pool import Connection
-from service.feed.sealing import seal_new
 from service.permissions import EXECUTE, READ
 from service.values.names import name_key
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from service.http.routes import ROUTES, Route
 from service.operations.permission_table import PERMISSION_TABLE
-from service.operations.verdicts import OBJECT_TYPES, Act, CallerKind, Decision, ObjectType, Verdict
+from service.operations.permission_table.verdicts import OBJECT_TYPES, Act, CallerKind, Decision, ObjectType, Verdict
 from service.permissions import SCOPE_BITS
 from service.scim.endpoint import SCIM_ROUTES, ScimRoute
 
@@ -16,7 +16,7 @@ PAGE: Final = Path(__file__).parents[1] / "docs/reference/permissions.md"
 HEADER: Final = """\
 # Permissions
 
-<!-- Written by `make permissions` from service/operations/permission_table.py: a change here would be lost. -->
+<!-- Written by `make permissions` from service/operations/permission_table/: a change here would be lost. -->
 
 For each operation, role, scope and ownership: is the call allowed, and what is the answer if not? Tests make the call
 of every cell, so each cell is what the service answers.

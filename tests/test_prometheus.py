@@ -17,10 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pla
 import service
 from service import __version__
 from service.app import DISPATCHER, METRICS, create_app
+from service.audit.timelines import Timelines
 from service.authentication.bearer import Authentication
 from service.database.pool import Database, open_database
 from service.errors import Unavailable
-from service.feed.timelines import Timelines
 from service.health import Health
 from service.http.probes import probes_app
 from service.http.routes import ROUTES

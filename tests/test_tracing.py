@@ -238,6 +238,20 @@ async def test_request_span_of_an_odd_request_has_a_plain_name(traced: Traced) -
     assert all("http.route" not in (span.attributes or {}) for span in traced.spans)
 
 
+async def test_request_span_holds_no_token_of_the_path(traced: Traced) -> None:
+    for path in ("/api/v1/users/", "/nothing/"):
+        await traced.client.get(
+            f"{path}fp_{'0' * 64}?access_token=fp_{'1' * 64}", headers={"X-Request-Id": "fp_1234567890"}
+        )
+
+    assert [dict(span.attributes or {})["url.path"] for span in traced.spans if span.kind is SpanKind.SERVER] == [
+        "/api/v1/users/fp_***",
+        "/nothing/fp_***",
+    ]
+    assert "fp_0" not in "".join(span.to_json() for span in traced.spans)
+    assert "fp_1" not in "".join(span.to_json() for span in traced.spans)
+
+
 async def test_background_work_and_probes_make_no_spans(traced: Traced, world: World) -> None:
     assert traced.client.app is not None
     ada = await world.user()

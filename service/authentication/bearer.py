@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from service.batching.batcher import Batcher
 from service.batching.tenants import reusing_batchers
-from service.database.pool import Database, ReusedConnection
+from service.database.pool import Database
+from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
 from service.errors import Unauthenticated, Unavailable
 from service.identity import Caller
@@ -44,6 +45,11 @@ def bearer_token(authorization: str | None) -> str:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated.no_credentials()
     return token
+
+
+def _may_be_json(token: str) -> bool:
+    """Return whether a token has the form of a signed JSON web token."""
+    return not token.startswith("fp_") and token.count(".") == 2
 
 
 class RecentCallers:
@@ -107,9 +113,10 @@ class Authentication:
         token = bearer_token(authorization)
         digest = token_digest(token)
         record, started = current_record.get(), perf_counter()
-        if self.sign_in is not None and not token.startswith("fp_") and token.count(".") == 2:
+        sign_in = self.sign_in
+        if sign_in is not None and (digest in sign_in.verified or _may_be_json(token)):
             try:
-                return await self.sign_in.authenticate(token, digest, organization)
+                return await sign_in.authenticate(token, digest, organization)
             except Unauthenticated:
                 if record is not None:
                     record.token_digest = digest.hex()[:16]

@@ -73,6 +73,8 @@ class Batcher(Generic[Item, Result]):
         self._waiting: list[Waiting[Item, Result]] = []
         self._last_size = 0
         self._running: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Kept, as to ask for the running one is a call to the system each time."""
         self.patient = True
         """True if the callers of a small batch wait, too, for others to join the next one; one that is alone does not.
         """
@@ -81,7 +83,8 @@ class Batcher(Generic[Item, Result]):
 
     def submit(self, item: Item, tenant: Hashable = None) -> "asyncio.Future[Result]":
         """Return the result to come, or the failure of the item's batch."""
-        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, result, tenant))
         if self._running is None:
             # In a context of its own: what it does is not the first caller's alone.

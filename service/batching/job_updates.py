@@ -10,11 +10,12 @@ from service.batching.cache import RevisionCache
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.batching.tenants import reusing_batchers
 from service.database.fair_queue import FairQueue
-from service.database.pool import Database, ReusedConnection, timed
-from service.identity import Caller
+from service.database.pool import Database, timed
+from service.database.reused_connection import ReusedConnection
+from service.identity import Caller, MappedUser, Provided
 from service.permissions import Role, executable_pipelines, preauthorize_update
 from service.repositories import job_updates
-from service.repositories.job_updates import ArrayLiteral, Update, array_literal
+from service.repositories.job_updates import ArrayLiteral, LinkedUpdate, Update, array_literal, names_literal
 from service.repositories.revisions import ReadVersion
 from service.telemetry.request_record import current_asking
 
@@ -36,6 +37,8 @@ MAX_CALLS: Final = 8
 MAX_ALLOWED_PIPELINES: Final = 250
 """Pipelines that another user's job may be in: for a caller who may execute more, the job is read first."""
 
+
+AnyUpdate = Update | LinkedUpdate
 
 Wanted = tuple[str, Sequence[UUID]]
 """A job, and the pipelines that it is to be in, each given once."""
@@ -70,17 +73,22 @@ class JobUpdateBatcher:
         self.calls: Final = FairQueue(MAX_CALLS, database.presence, 0.5, 0.5)
         """Calls of many updates, which each hold names of thousands of pipelines while they are made."""
         self._large = FairQueue(MAX_LARGE_UPDATES, database.presence, 0.5, 0.5)
-        self._batchers = reusing_batchers(
-            database,
-            batcher_type,
-            "job_update",
-            self._update,
-            MAX_UPDATES_PER_BATCH,
-            weight=lambda update: len(update.wanted),
-            max_weight=MAX_PIPELINES_PER_BATCH,
-            conflict_key=lambda update: (update.organization_id, update.job_id),
+        self._batchers, self._linked_batchers = (
+            reusing_batchers(
+                database,
+                batcher_type,
+                name,
+                self._update,
+                MAX_UPDATES_PER_BATCH,
+                weight=lambda update: len(update.wanted),
+                max_weight=MAX_PIPELINES_PER_BATCH,
+                conflict_key=lambda update: (update.organization_id, update.job_id),
+            )
+            for name in ("job_update", "linked_job_update")
         )
         self.batcher: Final = self._batchers.batcher
+        self.linked_batcher: Final = self._linked_batchers.batcher
+        """Of callers by an identity provider, who are proved by another statement."""
 
     async def update(
         self, caller: Caller, request_id: str | None, job_id: str, wanted: Sequence[UUID]
@@ -88,18 +96,17 @@ class JobUpdateBatcher:
         """Put a job into exactly these pipelines, each given once; returns their names.
 
         None if nothing was done: the decision takes reading the job, or what it was pre-authorized by has changed, or
-        another transaction is changing the job, or the caller came by a token of an identity provider.
+        another transaction is changing the job.
         """
-        if caller.provided is not None:
-            return None  # the statement proves tokens of the service's own
         executable = await self._executable_by(caller) if caller.role is Role.MEMBER else _NOTHING
         update = _preauthorized(caller, request_id, executable, job_id, wanted)
         if update is None:
             return None
         if len(wanted) > MAX_PIPELINES_IN_BATCH:
             return (await self._update_apart([update]))[0]
+        batchers = self._batchers if caller.provided is None else self._linked_batchers
         with timed():
-            return await self._batchers.submit(caller.organization_id.bytes, update)
+            return await batchers.submit(caller.organization_id.bytes, update)
 
     async def update_many(
         self, caller: Caller, request_id: str | None, wanted: Sequence[Wanted]
@@ -109,11 +116,9 @@ class JobUpdateBatcher:
         In statements that no stranger shares: each takes its turn among the large updates, and holds no more than a
         batch. None, for each update that was not made, as in `update`.
         """
-        if caller.provided is not None:
-            return [None] * len(wanted)
         executable = await self._executable_by(caller) if caller.role is Role.MEMBER else _NOTHING
         results: list[list[str] | None] = [None] * len(wanted)
-        chunk: dict[int, Update] = {}
+        chunk: dict[int, AnyUpdate] = {}
         weight = 0
         for number, each in enumerate(wanted):
             update = _preauthorized(caller, request_id, executable, *each)
@@ -128,7 +133,7 @@ class JobUpdateBatcher:
             await self._fill(results, chunk)
         return results
 
-    async def _fill(self, results: list[list[str] | None], chunk: Mapping[int, Update]) -> None:
+    async def _fill(self, results: list[list[str] | None], chunk: Mapping[int, AnyUpdate]) -> None:
         """Make updates, and put the results into the places that they are given by."""
         for number, names in zip(chunk, await self._update_apart([*chunk.values()]), strict=True):
             results[number] = names
@@ -144,7 +149,7 @@ class JobUpdateBatcher:
         self.executable.put(caller, executable, granted.version, len(found) * BYTES_PER_PIPELINE)
         return executable
 
-    async def _update_apart(self, updates: Sequence[Update]) -> list[list[str] | None]:
+    async def _update_apart(self, updates: Sequence[AnyUpdate]) -> list[list[str] | None]:
         async def update_them() -> list[list[str] | None]:
             async with self._database.connection() as connection:
                 return await job_updates.update_each(connection, updates)
@@ -152,7 +157,7 @@ class JobUpdateBatcher:
         async with self._large.place(current_asking()):
             return await self._database.run(update_them, only_reads=False)
 
-    async def _update(self, reused: ReusedConnection, updates: Sequence[Update]) -> Sequence[list[str] | None]:
+    async def _update(self, reused: ReusedConnection, updates: Sequence[AnyUpdate]) -> Sequence[list[str] | None]:
         async def update() -> Sequence[list[str] | None]:
             async with reused as connection:
                 return await job_updates.update_each(connection, updates)
@@ -162,23 +167,47 @@ class JobUpdateBatcher:
 
 def _preauthorized(
     caller: Caller, request_id: str | None, executable: Executable, job_id: str, wanted: Sequence[UUID]
-) -> Update | None:
+) -> AnyUpdate | None:
     """Return an update that is allowed if its statement finds everything as it is here; None if it must be decided."""
     allowed = preauthorize_update(caller, executable.pipelines, wanted)
     if allowed is None:
         return None
+    allowed_pipelines = None if allowed.pipelines is None else executable.allowed_pipelines
+    if caller.provided is not None:
+        return _linked(caller, caller.provided, request_id, executable.version, job_id, wanted, allowed_pipelines)
     return Update(
         organization_id=caller.organization_id,
         job_id=job_id,
-        caller_id=caller.user_id,
         digest=caller.digest,
         scopes=caller.scopes,
         revisions=caller.revisions,
         expires_at=executable.version.expires_at,
         wanted=wanted,
-        allowed_pipelines=None if allowed.pipelines is None else executable.allowed_pipelines,
-        actor=caller.username,
-        token_id=caller.token_id,
+        allowed_pipelines=allowed_pipelines,
+        request_id=request_id,
+    )
+
+
+def _linked(
+    caller: Caller,
+    provided: Provided,
+    request_id: str | None,
+    version: ReadVersion,
+    job_id: str,
+    wanted: Sequence[UUID],
+    allowed_pipelines: ArrayLiteral | None,
+) -> LinkedUpdate:
+    return LinkedUpdate(
+        organization_id=caller.organization_id,
+        job_id=job_id,
+        link_id=provided.link_id,
+        elevated=isinstance(caller.user_id, MappedUser) and caller.user_id.elevated,
+        groups=array_literal(group.id for group in provided.groups),
+        group_names=names_literal([group.name for group in provided.groups]),
+        revisions=caller.revisions,
+        expires_at=min(provided.expires_at, version.expires_at or provided.expires_at),
+        wanted=wanted,
+        allowed_pipelines=allowed_pipelines,
         request_id=request_id,
     )
 

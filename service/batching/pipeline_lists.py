@@ -7,7 +7,8 @@ from uuid import UUID
 from service.batching.batcher import Batcher
 from service.batching.tenants import reusing_batchers
 from service.database.fair_queue import FairQueue
-from service.database.pool import Database, ReusedConnection, timed
+from service.database.pool import Database, timed
+from service.database.reused_connection import ReusedConnection
 from service.identity import Caller, MappedUser
 from service.repositories import pipelines
 from service.repositories.pipelines import NO_FILTERS, Filters, PipelineList

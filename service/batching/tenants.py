@@ -7,7 +7,8 @@ from typing import Any, Final, Generic
 
 from service.batching.batcher import Batcher, Item, Result, Waiting
 from service.database.fair_queue import Presence
-from service.database.pool import Database, ReusedConnection
+from service.database.pool import Database
+from service.database.reused_connection import ReusedConnection
 
 MANY: Final = 64
 """Items of one tenant under way with which it is busy; fewer share the batches of others at little cost to these."""

@@ -8,9 +8,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from service.archives.files import BadArchive
-from service.archives.verifying import Archives, TrailVerification, read_copies
-from service.archives.writing import Archiver, Outcome
+from service.audit.archives.files import BadArchive
+from service.audit.archives.verifying import Archives, TrailVerification, read_copies
+from service.audit.archives.writing import Archiver, Outcome
+from service.audit.verification import Alteration
 from service.commands.context import require_migrated
 from service.commands.options import json_option
 from service.commands.output import progress, say, say_fields, show_json, tell
@@ -19,7 +20,6 @@ from service.database.connector import Raw, connect
 from service.database.pool import Connection
 from service.embedded.cluster import database_url
 from service.errors import StartupError
-from service.feed.verification import Alteration
 from service.settings import Settings, read_settings
 from service.values.months import Month, parse_month
 

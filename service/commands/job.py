@@ -10,7 +10,7 @@ from service.commands.options import NAME_TYPE, Ruled, confirm, json_option, yes
 from service.commands.output import instant, say, show_json, show_table
 from service.commands.place import Place, place_options
 from service.errors import InvalidArgument, ServiceError
-from service.operations import jobs
+from service.operations import job_pipelines, jobs
 from service.schemas.jobs import JobRef, ListJobs, PipelineJobRef, PutJob
 from service.values.names import JOB_ID, JOB_NAME
 
@@ -103,14 +103,14 @@ def move(job_id: str, source: str | None, target: str | None, place: Place, as_j
 
 async def _move(operations: Operations, taken: PipelineJobRef | None, given: PipelineJobRef | None) -> None:
     """Put a job into one pipeline and take it out of another, or do neither."""
-    added = given is not None and (await operations.run(jobs.add_pipeline_job, given)).created
+    added = given is not None and (await operations.run(job_pipelines.add_pipeline_job, given)).created
     if taken is None:
         return
     try:
-        await operations.run(jobs.remove_pipeline_job, taken)
+        await operations.run(job_pipelines.remove_pipeline_job, taken)
     except ServiceError:
         if added:
-            await operations.undo(jobs.remove_pipeline_job, given)
+            await operations.undo(job_pipelines.remove_pipeline_job, given)
         raise
 
 

@@ -1,1 +1,1 @@
-"""The checks of an installation: facts.py asks, examine.py collects, checks.py judges."""
+"""The checks of an installation: facts/ asks, examine.py collects, checks/ judges."""

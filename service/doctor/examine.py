@@ -13,11 +13,10 @@ from service.database.connector import Raw, connect
 from service.database.migrations import list_applied, load_migrations
 from service.database.pool import Connection
 from service.database.session import session_settings
-from service.doctor import checks, facts, providers
+from service.doctor import checks, facts
 from service.doctor.checks import Deployment, Finding, Pooling
 from service.doctor.facts import ServerFacts
 from service.doctor.privileges import intended_privileges
-from service.doctor.trail import check_audit
 from service.errors import StartupError
 from service.settings import Settings
 
@@ -93,15 +92,13 @@ async def _examine_data(connection: Connection, server: ServerFacts, settings: S
         ("names", lambda: _judge(facts.read_odd_names(connection), checks.check_names)),
         ("tokens", lambda: _judge(facts.count_escaped_tokens(connection), checks.check_tokens)),
         ("kept grants", lambda: _judge(facts.read_keepers(connection), checks.check_kept_grants)),
-        ("audit", lambda: _judge(facts.read_trail(connection), lambda trail: check_audit(trail, settings))),
+        ("audit", lambda: _judge(facts.read_trail(connection), lambda trail: checks.check_audit(trail, settings))),
     ]
     if settings.providers:
         examinations.append(
             (
                 "mapped groups",
-                lambda: _judge(
-                    facts.read_missing_groups(connection, settings.providers), providers.check_mapped_groups
-                ),
+                lambda: _judge(facts.read_missing_groups(connection, settings.providers), checks.check_mapped_groups),
             )
         )
     findings = []

@@ -144,6 +144,9 @@ def _was_granted(grant: Mapping[str, Any], at: datetime, sight: Sight) -> bool:
 
 
 def _grant_changed(entry: Entry, sight: Sight) -> Meaning | None:
+    """Tell whom it was granted to, unless their token may read no pipeline: it would tell of one that it hides."""
+    if not sight.caller.allows(READ):
+        return None
     pipeline_id, _, grantee = _key(entry).partition("/")
     kind, _, name = grantee.partition(":")
     theirs = sight.is_caller(name) if kind == "user" else name.lower() in sight.groups

@@ -14,10 +14,10 @@ from uuid import UUID
 
 import structlog
 
+from service.audit.timelines import carry_over
 from service.database.pool import Database
 from service.errors import ServiceError
 from service.feed.cursor import Cursor
-from service.feed.timelines import carry_over
 from service.repositories import audit_feed
 from service.repositories.audit import Entry
 from service.repositories.audit_feed import Mark, Read

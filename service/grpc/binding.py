@@ -5,11 +5,13 @@ import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 import orjson
 from aiohttp import web
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from marshmallow import ValidationError
 from multidict import CIMultiDictProxy
 
@@ -25,6 +27,7 @@ from service.operations.dispatcher import Dispatcher
 from service.schemas.messages import flatten
 from service.schemas.request import schema_of
 from service.slices import SLICE, in_slices
+from service.telemetry.request_record import current_request
 
 Shared = tuple[Dispatcher, BodyBudget, UnsentBudget, PublicAddresses]
 """The parts that the bindings of all methods share."""
@@ -55,12 +58,24 @@ class MessageBinding(Endpoint):
     def __init__(self, route: Route, method: MethodDescriptor, *shared: *Shared) -> None:
         super().__init__(route, *shared)
         self.rpc: Final = f"{method.containing_service.full_name}/{method.name}"
+        self._named = [name for name, place in route.places.items() if place == "path"]
         self._schema = schema_of(route.request)
         self.message: Final = RequestMessage(route, method.input_type)
         self._plain: Any = None
         """The request that gives nothing; None if the operation needs something."""
         with suppress(ValidationError):
             self._plain = self._schema.read({})
+
+    def credentials(self, request: Any) -> str | None:
+        """Return what authorizes the call; note for its line what it is about, which its address does not tell."""
+        if self._named:
+            current_request().target = partial(self._target, request.outcome)
+        return super().credentials(request)
+
+    def _target(self, outcome: Any) -> str:
+        """Return the call with those values of its message that HTTP has in the path, as far as it could be read."""
+        named = {} if isinstance(outcome, Exception) else {name: getattr(outcome, name, None) for name in self._named}
+        return " ".join((f"/{self.rpc}", *(f"{name}={quote(str(value))}" for name, value in named.items())))
 
     def cacheable(self, request: Any) -> bool:
         """Return whether the message, which is here, gives nothing, and the client does not want the answer anew."""
@@ -152,6 +167,7 @@ class AnswerForms:
 
     def __init__(self, route: Route, method: MethodDescriptor, kept: "KeptMessages") -> None:
         self._message = AnswerMessage(method.output_type)
+        self._list = _list_of_flat_items(method.output_type)
         self._kept = kept if route.cached else None
 
     async def encode(self, answer: EncodedAnswer) -> bytes:
@@ -167,6 +183,8 @@ class AnswerForms:
 
     async def _make(self, body: bytes) -> bytes:
         """Make the message, in slices where there are many items: what is encoded one after the other is merged."""
+        if len(body) > SLICE_BYTES and self._list is not None and (start := body.find(_FIRST)) > 0:
+            return await self._make_of_slices(self._list, body, start + 1)
         dumped = orjson.loads(body)
         large = [name for name, value in dumped.items() if isinstance(value, list) and len(value) > SLICE]
         if len(large) != 1:
@@ -174,6 +192,32 @@ class AnswerForms:
         items = dumped.pop(large[0])
         parts = await in_slices(lambda some: [self._message.encode({large[0]: some})], items)
         return self._message.encode(dumped) + b"".join(parts)
+
+    async def _make_of_slices(self, name: str, body: bytes, start: int) -> bytes:
+        """Make the message of a long list, whose JSON takes as long to be read as its items take to be encoded."""
+        end = body.rfind(_LAST) + 1 or len(body) - 2  # nothing stands behind the list but the object's end
+        whole = [self._message.encode(orjson.loads(body[:start] + body[end:]))]
+        while start < end:
+            behind = body.find(_BETWEEN, start + SLICE_BYTES, end) + 1 or end
+            whole.append(self._message.encode({name: orjson.loads(b"[" + body[start:behind] + b"]")}))
+            start = behind + 1
+            await asyncio.sleep(0)
+        return b"".join(whole)
+
+
+SLICE_BYTES: Final = 131_072
+"""Bytes of JSON that are read at once, in a millisecond, and about as many more that are made of them."""
+_FIRST, _BETWEEN, _LAST = b'[{"', b'},{"', b'}],"'
+"""The ends of flat items in the JSON of a list: no text in it holds a quotation mark that is not escaped."""
+
+
+def _list_of_flat_items(answer: Descriptor) -> str | None:
+    """Return the one list of messages that an answer has, if these hold no further ones."""
+    lists = [field for field in answer.fields if field.is_repeated and field.message_type is not None]
+    items = lists[0].message_type if len(lists) == 1 else None
+    if items is None or any(field.message_type is not None for field in items.fields):
+        return None
+    return str(lists[0].json_name)
 
 
 Key = tuple[str, str]

@@ -24,6 +24,7 @@ from service.grpc.binding import (
 from service.grpc.failures import status_of
 from service.grpc.gathering import Gathering
 from service.grpc.slow_reads import SlowReads
+from service.grpc.untaken import UntakenAnswers
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
 from service.http.endpoint import EncodedAnswer
@@ -95,17 +96,26 @@ class Parts(NamedTuple):
 class Calls:
     """The calls of one process."""
 
-    def __init__(self, parts: Parts, timeout: float, max_message_bytes: int, spans: Spans | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        untaken: UntakenAnswers,
+        timeout: float,
+        max_message_bytes: int,
+        spans: Spans | None = None,
+    ) -> None:
         """Answer calls by the application's parts.
 
         Args:
             parts: of the application.
+            untaken: counts answers that clients do not take.
             timeout: seconds that a call may take.
             max_message_bytes: of a request.
             spans: makes spans; None: there are none.
         """
         self._parts = parts
         self._gathering = Gathering(parts.admission, parts.metrics)
+        self.untaken: Final = untaken
         self._deadlines = Deadlines(timeout)
         self._timeout = timeout
         self._slow_reads = SlowReads(parts.bodies, max_message_bytes)
@@ -117,6 +127,7 @@ class Calls:
         refusal, limits = parts.admission.admit(call.headers)
         if refusal is not None:
             parts.metrics.rpc_ended(binding.rpc, refusal.code, refusal.label, 0.0)
+            self.untaken.sent(context, 0)
             await abort(context, refusal, request_id_of(call.headers), limits)
         record = begin(call.headers)
         record.transport, record.route = "grpc", binding.rpc
@@ -136,6 +147,7 @@ class Calls:
             parts.metrics.active_rpcs -= 1
             parts.log.end(call, record)
         if isinstance(result, ServiceError):
+            self.untaken.sent(context, 0)
             await abort(context, result, record.request_id, limits)
         message, tag = result
         headers = {X_REQUEST_ID: record.request_id, **limits}
@@ -154,6 +166,7 @@ class Calls:
             record.transport = "grpc"
             record.failed(error, http_status_of(type(error)), error)
             parts.log.end(call, record)
+        self.untaken.sent(context, 0)
         await abort(context, error, record.request_id, limits)
 
     async def _outcome(

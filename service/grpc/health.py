@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2 import (
 )
 from grpc_health.v1.health_pb2_grpc import HealthServicer
 
+from service.grpc.untaken import UntakenAnswers
 from service.health import Health
 
 INTERVAL: Final = 1.0
@@ -30,9 +31,10 @@ Response: Any = HealthCheckResponse
 class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
     """The health of a process for gRPC's own probes and clients."""
 
-    def __init__(self, health: Health, services: Collection[str]) -> None:
+    def __init__(self, health: Health, services: Collection[str], untaken: UntakenAnswers) -> None:
         """Tell of the services of these names, which are as ready as the process is, and of its liveness."""
         self._health = health
+        self._untaken = untaken
         self._known = {"", LIVENESS, *services}
         self._changed = asyncio.Event()
         """Set when watches are to look at once."""
@@ -42,13 +44,17 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
     async def Check(self, request: HealthCheckRequest, context: Context) -> Any:  # noqa: N802 - the protocol's name
         """Return whether the process can serve now."""
         if request.service not in self._known:
+            self._untaken.sent(context, 0)
             await context.abort(grpc.StatusCode.NOT_FOUND, "There is no service of this name here.")
-        return Response(status=await self._status(request.service))
+        status = await self._status(request.service)
+        self._untaken.sent(context, 0)
+        return Response(status=status)
 
     async def List(self, request: HealthListRequest, context: Context) -> Any:  # noqa: N802 - the protocol's
         """Return the same of each service."""
         statuses = {name: Response(status=await self._status(name)) for name in ("", LIVENESS)}
         ready = statuses[""]
+        self._untaken.sent(context, 0)
         return HealthListResponse(statuses={**dict.fromkeys(self._known, ready), **statuses})
 
     async def Watch(self, request: HealthCheckRequest, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - as above

@@ -60,6 +60,7 @@ class RequestMessage:
     """The message of one method's requests."""
 
     def __init__(self, route: Route, descriptor: Descriptor) -> None:
+        self._known = _known(descriptor)
         self._type = GetMessageClass(descriptor)
         self._keys = _Keys(descriptor, schema_of(route.request))
 
@@ -73,7 +74,7 @@ class RequestMessage:
         size = message.ByteSize()
         message.DiscardUnknownFields()  # also within others; to look at them takes a second where there are thousands
         if message.ByteSize() != size:
-            raise InvalidArgument("The message has fields that this service does not know.")
+            raise InvalidArgument(_UNKNOWN)
         values = self._keys.read(message, Room())
         if b"\0" in raw:
             refuse_unstorable(values)
@@ -88,9 +89,87 @@ class RequestMessage:
         return self._keys.unwrap(values)
 
     def _parse(self, raw: bytes) -> Message:
+        if len(raw) > FIELD_BYTES * MAX_FIELDS:
+            with suppress(IndexError):  # it is malformed, which the parser finds
+                _Fields(raw).count(0, len(raw), self._known)
         with suppress(DecodeError):
             return self._type.FromString(raw)
         raise InvalidArgument("The message can't be read: it is not of the type that this call takes.")
+
+
+MAX_FIELDS: Final = 3 * MAX_VALUES // 2
+"""Fields of a message, those of messages in it included: what JSON has as lists and times takes two or three each."""
+_UNKNOWN: Final = "The message has fields that this service does not know."
+FIELD_BYTES: Final = 2
+"""Bytes of a field at least: a tag, and an empty value."""
+_NUMBER_BYTES: Final = 10
+"""Bytes of a number at most."""
+_VARINT: Final = 0
+_LENGTH_DELIMITED: Final = 2
+_WIDTHS: Final[Mapping[int, int]] = {1: 8, 5: 4}
+"""Bytes of the other kinds of fields; the beginning and the end of a group have none."""
+
+
+_Known = Mapping[int, "_Known | None"]
+"""The numbers of a message's fields, with those of the message that a field is."""
+
+
+def _known(descriptor: Descriptor) -> _Known:
+    return {
+        field.number: None if field.message_type is None else _known(field.message_type) for field in descriptor.fields
+    }
+
+
+class _Fields:
+    """The fields of a message that is not parsed yet: half a million of them, in a megabyte, take 40 MiB and 60 ms."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._number = 0
+
+    def count(self, place: int, end: int, known: "_Known") -> None:
+        """Count the fields of the message between two places, and those of messages in it.
+
+        Raises:
+            InvalidArgument: they are more than any request takes, or one is not known.
+            IndexError: it ends within a field.
+        """
+        raw = self._raw
+        while place < end:
+            self._number += 1
+            if self._number > MAX_FIELDS:
+                raise InvalidArgument(f"The message has more than {MAX_FIELDS:,} fields: no request takes as many.")
+            tag, place = raw[place], place + 1
+            if tag > 127:
+                tag, place = self._read(place - 1)
+            kind, number = tag & 7, tag >> 3
+            if number not in known:
+                raise InvalidArgument(_UNKNOWN)
+            if kind == _LENGTH_DELIMITED:
+                length, place = raw[place], place + 1
+                if length > 127:
+                    length, place = self._read(place - 1)
+                inner = known[number]
+                if inner is not None:
+                    self.count(place, min(place + length, end), inner)
+                place += length
+            elif kind == _VARINT:
+                last = place + _NUMBER_BYTES
+                while raw[place] > 127 and place < last:
+                    place += 1
+                place += 1
+            else:
+                place += _WIDTHS.get(kind, 0)
+
+    def _read(self, place: int) -> tuple[int, int]:
+        """Return a number, and the place behind it."""
+        number = 0
+        for byte_number in range(_NUMBER_BYTES):
+            byte = self._raw[place + byte_number]
+            number |= (byte & 127) << 7 * byte_number
+            if byte < 128:
+                return number, place + byte_number + 1
+        raise IndexError
 
 
 class _Keys:

@@ -1,6 +1,6 @@
 """The gRPC server: the method table's calls, health and reflection on a port of its own, in the same event loop."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 import grpc
@@ -21,6 +21,7 @@ from service.grpc.certificates import Certificates
 from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
 from service.grpc.health import HealthService
 from service.grpc.messages import WATCH, methods
+from service.grpc.untaken import MAX_UNTAKEN, UntakenAnswers
 from service.grpc.watch import Watches
 from service.health import Health
 from service.settings import Settings
@@ -29,14 +30,21 @@ CONNECTION_AGE: Final = 300.0
 """Seconds after which a connection is asked to end, so that load is spread anew; the calls on it go on."""
 CONNECTION_AGE_GRACE: Final = 30.0
 """Seconds for those calls to end."""
+HANDSHAKE: Final = 10.0
+"""Seconds for a connection to begin with HTTP/2, or with TLS before; it would have two minutes by default."""
 KEEPALIVE: Final = 30.0
 """Seconds without a word from the client after which it is asked whether it is still there."""
 KEEPALIVE_TIMEOUT: Final = 10.0
 """Seconds that it has to answer."""
 MIN_PING_INTERVAL: Final = 10.0
 """Seconds between a client's own pings; one that asks more often is sent away."""
-UNADMITTED: Final = 100
-"""Calls beyond MAX_REQUESTS and MAX_STREAMS that the server takes on, so that these are what refuses, and says why."""
+UNADMITTED: Final = 2 * MAX_UNTAKEN
+"""Calls beyond MAX_REQUESTS and MAX_STREAMS that the server takes on, so that these are what refuses, and says why.
+
+Half of them is for answers that clients do not take.
+"""
+MAX_REFLECTIONS: Final = 20
+"""Streams of reflection at once; each holds a call, and an answer of 60 kB."""
 OTHER_METADATA: Final = 8192
 """Bytes of a call's metadata beside one that has MAX_HEADER_BYTES, each counted with 32 bytes more (RFC 9113)."""
 REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
@@ -52,12 +60,13 @@ class GrpcServer:
         """The address that it listens on; empty before it does."""
         services = [service.full_name for service in DESCRIPTOR.services_by_name.values()]
         health_name = HEALTH_FILE.services_by_name["Health"].full_name
-        self.health: Final = HealthService(health, services)
+        self.untaken: Final = UntakenAnswers(parts.unsent)
+        self.health: Final = HealthService(health, services, self.untaken)
         self._server = grpc.aio.server(
             options=_options(settings.max_body_bytes, settings.max_header_bytes + OTHER_METADATA),
             maximum_concurrent_rpcs=settings.max_requests + settings.max_streams + UNADMITTED,
         )
-        calls = Calls(parts, settings.request_timeout, settings.max_body_bytes, spans)
+        calls = Calls(parts, self.untaken, settings.request_timeout, settings.max_body_bytes, spans)
         self._feed = parts.dispatcher.feed
         self._server.add_generic_rpc_handlers(_handlers(calls, parts))
         add_HealthServicer_to_server(self.health, self._server)
@@ -85,6 +94,7 @@ class GrpcServer:
             pass
         if port == 0:
             raise StartupError(f"{address} can't be listened on for gRPC: set GRPC_PORT to another port.")
+        self.untaken.port = port
         await self._server.start()
         self.address = f"{'grpc' if certificates is None else 'grpcs'}://{host}:{port}"
 
@@ -105,6 +115,7 @@ def _options(max_message_bytes: int, max_metadata_bytes: int) -> list[tuple[str,
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_metadata_size", max_metadata_bytes),  # both alike: between them it is by chance that calls fail
         ("grpc.absolute_max_metadata_size", max_metadata_bytes),
+        ("grpc.server_handshake_timeout_ms", _milliseconds(HANDSHAKE)),
         ("grpc.max_connection_age_ms", _milliseconds(CONNECTION_AGE)),
         ("grpc.max_connection_age_grace_ms", _milliseconds(CONNECTION_AGE_GRACE)),
         ("grpc.keepalive_time_ms", _milliseconds(KEEPALIVE)),
@@ -136,7 +147,9 @@ def _handlers(calls: Calls, parts: Parts) -> list[grpc.GenericRpcHandler]:
 
 def _handler(calls: Calls, binding: MessageBinding, forms: AnswerForms) -> Callable[[Any, Any], Any]:
     async def handle(_: object, context: Context) -> bytes:
-        return await calls.answer(binding, forms, context)
+        message = await calls.answer(binding, forms, context)
+        calls.untaken.sent(context, len(message))
+        return message
 
     return handle
 
@@ -180,16 +193,33 @@ class _Symbols:
             return found.methods_by_name[method].containing_service.file
 
 
+class _Reflection:
+    """The reflection of grpcio, for some clients at once: anybody may ask."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._servicer = aio.ReflectionServicer(names, pool=_Symbols(Default()))
+        self._open = 0
+
+    async def answer(self, requests: Any, context: Context) -> AsyncIterator[Any]:
+        """Yield what is asked for."""
+        if self._open >= MAX_REFLECTIONS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "More clients ask for reflection than it takes.")
+        self._open += 1
+        try:
+            async for response in self._servicer.ServerReflectionInfo(requests, context):
+                yield response
+        finally:
+            self._open -= 1
+
+
 def _add_reflection(server: grpc.aio.Server, names: Iterable[str]) -> None:
     """Add reflection, in the version that grpcio has, and by the name of v1, which is the same on the wire."""
-    pool = Default()
     described = FileDescriptorProto()
     REFLECTION_FILE.CopyToProto(described)
     as_v1 = MessageToString(described).replace("v1alpha", "v1")
-    pool.AddSerializedFile(Parse(as_v1, FileDescriptorProto()).SerializeToString())  # as v1 is asked for by itself, too
-    servicer = aio.ReflectionServicer(names, pool=_Symbols(pool))
-    handler = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
+    Default().AddSerializedFile(Parse(as_v1, FileDescriptorProto()).SerializeToString())  # as v1 is asked for, too
+    handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
+        _Reflection(names).answer,
         ServerReflectionRequest.FromString,
         ServerReflectionResponse.SerializeToString,
     )

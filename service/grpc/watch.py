@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+import grpc
 import orjson
 from multidict import CIMultiDictProxy
 
@@ -94,6 +95,7 @@ class Watches:
     async def handle(self, _: object, context: Context) -> None:
         """Answer one call for as long as the client, its token and the process last."""
         begun: Any = await self._calls.answer(self._binding, self._forms, context)
+        self._calls.untaken.until_the_end_of(context)
         follower = self._follower(headers_of(context), begun)
         failure = None
         with self._streams.following("stream", begun.record) as end:
@@ -102,9 +104,11 @@ class Watches:
                 await self._write_all(follower, begun.found, context, end, place)
             except TimeoutError:
                 end.reason = "slow"
+            except grpc.aio.InternalError:  # the connection is gone
+                end.reason = "client_left"
             except Exception as error:
                 failure = end.told(error)
-        if not context.cancelled():
+        if not context.cancelled() and end.reason != "client_left":
             failure = failure or _ended(end.reason)
             await abort(context, failure, begun.record.request_id, {NEXT_CURSOR: place.cursor or follower.cursor})
 
@@ -130,9 +134,11 @@ class Watches:
     async def _send(self, context: Context, step: Step, end: End, place: "_Place") -> None:
         """Send a step; a client that does not take it in time is ended by TimeoutError."""
         for part in _parts(step):
-            dumped = orjson.loads(encode(dump_changes(part)))
+            message = self._message.encode(orjson.loads(encode(dump_changes(part))))
+            self._calls.untaken.begin(context, len(message))
             async with asyncio.timeout(WRITE_SECONDS):
-                await context.write(self._message.encode(dumped))
+                await context.write(message)
+            self._calls.untaken.taken(context)
             end.sent += len(part.changes)
             place.cursor = part.next_cursor
 

@@ -13,7 +13,7 @@ from service.http.conditions import entity_tag, entity_tag_in_slices, not_modifi
 from service.http.header_lists import has_directive
 from service.http.public_address import PublicAddresses
 from service.http.reader import Reader
-from service.http.responses import NO_HEADERS, encode
+from service.http.responses import NO_HEADERS, EncodedResponse, encode
 from service.http.routes import Route
 from service.http.unsent import PIECE, LongResponse, UnsentBudget
 from service.operations.call import Outcome, Precondition, no_precondition
@@ -157,7 +157,7 @@ def _read(request: web.Request, answer: EncodedAnswer, unsent: UnsentBudget) -> 
     headers[hdrs.CONTENT_TYPE] = "application/json"
     if len(answer.body) > PIECE:
         return LongResponse(request, unsent, answer.body, headers)
-    return web.Response(body=answer.body, headers=headers)
+    return EncodedResponse(body=answer.body, headers=headers)
 
 
 def _changed(answer: EncodedAnswer) -> web.Response:
@@ -165,4 +165,4 @@ def _changed(answer: EncodedAnswer) -> web.Response:
     headers = {**answer.headers, hdrs.CONTENT_TYPE: "application/json"}
     if answer.tag is not None:
         headers[hdrs.ETAG] = answer.tag
-    return web.Response(body=answer.body, status=answer.status, headers=headers)
+    return EncodedResponse(body=answer.body, status=answer.status, headers=headers)

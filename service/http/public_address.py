@@ -15,7 +15,8 @@ from multidict import CIMultiDictProxy, istr
 from yarl import URL
 
 from service.http.client_address import MAX_HOPS, follow
-from service.settings import AUTHORITY, PATH_PREFIX, Network
+from service.settings import Network
+from service.values.addresses import AUTHORITY, PATH_PREFIX
 
 Headers = CIMultiDictProxy[str]
 

@@ -9,7 +9,8 @@ from multidict import istr
 
 X_REQUEST_ID: Final = istr("X-Request-Id")
 
-_WELL_FORMED: Final = re.compile(r"[A-Za-z0-9_.:=+/-]{1,128}")
+_WELL_FORMED: Final = re.compile(r"(?!.*(?:fp_|eyJ)[\w.-]{8})[A-Za-z0-9_.:=+/-]{1,128}", re.ASCII)
+"""The form of ids, which log lines and the audit trail have: none that a client has put a token into."""
 _random: Final = Random()  # noqa: S311 - seeded by the system; ids are unique, and no secret
 
 

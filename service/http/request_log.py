@@ -98,7 +98,8 @@ class RequestLog:
     @staticmethod
     def _attempt(request: Logged, record: RequestRecord) -> dict[str, str | None]:
         """Return who tried what, and why it was refused; no query, which may hold what is nobody's business."""
-        fields = {"reason": record.reason, "target": shown(request.path, MAX_PATH)}
+        path = request.path if record.target is None else record.target()
+        fields = {"reason": record.reason, "target": shown(path, MAX_PATH)}
         if record.token_digest:
             fields["token_digest"] = record.token_digest
         return fields

@@ -20,6 +20,7 @@ from service.operations import (
     grants,
     groups,
     job_batches,
+    job_pipelines,
     jobs,
     overview,
     pipelines,
@@ -164,14 +165,14 @@ TOKENS_PATH: Final = "/api/v1/tokens"
 ROUTES: Final = _table(
     # The vendor's three calls
     Route("GET", PIPELINES, pipelines.list_pipelines, cached=True, vendor_v1=True),
-    Route("GET", "/api/v1/jobs/pipelines", jobs.list_job_pipelines, cached=True, vendor_v1=True),
+    Route("GET", "/api/v1/jobs/pipelines", job_pipelines.list_job_pipelines, cached=True, vendor_v1=True),
     Route(
         "POST",
         "/api/v1/jobs/pipelines",
-        jobs.update_job_pipelines,
+        job_pipelines.update_job_pipelines,
         needs=EXECUTE,
         conditional=True,
-        optimistic=jobs.try_update_job_pipelines,
+        optimistic=job_pipelines.try_update_job_pipelines,
         vendor_v1=True,
     ),
     Route(
@@ -187,8 +188,8 @@ ROUTES: Final = _table(
     Route("PATCH", PIPELINE, pipelines.update_pipeline, needs=WRITE, conditional=True),
     Route("DELETE", PIPELINE, pipelines.delete_pipeline, needs=DELETE, conditional=True),
     Route("GET", PIPELINE + "/jobs", pipelines.list_pipeline_jobs, needs=READ),
-    Route("PUT", PIPELINE_JOB, jobs.add_pipeline_job, needs=EXECUTE),
-    Route("DELETE", PIPELINE_JOB, jobs.remove_pipeline_job, needs=EXECUTE_OR_OWNER),
+    Route("PUT", PIPELINE_JOB, job_pipelines.add_pipeline_job, needs=EXECUTE),
+    Route("DELETE", PIPELINE_JOB, job_pipelines.remove_pipeline_job, needs=EXECUTE_OR_OWNER),
     # Grants and access
     Route("GET", GRANTS, grants.list_grants, needs=MANAGE_PIPELINES),
     Route("PUT", GRANTS, grant_sets.replace_grants, needs=MANAGE_PIPELINES, conditional=True, resource="grants"),

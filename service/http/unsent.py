@@ -7,11 +7,10 @@ A long one is written in pieces, so that what is cached is not copied for each c
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import LooseHeaders
-from aiohttp.web_protocol import RequestHandler
 from prometheus_client.metrics_core import Metric
 
 from service.database.fair_queue import FairQueue, Presence
@@ -22,6 +21,24 @@ PIECE: Final = 65_536
 """Bytes of an answer that are written at once: as many as a transport buffers before it asks to wait."""
 PIECES_PER_TURN: Final = 8
 """Pieces that are written in one turn of the event loop, in 0.3 ms."""
+
+
+class Transport(Protocol):
+    """A transport, as far as answers that wait concern it."""
+
+    def get_write_buffer_size(self) -> int:
+        """Return the bytes that the client has not taken."""
+
+    def abort(self) -> None:
+        """Close it at once."""
+
+
+class Connection(Protocol):
+    """A connection by any transport."""
+
+    @property
+    def transport(self) -> Transport | None:
+        """The transport; None once it is gone."""
 
 
 @dataclass(slots=True)
@@ -46,8 +63,8 @@ class UnsentBudget:
         """
         self.max_bytes: Final = max_bytes
         self._metrics = metrics
-        self._waiting: dict[RequestHandler, _Waiting] = {}
-        self._unwritten: dict[RequestHandler, int] = {}
+        self._waiting: dict[Connection, _Waiting] = {}
+        self._unwritten: dict[Connection, int] = {}
         """Bytes of an answer behind the piece that is being written, by connection."""
         self.turns: Final = FairQueue(PIECES_PER_TURN, Presence())
         """Turns of the event loop in which pieces are written, few in each, and each caller's in turn."""
@@ -60,47 +77,58 @@ class UnsentBudget:
         """The bytes that wait, or did when they were looked at last."""
         return sum(each.bytes for each in self._waiting.values())
 
-    def writing(self, connection: RequestHandler, unwritten: int) -> None:
+    def writing(self, connection: Connection, unwritten: int) -> None:
         """Note how much of an answer is still to be written."""
         if unwritten:
             self._unwritten[connection] = unwritten
         else:
             self._unwritten.pop(connection, None)
 
-    def paused(self, connection: RequestHandler) -> None:
+    def paused(self, connection: Connection) -> None:
         """Count a connection whose client has to take something before more is written."""
         self._waiting[connection] = _Waiting(self._unsent(connection), monotonic())
         if self.bytes > self.max_bytes:
-            self._close_slowest()
+            self.close_beyond(self.max_bytes)
 
-    def resumed(self, connection: RequestHandler) -> None:
+    def noted(self, connection: Connection) -> None:
+        """Count what the client of a connection has not taken, which is more or less than before, and close nothing."""
+        unsent, former = self._unsent(connection), self._waiting.get(connection)
+        since = monotonic() if former is None or unsent < former.bytes else former.since
+        self._waiting[connection] = _Waiting(unsent, since)
+
+    def resumed(self, connection: Connection) -> None:
         """Count a connection no more: its client has taken what was written, or is gone."""
         self._waiting.pop(connection, None)
 
-    def disconnected(self, connection: RequestHandler) -> None:
+    def disconnected(self, connection: Connection) -> None:
         """Forget a connection that is gone."""
         self.resumed(connection)
         self._unwritten.pop(connection, None)
 
-    def _unsent(self, connection: RequestHandler) -> int:
+    def _unsent(self, connection: Connection) -> int:
         buffered = 0 if connection.transport is None else connection.transport.get_write_buffer_size()
         return buffered + self._unwritten.get(connection, 0)
 
-    def _close_slowest(self) -> None:
-        """Close connections until the budget holds: first those with the most bytes times the time without progress."""
+    def close_beyond(self, max_bytes: int) -> None:
+        """Close connections until no more bytes wait: first those with the most times the time without progress."""
+        if self.bytes <= max_bytes:
+            return
         now = monotonic()
         for connection, each in self._waiting.items():
             unsent = self._unsent(connection)
             each.bytes, each.since = unsent, each.since if unsent == each.bytes else now
         slowest = sorted(self._waiting, key=lambda waiting: self._badness(waiting, now))
-        while len(slowest) > 1 and self.bytes > self.max_bytes:
-            connection = slowest.pop()
-            self.disconnected(connection)
-            self._metrics.failures["unsent"] += 1
-            if connection.transport is not None:
-                connection.transport.abort()
+        while len(slowest) > 1 and self.bytes > max_bytes:
+            self.close(slowest.pop())
 
-    def _badness(self, connection: RequestHandler, now: float) -> tuple[float, int]:
+    def close(self, connection: Connection) -> None:
+        """Close a connection whose client takes too little."""
+        self.disconnected(connection)
+        self._metrics.failures["unsent"] += 1
+        if connection.transport is not None:
+            connection.transport.abort()
+
+    def _badness(self, connection: Connection, now: float) -> tuple[float, int]:
         each = self._waiting[connection]
         return each.bytes * (now - each.since), each.bytes
 

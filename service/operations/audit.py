@@ -3,9 +3,9 @@
 import re
 from dataclasses import replace
 
+from service.audit.timelines import carry_over
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, NotFound
-from service.feed.timelines import carry_over
 from service.operations.call import Call
 from service.permissions import require_administrator
 from service.repositories import audit, audit_feed, audit_seals

@@ -3,11 +3,11 @@
 from typing import Final
 from uuid import UUID
 
+from service.audit.timelines import carry_over
 from service.database.pool import Connection
 from service.errors import Gone, InvalidArgument
 from service.feed.cursor import Cursor
 from service.feed.sending import look_up, tell_each
-from service.feed.timelines import carry_over
 from service.operations.call import Call
 from service.permissions import require_administrator
 from service.repositories import audit_feed

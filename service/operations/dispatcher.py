@@ -154,7 +154,7 @@ class Dispatcher:
                 if presumed is not None:
                     self._arrived(asking or self._learn(credentials, presumed), record)
                 received = await self._receive(binding, incoming, credentials)
-                if presumed is not None and method.optimistic is not None:
+                if presumed is not None and presumed.provided is None and method.optimistic is not None:
                     answer = await self._try(method.optimistic, binding, incoming, received, presumed)
                     if answer is not None:
                         return answer
@@ -271,7 +271,9 @@ class Dispatcher:
         """Yield the metrics of batches and caches."""
         sign_in = self.authentication.sign_in
         batchers = (self.authentication, self.batches.pipeline_lists, self.batches.job_updates, self.feed)
-        of_providers = [] if sign_in is None else [sign_in.batcher]
+        of_providers: list[Batcher[Any, Any]] = []
+        if sign_in is not None:
+            of_providers = [sign_in.batcher, self.batches.job_updates.linked_batcher]
         yield from BatcherMetrics([*(each.batcher for each in batchers), *of_providers]).collect()
         yield from self.responses.collect()
         yield from self.batches.job_updates.executable.collect()

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from service.batching.batcher import Batcher
-from service.database.pool import Database, ReusedConnection
+from service.database.pool import Database
+from service.database.reused_connection import ReusedConnection
 from service.feed.cursor import Cursor
 from service.feed.meaning import Sight
 from service.feed.reader import Batch, FeedReader, Subscription

@@ -1,6 +1,6 @@
 """Operations that end the management by provisioning (SCIM), where a company gives its identity provider up.
 
-For operators alone: whoever could call them by the API would be free of what the provider says of them.
+For operators alone: a user who could call them by the API would be free of what the provider says of them.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from service.operations import provisioned_users as of_users
 from service.operations.call import Call
 from service.operations.groups import find_group
 from service.operations.users import find_user, state_of
-from service.repositories import provisioned_groups, provisioned_users
+from service.repositories import provisioned_groups, provisioned_users, releases
 from service.repositories.authority import PROVE_FOR_USERS
 
 MAX_PER_TRANSACTION: Final = 500
@@ -79,8 +79,8 @@ async def release_all(call: Call, _: None) -> Released:
     users = groups = 0
     while True:
         async with call.database.connection() as connection:
-            user_ids = await provisioned_users.list_managed(connection, organization_id, MAX_PER_TRANSACTION)
-            group_ids = await provisioned_groups.list_managed(connection, organization_id, MAX_PER_TRANSACTION)
+            user_ids = await releases.list_managed(connection, releases.USERS, organization_id, MAX_PER_TRANSACTION)
+            group_ids = await releases.list_managed(connection, releases.GROUPS, organization_id, MAX_PER_TRANSACTION)
         if not user_ids and not group_ids:
             return Released(users, groups)
         users += await _release_users(call, user_ids)
@@ -93,7 +93,7 @@ async def _release_users(call: Call, ids: Sequence[UUID]) -> int:
     async with call.transaction() as connection:
         proof = await call.prove(connection, PROVE_FOR_USERS, ids)
         found = await provisioned_users.find_managed(connection, organization_id, ids)
-        await provisioned_users.release(connection, organization_id, [each.user.id for each in found])
+        await releases.release(connection, releases.USERS, organization_id, ids)
         changes = [
             (
                 f"user:{each.user.username}",
@@ -114,7 +114,7 @@ async def _release_groups(call: Call, ids: Sequence[UUID]) -> int:
             await provisioned_groups.lock(connection, organization_id, group_id)
         proof = await call.prove(connection)
         found = await provisioned_groups.find_managed(connection, organization_id, ids)
-        await provisioned_groups.release(connection, organization_id, [each.group.id for each in found])
+        await releases.release(connection, releases.GROUPS, organization_id, ids)
         changes = [
             (f"group:{each.group.name}", of_groups.as_audited(each), {"name": each.group.name}) for each in found
         ]

@@ -219,6 +219,44 @@ _CUT: Final = f"""
     count(*) OVER () AS count, row_number() OVER listing AS number, {_BYTES} AS bytes, sum({_BYTES}) OVER listing AS sum
 """
 """The columns by which entries are cut where they get too large, of rows a with states as text."""
+BETWEEN: Final = f"""
+    -- Of one statement, so that the rows that it sees are those of this snapshot.
+    WITH now AS MATERIALIZED (SELECT coalesce($3::text, ({_PRESENT})) AS target),
+    -- Keys alone, and always by transaction: were the rows looked for in the order of their ids, all that the trail
+    -- has would be walked along where nothing is new. With the time, each row is in one month.
+    fresh AS MATERIALIZED (
+        SELECT a.organization_id, a.at, a.id
+        FROM audit a
+        WHERE a.transaction_id >= pg_snapshot_xmin($2::text::pg_snapshot)
+          AND a.transaction_id < (SELECT pg_snapshot_xmax(n.target::pg_snapshot) FROM now n)
+          AND NOT pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot)
+          AND pg_visible_in_snapshot(a.transaction_id, (SELECT n.target::pg_snapshot FROM now n))
+          AND {NOT_RESTORED}
+          AND a.organization_id = ANY ($1) AND a.id > $4
+        ORDER BY a.id
+        LIMIT $5
+    )
+    SELECT n.target AS snapshot, m.timeline, m.position, m.reach, e.*
+    FROM now n
+    CROSS JOIN (
+        SELECT {MARK}
+    ) m
+    LEFT JOIN (
+        SELECT a.*, {_CUT}
+        FROM fresh f
+        -- LATERAL: row by row, each in its month.
+        CROSS JOIN LATERAL (
+            SELECT r.organization_id, r.id, {bounded("r.at")} AS at, r.actor, r.token_id, r.action, r.target,
+                   r.before::text, r.after::text, r.request_id
+            FROM audit r
+            WHERE r.organization_id = f.organization_id AND r.at = f.at AND r.id = f.id
+            OFFSET 0
+        ) a
+        WINDOW listing AS (ORDER BY a.id ROWS UNBOUNDED PRECEDING)
+    ) e ON e.number = 1 OR e.sum <= $6
+    ORDER BY e.id
+"""
+"""Entries of organizations $1 behind id $4 between snapshots $2 and $3 (NULL: now); at most $5, in $6 bytes."""
 
 
 class Read(NamedTuple):
@@ -264,43 +302,7 @@ async def read_between(
     """
     rows = await connection.fetch(
         "audit_feed.between",
-        f"""
-        -- Of one statement, so that the rows that it sees are those of this snapshot.
-        WITH now AS MATERIALIZED (SELECT coalesce($3::text, ({_PRESENT})) AS target),
-        -- Keys alone, and always by transaction: were the rows looked for in the order of their ids, all that the trail
-        -- has would be walked along where nothing is new. With the time, each row is in one month.
-        fresh AS MATERIALIZED (
-            SELECT a.organization_id, a.at, a.id
-            FROM audit a
-            WHERE a.transaction_id >= pg_snapshot_xmin($2::text::pg_snapshot)
-              AND a.transaction_id < (SELECT pg_snapshot_xmax(n.target::pg_snapshot) FROM now n)
-              AND NOT pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot)
-              AND pg_visible_in_snapshot(a.transaction_id, (SELECT n.target::pg_snapshot FROM now n))
-              AND {NOT_RESTORED}
-              AND a.organization_id = ANY ($1) AND a.id > $4
-            ORDER BY a.id
-            LIMIT $5
-        )
-        SELECT n.target AS snapshot, m.timeline, m.position, m.reach, e.*
-        FROM now n
-        CROSS JOIN (
-            SELECT {MARK}
-        ) m
-        LEFT JOIN (
-            SELECT a.*, {_CUT}
-            FROM fresh f
-            -- LATERAL: row by row, each in its month.
-            CROSS JOIN LATERAL (
-                SELECT r.organization_id, r.id, {bounded("r.at")} AS at, r.actor, r.token_id, r.action, r.target,
-                       r.before::text, r.after::text, r.request_id
-                FROM audit r
-                WHERE r.organization_id = f.organization_id AND r.at = f.at AND r.id = f.id
-                OFFSET 0
-            ) a
-            WINDOW listing AS (ORDER BY a.id ROWS UNBOUNDED PRECEDING)
-        ) e ON e.number = 1 OR e.sum <= $6
-        ORDER BY e.id
-        """,
+        BETWEEN,
         organization_ids,
         seen,
         target,

@@ -12,6 +12,7 @@ from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import Role
 from service.repositories import revisions
+from service.repositories.job_updates import names_literal
 from service.repositories.times import bounded
 from service.repositories.users import role_of
 
@@ -56,23 +57,23 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
     None also where no organization is named and users of several are linked to the identity. One identity has a
     statement of its own, for the reason that one token has one; see `tokens.find_active`.
     """
+    issuer = identities[0].issuer
+    if not any(each.groups or each.elevated or each.issuer != issuer for each in identities):
+        return await _find_plain(connection, issuer, identities)
     # Arrays of arrays are rectangular in PostgreSQL, so those of names go as literals; a single one is as fast so.
-    is_mapped = any(each.groups for each in identities)
     if len(identities) == 1:
+        statement = FIND_LINKED_ONE
         *first, names = identities[0]
-        statement = FIND_LINKED_ONE if is_mapped else FIND_UNMAPPED_ONE
-        arguments: list[Any] = [*first, _names_literal(names)] if is_mapped else first
+        arguments: list[Any] = [*first, names_literal(names)]
     else:
-        statement = FIND_LINKED_EACH if is_mapped else FIND_UNMAPPED_EACH
+        statement = FIND_LINKED_EACH
         *columns, all_names = ([*column] for column in zip(*identities, strict=True))
-        arguments = [[*range(len(identities))], *columns]
-        if is_mapped:
-            arguments.append([_names_literal(names) for names in all_names])
+        arguments = [[*range(len(identities))], *columns, [names_literal(names) for names in all_names]]
     found: list[LinkedUser | None] = [None] * len(identities)
     seen: set[int] = set()
     for row in await connection.fetch("identities.find_linked", statement, *arguments):
-        number, link_id, secret, organization_id, user_id, username, role, state, now, *mapped = row
-        groups: Sequence[tuple[UUID, str]] = [*zip(*mapped, strict=True)] if mapped else ()
+        number, link_id, secret, organization_id, user_id, username, role, state, now, ids, names = row
+        groups = [*zip(ids, names, strict=True)]
         linked = LinkedUser(
             link_id, secret, organization_id, user_id, username, role_of(role), tuple(state), groups, now
         )
@@ -81,11 +82,30 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
     return found
 
 
-def _names_literal(names: Sequence[str]) -> str:
-    """Return names of groups, which have neither quotes nor backslashes, as an array literal."""
-    if not names:
-        return "{}"
-    return "{" + ",".join(f'"{name}"' for name in names) + "}"
+async def _find_plain(connection: Connection, issuer: str, identities: Sequence[Identity]) -> list[LinkedUser | None]:
+    """Return the same of identities of one issuer of whom no claim is mapped to anything.
+
+    By a statement that costs what one on tokens does, half of the one for any: without a row for each identity, so that
+    what belongs together is found here.
+    """
+    if len(identities) == 1:
+        rows = await connection.fetch("identities.find_plain", FIND_PLAIN_ONE, issuer, identities[0].subject)
+    else:
+        subjects = [each.subject for each in identities]
+        rows = await connection.fetch("identities.find_plain", FIND_PLAIN_EACH, issuer, subjects)
+    by_subject: dict[str, list[LinkedUser]] = {}
+    for subject, link_id, secret, organization_id, user_id, username, role, state, now in rows:
+        by_subject.setdefault(subject, []).append(
+            LinkedUser(link_id, secret, organization_id, user_id, username, role_of(role), tuple(state), (), now)
+        )
+    return [_only(by_subject.get(each.subject, ()), each.organization_id) for each in identities]
+
+
+def _only(found: Sequence[LinkedUser], organization_id: UUID | None) -> LinkedUser | None:
+    """Return the user of the organization, or of any if none is named; None if there are several, or none."""
+    if organization_id is not None:
+        found = [each for each in found if each.organization_id == organization_id]
+    return found[0] if len(found) == 1 else None
 
 
 _ADMINISTERS: Final = "u.role <> 'member' OR r.elevated"
@@ -100,25 +120,22 @@ _REVISIONS_OF_MAPPED: Final = """
             WHERE m.organization_id = u.organization_id AND m.user_id = u.id AND m.group_id = other.id
         )
 """
-_LINKED: Final = """
-    JOIN identity_links l
-      ON l.issuer = r.issuer AND l.subject = r.subject
-     AND (r.organization_id IS NULL OR l.organization_id = r.organization_id)
+_FIND_PLAIN: Final = f"""
+    SELECT l.subject, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
+           {revisions.OF_USER} AS revisions, now() AS now
+    FROM identity_links l
     JOIN users u ON u.organization_id = l.organization_id AND u.id = l.user_id AND NOT u.disabled
-"""
-_FIND_UNMAPPED: Final = f"""
-    -- Those of whom no claim is mapped to a group: at half the cost of the form below, which is for any.
-    SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
-           {revisions.of_user(_ADMINISTERS)} AS revisions, now() AS now
-    FROM REQUESTED
-    {_LINKED}
+    WHERE l.issuer = $1 AND l.subject
 """
 _FIND_LINKED: Final = f"""
     SELECT r.number, l.id, l.secret, l.organization_id, l.user_id, u.username, u.role,
            {revisions.of_user(_ADMINISTERS, _REVISIONS_OF_MAPPED)} AS revisions,
            now() AS now, mapped.ids, mapped.names
     FROM REQUESTED
-    {_LINKED}
+    JOIN identity_links l
+      ON l.issuer = r.issuer AND l.subject = r.subject
+     AND (r.organization_id IS NULL OR l.organization_id = r.organization_id)
+    JOIN users u ON u.organization_id = l.organization_id AND u.id = l.user_id AND NOT u.disabled
     CROSS JOIN LATERAL (
         SELECT coalesce(array_agg(g.id ORDER BY g.id), '{{}}') AS ids,
                coalesce(array_agg(g.name ORDER BY g.id), '{{}}') AS names
@@ -128,20 +145,17 @@ _FIND_LINKED: Final = f"""
     ) mapped
 """
 _ONE: Final = (
-    "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean)) AS r (number, organization_id, issuer, subject, elevated)"
+    "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean, $5::text))"
+    " AS r (number, organization_id, issuer, subject, elevated, groups)"
 )
 _EACH: Final = (
-    "unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[])"
-    " AS r (number, organization_id, issuer, subject, elevated)"
+    "unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[])"
+    " AS r (number, organization_id, issuer, subject, elevated, groups)"
 )
-FIND_UNMAPPED_ONE: Final = _FIND_UNMAPPED.replace("REQUESTED", _ONE)
-FIND_UNMAPPED_EACH: Final = _FIND_UNMAPPED.replace("REQUESTED", _EACH)
-FIND_LINKED_ONE: Final = _FIND_LINKED.replace(
-    "REQUESTED", _ONE.replace("$4::boolean", "$4::boolean, $5::text").replace("elevated)", "elevated, groups)")
-)
-FIND_LINKED_EACH: Final = _FIND_LINKED.replace(
-    "REQUESTED", _EACH.replace("$5::boolean[]", "$5::boolean[], $6::text[]").replace("elevated)", "elevated, groups)")
-)
+FIND_PLAIN_ONE: Final = f"{_FIND_PLAIN} = $2"
+FIND_PLAIN_EACH: Final = f"{_FIND_PLAIN} = ANY ($2)"
+FIND_LINKED_ONE: Final = _FIND_LINKED.replace("REQUESTED", _ONE)
+FIND_LINKED_EACH: Final = _FIND_LINKED.replace("REQUESTED", _EACH)
 
 
 @dataclass(frozen=True, slots=True)

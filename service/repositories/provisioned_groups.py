@@ -179,21 +179,6 @@ async def put(connection: Connection, organization_id: UUID, group_id: UUID, ext
     )
 
 
-async def list_managed(connection: Connection, organization_id: UUID, limit: int) -> list[UUID]:
-    """Return the ids of some groups that provisioning manages, the lowest first."""
-    rows = await connection.fetch(
-        "provisioned_groups.list_managed",
-        """
-        SELECT p.group_id FROM provisioned_groups p
-        WHERE p.organization_id = $1
-        ORDER BY p.group_id LIMIT $2
-        """,
-        organization_id,
-        limit,
-    )
-    return [row["group_id"] for row in rows]
-
-
 async def find_managed(connection: Connection, organization_id: UUID, ids: Sequence[UUID]) -> list[ProvisionedGroup]:
     """Return those of some locked groups that provisioning manages."""
     rows = await connection.fetch(
@@ -203,13 +188,3 @@ async def find_managed(connection: Connection, organization_id: UUID, ids: Seque
         ids,
     )
     return [_seen(row) for row in rows]
-
-
-async def release(connection: Connection, organization_id: UUID, ids: Sequence[UUID]) -> None:
-    """Let provisioning manage some locked groups no more: they are as if it had never written them."""
-    await connection.execute(
-        "provisioned_groups.release",
-        "DELETE FROM provisioned_groups p WHERE p.organization_id = $1 AND p.group_id = ANY ($2)",
-        organization_id,
-        ids,
-    )

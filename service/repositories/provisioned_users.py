@@ -177,21 +177,6 @@ async def leave_groups(
     return {row["group_id"] for row in rows}
 
 
-async def list_managed(connection: Connection, organization_id: UUID, limit: int) -> list[UUID]:
-    """Return the ids of some users that provisioning manages, the lowest first."""
-    rows = await connection.fetch(
-        "provisioned_users.list_managed",
-        """
-        SELECT p.user_id FROM provisioned_users p
-        WHERE p.organization_id = $1 AND NOT p.deprovisioned
-        ORDER BY p.user_id LIMIT $2
-        """,
-        organization_id,
-        limit,
-    )
-    return [row["user_id"] for row in rows]
-
-
 async def find_managed(connection: Connection, organization_id: UUID, ids: Sequence[UUID]) -> list[ProvisionedUser]:
     """Return those of some locked users that provisioning manages."""
     rows = await connection.fetch(
@@ -201,13 +186,3 @@ async def find_managed(connection: Connection, organization_id: UUID, ids: Seque
         ids,
     )
     return [_seen(row) for row in rows]
-
-
-async def release(connection: Connection, organization_id: UUID, ids: Sequence[UUID]) -> None:
-    """Let provisioning manage some locked users no more: they are as if it had never written them."""
-    await connection.execute(
-        "provisioned_users.release",
-        "DELETE FROM provisioned_users p WHERE p.organization_id = $1 AND p.user_id = ANY ($2)",
-        organization_id,
-        ids,
-    )

@@ -21,9 +21,10 @@ from service.operations.call import Call, Precondition, no_precondition
 from service.operations.dispatcher import Dispatcher
 from service.repositories.provisioned_groups import ProvisionedGroup
 from service.repositories.provisioned_users import ProvisionedUser
-from service.scim import answers, reading
+from service.scim import answers, group_bodies, queries, user_bodies
 from service.scim.failures import MEDIA_TYPE, NotSupported, told
 from service.scim.resources import GROUPS, PROVIDER, SERVICE, USERS
+from service.values.ids import parse_uuid
 
 PREFIX: Final = "/scim/v2"
 
@@ -50,7 +51,7 @@ class Incoming:
     @property
     def id(self) -> Any:
         """The id in the path; None if no resource can have it."""
-        return reading.id_of(self.request.match_info["id"])
+        return parse_uuid(self.request.match_info["id"])
 
     def check(self, version: str | None, method: str = "PUT") -> bool:
         """Hold the conditions of the request against a version; return False if the client has it already.
@@ -200,22 +201,22 @@ _DISCOVERY: Final = {
 # ---- users
 
 
-def _search(kind: ResourceType, incoming: Incoming) -> reading.Search:
+def _search(kind: ResourceType, incoming: Incoming) -> queries.Search:
     """Read a list's request from the query, or from the body of a `.search`."""
     parameters = incoming.query if incoming.request.method != hdrs.METH_POST else incoming.body()
-    return reading.search(kind, parameters)
+    return queries.search(kind, parameters)
 
 
 def _list_users(incoming: Incoming) -> users.ListProvisionedUsers:
     def read() -> users.Window:
         found = _search(USERS, incoming)
         incoming.request[_SEARCH] = found
-        return reading.user_filters(found.conditions), found.offset, found.limit
+        return queries.user_filters(found.conditions), found.offset, found.limit
 
     return users.ListProvisionedUsers(read)
 
 
-_SEARCH: Final = web.RequestKey("scim_search", reading.Search)
+_SEARCH: Final = web.RequestKey("scim_search", queries.Search)
 
 
 def _respond_users(incoming: Incoming, listed: users.ListedUsers) -> web.Response:
@@ -229,7 +230,11 @@ def _user_ref(incoming: Incoming) -> users.ProvisionedUserRef:
 
 
 def _new_user(incoming: Incoming) -> users.CreateProvisionedUser:
-    return users.CreateProvisionedUser(lambda: reading.new_user(incoming.body()))
+    def read() -> users.UserState:
+        queries.projection(USERS, incoming.query)  # ahead of the change, which would be made all the same
+        return user_bodies.new_user(incoming.body())
+
+    return users.CreateProvisionedUser(read)
 
 
 def _change_user(
@@ -237,6 +242,7 @@ def _change_user(
 ) -> Callable[[Incoming], users.ChangeProvisionedUser]:
     def request(incoming: Incoming) -> users.ChangeProvisionedUser:
         def change(current: ProvisionedUser) -> Any:
+            queries.projection(USERS, incoming.query)
             incoming.check(answers.user_version(current))
             return apply(current, incoming.body())
 
@@ -246,7 +252,7 @@ def _change_user(
 
 
 def _respond_user(incoming: Incoming, seen: ProvisionedUser) -> web.Response:
-    projection = reading.projection(USERS, incoming.query)
+    projection = queries.projection(USERS, incoming.query)
     version = answers.user_version(seen)
     if incoming.request.method == hdrs.METH_GET and not incoming.check(version, hdrs.METH_GET):
         return _respond(None, 304, ETag=version)
@@ -273,7 +279,7 @@ def _list_groups(incoming: Incoming) -> groups.ListProvisionedGroups:
         found = _search(GROUPS, incoming)
         incoming.request[_SEARCH] = found
         wanted = answers.shows_members(found.request)
-        return reading.group_filters(found.conditions), found.offset, found.limit, wanted
+        return queries.group_filters(found.conditions), found.offset, found.limit, wanted
 
     return groups.ListProvisionedGroups(read)
 
@@ -286,12 +292,16 @@ def _respond_groups(incoming: Incoming, listed: groups.ListedGroups) -> web.Resp
 
 def _get_group(incoming: Incoming) -> groups.GetProvisionedGroup:
     return groups.GetProvisionedGroup(
-        incoming.id, lambda: answers.shows_members(reading.projection(GROUPS, incoming.query))
+        incoming.id, lambda: answers.shows_members(queries.projection(GROUPS, incoming.query))
     )
 
 
 def _new_group(incoming: Incoming) -> groups.CreateProvisionedGroup:
-    return groups.CreateProvisionedGroup(lambda: reading.new_group(incoming.body()))
+    def read() -> groups.GroupState:
+        queries.projection(GROUPS, incoming.query)
+        return group_bodies.new_group(incoming.body())
+
+    return groups.CreateProvisionedGroup(read)
 
 
 def _change_group(
@@ -299,11 +309,12 @@ def _change_group(
 ) -> Callable[[Incoming], groups.ChangeProvisionedGroup]:
     def request(incoming: Incoming) -> groups.ChangeProvisionedGroup:
         def change(current: ProvisionedGroup) -> Any:
+            queries.projection(GROUPS, incoming.query)
             incoming.check(answers.group_version(current))
             return apply(current, incoming.body())
 
         def shows() -> bool:
-            return answers.shows_members(reading.projection(GROUPS, incoming.query))
+            return answers.shows_members(queries.projection(GROUPS, incoming.query))
 
         return groups.ChangeProvisionedGroup(incoming.id, change, shows)
 
@@ -311,7 +322,7 @@ def _change_group(
 
 
 def _respond_group(incoming: Incoming, seen: groups.SeenGroup) -> web.Response:
-    projection = reading.projection(GROUPS, incoming.query)
+    projection = queries.projection(GROUPS, incoming.query)
     version = answers.group_version(seen.seen)
     if incoming.request.method == hdrs.METH_GET and not incoming.check(version, hdrs.METH_GET):
         return _respond(None, 304, ETag=version)
@@ -339,7 +350,7 @@ SCIM_ROUTES: Final = (
         "PUT",
         f"{_USERS}/{{id}}",
         users.change_provisioned_user,
-        _change_user(reading.replaced_user),
+        _change_user(user_bodies.replaced_user),
         _respond_user,
         has_body=True,
     ),
@@ -347,7 +358,7 @@ SCIM_ROUTES: Final = (
         "PATCH",
         f"{_USERS}/{{id}}",
         users.change_provisioned_user,
-        _change_user(reading.patched_user),
+        _change_user(user_bodies.patched_user),
         _respond_user,
         has_body=True,
     ),
@@ -362,7 +373,7 @@ SCIM_ROUTES: Final = (
         "PUT",
         f"{_GROUPS}/{{id}}",
         groups.change_provisioned_group,
-        _change_group(lambda _, body: reading.replaced_group(body)),
+        _change_group(lambda _, body: group_bodies.replaced_group(body)),
         _respond_group,
         has_body=True,
     ),
@@ -370,7 +381,7 @@ SCIM_ROUTES: Final = (
         "PATCH",
         f"{_GROUPS}/{{id}}",
         groups.change_provisioned_group,
-        _change_group(reading.patched_group),
+        _change_group(group_bodies.patched_group),
         _respond_group,
         has_body=True,
     ),

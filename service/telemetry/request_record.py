@@ -1,6 +1,6 @@
 """The record of one request while it runs: what its log line, its metrics and its span say in the end."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -29,6 +29,8 @@ class RequestRecord:
     """The transport, where that is not plain HTTP: grpc or connect."""
     route: str | None = None
     """The path of the operation, its parameters by their names; None for what is no operation."""
+    target: Callable[[], str] | None = None
+    """Tells what the request is about; None where its own path does."""
     started: float = field(default_factory=perf_counter)
     organization_id: UUID | None = None
     user_id: UUID | None = None

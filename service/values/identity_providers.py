@@ -51,8 +51,8 @@ class Provider:
     """Address of the identity provider, exactly as it names itself (`iss`); setting it lets its tokens in."""
     audience: str
     """Audience that a token must be for (`aud`): what the service is registered as at the provider."""
-    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
-    """Signatures that are taken, with commas between, of RS, PS and ES with 256, 384 or 512, EdDSA and Ed25519."""
+    algorithms: tuple[str, ...] = ALGORITHMS
+    """Signatures that are taken, with commas between; fewer than these, where the provider is known to use fewer."""
     provision: str = "never"
     """Fate of somebody without a link: `never` refuses them, `on_sign_in` makes them a user."""
     username_claim: str = "preferred_username"

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from service.operations import grant_sets, groups, jobs, users
-from service.operations.verdicts import (
+from service.operations import grant_sets, groups, job_pipelines, jobs, users
+from service.operations.permission_table.verdicts import (
     ACCOUNT,
     GROUP,
     JOB,
@@ -85,7 +85,7 @@ async def register_into_pipeline(stage: Stage, cell: Cell) -> Asked:
 
 async def put_own_job_in(stage: Stage, cell: Cell) -> Asked:
     job = await stage.job(cell, own=True, queued=False)
-    if cell.route.operation is jobs.add_pipeline_job:
+    if cell.route.operation is job_pipelines.add_pipeline_job:
         return Asked({"job_id": job, "pipeline_id": stage.pipeline})
     return Asked({}, {"job_id": job, "pipeline_ids": [str(stage.pipeline)]})
 
@@ -96,7 +96,7 @@ async def put_own_job_in_by_batch(stage: Stage, cell: Cell) -> Asked:
 
 async def put_others_job_in(stage: Stage, cell: Cell) -> Asked:
     job = await stage.job(cell, own=False, queued=True)
-    if cell.route.operation is jobs.add_pipeline_job:
+    if cell.route.operation is job_pipelines.add_pipeline_job:
         return Asked({"job_id": job, "pipeline_id": stage.second})
     return Asked({}, {"job_id": job, "pipeline_ids": [str(stage.pipeline), str(stage.second)]})
 
@@ -162,7 +162,7 @@ def on_job(body: dict[str, Any] | None = None) -> Ask:
 
     async def ask(stage: Stage, cell: Cell) -> Asked:
         job = await stage.job_of(cell)
-        query = {"job_id": job} if cell.route.operation is jobs.list_job_pipelines else {}
+        query = {"job_id": job} if cell.route.operation is job_pipelines.list_job_pipelines else {}
         if cell.route.operation is jobs.list_jobs:
             query = {"page_size": "1000"}
         named = {"owner": stage.caller(cell).username} if body == {"owner": CALLER} else _filled(stage, body)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.http.routes import Route
-from service.operations.verdicts import JOB, Act, Decision, ObjectType, Ownership, Situation, Verdict
+from service.operations.permission_table.verdicts import JOB, Act, Decision, ObjectType, Ownership, Situation, Verdict
 from service.permissions import (
     EXECUTE,
     FULL_ACCESS,

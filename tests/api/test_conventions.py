@@ -161,14 +161,16 @@ async def test_body_too_large_is_refused(client: Client, world: World, settings:
     assert (answer.status, body["status"], body["code"]) == (413, "ERROR", "INVALID_ARGUMENT")
 
 
-@pytest.mark.parametrize("given", ["abc", "A-1.b_c:d=e+f/", "x" * 128])
+@pytest.mark.parametrize("given", ["abc", "A-1.b_c:d=e+f/", "x" * 128, "fp_7", "eyJ"])
 async def test_request_id_of_the_caller_is_returned(client: Client, given: str) -> None:
     answer = await client.get("/nothing", headers={"X-Request-Id": given})
 
     assert (answer.headers["X-Request-Id"], (await answer.json())["request_id"]) == (given, given)
 
 
-@pytest.mark.parametrize("given", ["", "x" * 129, "a b", "ä", '"', "a;b"])
+@pytest.mark.parametrize(
+    "given", ["", "x" * 129, "a b", "ä", '"', "a;b", f"fp_{'0' * 64}", f"x-fp_{'0' * 64}", "eyJhbGciOi.x"]
+)
 async def test_request_id_malformed_is_replaced(client: Client, given: str) -> None:
     answer = await client.get("/nothing", headers={"X-Request-Id": given})
 

@@ -9,7 +9,8 @@ import pytest
 from service.http.routes import EACH_UPDATE, MANAGER_OF_EACH, ROUTES, TOKENS, Route
 from service.operations.audit import prove_entry
 from service.operations.job_batches import batch_update_job_pipelines
-from service.operations.jobs import put_job, remove_pipeline_job, update_job_pipelines
+from service.operations.job_pipelines import remove_pipeline_job, update_job_pipelines
+from service.operations.jobs import put_job
 from service.operations.tokens import create_token
 from service.permissions import READ
 from tests.api.calls import As

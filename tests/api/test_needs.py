@@ -21,7 +21,7 @@ from service.http.routes import (
     Route,
     Standing,
 )
-from service.operations import audit, grant_sets, groups, jobs, pipelines, tokens, users
+from service.operations import audit, grant_sets, groups, job_pipelines, jobs, pipelines, tokens, users
 from service.permissions import (
     EVERY_PERMISSION,
     EXECUTE,
@@ -179,7 +179,7 @@ async def test_call_demands_what_its_row_needs(client: Client, world: World, rou
         (pipelines.get_pipeline, WRITE),
         (pipelines.delete_pipeline, None),
         (pipelines.create_pipeline, ADMINISTRATOR),
-        (jobs.update_job_pipelines, READ),
+        (job_pipelines.update_job_pipelines, READ),
         (jobs.delete_job, EXECUTE),
         (jobs.list_jobs, OWNER),
         (users.update_user, PIPELINE_ADMINISTRATOR),

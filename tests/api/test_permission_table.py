@@ -17,9 +17,9 @@ from service.health import Health
 from service.http.clients import Logged
 from service.http.request_log import RequestLog
 from service.http.routes import ROUTES, Route
-from service.operations import grants, groups, jobs, pipelines, users
+from service.operations import grants, groups, job_pipelines, jobs, pipelines, users
 from service.operations.permission_table import PERMISSION_TABLE
-from service.operations.verdicts import (
+from service.operations.permission_table.verdicts import (
     JOB,
     OBJECT_TYPES,
     PIPELINE,
@@ -125,7 +125,7 @@ async def mistakes(
     await at_once(AT_ONCE, [call(*parts) for parts in prepared if not parts[0].changes])
     if await stage.entries() != before:
         found.append("What is refused has left a row in the audit trail.")
-    of_jobs = route.operation.__module__ == jobs.__name__
+    of_jobs = route.operation.__module__ in (jobs.__name__, job_pipelines.__name__)
     await at_once(AT_ONCE if of_jobs else 1, [call(*parts) for parts in prepared if parts[0].changes])
     return found
 
@@ -156,7 +156,7 @@ VERDICTS_IN_BATCHES: Final = {
 }
 LISTING: Final[dict[Callable[..., Any], str]] = {
     pipelines.list_pipelines: "pipelines",
-    jobs.list_job_pipelines: "pipelines",
+    job_pipelines.list_job_pipelines: "pipelines",
     jobs.list_jobs: "jobs",
 }
 

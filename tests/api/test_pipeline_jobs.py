@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from service.operations import jobs
+from service.operations import job_pipelines
 from service.permissions import EXECUTE, READ
 from tests.api.calls import Answer, As
 from tests.conftest import Client
@@ -112,7 +112,7 @@ async def test_token_needs_both_scopes(client: Client, world: World, change: Any
 async def test_job_may_be_in_no_more_pipelines_than_an_update_may_name(
     client: Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "MAX_PIPELINES", 2)
+    monkeypatch.setattr(job_pipelines, "MAX_PIPELINES", 2)
     places = [await world.pipeline() for _ in range(3)]
     ada = await executor(world, *places)
     job = await world.job(ada, *places[:2])

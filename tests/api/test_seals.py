@@ -5,9 +5,9 @@ import hashlib
 
 import pytest
 
+from service.audit.sealing import Sealer
 from service.database.pool import Database
 from service.errors import Unavailable
-from service.feed.sealing import Sealer
 from service.repositories.audit_seals import MAX_ENTRIES
 from tests.api.calls import As
 from tests.conftest import Client

@@ -11,7 +11,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from service.__main__ import main
 from service.authentication.bearer import Authentication
-from service.database.pool import ReusedConnection
+from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
 from service.http.admission import AdmissionController
 from service.http.request_log import RequestLog

@@ -13,7 +13,8 @@ import pytest
 import service
 from service.database import spares
 from service.database.errors import ConnectionLost, NoRow
-from service.database.pool import Connection, Database, ReusedConnection, open_database
+from service.database.pool import Connection, Database, open_database
+from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
 from service.errors import Aborted, DeadlineExceeded, Unavailable
 from service.settings import Settings

@@ -56,7 +56,7 @@ def test_every_setting_is_in_the_table() -> None:
 def test_setting_without_a_docstring_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "docstrings", lambda: {"http_port": None})
 
-    with pytest.raises(KeyError, match=r"http_port of service/settings\.py has no docstring"):
+    with pytest.raises(KeyError, match=r"http_port of service/settings/declared\.py has no docstring"):
         settings.table()
 
 

@@ -9,9 +9,8 @@ import pytest
 from service.database.encryption import EncryptionError, TlsFailure
 from service.database.migrations import Applied, load_migrations
 from service.doctor import checks
-from service.doctor.checks import Deployment, Finding
+from service.doctor.checks import Deployment, Finding, check_audit
 from service.doctor.facts import Encryption, ServerFacts, TrailPart, TrailState
-from service.doctor.trail import check_audit
 from service.errors import StartupError
 from service.settings import Settings
 from service.values.months import Month

@@ -56,6 +56,9 @@ async def token_of(world: World, member: Member) -> UUID:
         "UPDATE tokens SET user_id = user_id",
         "UPDATE tokens SET digest = digest",
         "UPDATE tokens SET scopes = NULL",
+        "UPDATE tokens SET created_at = now()",
+        "INSERT INTO tokens (organization_id, id, user_id, digest, created_at)"
+        " SELECT organization_id, gen_random_uuid(), id, sha256('x'), '2020-01-01' FROM users",
         "UPDATE users SET username = 'x'",
         "UPDATE users SET revision = 1",
         "UPDATE groups SET revision = 1",
@@ -126,6 +129,57 @@ async def test_audit_rows_of_the_service_are_refused_unless_the_token_is_the_use
 
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await service.execute(ROW, organization_id, user_id, "ada", token_id)
+
+
+ENDED = {
+    "revoked": "revoked_at = now() - interval '1 minute'",
+    "expired": "expires_at = now() - interval '1 minute'",
+}
+
+
+@pytest.mark.parametrize("ended", ENDED)
+async def test_audit_rows_of_the_service_are_refused_by_a_token_that_had_ended(
+    service: Raw, world: World, ended: str
+) -> None:
+    ada = await world.user("ada")
+    token_id = await token_of(world, ada)
+    await world.raw.execute(f"UPDATE tokens SET {ENDED[ended]} WHERE id = $1", token_id)
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await service.execute(ROW, world.id, ada.id, "ada", token_id)
+
+
+@pytest.mark.parametrize(
+    "prolonged",
+    [
+        "revoked_at = NULL",
+        "expires_at = NULL",
+        "expires_at = expires_at + interval '1 second'",
+        "revoked_at = NULL, expires_at = NULL, last_used_at = now()",
+    ],
+)
+async def test_service_role_brings_no_token_back_and_prolongs_none(service: Raw, world: World, prolonged: str) -> None:
+    ada = await world.user("ada")
+    token_id = await token_of(world, ada)
+    await world.raw.execute(
+        "UPDATE tokens SET revoked_at = now(), expires_at = now() + interval '1 day' WHERE id = $1", token_id
+    )
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="none is prolonged"):
+        await service.execute(f"UPDATE tokens SET {prolonged} WHERE id = $1", token_id)
+    await world.raw.execute(f"UPDATE tokens SET {prolonged} WHERE id = $1", token_id)  # which its owner may
+
+
+async def test_revocation_by_the_service_is_dated_by_the_database_once(service: Raw, world: World) -> None:
+    ada = await world.user("ada")
+    token_id = await token_of(world, ada)
+
+    await service.execute("UPDATE tokens SET revoked_at = '2020-01-01' WHERE id = $1", token_id)
+    first = await world.raw.fetchval("SELECT revoked_at FROM tokens WHERE id = $1", token_id)
+    await service.execute("UPDATE tokens SET revoked_at = '2021-01-01' WHERE id = $1", token_id)
+
+    assert await world.raw.fetchval("SELECT now() - $1 < interval '1 minute'", first)
+    assert await world.raw.fetchval("SELECT revoked_at FROM tokens WHERE id = $1", token_id) == first
 
 
 async def test_audit_rows_of_the_owner_are_taken_as_they_are(world: World) -> None:

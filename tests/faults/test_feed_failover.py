@@ -14,10 +14,10 @@ import asyncpg
 import orjson
 import pytest
 
+from service.audit.timelines import carry_over
 from service.database.migrations import migrate
 from service.database.pool import Connection
 from service.embedded.cluster import SERVICE_ROLE
-from service.feed.timelines import carry_over
 from service.repositories import audit_feed
 from service.values.ids import NO_ID
 from tests.factories import Member, World

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from service.__main__ import main
 from service.batching.cache import RevisionCache, _key
-from service.database.pool import ReusedConnection
+from service.database.reused_connection import ReusedConnection
 from service.identity import Caller
 from service.repositories import job_updates, tokens
 from service.repositories.identities import Identity

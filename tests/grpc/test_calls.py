@@ -16,12 +16,13 @@ from structlog.testing import capture_logs
 from service.app import BODIES, METRICS
 from service.database.pool import Database
 from service.grpc.flow_pipelines.v1 import flow_pipelines_pb2 as pb
+from service.grpc.messages import FIELD_BYTES, MAX_FIELDS, RequestMessage, methods
 from service.grpc.slow_reads import PROMPT
-from service.permissions import READ, WRITE
+from service.permissions import PERMISSION_BITS, READ, WRITE
 from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
 from tests.factories import Member, World
-from tests.grpc.calling import Rpcs, Told, details_of
+from tests.grpc.calling import Rpcs, Told, details_of, message_of
 from tests.grpc.conftest import Start
 
 LIST = "/flow_pipelines.v1.Pipelines/ListPipelines"
@@ -162,8 +163,20 @@ async def test_absent_list_is_refused_and_an_empty_one_is_not(rpcs: Rpcs, world:
             pb.UpdateJobPipelinesRequest(pipeline_ids=pb.PipelineIds(ids=[""] * 13_000)).SerializeToString(),
             "The message holds more than 12,000 values: no request takes as many.",
         ),
+        (
+            pb.UpdateJobPipelinesRequest(pipeline_ids=pb.PipelineIds(ids=[""] * 500_000)).SerializeToString(),
+            "The message has more than 18,000 fields: no request takes as many.",
+        ),
+        (b"\x08\x80\x80\x80\x80\x00" * 150_000, "The message has more than 18,000 fields: no request takes as many."),
+        (b"\x98\x06\x01" * 300_000, "The message has fields that this service does not know."),
+        (b"\x08" + b"\x80" * 500_000, "The message can't be read: it is not of the type that this call takes."),
+        (b"\x0a\xff\xff\xff\xff\x7f" + b"\0" * 90_000, "The message can't be read: it is not of the type"),
+        (b"\xff" * 90_000, "The message can't be read: it is not of the type that this call takes."),
     ],
-    ids=["unreadable", "unknown field", "NUL", "too many values"],
+    ids=[
+        *("unreadable", "unknown field", "NUL", "too many values", "half a million", "long numbers", "many unknown"),
+        *("a number without end", "a length beyond the end", "a tag without end"),
+    ],
 )
 async def test_malformed_message_is_refused_and_only_to_known_callers(
     rpcs: Rpcs, world: World, message: bytes, sentence: str
@@ -263,6 +276,24 @@ async def test_reasons_by_field_fit_into_what_clients_take(rpcs: Rpcs, http: Cli
     assert last == {"field": "...", "description": f"and {1001 - len(violations):,} more"}
     packed = next(each for each in (await by_connect.json())["details"] if each["type"] == "google.rpc.BadRequest")
     assert len(BadRequest.FromString(base64.b64decode(packed["value"] + "==")).field_violations) == 1000
+def test_largest_request_that_json_takes_has_few_enough_fields() -> None:
+    """Each of a thousand grants with all five permissions and an end."""
+    grants = [
+        {
+            "user": f"u{number}",
+            "permissions": {"names": [*PERMISSION_BITS]},
+            "is_manager": True,
+            "expires_at": "2030-01-01T00:00:00.5Z",
+        }
+        for number in range(1_000)
+    ]
+    (route, method) = next(each for each in methods() if each[1].name == "ReplaceGrants")
+    message = message_of(method, {"pipeline_id": "x", "grants": {"items": grants}}).SerializeToString()
+
+    values = RequestMessage(route, method.input_type).values(message)
+
+    assert len(message) > FIELD_BYTES * MAX_FIELDS, "they are counted"
+    assert len(values["grants"]) == 1_000
 
 
 async def test_credentials_given_twice_are_refused(rpcs: Rpcs, world: World) -> None:
@@ -390,6 +421,30 @@ async def test_cancelled_write_changes_nothing(
 
 
 # ---- what is logged and counted
+
+
+async def test_line_of_an_attempt_names_what_it_was_about(rpcs: Rpcs, http: Client, world: World) -> None:
+    """As the path of the same call by HTTP does: the address by gRPC and by Connect names the call alone."""
+    mo = await world.user("mo")
+    with capture_logs() as lines:
+        await rpcs("DeleteUser", {"username": "ada"}, token=mo.token)
+        await rpcs("UpdateUser", {"username": "a.b@c", "role": "admin"}, token="fp_0")
+        await rpcs("CreateToken", {"username": "ada"}, token=mo.token)
+        await rpcs("GetMe", token=mo.token)
+        path, headers = "/flow_pipelines.v1.Users/DeleteUser", {**mo.headers, "Content-Type": "application/json"}
+        await (await http.post(path, data=b'{"username": "eve"}', headers=headers)).read()
+        await (await http.post(path, data=b"{", headers={**headers, "Authorization": "Bearer fp_0"})).read()
+        await (await http.get("/healthz")).read()
+
+    fields = [line["fields"] for line in lines if line["event"] == "request" and "transport" in line["fields"]]
+    assert [(each["status"], each.get("target")) for each in fields] == [
+        (403, "/flow_pipelines.v1.Users/DeleteUser username=ada"),
+        (401, "/flow_pipelines.v1.Users/UpdateUser username=a.b%40c"),
+        (403, "/flow_pipelines.v1.Tokens/CreateToken"),
+        (200, None),
+        (403, "/flow_pipelines.v1.Users/DeleteUser username=eve"),
+        (401, "/flow_pipelines.v1.Users/DeleteUser"),
+    ]
 
 
 async def test_line_has_the_transport_and_counts(rpcs: Rpcs, http: Client, world: World) -> None:

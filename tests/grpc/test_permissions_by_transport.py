@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from service.http.routes import Route
-from service.operations.verdicts import OBJECT_TYPES, Act
+from service.operations.permission_table.verdicts import OBJECT_TYPES, Act
 from service.scim.endpoint import ScimRoute
 from tests.api.permission_stage import Cell, Stage, cells
 from tests.api.test_permission_table import ROWS, mistakes, of_rows

@@ -18,7 +18,7 @@ from service.http.openapi.document import openapi_document, resolved
 from service.http.reader import MAX_DEPTH, MAX_VALUES, Reader, parse_object
 from service.http.responses import encode, failure_body
 from service.http.routes import ROUTES, Route
-from service.operations import jobs
+from service.operations import job_pipelines
 from service.schemas.request import schema_of
 from service.telemetry.request_record import RequestRecord, current_record
 from tests.api.worst import BODY_BYTES, field_names, worst_bodies
@@ -148,7 +148,7 @@ async def test_body_is_parsed_once_however_often_it_is_read(monkeypatch: pytest.
         return parse_object(body)
 
     monkeypatch.setattr(reader, "parse_object", parse)
-    route = next(route for route in ROUTES if route.operation is jobs.update_job_pipelines)
+    route = next(route for route in ROUTES if route.operation is job_pipelines.update_job_pipelines)
     reading = Reader(route, BodyBudget(LIMIT))
     right = json.dumps({"job_id": "7", "pipeline_ids": [str(uuid4())]}).encode()
     context = current_record.set(RequestRecord("price"))

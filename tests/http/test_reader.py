@@ -2,13 +2,14 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
 from service.errors import InvalidArgument
 from service.http.bodies import BodyBudget
 from service.http.reader import Reader
 from service.http.routes import ROUTES
-from service.operations import grants, jobs, pipelines
+from service.operations import grants, job_pipelines, jobs, pipelines
 from service.schemas.jobs import UpdateJobPipelines
 from service.schemas.pipelines import DeletePipeline, ListPipelines
 from service.telemetry.request_record import RequestRecord, current_record
@@ -19,8 +20,10 @@ ID = "8c400d55-15d4-41f9-b306-ec2836898d83"
 async def read(operation: object, query: str = "", body: Any = None, **in_path: str) -> Any:
     """What a request of an operation is read as, or the details of why it can't be."""
     route = next(route for route in ROUTES if route.operation is operation)
-    request = make_mocked_request(route.method, f"/?{query}", match_info=in_path)
-    request._read_bytes = json.dumps(body).encode()
+    content = StreamReader(make_mocked_request("GET", "/").protocol, 2**16)
+    content.feed_data(json.dumps(body).encode())
+    content.feed_eof()
+    request = make_mocked_request(route.method, f"/?{query}", match_info=in_path, payload=content)
     context = current_record.set(RequestRecord("read"))
     try:
         reader = Reader(route, BodyBudget(2**20))
@@ -66,14 +69,14 @@ async def test_body_has_the_types_of_json(value: Any) -> None:
 
 async def test_field_in_another_place_is_refused() -> None:
     belongs = {"job_id": ["Belongs in the body."]}
-    assert await read(jobs.update_job_pipelines, "job_id=7", {"pipeline_ids": []}) == belongs
+    assert await read(job_pipelines.update_job_pipelines, "job_id=7", {"pipeline_ids": []}) == belongs
     assert await read(jobs.put_job, body={"job_id": "8"}, job_id="7") == {"job_id": ["Belongs in the path."]}
 
 
 async def test_body_is_read_only_where_fields_are_in_it() -> None:
     body = {"job_id": "7", "pipeline_ids": []}
 
-    assert await read(jobs.update_job_pipelines, body=body) == UpdateJobPipelines("7", [])
+    assert await read(job_pipelines.update_job_pipelines, body=body) == UpdateJobPipelines("7", [])
     assert isinstance(await read(pipelines.delete_pipeline, body=body, pipeline_id=ID), DeletePipeline)
 
 

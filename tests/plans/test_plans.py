@@ -9,7 +9,8 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -24,7 +25,7 @@ from service.database.fair_queue import Presence
 from service.database.pool import Connection, Database, open_database
 from service.database.spares import SpareConnections
 from service.embedded.cluster import embedded_postgres
-from service.identity import Caller, MappedUser
+from service.identity import Caller, MappedUser, Provided
 from service.repositories import groups, jobs, overview, pipelines, queues, tokens, users
 from service.repositories.identities import Identity
 from service.repositories.identities import find_linked as find_links
@@ -156,6 +157,16 @@ class Filled:
         async with open_database(self.dsn, settings) as database:
             return await Authentication(database, 5).authenticate(f"Bearer {target.token}")
 
+    async def linked_caller(self, settings: Settings, target: Target) -> Caller:
+        """Return the user of a target as they come by their link."""
+        caller = await self.caller(settings, target)
+        link_id, secret = await self.raw.fetchrow(
+            "SELECT id, secret FROM identity_links WHERE organization_id = $1 AND user_id = $2",
+            *(caller.organization_id, caller.user_id),
+        )
+        provided = Provided(ISSUER, link_id, secret, caller.database_time + timedelta(hours=1), (), None, None)
+        return replace(caller, token_id=link_id, provided=provided)
+
     async def identity(self, number: int) -> Identity:
         """Return a user of a target as a provider knows them, whose claims are mapped to two groups."""
         organization_id = await self.organization_id()
@@ -283,6 +294,26 @@ async def update_each(filled: Filled, recorder: Recorder, settings: Settings, co
     assert None not in made
 
 
+async def update_linked(filled: Filled, recorder: Recorder, settings: Settings, count: int = 12) -> None:
+    """Make the same updates by an identity provider, whose claims are mapped to a group of each user's."""
+    database = OneConnection(recorder)
+    updates = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
+    callers = [await filled.linked_caller(settings, target) for target in filled.targets[:count]]
+
+    made = await asyncio.gather(
+        *(
+            updates.update(caller, None, target.job_id, target.pipeline_ids)
+            for target, caller in zip(filled.targets[:count], callers, strict=True)
+        )
+    )
+
+    assert None not in made
+
+
+async def update_linked_alone(filled: Filled, recorder: Recorder, settings: Settings) -> None:
+    await update_linked(filled, recorder, settings, count=1)
+
+
 async def find_for_update(filled: Filled, recorder: Recorder, _: Settings) -> None:
     assert await jobs.find_for_update(recorder, await filled.organization_id(), filled.targets[0].job_id)
 
@@ -384,6 +415,22 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
             **MEMBERSHIPS,
         },
     ),
+    *(
+        (
+            "jobs.update_each",
+            each,
+            {
+                "identity_links": "identity_links_pkey",
+                "groups": "groups_pkey",
+                "jobs": "jobs_pkey",
+                "users": "users_pkey",
+                "assignments": "assignments_pkey",
+                "pipelines": "pipelines_pkey",
+                **MEMBERSHIPS,
+            },
+        )
+        for each in (update_linked, update_linked_alone)
+    ),
     ("jobs.find_for_update", find_for_update, {"jobs": "jobs_pkey", "users": "users_pkey"}),
     (
         "pipelines.list_for_update_of_job",
@@ -407,7 +454,7 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
         for each in (find_linked, find_linked_alone)
     ),
     *(
-        ("identities.find_linked", each, {**LINKED, "groups": "groups_pkey", "users": "users_pkey", **MEMBERSHIPS})
+        ("identities.find_plain", each, {**LINKED, "groups": "groups_pkey", "users": "users_pkey", **MEMBERSHIPS})
         for each in (find_unmapped, find_unmapped_alone)
     ),
     ("identities.note_use", note_use_of_links, {"identity_links": "identity_links_pkey"}),
@@ -506,7 +553,7 @@ async def test_hot_statements_reach_tables_by_indexes(
 async def test_job_updates_are_planned_as_a_batch(filled: Filled, settings: Settings) -> None:
     statement = await statement_of(filled, settings, "jobs.update_each", update_each)
 
-    assert statement.arguments[0] == [*range(12)]
+    assert statement.arguments[1] == [target.job_id for target in filled.targets[:12]]
 
 
 @pytest.mark.parametrize("planner", PLANNERS)

@@ -11,7 +11,7 @@ from tests.reference.sources import SERVICE, Described, cell, described, files, 
 DOCUMENT: Final = openapi_document()
 
 OF_REQUESTS: Final = ("errors.py", "values", "schemas", "operations", "http/reader.py", "http/bodies.py")
-OF_A_PROCESS: Final = ("settings.py", "authentication", "batching", "database", "http", "repositories", "workers")
+OF_A_PROCESS: Final = ("settings", "authentication", "batching", "database", "http", "repositories", "workers")
 
 NO_LIMITS: Final = frozenset({"SECOND", "DEFAULT_PORT", "NOT_STARTED"})
 """Numbers that bound nothing."""

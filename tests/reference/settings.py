@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-from service import settings
-from service.settings import Settings, read_settings
+from service.settings import MAX_SOCKET_PATH, Settings, declared, read_settings
+from service.settings.environment import Environment
 from service.values.identity_providers import NAMES, Provider
 from tests.reference.sources import SERVICE, cell, described, rows, summary
 
@@ -26,7 +26,7 @@ TRACING: Final = {
 """OpenTelemetry's own variables that the service itself looks at; its SDK heeds many more."""
 
 
-class _Recording(settings._Environment):
+class _Recording(Environment):
     """An environment in which nothing is set but traces, so that what is asked for those alone is asked for, too.
 
     It remembers what it is asked for, and what is allowed there.
@@ -57,7 +57,7 @@ class _Recording(settings._Environment):
         return super().origins(name)
 
     def socket(self, name: str) -> Path | None:
-        self.allowed[name] = f"a path of at most {settings.MAX_SOCKET_PATH} bytes"
+        self.allowed[name] = f"a path of at most {MAX_SOCKET_PATH} bytes"
         return super().socket(name)
 
     def mode(self, name: str, default: int) -> int:
@@ -89,13 +89,13 @@ def recorded() -> tuple[Settings, dict[str, str]]:
         made.append(_Recording())
         return made[0]
 
-    with patch.object(settings, "_Environment", make):
+    with patch.object(declared, "Environment", make):
         return read_settings(), made[0].allowed
 
 
 def docstrings() -> dict[str, str | None]:
     """Return the docstring of each setting, by the setting's name."""
-    path = SERVICE / "settings.py"
+    path = SERVICE / "settings" / "declared.py"
     (body,) = [
         node.body
         for node in ast.parse(path.read_text()).body
@@ -117,7 +117,7 @@ def table() -> str:
             continue
         if docstring is None:
             raise KeyError(
-                f"{name} of service/settings.py has no docstring, which its row in the reference is made of."
+                f"{name} of service/settings/declared.py has no docstring, which its row in the reference is made of."
             )
         variable = name.upper()
         default = getattr(defaults, name)

@@ -28,19 +28,15 @@ class Stage:
 
     async def update(self, job_id: str, *wanted: UUID, **other: Any) -> Update:
         revision = await self.world.raw.fetchval("SELECT revision FROM users WHERE id = $1", self.user.id)
-        token_id = await self.world.raw.fetchval("SELECT id FROM tokens WHERE user_id = $1", self.user.id)
         update = Update(
             organization_id=self.world.id,
             job_id=job_id,
-            caller_id=self.user.id,
             digest=token_digest(self.user.token),
             scopes=None,
             revisions=[revision],
             expires_at=None,
             wanted=wanted,
             allowed_pipelines=array_literal(()),
-            actor="ada",
-            token_id=token_id,
             request_id="request-1",
         )
         return update._replace(**other)

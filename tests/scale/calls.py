@@ -60,15 +60,12 @@ def update_of(place: Place, *, back: bool = False) -> job_updates.Update:
     return job_updates.Update(
         caller.organization_id,
         target.job_id,
-        caller.user_id,
         caller.digest,
         caller.scopes,
         caller.revisions,
         None,
         place.current if back else place.wanted,
         None,
-        caller.username,
-        caller.token_id,
         "5f1d7a1e-0000-4000-8000-000000000000",
     )
 

@@ -50,7 +50,7 @@ def test_provider_of_two_variables_has_the_documented_defaults(monkeypatch: pyte
     assert provider == Provider(
         ISSUER,
         "flow-pipelines",
-        algorithms=("RS256", "PS256", "ES256", "EdDSA"),
+        algorithms=ALGORITHMS,
         provision="never",
         username_claim="preferred_username",
         groups_claim="groups",

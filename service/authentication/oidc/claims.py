@@ -11,6 +11,7 @@ from service.values.names import USERNAME
 
 _SCOPE_CLAIMS: Final = ("scope", "scp")
 """RFC 9068's name, a text with spaces between, and that of Entra and Okta, a text or a list."""
+_PREFIX: Final = "flow_pipeline:"
 
 
 def find_claim(claims: Mapping[str, Any], name: str) -> object:
@@ -30,11 +31,13 @@ def texts_of(value: object) -> list[str]:
 def scopes_of(claims: Mapping[str, Any]) -> int | None:
     """Return the scopes of ours that a token has; None for one that names none, and so may all that its user may.
 
-    Others, such as `openid`, say nothing about this service.
+    Others, such as `openid`, say nothing about this service. One that is meant for it and misspelt allows nothing, but
+    narrows.
     """
-    named = (scope for name in _SCOPE_CLAIMS for text in texts_of(claims.get(name)) for scope in text.split())
+    named = [scope for name in _SCOPE_CLAIMS for text in texts_of(claims.get(name)) for scope in text.split()]
     found = [scope for scope in named if scope in SCOPE_BITS]
-    return scope_set(found) if found else None
+    is_narrowed = found or any(scope.lower().startswith(_PREFIX) for scope in named)
+    return scope_set(found) if is_narrowed else None
 
 
 def groups_of(claims: Mapping[str, Any], provider: Provider) -> tuple[tuple[str, str], ...]:

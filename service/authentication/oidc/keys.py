@@ -167,6 +167,9 @@ def _read_key(value: object) -> PublicKey | None:
         return None
     if wanted is None or not all(isinstance(value.get(name, ""), str) for name in _PUBLIC):
         return None
+    operations = value.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
+        return None
     try:
         key = import_key({name: value[name] for name in _PUBLIC if name in value})
     except Exception:  # it may be anything: libraries raise KeyError for a curve, cryptography errors of its own

@@ -6,7 +6,7 @@ from service.database.pool import Connection, Database
 from service.errors import AlreadyExists
 from service.identity import Caller
 from service.permissions import Role
-from service.repositories import audit, identities, users
+from service.repositories import audit, identities, organizations, users
 from service.repositories.identities import Identity
 
 
@@ -34,6 +34,8 @@ async def provision(database: Database, identity: Identity, username: str | None
                 "There are several organizations here, and the settings do not say to which the identity provider's"
                 " people belong: OIDC_ORGANIZATION does."
             )
+        if not await organizations.find(connection, str(organization_id)):
+            raise NotProvisioned("The identity provider's token names an organization that there is not.")
         try:
             await _make(connection, organization_id, identity, username)
         except AlreadyExists as error:

@@ -17,7 +17,8 @@ from service.authentication.oidc.provisioning import NotProvisioned, provision
 from service.authentication.oidc.tokens import LEEWAY, Refused, issuer_of, verify
 from service.batching.batcher import Batcher
 from service.batching.tenants import TenantBatchers
-from service.database.pool import Database, ReusedConnection
+from service.database.pool import Database
+from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
 from service.errors import ServiceError, Unauthenticated, Unavailable
 from service.identity import Caller, MappedGroup, MappedUser, Provided
@@ -88,7 +89,8 @@ class SignIn:
         self._database = database
         self._deadlines = Deadlines(timeout)
         self._providers: Final = {each.issuer: (each, ProviderKeys(each.issuer)) for each in providers}
-        self._verified: OrderedDict[bytes, Verified] = OrderedDict()
+        self.verified: Final[OrderedDict[bytes, Verified]] = OrderedDict()
+        """Tokens that were good when they were last asked for, by their digests."""
 
         def make(max_size: int) -> Batcher[Identity, LinkedUser | None]:
             connection = ReusedConnection(database)
@@ -109,12 +111,12 @@ class SignIn:
             Unauthenticated: it is not good, or leads to no user who may come.
             Unavailable: its key is not known and its provider away, or the database did not answer.
         """
-        verified = self._verified.get(digest)
+        verified = self.verified.get(digest)
         if verified is None or not verified.is_good:
-            self._verified.pop(digest, None)
-            verified = self._verified[digest] = await self._verify(token)
-            if len(self._verified) > MAX_REMEMBERED:
-                self._verified.popitem(last=False)
+            self.verified.pop(digest, None)
+            verified = self.verified[digest] = await self._verify(token)
+            if len(self.verified) > MAX_REMEMBERED:
+                self.verified.popitem(last=False)
         record, started = current_record.get(), perf_counter()
         try:
             linked = await self._batchers.submit(organization, verified.identity)

@@ -1,6 +1,7 @@
 """JSON web tokens: which are access tokens of a provider, for this service, and good now."""
 
 import binascii
+import json
 import time
 import warnings
 from base64 import b64decode
@@ -8,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from joserfc import jwt
+from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jws import JWSRegistry
 
@@ -27,8 +28,8 @@ LEEWAY: Final = 30
 TYPES: Final = ("jwt", "at+jwt", "application/at+jwt")
 _KEY_TYPES: Final[Mapping[str, str]] = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 _KEYS_IN_HEADERS: Final = ("jwk", "jku", "x5u", "x5c")
-_HASHES: Final = ("at_hash", "c_hash", "s_hash")
-"""Claims of ID tokens alone: what was issued beside them."""
+_OTHER_KINDS: Final = ("at_hash", "c_hash", "s_hash", "events")
+"""Claims of ID tokens alone, on what was issued beside them, and of tokens that tell of events, such as a sign-out."""
 
 
 class Refused(Exception):
@@ -53,11 +54,32 @@ def _decode(segment: str) -> dict[str, Any]:
     """
     try:
         padded = segment.encode("ascii") + b"=" * (-len(segment) % 4)
-        found = orjson.loads(b64decode(padded, altchars=b"-_", validate=True))
-    except (UnicodeEncodeError, binascii.Error, orjson.JSONDecodeError) as error:
+        text = b64decode(padded, altchars=b"-_", validate=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise Refused("it is no JSON web token") from error
+    return _parse(text)
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    """Parse an object of JSON, in which each name is given once, so that nobody on the way can read another value.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        orjson.loads(text)  # which is stricter, on numbers and characters
+        found = json.loads(text.decode(), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
         raise Refused("it is no JSON web token") from error
     if not isinstance(found, dict):
         raise Refused("it is no JSON web token")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is given more than once")
     return found
 
 
@@ -98,16 +120,17 @@ async def verify(token: str, provider: Provider, keys: ProviderKeys) -> tuple[di
     if key.alg and key.alg != algorithm:
         raise Refused("the key that its header names is for signatures of another kind")
     try:
-        claims = _decode_signed(token, key, algorithm)
+        payload = _verify_signature(token, key, algorithm)
     except Refused:
         keys.refresh()  # the key of that id may be another by now; beside the request, and rarely
         raise
+    claims = _parse(payload)
     check_claims(claims, provider, time.time())
     return claims, key
 
 
-def _decode_signed(token: str, key: PublicKey, algorithm: str) -> dict[str, Any]:
-    """Return the claims of a token that is signed by a key.
+def _verify_signature(token: str, key: PublicKey, algorithm: str) -> bytes:
+    """Return what a token says that is signed by a key.
 
     Raises:
         Refused: it is not.
@@ -116,7 +139,7 @@ def _decode_signed(token: str, key: PublicKey, algorithm: str) -> dict[str, Any]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SecurityWarning)  # EdDSA is an old name of Ed25519's, which providers use
-            return jwt.decode(token, key, registry=registry).claims
+            return jws.deserialize_compact(token, key, registry=registry).payload
     except (JoseError, ValueError, TypeError) as error:
         raise Refused("its signature is not the provider's") from error
 
@@ -133,8 +156,10 @@ def check_claims(claims: Mapping[str, Any], provider: Provider, now: float) -> N
         raise Refused("it is of another issuer")
     if provider.audience not in audiences:
         raise Refused("it is not for this service, by its audience")
-    if any(name in claims for name in _HASHES) or claims.get("typ", "Bearer") != "Bearer":
+    if not _is_access_token(claims):
         raise Refused("it is an ID token or another one that is no access token")
+    if "cnf" in claims:
+        raise Refused("it is bound to a key of its client's, and as a bearer token it proves none")
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
         raise Refused("it has no subject")
     expires = _time(claims, "exp")
@@ -142,6 +167,17 @@ def check_claims(claims: Mapping[str, Any], provider: Provider, now: float) -> N
         raise Refused("it has expired" if expires is not None else "it says no time at which it expires")
     if (_time(claims, "nbf") or 0) - LEEWAY > now or (_time(claims, "iat") or 0) - LEEWAY > now:
         raise Refused("it is not good yet: the clock of the provider or of the service is wrong")
+
+
+def _is_access_token(claims: Mapping[str, Any]) -> bool:
+    """Return whether claims are those of an access token.
+
+    An ID token answers a `nonce` of its client, and has no scopes. Some providers copy the former into access tokens,
+    but not the absence of the latter.
+    """
+    if any(name in claims for name in _OTHER_KINDS) or ("nonce" in claims and not {"scope", "scp"} & claims.keys()):
+        return False
+    return (claims.get("typ", "Bearer"), claims.get("token_use", "access")) == ("Bearer", "access")
 
 
 def _time(claims: Mapping[str, Any], name: str) -> float | None:

@@ -191,6 +191,11 @@ class HttpConnection(RequestHandler):
         if self._unsent is not None:
             self._unsent.resumed(self)
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on, where reading was paused; aiohttp asks for it with each body, and parses nothing once more."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget what was to be done."""
         self._cancel_head_deadline()

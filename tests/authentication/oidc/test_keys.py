@@ -177,6 +177,8 @@ async def test_few_wait_for_a_provider_that_is_slow(
 UNFIT: dict[str, Callable[[], dict[str, Any]]] = {
     "symmetric": lambda: OctKey.generate_key(256, {"kid": "first", "use": "sig"}).as_dict(),
     "for encryption": lambda: rsa(use="enc").as_dict(private=False),
+    "for encryption by its operations": lambda: rsa().as_dict(private=False) | {"key_ops": ["wrapKey"]},
+    "of operations that are no list": lambda: rsa().as_dict(private=False) | {"key_ops": "verify"},
     "without an id": lambda: RSAKey.generate_key(2048, {"use": "sig"}).as_dict(private=False),
     "short": lambda: RSAKey.generate_key(1024, {"kid": "first"}).as_dict(private=False),
     "of a type that is a list": lambda: {"kty": ["RSA"], "kid": "first"},

@@ -241,8 +241,9 @@ async def test_mapped_role_never_lowers_the_users_own(serve: Serve, provider: Id
         ({"scope": "openid flow_pipeline:read"}, False),
         ({"scp": ["flow_pipeline:read"]}, False),
         ({"scope": "flow_pipeline:read flow_pipeline:execute"}, True),
+        ({"scp": "flow_pipeline:read flow_pipeline:Execute"}, False),
     ],
-    ids=["none", "others", "read", "read in a list", "read and execute"],
+    ids=["none", "others", "read", "read in a list", "read and execute", "misspelt"],
 )
 async def test_scopes_of_a_token_narrow(
     serve: Serve, provider: IdentityProvider, world: World, ada: Member, claims: dict[str, Any], allowed: bool
@@ -352,6 +353,24 @@ async def test_sign_in_never_takes_a_user_over_and_checks_names(
     assert why in await refusal(client, provider.token("another", None, None, **claims))
     assert await world.raw.fetchval("SELECT count(*) FROM users WHERE organization_id = $1", world.id) == 1
     assert await world.raw.fetchval("SELECT count(*) FROM identity_links WHERE organization_id = $1", world.id) == 0
+
+
+async def test_scopes_that_are_all_misspelt_allow_nothing(
+    serve: Serve, provider: IdentityProvider, world: World, ada: Member
+) -> None:
+    await world.grant(await world.pipeline("invoices"), ada)
+    client = await serve()
+
+    assert await names(client, provider.token("ada-there", scope="flow_pipeline:read,flow_pipeline:execute")) == []
+
+
+async def test_sign_in_makes_nobody_in_an_organization_that_there_is_not(
+    serve: Serve, provider: IdentityProvider
+) -> None:
+    client = await serve(organization=None, organization_claim="org", provision="on_sign_in")
+    token = provider.token("new-there", org=str(uuid4()), preferred_username="new")
+
+    assert "an organization that there is not" in await refusal(client, token)
 
 
 async def test_sign_in_leaves_a_disabled_user_disabled(

@@ -10,6 +10,8 @@ from functools import cache
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from service.authentication.oidc.keys import ProviderKeys
@@ -71,6 +73,35 @@ def by_public_key_as_secret() -> str:
     head = f"{segment({'alg': 'HS256', 'kid': 'rsa', 'typ': 'JWT'})}.{segment(own().claims('ada'))}"
     mac = hmac.new(pem, head.encode(), hashlib.sha256).digest()
     return f"{head}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def signed(header: str, claims: str) -> str:
+    """Sign texts as they are, by the provider's own key."""
+    head = ".".join(base64.urlsafe_b64encode(each.encode()).rstrip(b"=").decode() for each in (header, claims))
+    signature = key("rsa").private_key.sign(head.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{head}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def with_more(header: str = "", claims: str = "") -> str:
+    """Add texts of JSON to a good token's header and claims."""
+    good = json.dumps(own().claims("ada"))
+    return signed(f'{{"alg": "RS256", "kid": "rsa"{header}}}', f"{good[:-1]}{claims}}}")
+
+
+def by_curve(signature: Callable[[bytes], bytes]) -> str:
+    """Sign by ES256 with what is no signature in its form."""
+    head = f"{segment({'alg': 'ES256', 'kid': 'ec'})}.{segment(own().claims('ada'))}"
+    return f"{head}.{base64.urlsafe_b64encode(signature(head.encode())).rstrip(b'=').decode()}"
+
+
+def with_last_bit_changed() -> str:
+    """Spell a signature in another way: its last character has bits that count for nothing."""
+    good = token()
+    return good[:-1] + ALPHABET[ALPHABET.index(good[-1]) ^ 1]
+
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+DEEP = "[" * 990 + "]" * 990
 
 
 def with_claims_changed() -> str:
@@ -163,6 +194,26 @@ ATTACKS: dict[str, tuple[Callable[[], str], str]] = {
     "header a list": (lambda: f"{segment([])}.{token().partition('.')[2]}", NO_TOKEN),
     "header with strange characters": (lambda: "*" + token(), NO_TOKEN),
     "header beyond ASCII": (lambda: "é" + token(), NO_TOKEN),
+    "nonce of an ID token": (lambda: token({"typ": "JWT"}, nonce="n"), "ID token"),
+    "ID token of Cognito": (lambda: token({"typ": None}, token_use="id"), "ID token"),
+    "sign-out token": (lambda: token({"typ": "JWT"}, events={"backchannel-logout": {}}), "ID token"),
+    "bound to a key": (lambda: token(cnf={"jkt": "abc"}), "bound to a key"),
+    "header with a name twice": (lambda: with_more(header=', "kid": "rsa"'), NO_TOKEN),
+    "claims with a name twice": (lambda: with_more(claims=', "sub": "eve"'), NO_TOKEN),
+    "header deep": (lambda: with_more(header=f', "x": {DEEP}'), NO_TOKEN),
+    "claims deep": (lambda: with_more(claims=f', "x": {DEEP}'), NO_TOKEN),
+    "claims with NaN": (lambda: with_more(claims=', "x": NaN'), NO_TOKEN),
+    "claims with a long number": (lambda: with_more(claims=f', "x": {"9" * 5000}'), NO_TOKEN),
+    "claims with half a character": (lambda: with_more(claims=r', "x": "\ud800"'), NO_TOKEN),
+    "subject beyond spaces": (lambda: token(sub="ada\u200b"), "no subject"),
+    "signature of zeros": (lambda: by_curve(lambda _: bytes(64)), FOREIGN),
+    "signature in another form": (
+        lambda: by_curve(lambda text: key("ec").private_key.sign(text, ec.ECDSA(hashes.SHA256()))),
+        FOREIGN,
+    ),
+    "signature too short": (lambda: by_curve(lambda _: b"a" * 63), FOREIGN),
+    "signature spelt otherwise": (with_last_bit_changed, FOREIGN),
+    "signature with padding": (lambda: token() + "==", FOREIGN),
     "claims a list": (lambda: f"{token().partition('.')[0]}.{segment([])}.AA", FOREIGN),
 }
 
@@ -218,6 +269,10 @@ async def test_verify_allows_for_clocks_that_differ_a_little(keys: ProviderKeys,
     said: dict[str, Any] = {name: now(offset) for name, offset in claims.items()}
 
     await verify(token(**said), TRUSTED, keys)
+
+
+async def test_verify_takes_an_access_token_with_the_nonce_of_its_client(keys: ProviderKeys) -> None:
+    await verify(token({"typ": "JWT"}, nonce="n", scope="openid"), TRUSTED, keys)
 
 
 async def test_verify_takes_one_audience_of_several(keys: ProviderKeys) -> None:

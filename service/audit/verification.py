@@ -1,0 +1,183 @@
+"""The verification of the audit trail by its seals: what was changed, taken away, put in or dated back since.
+
+It needs the seals in their order and the entries as they are now, wherever these are kept: in the database or in files.
+A superuser can seal anew whatever they like; that shows by copies of the chain which they don't have, as in the log.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from service.audit.sealing import epoch_name
+from service.database.pool import Connection
+from service.repositories import audit_feed, audit_seals
+from service.repositories.audit_seals import NOTHING, Present, Seal
+from service.values.ids import NO_ID
+from service.values.merkle import HASH_BYTES, tree_root
+
+SERVED_LAG: Final = timedelta(minutes=1)
+"""The time that passes at most between an entry of a request and the end of its transaction."""
+OPERATED_LAG: Final = timedelta(hours=1)
+"""The same for commands, whose entries have the time at which their transaction began."""
+CHANGED: Final = "changed"
+MISSING: Final = "missing"
+INSERTED: Final = "inserted"
+DATED: Final = "dated"
+SEAL: Final = "seal"
+
+
+class Alteration(NamedTuple):
+    """Something that is not as it was sealed."""
+
+    kind: str
+    """One of the words above."""
+    seal: int
+    """The number of the seal by which it shows."""
+    entry: int | None
+    sentence: str
+
+
+class _Mark(NamedTuple):
+    """A seal that left nothing out: what its snapshot sees was sealed by then."""
+
+    seal: int
+    epoch: str
+    snapshot: str
+    at: datetime
+
+
+class Verification:
+    """Verifies seals one after the other, and then what is in none."""
+
+    def __init__(self, copies: Mapping[int, str] | None = None) -> None:
+        """Begin with the first seal.
+
+        Args:
+            copies: chains in hex by the numbers of their seals, as they were published outside of the database.
+        """
+        self._copies = copies or {}
+        self._mark: _Mark | None = None
+        self._last: Seal | None = None
+        self.sealed = 0
+        """Entries in the seals so far."""
+        self.unsealed = 0
+        """Entries of the tail: written since the last seal, so that nothing shows what is done to them."""
+
+    def begin_behind(self, first: Seal) -> None:
+        """Begin with a seal that is not the first one; those before it are not at hand, and are believed."""
+        self._last = first._replace(number=first.number - 1, chain=first.previous)
+
+    @property
+    def seals(self) -> int:
+        """The number of the last seal; 0 before there is one."""
+        return self._last.number if self._last else 0
+
+    def check_seal(self, seal: Seal, present: Iterable[Present]) -> Iterator[Alteration]:
+        """Compare the next seal with the entries that it has, among others or not; and itself with the one before."""
+        yield from self._check_chain(seal)
+        found = {each.id: each for each in present}
+        for number, leaf in zip(seal.numbers, seal.hashes, strict=False):
+            entry = found.get(number)
+            if entry is None:
+                yield Alteration(MISSING, seal.number, number, f"Entry {number} is no longer there.")
+            elif entry.leaf != leaf:
+                yield Alteration(CHANGED, seal.number, number, f"Entry {number} is not what it was.")
+            else:
+                yield from self._check_time(entry, seal.number, seal.epoch, seal.sealed_at)
+        self.sealed += len(seal.numbers)
+        self._go_on(seal)
+
+    def check_unsealed(self, present: Iterable[Present], epoch: str) -> Iterator[Alteration]:
+        """Tell the tail from entries that would have been sealed had they been there, once all seals were verified.
+
+        Args:
+            present: entries that are in no seal.
+            epoch: of the database that they are in, by `epoch_name`.
+        """
+        mark = self._mark_of(epoch)
+        for entry in present:
+            if mark is not None and _sees(mark.snapshot, entry.transaction):
+                sentence = f"Entry {entry.id} was put in later: it was not there when seal {mark.seal} was made."
+                yield Alteration(INSERTED, mark.seal, entry.id, sentence)
+                continue
+            self.unsealed += 1
+            yield from self._check_time(entry, self.seals, epoch, None)
+
+    def check_copies(self) -> Iterator[Alteration]:
+        """Tell what copies have beyond the last seal, once all seals were verified."""
+        for number in sorted(each for each in self._copies if each > self.seals):
+            sentence = f"Seal {number} was published, and is not there: seals were taken away from the end."
+            yield Alteration(SEAL, number, None, sentence)
+
+    def _check_chain(self, seal: Seal) -> Iterator[Alteration]:
+        expected = self.seals + 1
+        previous = self._last.chain if self._last else NOTHING
+        wrong = []
+        if seal.number != expected or seal.previous != previous:
+            wrong.append(f"Seal {seal.number} does not follow seal {expected - 1}: one was taken away, or made anew.")
+        if len(seal.leaves) != HASH_BYTES * len(seal.numbers) or tree_root(seal.hashes) != seal.root:
+            wrong.append(f"The root of seal {seal.number} is not that of its entries' hashes.")
+        if seal.right_chain() != seal.chain:
+            wrong.append(f"Seal {seal.number} was changed: its chain is another one.")
+        if self._copies.get(seal.number, seal.chain.hex()) != seal.chain.hex():
+            wrong.append(f"Seal {seal.number} is not the one that was published: it was made anew.")
+        yield from (Alteration(SEAL, seal.number, None, sentence) for sentence in wrong)
+
+    def _check_time(self, entry: Present, seal: int, epoch: str, sealed_at: datetime | None) -> Iterator[Alteration]:
+        """Compare an entry's time with those of its seal and of the one before, by which it was not written."""
+        lag, mark = SERVED_LAG if entry.served else OPERATED_LAG, self._mark_of(epoch)
+        if sealed_at is not None and entry.at > sealed_at + SERVED_LAG:
+            yield Alteration(DATED, seal, entry.id, f"Entry {entry.id} has a time after that of its seal.")
+        if mark is not None and not _sees(mark.snapshot, entry.transaction) and entry.at < mark.at - lag:
+            sentence = f"Entry {entry.id} was dated back: it was written after seal {mark.seal}, its time is before."
+            yield Alteration(DATED, seal, entry.id, sentence)
+
+    def _mark_of(self, epoch: str) -> _Mark | None:
+        """Return the mark, if it is of the same database: only there its snapshot tells of transactions."""
+        return self._mark if self._mark is not None and self._mark.epoch == epoch else None
+
+    def _go_on(self, seal: Seal) -> None:
+        self._last = seal
+        mark = self._mark
+        if not seal.epoch:  # one of several that had no room for all; the last of them leaves nothing out
+            return
+        if mark is None or (mark.epoch, mark.snapshot) != (seal.epoch, seal.snapshot):
+            self._mark = _Mark(seal.number, seal.epoch, seal.snapshot, seal.sealed_at)
+
+
+async def verify_database(
+    connection: Connection, verification: Verification, page_size: int = 1_000
+) -> AsyncIterator[Alteration]:
+    """Yield what was altered in a database that has all of its trail.
+
+    Args:
+        connection: in a transaction that sees one state throughout, by a role that may read the trail of everybody.
+        verification: at its begin; it counts what was verified.
+        page_size: entries read at once that are in no seal.
+    """
+    while found := await audit_seals.page(connection, verification.seals, 1):
+        (seal,) = found
+        numbers = seal.numbers
+        present = await audit_seals.list_present(connection, numbers[0], numbers[-1] + 1) if numbers else []
+        for alteration in verification.check_seal(seal, present):
+            yield alteration
+    epoch = epoch_name((await audit_feed.read_state(connection, NO_ID)).epoch)
+    after = 0
+    more = True
+    while more:
+        unsealed = await audit_seals.list_unsealed(connection, after, page_size)
+        more, after = len(unsealed) == page_size, unsealed[-1].id if unsealed else after
+        for alteration in verification.check_unsealed(unsealed, epoch):
+            yield alteration
+    for alteration in verification.check_copies():
+        yield alteration
+
+
+def _sees(snapshot: str, transaction: int | None) -> bool:
+    """Return whether a transaction had ended by a snapshot; those that are not known had."""
+    if transaction is None:
+        return True
+    lowest, beyond, under_way = snapshot.split(":")
+    if transaction < int(lowest):
+        return True
+    return transaction < int(beyond) and str(transaction) not in under_way.split(",")

@@ -1,0 +1,94 @@
+"""Bodies of SCIM clients → users, as the operations of provisioning take them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scim2_models import Context
+
+from service.errors import InvalidArgument
+from service.operations.provisioned_users import UserState
+from service.permissions import Role, mightier
+from service.repositories.provisioned_users import ProvisionedUser
+from service.scim import answers
+from service.scim.bodies import (
+    checked,
+    keys,
+    operations_of,
+    optional,
+    patch,
+    require_small,
+    with_known_schemas,
+    with_operations,
+)
+from service.scim.failures import told
+from service.scim.resources import PROVIDER, USERS, User, UserRole
+from service.scim.single_values import single, single_of_operation
+from service.values.names import DISPLAY_NAME, EMAIL, EXTERNAL_ID, USERNAME
+
+
+def new_user(payload: Mapping[str, Any]) -> UserState:
+    """Return the user that a body describes, active if it does not say whether they are."""
+    described = {"active": True} | _small_user(payload)
+    with told(), PROVIDER:
+        resource = User.model_validate(described, scim_ctx=Context.RESOURCE_CREATION_REQUEST)
+    return _user_state(resource, None, says_role="roles" in keys(payload))
+
+
+def replaced_user(current: ProvisionedUser, payload: Mapping[str, Any]) -> UserState:
+    """Return the user that a PUT makes of one; what it does not say of whether they are active, and of roles, stays."""
+    described = {"active": not current.user.disabled} | _small_user(payload)
+    with told(), PROVIDER:
+        resource = User.model_validate(described, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
+        resource.replace(answers.user_resource(current))
+    return _user_state(resource, current, says_role="roles" in keys(payload))
+
+
+def _small_user(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a body says of a user that the service keeps; the key `active` as it is written in schemas."""
+    require_small(payload)
+    known = with_known_schemas(single(payload), USERS)
+    return {"active" if key.lower() == "active" else key: value for key, value in known.items() if value is not None}
+
+
+def patched_user(current: ProvisionedUser, payload: Mapping[str, Any]) -> UserState:
+    """Return the user that a PATCH makes of one."""
+    require_small(payload)
+    resource = answers.user_resource(current)
+    before = _roles(resource.roles)
+    operations = [each for each in map(single_of_operation, operations_of(payload)) if each is not None]
+    if operations:
+        with told(), PROVIDER:
+            patch(User, with_operations(payload, operations)).patch(resource)
+    added = [each for each in resource.roles or [] if each.value not in before]
+    if added:
+        resource.roles = added  # a user has one role: what comes takes the place of what was
+    return _user_state(resource, current, says_role=_roles(resource.roles) != before)
+
+
+def _user_state(resource: User, current: ProvisionedUser | None, *, says_role: bool) -> UserState:
+    given = current is not None and current.user.username
+    emails = [each.value for each in resource.emails or [] if each.value]
+    return UserState(
+        username=given or checked("userName", resource.user_name, USERNAME),
+        external_id=optional("externalId", resource.external_id, EXTERNAL_ID),
+        display_name=optional("displayName", resource.display_name, DISPLAY_NAME),
+        email=optional("emails", emails[-1] if emails else None, EMAIL),
+        active=bool(resource.active),
+        role=_role(resource.roles) if says_role else None,
+    )
+
+
+def _roles(roles: list[UserRole] | None) -> list[str | None]:
+    return [each.value for each in roles or []]
+
+
+def _role(roles: list[UserRole] | None) -> Role:
+    """Return the mightiest of some roles, a member's if there is none."""
+    found = Role.MEMBER
+    for value in _roles(roles):
+        if value is None:
+            continue
+        if value not in [*Role]:
+            raise InvalidArgument(f"Roles must be among {', '.join(Role)}.", reason="invalidValue")
+        found = mightier(found, Role(value))
+    return found

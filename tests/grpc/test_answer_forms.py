@@ -1,0 +1,60 @@
+"""Messages made of the JSON of answers: of long ones in slices, to the same."""
+
+from typing import Any
+
+import orjson
+import pytest
+from google.protobuf.message_factory import GetMessageClass
+
+from service.grpc import binding
+from service.grpc.binding import AnswerForms, KeptMessages
+from service.grpc.messages import methods
+from service.http.endpoint import EncodedAnswer
+from service.http.responses import encode
+
+ODD = ('},{"', '[{"', "}]", '\\"', '"},{"name":"x', "\u2028\ufdfa", "[", "}")
+
+
+def forms_of(name: str) -> tuple[AnswerForms, Any]:
+    route, method = next(each for each in methods() if each[1].name == name)
+    return AnswerForms(route, method, KeptMessages(0)), GetMessageClass(method.output_type)
+
+
+@pytest.mark.parametrize("size", [1, 100, 10_000_000])
+@pytest.mark.parametrize("behind", [{}, {"next_page_token": "x}]"}], ids=["whole", "page"])
+async def test_long_list_is_made_in_slices_to_the_same_message(
+    monkeypatch: pytest.MonkeyPatch, size: int, behind: dict[str, str]
+) -> None:
+    monkeypatch.setattr(binding, "SLICE_BYTES", size)
+    items = [
+        {"name": f"{odd} {number} {odd}", "id": f"{number}", "permissions": [odd, "x"], "is_manager": number % 2 == 0}
+        for number, odd in enumerate(ODD * 20)
+    ]
+    forms, kind = forms_of("ListPipelines")
+
+    message = kind.FromString(await forms.encode(EncodedAnswer(encode({"status": "OK", "pipelines": items, **behind}))))
+
+    assert [
+        {"name": each.name, "id": each.id, "permissions": [*each.permissions], "is_manager": each.is_manager}
+        for each in message.pipelines
+    ] == items
+    assert message.next_page_token == behind.get("next_page_token", "")
+
+
+@pytest.mark.parametrize("pipelines", [[], [{"name": "x", "id": "1", "permissions": [], "is_manager": True}]])
+async def test_short_list_is_made_whole(monkeypatch: pytest.MonkeyPatch, pipelines: list[dict[str, Any]]) -> None:
+    monkeypatch.setattr(binding, "SLICE_BYTES", 1)
+    forms, kind = forms_of("ListPipelines")
+
+    made = kind.FromString(await forms.encode(EncodedAnswer(orjson.dumps({"status": "OK", "pipelines": pipelines}))))
+
+    assert len(made.pipelines) == len(pipelines)
+
+
+def test_lists_that_may_be_long_have_flat_items() -> None:
+    """They are cached, or as long as those, and have no page by themselves."""
+    flat = {method.name for _, method in methods() if binding._list_of_flat_items(method.output_type)}
+
+    assert {method.name for route, method in methods() if route.cached} <= flat
+    assert "ListUserPipelines" in flat
+    assert "ListJobs" not in flat
