@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.protobuf.text_format import MessageToString, Parse
@@ -68,7 +67,7 @@ class GrpcServer:
         )
         calls = Calls(parts, self.untaken, settings.request_timeout, settings.max_body_bytes, spans)
         self._feed = parts.dispatcher.feed
-        self._server.add_generic_rpc_handlers(_handlers(calls, parts))
+        self._server.add_generic_rpc_handlers([_Handlers(calls, parts)])
         add_HealthServicer_to_server(self.health, self._server)
         _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
         self._server.add_generic_rpc_handlers([_Unknown(calls)])  # the last that is asked
@@ -130,19 +129,22 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _handlers(calls: Calls, parts: Parts) -> list[grpc.GenericRpcHandler]:
-    """Return the handlers of all services, in which a message is read only once its call is admitted."""
-    by_service: dict[ServiceDescriptor, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
-    for route, method in methods():
-        binding = MessageBinding(route, method, parts.dispatcher, parts.bodies, parts.unsent, parts.addresses)
-        handle = _handler(calls, binding, AnswerForms(route, method, parts.kept))
-        # On the wire a call of one message is like a stream of one; to read it is left to the handler.
-        by_service.setdefault(method.containing_service, {})[method.name] = grpc.stream_unary_rpc_method_handler(handle)
-    watch: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(Watches(calls, parts).handle)
-    by_service.setdefault(WATCH.containing_service, {})[WATCH.name] = watch
-    return [
-        grpc.method_handlers_generic_handler(service.full_name, handlers) for service, handlers in by_service.items()
-    ]
+class _Handlers(grpc.GenericRpcHandler):
+    """The handlers of all services, found by one look, in which a message is read only once its call is admitted."""
+
+    def __init__(self, calls: Calls, parts: Parts) -> None:
+        self._by_path: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        for route, method in methods():
+            binding = MessageBinding(route, method, parts.dispatcher, parts.bodies, parts.unsent, parts.addresses)
+            handle = _handler(calls, binding, AnswerForms(route, method, parts.kept))
+            # On the wire a call of one message is like a stream of one; to read it is left to the handler.
+            self._by_path[f"/{binding.rpc}"] = grpc.stream_unary_rpc_method_handler(handle)
+        watch = f"/{WATCH.containing_service.full_name}/{WATCH.name}"
+        self._by_path[watch] = grpc.stream_stream_rpc_method_handler(Watches(calls, parts).handle)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Return the handler of a call; None if it is of another service."""
+        return self._by_path.get(handler_call_details.method)
 
 
 def _handler(calls: Calls, binding: MessageBinding, forms: AnswerForms) -> Callable[[Any, Any], Any]:

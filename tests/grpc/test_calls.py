@@ -276,6 +276,8 @@ async def test_reasons_by_field_fit_into_what_clients_take(rpcs: Rpcs, http: Cli
     assert last == {"field": "...", "description": f"and {1001 - len(violations):,} more"}
     packed = next(each for each in (await by_connect.json())["details"] if each["type"] == "google.rpc.BadRequest")
     assert len(BadRequest.FromString(base64.b64decode(packed["value"] + "==")).field_violations) == 1000
+
+
 def test_largest_request_that_json_takes_has_few_enough_fields() -> None:
     """Each of a thousand grants with all five permissions and an end."""
     grants = [
