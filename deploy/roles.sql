@@ -30,6 +30,10 @@ ALTER ROLE flow_service SET lock_timeout = '1500ms';
 ALTER ROLE flow_service SET idle_in_transaction_session_timeout = '10s';
 ALTER ROLE flow_service SET client_connection_check_interval = '1s';
 
+-- How its statements are planned, likewise: by indexes, to one organization's rows, however small a table is.
+ALTER ROLE flow_service SET enable_seqscan = off;
+ALTER ROLE flow_service SET jit = off;
+
 -- Nobody else gets in, and only the owner makes temporary tables (`import` does).
 DO $$ BEGIN
     EXECUTE format('REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());

@@ -50,7 +50,7 @@ install_by_uv() {
 find_pip() {
   if "$python" -c 'from importlib.metadata import version; exit(int(version("pip").split(".")[0]) < 23)' 2>/dev/null; then
     pip="$python -m pip --python $environment/bin/python"
-  elif [ -d "$site/pip" ] || "$environment/bin/python" -m ensurepip >/dev/null 2>&1; then
+  elif ls -d "$site"/pip-*.dist-info >/dev/null 2>&1 || "$environment/bin/python" -m ensurepip >/dev/null 2>&1; then
     pip="$environment/bin/python -m pip"
   else
     echo "make: $python has no pip, and can't make one: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2
@@ -90,6 +90,9 @@ END
   chmod +x "$environment/bin/flow-pipelines"
 }
 
+# What was interrupted before is completed.
+mkdir -p "$site"
+requirements/mend.sh "$environment"
 there=$(ls -A "$site")
 if ! install_by_uv && ! take_kept; then
   install_by_pip

@@ -96,7 +96,7 @@ def create_app(
     app[METRICS], app[ADMISSION] = metrics, admission
     app[DISPATCHER], app[TOKEN_USE], app[REQUEST_LOG] = dispatcher, token_use, log
     app[BODIES] = BodyBudget(settings.max_bodies_bytes)
-    app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics)
+    app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics, database.presence)
     app[STREAMS] = Streams(settings, database.presence)
     app[SEALER] = Sealer(database, settings.audit_seal_interval)
     app[AUDIT_MONTHS] = AuditMonths(database)

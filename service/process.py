@@ -32,7 +32,7 @@ from service.app import (
     create_app,
 )
 from service.database.pool import Connection, Database, open_database
-from service.doctor.effective import effective_settings
+from service.doctor.effective import effective_settings, summarize_settings
 from service.errors import StartupError
 from service.health import Health
 from service.http.probes import probes_app
@@ -42,7 +42,7 @@ from service.http.server.runner import Runner
 from service.http.server.socket_file import SocketFile
 from service.prometheus import Part, metrics_handler
 from service.settings import Settings
-from service.telemetry.logs import LOG_METRICS
+from service.telemetry.logs import LOG_METRICS, Summarized
 
 if TYPE_CHECKING:
     from service.grpc.server import GrpcServer
@@ -142,11 +142,12 @@ async def serve(
         runner.end_connections()
         if grpc:
             grpc.drain()
-        log.info("stopping", signal=name, delay=settings.shutdown_delay, drain=settings.drain_timeout)
+        delay = 0.0 if name == "SIGINT" else settings.shutdown_delay
+        log.info("stopping", signal=name, delay=delay, drain=settings.drain_timeout)
         if name == "SIGHUP":
             await runner.stop_listening()  # others accept what comes
-        if name != "SIGINT":
-            await asyncio.sleep(settings.shutdown_delay)
+        if delay:
+            await asyncio.sleep(delay)
     log.info("stopped")
 
 
@@ -221,7 +222,7 @@ def log_started(settings: Settings, addresses: Addresses) -> None:
         operations=addresses.ops,
         **told,
         traces=settings.tracing,
-        settings=effective_settings(settings),
+        settings=Summarized(effective_settings(settings), summarize_settings(settings)),
     )
 
 

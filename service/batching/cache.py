@@ -4,8 +4,9 @@ What a user may see carries revisions, and every request asks the database for t
 equal those of a cached value, the value is what would be made anew; evicting it at any time changes no answer.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from prometheus_client.metrics_core import Metric
@@ -20,10 +21,23 @@ OVERHEAD: Final = 700
 """Bytes that an entry takes beside its value: the key, the revisions, and their places in a dictionary."""
 
 
-class _Entry(NamedTuple, Generic[Value]):
+class Entry(NamedTuple, Generic[Value]):
+    """A value, and what it was made at."""
+
     value: Value
-    version: ReadVersion
+    version: ReadVersion | None
+    """None: it depends on more than revisions, and is good for the caller alone for whom it was made."""
     size: int
+    """Bytes that the value takes."""
+
+    def serves(self, caller: Caller) -> bool:
+        """Return whether it was made at the caller's revisions, and nothing in it has expired since."""
+        version = self.version
+        return (
+            version is not None
+            and version.revisions == caller.revisions
+            and (version.expires_at is None or version.expires_at > caller.database_time)
+        )
 
 
 class RevisionCache(Generic[Value]):
@@ -40,7 +54,9 @@ class RevisionCache(Generic[Value]):
         self.max_bytes = max_bytes
         self.bytes = 0
         self.hits = self.absent = self.outdated = self.evictions = self.too_large = 0
-        self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, Entry[Value]] = OrderedDict()
+        self._making: dict[Hashable, asyncio.Future[Entry[Value] | None]] = {}
+        """The values that are being made; None will come of one whose making failed."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -52,15 +68,35 @@ class RevisionCache(Generic[Value]):
         if entry is None:
             self.absent += 1
             return None
-        version = entry.version
-        if version.revisions != caller.revisions or (
-            version.expires_at is not None and version.expires_at <= caller.database_time
-        ):
+        if not entry.serves(caller):
             self._drop(key)
             self.outdated += 1
             return None
         self._entries.move_to_end(key)
         self.hits += 1
+        return entry.value
+
+    async def make(self, caller: Caller, make: Callable[[], Awaitable[Entry[Value]]]) -> Value:
+        """Make a value that is not cached, and cache it.
+
+        While one is made for the same user and scopes, this waits for it, once, and takes it if it was made at the
+        caller's revisions, as if it had been cached: hundreds who come at once would otherwise all make the same.
+        """
+        key = _key(caller)
+        if key in self._making:
+            made = await asyncio.shield(self._making[key])
+            if made is not None and made.serves(caller):
+                return made.value
+        making = self._making[key] = asyncio.get_running_loop().create_future()
+        entry = None
+        try:
+            entry = await make()
+        finally:
+            making.set_result(entry)
+            if self._making.get(key) is making:
+                del self._making[key]
+        if entry.version is not None:
+            self.put(caller, entry.value, entry.version, entry.size)
         return entry.value
 
     def put(self, caller: Caller, value: Value, version: ReadVersion, size: int) -> None:
@@ -76,7 +112,7 @@ class RevisionCache(Generic[Value]):
         if size + OVERHEAD > self.max_bytes:
             self.too_large += 1
             return
-        entry = self._entries[key] = _Entry(value, version, size + OVERHEAD)
+        entry = self._entries[key] = Entry(value, version, size + OVERHEAD)
         self.bytes += entry.size
         while self.bytes > self.max_bytes:
             self._drop(next(iter(self._entries)))

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Final
 from uuid import UUID
 
 from service.batching.batcher import Batcher
-from service.batching.cache import RevisionCache
+from service.batching.cache import Entry, RevisionCache
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.batching.tenants import reusing_batchers
 from service.database.fair_queue import FairQueue
@@ -15,7 +16,15 @@ from service.database.reused_connection import ReusedConnection
 from service.identity import Caller, MappedUser, Provided
 from service.permissions import Role, executable_pipelines, preauthorize_update
 from service.repositories import job_updates
-from service.repositories.job_updates import ArrayLiteral, LinkedUpdate, Update, array_literal, names_literal
+from service.repositories.job_updates import (
+    ArrayLiteral,
+    Large,
+    LinkedUpdate,
+    Made,
+    Update,
+    array_literal,
+    names_literal,
+)
 from service.repositories.revisions import ReadVersion
 from service.telemetry.request_record import current_asking
 
@@ -27,11 +36,15 @@ MAX_PIPELINES_PER_BATCH: Final = 250
 """Pipelines that the updates of one statement name together, so that strangers wait for 20 ms of each other's work."""
 MAX_PIPELINES_IN_BATCH: Final = 50
 """Pipelines that an update names which shares a statement; those with more each have a statement of their own."""
+MAX_BUSY_UPDATES: Final = 4
+"""Updates in one statement of tenants with much under way, which takes a processor of the database 1 ms."""
 MAX_UPDATES_APART: Final = 64
 """Updates of one caller's in one statement, if no others share it."""
 MAX_LARGE_UPDATES: Final = 2
 """Updates with more at once, as each keeps a processor of the database busy for up to 40 ms; of one tenant one, while
 others are there."""
+MAX_REST: Final = 0.1
+"""Seconds for which a place among large updates rests at most after its use, while others are there."""
 MAX_CALLS: Final = 8
 """Calls of many updates that are made at once; of one tenant half as many, while others are there."""
 MAX_ALLOWED_PIPELINES: Final = 250
@@ -80,6 +93,7 @@ class JobUpdateBatcher:
                 name,
                 self._update,
                 MAX_UPDATES_PER_BATCH,
+                MAX_BUSY_UPDATES,
                 weight=lambda update: len(update.wanted),
                 max_weight=MAX_PIPELINES_PER_BATCH,
                 conflict_key=lambda update: (update.organization_id, update.job_id),
@@ -103,10 +117,11 @@ class JobUpdateBatcher:
         if update is None:
             return None
         if len(wanted) > MAX_PIPELINES_IN_BATCH:
-            return (await self._update_apart([update]))[0]
+            return await self._update_alone(update)
         batchers = self._batchers if caller.provided is None else self._linked_batchers
         with timed():
-            return await batchers.submit(caller.organization_id.bytes, update)
+            made = await batchers.submit(caller.organization_id.bytes, update)
+        return await self._update_alone(update) if made is Large.LARGE else made
 
     async def update_many(
         self, caller: Caller, request_id: str | None, wanted: Sequence[Wanted]
@@ -135,30 +150,43 @@ class JobUpdateBatcher:
 
     async def _fill(self, results: list[list[str] | None], chunk: Mapping[int, AnyUpdate]) -> None:
         """Make updates, and put the results into the places that they are given by."""
-        for number, names in zip(chunk, await self._update_apart([*chunk.values()]), strict=True):
-            results[number] = names
+        for number, made in zip(chunk, await self._update_apart([*chunk.values()]), strict=True):
+            results[number] = await self._update_alone(chunk[number]) if made is Large.LARGE else made
 
     async def _executable_by(self, caller: Caller) -> Executable:
         cached = self.executable.find(caller)
         if cached is not None:
             return cached
-        granted = await self._database.run(lambda: self._pipeline_lists.granted_to(caller), only_reads=True)
-        found = executable_pipelines(caller, {pipeline.id: pipeline.granted for pipeline in granted.pipelines})
-        allowed = array_literal(found if len(found) <= MAX_ALLOWED_PIPELINES else ())
-        executable = Executable(found, allowed, granted.version)
-        self.executable.put(caller, executable, granted.version, len(found) * BYTES_PER_PIPELINE)
-        return executable
 
-    async def _update_apart(self, updates: Sequence[AnyUpdate]) -> list[list[str] | None]:
-        async def update_them() -> list[list[str] | None]:
+        async def read() -> Entry[Executable]:
+            granted = await self._database.run(lambda: self._pipeline_lists.granted_to(caller), only_reads=True)
+            found = executable_pipelines(caller, {pipeline.id: pipeline.granted for pipeline in granted.pipelines})
+            allowed = array_literal(found if len(found) <= MAX_ALLOWED_PIPELINES else ())
+            executable = Executable(found, allowed, granted.version)
+            return Entry(executable, granted.version, len(found) * BYTES_PER_PIPELINE)
+
+        return await self.executable.make(caller, read)
+
+    async def _update_alone(self, update: AnyUpdate) -> list[str] | None:
+        (made,) = await self._update_apart([update])
+        assert made is not Large.LARGE  # noqa: S101 - what is alone is never left out
+        return made
+
+    async def _update_apart(self, updates: Sequence[AnyUpdate]) -> list[Made]:
+        async def update_them() -> list[Made]:
             async with self._database.connection() as connection:
                 return await job_updates.update_each(connection, updates)
 
-        async with self._large.place(current_asking()):
+        asking = current_asking()
+        await self._large.acquire(asking)
+        started = perf_counter()
+        try:
             return await self._database.run(update_them, only_reads=False)
+        finally:
+            self._large.release_rested(asking, min(perf_counter() - started, MAX_REST))
 
-    async def _update(self, reused: ReusedConnection, updates: Sequence[AnyUpdate]) -> Sequence[list[str] | None]:
-        async def update() -> Sequence[list[str] | None]:
+    async def _update(self, reused: ReusedConnection, updates: Sequence[AnyUpdate]) -> Sequence[Made]:
+        async def update() -> Sequence[Made]:
             async with reused as connection:
                 return await job_updates.update_each(connection, updates)
 

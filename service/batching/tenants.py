@@ -14,8 +14,8 @@ MANY: Final = 64
 """Items of one tenant under way with which it is busy; fewer share the batches of others at little cost to these."""
 FEW: Final = 4
 """Items of a busy tenant under way with which it is so no longer."""
-MAX_BUSY: Final = 16
-"""Items in one batch of tenants with much under way: what goes on with its results holds up others for about 2 ms."""
+MAX_BUSY: Final = 8
+"""Items in one batch of tenants with much under way: what goes on with its results holds up others for about 1 ms."""
 
 
 class TenantBatchers(Generic[Item, Result]):
@@ -24,17 +24,24 @@ class TenantBatchers(Generic[Item, Result]):
     By how much each has under way, so that many tenants with little each still share batches.
     """
 
-    def __init__(self, make: Callable[[int], Batcher[Item, Result]], presence: Presence, max_size: int) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], Batcher[Item, Result]],
+        presence: Presence,
+        max_size: int,
+        max_busy: int = MAX_BUSY,
+    ) -> None:
         """Make both batchers.
 
         Args:
             make: makes one by the size of its largest batch, with a connection of its own.
             presence: says whether others are there.
             max_size: of the largest batch.
+            max_busy: of the largest batch of tenants with much under way.
         """
         self._presence = presence
         self.batcher: Final = make(max_size)
-        self._busy: Final = make(min(max_size, MAX_BUSY))
+        self._busy: Final = make(min(max_size, max_busy))
         self._busy.sizes, self._busy.durations = self.batcher.sizes, self.batcher.durations
         self.batcher.on_done = self._busy.on_done = self._count_done
         self._under_way: dict[Hashable, int] = {}
@@ -69,6 +76,7 @@ def reusing_batchers(
     name: str,
     run: Callable[[ReusedConnection, Sequence[Item]], Awaitable[Sequence[Result]]],
     max_size: int,
+    max_busy: int = MAX_BUSY,
     **options: Any,
 ) -> TenantBatchers[Item, Result]:
     """Make batchers that each keep a connection from one batch to the next.
@@ -79,6 +87,7 @@ def reusing_batchers(
         name: for metrics and traces.
         run: runs a batch by the connection that it is given.
         max_size: of the largest batch.
+        max_busy: of the largest batch of tenants with much under way.
         options: other arguments of a Batcher.
     """
 
@@ -86,4 +95,4 @@ def reusing_batchers(
         connection = ReusedConnection(database)
         return batcher_type(name, partial(run, connection), max_size=size, on_idle=connection.rest, **options)
 
-    return TenantBatchers(make, database.presence, max_size)
+    return TenantBatchers(make, database.presence, max_size, max_busy)

@@ -17,6 +17,7 @@ from service.database.history import History, read_history
 from service.database.session_defaults import (
     APPLICATION_NAME,
     COMMAND_SETTINGS,
+    PLANNER_DEFAULTS,
     POOLED_DEFAULTS,
     SESSION_DEFAULTS,
     SET_BY_SETTINGS,
@@ -77,7 +78,7 @@ class Connector:
         self._dsn = self.address.dsn
         self._hosts = [*self.address.hosts] if len(self.address.hosts) > 1 else []
         self._encryption = Encryption(self.address, plaintext=plaintext)
-        self._settings = dict(SESSION_DEFAULTS)
+        self._settings = {**SESSION_DEFAULTS, **PLANNER_DEFAULTS}
         """Settings of the server that each connection sets at its start."""
         self._last_good: Host | None = None
         self._turn = asyncio.Lock()

@@ -154,9 +154,12 @@ class FairQueue:
             token_share: the same of a token.
         """
         self.free = size
+        self._presence = presence
         self._shares = Shares(size, presence, organization_share, token_share)
         self._ample = size - self._shares.unreached
         """The number of free places beyond which no share can be reached."""
+        self._resting = 0
+        """Free places that still count to the share of the caller who had them."""
         self._shared: deque[asyncio.Future[None]] = deque()
         self._waiting: OrderedDict[Hashable, OrderedDict[Hashable, deque[asyncio.Future[None]]]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -184,7 +187,7 @@ class FairQueue:
         if not self.free:
             return False
         if asking is not None:
-            if self._waiting or (self.free <= self._ample and self._shares.reached(asking)):
+            if self._waiting or (self.free - self._resting <= self._ample and self._shares.reached(asking)):
                 return False
             self._shares.hold(asking)
         self.free -= 1
@@ -197,6 +200,24 @@ class FairQueue:
             self._shares.give_back(asking)
         if self._shared or self._waiting:
             self._hand_out()
+
+    def release_rested(self, asking: Asking | None, seconds: float) -> None:
+        """Give a place back, but keep the caller's share for some seconds more while others are there.
+
+        So what takes the processors of the database for long has them for a part of the time.
+        """
+        if asking is None or not self._presence.several_organizations:
+            self.release(asking)
+            return
+        self.free += 1
+        self._resting += 1
+        asyncio.get_running_loop().call_later(seconds, self._end_rest, asking)
+        self._hand_out()
+
+    def _end_rest(self, asking: Asking) -> None:
+        self._resting -= 1
+        self._shares.give_back(asking)
+        self._hand_out()
 
     @asynccontextmanager
     async def place(self, asking: Asking | None) -> AsyncIterator[None]:

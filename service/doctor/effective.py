@@ -39,11 +39,26 @@ def effective_settings(settings: Settings) -> dict[str, Any]:
 
 def list_effective(settings: Settings) -> list[Effective]:
     """List the settings in effect, and where each comes from."""
-    described = describe_settings()
+    described, given = describe_settings(), _given(settings)
     return [
-        Effective(name, value, "environment" if os.environ.get(name, "").strip() else "default", described[name])
+        Effective(name, value, "environment" if name in given else "default", described[name])
         for name, value in effective_settings(settings).items()
     ]
+
+
+def _given(settings: Settings) -> list[str]:
+    """Return which settings do not have their defaults."""
+    names = (name.upper() for name in _names())
+    return [name for name in names if (settings.providers if name == "PROVIDERS" else os.environ.get(name, "").strip())]
+
+
+def summarize_settings(settings: Settings) -> dict[str, str]:
+    """Return what a person wants to know of the settings at a start, and how to see all of them."""
+    shown, given = effective_settings(settings), _given(settings)
+    return {
+        "database": shown["DATABASE_URL"] or f"embedded, in {shown['DATA_DIR']}",
+        "settings": f"{', '.join(given) or 'none'} given, `doctor --settings` shows all",
+    }
 
 
 def describe_settings() -> Mapping[str, str]:
@@ -94,6 +109,8 @@ def _shown(name: str, value: Any) -> Any:
         return f"{value:o}"
     if isinstance(value, int | float):
         return value
+    if name == "providers":
+        return ", ".join(provider.issuer for provider in value) or None
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or None
     return _CREDENTIALS.sub(f"{MASK}@", os.fsencode(value).decode("utf-8", "backslashreplace"))

@@ -21,6 +21,8 @@ PIECE: Final = 65_536
 """Bytes of an answer that are written at once: as many as a transport buffers before it asks to wait."""
 PIECES_PER_TURN: Final = 8
 """Pieces that are written in one turn of the event loop, in 0.3 ms."""
+PIECES_SHARE: Final = 0.25
+"""The part of them that are one organization's or token's while others are there, whose requests take a dozen turns."""
 
 
 class Transport(Protocol):
@@ -54,19 +56,20 @@ class _Waiting:
 class UnsentBudget:
     """The answers of one process that wait for their clients."""
 
-    def __init__(self, max_bytes: int, metrics: RequestMetrics) -> None:
+    def __init__(self, max_bytes: int, metrics: RequestMetrics, presence: Presence | None = None) -> None:
         """Count from nothing.
 
         Args:
             max_bytes: of all answers that wait; one that is alone may be larger.
             metrics: counts the connections that are closed.
+            presence: says whether others are there; None: nobody ever is.
         """
         self.max_bytes: Final = max_bytes
         self._metrics = metrics
         self._waiting: dict[Connection, _Waiting] = {}
         self._unwritten: dict[Connection, int] = {}
         """Bytes of an answer behind the piece that is being written, by connection."""
-        self.turns: Final = FairQueue(PIECES_PER_TURN, Presence())
+        self.turns: Final = FairQueue(PIECES_PER_TURN, presence or Presence(), PIECES_SHARE, PIECES_SHARE)
         """Turns of the event loop in which pieces are written, few in each, and each caller's in turn."""
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ from service.authentication.bearer import Authentication, RecentCallers
 from service.authentication.last_use import TokenUse
 from service.batching.batcher import Batcher, BatcherMetrics
 from service.batching.batches import Batches
-from service.batching.cache import RevisionCache
+from service.batching.cache import Entry, RevisionCache
 from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.fair_queue import FairQueue, Shares
@@ -211,11 +211,13 @@ class Dispatcher:
 
     async def _read(self, binding: Binding[Incoming], incoming: Incoming, caller: Caller) -> Any:
         """Answer a read that is in no cache, and cache it."""
-        result = await self._run(binding.method.operation, binding, incoming, None, caller)
-        answer: Encoded = await self._encode(binding, incoming, result)
-        if result.version is not None:
-            self.responses.put(caller, answer, result.version, len(answer.body))
-        return answer
+
+        async def read() -> Entry[Any]:
+            result = await self._run(binding.method.operation, binding, incoming, None, caller)
+            answer: Encoded = await self._encode(binding, incoming, result)
+            return Entry(answer, result.version, len(answer.body))
+
+        return await self.responses.make(caller, read)
 
     @staticmethod
     async def _encode(binding: Binding[Incoming], incoming: Incoming, result: Any) -> Any:

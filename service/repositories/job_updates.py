@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final, NamedTuple, NewType
 from uuid import UUID
 
@@ -69,7 +70,21 @@ class LinkedUpdate(NamedTuple):
     request_id: str | None
 
 
-async def update_each(connection: Connection, updates: Sequence[Update | LinkedUpdate]) -> list[list[str] | None]:
+MAX_CURRENT: Final = 50
+"""Pipelines that a job is in whose update shares a statement: it takes the job out of all of them."""
+
+
+class Large(Enum):
+    """An update that was left out of its statement, as its job is in many pipelines; nothing else is wrong with it."""
+
+    LARGE = "large"
+
+
+Made = list[str] | Large | None
+"""The names of the pipelines of a job that was updated; None: it must be decided again."""
+
+
+async def update_each(connection: Connection, updates: Sequence[Update | LinkedUpdate]) -> list[Made]:
     """Make those of a batch of updates that are still allowed, each of another job and independent of the others.
 
     The statement verifies the caller's token and each decision in the snapshot in which it reads the job's set; then it
@@ -82,7 +97,8 @@ async def update_each(connection: Connection, updates: Sequence[Update | LinkedU
     into, taken out of or stays in. (Who holds neither can't hold an assignment between them, as these go with both.)
 
     Returns:
-        The names of each job's pipelines; None if nothing was done, as the update must be decided again.
+        The names of each job's pipelines. None if nothing was done, as the update must be decided again; LARGE if it
+        must be alone, as that of a job in more than MAX_CURRENT pipelines is only made so.
     """
     columns: dict[str, Sequence[Any]] = dict(zip(updates[0]._fields, zip(*updates, strict=True), strict=True))
     # PostgreSQL's arrays of arrays are rectangular, so those of different lengths go as literals.
@@ -95,7 +111,7 @@ async def update_each(connection: Connection, updates: Sequence[Update | LinkedU
     else:
         statement = LINKED_UPDATE_EACH if is_linked else UPDATE_EACH
         rows = await connection.fetch("jobs.update_each", statement, *map(list, columns.values()))
-    done = {row["number"]: row["names"] for row in rows}
+    done: dict[int, Made] = {row["number"]: Large.LARGE if row["large"] else row["names"] for row in rows}
     return [done.get(number) for number in range(1, len(updates) + 1)]
 
 
@@ -213,8 +229,13 @@ _UPDATE: Final = """
                j.owner_id, j.revision,
                {proof.revisions} AS actual_revisions,
                ARRAY(
-                   SELECT s.pipeline_id FROM assignments s
-                   WHERE s.organization_id = r.organization_id AND s.job_id = r.job_id
+                   -- No more than tell that they are too many.
+                   SELECT s.pipeline_id
+                   FROM (
+                       SELECT a.pipeline_id, a.position FROM assignments a
+                       WHERE a.organization_id = r.organization_id AND a.job_id = r.job_id
+                       LIMIT {max_current} + 1
+                   ) s
                    ORDER BY s.position
                ) AS current,
                -- Each pipeline is looked up by itself, in the wanted order: NULL is one that does not exist.
@@ -232,7 +253,8 @@ _UPDATE: Final = """
         -- The updates still allowed: they were decided before the job was read, by the permissions of that moment.
         SELECT f.*
         FROM found f
-        WHERE f.revisions = f.actual_revisions
+        WHERE cardinality(f.current) <= {max_current}
+          AND f.revisions = f.actual_revisions
           AND (f.expires_at IS NULL OR f.expires_at > now())
           AND (
               f.owner_id = f.caller_id
@@ -313,12 +335,24 @@ _UPDATE: Final = """
         FROM proved l
     )
     -- Done: the updates that changed something, and those of jobs that were in that set already, which take no lock
-    -- and leave no audit row.
-    SELECT l.number, l.names FROM proved l
+    -- and leave no audit row. Left out: those of jobs in too many pipelines.
+    SELECT l.number, l.names, false AS large FROM proved l
     UNION ALL
-    SELECT a.number, a.names FROM allowed a WHERE a.current = a.wanted
+    SELECT a.number, a.names, false FROM allowed a WHERE a.current = a.wanted
+    UNION ALL
+    SELECT f.number, NULL, true FROM found f WHERE cardinality(f.current) > {max_current}
 """
-UPDATE_EACH: Final = _UPDATE.format(requested=_batch(_OF_TOKENS.types), proof=_OF_TOKENS)
-UPDATE_ONE: Final = _UPDATE.format(requested=_one(_OF_TOKENS.types), proof=_OF_TOKENS)
-LINKED_UPDATE_EACH: Final = _UPDATE.format(requested=_batch(_OF_LINKS.types), proof=_OF_LINKS)
-LINKED_UPDATE_ONE: Final = _UPDATE.format(requested=_one(_OF_LINKS.types), proof=_OF_LINKS)
+
+
+def _each(proof: _Proof) -> str:
+    return _UPDATE.format(requested=_batch(proof.types), proof=proof, max_current=MAX_CURRENT)
+
+
+def _alone(proof: _Proof) -> str:
+    return _UPDATE.format(requested=_one(proof.types), proof=proof, max_current=2**30)  # as many as there are
+
+
+UPDATE_EACH: Final = _each(_OF_TOKENS)
+UPDATE_ONE: Final = _alone(_OF_TOKENS)
+LINKED_UPDATE_EACH: Final = _each(_OF_LINKS)
+LINKED_UPDATE_ONE: Final = _alone(_OF_LINKS)

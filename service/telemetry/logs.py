@@ -9,7 +9,7 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -21,6 +21,14 @@ from service.settings import Settings, find_unknown
 from service.telemetry.metrics import counter
 from service.telemetry.outlet import Nothing, Outlet, OutletText, open_output
 from service.telemetry.terminal import escape, escape_json
+
+
+class Summarized(dict[str, Any]):
+    """A long value of an event: machines get all of it, a person at a terminal a few values in its place."""
+
+    def __init__(self, whole: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+        super().__init__(whole)
+        self.summary = summary
 
 
 class LogMetrics:
@@ -112,7 +120,9 @@ def _as_json(_: object, level: str, event: structlog.typing.EventDict) -> bytes:
 
 def flat(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Return the event with its `fields` as values of its own, in the order in which a person reads them."""
-    values = {**event.pop("fields", _NO_FIELDS), **event}
+    values: dict[str, Any] = {}
+    for name, value in {**event.pop("fields", _NO_FIELDS), **event}.items():
+        values |= value.summary if isinstance(value, Summarized) else {name: value}
     first = [name for name in READING_ORDER if name in values]
     return {**{name: values.pop(name) for name in first}, **values}
 

@@ -48,7 +48,8 @@ async def serve_by_workers(settings: Settings, dsn: str, size: int) -> None:
             log_started(settings, Addresses(api, ops))
             name = await ending
             supervisor.stopping = True
-            log.info("stopping", signal=name, delay=settings.shutdown_delay, drain=settings.drain_timeout)
+            delay = 0.0 if name == "SIGINT" else settings.shutdown_delay
+            log.info("stopping", signal=name, delay=delay, drain=settings.drain_timeout)
             for task in reloads:
                 task.cancel()
             listening.close()  # so that the sockets are gone with the last worker that accepts from them

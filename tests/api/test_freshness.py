@@ -132,7 +132,7 @@ async def test_list_pipelines_without_the_revision_check_is_stale(
 
     def without_check(self: RevisionCache[Any], caller: Caller) -> Any:
         entry = self._entries.get(_key(caller))
-        return find(self, replace(caller, revisions=entry.version.revisions)) if entry else None
+        return find(self, replace(caller, revisions=entry.version.revisions)) if entry and entry.version else None
 
     monkeypatch.setattr(RevisionCache, "find", without_check)
 

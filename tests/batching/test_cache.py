@@ -1,7 +1,10 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from service.batching.cache import OVERHEAD, RevisionCache
+import pytest
+
+from service.batching.cache import OVERHEAD, Entry, RevisionCache
 from service.identity import Caller
 from service.permissions import Role
 from service.repositories.revisions import ReadVersion
@@ -103,3 +106,76 @@ def test_revision_cache_keeps_no_value_larger_than_itself_and_evicts_none_for_it
 
     assert [key for key in "ab" if find(kept, key, (1,), NOW)] == ["a"], "the former value of b is none any more"
     assert (kept.too_large, kept.evictions) == (1, 0)
+
+
+class Making:
+    """Values that are made when they may be, and counted."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.go_on = asyncio.Event()
+        self.failing = False
+
+    async def at(self, *revisions: int) -> Entry[str]:
+        self.count += 1
+        await self.go_on.wait()
+        if self.failing:
+            raise TimeoutError
+        return Entry(f"made at {revisions}", ReadVersion(revisions, None), 100)
+
+
+@pytest.mark.parametrize("max_bytes", [10_000, 0])
+async def test_revision_cache_make_makes_a_value_once_for_all_that_come_meanwhile(max_bytes: int) -> None:
+    kept, making = RevisionCache[str]("test", max_bytes), Making()
+
+    asked = [asyncio.create_task(kept.make(caller("a", (1,)), lambda: making.at(1))) for _ in range(50)]
+    await asyncio.sleep(0)
+    making.go_on.set()
+
+    assert {await each for each in asked} == {"made at (1,)"}
+    assert making.count == 1
+    assert (kept.find(caller("a", (1,))) is not None) == (max_bytes > 0)
+
+
+async def test_revision_cache_make_shares_no_value_of_other_revisions_or_callers() -> None:
+    kept, making = RevisionCache[str]("test", 10_000), Making()
+
+    old = asyncio.create_task(kept.make(caller("a", (1,)), lambda: making.at(1)))
+    await asyncio.sleep(0)
+    new = asyncio.create_task(kept.make(caller("a", (2,)), lambda: making.at(2)))
+    other = asyncio.create_task(kept.make(caller("b", (1,)), lambda: making.at(1)))
+    await asyncio.sleep(0)
+    assert making.count == 2, "another caller waits for none"
+    making.go_on.set()
+
+    assert [await old, await new, await other] == ["made at (1,)", "made at (2,)", "made at (1,)"]
+    assert making.count == 3
+
+
+async def test_revision_cache_make_goes_on_after_a_failure_or_a_caller_that_has_left() -> None:
+    kept, making = RevisionCache[str]("test", 10_000), Making()
+    making.failing = True
+    failing = asyncio.create_task(kept.make(caller("a", (1,)), lambda: making.at(1)))
+    await asyncio.sleep(0)
+    waiting, leaving = [asyncio.create_task(kept.make(caller("a", (1,)), lambda: making.at(1))) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    leaving.cancel()
+    making.go_on.set()
+    with pytest.raises(TimeoutError):
+        await failing
+    making.failing = False
+
+    assert await waiting == "made at (1,)"
+    assert await kept.make(caller("a", (1,)), lambda: making.at(1)) == "made at (1,)"
+    assert not kept._making
+
+
+async def test_revision_cache_make_keeps_no_value_without_a_version() -> None:
+    kept = RevisionCache[str]("test", 10_000)
+
+    async def make() -> Entry[str]:
+        return Entry("for one", None, 100)
+
+    assert await kept.make(caller("a", (1,)), make) == "for one"
+    assert len(kept) == 0

@@ -11,6 +11,7 @@ from service.authentication.bearer import token_digest
 from service.batching.job_updates import (
     MAX_PIPELINES_IN_BATCH,
     MAX_PIPELINES_PER_BATCH,
+    MAX_REST,
     MAX_UPDATES_APART,
     JobUpdateBatcher,
 )
@@ -18,7 +19,21 @@ from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.pool import Database
 from service.identity import Caller
 from service.repositories import job_updates, tokens
+from service.telemetry.request_record import Asking, RequestRecord, current_record
 from tests.factories import Member, World
+
+
+def noted_statements(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Return a list in which each statement to come is noted, by how many pipelines its updates are to."""
+    statements: list[list[int]] = []
+    update_each = job_updates.update_each
+
+    async def note(connection: Any, updates: Sequence[job_updates.Update]) -> Any:
+        statements.append([len(update.wanted) for update in updates])
+        return await update_each(connection, updates)
+
+    monkeypatch.setattr(job_updates, "update_each", note)
+    return statements
 
 
 async def made(
@@ -30,14 +45,7 @@ async def made(
     by_one_call: bool = False,
 ) -> tuple[list[list[int]], Sequence[Any]]:
     """Make updates to so many pipelines each at once; return what each statement held, and their results."""
-    statements: list[list[int]] = []
-    update_each = job_updates.update_each
-
-    async def note(connection: Any, updates: Sequence[job_updates.Update]) -> Any:
-        statements.append([len(update.wanted) for update in updates])
-        return await update_each(connection, updates)
-
-    monkeypatch.setattr(job_updates, "update_each", note)
+    statements = noted_statements(monkeypatch)
     user = await world.user()
     pipelines = [await world.pipeline() for _ in range(max(sizes))]
     for pipeline in pipelines:
@@ -73,6 +81,50 @@ async def test_batches_are_bounded_by_pipelines(
     assert None not in results
     assert all(sum(statement) <= MAX_PIPELINES_PER_BATCH for statement in statements)
     assert len(statements) < 12
+
+
+@pytest.mark.parametrize("by_one_call", [False, True])
+async def test_updates_of_jobs_in_many_pipelines_go_alone(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch, by_one_call: bool
+) -> None:
+    user, pipelines = await world.user(), [await world.pipeline() for _ in range(job_updates.MAX_CURRENT + 1)]
+    for pipeline in pipelines:
+        await world.grant(pipeline, user)
+    large, small = await world.job(user, *pipelines), await world.job(user)
+    wanted: list[tuple[str, list[UUID]]] = [(large, pipelines[:1]), (small, pipelines[:1])]
+    batcher, caller = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20), await caller_of(database, user)
+    await batcher._executable_by(caller)  # so that both go on at once
+    statements = noted_statements(monkeypatch)
+
+    if by_one_call:
+        results = await batcher.update_many(caller, None, wanted)
+    else:
+        results = await asyncio.gather(*(batcher.update(caller, None, *each) for each in wanted))
+
+    assert [len(names or []) for names in results] == [1, 1]
+    assert statements == [[1, 1], [1]]
+    assert await world.pipelines_of(large) == pipelines[:1]
+
+
+async def test_place_of_a_large_update_rests_while_others_are_there(database: Database, world: World) -> None:
+    user, pipelines = await world.user(), [await world.pipeline() for _ in range(MAX_PIPELINES_IN_BATCH + 1)]
+    for pipeline in pipelines:
+        await world.grant(pipeline, user)
+    caller, job = await caller_of(database, user), await world.job(user)
+    batcher = JobUpdateBatcher(database, PipelineListBatcher(database), 2**20)
+    record = RequestRecord("request-1", asking=Asking("a", "a"))
+    context = current_record.set(record)
+    try:
+        assert await batcher.update(caller, None, job, pipelines)
+        assert batcher._large._resting == 0, "nobody else is there"
+        for organization in "ab":
+            database.presence.note(Asking(organization, organization))
+        assert await batcher.update(caller, None, job, [*reversed(pipelines)])
+    finally:
+        current_record.reset(context)
+    assert batcher._large._resting == 1
+    await asyncio.sleep(2 * MAX_REST)
+    assert batcher._large._resting == 0
 
 
 async def test_updates_of_one_call_are_made_by_few_statements_bounded_alike(

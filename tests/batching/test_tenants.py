@@ -34,3 +34,22 @@ async def test_busy_tenant_has_batches_apart_while_others_are_there(others: bool
         assert await asyncio.wait_for(batchers.submit("b", "b0"), timeout=1) == "b0", "while the flood's is under way"
     go_on.set()
     assert [await each for each in flood] == [f"a{number}" for number in range(MANY + 2)]
+
+
+async def test_batches_of_a_busy_tenant_are_small_while_others_are_there() -> None:
+    sizes: list[int] = []
+
+    async def run(items: Sequence[int]) -> list[int]:
+        sizes.append(len(items))
+        await asyncio.sleep(0)
+        return [*items]
+
+    presence = Presence()
+    for organization in "ab":
+        presence.note(Asking(organization, organization))
+    batchers = TenantBatchers[int, int](lambda size: Batcher("test", run, max_size=size), presence, 2 * MANY, 4)
+
+    asked = [batchers.submit("a", number) for number in range(3 * MANY)]
+
+    assert [await each for each in asked] == [*range(3 * MANY)]
+    assert sizes.count(4) >= 2 * MANY / 4, "of all that came once it was busy"

@@ -48,6 +48,34 @@ async def test_places_are_given_in_turn_to_organizations_and_their_tokens() -> N
     assert served.order == [MO, MO, BOB, MIA, BOB, MO, MO]
 
 
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_place_that_rests_is_for_others(waiting: bool) -> None:
+    served = Served(2, 0.5, 0.5)
+    await served.ask(BOB, MO)
+    await served.release(BOB)
+    if waiting:
+        await served.ask(MO)
+
+    served.queue.release_rested(MO, 0.05)
+    await served.ask(MO, BOB, None)
+    assert served.order == [BOB, MO, BOB, None], "while the share of the one rests"
+    await served.release(BOB, None)
+    assert MO not in served.order[2:]
+
+    await asyncio.wait_for(served.tasks[2], timeout=5)
+    assert served.order[-1] == MO
+
+
+async def test_place_rests_for_nobody_while_its_caller_is_alone() -> None:
+    served = Served(1, 1, 1)
+    await served.ask(MO, MO)
+
+    served.queue.release_rested(MO, 60)
+    await asyncio.sleep(0)
+
+    assert served.order == [MO, MO]
+
+
 async def test_shared_statements_come_first() -> None:
     served = Served(1)
     await served.ask(MO, MO, None)

@@ -19,7 +19,7 @@ from service.database.connector import Connector, connect
 from service.database.failures import UnfitDatabase
 from service.database.migrations import migrate
 from service.database.pool import open_database
-from service.database.session_defaults import SESSION_DEFAULTS
+from service.database.session_defaults import PLANNER_DEFAULTS, SESSION_DEFAULTS
 from service.doctor.checks import Deployment
 from service.doctor.examine import examine
 from service.embedded.cluster import SERVICE_ROLE
@@ -68,7 +68,19 @@ async def _set_odd(dsn: str, whom: str) -> None:
 
 
 def test_every_default_that_is_set_is_tried() -> None:
-    assert SESSION_DEFAULTS.keys() <= ODD.keys()
+    assert SESSION_DEFAULTS.keys() | PLANNER_DEFAULTS.keys() <= ODD.keys()
+
+
+async def test_connections_of_the_pool_reach_tables_by_indexes_and_those_of_commands_as_it_is_best(
+    dsn: str, settings: Settings
+) -> None:
+    shown = "SELECT current_setting('enable_seqscan') AS scans, current_setting('jit') AS jit"
+    address = f"{dsn}{'&' if '?' in dsn else '?'}options=-c%20jit%3Don"
+    async with open_database(address, settings) as database, database.connection() as connection:
+        assert dict(await connection.fetch_one("shown", shown)) == {"scans": "off", "jit": "off"}
+    command = await connect(dsn)
+    assert (await command.fetchval("SHOW enable_seqscan"), await command.fetchval("SHOW jit")) == ("on", "off")
+    await command.close()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The settings in effect: all of them, as they are set, and no secret."""
 
 import inspect
+import os
 import sys
 from dataclasses import fields, replace
 from ipaddress import ip_network
@@ -10,8 +11,8 @@ import pytest
 
 from service.database.address import masked_address
 from service.doctor import effective
-from service.doctor.effective import describe_settings, effective_settings, list_effective
-from service.settings import Settings
+from service.doctor.effective import describe_settings, effective_settings, list_effective, summarize_settings
+from service.settings import Settings, read_settings
 
 
 def test_every_setting_is_shown_and_described(settings: Settings) -> None:
@@ -38,6 +39,29 @@ def test_source_of_a_setting_is_told(settings: Settings, monkeypatch: pytest.Mon
     sources = {each.name: each.source for each in list_effective(settings)}
 
     assert (sources["OPS_PORT"], sources["HTTP_PORT"]) == ("environment", "default")
+
+
+def test_identity_providers_are_shown_by_their_issuers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OIDC_ISSUER", "https://id.example")
+    monkeypatch.setenv("OIDC_AUDIENCE", "flows")
+
+    (shown,) = [each for each in list_effective(read_settings()) if each.name == "PROVIDERS"]
+
+    assert (shown.value, shown.source) == ("https://id.example", "environment")
+
+
+def test_summary_of_settings_tells_the_database_and_names_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ.keys() & describe_settings().keys():
+        monkeypatch.delenv(name)
+    embedded = summarize_settings(read_settings())
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:canary@x/db")
+    monkeypatch.setenv("SCIM", "true")
+
+    given = summarize_settings(read_settings())
+
+    assert embedded == {"database": "embedded, in .data", "settings": "none given, `doctor --settings` shows all"}
+    assert given["database"] == "postgresql://me:***@x/db"
+    assert given["settings"] == "DATABASE_URL, SCIM given, `doctor --settings` shows all"
 
 
 @pytest.mark.parametrize("name", ["oidc_client_secret", "smtp_password", "signing_key", "api_private_key", "secret"])

@@ -10,11 +10,13 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.web_protocol import RequestHandler
 
+from service.database.fair_queue import Presence
 from service.http import unsent as module
 from service.http.server.listener import ListeningSite
 from service.http.server.runner import Runner
-from service.http.unsent import PIECE, LongResponse, UnsentBudget
+from service.http.unsent import PIECE, PIECES_PER_TURN, PIECES_SHARE, LongResponse, UnsentBudget
 from service.telemetry.metrics import RequestMetrics
+from service.telemetry.request_record import Asking
 
 LONG: Final = b"0123456789abcdef" * 65_536
 """An answer of a megabyte."""
@@ -108,6 +110,25 @@ async def test_head_of_a_long_answer_has_its_length_and_no_body() -> None:
         for _ in range(2):
             async with session.head(f"http://{address[0]}:{address[1]}/long") as answer:
                 assert (answer.headers["Content-Length"], await answer.read()) == ("1048576", b"")
+
+
+async def test_long_answers_of_one_organization_take_a_part_of_a_turn_while_others_are_there() -> None:
+    presence, mo, bob = Presence(), Asking("alpha", "mo"), Asking("beta", "bob")
+    unsent = UnsentBudget(2**20, RequestMetrics(), presence)
+    written: list[Asking] = []
+
+    async def write(asking: Asking) -> None:
+        await unsent.turns.turn(asking)
+        written.append(asking)
+
+    for asking in (mo, bob):
+        presence.note(asking)
+    async with asyncio.TaskGroup() as tasks:
+        for asking in [mo] * 40 + [bob] * 2:
+            tasks.create_task(write(asking))
+
+    assert written.index(bob) <= PIECES_PER_TURN * PIECES_SHARE
+    assert len(written) == 42
 
 
 class Connection:

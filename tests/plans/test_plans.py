@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from service.batching.job_updates import JobUpdateBatcher
 from service.batching.pipeline_lists import PipelineListBatcher
 from service.database.fair_queue import Presence
 from service.database.pool import Connection, Database, open_database
+from service.database.session_defaults import PLANNER_DEFAULTS
 from service.database.spares import SpareConnections
 from service.embedded.cluster import embedded_postgres
 from service.identity import Caller, MappedUser, Provided
@@ -548,6 +549,33 @@ async def test_hot_statements_reach_tables_by_indexes(
     plan = await planner(filled.raw, statement)
 
     await assert_reached_by(filled.raw, plan, expected, f"{send.__name__}, {planner.__name__}")
+
+
+async def scanned_while_small(
+    filled: Filled, statements: list[Statement], planner_settings: Mapping[str, str]
+) -> set[str]:
+    """Return the tables that generic plans of statements scan sequentially, made while all tables are empty."""
+    scanned: set[str] = set()
+    transaction = filled.raw.transaction()
+    await transaction.start()
+    try:
+        await filled.raw.execute("TRUNCATE organizations CASCADE; ANALYZE")
+        for name, value in planner_settings.items():
+            await filled.raw.execute(f"SET LOCAL {name} = {value}")
+        for statement in statements:
+            ways = await ways_to_tables(filled.raw, await plan_for_any(filled.raw, statement))
+            scanned |= {table for table, found in ways.items() if "Seq Scan" in found}
+    finally:
+        await transaction.rollback()
+    return scanned
+
+
+async def test_hot_statements_scan_no_table_however_small_it_was(filled: Filled, settings: Settings) -> None:
+    """As a plan that was made for a small table is kept while another organization fills it."""
+    statements = [await statement_of(filled, settings, name, send) for name, send, _ in HOT]
+
+    assert await scanned_while_small(filled, statements, PLANNER_DEFAULTS) == set()
+    assert await scanned_while_small(filled, statements, {}), "the control: without the settings some do"
 
 
 async def test_job_updates_are_planned_as_a_batch(filled: Filled, settings: Settings) -> None:

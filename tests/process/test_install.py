@@ -53,7 +53,8 @@ class Clones:
         """Make a clone, with an empty environment."""
         clone = self.directory / f"clone {len([*self.directory.iterdir()])}"
         (clone / "requirements").mkdir(parents=True)
-        shutil.copy(ROOT / "requirements" / "install.sh", clone / "requirements")
+        for name in ("install.sh", "mend.sh"):
+            shutil.copy(ROOT / "requirements" / name, clone / "requirements")
         (clone / "requirements" / "run.txt").write_text(lock)
         (clone / "service").mkdir()
         (clone / "service" / "__main__.py").write_text("import one\n\ndef main():\n    print(one.fetched)\n")
@@ -80,7 +81,7 @@ def clones(tmp_path: Path) -> Clones:
 
 
 def site(clone: Path) -> Path:
-    return next((clone / ".venv" / "lib").glob("python*/site-packages"))
+    return next((clone / ".venv" / "lib").glob("python*")) / "site-packages"
 
 
 def works(clone: Path) -> bool:
@@ -146,6 +147,41 @@ def test_environment_that_holds_something_is_changed_by_pip_and_not_kept(clones:
 
     assert clones.called() == ["pip"] * 4
     assert (site(clone) / "older.py").exists()
+
+
+def metadata(clone: Path, name: str, record: str | None) -> Path:
+    """Put a package's metadata into an environment, as far as an installation has come."""
+    directory = site(clone) / f"{name}.dist-info"
+    directory.mkdir()
+    (directory / "METADATA").touch()
+    if record is not None:
+        (directory / "RECORD").write_text(record)
+    return directory
+
+
+def test_packages_that_an_interruption_has_left_half_installed_count_as_absent(clones: Clones) -> None:
+    clone = clones.make()
+    whole = metadata(clone, "whole-1", "whole.py,,\nwhole-1.dist-info/INSTALLER,,\nwhole-1.dist-info/RECORD,,\n")
+    of_wheel = metadata(clone, "half-1", "half.py,,\nhalf-1.dist-info/RECORD,,\n")
+    none = metadata(clone, "less-1", None)
+    (site(clone) / "~ormer").mkdir()
+
+    done = clones.install(clone)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [each.exists() for each in (whole, of_wheel, none, site(clone) / "~ormer")] == [True, False, False, False]
+    assert "  half-1 was left half installed: it is installed anew" in done.stdout
+
+
+def test_environment_whose_linking_was_interrupted_is_completed(clones: Clones) -> None:
+    clones.install(clones.make())
+    clone = clones.make()
+    packages = site(clone)
+    packages.rmdir()
+    (clone / ".venv" / ".packages").mkdir()
+
+    assert clones.install(clone).returncode == 0
+    assert works(clone)
 
 
 def test_package_that_cannot_be_fetched_ends_it_and_nothing_is_kept(clones: Clones) -> None:

@@ -13,7 +13,7 @@ import pytest
 from service.authentication.bearer import token_digest
 from service.database.pool import Database
 from service.repositories import job_updates, jobs
-from service.repositories.job_updates import Update, array_literal
+from service.repositories.job_updates import MAX_CURRENT, Large, Made, Update, array_literal
 from tests.factories import PAST, Member, World
 
 
@@ -41,7 +41,7 @@ class Stage:
         )
         return update._replace(**other)
 
-    async def make(self, *updates: Update) -> list[list[str] | None]:
+    async def make(self, *updates: Update) -> list[Made]:
         async with self.database.connection() as connection:
             return await job_updates.update_each(connection, updates)
 
@@ -129,6 +129,19 @@ async def test_update_each_of_a_job_that_is_there_already(stage: Stage) -> None:
     assert await stage.make(await stage.update(job, a, b)) == [["a", "b"]]
     assert await stage.rows_of_audit() == 0
     assert await stage.world.raw.fetchval("SELECT revision FROM jobs WHERE id = $1", job) == 0
+
+
+async def test_update_each_leaves_out_jobs_in_many_pipelines_unless_they_are_alone(stage: Stage) -> None:
+    a, *_ = stage.pipelines
+    many = [await stage.world.pipeline() for _ in range(MAX_CURRENT + 1)]
+    most, large, small = [await stage.world.job(stage.user, *there) for there in (many[:-1], many, [])]
+
+    made = await stage.make(*[await stage.update(job, a) for job in (most, large, small)])
+
+    assert made == [["a"], Large.LARGE, ["a"]]
+    assert await stage.world.pipelines_of(large) == many
+    assert await stage.make(await stage.update(large, a)) == [["a"]]
+    assert await stage.world.pipelines_of(large) == [a]
 
 
 async def test_update_each_keeps_the_place_in_a_queue(stage: Stage) -> None:
@@ -226,7 +239,7 @@ def can_be_locked(row: str, lock: str) -> bool:
     return (row, lock) not in {("user", "DELETE"), ("organization", "DELETE")}
 
 
-async def made_while_locked(stage: Stage, dsn: str, row: str, lock: str) -> list[list[str] | None]:
+async def made_while_locked(stage: Stage, dsn: str, row: str, lock: str) -> list[Made]:
     """Make a stranger's update in one batch with that of a user, one of whose rows another connection has locked."""
     a, b, c = stage.pipelines
     other = await World.create(stage.world.raw)

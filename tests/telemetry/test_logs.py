@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+from typing import Any
 
 import orjson
 import pytest
@@ -132,3 +133,14 @@ def test_console_line_of_a_request_is_in_reading_order() -> None:
     assert isinstance(line, bytes)
     plain = COLOURS.sub("", line.decode())
     assert plain.endswith("method=GET status=404 client=192.0.2.1 request_id=r-1 organization_id=o-1 more=1")
+
+
+def test_long_value_is_whole_for_machines_and_a_summary_at_a_terminal() -> None:
+    def lines(processors: list[Any]) -> bytes:
+        line: Any = {"event": "started", "api": "x", "settings": logs.Summarized({"A": 1, "B": 2}, {"given": "A"})}
+        for process in processors:
+            line = process(None, "info", line)
+        return bytes(line)
+
+    assert orjson.loads(lines(logs._JSON))["settings"] == {"A": 1, "B": 2}
+    assert COLOURS.sub("", lines(logs._CONSOLE).decode()).endswith("api=x given=A")

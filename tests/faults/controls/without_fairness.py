@@ -28,6 +28,11 @@ def release_for_anybody(self: FairQueue, _: Any) -> None:
     release(self, None)
 
 
+def release_without_rest(self: FairQueue, _: Any, __: float) -> None:
+    """Replace FairQueue.release_rested: nothing rests."""
+    release(self, None)
+
+
 def begin_at_once(_: Turns, handler: Any, __: Any) -> None:
     """Replace Turns.begin: all requests that have come are begun."""
     handler.set_result(None)
@@ -37,6 +42,7 @@ if __name__ == "__main__":
     setattr(FairQueue, "acquire", acquire_for_anybody)  # noqa: B010 - of the type that it really has
     setattr(FairQueue, "acquire_at_once", take_nothing_at_once)  # noqa: B010 - likewise
     setattr(FairQueue, "release", release_for_anybody)  # noqa: B010 - likewise
+    setattr(FairQueue, "release_rested", release_without_rest)  # noqa: B010 - likewise
     setattr(job_updates, "MAX_PIPELINES_IN_BATCH", 1000)  # noqa: B010 - a constant
     setattr(job_updates, "MAX_PIPELINES_PER_BATCH", 64_000)  # noqa: B010 - a constant
     setattr(tenants, "MANY", 1_000_000)  # noqa: B010 - a constant
