@@ -185,6 +185,12 @@ class Unavailable(ServiceError):
     code, service_fault, retry_after = "UNAVAILABLE", True, 1
 
 
+class UnknownCall(ServiceError):
+    """A call by gRPC that the service does not have."""
+
+    code, reason = "UNIMPLEMENTED", "unknown_call"
+
+
 class DeadlineExceeded(ServiceError):
     """A deadline that passed before the answer."""
 

@@ -1,6 +1,7 @@
 """The binding of one method whose requests are messages: by gRPC, and by Connect."""
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -139,6 +140,20 @@ async def client_deadline(seconds: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise later_than_the_client_waits() from error
+
+
+def connect_timeout(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a client of Connect waits; None if it does not say.
+
+    Raises:
+        InvalidArgument: what it says is no such time, or it speaks another version of Connect.
+    """
+    wait = headers.get("Connect-Timeout-Ms")
+    if headers.get("Connect-Protocol-Version", "1") != "1":
+        raise InvalidArgument("The header Connect-Protocol-Version must be 1, the version that this service speaks.")
+    if wait is not None and not re.fullmatch("[0-9]{1,10}", wait):
+        raise InvalidArgument("The header Connect-Timeout-Ms must be milliseconds, in ten digits at most.")
+    return None if wait is None else int(wait) / 1000
 
 
 def later_than_the_client_waits() -> DeadlineExceeded:

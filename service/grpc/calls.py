@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from service.deadlines import Deadlines
-from service.errors import InvalidArgument, ServiceError, Unavailable
+from service.errors import InvalidArgument, ServiceError, UnknownCall
 from service.grpc.binding import (
     AnswerForms,
     KeptMessages,
@@ -22,6 +22,8 @@ from service.grpc.binding import (
     later_than_the_client_waits,
 )
 from service.grpc.failures import status_of
+from service.grpc.gathering import Gathering
+from service.grpc.slow_reads import SlowReads
 from service.grpc.untaken import UntakenAnswers
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
@@ -37,9 +39,6 @@ from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
 from service.telemetry.metrics import RequestMetrics
 from service.telemetry.request_record import RequestRecord, current_record, current_request
-
-PROMPT: Final = 0.05
-"""Seconds in which a message is expected to be here; one that is not counts as large among the bodies under way."""
 
 SAME_MOMENT: Final = 0.05
 """Seconds by which the clocks of a client and of this process may see the same deadline pass apart."""
@@ -77,7 +76,7 @@ class GrpcCall:
 def headers_of(context: Context) -> CIMultiDictProxy[str]:
     """Return a call's metadata as headers, without what is binary."""
     metadata = context.invocation_metadata() or ()
-    return CIMultiDictProxy(CIMultiDict((str(key), value) for key, value in metadata if isinstance(value, str)))
+    return CIMultiDictProxy(CIMultiDict([(key, value) for key, value in metadata if isinstance(value, str)]))
 
 
 class Parts(NamedTuple):
@@ -115,10 +114,11 @@ class Calls:
             spans: makes spans; None: there are none.
         """
         self._parts = parts
+        self._gathering = Gathering(parts.admission, parts.metrics)
         self.untaken: Final = untaken
         self._deadlines = Deadlines(timeout)
         self._timeout = timeout
-        self._max_message_bytes = max_message_bytes
+        self._slow_reads = SlowReads(parts.bodies, max_message_bytes)
         self._spans = spans
 
     async def answer(self, binding: MessageBinding, forms: AnswerForms, context: Context) -> bytes:
@@ -156,6 +156,19 @@ class Calls:
         context.set_trailing_metadata(tuple(_metadata(headers)))
         return message
 
+    async def refuse_unknown(self, path: str, context: Context) -> NoReturn:
+        """Refuse a call that is none of the service's, as its addresses by HTTP are refused."""
+        parts, call = self._parts, GrpcCall(path.removeprefix("/"), context, self._parts.bodies)
+        refusal, limits = parts.admission.admit(call.headers)
+        sentence = "There is no such call: the .proto file, or reflection, has the names of those that are there."
+        error, record = refusal or UnknownCall(sentence), begin(call.headers)
+        if refusal is None:
+            record.transport = "grpc"
+            record.failed(error, http_status_of(type(error)), error)
+            parts.log.end(call, record)
+        self.untaken.sent(context, 0)
+        await abort(context, error, record.request_id, limits)
+
     async def _outcome(
         self, binding: MessageBinding, forms: AnswerForms, call: GrpcCall, record: RequestRecord, context: Context
     ) -> tuple[bytes, str | None] | ServiceError:
@@ -180,13 +193,12 @@ class Calls:
             return await self._answer(binding, call, context)
 
     async def _answer(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
-        record, turn = current_request(), asyncio.get_running_loop().create_future()
-        self._parts.admission.begin(turn, call.headers)
-        await turn
+        record = current_request()
         record.reading_body = True
         call.message = await self._read(context)
         record.reading_body = False
         with self._parts.bodies.reserved(len(call.message)):
+            await self._gathering.begin(call.headers)
             await binding.receive(call)
             request: Any = call  # in the shape of one
             answer: EncodedAnswer = await self._parts.dispatcher.dispatch(binding, request)
@@ -199,7 +211,7 @@ class Calls:
             Unavailable: it was not, and there is no room for what it may have.
             InvalidArgument: the client has sent none.
         """
-        with _SlowRead(self._parts.bodies, self._max_message_bytes):
+        with self._slow_reads.begin():
             message = await context.read()
         if not isinstance(message, bytes):
             raise InvalidArgument("The call has no message: each takes one, which may be empty.")
@@ -214,39 +226,6 @@ def _note_cancellation(record: RequestRecord, context: Context) -> None:
     else:
         error = later_than_the_client_waits()
         record.failed(error, http_status_of(type(error)), error)
-
-
-class _SlowRead:
-    """A context in which a message is read; the room for it is taken if that takes long."""
-
-    def __init__(self, bodies: BodyBudget, size: int) -> None:
-        self._bodies = bodies
-        self._size = size
-        self._room: AbstractContextManager[None] | None = None
-        self._refusal: Unavailable | None = None
-
-    def __enter__(self) -> None:
-        self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(PROMPT, self._take)
-
-    def _take(self) -> None:
-        room = self._bodies.reserved(self._size)
-        try:
-            room.__enter__()
-        except Unavailable as error:
-            self._refusal = error
-            assert self._task is not None  # noqa: S101 - calls are handled by tasks
-            self._task.cancel()
-        else:
-            self._room = room
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._timer.cancel()
-        if self._room is not None:
-            self._room.__exit__(None, None, None)
-        if self._refusal is not None and self._task is not None:
-            self._task.uncancel()
-            raise self._refusal
 
 
 async def abort(

@@ -1,13 +1,11 @@
 """Connect beside the HTTP API: unary calls in JSON or by messages, through the same bindings as gRPC's."""
 
-import re
 from contextlib import nullcontext
 from typing import Any, Final, cast
 
 from aiohttp import hdrs, web
 
-from service.errors import InvalidArgument
-from service.grpc.binding import AnswerForms, MessageBinding, Parse, Shared, client_deadline
+from service.grpc.binding import AnswerForms, MessageBinding, Parse, Shared, client_deadline, connect_timeout
 from service.http.bodies import BodyBudget
 from service.http.endpoint import EncodedAnswer
 from service.http.unsent import LongResponse
@@ -38,14 +36,14 @@ class ConnectEndpoint:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a call."""
-        record, kind, wait = current_request(), request.content_type, request.headers.get("Connect-Timeout-Ms")
+        record, kind = current_request(), request.content_type
         record.transport = "connect"
         if kind not in self._bindings:
+            record.code = "INVALID_ARGUMENT"
             return web.Response(status=415, headers={"Accept-Post": f"{JSON}, {PROTO}"})
-        if wait is not None and not re.fullmatch("[0-9]{1,10}", wait):
-            raise InvalidArgument("The header Connect-Timeout-Ms must be milliseconds, in ten digits at most.")
+        wait = connect_timeout(request.headers)
         binding, call = self._bindings[kind], cast("Any", ConnectCall(request, self._bodies))
-        async with nullcontext() if wait is None else client_deadline(int(wait) / 1000):
+        async with nullcontext() if wait is None else client_deadline(wait):
             await binding.receive(call)
             try:
                 answer: EncodedAnswer = await self._dispatcher.dispatch(binding, call)

@@ -5,7 +5,12 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any, Final
 
 import grpc
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2 import (
+    HealthCheckRequest,
+    HealthCheckResponse,
+    HealthListRequest,
+    HealthListResponse,
+)
 from grpc_health.v1.health_pb2_grpc import HealthServicer
 
 from service.grpc.untaken import UntakenAnswers
@@ -44,6 +49,13 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
         status = await self._status(request.service)
         self._untaken.sent(context, 0)
         return Response(status=status)
+
+    async def List(self, request: HealthListRequest, context: Context) -> Any:  # noqa: N802 - the protocol's
+        """Return the same of each service."""
+        statuses = {name: Response(status=await self._status(name)) for name in ("", LIVENESS)}
+        ready = statuses[""]
+        self._untaken.sent(context, 0)
+        return HealthListResponse(statuses={**dict.fromkeys(self._known, ready), **statuses})
 
     async def Watch(self, request: HealthCheckRequest, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - as above
         """Yield whether the process can serve, now and after each change, until it ends."""

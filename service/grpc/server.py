@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import Default, DescriptorPool
+from google.protobuf.text_format import MessageToString, Parse
 from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH_FILE
 from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
+from grpc_reflection.v1alpha.reflection_pb2 import DESCRIPTOR as REFLECTION_FILE
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
 from service.errors import StartupError
@@ -42,6 +44,8 @@ Half of them is for answers that clients do not take.
 """
 MAX_REFLECTIONS: Final = 20
 """Streams of reflection at once; each holds a call, and an answer of 60 kB."""
+OTHER_METADATA: Final = 8192
+"""Bytes of a call's metadata beside one that has MAX_HEADER_BYTES, each counted with 32 bytes more (RFC 9113)."""
 REFLECTION_V1: Final = "grpc.reflection.v1.ServerReflection"
 
 
@@ -58,14 +62,15 @@ class GrpcServer:
         self.untaken: Final = UntakenAnswers(parts.unsent)
         self.health: Final = HealthService(health, services, self.untaken)
         self._server = grpc.aio.server(
-            options=_options(settings.max_body_bytes),
+            options=_options(settings.max_body_bytes, settings.max_header_bytes + OTHER_METADATA),
             maximum_concurrent_rpcs=settings.max_requests + settings.max_streams + UNADMITTED,
         )
         calls = Calls(parts, self.untaken, settings.request_timeout, settings.max_body_bytes, spans)
         self._feed = parts.dispatcher.feed
-        self._server.add_generic_rpc_handlers(_handlers(calls, parts))
+        self._server.add_generic_rpc_handlers([_Handlers(calls, parts)])
         add_HealthServicer_to_server(self.health, self._server)
         _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
+        self._server.add_generic_rpc_handlers([_Unknown(calls)])  # the last that is asked
 
     async def start(self) -> None:
         """Listen.
@@ -103,10 +108,12 @@ class GrpcServer:
         await self._server.stop(self._settings.drain_timeout)
 
 
-def _options(max_message_bytes: int) -> list[tuple[str, int]]:
+def _options(max_message_bytes: int, max_metadata_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # else a second process would get the same port without an error
         ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.max_metadata_size", max_metadata_bytes),  # both alike: between them it is by chance that calls fail
+        ("grpc.absolute_max_metadata_size", max_metadata_bytes),
         ("grpc.server_handshake_timeout_ms", _milliseconds(HANDSHAKE)),
         ("grpc.max_connection_age_ms", _milliseconds(CONNECTION_AGE)),
         ("grpc.max_connection_age_grace_ms", _milliseconds(CONNECTION_AGE_GRACE)),
@@ -122,19 +129,22 @@ def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _handlers(calls: Calls, parts: Parts) -> list[grpc.GenericRpcHandler]:
-    """Return the handlers of all services, in which a message is read only once its call is admitted."""
-    by_service: dict[ServiceDescriptor, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
-    for route, method in methods():
-        binding = MessageBinding(route, method, parts.dispatcher, parts.bodies, parts.unsent, parts.addresses)
-        handle = _handler(calls, binding, AnswerForms(route, method, parts.kept))
-        # On the wire a call of one message is like a stream of one; to read it is left to the handler.
-        by_service.setdefault(method.containing_service, {})[method.name] = grpc.stream_unary_rpc_method_handler(handle)
-    watch: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(Watches(calls, parts).handle)
-    by_service.setdefault(WATCH.containing_service, {})[WATCH.name] = watch
-    return [
-        grpc.method_handlers_generic_handler(service.full_name, handlers) for service, handlers in by_service.items()
-    ]
+class _Handlers(grpc.GenericRpcHandler):
+    """The handlers of all services, found by one look, in which a message is read only once its call is admitted."""
+
+    def __init__(self, calls: Calls, parts: Parts) -> None:
+        self._by_path: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        for route, method in methods():
+            binding = MessageBinding(route, method, parts.dispatcher, parts.bodies, parts.unsent, parts.addresses)
+            handle = _handler(calls, binding, AnswerForms(route, method, parts.kept))
+            # On the wire a call of one message is like a stream of one; to read it is left to the handler.
+            self._by_path[f"/{binding.rpc}"] = grpc.stream_unary_rpc_method_handler(handle)
+        watch = f"/{WATCH.containing_service.full_name}/{WATCH.name}"
+        self._by_path[watch] = grpc.stream_stream_rpc_method_handler(Watches(calls, parts).handle)
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Return the handler of a call; None if it is of another service."""
+        return self._by_path.get(handler_call_details.method)
 
 
 def _handler(calls: Calls, binding: MessageBinding, forms: AnswerForms) -> Callable[[Any, Any], Any]:
@@ -144,6 +154,22 @@ def _handler(calls: Calls, binding: MessageBinding, forms: AnswerForms) -> Calla
         return message
 
     return handle
+
+
+class _Unknown(grpc.GenericRpcHandler):
+    """The handler of calls that no other one knows."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any]":
+        """Return what refuses a call."""
+        path = str(handler_call_details.method)
+
+        async def refuse(_: object, context: Context) -> None:
+            await self._calls.refuse_unknown(path, context)
+
+        return grpc.stream_unary_rpc_method_handler(refuse)
 
 
 class _Symbols:
@@ -190,6 +216,10 @@ class _Reflection:
 
 def _add_reflection(server: grpc.aio.Server, names: Iterable[str]) -> None:
     """Add reflection, in the version that grpcio has, and by the name of v1, which is the same on the wire."""
+    described = FileDescriptorProto()
+    REFLECTION_FILE.CopyToProto(described)
+    as_v1 = MessageToString(described).replace("v1alpha", "v1")
+    Default().AddSerializedFile(Parse(as_v1, FileDescriptorProto()).SerializeToString())  # as v1 is asked for, too
     handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
         _Reflection(names).answer,
         ServerReflectionRequest.FromString,

@@ -5,7 +5,7 @@ is parsed. So what is beyond the budget is refused before it is read.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, TypeVar
 
 from aiohttp import hdrs, web
@@ -26,6 +26,8 @@ UNCOUNTED: Final = 16_384
 PARSED_AT_ONCE: Final = 4_096
 """Bytes of a body that is parsed as it comes, in 0.1 ms; larger ones are parsed in turn."""
 
+
+_UNCOUNTED: Final = nullcontext()
 
 _TAKEN: Final = web.RequestKey("taken", int)
 """The bytes of the budget that a request's body has taken, and what it was parsed as has still."""
@@ -98,14 +100,17 @@ class BodyBudget:
         """Return what a body is parsed as that is here already, whole; the request is one of any transport."""
         return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(request, body, parse)
 
-    @contextmanager
-    def reserved(self, size: int) -> Iterator[None]:
-        """Take the bytes of a body out of the budget for as long as the context lasts.
+    def reserved(self, size: int) -> AbstractContextManager[None]:
+        """Return a context that takes the bytes of a body out of the budget for as long as it lasts.
 
         Raises:
-            Unavailable: there is no room for them now.
+            Unavailable: on entering it, there is no room for them now.
         """
-        taken = self._take(size) if size > UNCOUNTED else 0
+        return _UNCOUNTED if size <= UNCOUNTED else self._reserved(size)
+
+    @contextmanager
+    def _reserved(self, size: int) -> Iterator[None]:
+        taken = self._take(size)
         try:
             yield
         finally:

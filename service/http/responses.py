@@ -92,6 +92,7 @@ _STATUS_OF_CODE: Final[Mapping[str, int]] = {
 }
 
 _STATUS_OF_OWN: Final[Mapping[type[ServiceError], int]] = {
+    errors.UnknownCall: 404,
     MethodNotAllowed: 405,
     RequestTimeout: 408,
     errors.Gone: 410,

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 from aiohttp import web
 from google.protobuf.json_format import MessageToDict, ParseError
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from marshmallow import Schema, fields
 from multidict import CIMultiDict
@@ -20,7 +21,7 @@ from service.http.responses import status_of, status_of_code
 from service.http.routes import ROUTES, Route
 from service.schemas.request import schema_of
 from tests.conftest import Client
-from tests.grpc.calling import METHODS, Rpcs, Told, message_of
+from tests.grpc.calling import METHODS, Rpcs, Told, body_of, message_of
 
 Values = dict[str, Any]
 
@@ -84,13 +85,19 @@ def by_grpc(rpcs: Rpcs, http: Client) -> ByMessages:
     return ByMessages(lambda name, values, headers: rpcs(name, values, metadata=headers), http.app)
 
 
-def by_connect(http: Client) -> ByMessages:
-    """Return a client whose requests are calls by Connect, in JSON."""
+def by_connect(http: Client, codec: str = "json") -> ByMessages:
+    """Return a client whose requests are calls by Connect, in JSON or by messages."""
 
     async def call(name: str, values: Values, headers: Mapping[str, str]) -> Told:
-        service = METHODS[name].containing_service.full_name
-        response = await http.post(f"/{service}/{name}", json=values, headers=headers)
+        method = METHODS[name]
+        sent = parser.dumps(values).encode() if codec == "json" else message_of(method, values).SerializeToString()
+        kinds = {"Content-Type": f"application/{codec}"}
+        path = f"/{method.containing_service.full_name}/{name}"
+        response = await http.post(path, data=sent, headers={**headers, **kinds})
         told = {key.lower(): value for key, value in response.headers.items()}
+        if response.status == 200 and codec == "proto":
+            answer = GetMessageClass(method.output_type).FromString(await response.read())
+            return Told("OK", "", body_of(answer), {}, told)
         body = await response.json()
         if response.status == 200:
             return Told("OK", "", without_nulls(body), {}, told)

@@ -1,6 +1,7 @@
 """Calls by gRPC: credentials, failures with their details, deadlines, conditions; what is counted and refused."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -9,18 +10,19 @@ from uuid import uuid4
 import asyncpg
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import BadRequest
 from structlog.testing import capture_logs
 
 from service.app import BODIES, METRICS
 from service.database.pool import Database
-from service.grpc.calls import PROMPT
 from service.grpc.flow_pipelines.v1 import flow_pipelines_pb2 as pb
 from service.grpc.messages import FIELD_BYTES, MAX_FIELDS, RequestMessage, methods
+from service.grpc.slow_reads import PROMPT
 from service.permissions import PERMISSION_BITS, READ, WRITE
 from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
 from tests.factories import Member, World
-from tests.grpc.calling import Rpcs, Told, message_of
+from tests.grpc.calling import Rpcs, Told, details_of, message_of
 from tests.grpc.conftest import Start
 
 LIST = "/flow_pipelines.v1.Pipelines/ListPipelines"
@@ -188,6 +190,94 @@ async def test_malformed_message_is_refused_and_only_to_known_callers(
     assert (await rpcs("ListPipelines", b"\xff\xff")).code == "UNAUTHENTICATED"
 
 
+async def code_of(rpcs: Rpcs, path: str, *metadata: tuple[str, str]) -> str:
+    """Return the code of a call by its path alone, without a message."""
+    call: Any = rpcs.channel.unary_unary(path)
+    try:
+        await call(b"", metadata=metadata)
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "OK"
+
+
+async def test_metadata_has_the_room_that_one_header_has_by_http(rpcs: Rpcs, world: World) -> None:
+    """As a token of an identity provider may have it; never by chance, as grpcio has it by itself."""
+    ada = await world.user()
+    credentials = (AUTHORIZED, f"Bearer {ada.token}")
+
+    taken = {await code_of(rpcs, LIST, credentials, ("x-large", "x" * 8192)) for _ in range(30)}
+    refused = {await code_of(rpcs, LIST, credentials, ("x-large", "x" * 16_384)) for _ in range(3)}
+
+    assert (taken, refused) == ({"OK"}, {"RESOURCE_EXHAUSTED"})
+
+
+@pytest.mark.parametrize("path", ["/flow_pipelines.v1.Pipelines/Nothing", "/nothing.v1.Nothing/Get", LIST + "/x"])
+async def test_unknown_call_is_refused_with_details(rpcs: Rpcs, path: str) -> None:
+    call: Any = rpcs.channel.unary_unary(path)
+    with capture_logs() as lines, pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call(b"", metadata=(("x-request-id", "mine"),))
+    await asyncio.sleep(0.01)
+
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert details_of(refused.value) == {
+        "ErrorInfo": {"reason": "UNKNOWN_CALL", "domain": "flow-pipelines"},
+        "RequestInfo": {"requestId": "mine"},
+    }
+    (line,) = (line["fields"] for line in lines if line["event"] == "request")
+    assert {name: line[name] for name in ("transport", "route", "path", "status", "code")} == {
+        "transport": "grpc",
+        "route": "unmatched",
+        "path": path,
+        "status": 404,
+        "code": "UNIMPLEMENTED",
+    }
+
+
+async def test_unknown_calls_take_from_the_rate_of_a_token(start: Start, world: World) -> None:
+    served, ada = await start(rate_limit=0.01, rate_limit_burst=1), await world.user()
+    credentials = (AUTHORIZED, f"Bearer {ada.token}")
+
+    codes = [await code_of(served.rpcs, "/nothing.v1.Nothing/Get", credentials) for _ in range(2)]
+
+    assert codes == ["UNIMPLEMENTED", "RESOURCE_EXHAUSTED"]
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate], ids=["gzip", "deflate"])
+async def test_compressed_message_is_bounded_by_what_it_unfolds_to(
+    rpcs: Rpcs, world: World, compression: grpc.Compression
+) -> None:
+    ada = await world.user(role="admin")
+    call: Any = rpcs.channel.unary_unary("/flow_pipelines.v1.Pipelines/CreatePipeline")
+
+    async def create(description: str) -> str:
+        message = pb.CreatePipelineRequest(name=f"p{len(description)}", description=description).SerializeToString()
+        try:
+            await call(message, metadata=((AUTHORIZED, f"Bearer {ada.token}"),), compression=compression)
+        except grpc.aio.AioRpcError as error:
+            return error.code().name
+        return "OK"
+
+    assert [await create("x" * 1000), await create("x" * 5_000_000)] == ["OK", "RESOURCE_EXHAUSTED"]
+
+
+async def test_reasons_by_field_fit_into_what_clients_take(rpcs: Rpcs, http: Client, world: World) -> None:
+    """8 KiB of metadata: beyond, a client is told RESOURCE_EXHAUSTED by its own library, and nothing else."""
+    ada = await world.user(role="admin")
+    await rpcs("CreateGroup", {"name": "all"}, token=ada.token)
+    names = [f"{number:-<90}" for number in range(1000)]
+    request = {"name": "all", "add": {"names": names}}
+
+    told = await rpcs("UpdateMembers", request, token=ada.token)
+    by_connect = await http.post("/flow_pipelines.v1.Groups/UpdateMembers", json=request, headers=ada.headers)
+
+    first, *_, last = violations = told.details["BadRequest"]["fieldViolations"]
+    assert told.code == "NOT_FOUND"
+    assert first["description"] == f"User {names[0]} does not exist."
+    assert last == {"field": "...", "description": f"and {1001 - len(violations):,} more"}
+    packed = next(each for each in (await by_connect.json())["details"] if each["type"] == "google.rpc.BadRequest")
+    assert len(BadRequest.FromString(base64.b64decode(packed["value"] + "==")).field_violations) == 1000
+
+
 def test_largest_request_that_json_takes_has_few_enough_fields() -> None:
     """Each of a thousand grants with all five permissions and an end."""
     grants = [
@@ -307,6 +397,29 @@ async def test_cancelled_call_ends_at_once(
 
     assert (record.code, record.status, record.reason) == ("CANCELLED", 499, "client_left")
     assert http.app[METRICS].active_rpcs == http.app[METRICS].active == 0
+
+
+async def test_cancelled_write_changes_nothing(
+    rpcs: Rpcs, world: World, dsn: str, records: list[RequestRecord]
+) -> None:
+    ada = await world.user(role="admin")
+    pipeline = await world.pipeline()
+    job = await world.job(ada, pipeline)
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM jobs WHERE id = $1 FOR UPDATE", job)
+            update = {"job_id": job, "pipeline_ids": {}}
+            call = asyncio.create_task(rpcs("UpdateJobPipelines", update, token=ada.token))
+            await asyncio.sleep(0.3)
+            call.cancel()
+            record = await ended(records)
+    finally:
+        await connection.close()
+    audited = await rpcs("ListAudit", {"target": f"job:{job}"}, token=ada.token)
+
+    assert (record.code, await world.pipelines_of(job)) == ("CANCELLED", [pipeline])
+    assert audited.body["audit"] == []
 
 
 # ---- what is logged and counted

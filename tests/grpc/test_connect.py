@@ -149,6 +149,12 @@ async def test_other_content_types_methods_and_timeouts_are_refused(http: Client
     late = await http.post(LIST, json={}, headers={**ada.headers, "Connect-Timeout-Ms": "0"})
     odd = await http.post(LIST, json={}, headers={**ada.headers, "Connect-Timeout-Ms": "soon"})
 
+    newer = await http.post(LIST, json={}, headers={**ada.headers, "Connect-Protocol-Version": "2"})
+
+    assert (newer.status, (await newer.json())["message"]) == (
+        400,
+        "The header Connect-Protocol-Version must be 1, the version that this service speaks.",
+    )
     assert (grpc_web.status, grpc_web.headers["Accept-Post"]) == (415, "application/json, application/proto")
     assert (late.status, (await late.json())["code"]) == (504, "deadline_exceeded")
     assert (odd.status, (await odd.json())["code"]) == (400, "invalid_argument")
@@ -159,8 +165,11 @@ async def test_other_content_types_methods_and_timeouts_are_refused(http: Client
 async def test_line_of_a_call_names_connect(http: Client, world: World) -> None:
     ada = await world.user()
     with capture_logs() as lines:
+        await http.post(LIST, data=b"", headers={"Content-Type": "text/plain"})
         await http.post(LIST, json={}, headers=ada.headers)
         await (await http.get("/healthz")).read()
 
-    (line,) = [line["fields"] for line in lines if line["event"] == "request" and line["fields"]["route"] == LIST]
+    of_calls = [line["fields"] for line in lines if line["event"] == "request" and line["fields"]["route"] == LIST]
+    refused, line = of_calls
+    assert (refused["status"], refused["code"]) == (415, "INVALID_ARGUMENT")
     assert (line["transport"], line["method"], line["status"]) == ("connect", "POST", 200)

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
@@ -27,6 +27,8 @@ async def test_health_is_that_of_the_process_for_the_whole_and_each_service(chan
         assert (await stub.Check(HealthCheckRequest(service=name))).status == SERVING
     with pytest.raises(grpc.aio.AioRpcError) as unknown:
         await stub.Check(HealthCheckRequest(service="flow_pipelines.v1.Nothing"))
+    listed = (await stub.List(HealthListRequest())).statuses
+    assert {name: each.status for name, each in listed.items()} == dict.fromkeys(("", LIVENESS, *SERVICES), SERVING)
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
 
@@ -42,6 +44,9 @@ async def test_health_is_not_serving_without_a_database(start: Start, monkeypatc
 
     assert (await stub.Check(HealthCheckRequest())).status == NOT_SERVING
     assert (await stub.Check(HealthCheckRequest(service=LIVENESS))).status == SERVING
+    listed = (await stub.List(HealthListRequest())).statuses
+    assert [name for name, each in listed.items() if each.status == SERVING] == [LIVENESS]
+    assert listed[SERVICES[0]].status == NOT_SERVING
     watch = stub.Watch(HealthCheckRequest(service=LIVENESS))
     assert (await watch.read()).status == SERVING
     watch.cancel()
@@ -111,11 +116,15 @@ async def test_reflection_knows_methods_by_their_names(channel: grpc.aio.Channel
     for name, known in (
         ("flow_pipelines.v1.Pipelines.ListPipelines", True),
         ("flow_pipelines.v1.GetJobRequest.job_id", True),
+        ("grpc.reflection.v1.ServerReflection", True),
+        ("grpc.reflection.v1alpha.ServerReflection", True),
+        ("grpc.health.v1.Health", True),
         ("flow_pipelines.v1.Pipelines.Nothing", False),
         ("flow_pipelines.v1.Nothing", False),
     ):
         found = await asked(channel, "v1", file_containing_symbol=name)
-        assert (DESCRIPTOR.serialized_pb in found.file_descriptor_response.file_descriptor_proto) is known
+        ours = DESCRIPTOR.serialized_pb in found.file_descriptor_response.file_descriptor_proto
+        assert ours is (known and name.startswith("flow"))
         assert bool(found.error_response.error_code) is not known
 
 
