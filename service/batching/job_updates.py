@@ -40,8 +40,6 @@ MAX_REVISIONS_IN_BATCH: Final = 50
 """Revisions of the caller of such an update, one for each of their groups: to lock thousands of these takes seconds."""
 MAX_BUSY_UPDATES: Final = 4
 """Updates in one statement of tenants with much under way, which takes a processor of the database 1 ms."""
-MAX_REVISIONS_IN_BATCH: Final = 50
-"""Revisions of the caller of such an update, one for each of their groups: to lock thousands of these takes seconds."""
 MAX_UPDATES_APART: Final = 64
 """Updates of one caller's in one statement, if no others share it."""
 MAX_LARGE_UPDATES: Final = 2

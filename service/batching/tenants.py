@@ -20,10 +20,6 @@ MAX_HEAVY: Final = 1_000
 """Tenants that are kept apart whatever they have under way; beyond, all are forgotten, and found again."""
 MAX_BUSY: Final = 8
 """Items in one batch of tenants with much under way: what goes on with its results holds up others for about 1 ms."""
-MANY_REVISIONS: Final = 200
-"""Revisions of a caller, one for each of their groups, with which to find them takes several times as long."""
-MAX_HEAVY: Final = 1_000
-"""Tenants that are kept apart whatever they have under way; beyond, all are forgotten, and found again."""
 
 
 class TenantBatchers(Generic[Item, Result]):

@@ -161,7 +161,7 @@ class Filled:
     async def linked_caller(self, settings: Settings, target: Target) -> Caller:
         """Return the user of a target as they come by their link."""
         caller = await self.caller(settings, target)
-        link_id, secret = await self.raw.fetchrow(
+        ((link_id, secret),) = await self.raw.fetch(
             "SELECT id, secret FROM identity_links WHERE organization_id = $1 AND user_id = $2",
             *(caller.organization_id, caller.user_id),
         )
