@@ -280,7 +280,7 @@ async def test_operation_on_members_that_is_not_understood_is_refused(scim: Scim
     assert await scim.members(group) == {ada["id"]}
 
 
-async def test_removal_of_an_empty_list_of_members_takes_nobody_out(scim: Scim) -> None:
+async def test_removal_of_an_empty_list_of_members_changes_nothing(scim: Scim) -> None:
     ada = await scim.new_user("ada")
     group = await scim.new_group("team", ada["id"])
 

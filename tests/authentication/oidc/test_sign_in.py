@@ -366,7 +366,7 @@ async def test_scopes_that_are_all_misspelt_allow_nothing(
     assert await names(client, provider.token("ada-there", scope="flow_pipeline:read,flow_pipeline:execute")) == []
 
 
-async def test_sign_in_makes_nobody_in_an_organization_that_there_is_not(
+async def test_sign_in_to_an_organization_that_there_is_not_is_refused(
     serve: Serve, provider: IdentityProvider
 ) -> None:
     client = await serve(organization=None, organization_claim="org", provision="on_sign_in")
