@@ -36,7 +36,7 @@ SBOM := $(VENV)/release
 ZENSICAL := $(VENV)/zensical
 # Where `make run` keeps what it has installed, for the next clone. Empty: nowhere.
 KEPT ?= $(if $(HOME),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flow-pipelines)
-EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+EDITABLE = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable . --editable clients/python
 # What the pages link to, and no more: the site holds no code.
 PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE docs deploy/RUNBOOK.md
 # A lock names all there is to install. Where pip looked for dependencies, it took a release newer than the lock of what is
@@ -44,7 +44,8 @@ PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md LICENSE docs deploy/R
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-deps
 # What Ctrl-C has left half done, pip would take for whole.
 MEND := requirements/mend.sh $(VENV)
-LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $(if $(UPGRADE),--upgrade)
+# The client of clients/python is in no index, and has no hash: it is installed by its path, and the lock has what it needs.
+LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 --no-emit-package flow-pipelines-client $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv run test test-slow test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench scale freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
@@ -65,13 +66,13 @@ $(RUNNABLE): requirements/run.txt pyproject.toml | $(BIN)/python
 	@requirements/install.sh $(VENV) $(PYTHON) $(KEPT)
 	@touch $(RUNNABLE)
 
-$(STAMP): requirements/development.txt pyproject.toml | $(BIN)/python
+$(STAMP): requirements/development.txt pyproject.toml clients/python/pyproject.toml | $(BIN)/python
 	@echo "Installing what is locked in requirements/development.txt: 460 MB, a minute or two ..."
 	@$(MEND)
 	@[ -e $(VENV)/lib/python*/site-packages/pip-*.dist-info ] || $(BIN)/python -m ensurepip --default-pip >/dev/null || { echo "make: $(PYTHON) can't make environments with pip: on Debian and Ubuntu, 'apt install python3-venv' helps." >&2; exit 2; }
 	@$(BIN)/python $(INSTALL) -r requirements/development.txt
 	@$(EDITABLE)
-	@rm -f $(VENV)/lib/python*/site-packages/flow_pipelines.pth
+	@rm -f $(VENV)/lib/python*/site-packages/flow_pipelines.pth $(VENV)/lib/python*/site-packages/flow_pipelines_client.pth
 	@touch $(RUNNABLE) $(STAMP)
 
 $(TOOLS): requirements/deployment.txt | $(STAMP)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is locked in requirements/run.txt, and this project, into a virtual environment:
+# Installs what is locked in requirements/run.txt, and this project and its client, into a virtual environment:
 #
 #     requirements/install.sh .venv python3 [~/.cache/flow-pipelines]
 #
@@ -77,6 +77,7 @@ install_by_pip() {
 # As `pip install --editable .` would, without fetching and running what builds packages.
 install_project() {
   echo "$PWD" > "$site/flow_pipelines.pth"
+  echo "$PWD/clients/python" > "$site/flow_pipelines_client.pth"
   cat > "$environment/bin/flow-pipelines" <<END
 #!/bin/sh
 '''exec' "$PWD/$environment/bin/python" "\$0" "\$@"

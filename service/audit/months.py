@@ -28,7 +28,7 @@ class AuditMonths:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.ahead: int | None = None
-        """Months behind the present one; None: nobody has looked yet."""
+        """Months that exist behind the present one; None: they have not been counted yet."""
 
     async def make_forever(self) -> None:
         """Make what is missing, soon and every hour, until cancelled; a failure is logged, and tried again soon."""

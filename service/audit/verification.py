@@ -4,15 +4,11 @@ It needs the seals in their order and the entries as they are now, wherever thes
 A superuser can seal anew whatever they like; that shows by copies of the chain which they don't have, as in the log.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from service.audit.sealing import epoch_name
-from service.database.pool import Connection
-from service.repositories import audit_feed, audit_seals
 from service.repositories.audit_seals import NOTHING, Present, Seal
-from service.values.ids import NO_ID
 from service.values.merkle import HASH_BYTES, tree_root
 
 SERVED_LAG: Final = timedelta(minutes=1)
@@ -143,34 +139,6 @@ class Verification:
             return
         if mark is None or (mark.epoch, mark.snapshot) != (seal.epoch, seal.snapshot):
             self._mark = _Mark(seal.number, seal.epoch, seal.snapshot, seal.sealed_at)
-
-
-async def verify_database(
-    connection: Connection, verification: Verification, page_size: int = 1_000
-) -> AsyncIterator[Alteration]:
-    """Yield what was altered in a database that has all of its trail.
-
-    Args:
-        connection: in a transaction that sees one state throughout, by a role that may read the trail of everybody.
-        verification: at its begin; it counts what was verified.
-        page_size: entries read at once that are in no seal.
-    """
-    while found := await audit_seals.page(connection, verification.seals, 1):
-        (seal,) = found
-        numbers = seal.numbers
-        present = await audit_seals.list_present(connection, numbers[0], numbers[-1] + 1) if numbers else []
-        for alteration in verification.check_seal(seal, present):
-            yield alteration
-    epoch = epoch_name((await audit_feed.read_state(connection, NO_ID)).epoch)
-    after = 0
-    more = True
-    while more:
-        unsealed = await audit_seals.list_unsealed(connection, after, page_size)
-        more, after = len(unsealed) == page_size, unsealed[-1].id if unsealed else after
-        for alteration in verification.check_unsealed(unsealed, epoch):
-            yield alteration
-    for alteration in verification.check_copies():
-        yield alteration
 
 
 def _sees(snapshot: str, transaction: int | None) -> bool:

@@ -7,7 +7,7 @@ from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from service.batching.batcher import Batcher
-from service.batching.tenants import reusing_batchers
+from service.batching.tenants import MANY_REVISIONS, reusing_batchers
 from service.database.pool import Database
 from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
@@ -145,5 +145,8 @@ class Authentication:
             raise Unavailable(
                 "The database did not say in time who is calling; try again.", reason="unanswered"
             ) from error
+        for caller in found:
+            if len(caller.revisions) > MANY_REVISIONS:
+                self._batchers.keep_apart(caller.organization_id.bytes)
         callers = {caller.digest: caller for caller in found}
         return [callers.get(digest) for digest in digests]

@@ -36,6 +36,8 @@ MAX_PIPELINES_PER_BATCH: Final = 250
 """Pipelines that the updates of one statement name together, so that strangers wait for 20 ms of each other's work."""
 MAX_PIPELINES_IN_BATCH: Final = 50
 """Pipelines that an update names which shares a statement; those with more each have a statement of their own."""
+MAX_REVISIONS_IN_BATCH: Final = 50
+"""Revisions of the caller of such an update, one for each of their groups: to lock thousands of these takes seconds."""
 MAX_BUSY_UPDATES: Final = 4
 """Updates in one statement of tenants with much under way, which takes a processor of the database 1 ms."""
 MAX_UPDATES_APART: Final = 64
@@ -116,7 +118,7 @@ class JobUpdateBatcher:
         update = _preauthorized(caller, request_id, executable, job_id, wanted)
         if update is None:
             return None
-        if len(wanted) > MAX_PIPELINES_IN_BATCH:
+        if len(wanted) > MAX_PIPELINES_IN_BATCH or len(update.revisions) > MAX_REVISIONS_IN_BATCH:
             return await self._update_alone(update)
         batchers = self._batchers if caller.provided is None else self._linked_batchers
         with timed():
@@ -139,10 +141,11 @@ class JobUpdateBatcher:
             update = _preauthorized(caller, request_id, executable, *each)
             if update is None:
                 continue
-            weight += len(update.wanted)
+            many = len(update.revisions) > MAX_REVISIONS_IN_BATCH
+            weight += (own := len(update.wanted) + (len(update.revisions) if many else 0))
             if chunk and (len(chunk) == MAX_UPDATES_APART or weight > MAX_PIPELINES_PER_BATCH):
                 await self._fill(results, chunk)
-                chunk, weight = {}, len(update.wanted)
+                chunk, weight = {}, own
             chunk[number] = update
         if chunk:
             await self._fill(results, chunk)

@@ -14,6 +14,10 @@ MANY: Final = 64
 """Items of one tenant under way with which it is busy; fewer share the batches of others at little cost to these."""
 FEW: Final = 4
 """Items of a busy tenant under way with which it is so no longer."""
+MANY_REVISIONS: Final = 200
+"""Revisions of a caller, one for each of their groups, with which to find them takes several times as long."""
+MAX_HEAVY: Final = 1_000
+"""Tenants that are kept apart whatever they have under way; beyond, all are forgotten, and found again."""
 MAX_BUSY: Final = 8
 """Items in one batch of tenants with much under way: what goes on with its results holds up others for about 1 ms."""
 
@@ -46,6 +50,14 @@ class TenantBatchers(Generic[Item, Result]):
         self.batcher.on_done = self._busy.on_done = self._count_done
         self._under_way: dict[Hashable, int] = {}
         self._busy_tenants: set[Hashable] = set()
+        self._heavy_tenants: set[Hashable] = set()
+
+    def keep_apart(self, tenant: Hashable) -> None:
+        """Run a tenant's items apart from now on, however few they are: single ones take long."""
+        if len(self._heavy_tenants) == MAX_HEAVY:
+            self._heavy_tenants.clear()
+        self._heavy_tenants.add(tenant)
+        self._busy_tenants.add(tenant)
 
     def submit(self, tenant: Hashable, item: Item) -> "asyncio.Future[Result]":
         """Return the result to come of a tenant's item, or the failure of its batch; None: the tenant is not known yet.
@@ -65,9 +77,9 @@ class TenantBatchers(Generic[Item, Result]):
             left = self._under_way[tenant] = self._under_way[tenant] - 1
             if not left:
                 del self._under_way[tenant]
-            if left <= FEW and tenant in self._busy_tenants:
+            if left <= FEW and tenant in self._busy_tenants and tenant not in self._heavy_tenants:
                 self._busy_tenants.discard(tenant)
-                self.batcher.patient = not self._busy_tenants
+                self.batcher.patient = self._busy_tenants <= self._heavy_tenants
 
 
 def reusing_batchers(

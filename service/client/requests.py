@@ -1,8 +1,7 @@
-"""Requests as calls of HTTP: what the reader of a route makes of them again is equal to them."""
+"""Requests as JSON has them, and the rows of the method table that they are for."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlencode
+from typing import Any, Final
 
 from service.client.answer import Operation
 from service.errors import NotFound
@@ -11,15 +10,6 @@ from service.schemas.request import schema_of
 
 _BY_OPERATION: Final[Mapping[Operation, Route]] = {route.operation: route for route in ROUTES}
 _READS: Final[Mapping[str, Route]] = {route.path: route for route in ROUTES if route.only_reads}
-
-
-class HttpCall(NamedTuple):
-    """A call of HTTP, as far as a request says."""
-
-    method: str
-    target: str
-    """Path and query, encoded."""
-    body: dict[str, Any] | None
 
 
 def route_of(operation: Operation) -> Route:
@@ -44,30 +34,18 @@ def values_of(request: Any) -> dict[str, Any]:
     return schema_of(type(request)).write(request)
 
 
-def call_of(route: Route, values: Mapping[str, Any]) -> HttpCall:
-    """Make the call of a request's values.
+def check_names(route: Route, values: Mapping[str, Any]) -> None:
+    """Refuse a name that the address of a call can't have.
 
     Raises:
         NotFound: a name is a word of the API's own addresses, and so can be no name of anything there.
     """
-    target = route.path
     for step, part in enumerate(route.path.split("/")):
         if part.startswith("{"):
             value = str(values[part[1:-1]])
             if value in {"", ".", ".."} or value in words_beside(route.path, step):
                 raise NotFound(f"{_KINDS.get(part, 'What is called')} {value} does not exist.")
-            target = target.replace(part, quote(value, safe=""))
-    queried = {key: _as_text(value) for key, value in values.items() if route.places[key] == "query"}
-    query = f"?{urlencode(queried, quote_via=quote)}" if queried else ""
-    body = {key: value for key, value in values.items() if route.places[key] == "body"}
-    return HttpCall(route.method, target + query, body if route.has_body else None)
 
 
 _KINDS: Final = {"{username}": "User", "{name}": "Group", "{job_id}": "Job"}
 """The kinds of things that parameters of paths name, as the sentences of operations have them."""
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

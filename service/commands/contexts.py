@@ -7,11 +7,10 @@ import click
 
 from service.client.contexts import Contexts, delete_context, load_contexts, rename_context, use_context
 from service.client.selection import Server
-from service.client.server import run_on_server
 from service.commands.context import resolve_organization, run_with_database
 from service.commands.options import CONTEXT_NAME, confirm, json_option, yes_option
-from service.commands.output import say, short_permission_names, show_json, show_table, tell
-from service.commands.place import Place, place_options
+from service.commands.output import say, short_permission_names, show_json, show_table
+from service.commands.place import Place, place_options, run_on_server
 from service.operations import users
 from service.permissions import Role
 from service.schemas.users import GetMe
@@ -133,7 +132,7 @@ def whoami_command(place: Place, as_json: bool) -> None:
         user: dict[str, Any] = {"username": "command line", "role": Role.ADMIN.value, "groups": [], "scopes": None}
         of = f", in organization {organization.name}"
     else:
-        answer = run_on_server(server, lambda operations: operations.run(users.get_me, GetMe()), tell).body
+        answer = run_on_server(server, lambda operations: operations.run(users.get_me, GetMe())).body
         user, of = answer["user"], ""
     if as_json:
         show_json({"status": "OK", "user": user, **_in_force(server)})

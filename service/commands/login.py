@@ -8,11 +8,11 @@ import click
 from service.client.address import PLAINTEXT_OPTION, Address, parse_address
 from service.client.contexts import Context, contexts_file, forget_token, keep_context, load_contexts
 from service.client.selection import TOKEN_VARIABLE, Server, check_token, token_by_variable
-from service.client.server import run_on_server
 from service.client.sso.kept import parse_kept, revoke
 from service.client.sso.sign_in import sign_in
 from service.commands.options import CONTEXT_NAME, json_option
 from service.commands.output import ask_secret, say, show_json, tell, warn
+from service.commands.place import run_on_server
 from service.errors import NotFound, StartupError
 from service.operations import users
 from service.schemas.users import GetMe
@@ -66,7 +66,7 @@ def login_command(
     token = _sign_in(address, **how) if sso else check_token(ask_secret(f"Token for {address.url}: "), "What was given")
     kept = parse_kept(token)
     server = Server(address, kept.access if kept else token, "login", name)
-    me = run_on_server(server, lambda operations: operations.run(users.get_me, GetMe()), tell).body
+    me = run_on_server(server, lambda operations: operations.run(users.get_me, GetMe())).body
     user = me["user"]
     by_keyring = keep_context(name, Context(address.url, user["username"], plaintext), token, in_file=no_keyring)
     if as_json:

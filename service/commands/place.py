@@ -10,7 +10,6 @@ import click
 from service.client.address import PLAINTEXT_OPTION
 from service.client.answer import Operations
 from service.client.selection import SERVER_VARIABLE, Choice, Server, select_server
-from service.client.server import run_on_server
 from service.commands.context import run_beside_database
 from service.commands.options import CONTEXT_NAME
 from service.commands.output import tell
@@ -48,7 +47,14 @@ class Place:
         server = self.server()
         if server is None:
             return run_beside_database(self.organization, work)
-        return run_on_server(server, work, tell)
+        return run_on_server(server, work)
+
+
+def run_on_server(server: Server, work: Callable[[Operations], Awaitable[Result]]) -> Result:
+    """Run operations on a server, and tell a person what is waited for."""
+    from service.client import server as client  # noqa: PLC0415 - loads httpx, which is for these commands alone
+
+    return client.run_on_server(server, work, tell)
 
 
 def place_options(command: Command) -> Command:

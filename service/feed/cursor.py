@@ -18,6 +18,8 @@ _CHECK: Final = 8
 """Bytes of the check."""
 _VERSION: Final = 2
 _BEYOND: Final = 2**63
+_TRANSACTION: Final = 2**32 - 1
+"""The bits of a transaction's number in its epoch, of which some are set."""
 
 
 class Cursor(NamedTuple):
@@ -114,6 +116,8 @@ def _snapshot(numbers: Iterator[int]) -> str:
         running.append(str(last))
     if not 0 < lowest <= beyond < _BEYOND or last >= beyond:
         raise ValueError("It is no snapshot.")
+    if not all(each & _TRANSACTION for each in (lowest, beyond, *map(int, running))):
+        raise ValueError("A number is of no transaction.")
     return f"{lowest}:{beyond}:{','.join(running)}"
 
 

@@ -97,7 +97,7 @@ class RequestLog:
 
     @staticmethod
     def _attempt(request: Logged, record: RequestRecord) -> dict[str, str | None]:
-        """Return who tried what, and why it was refused; no query, which may hold what is nobody's business."""
+        """Return what was refused, why, and by which token; without the query, which may hold secrets."""
         path = request.path if record.target is None else record.target()
         fields = {"reason": record.reason, "target": shown(path, MAX_PATH)}
         if record.token_digest:

@@ -112,7 +112,7 @@ class EventStream(web.StreamResponse):
         self.charset = "utf-8"
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Begin: in pieces whose number nobody knows."""
+        """Begin the answer, in chunks, as its length is not known."""
         if request.version >= (1, 1):
             self.enable_chunked_encoding()
         return await super().prepare(request)

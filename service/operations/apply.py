@@ -202,6 +202,7 @@ async def _list_pipelines(work: _Work) -> dict[str, AccessiblePipeline]:
 async def _put_pipeline(
     work: _Work, declared: DeclaredPipeline, known: AccessiblePipeline | None, *, prune: bool
 ) -> None:
+    """Make a pipeline as it is declared, or change it to that; then put its grants, if they are declared."""
     target = f"pipeline:{declared.name}"
     if known is None:
         after = {"name": declared.name, "description": declared.description or ""}
@@ -235,6 +236,7 @@ _Key = tuple[str, str]
 async def _put_grants(
     work: _Work, pipeline_id: UUID, name: str, declared: Sequence[GrantInSet], *, prune: bool
 ) -> None:
+    """Put the declared grants on a pipeline; with `prune`, take the others back."""
     old = await grants.list_of_pipeline(work.connection, work.organization_id, pipeline_id, _whole(grants.ORDERS))
     present: dict[_Key, GrantInSet] = {
         (each.kind, name_key(each.name)): GrantInSet(
@@ -290,6 +292,7 @@ def _state(grant: GrantInSet) -> dict[str, Any]:
 
 
 async def _put_members(work: _Work, name: str, declared: Sequence[str], *, prune: bool) -> None:
+    """Put the declared users into a group; with `prune`, take the others out."""
     require_administrator(work.call.caller, "see who is in a group")
     group = await groups.find_by_name(work.connection, work.organization_id, name)
     assert group is not None  # noqa: S101 - it was there, or has just been made

@@ -14,7 +14,7 @@ from service.permissions import Role
 from service.repositories import audit, audit_lists, authority
 from service.repositories.audit_lists import AuditList
 from service.repositories.ordering import Span
-from service.schemas.pages import DEFAULT_PAGE_SIZE, OrderedRequest, PagedRequest, Pages, ordered_by
+from service.schemas.pages import DEFAULT_PAGE_SIZE, OrderedRequest, Pages, ordered_by
 
 Value = TypeVar("Value")
 
@@ -64,14 +64,6 @@ class Call(NamedTuple):
         """The page tokens of this caller; by an identity provider, whose tokens change, those of their link."""
         provided = self.caller.provided
         return Pages(self.caller.digest if provided is None else provided.secret)
-
-    def page_start(self, request: PagedRequest) -> tuple[list[Any] | None, int]:
-        """Return where a page begins, and its size, of a list that is never answered whole.
-
-        Raises:
-            InvalidArgument: the page token is not one of this caller, call and filters.
-        """
-        return self.pages.start(request), request.page_size or DEFAULT_PAGE_SIZE
 
     def span(self, request: OrderedRequest) -> Span:
         """Return which rows of a list are to be read, likewise, and in which order.

@@ -203,8 +203,7 @@ async def find_hold(connection: Connection, call: Call, pipeline_id: UUID) -> di
     caller = call.caller
     if caller.role is not Role.MEMBER:
         return held_until(caller.role, (), caller.database_time)
-    concerning = await grants.list_concerning(connection, caller.organization_id, pipeline_id, caller.user_id)
-    mine = [GrantedAccess(grant.access, grant.expires_at) for grant in concerning]
+    mine = await grants.list_held(connection, caller.organization_id, pipeline_id, caller.user_id)
     return held_until(caller.role, mine, caller.database_time)
 
 
@@ -287,8 +286,9 @@ async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:
             grant.name,
             GrantedAccess(grant.access, grant.expires_at),
             mapped.get(grant.name) if grant.kind == "group" else None,
+            others,
         )
-        for grant in found
+        for grant, others in found
     ]
     access = 0 if user.disabled else effective(role, None, union([each.grant for each in named], now))
     role_from = None if provided is None or role is user.role else provided.role_value

@@ -29,9 +29,9 @@ class MemberChanges:
     """The changes of who is in a group, as far as they follow from a request alone."""
 
     whole: bool = False
-    """True if nobody is in it but those whom the request names."""
+    """True if the request names all members that the group is to have."""
     named: dict[UUID, bool] = field(default_factory=dict)
-    """The users whom it names, each with whether they are in it at last."""
+    """The users that it names, by id, each with whether they are to be a member."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ from service.values.instants import written
 from service.values.names import name_key
 
 MAX_GENERATIONS: Final = 16
-"""Tokens of which each was made with the one before; deeper, nobody could tell what goes with what."""
+"""Tokens of which each was made with the one before: deeper, a person can't see any more what a revocation takes."""
 
 
 async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
@@ -229,7 +229,7 @@ async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -
     if found is not None and found.token.user_id == caller.user_id:
         return found
     if caller.role is Role.ADMIN:
-        # Also where there is none: by a token without the scope admin nobody learns which there are.
+        # Also where there is none: a token without the scope admin does not tell which tokens there are.
         require_administrator(caller, f"{what} tokens other than your own")
     if found is None or caller.role is not Role.ADMIN:
         raise NotFound(f"Token {token_id} does not exist, or you may not see it.")

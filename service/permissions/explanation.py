@@ -45,6 +45,8 @@ class NamedGrant:
     grant: GrantedAccess
     mapped_from: str | None = None
     """The identity provider's name of the group, where the user is in it by the provider's claims alone."""
+    others: int = 0
+    """The number of further grants of the same access, which has expired as this one has or has not, by later names."""
 
 
 MAX_REASONS: Final = 100
@@ -98,12 +100,18 @@ def _explain(
         for each in giving[:MAX_REASONS]
     ]
     if reasons:
-        return Explanation(permission, reasons, None, max(0, len(giving) - MAX_REASONS))
-    gone = [f"{each.through} {each.name}" for each in expired if (each.grant.access | READ) & (permission | MANAGER)]
-    more = f" and {len(gone) - MAX_REASONS:,} others" if len(gone) > MAX_REASONS else ""
+        return Explanation(permission, reasons, None, _beyond(giving))
+    ended = [each for each in expired if (each.grant.access | READ) & (permission | MANAGER)]
+    gone = [f"{each.through} {each.name}" for each in ended]
+    more = f" and {_beyond(ended):,} others" if _beyond(ended) else ""
     missing = f"Neither the user nor a group of theirs is granted {PERMISSION_NAMES[permission]}"
     tail = f"; what was granted to {', '.join(gone[:MAX_REASONS])}{more} has expired." if gone else "."
     return Explanation(permission, [], missing + tail)
+
+
+def _beyond(grants: list[NamedGrant]) -> int:
+    """Return how many grants there are beyond those that are named."""
+    return max(0, len(grants) + sum(each.others for each in grants) - MAX_REASONS)
 
 
 def _reason(

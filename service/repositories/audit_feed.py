@@ -229,7 +229,8 @@ BETWEEN: Final = f"""
         FROM audit a
         WHERE a.transaction_id >= pg_snapshot_xmin($2::text::pg_snapshot)
           AND a.transaction_id < (SELECT pg_snapshot_xmax(n.target::pg_snapshot) FROM now n)
-          AND NOT pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot)
+          -- SELECT: read once, and not for each row, as a client may name thousands of transactions in it.
+          AND NOT pg_visible_in_snapshot(a.transaction_id, (SELECT $2::text::pg_snapshot))
           AND pg_visible_in_snapshot(a.transaction_id, (SELECT n.target::pg_snapshot FROM now n))
           AND {NOT_RESTORED}
           AND a.organization_id = ANY ($1) AND a.id > $4
@@ -340,7 +341,7 @@ async def read_from_beginning(
                 FROM audit a
                 WHERE a.organization_id = $1 AND a.id > $3
                   AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
-                       OR pg_visible_in_snapshot(a.transaction_id, $2::text::pg_snapshot))
+                       OR pg_visible_in_snapshot(a.transaction_id, (SELECT $2::text::pg_snapshot)))
                 ORDER BY a.id
                 LIMIT $4
             ) a

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from service.database.pool import Connection
 from service.identity import MappedUser
-from service.permissions import MANAGER, Role, is_manager, permission_names
+from service.permissions import MANAGER, MAX_REASONS, GrantedAccess, Role, is_manager, permission_names
 from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
 from service.repositories.times import bounded
 from service.repositories.users import role_of
@@ -168,27 +168,74 @@ async def delete(
     )
 
 
+class Concerning(NamedTuple):
+    """A grant that concerns a user."""
+
+    grant: Grant
+    others: int
+    """Further grants of the same access, which has expired as this one has or has not, that are not listed."""
+
+
 async def list_concerning(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, user_id: UUID
-) -> list[Grant]:
-    """Return the grants to a user and to each of their groups on a pipeline, also those that have expired."""
+) -> list[Concerning]:
+    """Return the grants to a user and to each of their groups on a pipeline, also those that have expired.
+
+    Of each access the first MAX_REASONS, as users may be in thousands of groups; the last of these counts the others.
+    """
     groups = [*user_id.groups] if isinstance(user_id, MappedUser) else []
     rows = await connection.fetch(
         "grants.list_concerning",
         f"""
-        {_OF_PIPELINE} AND (
-            g.user_id = $3
-            OR g.group_id IN (SELECT group_id FROM memberships WHERE organization_id = $1 AND user_id = $3)
-            OR g.group_id = ANY ($4)
-        )
-        ORDER BY kind DESC, lower(coalesce(u.username, r.name))
+        SELECT c.kind, c.name, c.access, c.expires_at, c.updated_at,
+               CASE WHEN c.place = {MAX_REASONS} THEN c.number - c.place ELSE 0 END AS others
+        FROM (
+            SELECT granted.*, row_number() OVER (alike ORDER BY kind DESC, lower(name)) AS place,
+                   count(*) OVER alike AS number
+            FROM ({_OF_PIPELINE} AND (
+                g.user_id = $3
+                OR g.group_id IN (SELECT group_id FROM memberships WHERE organization_id = $1 AND user_id = $3)
+                OR g.group_id = ANY ($4)
+            )) granted
+            WINDOW alike AS (PARTITION BY access, expires_at <= now())
+        ) c
+        WHERE c.place <= {MAX_REASONS}
+        ORDER BY c.kind DESC, lower(c.name)
         """,
         organization_id,
         pipeline_id,
         user_id,
         groups,
     )
-    return [Grant(*row) for row in rows]
+    return [Concerning(Grant(*grant), others) for *grant, others in rows]
+
+
+async def list_held(
+    connection: Connection, organization_id: UUID, pipeline_id: UUID, user_id: UUID
+) -> list[GrantedAccess]:
+    """Return what is granted to a user and to their groups on a pipeline: each access once, with its latest end.
+
+    Of users in thousands of groups, the grants one by one would be as many objects.
+    """
+    groups = [*user_id.groups] if isinstance(user_id, MappedUser) else []
+    rows = await connection.fetch(
+        "grants.list_held",
+        f"""
+        SELECT g.access, CASE WHEN bool_and(g.expires_at IS NOT NULL) THEN {bounded("max(g.expires_at)")} END
+        FROM grants g
+        WHERE g.organization_id = $1 AND g.pipeline_id = $2 AND (
+            g.user_id = $3
+            OR g.group_id IN (SELECT group_id FROM memberships WHERE organization_id = $1 AND user_id = $3)
+            OR g.group_id = ANY ($4)
+        )
+        GROUP BY g.access
+        """,
+        organization_id,
+        pipeline_id,
+        user_id,
+        groups,
+    )
+    return [GrantedAccess(*row) for row in rows]
 
 
 async def list_holders(

@@ -35,6 +35,7 @@ class ProvisionedUserFilters:
     external_id: str | None = None
     display_name: str | None = None
     active: bool | None = None
+    email: str | None = None
 
 
 _SEEN = f"""
@@ -68,6 +69,7 @@ async def page(
         AND ($4::text IS NULL OR p.external_id = $4)
         AND ($5::text IS NULL OR u.display_name_key = $5)
         AND ($6::boolean IS NULL OR u.disabled <> $6)
+        AND ($7::text IS NULL OR lower(u.email) = lower($7))
     """
     values = (
         organization_id,
@@ -76,13 +78,14 @@ async def page(
         filters.external_id,
         None if filters.display_name is None else name_key(filters.display_name),
         filters.active,
+        filters.email,
     )
     counted = await connection.fetch_one(
         "provisioned_users.count", f"SELECT count(*) FROM ({_SEEN} {conditions}) seen", *values
     )
     rows = await connection.fetch(
         "provisioned_users.page",
-        f"{_SEEN} {conditions} ORDER BY lower(u.username) OFFSET $7 LIMIT $8",
+        f"{_SEEN} {conditions} ORDER BY lower(u.username) OFFSET $8 LIMIT $9",
         *values,
         offset,
         limit,

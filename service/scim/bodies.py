@@ -31,14 +31,26 @@ def operations_of(payload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the operations of a PATCH.
 
     Raises:
-        InvalidArgument: there are none, or not as objects, or too many.
+        InvalidArgument: there are none, or not as objects, or too many, or one name is given twice.
     """
     found = next((value for key, value in payload.items() if key.lower() == "operations"), None)
     if not isinstance(found, list) or not found or not all(isinstance(each, dict) for each in found):
         raise InvalidArgument("Operations must be a list of at least one.", reason="invalidSyntax")
     if len(found) > MAX_OPERATIONS:
         raise InvalidArgument(f"At most {MAX_OPERATIONS:,} operations may be asked for at once.", reason="tooMany")
+    for each in found:
+        require_once(each)
     return found
+
+
+def require_once(payload: Mapping[str, Any]) -> None:
+    """Require that no name is given twice, as SCIM tells no case apart.
+
+    Raises:
+        InvalidArgument: one is.
+    """
+    if len(keys(payload)) < len(payload):
+        raise InvalidArgument("A name is given more than once, regardless of case.", reason="invalidSyntax")
 
 
 def with_operations(payload: Mapping[str, Any], operations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -69,8 +81,9 @@ def require_small(payload: Mapping[str, Any]) -> None:
     """Require no more values than a user or a group can have use for, as the library takes long for each.
 
     Raises:
-        InvalidArgument: there are more.
+        InvalidArgument: there are more, or one name is given twice.
     """
+    require_once(payload)
     number = 0
     level: list[Any] = [payload]
     while level:

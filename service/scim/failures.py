@@ -1,5 +1,6 @@
 """Failures as SCIM tells them (RFC 7644 §3.12), and what its libraries refuse as failures of the service."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -27,6 +28,8 @@ MAX_DETAIL: Final = 300
 _TYPES: Final = frozenset(
     {"invalidFilter", "invalidPath", "invalidSyntax", "invalidValue", "mutability", "noTarget", "tooMany"}
 )
+_INTERNALS: Final = re.compile(r"\d+ validation errors? for \w+|\[type=[^\]]*\]|For further information visit \S+")
+"""Words of pydantic's that tell a client nothing."""
 
 
 class NotSupported(ServiceError):
@@ -78,7 +81,7 @@ def _refusal(error: SCIMException) -> ServiceError:
     if isinstance(error, PreconditionFailedException):
         return PreconditionFailed("It is no longer as you have seen it: read it again.")
     told: Error = error.to_error()
-    detail = " ".join((told.detail or "The request is not valid.").split())[:MAX_DETAIL]
+    detail = " ".join(_INTERNALS.sub("", told.detail or "The request is not valid.").split())[:MAX_DETAIL]
     if isinstance(error, NotFoundException):
         return NotFound(detail)
     if isinstance(error, ForbiddenException):

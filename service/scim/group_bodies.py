@@ -97,8 +97,8 @@ def _require_few_named(payload: Mapping[str, Any]) -> None:
 
 def _apart(payload: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     """Return a body without its members, and these."""
-    rest = {key: value for key, value in payload.items() if key.lower() != "members"}
-    return rest, next((value for key, value in payload.items() if key.lower() == "members"), None)
+    rest = {key: value for key, value in payload.items() if key.lower() not in _KEYS}
+    return rest, next((value for key, value in payload.items() if key.lower() in _KEYS), None)
 
 
 def _ids(members: object) -> list[UUID]:
@@ -128,9 +128,12 @@ def _ids(members: object) -> list[UUID]:
     return ids
 
 
-_ONE: Final = r'value\s+eq\s+"([^"\\]{1,100})"'
+_URN: Final = f"{SCHEMAS['Group']}:"
+_KEYS: Final = ("members", f"{_URN}members".lower())
+_ONE: Final = r'value\s+eq\s+"([^"\\]{1,100})"(?:\s+and\s+type\s+eq\s+"User")?'
+_MEMBERS: Final = re.compile(rf"(?:{re.escape(_URN)})?members\b", re.IGNORECASE)
 _MEMBERS_PATH: Final = re.compile(
-    rf"(?:{re.escape(SCHEMAS['Group'])}:)?members(?:\[\s*({_ONE}(?:\s+or\s+{_ONE})*)\s*\])?", re.IGNORECASE
+    rf"(?:{re.escape(_URN)})?members(?:\[\s*({_ONE}(?:\s+or\s+{_ONE})*)\s*\])?", re.IGNORECASE
 )
 _VALUE: Final = re.compile(_ONE, re.IGNORECASE)
 
@@ -150,9 +153,13 @@ def _patch_members(operation: dict[str, Any], members: MemberChanges) -> dict[st
         rest = {**operation, by_name["value"]: left} if left else None
         selected = None
     else:
-        match = _MEMBERS_PATH.fullmatch(path) if isinstance(path, str) else None
-        if match is None:
+        if not isinstance(path, str) or not _MEMBERS.match(path):
             return operation
+        match = _MEMBERS_PATH.fullmatch(path)
+        if match is None:
+            raise InvalidArgument(
+                'Members are named as members, or as members[value eq "ID"], several by or.', reason="invalidPath"
+            )
         selected = match[1]
     _note(op, [*map(parse_uuid, _VALUE.findall(selected))] if selected else None, value, members)
     return rest
@@ -160,7 +167,7 @@ def _patch_members(operation: dict[str, Any], members: MemberChanges) -> dict[st
 
 def _note(op: str, selected: list[UUID | None] | None, value: object, members: MemberChanges) -> None:
     if op == "remove":
-        if selected is None and value in (None, [], ""):
+        if selected is None and value in (None, ""):
             members.whole, members.named = True, {}
         else:
             leaving = selected if selected is not None else _ids(value)

@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from scim2_models import ResourceType, ResponseParameters, SearchRequest
-from scim2_models.path.expressions import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
+from scim2_models.path.expressions import (
+    AttrPath,
+    CompareOperator,
+    Comparison,
+    FilterNode,
+    LogicalExpr,
+    LogicalOperator,
+    ValuePath,
+)
 
 from service.errors import InvalidArgument
 from service.http.reader import refuse_unstorable
@@ -12,6 +20,7 @@ from service.repositories.provisioned_groups import ProvisionedGroupFilters
 from service.repositories.provisioned_users import ProvisionedUserFilters
 from service.scim.failures import told
 from service.scim.resources import MAX_COUNT, PROVIDER, SERVICE
+from service.scim.single_values import AT_WORK
 from service.values.ids import parse_uuid
 
 MAX_FILTER: Final = 1_000
@@ -43,6 +52,8 @@ def search(kind: ResourceType, parameters: Mapping[str, Any]) -> Search:
     if len(str(parameters.get("filter", ""))) > MAX_FILTER:
         raise InvalidArgument(f"A filter must have at most {MAX_FILTER:,} characters.", reason="invalidFilter")
     _require_few_attributes(parameters)
+    if isinstance(text := parameters.get("filter"), str):
+        parameters = {**parameters, "filter": AT_WORK.sub("emails.value", text)}
     with told(), PROVIDER:
         request, _ = SERVICE.read_search([kind], parameters)
     limit = MAX_COUNT if request.count is None else max(request.count, 0)
@@ -73,9 +84,16 @@ def _equalities(node: FilterNode) -> Iterator[tuple[str, Any]]:
         for term in node.terms:
             yield from _equalities(term)
     elif isinstance(node, Comparison) and node.op is CompareOperator.eq:
-        yield str(node.attr_path).rpartition(":")[2].lower(), node.value
+        yield _named(node.attr_path), node.value
+    elif isinstance(node, ValuePath) and node.sub_attr is None:
+        for attribute, value in _equalities(node.val_filter):
+            yield f"{_named(node.attr_path)}.{attribute}", value
     else:
         raise InvalidArgument("A filter can only ask for equality (eq), several by and.", reason="invalidFilter")
+
+
+def _named(path: AttrPath) -> str:
+    return str(path).rpartition(":")[2].lower()
 
 
 def user_filters(conditions: Mapping[str, Any]) -> ProvisionedUserFilters | None:
@@ -90,8 +108,10 @@ def user_filters(conditions: Mapping[str, Any]) -> ProvisionedUserFilters | None
         "externalid": "external_id",
         "displayname": "display_name",
         "active": "active",
+        "emails": "email",
+        "emails.value": "email",
     }
-    values = _filters(conditions, of, "id, userName, externalId, displayName, active")
+    values = _filters(conditions, of, "id, userName, externalId, displayName, active, emails.value")
     return None if None in values.values() else ProvisionedUserFilters(**values)
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import orjson
 from scim2_models import User
 
 _PATH: Final = re.compile(
@@ -16,6 +17,35 @@ _PATH: Final = re.compile(
     re.IGNORECASE,
 )
 _MEANT: Final = re.compile(r"""type\s+eq\s+"work"|primary\s+eq\s+"?true"?""", re.IGNORECASE)
+
+
+AT_WORK: Final = re.compile(r"""\bemails\[\s*type\s+eq\s+"work"\s*\]\.value\b""", re.IGNORECASE)
+"""The address at work in a filter, which is the one that the service keeps."""
+_BY_VALUE: Final = re.compile(r"""\s*value\s+eq\s+"[^"]*"\s*""", re.IGNORECASE)
+
+
+def each_by_path(operation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return an operation without path as several, where names of its value are paths into attributes, as of Entra."""
+    by_name = {key.lower(): key for key in operation}
+    value = operation.get(by_name.get("value", ""))
+    if operation.get(by_name.get("path", "")) not in (None, "") or not isinstance(value, dict):
+        return [dict(operation)]
+    paths = [key for key in value if (match := _PATH.fullmatch(key)) and (match["filter"] or match["part"])]
+    rest = {key: each for key, each in value.items() if key not in paths}
+    whole = [{**operation, by_name["value"]: rest}] if rest or not paths else []
+    return whole + [{**operation, "path": path, by_name["value"]: value[path]} for path in paths]
+
+
+def role_named(value: str | None) -> str | None:
+    """Return the name of a role, which Entra writes as JSON of its role where it sends several."""
+    if value is None or not value.startswith("{"):
+        return value
+    try:
+        found = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+    named = found.get("value")
+    return named if isinstance(named, str) else value
 
 
 def single(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,9 +65,9 @@ def single_of_operation(operation: Mapping[str, Any]) -> dict[str, Any] | None:
     if match is None:
         return dict(operation)
     attribute, chosen, part = match["attribute"].lower(), match["filter"], match["part"]
-    if part is not None and part.lower() != "value":
-        return None
-    if chosen is not None and attribute == "emails" and not _MEANT.search(chosen):
+    if chosen is not None and _BY_VALUE.fullmatch(chosen):
+        return dict(operation)
+    if not _is_kept(attribute, chosen, part):
         return None
     meant = {**operation, by_name["path"]: attribute}
     if str(op).lower() == "remove":
@@ -53,6 +83,13 @@ def single_of_operation(operation: Mapping[str, Any]) -> dict[str, Any] | None:
     elif attribute == "emails":
         meant[by_name["value"]] = _one(value)
     return meant
+
+
+def _is_kept(attribute: str, chosen: str | None, part: str | None) -> bool:
+    """Return whether a path leads to what the service keeps of an attribute."""
+    if part is not None and part.lower() != "value":
+        return False
+    return chosen is None or attribute != "emails" or _MEANT.search(chosen) is not None
 
 
 def _one(emails: object) -> object:

@@ -11,6 +11,7 @@ from service.permissions import Role, mightier
 from service.repositories.provisioned_users import ProvisionedUser
 from service.scim import answers
 from service.scim.bodies import (
+    SCHEMAS,
     checked,
     keys,
     operations_of,
@@ -22,7 +23,7 @@ from service.scim.bodies import (
 )
 from service.scim.failures import told
 from service.scim.resources import PROVIDER, USERS, User, UserRole
-from service.scim.single_values import single, single_of_operation
+from service.scim.single_values import each_by_path, role_named, single, single_of_operation
 from service.values.names import DISPLAY_NAME, EMAIL, EXTERNAL_ID, USERNAME
 
 
@@ -36,7 +37,7 @@ def new_user(payload: Mapping[str, Any]) -> UserState:
 
 def replaced_user(current: ProvisionedUser, payload: Mapping[str, Any]) -> UserState:
     """Return the user that a PUT makes of one; what it does not say of whether they are active, and of roles, stays."""
-    described = {"active": not current.user.disabled} | _small_user(payload)
+    described = {"active": not current.user.disabled} | _with_own_name(current, _small_user(payload))
     with told(), PROVIDER:
         resource = User.model_validate(described, scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
         resource.replace(answers.user_resource(current))
@@ -50,12 +51,33 @@ def _small_user(payload: Mapping[str, Any]) -> dict[str, Any]:
     return {"active" if key.lower() == "active" else key: value for key, value in known.items() if value is not None}
 
 
+def _with_own_name(current: ProvisionedUser, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of a user, or an operation on one, with their name as it is written here.
+
+    It is the same regardless of case, and so no change of it.
+    """
+    names = ("username", f"{SCHEMAS['User']}:username".lower())
+    own = current.user.username
+
+    def is_own(value: object) -> bool:
+        return isinstance(value, str) and value.lower() == own.lower()
+
+    by_name = {key.lower(): key for key in said}
+    if str(said.get(by_name.get("path", ""), "")).lower() in names and is_own(said.get(by_name.get("value", ""))):
+        return {**said, by_name["value"]: own}
+    described = said.get(by_name.get("value", ""))
+    if "op" in by_name and isinstance(described, dict):
+        return {**said, by_name["value"]: _with_own_name(current, described)}
+    return {key: own if key.lower() in names and is_own(value) else value for key, value in said.items()}
+
+
 def patched_user(current: ProvisionedUser, payload: Mapping[str, Any]) -> UserState:
     """Return the user that a PATCH makes of one."""
     require_small(payload)
     resource = answers.user_resource(current)
     before = _roles(resource.roles)
-    operations = [each for each in map(single_of_operation, operations_of(payload)) if each is not None]
+    named = (_with_own_name(current, part) for each in operations_of(payload) for part in each_by_path(each))
+    operations = [each for each in map(single_of_operation, named) if each is not None]
     if operations:
         with told(), PROVIDER:
             patch(User, with_operations(payload, operations)).patch(resource)
@@ -85,7 +107,7 @@ def _roles(roles: list[UserRole] | None) -> list[str | None]:
 def _role(roles: list[UserRole] | None) -> Role:
     """Return the mightiest of some roles, a member's if there is none."""
     found = Role.MEMBER
-    for value in _roles(roles):
+    for value in map(role_named, _roles(roles)):
         if value is None:
             continue
         if value not in [*Role]:

@@ -82,6 +82,6 @@ def current_request() -> RequestRecord:
 
 
 def current_asking() -> Asking | None:
-    """Return what the running task works for: the caller of its request; None for what is shared, or for nobody."""
+    """Return the caller that the running task works for; None for work that is shared, or of no request."""
     record = current_record.get()
     return record.asking if record else None

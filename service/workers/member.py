@@ -111,7 +111,7 @@ class Member:
         code = await asyncio.to_thread(self._wait)
         if not self.serving.done():
             self.serving.set_exception(StartupError("A worker ended before it served: its log says why."))
-            self.serving.exception()  # it is nobody's fault if this is asked for by none
+            self.serving.exception()  # marks it as seen: asyncio would warn of an exception that nothing asks for
         self.ended.set_result(code)
 
     def _take(self, message: Mapping[str, Any]) -> None:

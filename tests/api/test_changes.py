@@ -5,6 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.feed.cursor import Cursor
 from service.permissions import EXECUTE, READ
 from tests.api.calls import As
 from tests.conftest import Client
@@ -152,6 +153,23 @@ async def test_changes_by_a_token_whose_scopes_lack_read(stage: Stage) -> None:
 
     assert await told(narrow) == []
     assert len(await told(stage.caller)) == 4
+
+
+async def test_changes_behind_a_cursor_that_is_made_up_are_read_or_refused(stage: Stage) -> None:
+    """With a snapshot of thousands of transactions, or with numbers that PostgreSQL takes for none."""
+    await stage.world.raw.execute(
+        "INSERT INTO audit (organization_id, actor, action, target)"
+        " SELECT $1, 'command line', 'test', 't' FROM generate_series(1, 3000)",
+        stage.world.id,
+    )
+    now = Cursor.read(await begin(stage.caller), stage.world.id)
+    many = f"1:{2**40 - 1}:{','.join(str(2**39 + number) for number in range(1, 3000))}"
+    for made_up in (now._replace(seen=many), now._replace(seen="1:1:", target=many)):
+        answer = await stage.caller.get("/changes", after=made_up.write(stage.world.id))
+        assert answer.status == 200
+        assert await told(stage.caller, made_up.write(stage.world.id)) == []
+    none = now._replace(seen=f"1:{2**62}:").write(stage.world.id)
+    assert (await stage.caller.get("/changes", after=none)).code == "INVALID_ARGUMENT"
 
 
 async def test_changes_of_all_are_for_administrators(stage: Stage) -> None:

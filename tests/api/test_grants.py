@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from service.permissions import EVERY_PERMISSION, EXECUTE, MANAGE_PIPELINES, MANAGER, MAX_REASONS, READ
+from service.permissions import DELETE, EVERY_PERMISSION, EXECUTE, MANAGE_PIPELINES, MANAGER, MAX_REASONS, READ, WRITE
 from tests.api.calls import Answer, As
 from tests.conftest import Client
 from tests.factories import PAST, Member, World
@@ -322,6 +322,22 @@ async def _restore(world: World, state: dict[str, list[Any]], bob: Member) -> No
         for row in rows:
             values = ", ".join(f"${n}" for n in range(1, len(row) + 1))
             await world.raw.execute(f"INSERT INTO {table} VALUES ({values})", *row)
+
+
+async def test_explanation_counts_the_others_of_each_access(client: Client, world: World) -> None:
+    """However they are read: of each access, and of those that have expired, no more than are named."""
+    admin, bob, pipeline = await world.user(role="admin"), await world.user("bob"), await world.pipeline()
+    kinds = ((EXECUTE, None, 5), (WRITE, None, 7), (DELETE, PAST, 9))
+    grants = [(access, ends) for access, ends, more in kinds for _ in range(MAX_REASONS + more)]
+    for number, (access, expires_at) in enumerate(grants):
+        await world.grant(pipeline, await world.group(bob, name=f"g{number:03}"), access, expires_at)
+
+    answer = (await As.member(client, admin).get(f"/flow/pipeline/{pipeline}/access/bob")).body
+
+    read, execute, delete, _, write = answer["access"]["explanations"]
+    assert (read["unlisted"], execute["unlisted"], write["unlisted"]) == (MAX_REASONS + 12, 5, 7)
+    assert [each["reasons"][0]["name"] for each in (read, execute, write)] == ["g000", "g000", "g105"]
+    assert " and 9 others has expired." in delete["missing"]
 
 
 async def test_explanation_names_so_many_grants_and_counts_the_others(client: Client, world: World) -> None:

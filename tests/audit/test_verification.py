@@ -8,8 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.audit.archives import verifying
+from service.audit.archives.verifying import Archives, TrailVerification
 from service.audit.sealing import Sealer
-from service.audit.verification import Alteration, Verification, verify_database
+from service.audit.verification import Alteration, Verification
 from service.database.migrations import migrate
 from service.database.pool import Connection, Database, open_database
 from service.repositories import audit_seals
@@ -60,9 +62,9 @@ class Trail:
         return found
 
     async def verify(self, copies: Mapping[int, str] | None = None) -> tuple[list[Alteration], Verification]:
-        verification = Verification(copies)
-        found = [each async for each in verify_database(Connection(self.raw), verification, page_size=3)]
-        return found, verification
+        trail = TrailVerification(Archives.open([]), copies)
+        found = [each async for each in trail.verify(Connection(self.raw))]
+        return found, trail.verification
 
     async def after(
         self, statement: str, *arguments: Any, copies: Mapping[int, str] | None = None
@@ -106,7 +108,8 @@ async def _fill(trail: Trail, dsn: str) -> None:
 
 
 @pytest.fixture(name="trail")
-async def _trail(empty_dsn: str, settings: Settings) -> AsyncIterator[Trail]:
+async def _trail(empty_dsn: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trail]:
+    monkeypatch.setattr(verifying, "PAGE_SIZE", 3)
     await migrate(empty_dsn)
     raw = await asyncpg.connect(empty_dsn)
     async with open_database(empty_dsn, settings) as database:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from service.authentication.bearer import token_digest
+from service.batching import job_updates as batching
 from service.batching.job_updates import (
     MAX_PIPELINES_IN_BATCH,
     MAX_PIPELINES_PER_BATCH,
@@ -43,10 +44,13 @@ async def made(
     sizes: Sequence[int],
     *,
     by_one_call: bool = False,
+    groups: int = 0,
 ) -> tuple[list[list[int]], Sequence[Any]]:
     """Make updates to so many pipelines each at once; return what each statement held, and their results."""
     statements = noted_statements(monkeypatch)
     user = await world.user()
+    for _ in range(groups):
+        await world.group(user)
     pipelines = [await world.pipeline() for _ in range(max(sizes))]
     for pipeline in pipelines:
         await world.grant(pipeline, user)
@@ -62,6 +66,22 @@ async def made(
 async def caller_of(database: Database, user: Member) -> Caller:
     async with database.connection() as connection:
         return (await tokens.find_active(connection, [token_digest(user.token)]))[0]
+
+
+@pytest.mark.parametrize("by_one_call", [False, True])
+async def test_updates_of_a_caller_in_many_groups_go_alone(
+    database: Database, world: World, monkeypatch: pytest.MonkeyPatch, by_one_call: bool
+) -> None:
+    """Each locks all of them, while the others that share its statement would wait."""
+    monkeypatch.setattr(batching, "MAX_REVISIONS_IN_BATCH", 3)
+    monkeypatch.setattr(batching, "MAX_PIPELINES_PER_BATCH", 4)
+
+    few, _ = await made(database, world, monkeypatch, [1] * 3, by_one_call=by_one_call, groups=2)
+    many, results = await made(database, world, monkeypatch, [1] * 3, by_one_call=by_one_call, groups=3)
+
+    assert max(map(len, few)) > 1
+    assert many == [[1]] * 3
+    assert None not in results
 
 
 async def test_large_updates_go_alone(database: Database, world: World, monkeypatch: pytest.MonkeyPatch) -> None:

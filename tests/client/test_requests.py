@@ -6,10 +6,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from service.client.requests import call_of, route_of, values_of
+from flow_pipelines_client.calls import Call
+from flow_pipelines_client.table import OPERATIONS
+from service.client.requests import check_names, route_of, values_of
 from service.errors import NotFound
 from service.http.openapi.examples import EXAMPLES
-from service.http.responses import encode
 from service.http.routes import ROUTES, Route
 from service.operations.jobs import get_job
 from service.operations.tokens import list_tokens
@@ -64,6 +65,12 @@ def said(route: Route) -> dict[str, Any]:
     return {**found, **body}
 
 
+def call_of(route: Route, values: dict[str, Any]) -> Call:
+    """Return the call that the client makes of what the command line gives it."""
+    check_names(route, values)
+    return OPERATIONS[route.operation.__name__].call(values)
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_request_is_read_as_what_it_was(route: Route) -> None:
     schema = schema_of(route.request)
@@ -81,7 +88,7 @@ def test_request_is_read_as_what_it_was(route: Route) -> None:
     for name, text in parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)):
         field = schema.by_key[name]
         values[name] = field.from_text(text) if isinstance(field, WrittenAsText) else text
-    values |= json.loads(encode(call.body or {}))
+    values |= json.loads(call.content or "{}")
     assert schema.read(values) == request
     assert (call.body is not None) == route.has_body
 

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import cache
+from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, cast
@@ -28,6 +29,9 @@ MEASURING: Final = "COVERAGE_PROCESS_CONFIG"
 """The variable by which coverage measures the processes that a process starts."""
 SECONDS: Final = 60
 """Seconds after which a command that does not end is ended by SIGALRM, where no others are given."""
+
+CALLING: Final = ("service.client.server", "httpcore._backends.anyio", "anyio._backends._asyncio")
+"""Modules that a command loads when it first calls a server."""
 
 
 def run(*arguments: str, given: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -109,6 +113,8 @@ def _run(
 
 
 def _serve() -> None:
+    for name in CALLING:
+        import_module(name)
     calls, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory() as made:
         for line in calls:

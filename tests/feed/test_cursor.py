@@ -17,7 +17,7 @@ numbers = st.integers(0, 2**62)
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> str:
-    lowest = draw(st.integers(1, 2**40))
+    lowest = draw(st.integers(1, 2**40).filter(lambda number: 0 < number % 2**32 < 2**32 - 510))
     running = sorted(draw(st.sets(st.integers(lowest, lowest + 500), max_size=20)))
     beyond = lowest + 501 if running else lowest + draw(st.integers(0, 9))
     return f"{lowest}:{beyond}:{','.join(map(str, running))}"
@@ -57,4 +57,13 @@ def test_cursor_that_is_made_up_is_one_or_is_refused(parts: list[int]) -> None:
         assert 0 < int(lowest) <= int(beyond) < 2**63
         assert running == sorted({*running})
         assert all(int(lowest) <= each < int(beyond) for each in running)
+        assert all(each % 2**32 for each in (int(lowest), int(beyond), *running)), "else PostgreSQL refuses it"
     assert max(found.after, found.known) < 2**63
+
+
+@pytest.mark.parametrize("snapshot", [f"{2**32}:{2**32 + 1}:", f"1:{2**32}:", f"1:{2**33 + 2}:2,{2**33}"])
+def test_cursor_with_a_number_that_no_transaction_has_is_refused(snapshot: str) -> None:
+    text = Cursor(Epoch(1, 2, 3, 4, 5, 6), snapshot).write(ORGANIZATION)
+
+    with pytest.raises(ValueError, match="no transaction"):
+        Cursor.read(text, ORGANIZATION)

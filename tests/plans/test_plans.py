@@ -161,12 +161,15 @@ class Filled:
     async def linked_caller(self, settings: Settings, target: Target) -> Caller:
         """Return the user of a target as they come by their link."""
         caller = await self.caller(settings, target)
-        link_id, secret = await self.raw.fetchrow(
+        link = await self.raw.fetchrow(
             "SELECT id, secret FROM identity_links WHERE organization_id = $1 AND user_id = $2",
             *(caller.organization_id, caller.user_id),
         )
-        provided = Provided(ISSUER, link_id, secret, caller.database_time + timedelta(hours=1), (), None, None)
-        return replace(caller, token_id=link_id, provided=provided)
+        assert link is not None
+        provided = Provided(
+            ISSUER, link["id"], link["secret"], caller.database_time + timedelta(hours=1), (), None, None
+        )
+        return replace(caller, token_id=link["id"], provided=provided)
 
     async def identity(self, number: int) -> Identity:
         """Return a user of a target as a provider knows them, whose claims are mapped to two groups."""

@@ -115,6 +115,7 @@ def test_packages_are_linked_into_the_next_clone(clones: Clones) -> None:
     assert works(second)
     assert (site(first) / "one.py").samefile(site(second) / "one.py")
     assert (site(second) / "flow_pipelines.pth").read_text() == f"{second}\n"
+    assert (site(second) / "flow_pipelines_client.pth").read_text() == f"{second}/clients/python\n"
 
 
 def test_packages_that_another_clone_has_kept_meanwhile_are_left_alone(clones: Clones) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.python_client.models import Models
-from tests.python_client.operations import ASYNC, SYNC, module
+from tests.python_client.operations import ASYNC, SYNC, module, table
 from tests.python_client.reference import PAGE, page
 from tests.python_client.text import formatted
 
@@ -16,6 +16,7 @@ def files() -> dict[Path, str]:
     models = Models.of()
     sources = {
         "models.py": models.text(),
+        "table.py": table(),
         "operations.py": module(SYNC),
         "async_operations.py": module(ASYNC),
     }

@@ -1,7 +1,6 @@
-"""The modules of operations: a method for each row of the method table, once for threads and once for asyncio."""
+"""The method table of the client, and a method for each of its rows, once for threads and once for asyncio."""
 
 import inspect
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,15 +27,50 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from flow_pipelines_client import models
+from flow_pipelines_client import models, table
 from flow_pipelines_client.answers import Answer
-from flow_pipelines_client.calls import UNSET, Call, Unset, items, items_or_none, or_null, step
+from flow_pipelines_client.calls import UNSET, Unset, items, items_or_none, or_null
 from flow_pipelines_client.connection import {connection}
 from flow_pipelines_client.pages import {pages}
 
 
 class {name}({connection}):
-    """The operations of the service."""
+    """The operations of the service.
+
+    A list is read page by page: iterating what such a method returns yields the items of all pages. Parameters that
+    many methods have:
+
+    - page_size: The number of items on a page.
+    - page_token: The `next_page_token` of a page, to begin with the one behind it.
+    - if_match: The `etag` of what was read: refused if it is no longer that.
+    - if_none_match: `*`: refused if there is one already.
+    - timeout: Seconds that the call may take, with all its attempts; the client's own if left out.
+    """
+'''
+COMMON: Final = {"page_size", "page_token"}
+"""Parameters of requests that the docstring of the class describes, as it does conditions and timeouts."""
+
+TABLE_HEADER: Final = '''\
+"""The method table: how HTTP reaches each operation, and what it answers.
+
+Written by `make client` from the service's own: a change here would be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from flow_pipelines_client import models
+from flow_pipelines_client.answers import Answer
+from flow_pipelines_client.calls import ListOperation, Operation
+'''
+TABLE_END: Final = '''\
+
+OPERATIONS: Final[Mapping[str, Operation[Any]]] = {
+    name.lower(): each for name, each in globals().items() if isinstance(each, Operation)
+}
+"""The rows by their names, which are those of the methods."""
 '''
 
 REPLACING: Final = ("update_job_pipelines",)
@@ -71,8 +105,6 @@ class Parameter:
     kind: str
     default: str
     """Empty if it must be given."""
-    place: str
-    """Of the request: path, query or body."""
     value: str
     """The expression of what is sent."""
     description: str
@@ -89,6 +121,26 @@ def module(style: Style) -> str:
     return "\n".join([head, *(_indented(_method(route, style)) for route in ROUTES)])
 
 
+def table() -> str:
+    """Return the module of the method table, not yet formatted."""
+    return "\n".join([TABLE_HEADER, *(f"{constant(route)}: Final = {row(route)}" for route in ROUTES), TABLE_END])
+
+
+def constant(route: Route) -> str:
+    """Return the name of a row in the client's table."""
+    return route.operation.__name__.upper()
+
+
+def row(route: Route) -> str:
+    """Return the expression of a row."""
+    parts = [f'"{route.method}"', f'"{route.path}"', answer_name(route)]
+    parts += ["has_body=True"] if route.has_body else []
+    parts += ["replaces=True"] if route.method == "PUT" or route.operation.__name__ in REPLACING else []
+    if not is_list(route):
+        return f"Operation({', '.join(parts)})"
+    return f"ListOperation({', '.join(parts)}, items=lambda page: page.{_items(route)[0]})"
+
+
 def parameters(route: Route) -> list[Parameter]:
     """Return the parameters of a method that a request has, in its order: those that must be given come first."""
     found = [_parameter(route, key, member) for key, member in schema_of(route.request).by_key.items()]
@@ -96,7 +148,7 @@ def parameters(route: Route) -> list[Parameter]:
 
 
 def _parameter(route: Route, key: str, member: Field) -> Parameter:
-    kind, place = asked(member, models="models."), route.places[key]
+    kind = asked(member, models="models.")
     description, value, default = described(member), key, ""
     if not member.required:
         preset = next(each for each in _defaults(route) if each[0] == member.name)[1]
@@ -108,7 +160,7 @@ def _parameter(route: Route, key: str, member: Field) -> Parameter:
             kind, default = f"{kind} | None", "None"
     if isinstance(member, fields.List):
         value = f"items({key})" if member.required else f"items_or_none({key})"
-    return Parameter(key, kind, default, place, value, description)
+    return Parameter(key, kind, default, value, description)
 
 
 def _defaults(route: Route) -> list[tuple[str, object]]:
@@ -161,55 +213,31 @@ def describe(route: Route) -> tuple[str, list[str]]:
     text = inspect.getdoc(route.operation) or ""
     summary, rest = paragraphs(text.split("Raises:")[0])
     _, of_request = paragraphs(inspect.getdoc(route.request))
+    of_request = "" if of_request in f"{summary} {rest}" else of_request
     needs = route.needs
     words = needs.sentence if isinstance(needs, Standing) else PERMISSION_NAMES[needs] if needs else ""
-    more = "Iterating the answer yields the items of all pages." if is_list(route) else ""
-    return in_python(summary), [in_python(rest), in_python(of_request), f"Needs: {words}." if words else "", more]
-
-
-CONDITIONS: Final = {
-    "if_match": "The `etag` of what was read: refused if it is no longer that.",
-    "if_none_match": "`*`: refused if there is one already.",
-}
+    return in_python(summary), [in_python(rest), in_python(of_request), f"Needs: {words}." if words else ""]
 
 
 def arguments(route: Route) -> list[tuple[str, str]]:
-    """Return the parameters of a method and what they are."""
-    found = [(each.name, each.description) for each in parameters(route)]
-    found += [(name, CONDITIONS[name]) for name in conditions(route)]
-    return [*found, ("timeout", "Seconds that the call may take; the client's own if left out.")]
+    """Return the parameters of a method that others do not have, and what they are."""
+    return [(each.name, each.description) for each in parameters(route) if each.name not in COMMON]
 
 
 def _method(route: Route, style: Style) -> str:
     name = route.operation.__name__
     define = "def" if is_list(route) else style.define
     summary, parts = describe(route)
-    about = "\n".join(["Args:", *(f"    {each}: {text}" for each, text in arguments(route))])
+    listed = [f"    {each}: {text}" for each, text in arguments(route)]
+    about = "\n".join(["Args:", *listed]) if listed else ""
     errors = raised(inspect.getdoc(route.operation) or "")
     reasons = "\n".join(["Raises:", *(f"    {each}: {reason}" for each, reason in errors)]) if errors else ""
     doc = docstring(summary, *parts, about, reasons)
-    if is_list(route):
-        items, _ = _items(route)
-        run = f"return self._pages(call, {answer_name(route)}, lambda page: page.{items}, timeout)"
-    else:
-        run = f"return {style.wait}self._run(call, {answer_name(route)}, timeout)"
-    body = "\n".join([doc, f"call = {call(route)}", run])
-    return f"{define} {name}({signature(route)}) -> {returned(route, style)}:\n{_indented(body)}\n"
-
-
-def call(route: Route) -> str:
-    """Return the expression of a call."""
-    given = parameters(route)
-    path = re.sub(r"\{(\w+)\}", lambda each: f"{{step({each[1]})}}", route.path)
-    parts = [f'"{route.method}"', f'{"f" if "{" in path else ""}"{path}"']
-    for place in ("query", "body"):
-        values = ", ".join(f'"{each.name}": {each.value}' for each in given if each.place == place)
-        if values or (place == "body" and route.has_body):
-            parts.append(f"{place}={{{values}}}")
-    parts += [f"{name}={name}" for name in conditions(route)]
-    if route.method == "PUT" or route.operation.__name__ in REPLACING:
-        parts.append("replaces=True")
-    return f"Call({', '.join(parts)})"
+    request = "{" + ", ".join(f'"{each.name}": {each.value}' for each in parameters(route)) + "}"
+    passed = [f"table.{constant(route)}", request, "timeout", *(f"{each}={each}" for each in conditions(route))]
+    given = ", ".join(passed)
+    run = f"return self._pages({given})" if is_list(route) else f"return {style.wait}self._run({given})"
+    return f"{define} {name}({signature(route)}) -> {returned(route, style)}:\n{_indented(doc)}\n{_indented(run)}\n"
 
 
 def _indented(text: str) -> str:

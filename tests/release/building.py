@@ -101,23 +101,17 @@ def build_chart(sources: Sources, directory: Path, helm: Path | str) -> None:
 def build_sbom(sources: Sources, directory: Path) -> None:
     """List what the image and an installation by requirements/runtime.txt run with, in CycloneDX's form.
 
-    Of packages that are installed, as only these say their licences and what they need.
+    Of packages that are installed, as only these say their licences and what they need. The client is of this release,
+    and taken by its name from the directory: by its path, the list would have that in it.
     """
     with tempfile.TemporaryDirectory() as environment:
         python = Path(environment) / "bin/python"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-        sources.run(
-            *(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"),
-            *(
-                "--no-compile",
-                "--require-hashes",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-                "--requirement",
-                "requirements/runtime.txt",
-            ),
-        )
+        pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check")
+        install = (*pip, "--no-compile", "--no-deps", "--only-binary", ":all:")
+        sources.run(*install, "--require-hashes", "--requirement", "requirements/runtime.txt")
+        client = f"flow-pipelines-client=={sources.version.python}"
+        sources.run(*install, "--no-index", "--find-links", directory, client)
         name = f"flow-pipelines-{sources.version.python}.cdx.json"
         sources.run(
             *(SBOM_PROGRAM, "environment", "--output-reproducible", "--mc-type", "application"),

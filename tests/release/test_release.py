@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,9 @@ def test_packages_and_chart_are_the_same_bytes_each_time(tmp_path: Path) -> None
     assert sums[0] == sums[1] == (made / SUMS).read_text()
     assert "flow_pipelines-9.9.9.dev0-py3-none-any.whl\n" in sums[0]
     assert "flow_pipelines_client-9.9.9.dev0-py3-none-any.whl\n" in sums[0]
+    with zipfile.ZipFile(made / "flow_pipelines-9.9.9.dev0-py3-none-any.whl") as wheel:
+        about = wheel.read("flow_pipelines-9.9.9.dev0.dist-info/METADATA").decode()
+    assert "\nRequires-Dist: flow-pipelines-client==9.9.9.dev0\n" in about
     assert subprocess.run(["sha256sum", "--check", "--quiet", SUMS], cwd=made, check=False).returncode == 0
     assert in_sdist(made / "flow_pipelines-9.9.9.dev0.tar.gz") == {
         *("service", "sql", "README.md", "LICENSE", "pyproject.toml", "PKG-INFO", ".gitignore"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 PLACES: Final = {
-    "pyproject.toml": r'^version = "(.+)"$',
+    "pyproject.toml": r'^(?:version = "|    "flow-pipelines-client==)([^"]+)"',
     "clients/python/pyproject.toml": r'^version = "(.+)"$',
     "service/__init__.py": r'^    __version__ = "(.+)"$',
     "deploy/helm/Chart.yaml": r"^(?:version|appVersion): (.+)$",

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.scim.conftest import USER, Scim
+from tests.scim.conftest import GROUP, USER, Scim
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
@@ -227,3 +227,128 @@ async def test_filter_that_nothing_can_fit_is_refused(scim: Scim, filter_: str, 
         answer = await scim("POST", "/Users/.search", {"schemas": [SEARCH], "filter": filter_})
 
     assert answer.status == 400, answer.body
+
+
+async def test_names_of_a_value_that_are_paths_are_followed(scim: Scim) -> None:
+    """Entra writes so without `aadOptscim062020`."""
+    ada = await scim.new_user("ada", emails=[{"value": "old@example.com"}])
+    value = {'emails[type eq "work"].value': "new@example.com", "name.givenName": "Ada", f"{USER}:displayName": "Ada"}
+
+    answer = await scim.patch(f"/Users/{ada['id']}", {"op": "Add", "value": value})
+
+    assert answer.status == 200, answer.body
+    assert (answer.body["emails"], answer.body["displayName"]) == ([{"value": "new@example.com"}], "Ada")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": 'members[value eq "ID" and type eq "User"]'},
+        {"op": "replace", "value": {f"{GROUP}:members": []}},
+    ],
+    ids=["by id and type", "all, by the whole name"],
+)
+async def test_member_leaves_however_they_are_named(scim: Scim, operation: dict[str, Any]) -> None:
+    ada = await scim.new_user("ada")
+    group = await scim.new_group("team", ada["id"])
+    sent = {key: each.replace("ID", ada["id"]) if isinstance(each, str) else each for key, each in operation.items()}
+
+    assert (await scim.patch(f"/Groups/{group['id']}", sent)).status == 200
+    assert await scim.members(group) == set()
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "remove", "path": 'members[value ne "ID"]'},
+        {"op": "remove", "path": 'members[value eq "ID"].value'},
+        {"op": "remove", "path": "members.value", "value": "ID"},
+        {"op": "remove", "Op": "add", "path": "members"},
+    ],
+    ids=["by another comparison", "a part of one", "a part of all", "with a name twice"],
+)
+async def test_operation_on_members_that_is_not_understood_is_refused(scim: Scim, operation: dict[str, Any]) -> None:
+    """Answered as done, it would leave a member in who was to go."""
+    ada = await scim.new_user("ada")
+    group = await scim.new_group("team", ada["id"])
+
+    answer = await scim.patch(
+        f"/Groups/{group['id']}", {key: each.replace("ID", ada["id"]) for key, each in operation.items()}
+    )
+
+    assert answer.status == 400, answer.body
+    assert await scim.members(group) == {ada["id"]}
+
+
+async def test_removal_of_an_empty_list_of_members_changes_nothing(scim: Scim) -> None:
+    ada = await scim.new_user("ada")
+    group = await scim.new_group("team", ada["id"])
+
+    await scim.patch(f"/Groups/{group['id']}", {"op": "Remove", "path": "members", "value": []})
+
+    assert await scim.members(group) == {ada["id"]}
+
+
+async def test_name_in_other_letters_is_no_change_of_it(scim: Scim) -> None:
+    ada = await scim.new_user("ada")
+    place = f"/Users/{ada['id']}"
+
+    answers = [
+        await scim("PUT", place, {"schemas": [USER], "userName": "ADA"}),
+        await scim.patch(place, {"op": "replace", "path": "userName", "value": "Ada"}),
+        await scim.patch(place, {"op": "replace", "value": {"userName": "aDa", "displayName": "Ada"}}),
+    ]
+
+    assert [(each.status, each.body["userName"]) for each in answers] == [(200, "ada")] * 3
+    assert answers[2].body["displayName"] == "Ada"
+
+
+async def test_roles_are_given_and_taken_as_entra_writes_them(scim: Scim) -> None:
+    ada = await scim.new_user("ada")
+    place, role = f"/Users/{ada['id']}", '{"id":"1","value":"admin","displayName":"Administrators"}'
+
+    given = await scim.patch(place, {"op": "Add", "path": "roles", "value": [{"value": role}]})
+    other = await scim.patch(place, {"op": "Remove", "path": 'roles[value eq "pipeline_admin"]'})
+    kept = await scim("GET", place)
+    taken = await scim.patch(place, {"op": "Remove", "path": 'roles[value eq "admin"]'})
+
+    assert given.body["roles"] == kept.body["roles"] == [{"value": "admin"}]
+    assert other.body["roles"] == [{"value": "admin"}], "it is another one that was taken"
+    assert "roles" not in taken.body
+    broken = await scim.patch(place, {"op": "Add", "path": "roles", "value": [{"value": "{"}]})
+    assert (broken.status, broken.body["scimType"]) == (400, "invalidValue")
+
+
+async def test_address_is_found_and_taken_away_by_its_value(scim: Scim) -> None:
+    ada = await scim.new_user("ada", emails=[{"value": "ada@example.com"}])
+    for filter_ in (
+        'emails.value eq "ADA@example.com"',
+        'emails[type eq "work"].value eq "ada@example.com"',
+        'emails[value eq "ada@example.com"] and active eq true',
+    ):
+        found = await scim("GET", "/Users", filter=filter_)
+        assert [each["id"] for each in found.body["Resources"]] == [ada["id"]], filter_
+    assert (await scim("GET", "/Users", filter='emails.value eq "bob@example.com"')).body["totalResults"] == 0
+
+    gone = await scim.patch(f"/Users/{ada['id']}", {"op": "remove", "path": 'emails[value eq "ada@example.com"]'})
+
+    assert (gone.status, "emails" in gone.body) == (200, False)
+
+
+async def test_groups_are_found_by_a_member_however_that_is_written(scim: Scim) -> None:
+    ada = await scim.new_user("ada")
+    group = await scim.new_group("team", ada["id"])
+
+    for filter_ in (f'members eq "{ada["id"]}"', f'members.value eq "{ada["id"]}"', f'members[value eq "{ada["id"]}"]'):
+        found = await scim("GET", "/Groups", filter=filter_)
+        assert [each["id"] for each in found.body["Resources"]] == [group["id"]], filter_
+
+
+async def test_refusal_has_no_words_of_a_library(scim: Scim) -> None:
+    ada = await scim.new_user("ada")
+
+    answer = await scim.patch(f"/Users/{ada['id']}", {"op": "replace", "path": "active", "value": [{"value": False}]})
+
+    assert answer.status == 400
+    assert "boolean" in answer.body["detail"]
+    assert not any(word in answer.body["detail"] for word in ("pydantic", "type=", "validation error"))

@@ -1,6 +1,6 @@
 """A typed client of the Flow Pipeline service, for threads (`Client`) and for asyncio (`AsyncClient`)."""
 
-from flow_pipelines_client.answers import Answer, Page
+from flow_pipelines_client.answers import Answer, JsonAnswer, Page
 from flow_pipelines_client.calls import UNSET
 from flow_pipelines_client.client import AsyncClient, Client
 from flow_pipelines_client.errors import (
@@ -44,6 +44,7 @@ __all__ = [
     "Gone",
     "Internal",
     "InvalidArgument",
+    "JsonAnswer",
     "NotFound",
     "Page",
     "Pages",

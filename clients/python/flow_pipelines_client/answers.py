@@ -45,12 +45,20 @@ class Page(Answer):
     """The token of the next page; None on the last one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonAnswer(Answer):
+    """An answer as JSON has it."""
+
+    body: Mapping[str, Any]
+
+
 class _Field(NamedTuple):
     name: str
     key: str
     """The name in JSON."""
     required: bool
     read: Callable[[Any], Any]
+    is_list: bool
 
 
 _OF_EVERY_ANSWER: Final = frozenset(each.name for each in fields(Answer))
@@ -81,6 +89,20 @@ def read(kind: type[Value], found: object, **beside: object) -> Value:
     return kind(**values)
 
 
+def read_json(kind: type[Answer], found: Mapping[str, Any], **beside: Any) -> JsonAnswer:
+    """Return an answer as it is, if it has what a dataclass needs; what that is made of is not looked at.
+
+    Raises:
+        ValueError: it lacks something.
+    """
+    for each in _fields_of(kind):
+        if (each.required and each.key not in found) or (
+            each.is_list and not isinstance(found.get(each.key, []), list)
+        ):
+            raise ValueError(f"{kind.__name__} has no {each.key}")
+    return JsonAnswer(body=found, **beside)
+
+
 _FIELDS: Final[dict[type, list[_Field]]] = {}
 
 
@@ -100,6 +122,7 @@ def _look_at(kind: type) -> list[_Field]:
             each.metadata.get("key", each.name),
             type(None) not in get_args(hints[each.name]),
             _reader(hints[each.name]),
+            get_origin(hints[each.name]) is list,
         )
         for each in own
     ]

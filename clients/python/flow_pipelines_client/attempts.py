@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from time import monotonic
@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx
 
-from flow_pipelines_client.answers import Answer, read
+from flow_pipelines_client.answers import Answer
 from flow_pipelines_client.calls import Call
 from flow_pipelines_client.errors import (
     BY_CODE,
@@ -24,6 +24,7 @@ from flow_pipelines_client.errors import (
     Unavailable,
     UnexpectedAnswer,
 )
+from flow_pipelines_client.reasons import reason_of
 from flow_pipelines_client.retries import Budget, is_safe, wait_before
 
 AnswerType = TypeVar("AnswerType", bound=Answer)
@@ -47,6 +48,8 @@ try:
     VERSION: Final = version("flow-pipelines-client")
 except PackageNotFoundError:  # it is used as it lies in a repository
     VERSION = "0"  # type: ignore[misc] # the other half of the constant
+AGENT: Final = f"flow-pipelines-client/{VERSION}"
+"""The name by which the client tells the service what calls, unless its httpx client has one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,13 @@ class Received:
 class Attempts:
     """The attempts at one call."""
 
-    def __init__(self, call: Call, url: str, token: str, timeout: float, budget: Budget) -> None:
+    def __init__(self, call: Call, url: str, agent: str, timeout: float, budget: Budget) -> None:
         """Begin the time of the call.
 
         Args:
             call: the call.
             url: of the service.
-            token: of the caller.
+            agent: the name of the program that calls.
             timeout: seconds that all attempts and waits may take together.
             budget: the retries that the client has left.
         """
@@ -76,16 +79,33 @@ class Attempts:
         self.url: Final = url + call.target
         self.content: Final = call.content
         self.request_id: Final = uuid4().hex
-        self.headers: Final = {
-            "Authorization": f"Bearer {token}",
-            "User-Agent": f"flow-pipelines-client/{VERSION}",
-            "X-Request-Id": self.request_id,
-            **call.headers,
-        }
         self.deadline: Final = monotonic() + timeout
+        self._service = url
+        self._agent = agent
         self._timeout = timeout
         self._budget = budget
         self._made = 1
+        self._connected: tuple[str, int] | None = None
+
+    def headers(self, token: str) -> dict[str, str]:
+        """Return the headers of an attempt.
+
+        Raises:
+            ValueError: the token can be none.
+        """
+        if not re.fullmatch("[!-~]+", token):
+            raise ValueError("The token is none: it has white space or other characters in it that no token has.")
+        return {
+            "Authorization": f"Bearer {token}",
+            "User-Agent": self._agent,
+            "X-Request-Id": self.request_id,
+            **self.call.headers,
+        }
+
+    def note(self, event: str, info: Mapping[str, Any]) -> None:
+        """Note where httpx connects to, which is another place than the service where a proxy leads there."""
+        if event == "connection.connect_tcp.started":
+            self._connected = (info["host"], info["port"])
 
     def timeout(self) -> httpx.Timeout:
         """Return the time that is left, for each part of an attempt."""
@@ -102,15 +122,19 @@ class Attempts:
         content += part
         if len(content) > LARGEST_ANSWER:
             raise UnexpectedAnswer(
-                "The answer is larger than any of the service: see that the address is right.",
+                f"What {self._service} answers is larger than any answer of the service: see that it is its address.",
                 request_id=self.request_id,
                 may_be_done=not self.call.only_reads,
             )
         if monotonic() > self.deadline:
             raise self.too_late()
 
-    def answer(self, kind: type[AnswerType], received: Received) -> AnswerType:
+    def answer(self, read: Callable[..., AnswerType], received: Received) -> AnswerType:
         """Return what was answered.
+
+        Args:
+            read: reads the object that came, or raises ValueError.
+            received: the answer.
 
         Raises:
             ApiError: it is a failure, or no answer of the service.
@@ -124,13 +148,15 @@ class Attempts:
             "created": received.status == 201,
         }
         try:
-            found = read(kind, body, **beside)
+            found = read(body, **beside)
         except ValueError as error:
             raise UnexpectedAnswer(
-                f"The answer can't be read, as {error}: the service is of a version that this client does not know.",
+                f"{self._service} answered {received.status}, and not as the service does, as {error}: see that it is"
+                " its address, and that this client is not of another version.",
                 request_id=self.request_id,
                 status=received.status,
                 may_be_done=not self.call.only_reads,
+                headers=received.headers,
             ) from error
         self._budget.earn()
         return found
@@ -149,22 +175,32 @@ class Attempts:
             status=received.status,
             retry_after=_retry_after(received.headers),
             may_be_done=not self.call.only_reads and _leaves_unknown(code, received.status),
+            headers=received.headers,
+            from_service=True,
         )
 
     def _from_between(self, received: Received) -> ApiError:
         """Return the failure for an answer that something between the client and the service has given."""
+        url, status = self._service, received.status
         kind: type[ApiError] = UnexpectedAnswer
-        if received.status in {502, 503, 504}:
-            kind = Unavailable
-        elif received.status == 429:
-            kind = ResourceExhausted
+        sentence = (
+            f"{url} answered {status}, and not as the service does: see that it is its address, and what stands before"
+            " it."
+        )
+        if status in {502, 503, 504}:
+            kind, sentence = Unavailable, f"What stands before {url} answered {status}: the service is not there now."
+        elif status == 429:
+            kind, sentence = ResourceExhausted, f"What stands before {url} takes no more requests now."
+        elif 300 <= status < 400:
+            where = received.headers.get("Location", "another address")[:200]
+            sentence = f"{url} sends on to {where}, where the token is not sent: give the address that is meant."
         return kind(
-            f"Status {received.status} came, and no answer of the service: see what stands before it, and that the"
-            " address is right.",
+            sentence,
             request_id=self.request_id,
-            status=received.status,
+            status=status,
             retry_after=_retry_after(received.headers),
-            may_be_done=not self.call.only_reads and received.status not in CERTAIN,
+            may_be_done=not self.call.only_reads and status not in CERTAIN,
+            headers=received.headers,
         )
 
     def too_late(self) -> DeadlineExceeded:
@@ -179,13 +215,11 @@ class Attempts:
         """Return the failure for what the network did."""
         if isinstance(error, httpx.TimeoutException) and monotonic() >= self.deadline - 0.001:
             return self.too_late()
-        sent = not isinstance(error, NOT_SENT)
-        what = "The connection ended before the answer came" if sent else "The service can't be reached"
-        reason = str(error) or type(error).__name__
+        reason = reason_of(error, by_proxy=self._connected not in {None, _place(self.url)})
         return Unavailable(
-            f"{what}: {reason.rstrip('.')}.",
+            f"The server {self._service} can't be reached: {reason}",
             request_id=self.request_id,
-            may_be_done=sent and not self.call.only_reads,
+            may_be_done=not isinstance(error, NOT_SENT) and not self.call.only_reads,
         )
 
     def wait_after(self, error: ApiError) -> float:
@@ -195,14 +229,22 @@ class Attempts:
             ApiError: there is none, and this is what came of the call.
         """
         retries = self._budget.retries
-        if self._made >= retries.attempts or not is_safe(self.call, error):
+        if self._made >= retries.attempts or not is_safe(self.call, error, retries):
             raise error
         self._made += 1
         wait = wait_before(self._made, error, retries)
         too_long = (error.retry_after or 0) > retries.longest_wait or monotonic() + wait >= self.deadline
         if too_long or not self._budget.spend():
             raise error
+        if retries.before_wait is not None:
+            retries.before_wait(error, wait)
         return wait
+
+
+def _place(url: str) -> tuple[str, int]:
+    """Return the host and port that an address names."""
+    found = httpx.URL(url)
+    return found.raw_host.decode(), found.port or {"https": 443, "http": 80}[found.scheme]
 
 
 def _object(content: bytes) -> Mapping[str, Any]:

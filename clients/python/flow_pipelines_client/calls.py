@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
+from flow_pipelines_client.answers import Answer, Page
+
+AnswerType = TypeVar("AnswerType", bound=Answer)
+PageType = TypeVar("PageType", bound=Page)
+Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
@@ -29,13 +35,14 @@ class _Null(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of HTTP. Of query and body, what is None is left out."""
+    """A call of HTTP."""
 
     method: str
     path: str
     query: Mapping[str, object] = field(default_factory=dict)
+    """What is None is left out."""
     body: Mapping[str, object] | None = None
-    """None if it has none."""
+    """As JSON has it; None if there is none."""
     if_match: str | None = None
     if_none_match: str | None = None
     replaces: bool = False
@@ -70,7 +77,54 @@ class Call:
     @property
     def content(self) -> bytes | None:
         """The body as it is sent."""
-        return None if self.body is None else json.dumps(_plain(self.body), allow_nan=False).encode()
+        return None if self.body is None else json.dumps(self.body, allow_nan=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[AnswerType]):
+    """A row of the method table: how HTTP reaches an operation, and what it answers.
+
+    Fields of a request that the path names are in the path; the others are in the query of GET and DELETE, and in the
+    body of other methods.
+    """
+
+    method: str
+    path: str
+    answer: type[AnswerType]
+    has_body: bool = False
+    replaces: bool = False
+    """True if it puts something in the place of what is there, so that doing it twice does it once."""
+
+    def call(
+        self, request: Mapping[str, object], *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> Call:
+        """Make the call of a request as JSON has it.
+
+        Raises:
+            ValueError: it lacks something that the path names, or that can be no name or id.
+        """
+        named = re.findall(r"{(\w+)}", self.path)
+        if lacking := [name for name in named if request.get(name) is None]:
+            raise ValueError(f"The request needs {' and '.join(lacking)}.")
+        path = re.sub(r"{(\w+)}", lambda found: step(request[found[1]]), self.path)
+        rest = {name: value for name, value in request.items() if name not in named}
+        in_query = self.method in {"GET", "DELETE"}
+        return Call(
+            self.method,
+            path,
+            query=rest if in_query else {},
+            body=rest if self.has_body else None,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            replaces=self.replaces,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ListOperation(Operation[PageType], Generic[PageType, Item]):
+    """A row of the method table whose answer is a list, page by page."""
+
+    items: Callable[[PageType], list[Item]] = field(kw_only=True)
 
 
 def step(value: object) -> str:
@@ -108,9 +162,14 @@ def or_null(value: object) -> object:
     return _Null.NULL if value is None else value
 
 
+def plain(request: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a request as JSON has it; what is None is left out."""
+    return {name: _plain(each) for name, each in request.items() if each is not None}
+
+
 def _text(value: object) -> str:
     """Return a value as a query has it."""
-    return json.dumps(value) if isinstance(value, bool) else str(_plain(value))
+    return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _plain(value: object) -> object:
@@ -118,7 +177,7 @@ def _plain(value: object) -> object:
     if value is _Null.NULL:
         return None
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items() if each is not None}
+        return plain(value)
     if is_dataclass(value):
         return _plain({each.name: getattr(value, each.name) for each in fields(value)})
     if isinstance(value, datetime):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
 
+from flow_pipelines_client.answers import read
 from flow_pipelines_client.async_operations import AsyncOperations
 from flow_pipelines_client.batches import batches
 from flow_pipelines_client.feed import WAIT, AsyncChanges, Changes, Found
@@ -29,7 +31,7 @@ class Client(Operations):
             Gone: what came behind the cursor is no longer kept.
         """
         timeout = self._timeout + wait
-        return Changes(after, wait, all, _run=lambda call: self._run(call, Found, timeout))
+        return Changes(after, wait, all, _run=lambda call: self._perform(call, partial(read, Found), timeout))
 
     def update_jobs(
         self, updates: Iterable[UpdateJobPipelinesInput], *, timeout: float | None = None
@@ -64,7 +66,7 @@ class AsyncClient(AsyncOperations):
             Gone: what came behind the cursor is no longer kept.
         """
         timeout = self._timeout + wait
-        return AsyncChanges(after, wait, all, _run=lambda call: self._run(call, Found, timeout))
+        return AsyncChanges(after, wait, all, _run=lambda call: self._perform(call, partial(read, Found), timeout))
 
     async def update_jobs(
         self, updates: Iterable[UpdateJobPipelinesInput], *, timeout: float | None = None

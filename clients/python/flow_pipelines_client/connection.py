@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 
-from flow_pipelines_client.answers import Answer, Page
-from flow_pipelines_client.attempts import Attempts, Received
-from flow_pipelines_client.calls import Call
+from flow_pipelines_client.answers import Answer, JsonAnswer, Page, read, read_json
+from flow_pipelines_client.attempts import AGENT, Attempts, Received
+from flow_pipelines_client.calls import Call, ListOperation, Operation, plain
 from flow_pipelines_client.errors import ApiError
 from flow_pipelines_client.pages import AsyncPages, Pages
 from flow_pipelines_client.retries import Budget, Retries
+from flow_pipelines_client.table import OPERATIONS
 
 AnswerType = TypeVar("AnswerType", bound=Answer)
 PageType = TypeVar("PageType", bound=Page)
@@ -29,19 +32,31 @@ TIMEOUT: Final = 30.0
 class _Options:
     """What all calls of a client have in common."""
 
-    def __init__(self, url: str, token: str | Callable[[], str], timeout: float, retries: Retries | None) -> None:
+    def __init__(self, url: str, agent: str, timeout: float, retries: Retries | None) -> None:
         if not re.match(r"https?://[^/\s?#@]+[^\s?#@]*\Z", url):
             raise ValueError(f"{url!r} is no address of a service: give one such as https://pipelines.example.com.")
+        try:
+            httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"{url!r} is no address of a service: {error}") from error
         self._url = url.rstrip("/")
-        self._token = token
+        self._agent = AGENT if agent.startswith("python-httpx/") else agent
         self._timeout = timeout
         self._budget = Budget(retries or Retries())
 
     def _attempts(self, call: Call, timeout: float | None) -> Attempts:
-        token = self._token if isinstance(self._token, str) else self._token()
-        if not re.fullmatch("[!-~]+", token):
-            raise ValueError("The token is none: it has white space or other characters in it that no token has.")
-        return Attempts(call, self._url, token, self._timeout if timeout is None else timeout, self._budget)
+        return Attempts(call, self._url, self._agent, self._timeout if timeout is None else timeout, self._budget)
+
+
+def _named(operation: str) -> Operation[Any]:
+    """Return an operation by its name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if operation not in OPERATIONS:
+        raise ValueError(f"{operation!r} is no operation of this version.")
+    return OPERATIONS[operation]
 
 
 class Connection(_Options):
@@ -65,9 +80,10 @@ class Connection(_Options):
             retries: their bounds.
             http: a client of httpx with settings of your own, such as certificates; it is not closed with this one.
         """
-        super().__init__(url, token, timeout, retries)
         self._http = http or httpx.Client()
         self._is_own = http is None
+        self._token = token
+        super().__init__(url, self._http.headers.get("User-Agent", AGENT), timeout, retries)
 
     def __enter__(self) -> Self:
         """Return this client."""
@@ -84,36 +100,78 @@ class Connection(_Options):
         if self._is_own:
             self._http.close()
 
-    def _run(self, call: Call, kind: type[AnswerType], timeout: float | None = None) -> AnswerType:
+    def call(
+        self,
+        operation: str,
+        request: Mapping[str, Any],
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        timeout: float | None = None,
+    ) -> JsonAnswer:
+        """Run an operation by its name, by a request and to an answer as JSON has them, for what passes these on.
+
+        Args:
+            operation: its name, which is that of the method, such as `get_pipeline`.
+            request: its parameters as JSON has them; null is sent, and not left out.
+            if_match: the `etag` of what was read: refused if it is no longer that.
+            if_none_match: `*`: refused if there is one already.
+            timeout: seconds that the call may take; the client's own if left out.
+
+        Raises:
+            ValueError: there is no such operation, or the request lacks a name or an id.
+            ApiError: the call failed.
+        """
+        named = _named(operation)
+        call = named.call(request, if_match=if_match, if_none_match=if_none_match)
+        return self._perform(call, partial(read_json, named.answer), timeout)
+
+    def _run(
+        self,
+        operation: Operation[AnswerType],
+        request: Mapping[str, object],
+        timeout: float | None,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AnswerType:
+        call = operation.call(plain(request), if_match=if_match, if_none_match=if_none_match)
+        return self._perform(call, partial(read, operation.answer), timeout)
+
+    def _pages(
+        self, operation: ListOperation[PageType, Item], request: Mapping[str, object], timeout: float | None
+    ) -> Pages[PageType, Item]:
+        answer = partial(read, operation.answer)
+        call = operation.call(plain(request))
+        return Pages(call, lambda each: self._perform(each, answer, timeout), operation.items)
+
+    def _perform(self, call: Call, read: Callable[..., AnswerType], timeout: float | None) -> AnswerType:
         """Call the service, again where that is safe, and return its answer."""
         attempts = self._attempts(call, timeout)
         while True:
             try:
-                return attempts.answer(kind, self._send(attempts))
+                return attempts.answer(read, self._send(attempts))
             except ApiError as error:
                 time.sleep(attempts.wait_after(error))
 
     def _send(self, attempts: Attempts) -> Received:
         content = bytearray()
+        token = self._token if isinstance(self._token, str) else self._token()
         try:
             with self._http.stream(
                 attempts.call.method,
                 attempts.url,
-                headers=attempts.headers,
+                headers=attempts.headers(token),
                 content=attempts.content,
                 timeout=attempts.timeout(),
                 follow_redirects=False,
+                extensions={"trace": attempts.note},
             ) as response:
                 for part in response.iter_bytes():
                     attempts.take(content, part)
                 return Received(response.status_code, response.headers, bytes(content))
         except httpx.RequestError as error:
             raise attempts.lost(error) from error
-
-    def _pages(
-        self, call: Call, kind: type[PageType], items: Callable[[PageType], list[Item]], timeout: float | None
-    ) -> Pages[PageType, Item]:
-        return Pages(call, lambda each: self._run(each, kind, timeout), items)
 
 
 class AsyncConnection(_Options):
@@ -122,7 +180,7 @@ class AsyncConnection(_Options):
     def __init__(
         self,
         url: str,
-        token: str | Callable[[], str],
+        token: str | Callable[[], str | Awaitable[str]],
         *,
         timeout: float = TIMEOUT,
         retries: Retries | None = None,
@@ -132,14 +190,15 @@ class AsyncConnection(_Options):
 
         Args:
             url: such as `https://pipelines.example.com`, without `/api/v1`.
-            token: a bearer token, or a function that returns the one that is good now.
+            token: a bearer token, or a function that returns the one that is good now, async or not.
             timeout: seconds that a call may take, with all its attempts.
             retries: their bounds.
             http: a client of httpx with settings of your own, such as certificates; it is not closed with this one.
         """
-        super().__init__(url, token, timeout, retries)
         self._http = http or httpx.AsyncClient()
         self._is_own = http is None
+        self._token = token
+        super().__init__(url, self._http.headers.get("User-Agent", AGENT), timeout, retries)
 
     async def __aenter__(self) -> Self:
         """Return this client."""
@@ -156,33 +215,79 @@ class AsyncConnection(_Options):
         if self._is_own:
             await self._http.aclose()
 
-    async def _run(self, call: Call, kind: type[AnswerType], timeout: float | None = None) -> AnswerType:
+    async def call(
+        self,
+        operation: str,
+        request: Mapping[str, Any],
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        timeout: float | None = None,
+    ) -> JsonAnswer:
+        """Run an operation by its name, by a request and to an answer as JSON has them, for what passes these on.
+
+        Args:
+            operation: its name, which is that of the method, such as `get_pipeline`.
+            request: its parameters as JSON has them; null is sent, and not left out.
+            if_match: the `etag` of what was read: refused if it is no longer that.
+            if_none_match: `*`: refused if there is one already.
+            timeout: seconds that the call may take; the client's own if left out.
+
+        Raises:
+            ValueError: there is no such operation, or the request lacks a name or an id.
+            ApiError: the call failed.
+        """
+        named = _named(operation)
+        call = named.call(request, if_match=if_match, if_none_match=if_none_match)
+        return await self._perform(call, partial(read_json, named.answer), timeout)
+
+    async def _run(
+        self,
+        operation: Operation[AnswerType],
+        request: Mapping[str, object],
+        timeout: float | None,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> AnswerType:
+        call = operation.call(plain(request), if_match=if_match, if_none_match=if_none_match)
+        return await self._perform(call, partial(read, operation.answer), timeout)
+
+    def _pages(
+        self, operation: ListOperation[PageType, Item], request: Mapping[str, object], timeout: float | None
+    ) -> AsyncPages[PageType, Item]:
+        answer = partial(read, operation.answer)
+        call = operation.call(plain(request))
+        return AsyncPages(call, lambda each: self._perform(each, answer, timeout), operation.items)
+
+    async def _perform(self, call: Call, read: Callable[..., AnswerType], timeout: float | None) -> AnswerType:
         """Call the service, again where that is safe, and return its answer."""
         attempts = self._attempts(call, timeout)
         while True:
             try:
-                return attempts.answer(kind, await self._send(attempts))
+                return attempts.answer(read, await self._send(attempts))
             except ApiError as error:
                 await asyncio.sleep(attempts.wait_after(error))
 
     async def _send(self, attempts: Attempts) -> Received:
         content = bytearray()
+        token = self._token if isinstance(self._token, str) else self._token()
+
+        async def note(event: str, info: Mapping[str, Any]) -> None:
+            attempts.note(event, info)
+
         try:
             async with self._http.stream(
                 attempts.call.method,
                 attempts.url,
-                headers=attempts.headers,
+                headers=attempts.headers(await token if inspect.isawaitable(token) else token),
                 content=attempts.content,
                 timeout=attempts.timeout(),
                 follow_redirects=False,
+                extensions={"trace": note},
             ) as response:
                 async for part in response.aiter_bytes():
                     attempts.take(content, part)
                 return Received(response.status_code, response.headers, bytes(content))
         except httpx.RequestError as error:
             raise attempts.lost(error) from error
-
-    def _pages(
-        self, call: Call, kind: type[PageType], items: Callable[[PageType], list[Item]], timeout: float | None
-    ) -> AsyncPages[PageType, Item]:
-        return AsyncPages(call, lambda each: self._run(each, kind, timeout), items)

@@ -18,6 +18,8 @@ class ApiError(Exception):
         request_id: leads the service's operators to its log line; also where no answer came.
         status: of HTTP; None if no answer came.
         retry_after: seconds until the same call may succeed, if the service says so.
+        headers: of the answer; empty if none came.
+        from_service: True if the service itself has answered; else the network failed, or something in between.
         may_be_done: True if the call may have changed something nevertheless: nobody knows.
     """
 
@@ -33,6 +35,8 @@ class ApiError(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         may_be_done: bool = False,
+        headers: Mapping[str, str] | None = None,
+        from_service: bool = False,
     ) -> None:
         """Take what is known of the failure; the code is the class's own unless another is given."""
         super().__init__(message)
@@ -43,6 +47,8 @@ class ApiError(Exception):
         self.status: Final = status
         self.retry_after: Final = retry_after
         self.may_be_done: Final = may_be_done
+        self.headers: Final[Mapping[str, str]] = {} if headers is None else headers
+        self.from_service: Final = from_service
 
     def __str__(self) -> str:
         """Return all that helps: code, sentence and request id."""

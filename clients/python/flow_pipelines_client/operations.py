@@ -10,15 +10,25 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from flow_pipelines_client import models
+from flow_pipelines_client import models, table
 from flow_pipelines_client.answers import Answer
-from flow_pipelines_client.calls import UNSET, Call, Unset, items, items_or_none, or_null, step
+from flow_pipelines_client.calls import UNSET, Unset, items, items_or_none, or_null
 from flow_pipelines_client.connection import Connection
 from flow_pipelines_client.pages import Pages
 
 
 class Operations(Connection):
-    """The operations of the service."""
+    """The operations of the service.
+
+    A list is read page by page: iterating what such a method returns yields the items of all pages. Parameters that
+    many methods have:
+
+    - page_size: The number of items on a page.
+    - page_token: The `next_page_token` of a page, to begin with the one behind it.
+    - if_match: The `etag` of what was read: refused if it is no longer that.
+    - if_none_match: `*`: refused if there is one already.
+    - timeout: Seconds that the call may take, with all its attempts; the client's own if left out.
+    """
 
     def list_pipelines(
         self,
@@ -34,28 +44,22 @@ class Operations(Connection):
 
         Filters: a part of the name regardless of case, a permission held, being a manager.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             name: Only those with this in their name, in upper or lower case.
             permission: Only those on which this permission is held.
             is_manager: Only those that the caller manages, or does not.
-            page_size: The number of items on a page; all if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
         """
-        call = Call(
-            "GET",
-            "/api/v1/flow/pipeline",
-            query={
+        return self._pages(
+            table.LIST_PIPELINES,
+            {
                 "name": name,
                 "permission": permission,
                 "is_manager": is_manager,
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.PipelineList, lambda page: page.pipelines, timeout)
 
     def list_job_pipelines(
         self,
@@ -72,24 +76,18 @@ class Operations(Connection):
 
         Filters: a job, a part of the name regardless of case, a permission held, being a manager.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             name: Only those with this in their name, in upper or lower case.
             permission: Only those on which this permission is held.
             is_manager: Only those that the caller manages, or does not.
-            page_size: The number of items on a page; all if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
             job_id: Only the pipelines that this job is in.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such job, or the caller may not see it.
         """
-        call = Call(
-            "GET",
-            "/api/v1/jobs/pipelines",
-            query={
+        return self._pages(
+            table.LIST_JOB_PIPELINES,
+            {
                 "name": name,
                 "permission": permission,
                 "is_manager": is_manager,
@@ -97,8 +95,8 @@ class Operations(Connection):
                 "page_token": page_token,
                 "job_id": job_id,
             },
+            timeout,
         )
-        return self._pages(call, models.PipelineList, lambda page: page.pipelines, timeout)
 
     def update_job_pipelines(
         self,
@@ -120,22 +118,18 @@ class Operations(Connection):
         Args:
             job_id: The id of the job, as it was registered.
             pipeline_ids: All the pipelines that it is to be in; an empty list takes it out of every one.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such job or pipeline, or the caller may not see it.
             PermissionDenied: the caller may not put jobs into, or take them out of, one of the pipelines.
             PreconditionFailed: the job's pipelines are not those that the caller has seen.
         """
-        call = Call(
-            "POST",
-            "/api/v1/jobs/pipelines",
-            body={"job_id": job_id, "pipeline_ids": items(pipeline_ids)},
+        return self._run(
+            table.UPDATE_JOB_PIPELINES,
+            {"job_id": job_id, "pipeline_ids": items(pipeline_ids)},
+            timeout,
             if_match=if_match,
-            replaces=True,
         )
-        return self._run(call, models.UpdatedPipelines, timeout)
 
     def batch_update_job_pipelines(
         self, updates: Iterable[models.UpdateJobPipelinesInput], *, atomic: bool = False, timeout: float | None = None
@@ -153,7 +147,6 @@ class Operations(Connection):
         Args:
             updates: The updates, each as it would be sent alone.
             atomic: True to do all or nothing.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             InvalidArgument: it is to be all or nothing, and an update is malformed.
@@ -161,8 +154,9 @@ class Operations(Connection):
                 fails so.
             NotFound: it is to be all or nothing, and there is no such job or pipeline, or the caller may not see it.
         """
-        call = Call("POST", "/api/v1/jobs/pipelines/batch", body={"updates": items(updates), "atomic": atomic or None})
-        return self._run(call, models.Verdicts, timeout)
+        return self._run(
+            table.BATCH_UPDATE_JOB_PIPELINES, {"updates": items(updates), "atomic": atomic or None}, timeout
+        )
 
     def create_pipeline(
         self, name: str, *, description: str | None = None, timeout: float | None = None
@@ -176,14 +170,12 @@ class Operations(Connection):
         Args:
             name: The name of the pipeline, without space around it.
             description: A description, for people; empty if it is left out.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no pipeline administrator or administrator, or their token is too narrow.
             AlreadyExists: there is one of that name.
         """
-        call = Call("POST", "/api/v1/flow/pipeline", body={"name": name, "description": description})
-        return self._run(call, models.PipelineAnswer, timeout)
+        return self._run(table.CREATE_PIPELINE, {"name": name, "description": description}, timeout)
 
     def get_pipeline(self, pipeline_id: UUID | str, *, timeout: float | None = None) -> models.PipelineAnswer:
         """Return a pipeline.
@@ -192,13 +184,11 @@ class Operations(Connection):
 
         Args:
             pipeline_id: The id of the pipeline.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none, or the caller may not see it.
         """
-        call = Call("GET", f"/api/v1/flow/pipeline/{step(pipeline_id)}")
-        return self._run(call, models.PipelineAnswer, timeout)
+        return self._run(table.GET_PIPELINE, {"pipeline_id": pipeline_id}, timeout)
 
     def update_pipeline(
         self,
@@ -219,8 +209,6 @@ class Operations(Connection):
             pipeline_id: The id of the pipeline.
             name: The name it is to have from now on.
             description: The description it is to have from now on.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none, or the caller may not see it.
@@ -228,13 +216,12 @@ class Operations(Connection):
             PreconditionFailed: it is not what the caller has seen.
             AlreadyExists: there is another one of that name.
         """
-        call = Call(
-            "PATCH",
-            f"/api/v1/flow/pipeline/{step(pipeline_id)}",
-            body={"name": name, "description": description},
+        return self._run(
+            table.UPDATE_PIPELINE,
+            {"pipeline_id": pipeline_id, "name": name, "description": description},
+            timeout,
             if_match=if_match,
         )
-        return self._run(call, models.PipelineAnswer, timeout)
 
     def delete_pipeline(
         self, pipeline_id: UUID | str, *, force: bool = False, if_match: str | None = None, timeout: float | None = None
@@ -248,8 +235,6 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             force: True to delete it also while jobs are in it; they stay, without it.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none, or the caller may not see it.
@@ -257,10 +242,9 @@ class Operations(Connection):
             PreconditionFailed: it is not what the caller has seen.
             FailedPrecondition: jobs are in it, and it is not forced.
         """
-        call = Call(
-            "DELETE", f"/api/v1/flow/pipeline/{step(pipeline_id)}", query={"force": force or None}, if_match=if_match
+        return self._run(
+            table.DELETE_PIPELINE, {"pipeline_id": pipeline_id, "force": force or None}, timeout, if_match=if_match
         )
-        return self._run(call, Answer, timeout)
 
     def list_pipeline_jobs(
         self,
@@ -279,33 +263,28 @@ class Operations(Connection):
 
         Needs: flow_pipeline:read.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             pipeline_id: The id of the pipeline.
             q: Only those with this in their id or name; letters from A to Z in upper or lower case.
             order_by: Behind - descending. Without it: assigned_at.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline, or the caller may not see it.
         """
-        call = Call(
-            "GET",
-            f"/api/v1/flow/pipeline/{step(pipeline_id)}/jobs",
-            query={
+        return self._pages(
+            table.LIST_PIPELINE_JOBS,
+            {
+                "pipeline_id": pipeline_id,
                 "q": q,
                 "order_by": order_by,
                 "total": total or None,
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.PipelineJobs, lambda page: page.jobs, timeout)
 
     def add_pipeline_job(self, pipeline_id: UUID | str, job_id: str, *, timeout: float | None = None) -> Answer:
         """Put a job into one pipeline, whatever else it is in; nothing happens if it is there.
@@ -318,15 +297,13 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             job_id: The id of the job, as it was registered.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline or job, or the caller may not see it.
             PermissionDenied: the caller may not put jobs into the pipeline.
             FailedPrecondition: the job is in as many pipelines as a job may be in.
         """
-        call = Call("PUT", f"/api/v1/flow/pipeline/{step(pipeline_id)}/jobs/{step(job_id)}", replaces=True)
-        return self._run(call, Answer, timeout)
+        return self._run(table.ADD_PIPELINE_JOB, {"pipeline_id": pipeline_id, "job_id": job_id}, timeout)
 
     def remove_pipeline_job(self, pipeline_id: UUID | str, job_id: str, *, timeout: float | None = None) -> Answer:
         """Take a job out of one pipeline, whatever else it is in; nothing happens if it is not there.
@@ -339,14 +316,12 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             job_id: The id of the job, as it was registered.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline or job, or the caller may not see it.
             PermissionDenied: the caller may not take jobs out of the pipeline.
         """
-        call = Call("DELETE", f"/api/v1/flow/pipeline/{step(pipeline_id)}/jobs/{step(job_id)}")
-        return self._run(call, Answer, timeout)
+        return self._run(table.REMOVE_PIPELINE_JOB, {"pipeline_id": pipeline_id, "job_id": job_id}, timeout)
 
     def list_grants(
         self,
@@ -365,34 +340,29 @@ class Operations(Connection):
 
         Needs: flow_pipeline:manage_pipelines.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             pipeline_id: The id of the pipeline.
             q: Only those with this in their group's or user's name; letters from A to Z in upper or lower case.
             order_by: Behind - descending. Without it: name.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline, or the caller may not see it.
             PermissionDenied: the caller may not manage its grants.
         """
-        call = Call(
-            "GET",
-            f"/api/v1/flow/pipeline/{step(pipeline_id)}/grants",
-            query={
+        return self._pages(
+            table.LIST_GRANTS,
+            {
+                "pipeline_id": pipeline_id,
                 "q": q,
                 "order_by": order_by,
                 "total": total or None,
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.GrantList, lambda page: page.grants, timeout)
 
     def replace_grants(
         self,
@@ -415,9 +385,6 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             grants: All the grants that there are to be; others are revoked.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            if_none_match: `*`: refused if there is one already.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             InvalidArgument: a grant is to both a user and a group or to neither, or somebody is named twice.
@@ -427,15 +394,13 @@ class Operations(Connection):
             PreconditionFailed: the grants are not what the caller has seen.
             FailedPrecondition: there are more grants than a list may have.
         """
-        call = Call(
-            "PUT",
-            f"/api/v1/flow/pipeline/{step(pipeline_id)}/grants",
-            body={"grants": items(grants)},
+        return self._run(
+            table.REPLACE_GRANTS,
+            {"pipeline_id": pipeline_id, "grants": items(grants)},
+            timeout,
             if_match=if_match,
             if_none_match=if_none_match,
-            replaces=True,
         )
-        return self._run(call, models.GrantList, timeout)
 
     def get_user_grant(
         self, pipeline_id: UUID | str, username: str, *, timeout: float | None = None
@@ -447,14 +412,12 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             username: The name of the user, in upper or lower case.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline, user or grant, or the caller may not see it.
             PermissionDenied: the caller may not manage its grants.
         """
-        call = Call("GET", f"/api/v1/flow/pipeline/{step(pipeline_id)}/grants/users/{step(username)}")
-        return self._run(call, models.GrantAnswer, timeout)
+        return self._run(table.GET_USER_GRANT, {"pipeline_id": pipeline_id, "username": username}, timeout)
 
     def put_user_grant(
         self,
@@ -480,24 +443,25 @@ class Operations(Connection):
             permissions: What is granted; any grant includes read. Managers hold all five, whatever this list has.
             is_manager: True to make a manager, who holds all five permissions.
             expires_at: When it ends: after now, before the year 2200; None: never.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            if_none_match: `*`: refused if there is one already.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline or user, or the caller may not see it.
             PermissionDenied: the caller may not manage its grants, or does not hold what they grant, or not as long.
             PreconditionFailed: the grant is not what the caller has seen.
         """
-        call = Call(
-            "PUT",
-            f"/api/v1/flow/pipeline/{step(pipeline_id)}/grants/users/{step(username)}",
-            body={"permissions": items(permissions), "is_manager": is_manager or None, "expires_at": expires_at},
+        return self._run(
+            table.PUT_USER_GRANT,
+            {
+                "pipeline_id": pipeline_id,
+                "username": username,
+                "permissions": items(permissions),
+                "is_manager": is_manager or None,
+                "expires_at": expires_at,
+            },
+            timeout,
             if_match=if_match,
             if_none_match=if_none_match,
-            replaces=True,
         )
-        return self._run(call, models.GrantAnswer, timeout)
 
     def delete_user_grant(
         self, pipeline_id: UUID | str, username: str, *, if_match: str | None = None, timeout: float | None = None
@@ -509,18 +473,15 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             username: The name of the user, in upper or lower case.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline, user or grant, or the caller may not see it.
             PermissionDenied: the caller may not manage its grants, or it makes a manager and they are none.
             PreconditionFailed: the grant is not what the caller has seen.
         """
-        call = Call(
-            "DELETE", f"/api/v1/flow/pipeline/{step(pipeline_id)}/grants/users/{step(username)}", if_match=if_match
+        return self._run(
+            table.DELETE_USER_GRANT, {"pipeline_id": pipeline_id, "username": username}, timeout, if_match=if_match
         )
-        return self._run(call, Answer, timeout)
 
     def get_group_grant(
         self, pipeline_id: UUID | str, name: str, *, timeout: float | None = None
@@ -532,14 +493,12 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             name: The name of the group, in upper or lower case.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline, group or grant, or the caller may not see it.
             PermissionDenied: the caller may not manage its grants.
         """
-        call = Call("GET", f"/api/v1/flow/pipeline/{step(pipeline_id)}/grants/groups/{step(name)}")
-        return self._run(call, models.GrantAnswer, timeout)
+        return self._run(table.GET_GROUP_GRANT, {"pipeline_id": pipeline_id, "name": name}, timeout)
 
     def put_group_grant(
         self,
@@ -565,24 +524,25 @@ class Operations(Connection):
             permissions: What is granted; any grant includes read. Managers hold all five, whatever this list has.
             is_manager: True to make a manager, who holds all five permissions.
             expires_at: When it ends: after now, before the year 2200; None: never.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            if_none_match: `*`: refused if there is one already.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline or group, or the caller may not see it.
             PermissionDenied: the caller may not manage its grants, or does not hold what they grant, or not as long.
             PreconditionFailed: the grant is not what the caller has seen.
         """
-        call = Call(
-            "PUT",
-            f"/api/v1/flow/pipeline/{step(pipeline_id)}/grants/groups/{step(name)}",
-            body={"permissions": items(permissions), "is_manager": is_manager or None, "expires_at": expires_at},
+        return self._run(
+            table.PUT_GROUP_GRANT,
+            {
+                "pipeline_id": pipeline_id,
+                "name": name,
+                "permissions": items(permissions),
+                "is_manager": is_manager or None,
+                "expires_at": expires_at,
+            },
+            timeout,
             if_match=if_match,
             if_none_match=if_none_match,
-            replaces=True,
         )
-        return self._run(call, models.GrantAnswer, timeout)
 
     def delete_group_grant(
         self, pipeline_id: UUID | str, name: str, *, if_match: str | None = None, timeout: float | None = None
@@ -594,18 +554,15 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             name: The name of the group, in upper or lower case.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline, group or grant, or the caller may not see it.
             PermissionDenied: the caller may not manage its grants, or it makes managers and they are none.
             PreconditionFailed: the grant is not what the caller has seen.
         """
-        call = Call(
-            "DELETE", f"/api/v1/flow/pipeline/{step(pipeline_id)}/grants/groups/{step(name)}", if_match=if_match
+        return self._run(
+            table.DELETE_GROUP_GRANT, {"pipeline_id": pipeline_id, "name": name}, timeout, if_match=if_match
         )
-        return self._run(call, Answer, timeout)
 
     def list_access(
         self,
@@ -624,34 +581,29 @@ class Operations(Connection):
 
         Needs: flow_pipeline:manage_pipelines.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             pipeline_id: The id of the pipeline.
             permission: Only users who hold this permission.
             order_by: Behind - descending. Without it: username.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline, or the caller may not see it.
             PermissionDenied: the caller may not manage its grants.
         """
-        call = Call(
-            "GET",
-            f"/api/v1/flow/pipeline/{step(pipeline_id)}/access",
-            query={
+        return self._pages(
+            table.LIST_ACCESS,
+            {
+                "pipeline_id": pipeline_id,
                 "permission": permission,
                 "order_by": order_by,
                 "total": total or None,
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.AccessList, lambda page: page.users, timeout)
 
     def explain_access(
         self, pipeline_id: UUID | str, username: str, *, timeout: float | None = None
@@ -666,14 +618,12 @@ class Operations(Connection):
         Args:
             pipeline_id: The id of the pipeline.
             username: The name of the user, in upper or lower case.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline or user, or the caller may not see it.
             PermissionDenied: it is somebody else's, and the caller may not manage the pipeline's grants.
         """
-        call = Call("GET", f"/api/v1/flow/pipeline/{step(pipeline_id)}/access/{step(username)}")
-        return self._run(call, models.AccessAnswer, timeout)
+        return self._run(table.EXPLAIN_ACCESS, {"pipeline_id": pipeline_id, "username": username}, timeout)
 
     def list_jobs(
         self,
@@ -694,8 +644,6 @@ class Operations(Connection):
         Newest first. Filters: a pipeline, an owner's username, and by `q`, a part of the id or the name. A page also
         ends where its jobs are in 5,000 pipelines.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             pipeline_id: Only the jobs in this pipeline.
             owner: Only the jobs of the user with this username.
@@ -703,17 +651,13 @@ class Operations(Connection):
             order_by: Behind - descending. Without it: -created_at.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such pipeline or owner, or the caller may not see it.
         """
-        call = Call(
-            "GET",
-            "/api/v1/jobs",
-            query={
+        return self._pages(
+            table.LIST_JOBS,
+            {
                 "pipeline_id": pipeline_id,
                 "owner": owner,
                 "q": q,
@@ -722,8 +666,8 @@ class Operations(Connection):
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.JobList, lambda page: page.jobs, timeout)
 
     def put_job(
         self,
@@ -750,9 +694,6 @@ class Operations(Connection):
             name: A name, for people.
             owner: The username of its owner; somebody else's only for administrators.
             pipeline_ids: All the pipelines that it is to be in; left out: those that it is in.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            if_none_match: `*`: refused if there is one already.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller neither owns the job nor is an administrator, or may not put it into a
@@ -762,28 +703,24 @@ class Operations(Connection):
                 alone.
             PreconditionFailed: the job is not what the caller has seen.
         """
-        call = Call(
-            "PUT",
-            f"/api/v1/jobs/{step(job_id)}",
-            body={"name": name, "owner": owner, "pipeline_ids": items_or_none(pipeline_ids)},
+        return self._run(
+            table.PUT_JOB,
+            {"job_id": job_id, "name": name, "owner": owner, "pipeline_ids": items_or_none(pipeline_ids)},
+            timeout,
             if_match=if_match,
             if_none_match=if_none_match,
-            replaces=True,
         )
-        return self._run(call, models.JobAnswer, timeout)
 
     def get_job(self, job_id: str, *, timeout: float | None = None) -> models.JobAnswer:
         """Return a job.
 
         Args:
             job_id: The id of the job, as it was registered.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none, or the caller may not see it.
         """
-        call = Call("GET", f"/api/v1/jobs/{step(job_id)}")
-        return self._run(call, models.JobAnswer, timeout)
+        return self._run(table.GET_JOB, {"job_id": job_id}, timeout)
 
     def delete_job(self, job_id: str, *, if_match: str | None = None, timeout: float | None = None) -> Answer:
         """Forget a job; the pipelines it was in stay.
@@ -792,16 +729,13 @@ class Operations(Connection):
 
         Args:
             job_id: The id of the job, as it was registered.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none, or the caller may not see it.
             PermissionDenied: the caller neither owns it nor is an administrator.
             PreconditionFailed: it is not what the caller has seen.
         """
-        call = Call("DELETE", f"/api/v1/jobs/{step(job_id)}", if_match=if_match)
-        return self._run(call, Answer, timeout)
+        return self._run(table.DELETE_JOB, {"job_id": job_id}, timeout, if_match=if_match)
 
     def list_users(
         self,
@@ -831,25 +765,19 @@ class Operations(Connection):
         Filters, regardless of case: a part of the username; and by `q`, a part of the username, the display name or
         the email, of which only administrators search the last two.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             name: Only those with this in their name, in upper or lower case.
             q: Only those with this in their username, display name or email address.
             order_by: Behind - descending. Without it: username.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: they are to be in the order of something that only administrators see.
         """
-        call = Call(
-            "GET",
-            "/api/v1/users",
-            query={
+        return self._pages(
+            table.LIST_USERS,
+            {
                 "name": name,
                 "q": q,
                 "order_by": order_by,
@@ -857,8 +785,8 @@ class Operations(Connection):
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.UserList, lambda page: page.users, timeout)
 
     def create_user(
         self,
@@ -880,27 +808,20 @@ class Operations(Connection):
             role: The role they are to have; a member's if it is left out.
             display_name: The name that people know them by.
             email: An address of theirs, which is not proved.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator.
             AlreadyExists: there is one of that name.
         """
-        call = Call(
-            "POST",
-            "/api/v1/users",
-            body={"username": username, "role": role, "display_name": display_name, "email": email},
+        return self._run(
+            table.CREATE_USER,
+            {"username": username, "role": role, "display_name": display_name, "email": email},
+            timeout,
         )
-        return self._run(call, models.UserAnswer, timeout)
 
     def get_me(self, *, timeout: float | None = None) -> models.MeAnswer:
-        """Return the caller, with their role, their groups, and the scopes of their token.
-
-        Args:
-            timeout: Seconds that the call may take; the client's own if left out.
-        """
-        call = Call("GET", "/api/v1/users/me")
-        return self._run(call, models.MeAnswer, timeout)
+        """Return the caller, with their role, their groups, and the scopes of their token."""
+        return self._run(table.GET_ME, {}, timeout)
 
     def get_user(self, username: str, *, timeout: float | None = None) -> models.UserAnswer:
         """Return a user.
@@ -909,13 +830,11 @@ class Operations(Connection):
 
         Args:
             username: The name of the user, in upper or lower case.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none of that name.
         """
-        call = Call("GET", f"/api/v1/users/{step(username)}")
-        return self._run(call, models.UserAnswer, timeout)
+        return self._run(table.GET_USER, {"username": username}, timeout)
 
     def update_user(
         self,
@@ -945,8 +864,6 @@ class Operations(Connection):
             display_name: The name that people know them by; None: none.
             email: An address of theirs; None: none.
             withdraw_grants: True to take back, too, what they have granted themselves.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator, or provisioning manages what is to be changed.
@@ -954,19 +871,19 @@ class Operations(Connection):
             PreconditionFailed: the user is not what the caller has seen.
             FailedPrecondition: it would leave the organization without an administrator.
         """
-        call = Call(
-            "PATCH",
-            f"/api/v1/users/{step(username)}",
-            body={
+        return self._run(
+            table.UPDATE_USER,
+            {
+                "username": username,
                 "role": role,
                 "disabled": disabled,
                 "display_name": or_null(display_name),
                 "email": or_null(email),
                 "withdraw_grants": withdraw_grants or None,
             },
+            timeout,
             if_match=if_match,
         )
-        return self._run(call, models.UserUpdated, timeout)
 
     def delete_user(
         self, username: str, *, jobs_to: str | None = None, if_match: str | None = None, timeout: float | None = None
@@ -984,8 +901,6 @@ class Operations(Connection):
         Args:
             username: The name of the user, in upper or lower case.
             jobs_to: The username of the user who is to own their jobs.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator, or provisioning manages the user.
@@ -995,8 +910,7 @@ class Operations(Connection):
             FailedPrecondition: they own jobs that nobody is named for; or they are the caller, or the last
                 administrator.
         """
-        call = Call("DELETE", f"/api/v1/users/{step(username)}", query={"jobs_to": jobs_to}, if_match=if_match)
-        return self._run(call, Answer, timeout)
+        return self._run(table.DELETE_USER, {"username": username, "jobs_to": jobs_to}, timeout, if_match=if_match)
 
     def list_user_pipelines(
         self,
@@ -1016,33 +930,28 @@ class Operations(Connection):
 
         Needs: one's own; others': administrator.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             username: The name of the user, in upper or lower case.
             name: Only those with this in their name, in upper or lower case.
             permission: Only those on which this permission is held.
             is_manager: Only those that the caller manages, or does not.
-            page_size: The number of items on a page; all if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: it is somebody else, and the caller is no administrator; or the token is too narrow.
             NotFound: there is no such user.
         """
-        call = Call(
-            "GET",
-            f"/api/v1/users/{step(username)}/pipelines",
-            query={
+        return self._pages(
+            table.LIST_USER_PIPELINES,
+            {
+                "username": username,
                 "name": name,
                 "permission": permission,
                 "is_manager": is_manager,
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.PipelineList, lambda page: page.pipelines, timeout)
 
     def list_user_groups(
         self,
@@ -1060,28 +969,28 @@ class Operations(Connection):
 
         Needs: one's own; others': administrator.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             username: The name of the user, in upper or lower case.
             order_by: Behind - descending. Without it: name.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator, and it is somebody else, or an order by what only these
                 see.
             NotFound: there is no such user.
         """
-        call = Call(
-            "GET",
-            f"/api/v1/users/{step(username)}/groups",
-            query={"order_by": order_by, "total": total or None, "page_size": page_size, "page_token": page_token},
+        return self._pages(
+            table.LIST_USER_GROUPS,
+            {
+                "username": username,
+                "order_by": order_by,
+                "total": total or None,
+                "page_size": page_size,
+                "page_token": page_token,
+            },
+            timeout,
         )
-        return self._pages(call, models.GroupList, lambda page: page.groups, timeout)
 
     def list_groups(
         self,
@@ -1097,32 +1006,26 @@ class Operations(Connection):
 
         Filter: a part of the name regardless of case.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             name: Only those with this in their name, in upper or lower case.
             order_by: Behind - descending. Without it: name.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: they are to be in the order of something that only administrators see.
         """
-        call = Call(
-            "GET",
-            "/api/v1/groups",
-            query={
+        return self._pages(
+            table.LIST_GROUPS,
+            {
                 "name": name,
                 "order_by": order_by,
                 "total": total or None,
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.GroupList, lambda page: page.groups, timeout)
 
     def create_group(self, name: str, *, timeout: float | None = None) -> models.GroupAnswer:
         """Create a group, without members.
@@ -1133,14 +1036,12 @@ class Operations(Connection):
 
         Args:
             name: The name of the group.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator.
             AlreadyExists: there is one of that name.
         """
-        call = Call("POST", "/api/v1/groups", body={"name": name})
-        return self._run(call, models.GroupAnswer, timeout)
+        return self._run(table.CREATE_GROUP, {"name": name}, timeout)
 
     def get_group(self, name: str, *, timeout: float | None = None) -> models.GroupAnswer:
         """Return a group.
@@ -1149,13 +1050,11 @@ class Operations(Connection):
 
         Args:
             name: The name of the group, in upper or lower case.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none of that name.
         """
-        call = Call("GET", f"/api/v1/groups/{step(name)}")
-        return self._run(call, models.GroupAnswer, timeout)
+        return self._run(table.GET_GROUP, {"name": name}, timeout)
 
     def rename_group(
         self, name: str, new_name: str, *, if_match: str | None = None, timeout: float | None = None
@@ -1169,8 +1068,6 @@ class Operations(Connection):
         Args:
             name: The name of the group, in upper or lower case.
             new_name: The name it is to have from now on.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator, or provisioning manages the group.
@@ -1178,8 +1075,7 @@ class Operations(Connection):
             PreconditionFailed: it is not what the caller has seen.
             AlreadyExists: there is another one of that name.
         """
-        call = Call("PATCH", f"/api/v1/groups/{step(name)}", body={"new_name": new_name}, if_match=if_match)
-        return self._run(call, models.GroupAnswer, timeout)
+        return self._run(table.RENAME_GROUP, {"name": name, "new_name": new_name}, timeout, if_match=if_match)
 
     def delete_group(self, name: str, *, if_match: str | None = None, timeout: float | None = None) -> Answer:
         """Delete a group, its memberships and the grants to it.
@@ -1190,16 +1086,13 @@ class Operations(Connection):
 
         Args:
             name: The name of the group, in upper or lower case.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group.
             PreconditionFailed: it is not what the caller has seen.
         """
-        call = Call("DELETE", f"/api/v1/groups/{step(name)}", if_match=if_match)
-        return self._run(call, Answer, timeout)
+        return self._run(table.DELETE_GROUP, {"name": name}, timeout, if_match=if_match)
 
     def list_group_grants(
         self,
@@ -1218,33 +1111,28 @@ class Operations(Connection):
 
         Needs: flow_pipeline:manage_pipelines on each pipeline that is to be listed.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             name: The name of the group, in upper or lower case.
             q: Only those on pipelines with this in their name, in upper or lower case.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
             order_by: Behind - descending. Without it: name.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is no such group.
         """
-        call = Call(
-            "GET",
-            f"/api/v1/groups/{step(name)}/grants",
-            query={
+        return self._pages(
+            table.LIST_GROUP_GRANTS,
+            {
+                "name": name,
                 "q": q,
                 "page_size": page_size,
                 "page_token": page_token,
                 "order_by": order_by,
                 "total": total or None,
             },
+            timeout,
         )
-        return self._pages(call, models.GroupGrantList, lambda page: page.grants, timeout)
 
     def list_members(
         self,
@@ -1263,34 +1151,29 @@ class Operations(Connection):
 
         Needs: administrator.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             name: The name of the group, in upper or lower case.
             q: Only those with this in their username, display name or email address.
             order_by: Behind - descending. Without it: username.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator.
             NotFound: there is no such group.
         """
-        call = Call(
-            "GET",
-            f"/api/v1/groups/{step(name)}/members",
-            query={
+        return self._pages(
+            table.LIST_MEMBERS,
+            {
+                "name": name,
                 "q": q,
                 "order_by": order_by,
                 "total": total or None,
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.MemberList, lambda page: page.members, timeout)
 
     def update_members(
         self,
@@ -1311,19 +1194,15 @@ class Operations(Connection):
             name: The name of the group, in upper or lower case.
             add: The usernames of those who are to be in it.
             remove: The usernames of those who are not to be in it.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             InvalidArgument: a user is to be put in and taken out, or they are too many.
             PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group, or a user of such a name; `details` names them.
         """
-        call = Call(
-            "PATCH",
-            f"/api/v1/groups/{step(name)}/members",
-            body={"add": items_or_none(add), "remove": items_or_none(remove)},
+        return self._run(
+            table.UPDATE_MEMBERS, {"name": name, "add": items_or_none(add), "remove": items_or_none(remove)}, timeout
         )
-        return self._run(call, models.MembersUpdated, timeout)
 
     def add_member(self, name: str, username: str, *, timeout: float | None = None) -> Answer:
         """Add a user to a group; nothing happens if they are a member.
@@ -1333,14 +1212,12 @@ class Operations(Connection):
         Args:
             name: The name of the group, in upper or lower case.
             username: The username of the member, in upper or lower case.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group or user.
         """
-        call = Call("PUT", f"/api/v1/groups/{step(name)}/members/{step(username)}", replaces=True)
-        return self._run(call, Answer, timeout)
+        return self._run(table.ADD_MEMBER, {"name": name, "username": username}, timeout)
 
     def remove_member(self, name: str, username: str, *, timeout: float | None = None) -> Answer:
         """Remove a user from a group.
@@ -1350,14 +1227,12 @@ class Operations(Connection):
         Args:
             name: The name of the group, in upper or lower case.
             username: The username of the member, in upper or lower case.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group or user, or the user is not in it.
         """
-        call = Call("DELETE", f"/api/v1/groups/{step(name)}/members/{step(username)}")
-        return self._run(call, Answer, timeout)
+        return self._run(table.REMOVE_MEMBER, {"name": name, "username": username}, timeout)
 
     def list_tokens(
         self,
@@ -1396,8 +1271,6 @@ class Operations(Connection):
 
         Needs: scope tokens; others': administrator.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             username: The user whose tokens they are; the caller if left out.
             all: True for those of all users; only for administrators.
@@ -1410,19 +1283,15 @@ class Operations(Connection):
             order_by: Behind - descending. Without it: -created_at.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             InvalidArgument: a user is named, and everybody's tokens are asked for.
             PermissionDenied: they are another user's, and the caller is no administrator; or the token is too narrow.
             NotFound: there is no such user.
         """
-        call = Call(
-            "GET",
-            "/api/v1/tokens",
-            query={
+        return self._pages(
+            table.LIST_TOKENS,
+            {
                 "username": username,
                 "all": all or None,
                 "unused_for": unused_for,
@@ -1436,8 +1305,8 @@ class Operations(Connection):
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.TokenList, lambda page: page.tokens, timeout)
 
     def create_token(
         self,
@@ -1459,19 +1328,17 @@ class Operations(Connection):
             name: A name, for people; empty if it is left out.
             scopes: What the token may do at most, of what its user may; None, or left out: all of it.
             expires_at: When it ends: after now, before the year 2200; None: never.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: it is for somebody else, and the caller is no administrator; or it would widen.
             NotFound: there is no such user.
             FailedPrecondition: too many tokens were made with one another.
         """
-        call = Call(
-            "POST",
-            "/api/v1/tokens",
-            body={"username": username, "name": name, "scopes": items_or_none(scopes), "expires_at": expires_at},
+        return self._run(
+            table.CREATE_TOKEN,
+            {"username": username, "name": name, "scopes": items_or_none(scopes), "expires_at": expires_at},
+            timeout,
         )
-        return self._run(call, models.NewToken, timeout)
 
     def get_token(self, token_id: UUID | str, *, timeout: float | None = None) -> models.TokenView:
         """Return a token, and how many would be revoked with it.
@@ -1482,14 +1349,12 @@ class Operations(Connection):
 
         Args:
             token_id: The id of the token, which is no secret.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
             PermissionDenied: the token that calls is too narrow.
         """
-        call = Call("GET", f"/api/v1/tokens/{step(token_id)}")
-        return self._run(call, models.TokenView, timeout)
+        return self._run(table.GET_TOKEN, {"token_id": token_id}, timeout)
 
     def revoke_token(
         self,
@@ -1511,21 +1376,18 @@ class Operations(Connection):
         Args:
             token_id: The id of the token, which is no secret.
             keep_descendants: True to revoke none of those that were made with it.
-            if_match: The `etag` of what was read: refused if it is no longer that.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
             PermissionDenied: the token that calls is too narrow, or is one of those that it asks to keep.
             PreconditionFailed: it is not what the caller has seen.
         """
-        call = Call(
-            "DELETE",
-            f"/api/v1/tokens/{step(token_id)}",
-            query={"keep_descendants": keep_descendants or None},
+        return self._run(
+            table.REVOKE_TOKEN,
+            {"token_id": token_id, "keep_descendants": keep_descendants or None},
+            timeout,
             if_match=if_match,
         )
-        return self._run(call, models.Revoked, timeout)
 
     def rotate_token(
         self, token_id: UUID | str, *, overlap_seconds: int | None = None, timeout: float | None = None
@@ -1542,7 +1404,6 @@ class Operations(Connection):
         Args:
             token_id: The id of the token, which is no secret.
             overlap_seconds: Seconds that the old one stays good for; 300 if it is left out.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
@@ -1550,8 +1411,7 @@ class Operations(Connection):
                 replace.
             FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another.
         """
-        call = Call("POST", f"/api/v1/tokens/{step(token_id)}/rotate", body={"overlap_seconds": overlap_seconds})
-        return self._run(call, models.RotatedToken, timeout)
+        return self._run(table.ROTATE_TOKEN, {"token_id": token_id, "overlap_seconds": overlap_seconds}, timeout)
 
     def apply(
         self,
@@ -1582,7 +1442,6 @@ class Operations(Connection):
             prune: True to delete what is not declared.
             dry_run: True to change nothing, and say what would be.
             plan: The plan of a dry run: refused if the changes would be others.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             InvalidArgument: something is declared twice, or a grant is to both a user and a group or to neither.
@@ -1592,18 +1451,17 @@ class Operations(Connection):
             FailedPrecondition: jobs are in a pipeline that is to be deleted, or there is too much to change at once.
             PreconditionFailed: the changes are not those of the plan.
         """
-        call = Call(
-            "POST",
-            "/api/v1/apply",
-            body={
+        return self._run(
+            table.APPLY,
+            {
                 "pipelines": items_or_none(pipelines),
                 "groups": items_or_none(groups),
                 "prune": prune or None,
                 "dry_run": dry_run or None,
                 "plan": plan,
             },
+            timeout,
         )
-        return self._run(call, models.Applied, timeout)
 
     def list_audit(
         self,
@@ -1627,8 +1485,6 @@ class Operations(Connection):
 
         Needs: administrator.
 
-        Iterating the answer yields the items of all pages.
-
         Args:
             actor: Only changes by this username, as it was then.
             action: Only changes of this kind, such as `group.create`.
@@ -1638,17 +1494,13 @@ class Operations(Connection):
             order_by: Behind - descending. Without it: -at.
             total: Whether the answer says how many there are: total_size up to 10,000, beyond that
                 total_size_at_least.
-            page_size: The number of items on a page; 100 if it is left out.
-            page_token: The `next_page_token` of the page before; without one, the list begins.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator.
         """
-        call = Call(
-            "GET",
-            "/api/v1/audit",
-            query={
+        return self._pages(
+            table.LIST_AUDIT,
+            {
                 "actor": actor,
                 "action": action,
                 "target": target,
@@ -1659,8 +1511,8 @@ class Operations(Connection):
                 "page_size": page_size,
                 "page_token": page_token,
             },
+            timeout,
         )
-        return self._pages(call, models.Audit, lambda page: page.audit, timeout)
 
     def prove_entry(self, id: str, *, timeout: float | None = None) -> models.Proof:
         """Prove that an entry was there when it was sealed; whether it is still what it was shows when its leaf is hashed.
@@ -1669,15 +1521,13 @@ class Operations(Connection):
 
         Args:
             id: The number of the entry.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: the caller is no administrator.
             NotFound: the organization has no such entry.
             FailedPrecondition: it is younger than the last seal.
         """
-        call = Call("GET", f"/api/v1/audit/{step(id)}/proof")
-        return self._run(call, models.Proof, timeout)
+        return self._run(table.PROVE_ENTRY, {"id": id}, timeout)
 
     def list_changes(
         self,
@@ -1700,18 +1550,15 @@ class Operations(Connection):
                 out: now.
             wait: Seconds to wait for a change if there is none yet.
             all: Whether every entry of the audit trail is wanted, which administrators may ask for.
-            page_size: The number of items on a page; 100 if it is left out.
-            timeout: Seconds that the call may take; the client's own if left out.
 
         Raises:
             PermissionDenied: every entry is asked for, by somebody who is no administrator.
             InvalidArgument: `after` is no cursor of this organization.
             Gone: what came behind that place is not kept, or was in another history of the database.
         """
-        call = Call(
-            "GET", "/api/v1/changes", query={"after": after, "wait": wait, "all": all or None, "page_size": page_size}
+        return self._run(
+            table.LIST_CHANGES, {"after": after, "wait": wait, "all": all or None, "page_size": page_size}, timeout
         )
-        return self._run(call, models.Changes, timeout)
 
     def get_overview(self, *, timeout: float | None = None) -> models.OverviewAnswer:
         """Return what needs attention in the organization: of each kind the number, and the first ten.
@@ -1722,11 +1569,7 @@ class Operations(Connection):
 
         Needs: administrator, by a token that may flow_pipeline:read.
 
-        Args:
-            timeout: Seconds that the call may take; the client's own if left out.
-
         Raises:
             PermissionDenied: the caller is no administrator, or their token may not read pipelines, which it names.
         """
-        call = Call("GET", "/api/v1/overview")
-        return self._run(call, models.OverviewAnswer, timeout)
+        return self._run(table.GET_OVERVIEW, {}, timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +25,10 @@ class Retries:
     """Retries of one client while nothing succeeds: where all is lost, more of them only make it worse."""
     earned: float = 0.1
     """Retries that each success adds to what is left of the budget."""
+    unasked: bool = True
+    """False to send again only where the service says after which time, by Retry-After."""
+    before_wait: Callable[[ApiError, float], None] | None = None
+    """Is told the failure and the seconds before each wait. What it raises ends the call."""
 
 
 @dataclass(slots=True)
@@ -52,11 +57,13 @@ class Budget:
 _DRAW: Final = random.SystemRandom().uniform
 
 
-def is_safe(call: Call, error: ApiError) -> bool:
+def is_safe(call: Call, error: ApiError, retries: Retries) -> bool:
     """Return whether a call may be sent again after a failure: it was not done, or doing it twice does it once.
 
     A limit that is no rate, of which the service does not say when it ends, is none to wait for.
     """
+    if error.retry_after is None and not retries.unasked:
+        return False
     if isinstance(error, Aborted):
         return True
     if isinstance(error, ResourceExhausted):

@@ -16,7 +16,7 @@ from service.authentication.oidc.keys import KeysAway, ProviderKeys, PublicKey
 from service.authentication.oidc.provisioning import NotProvisioned, provision
 from service.authentication.oidc.tokens import LEEWAY, Refused, issuer_of, verify
 from service.batching.batcher import Batcher
-from service.batching.tenants import TenantBatchers
+from service.batching.tenants import MANY_REVISIONS, TenantBatchers
 from service.database.pool import Database
 from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
@@ -122,6 +122,8 @@ class SignIn:
             linked = await self._batchers.submit(organization, verified.identity)
             if linked is None:
                 linked = await self._make(verified)
+            if len(linked.revisions) > MANY_REVISIONS:
+                self._batchers.keep_apart(linked.organization_id.bytes)
         finally:
             if record is not None:  # as `timed` does it; see Authentication
                 record.statements += 1

@@ -25,7 +25,8 @@ async def sign_in_by_device(offer: SignInOffer, endpoints: Endpoints, tell: Call
 
     Raises:
         FailedPrecondition: the provider does not offer it.
-        Refused: the provider does not let them in, or they took too long.
+        Refused: the provider does not let them in.
+        StartupError: they took too long.
     """
     if endpoints.device is None:
         raise FailedPrecondition(f"{offer.name} takes no sign-in by a code: leave out --device.")
@@ -46,8 +47,10 @@ async def sign_in_by_device(offer: SignInOffer, endpoints: Endpoints, tell: Call
             form = {"grant_type": GRANT, "device_code": code, "code_verifier": verifier}
             return await request_tokens(offer, endpoints, form)
         except Refused as error:
-            if error.error not in {"authorization_pending", "slow_down"} or monotonic() > ends:
+            if error.error not in {"authorization_pending", "slow_down"}:
                 raise
+            if monotonic() > ends:
+                raise StartupError("Nobody signed in before the code expired: begin again.") from None
             interval += 5 if error.error == "slow_down" else 0
 
 

@@ -1,18 +1,15 @@
 """Calls of an identity provider: bounded in time and size, and to no address that it sends on to."""
 
-import ssl
+import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import aiohttp
-
-from service import __version__
 from service.client.address import parse_address
-from service.client.failures import parse_body, too_large, unreachable
-from service.client.proxies import proxy_of
 from service.errors import StartupError
 
-TIMEOUT: Final = aiohttp.ClientTimeout(total=15)
+TIMEOUT: Final = 15.0
+"""Seconds of a call."""
 LARGEST: Final = 256 * 1024
 """Bytes of an answer."""
 _LONGEST: Final = 300
@@ -36,31 +33,31 @@ async def ask(url: str, form: Mapping[str, str] | None = None) -> tuple[int, dic
         Unavailable: it can't be reached.
         StartupError: the address is not safe, or what is answered has no end.
     """
+    from service.client.network import FAILURES, open_http, unreachable  # noqa: PLC0415 - loads httpx
+
     address = parse_address(url.partition("?")[0], plaintext=False)
-    headers = {"Accept": "application/json", "User-Agent": f"flow-pipelines/{__version__}"}
+    method, content = "GET" if form is None else "POST", bytearray()
     try:
         async with (
-            aiohttp.ClientSession(
-                timeout=TIMEOUT,
-                headers=headers,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                connector=aiohttp.TCPConnector(ssl=ssl.create_default_context()),
-            ) as session,
-            session.request(
-                "GET" if form is None else "POST",
-                url,
-                data=form,
-                allow_redirects=False,
-                proxy=proxy_of(address),
-            ) as response,
+            asyncio.timeout(TIMEOUT),
+            open_http(address) as http,
+            http.stream(method, url, data=form, headers={"Accept": "application/json"}) as response,
         ):
-            content = await response.content.read(LARGEST + 1)
-            while len(content) <= LARGEST and (more := await response.content.read(LARGEST)):
-                content += more
-            if len(content) > LARGEST:
-                raise too_large(address.url)
-            return response.status, parse_body(content)
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        if isinstance(error, StartupError):
-            raise
-        raise unreachable(address.url, error) from None
+            async for part in response.aiter_bytes():
+                content += part
+                if len(content) > LARGEST:
+                    raise StartupError(
+                        f"{address.url} answered more than any answer of the service has: see that it is its address."
+                    )
+            return response.status_code, _parse(content)
+    except FAILURES as error:
+        raise unreachable(address, error) from None
+
+
+def _parse(content: bytearray) -> dict[str, Any]:
+    """Return an answer that is a JSON object; an empty one if it is none."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -62,7 +62,14 @@ def granted(offer: SignInOffer, body: Mapping[str, Any]) -> KeptSignIn:
         StartupError: it is nothing that can be used.
     """
     access, refresh, lives = body.get("access_token"), body.get("refresh_token"), body.get("expires_in")
-    if not isinstance(access, str) or not access.isascii() or not access.isprintable() or " " in access:
+    is_bearer = str(body.get("token_type", "bearer")).lower() == "bearer"  # one of another kind would be refused
+    if (
+        not is_bearer
+        or not isinstance(access, str)
+        or not access.isascii()
+        or not access.isprintable()
+        or " " in access
+    ):
         raise StartupError(f"{offer.name} gave no token that can be used: tell an administrator.")
     seconds = float(lives) if isinstance(lives, int | float) and not isinstance(lives, bool) and lives > 0 else UNTOLD
     expires = time() + max(seconds - EARLY, seconds / 2)

@@ -11,6 +11,10 @@ from service.settings import Settings
 
 PROCESS_MIB: Final = 64
 """MiB of a process that does nothing: 58 to 63, measured with ten connections."""
+GRPC_MIB: Final = 12
+"""MiB more of one that serves gRPC."""
+SCIM_MIB: Final = 13
+"""MiB more of one that serves SCIM."""
 CONNECTION_MIB: Final = 0.65
 """MiB of a connection of the pool that has prepared 60 statements, measured with 80."""
 REQUEST_MIB: Final = 0.125
@@ -73,6 +77,10 @@ def check_memory(settings: Settings, deployment: Deployment) -> Finding:
         f"DATABASE_POOL_SIZE {settings.database_pool_size}": settings.database_pool_size * CONNECTION_MIB,
         "long lists": LONG_LISTS_MIB,
     }
+    if settings.grpc_port is not None:  # whose answers may take one and a half budgets for a moment
+        parts["GRPC_PORT"] = GRPC_MIB + settings.max_unsent_bytes / 2**20 / 2
+    if settings.scim:
+        parts["SCIM"] = SCIM_MIB
     needed = ceil(sum(parts.values()))
     found = f"{needed} MiB at most, as {' + '.join(f'{name} {size:.0f}' for name, size in parts.items())}"
     if deployment.memory is None:

@@ -17,7 +17,7 @@ from service.http.openapi.vocabularies import REFERENCE, VOCABULARIES
 Schema = dict[str, Any]
 
 OFTEN: Final = frozenset({"status", "page_size", "page_token", "next_page_token", "If-Match", "If-None-Match"})
-"""Parameters that so many calls have that nobody looks for them."""
+"""Parameters of so many calls that they tell none apart, and are left out of the search."""
 WORDS: Final = {each.name: each for each in VOCABULARIES}
 _ENDS: Final = {"minimum": "at least", "maximum": "at most"}
 _TYPES: Final = {"uuid": "UUID", "date-time": "time, RFC 3339", "string": "text", "boolean": "true or false"}

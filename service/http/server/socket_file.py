@@ -19,7 +19,7 @@ class SocketFile:
     """The file at which a process listens."""
 
     def __init__(self, path: Path, mode: int) -> None:
-        """Take a path, and the permissions of the file: whoever may write to it may connect."""
+        """Take a path, and the permissions of the file: permission to write is permission to connect."""
         self.path: Final = path.absolute()
         self._mode = mode
         self._made: tuple[int, int] | None = None

@@ -325,7 +325,9 @@ async def test_sign_in_makes_a_user_once(serve: Serve, provider: IdentityProvide
 
     assert {answer.status for answer in answers} == {200}
     assert [(await answer.json())["user"]["username"] for answer in answers] == ["new.person"] * 5
-    rows = await world.raw.fetch("SELECT action, actor, target FROM audit WHERE organization_id = $1", world.id)
+    rows = await world.raw.fetch(
+        "SELECT action, actor, target FROM audit WHERE organization_id = $1 ORDER BY id", world.id
+    )
     assert [tuple(row) for row in rows] == [
         ("user.create", "new.person", "user:new.person"),
         ("user.link", "new.person", "user:new.person"),
@@ -364,7 +366,7 @@ async def test_scopes_that_are_all_misspelt_allow_nothing(
     assert await names(client, provider.token("ada-there", scope="flow_pipeline:read,flow_pipeline:execute")) == []
 
 
-async def test_sign_in_makes_nobody_in_an_organization_that_there_is_not(
+async def test_sign_in_to_an_organization_that_there_is_not_is_refused(
     serve: Serve, provider: IdentityProvider
 ) -> None:
     client = await serve(organization=None, organization_claim="org", provision="on_sign_in")

@@ -1,35 +1,26 @@
 // Give access to a pipeline, change it, and take it back.
 
-import { ApiError, call, path, remove } from "../api.js";
+import { ApiError, call, remove } from "../api.js";
 import { isCaller } from "../caller.js";
 import { searchGrantees } from "../components/choices.js";
 import { confirmDialog } from "../components/confirm.js";
 import { openDialog } from "../components/dialog.js";
-import { expiryField } from "../components/expiry.js";
-import { checkField, choicesField } from "../components/fields.js";
 import { form, InvalidInput } from "../components/form.js";
 import { severalField } from "../components/several.js";
 import { toast } from "../components/toast.js";
 import { sentence, together } from "../dom.js";
-import { PERMISSIONS, permissionLabels } from "../labels.js";
+import { permissionLabels } from "../labels.js";
 import { isInstant } from "../time.js";
+import { grantFields, grantPath, termsOf, USUAL } from "./grant_terms.js";
 import { grantAll } from "./grants_many.js";
 
 /** @import { Grant, GrantTerms, Instant, Pipeline } from "../../answers.d.ts" */
 /** @import { GranteeChoice } from "../components/choices.js" */
 /** @import { Dialog } from "../components/dialog.js" */
 /** @import { Child } from "../dom.js" */
+/** @import { GrantFields } from "./grant_terms.js" */
 
-export const USUAL = ["flow_pipeline:read", "flow_pipeline:execute"];
 const NOTHING = { address: "", tag: null };
-
-/**
- * @param {string} where
- * @param {"user" | "group"} kind
- * @param {string} name
- */
-export const grantPath = (where, kind, name) =>
-  where + (kind === "group" ? path`/grants/groups/${name}` : path`/grants/users/${name}`);
 
 /**
  * @param {string} where
@@ -134,18 +125,6 @@ async function edit(pipeline, { title, submit, who = null, granted, seen = NOTHI
 }
 
 /**
- * Return the values of the fields as what is to be granted.
- *
- * @param {Record<string, unknown>} values
- * @returns {GrantTerms}
- */
-export const termsOf = ({ permissions, is_manager: isManager, expires_at: expires }) => ({
-  permissions: /** @type {string[]} */ (permissions),
-  is_manager: isManager === true,
-  expires_at: /** @type {Instant | null} */ (expires),
-});
-
-/**
  * Return the users and groups that were chosen; what was merely typed does not tell which of both it is.
  *
  * @param {{choices: () => GranteeChoice[], typed: () => string}} who
@@ -179,53 +158,6 @@ async function presentIfAny(address) {
     if (error instanceof ApiError && error.status === 404) return { grant: null, tag: null };
     throw error;
   }
-}
-
-/** @typedef {ReturnType<typeof grantFields>} GrantFields */
-
-/**
- * Make the fields of a grant. What the caller does not hold is not offered, as the API would refuse it.
- *
- * @param {Pick<Pipeline, "permissions" | "is_manager">} pipeline
- * @param {GrantTerms} granted
- */
-export function grantFields(pipeline, granted) {
-  const offered = PERMISSIONS.filter(({ value }) => pipeline.permissions.includes(value));
-  const permissions = choicesField(
-    "permissions",
-    "Permissions",
-    offered.map((each, index) => ({ ...each, always: index === 0 })),
-    { value: granted.permissions },
-  );
-  const manager = pipeline.is_manager
-    ? checkField("is_manager", "Manager", {
-        value: granted.is_manager,
-        hint: "Holds all of these, and may make and unmake managers",
-      })
-    : null;
-  const expiry = expiryField("expires_at", "Access ends", { value: granted.expires_at });
-  const follow = () => {
-    for (const [index, box] of permissions.boxes.entries()) box.disabled = index === 0 || Boolean(manager?.value());
-  };
-  manager?.control.addEventListener("change", follow);
-  follow();
-  const lost = granted.permissions.filter((each) => !pipeline.permissions.includes(each));
-  return {
-    all: [permissions, ...(manager ? [manager] : []), expiry],
-    permissions,
-    manager,
-    expiry,
-    note:
-      lost.length > 0 &&
-      `They also hold ${permissionLabels(lost)}. You can't grant what you don't hold, so saving takes that away.`,
-    focus: permissions.focus,
-    set: (/** @type {GrantTerms | null} */ grant) => {
-      permissions.set(grant?.permissions ?? []);
-      manager?.set(grant?.is_manager ?? false);
-      expiry.set(grant?.expires_at ?? null);
-      follow();
-    },
-  };
 }
 
 /**

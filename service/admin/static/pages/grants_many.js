@@ -5,7 +5,7 @@ import { openDialog } from "../components/dialog.js";
 import { form } from "../components/form.js";
 import { chunks, workThrough } from "../components/work.js";
 import { count, h, name, sentence, together } from "../dom.js";
-import { grantFields, grantPath, termsOf, USUAL } from "./grant_dialogs.js";
+import { grantFields, grantPath, termsOf, USUAL } from "./grant_terms.js";
 
 /** @import { GrantTerms, PipelineItem } from "../../answers.d.ts" */
 /** @import { Dialog } from "../components/dialog.js" */

@@ -1,0 +1,44 @@
+"""What a command loads: httpx and the Python client only for calls of a server."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.factories import World
+from tests.process.running import ROOT, environment, running_service
+
+WITHOUT = "tests.commands.without_httpx"
+
+
+def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", WITHOUT, *arguments],
+        cwd=ROOT,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+async def test_command_beside_the_database_loads_no_httpx(dsn: str, world: World) -> None:
+    """Nor does `--help`, for which no more is loaded."""
+    await world.user("ada")
+    done = run("user", "list", "--organization", str(world.id), DATABASE_URL=dsn)
+
+    assert (done.returncode, done.stderr, "ada" in done.stdout) == (0, "", True)
+
+
+def test_service_loads_no_httpx(dsn: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, dsn, module=WITHOUT) as service:
+        assert requests.get(f"{service.api}/api/v1/flow/pipeline", timeout=10).status_code == 401
+
+
+@pytest.mark.slow
+def test_call_of_a_server_loads_it() -> None:
+    done = run("user", "list", "--server", "http://127.0.0.1:1", FLOW_PIPELINES_TOKEN="fp_x")
+
+    assert "is loaded, and need not be" in done.stderr
