@@ -85,7 +85,9 @@ def create_app(
     turns = Turns(database.presence)
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     shares = dispatcher.under_way
-    admission = AdmissionController(settings.max_requests, metrics, failures, limiter, shares, turns, cross_origin)
+    admission = AdmissionController(
+        settings.max_requests, metrics, failures, limiter, shares, turns, settings.request_timeout, cross_origin
+    )
     log = request_log(metrics, settings.trusted_proxies)
     observe = observe_requests(settings.request_timeout, metrics, log, failures)
     around = [tracing.trace_requests, observe, tracing.note_span] if tracing else [observe]

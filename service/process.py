@@ -324,7 +324,7 @@ def _collect_garbage_rarely() -> None:
 
 def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]:
     """Return the parts of a process whose metrics `/metrics` tells, beside its health."""
-    of_requests = app[METRICS], app[BODIES], app[UNSENT], app[STREAMS], app[DISPATCHER]
+    of_requests = app[METRICS], app[ADMISSION], app[BODIES], app[UNSENT], app[STREAMS], app[DISPATCHER]
     return *of_requests, app[AUDIT_MONTHS], app[SEALER], database, LOG_METRICS
 
 

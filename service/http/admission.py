@@ -5,8 +5,9 @@ from the requests that are answered.
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from time import monotonic_ns, perf_counter
 from typing import Final
@@ -16,11 +17,13 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestHandler
+from prometheus_client.metrics_core import Metric
 
 from service.authentication.bearer import bearer_token, token_digest
 from service.database.fair_queue import Shares
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from service.http.cross_origin import CrossOrigin
+from service.http.holding import Holdable, Holding, Watch, Window
 from service.http.middleware import begin
 from service.http.probes import HEALTHZ
 from service.http.rate_limit import RateLimiter, Taken, limit_headers
@@ -57,8 +60,9 @@ CROWDED: Final = 0.9
 Before, its requests wait: they would come again at once, and be refused again, which takes more time than waiting.
 """
 
-DEFERRED_PER_TURN: Final = 64
-"""Deferred requests that are looked at in each turn of the event loop."""
+PROBED: Final = HEALTHZ.encode()
+MAX_PROBE: Final = 100
+"""Bytes of a request in which a probe has its path, behind what a proxy may leave before it."""
 
 SUMMARY_INTERVAL: Final = 1.0
 """Seconds that one log line sums up."""
@@ -132,6 +136,7 @@ class AdmissionController:
         limiter: RateLimiter | None,
         shares: Shares,
         turns: Turns,
+        timeout: float,
         cross_origin: CrossOrigin | None = None,
     ) -> None:
         """Admit by what the metrics say is under way.
@@ -143,6 +148,7 @@ class AdmissionController:
             limiter: of each token's rate; None: there is no such limit.
             shares: of the requests under way.
             turns: begin the requests that are admitted.
+            timeout: seconds that a request may take, of which it is held for a part at most.
             cross_origin: says which pages may read a refusal; None: only those of the same origin.
         """
         self._max_requests = max_requests
@@ -156,7 +162,16 @@ class AdmissionController:
         """Connections whose request has been read, and whose handler has not begun yet."""
         self._taken: dict[RequestHandler, Taken] = {}
         """Taken of their token's rate already, by requests on their way to their handler."""
-        self._deferred: deque[Callable[[], None]] = deque()
+        self._refusing = False
+        """True while a request is read that was held for too long."""
+        self._to_refuse: set[RequestHandler] = set()
+        """Connections with such a request that is refused by its handler, as it is not of a simple form."""
+        window = Window(max_requests)
+        self._holding = Holding(turns.presence, timeout, self._under_way, window)
+        self._watch = Watch(self._holding, window, self._under_way)
+
+    def _under_way(self) -> int:
+        return self._metrics.active + len(self._admitted)
 
     @property
     def full(self) -> bool:
@@ -166,23 +181,46 @@ class AdmissionController:
     @property
     def checks_next(self) -> bool:
         """True if the next request may have to be refused, so that `refusal` has to see it."""
-        return self._limiter is not None or self._metrics.active + len(self._admitted) >= self._crowded
+        return (
+            self._refusing or self._limiter is not None or self._metrics.active + len(self._admitted) >= self._crowded
+        )
 
-    def defer(self, read: Callable[[], None]) -> None:
-        """Read a request a little later, after what continues those that were admitted.
+    @property
+    def holds(self) -> bool:
+        """True if the next request may have to be held, so that `hold` has to see it."""
+        return self._metrics.active + len(self._admitted) >= self._watch.limit
 
-        Otherwise the loop would refuse all that have come at once before it turns to a result of the database again,
-        and the pool's few connections would be used as often as it comes around: 20 times a second instead of 1,000.
+    def hold(self, connection: Holdable, data: bytes) -> bool:
+        """Hold a request that begins with these bytes; False if it is to be read now.
+
+        Probes are never held: a process that seems dead leaves its load to others.
         """
-        if not self._deferred:
-            asyncio.get_running_loop().call_soon(self._read_deferred)
-        self._deferred.append(read)
+        return self._watch.holds_next() and PROBED not in data[:MAX_PROBE] and self._holding.hold(connection, data)
 
-    def _read_deferred(self) -> None:
-        for _ in range(min(DEFERRED_PER_TURN, len(self._deferred))):
-            self._deferred.popleft()()
-        if self._deferred:
-            asyncio.get_running_loop().call_soon(self._read_deferred)
+    def resets(self, data: bytes) -> bool:
+        """Return whether to reset a new connection whose request begins with these bytes, rather than hold it."""
+        return self._holding.resets(data) and PROBED not in data[:MAX_PROBE]
+
+    def look_at(self, look: Callable[[], bool]) -> None:
+        """Call a function each time that what is held is looked at; it returns whether it has more to do."""
+        self._watch.others.append(look)
+
+    def look(self) -> None:
+        """Look from now on at what there is to look at."""
+        self._watch.start()
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Refuse, whatever is under way, what is read while the context lasts."""
+        self._refusing = True
+        try:
+            yield
+        finally:
+            self._refusing = False
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is held."""
+        return self._holding.collect()
 
     def refusal(self, connection: RequestHandler, message: RawRequestMessage) -> bytes | None:
         """Return the response to a request that has just been read, if it is refused; None to have it handled.
@@ -201,7 +239,7 @@ class AdmissionController:
         """Return why a request with these headers is refused, and what headers the refusal has; None: it is not."""
         if taken is not None and self._limiter is not None and not taken.allowed:
             return RATE_LIMITED, limit_headers(self._limiter, taken)
-        return OVERLOADED if self.full or self._over_share(headers) else None, NO_HEADERS
+        return OVERLOADED if self._refusing or self.full or self._over_share(headers) else None, NO_HEADERS
 
     def admit(self, headers: Mapping[str, str]) -> tuple[ServiceError | None, Mapping[str, str]]:
         """Admit a request of another transport than HTTP by its headers, and take it of its token's rate.
@@ -227,6 +265,8 @@ class AdmissionController:
     def admitted(self, connection: RequestHandler) -> None:
         """Count a request that has been read, and will be handled."""
         self._admitted.add(connection)
+        if self._refusing:
+            self._to_refuse.add(connection)
 
     def begin(self, handler: "asyncio.Future[None]", headers: Mapping[str, str]) -> None:
         """Wake the handler of a request that has been read, in its caller's turn."""
@@ -235,6 +275,7 @@ class AdmissionController:
     def disconnected(self, connection: RequestHandler) -> None:
         """Forget a connection that is gone."""
         self._admitted.discard(connection)
+        self._to_refuse.discard(connection)
         self._taken.pop(connection, None)
 
     @property
@@ -246,6 +287,9 @@ class AdmissionController:
     def _admit(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
         """Admit by what is under way; no coroutine, as every request passes."""
         self._admitted.discard(request.protocol)
+        if self._to_refuse and request.protocol in self._to_refuse:
+            self._to_refuse.discard(request.protocol)
+            return self._refuse(request)
         # /healthz always passes: a process that seems dead leaves its load to others.
         if self._metrics.active < self._crowded or request.path == HEALTHZ:
             return handler(request)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, Final
@@ -15,7 +16,9 @@ from service.database.reused_connection import ReusedConnection
 from service.deadlines import Deadlines
 from service.http.admission import AdmissionController
 from service.http.request_log import RequestLog
+from service.http.server import listener
 from service.http.server.connection import HttpConnection
+from service.http.server.unopened import UnopenedSockets
 from service.identity import Caller
 from service.schemas.request import RequestSchema
 
@@ -67,6 +70,28 @@ def _replace(target: object, name: str, instead: Any) -> None:
     setattr(target, name, instead)
 
 
+def _holding() -> None:
+    """Refuse as it was done before: what comes beyond MAX_REQUESTS, once it is parsed, and after what is under way."""
+    deferred: deque[Any] = deque()
+
+    def read_deferred() -> None:
+        for _ in range(min(64, len(deferred))):
+            deferred.popleft().begin_held()
+        if deferred:
+            asyncio.get_running_loop().call_soon(read_deferred)
+
+    def hold(_: AdmissionController, connection: Any, __: bytes) -> bool:
+        if not deferred:
+            asyncio.get_running_loop().call_soon(read_deferred)
+        deferred.append(connection)
+        return True
+
+    _replace(AdmissionController, "holds", AdmissionController.full)
+    _replace(AdmissionController, "hold", hold)
+    _replace(listener, "UNOPENED_PER_TURN", listener.ACCEPTS_PER_TURN)
+    _replace(UnopenedSockets, "add", lambda self, accepted: self.open(accepted, None))
+
+
 def _nothing(*_: object) -> None:
     pass
 
@@ -80,7 +105,8 @@ STEPS: Final[dict[str, Callable[[], None]]] = {
     "protocol": lambda: _replace(HttpConnection, "data_received", RequestHandler.data_received),
     "schema": _schema,
     "refusal": lambda: _replace(HttpConnection, "_refused", lambda *_: False),
-    "deferral": lambda: _replace(AdmissionController, "defer", lambda _, read: read()),
+    "deferral": lambda: _replace(AdmissionController, "hold", lambda *_: False),
+    "holding": _holding,
 }
 """The steps, each with the function that removes it; most are replaced by a cached result."""
 

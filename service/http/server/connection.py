@@ -7,13 +7,12 @@ waits for ever for the rest of what comes drop by drop, or goes on with what it 
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
 from fcntl import ioctl
 from termios import FIONREAD
 from typing import Any, Final
 
 import structlog
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -25,6 +24,7 @@ from service.http.public_address import PublicAddresses, peer_of
 from service.http.request_id import new_request_id
 from service.http.responses import ExpectationFailed, RequestTimeout, failure_response, identify, status_of
 from service.http.server.malformed import error_of
+from service.http.server.unsupported import RequestHandlerFunction
 from service.http.unsent import UnsentBudget
 from service.telemetry.metrics import RequestMetrics
 
@@ -38,41 +38,6 @@ FIRST_REQUEST_SECONDS: Final = 0.5
 """Seconds that a connection made just before the end has for its first request."""
 MAX_CLOSING_TURNS: Final = 500
 """Turns of the event loop in which idle connections are closed at the end: a second or less of a busy process."""
-SUPPORTED_VERSIONS: Final = (HttpVersion11, HttpVersion10)
-
-RequestHandlerFunction = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
-
-
-def reject_unsupported(handler: RequestHandlerFunction) -> RequestHandlerFunction:
-    """Reject unsupported HTTP versions and Expect headers before the application's handler.
-
-    And end a coded body that the handler has not read to its end: to read the rest would be to decode it all at once.
-    """
-
-    def handle(request: BaseRequest) -> Awaitable[web.StreamResponse]:
-        """Handle what needs no check; no coroutine, as every request would pay for it."""
-        headers = request.headers
-        if (
-            request.version in SUPPORTED_VERSIONS
-            and hdrs.EXPECT not in headers
-            and hdrs.CONTENT_ENCODING not in headers
-        ):
-            return handler(request)
-        return checked(request)
-
-    async def checked(request: BaseRequest) -> web.StreamResponse:
-        if request.version not in SUPPORTED_VERSIONS:
-            return request.protocol.handle_error(request, 400)
-        try:
-            response = await handler(request)
-        except web.HTTPException as exception:  # of an Expect, which aiohttp looks at before any of our code
-            return request.protocol.handle_error(request, exception.status)
-        if hdrs.CONTENT_ENCODING in request.headers and not request.content.is_eof():
-            response.force_close()
-            request.content.set_exception(web.RequestPayloadError("It is not read to its end."))
-        return response
-
-    return handle
 
 
 class Server(web.Server):
@@ -140,8 +105,10 @@ class HttpConnection(RequestHandler):
         "_asks_head",
         "_closing",
         "_deferred",
+        "_first_refused",
         "_head_deadline",
         "_head_timeout",
+        "_held_paused",
         "_last_body",
         "_max_url_bytes",
         "_metrics",
@@ -162,7 +129,11 @@ class HttpConnection(RequestHandler):
         self._asks_head = False
         """True if the head that is malformed, or still comes in pieces, is one of HEAD, whose answer has no body."""
         self._deferred: list[bytes] = []
-        """Bytes that have come and not been read yet."""
+        """Bytes that have come and not been read yet, as the request is held."""
+        self._held_paused = False
+        """True while no more is read, as more has come than the first piece of a request that is held."""
+        self._first_refused: bool | None = None
+        """True or False if the first request was held before the connection was made, and is refused or begun."""
         self._head_timeout = server.head_timeout
         self._head_deadline: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
@@ -211,8 +182,9 @@ class HttpConnection(RequestHandler):
         """End the connection behind what it has under way, or its first request if that is still to come.
 
         A client that was accepted just before the end has sent its request, or does so now. A request that waits for
-        its turn is handled now, as aiohttp would drop it.
+        its turn is handled now, as aiohttp would drop it; so is one that is held.
         """
+        self.begin_held()
         if self._messages and self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
         if self._request_count or self._closing is not None:
@@ -229,20 +201,66 @@ class HttpConnection(RequestHandler):
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Read what comes, or defer it where it begins a request while the process is full."""
+        """Read what comes, or hold it where it begins a request while the process has enough to do."""
         if self._deferred:
             self._deferred.append(data)
-        elif self._admission is not None and self._admission.full and self._idle:
+            if self.transport is not None:
+                self._held_paused = True
+                self.transport.pause_reading()
+        elif self._first_refused is not None:
+            self._read_first(data)
+        elif self._admission is not None and self._admission.holds and self._hold(self._admission, data):
             self._deferred.append(data)
-            self._admission.defer(self._read_deferred)
         else:
             self._read(data)
 
-    def _read_deferred(self) -> None:
+    def _hold(self, admission: AdmissionController, data: bytes) -> bool:
+        """Hold what begins a request, if it has to be; also where the handler has not come back from the last one."""
+        between = not (self._request_in_progress or self._messages) and self._last_body.is_eof()
+        return (self._idle or between) and self._head_deadline is None and admission.hold(self, data)
+
+    @property
+    def left(self) -> bool:
+        """True if the client has left, or what was held has been read."""
+        return self.transport is None or self.transport.is_closing() or not self._deferred
+
+    def begin_held(self) -> None:
+        """Read the request that is held."""
         data = b"".join(self._deferred)
         self._deferred.clear()
-        if self.transport is not None:
-            self._read(data)
+        if self.transport is None or self.transport.is_closing() or not data:
+            return
+        if self._held_paused:
+            self._held_paused = False
+            self.transport.resume_reading()
+        self._read(data)
+
+    def refuse_held(self) -> float:
+        """Refuse the request that is held."""
+        if self._admission is not None:
+            with self._admission.refusing():
+                self.begin_held()
+        return 0.0
+
+    def reset_held(self) -> bool:
+        """Leave it as it is: a client that comes again costs more than one that waits."""
+        return False
+
+    def hold_first(self, *, refused: bool) -> None:
+        """Note that the first request was held before this connection was made; until it comes, it counts as begun."""
+        self._first_refused = refused
+        if self._admission is not None:
+            self._admission.admitted(self)
+
+    def _read_first(self, data: bytes) -> None:
+        refused, self._first_refused = self._first_refused, None
+        if self._admission is not None:
+            self._admission.disconnected(self)
+        self._deferred.append(data)
+        if refused:
+            self.refuse_held()
+        else:
+            self.begin_held()
 
     def _read(self, data: bytes) -> None:
         """Have aiohttp parse some bytes; refuse the request they complete, or wake its handler."""

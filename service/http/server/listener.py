@@ -13,9 +13,12 @@ from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from service.errors import StartupError
+from service.http.server.connection import HttpConnection, Server
 from service.http.server.socket_file import SocketFile
+from service.http.server.unopened import UnopenedSockets
 from service.telemetry.metrics import RequestMetrics
 
 BACKLOG: Final = 4096
@@ -27,6 +30,8 @@ All that has come is read at once, before it is known what for: of hundreds of l
 """
 ACCEPTS_PER_TURN: Final = 32
 """Connections accepted before the loop goes on with everything else."""
+UNOPENED_PER_TURN: Final = 2048
+"""The same while the process has enough to do: such a one costs a fifth."""
 SHARED_ACCEPTS_PER_TURN: Final = 2
 """The same of a socket that other processes share: one of them would take all that come at once, and keep them."""
 RESERVED_FILES: Final = 600
@@ -136,7 +141,7 @@ class SharedSite(ListeningSite):
         return "shared"
 
     async def _open_sockets(self, listener: "Acceptor") -> None:
-        listener.accepts_per_turn = SHARED_ACCEPTS_PER_TURN
+        listener.accepts_per_turn = listener.unopened_per_turn = SHARED_ACCEPTS_PER_TURN
         for listening in self._shared:
             listener.accept_from(listening)
 
@@ -199,11 +204,15 @@ class Acceptor(ListeningSockets):
     def __init__(self, server: web.Server, metrics: RequestMetrics | None, max_connections: int) -> None:
         super().__init__()
         self.accepts_per_turn = ACCEPTS_PER_TURN
+        self.unopened_per_turn = UNOPENED_PER_TURN
         self._loop = asyncio.get_running_loop()
         self._server = server
         self._metrics = metrics
         self._max_connections = max_connections
         self._opening: set[asyncio.Task[None]] = set()
+        self._admission = server.admission if isinstance(server, Server) else None
+        self._unopened = UnopenedSockets(self._admission, self._open_soon) if self._admission is not None else None
+        self._ending = False
 
     def accept_from(self, listening: socket.socket) -> None:
         """Accept the connections of a socket that listens already."""
@@ -213,7 +222,10 @@ class Acceptor(ListeningSockets):
         self._loop.add_reader(listening, self._accept, listening)
 
     def accept_all(self) -> None:
-        """Accept every connection that waits."""
+        """Accept every connection that waits, and make those of all that were accepted."""
+        self._ending = True
+        if self._unopened is not None:
+            self._unopened.open_all()
         for listening in self.sockets:
             while self._accept(listening):
                 pass
@@ -230,7 +242,10 @@ class Acceptor(ListeningSockets):
 
     def _accept(self, listening: socket.socket) -> bool:
         """Accept some connections; False if no more wait."""
-        for _ in range(self.accepts_per_turn):
+        holds = self._admission is not None and self._admission.holds and not self._ending
+        unopened = self._unopened if holds else None
+        room = self._room
+        for _ in range(self.accepts_per_turn if unopened is None else self.unopened_per_turn):
             try:
                 connection, _ = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -239,26 +254,45 @@ class Acceptor(ListeningSockets):
                 self._loop.remove_reader(listening)
                 self._loop.call_later(PAUSE, self._resume, listening)
                 return False
-            if len(self._server.connections) + len(self._opening) >= self._max_connections:
+            room -= 1
+            if room < 0:
                 connection.close()
                 if self._metrics is not None:
                     self._metrics.failures["too_many_connections"] += 1
                 continue
-            connection.setblocking(False)
-            opening = self._loop.create_task(self._open(connection))
-            self._opening.add(opening)
-            opening.add_done_callback(self._opening.discard)
+            if unopened is None:
+                self._open_soon(connection)
+            else:
+                unopened.add(connection)
         return True
+
+    @property
+    def _room(self) -> int:
+        """The number of connections that there may be beside those that there are, and those to be."""
+        unopened = len(self._unopened) if self._unopened is not None else 0
+        return self._max_connections - len(self._server.connections) - len(self._opening) - unopened
+
+    def _open_soon(self, connection: socket.socket, refused: bool | None = None) -> None:
+        """Make the connection of a socket; True or False if its first request was held, and is refused or begun."""
+        connection.setblocking(False)
+        protocol = self._server()
+        if refused is not None and isinstance(protocol, HttpConnection):
+            protocol.hold_first(refused=refused)
+        opening = self._loop.create_task(self._open(connection, protocol))
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
 
     def _resume(self, listening: socket.socket) -> None:
         if listening in self.sockets:
             self._loop.add_reader(listening, self._accept, listening)
 
-    async def _open(self, connection: socket.socket) -> None:
+    async def _open(self, connection: socket.socket, protocol: RequestHandler) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._server, connection)
+            await self._loop.connect_accepted_socket(lambda: protocol, connection)
         except OSError:  # it is gone again
             connection.close()
+            if self._admission is not None:
+                self._admission.disconnected(protocol)
 
 
 def connection_limit() -> int:

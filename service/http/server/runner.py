@@ -6,7 +6,8 @@ from aiohttp import web
 
 from service.http.admission import AdmissionController
 from service.http.public_address import PublicAddresses
-from service.http.server.connection import Server, reject_unsupported
+from service.http.server.connection import Server
+from service.http.server.unsupported import reject_unsupported
 from service.http.unsent import UnsentBudget
 from service.telemetry.metrics import RequestMetrics
 

@@ -3,23 +3,32 @@
 In an open loop, requests are sent when they are due, whether or not earlier ones were answered, as those of many
 independent clients are. A client that waits for each answer (a closed loop) sends fewer requests the slower it is
 served: it can't overload anything.
+
+It asks the system for what is readable and does nothing between that and the request: with an event loop's protocols
+and transports, a new connection costs so much that the load could not be made on one processor.
 """
 
 import asyncio
+import errno
 import random
+import select
+import socket
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any, Final
-
-import uvloop
+from typing import Final
 
 ANSWER_TIMEOUT: Final = 15.0
 """Seconds after the last request until a missing answer counts as none."""
-TICK: Final = 0.002
-"""Seconds between checks for requests that are due."""
+TICK: Final = 0.001
+"""Seconds between checks for requests that are due, if nothing is received meanwhile."""
+GAVE_UP: Final = -1
+"""In the place of the status of a request whose client has given up."""
+IP_BIND_ADDRESS_NO_PORT: Final = 24
+"""Linux's option to choose a port only where the connection goes to is known, of which there are far more."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,16 @@ class LoadPlan:
     """The number of connections: exact in a closed loop, the maximum in an open loop."""
     rate: float | None = None
     """Requests a second of an open loop; None: a closed loop, in which a connection sends again once it is answered."""
+    patience: float | None = None
+    """Seconds that a client waits for its answer, and then ends the connection; None: it waits, also for a connection.
+
+    With patience, a request that finds no connection free fails at once at its client, as with a pool of connections,
+    and what is under way at the end is not counted.
+    """
+    fresh: bool = False
+    """True if each request has a connection of its own."""
+    settling: float = 0.0
+    """Seconds before the others, in which the load is the same and not counted."""
 
 
 @dataclass
@@ -42,6 +61,8 @@ class LoadResult:
     """The measurements of one load."""
 
     seconds: float = 0.0
+    processor: float = 0.0
+    """Seconds of processor time that the generator itself used meanwhile."""
     offered: int = 0
     not_sent: int = 0
     """Offered requests that were never sent, as no connection was free: their answers are unknown."""
@@ -70,7 +91,24 @@ async def run_load(*plans: LoadPlan) -> list[LoadResult]:
 
 
 def _run(plan: LoadPlan) -> LoadResult:
-    return uvloop.run(_Load(plan).run())
+    return _Load(plan).run()
+
+
+class _Connection:
+    """One connection, which parses no more of an answer than its status and its length."""
+
+    __slots__ = ("due", "head", "remaining", "request", "sent", "socket")
+
+    def __init__(self, connecting: socket.socket) -> None:
+        self.socket = connecting
+        self.due = False
+        """True while a request has no answer yet."""
+        self.sent = 0.0
+        """When it was sent, or its connection begun."""
+        self.request = b""
+        """What is still to be sent of it."""
+        self.head = b""
+        self.remaining = 0
 
 
 class _Load:
@@ -78,111 +116,172 @@ class _Load:
         self.plan = plan
         self.result = LoadResult()
         self.chance = random.Random(1)  # noqa: S311 - no secret
-        self.idle: list[_Connection] = []
+        self.poll = select.epoll()
+        self.connections: dict[int, _Connection] = {}
+        self.idle: dict[_Connection, None] = {}
+        """Free connections, the one that was used last at the end."""
         self.waiting = 0
-        """Requests that are due while no connection is free."""
-        self.open = 0
+        """Requests that are due and found no free connection."""
+        self.under_way: deque[tuple[float, _Connection]] = deque()
+        """When requests were sent that may be given up, the oldest first."""
         self.in_flight = 0
         self.until = 0.0
 
-    async def run(self) -> LoadResult:
-        started = time.perf_counter()
-        self.until = started + self.plan.seconds
-        if self.plan.rate is None:
-            for _ in range(self.plan.connections):
-                self.send()
-        while (now := time.perf_counter()) < self.until:
-            while self.plan.rate is not None and started + self.result.offered / self.plan.rate <= now:
-                self.send()
-            await asyncio.sleep(TICK)
-        self.result.seconds = time.perf_counter() - started
-        self.result.not_sent, self.waiting = self.waiting, 0
-        while self.in_flight and time.perf_counter() < self.until + ANSWER_TIMEOUT:  # noqa: ASYNC110 - a counter
-            await asyncio.sleep(TICK)
-        for _ in range(self.in_flight):
-            self.result.record(0, ANSWER_TIMEOUT)
+    def run(self) -> LoadResult:
+        if self.plan.settling:
+            self.generate(self.plan.settling)
+            self.result = LoadResult()
+        self.generate(self.plan.seconds)
+        self.result.not_sent += self.waiting
+        self.waiting = 0
+        if self.plan.patience is None:
+            self.wait_for_answers()
+        for connection in [*self.connections.values()]:
+            connection.socket.close()
         return self.result
 
+    def generate(self, seconds: float) -> None:
+        started, used = time.perf_counter(), time.process_time()
+        self.until = started + seconds
+        if self.plan.rate is None:
+            for _ in range(self.plan.connections - len(self.connections)):
+                self.send()
+        while (now := time.perf_counter()) < self.until:
+            if self.plan.rate is not None:
+                for _ in range(int((now - started) * self.plan.rate) + 1 - self.result.offered):
+                    self.send()
+            self.turn(now)
+        self.result.seconds = time.perf_counter() - started
+        self.result.processor = time.process_time() - used
+
+    def wait_for_answers(self) -> None:
+        while self.in_flight and (now := time.perf_counter()) < self.until + ANSWER_TIMEOUT:
+            self.turn(now)
+        for _ in range(self.in_flight):
+            self.result.record(0, ANSWER_TIMEOUT)
+
+    def turn(self, now: float) -> None:
+        """Receive what has come, and give up what has waited for too long."""
+        for number, event in self.poll.poll(TICK):
+            connection = self.connections.get(number)
+            if connection is not None:
+                if event & ~select.EPOLLOUT or not connection.request:
+                    self.receive(connection)
+                else:
+                    self.write(connection)
+        while self.under_way and self.under_way[0][0] < now - (self.plan.patience or 0):
+            sent, connection = self.under_way.popleft()
+            if connection.due and connection.sent == sent:
+                self.end(connection, GAVE_UP)
+
     def send(self) -> None:
-        """Send a request that is due now, or as soon as a connection is free."""
+        """Send a request that is due now."""
         self.result.offered += 1
         if self.idle:
-            self.in_flight += 1
-            self.idle.pop().send()
-        elif self.open < self.plan.connections:
-            self.open += 1
-            self.in_flight += 1
-            asyncio.get_running_loop().create_task(self._connect())
+            self.ask(self.idle.popitem()[0])
+        elif len(self.connections) < self.plan.connections:
+            self.connect()
+        elif self.plan.patience is not None:
+            self.result.not_sent += 1
         else:
             self.waiting += 1
 
-    async def _connect(self) -> None:
-        started = time.perf_counter()
+    def connect(self) -> None:
+        host = self.plan.host
+        connecting = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+        connecting.setblocking(False)
+        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.plan.fresh:  # an address has fewer ports than this has connections in a minute
+            connecting.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+            connecting.bind((f"127.0.0.{self.chance.randint(1, 250)}", 0))
+        connection = self.connections[connecting.fileno()] = _Connection(connecting)
+        failed = connecting.connect_ex((host, self.plan.port))
+        self.poll.register(connecting.fileno(), select.EPOLLIN)
+        self.ask(connection)
+        if failed not in {0, errno.EINPROGRESS}:
+            self.end(connection, 0, again=False)
+
+    def ask(self, connection: _Connection) -> None:
+        connection.due, connection.head, connection.remaining = True, b"", 0
+        connection.sent = time.perf_counter()
+        connection.request = self.chance.choice(self.plan.requests)
+        self.in_flight += 1
+        if self.plan.patience is not None:
+            self.under_way.append((connection.sent, connection))
+        self.write(connection, first=True)
+
+    def write(self, connection: _Connection, *, first: bool = False) -> None:
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _Connection(self), self.plan.host, self.plan.port
-            )
+            sent = connection.socket.send(connection.request)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # of what has come before that, the answer may be a part: `receive` tells
+            return
+        connection.request = connection.request[sent:]
+        if not connection.request and not first:
+            self.poll.modify(connection.socket.fileno(), select.EPOLLIN)
+        elif connection.request and first:
+            self.poll.modify(connection.socket.fileno(), select.EPOLLIN | select.EPOLLOUT)
+
+    def receive(self, connection: _Connection) -> None:
+        try:
+            data = connection.socket.recv(65_536)
+        except BlockingIOError:
+            return
         except OSError:
-            self.open -= 1
-            self.finish(0, started)
+            data = b""
+        if not data:
+            self.end(connection, 0)
+        elif connection.remaining:
+            connection.remaining -= len(data)
+            if connection.remaining <= 0:
+                self.answered(connection)
         else:
-            connection.send()
+            connection.head += data
+            head, separator, body = connection.head.partition(b"\r\n\r\n")
+            if separator:
+                length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+                connection.head, connection.remaining = head, int(length or 0) - len(body)
+                if connection.remaining <= 0:
+                    self.answered(connection)
 
-    def finish(self, status: int, sent: float) -> None:
-        """Record the end of a request: its answer, or the loss of its connection."""
-        self.result.record(status, time.perf_counter() - sent)
-        self.in_flight -= 1
-
-    def release(self, connection: "_Connection") -> None:
-        """Use a free connection for a waiting request, or keep it for the next one."""
+    def answered(self, connection: _Connection) -> None:
+        """Record an answer, and use the connection again."""
+        if not connection.due:
+            return
+        status = int(connection.head[9:12])
+        if status in {429, 503} and b"\r\nRetry-After: " not in connection.head:
+            self.result.without_retry_after += 1
+        if self.plan.fresh or b"\r\nConnection: close" in connection.head:
+            self.end(connection, status)
+            return
+        self.finish(connection, status)
         if self.waiting:
             self.waiting -= 1
-            self.in_flight += 1
-            connection.send()
-            return
-        self.idle.append(connection)
+            self.ask(connection)
+        else:
+            self.idle[connection] = None
+            self.again()
+
+    def finish(self, connection: _Connection, status: int) -> None:
+        connection.due = False
+        self.in_flight -= 1
+        self.result.record(status, time.perf_counter() - connection.sent)
+
+    def end(self, connection: _Connection, status: int, *, again: bool = True) -> None:
+        """End a connection, and record what its request came to, if it has one."""
+        del self.connections[connection.socket.fileno()]
+        connection.socket.close()
+        self.idle.pop(connection, None)
+        if connection.due:
+            self.finish(connection, status)
+        if self.waiting and again:
+            self.waiting -= 1
+            self.connect()
+        elif again:
+            self.again()
+
+    def again(self) -> None:
+        """Send the next request of a closed loop."""
         if self.plan.rate is None and time.perf_counter() < self.until:
             self.send()
-
-
-class _Connection(asyncio.Protocol):
-    """One connection, which parses no more of an answer than its status and its length."""
-
-    def __init__(self, load: _Load) -> None:
-        self._load = load
-        self._transport: Any = None
-        self._sent: float | None = None
-        self._head = b""
-        self._remaining = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def send(self) -> None:
-        self._sent, self._head, self._remaining = time.perf_counter(), b"", 0
-        self._transport.write(self._load.chance.choice(self._load.plan.requests))
-
-    def data_received(self, data: bytes) -> None:
-        if self._remaining:
-            self._remaining -= len(data)
-        else:
-            self._head += data
-            head, separator, body = self._head.partition(b"\r\n\r\n")
-            if not separator:
-                return
-            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-            self._head, self._remaining = head, int(length or 0) - len(body)
-        if self._remaining <= 0 and self._sent is not None:
-            status, sent = int(self._head[9:12]), self._sent
-            if status in {429, 503} and b"\r\nRetry-After: " not in self._head:
-                self._load.result.without_retry_after += 1
-            self._sent = None
-            self._load.finish(status, sent)
-            self._load.release(self)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._load.open -= 1
-        if self in self._load.idle:
-            self._load.idle.remove(self)
-        if self._sent is not None:
-            self._load.finish(0, self._sent)

@@ -51,7 +51,8 @@ class RequestSet:
     updates: Sequence[bytes]
 
     @classmethod
-    async def create(cls, dsn: str, count: int) -> Self:
+    async def create(cls, dsn: str, count: int, jobs: int = 1) -> Self:
+        """Create so many callers in an organization of their own, each with twice as many jobs as told."""
         raw = await asyncpg.connect(dsn)
         world = await World.create(raw)
         pipelines = [await world.pipeline() for _ in range(PIPELINES)]
@@ -61,8 +62,9 @@ class RequestSet:
             for pipeline in pipelines:
                 await world.grant(pipeline, user)
             ids = [str(key) for key in pipelines[number % PIPELINES :][:3]]
-            requests._add(user, {"job_id": await world.job(user), "pipeline_ids": ids})
-            requests._add(user, {"job_id": await world.job(user), "pipeline_ids": ids[:1]})
+            for _ in range(jobs):
+                requests._add(user, {"job_id": await world.job(user), "pipeline_ids": ids})
+                requests._add(user, {"job_id": await world.job(user), "pipeline_ids": ids[:1]})
         await raw.close()
         return requests
 
@@ -228,7 +230,12 @@ def _run(scenario: Scenario, settings: dict[str, str], seconds: float, directory
 
 
 SETTINGS: Final = {"MAX_REQUESTS": "100", "REQUEST_TIMEOUT": str(DEADLINE)}
-NO_ADMISSION_CONTROL: Final = SETTINGS | {"MAX_REQUESTS": "1000000"}
+NO_ADMISSION_CONTROL: Final = SETTINGS | {
+    "MAX_REQUESTS": "1000000",
+    "module": "tests.bench.without",
+    "WITHOUT": "holding",
+}
+"""All that comes is begun: nothing is held, and nothing refused."""
 NO_RATE_LIMIT: Final = SETTINGS | {"MAX_REQUESTS": "400"}
 RATE_LIMITED: Final = NO_RATE_LIMIT | {"RATE_LIMIT": str(RATE_LIMIT), "RATE_LIMIT_BURST": str(RATE_LIMIT_BURST)}
 
@@ -236,10 +243,10 @@ FAULTS: Final = (
     Fault(
         "overload",
         "five times the sustainable rate, open-loop",
-        "what is taken on is answered within its deadline, the rest refused at once; probes answer; normal after 2 s",
+        "what is taken on is answered within its deadline, the rest refused in time; probes answer; normal after 2 s",
         partial(_run, overload, SETTINGS, 6),
         4,
-        "MAX_REQUESTS",
+        "MAX_REQUESTS and holding",
         partial(_run, overload, NO_ADMISSION_CONTROL, 6),
         1,
     ),

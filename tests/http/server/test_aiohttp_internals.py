@@ -41,6 +41,7 @@ RELIED_UPON: dict[str, str] = {
     "_reading_paused": "true while the client is not read from: such a request is not refused early",
     "_req": "of a response whose head has been made: its request",
     "_request_count": "requests parsed so far: tells a connection that has not had any",
+    "_request_in_progress": "true while a handler runs; else what comes begins a request, and may be held",
     "_request_factory": "makes a request of a message: replaced at the end, so that each answer closes its connection",
     "_runner": "of a site: its runner",
     "_server": "of a site: what it closes when it stops",

@@ -2,13 +2,14 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 
+from service.http.server.connection import HttpConnection
 from service.http.server.runner import Runner
 
 HEAD_TIMEOUT = 0.2
@@ -134,14 +135,21 @@ async def test_connection_accepted_just_before_shutdown_is_answered() -> None:
 class Full:
     """Admission control at its limit, which postpones the check of each connection."""
 
-    full = True
+    holds = True
     checks_next = True
 
     def __init__(self) -> None:
-        self.later: list[Callable[[], None]] = []
+        self.later: list[HttpConnection] = []
 
-    def defer(self, read: Callable[[], None]) -> None:
-        self.later.append(read)
+    def hold(self, connection: HttpConnection, _: bytes) -> bool:
+        self.later.append(connection)
+        return True
+
+    def admitted(self, _: object) -> None:
+        pass
+
+    def begin(self, handler: "asyncio.Future[None]", _: object) -> None:
+        handler.set_result(None)
 
     def disconnected(self, _: object) -> None:
         pass
@@ -159,7 +167,7 @@ async def test_connection_closed_before_its_admission_delays_no_other() -> None:
         protocol.connection_lost(None)
 
         assert len(admission.later) == 1
-        admission.later[0]()
+        admission.later[0].begin_held()
 
 
 async def test_coded_body_is_decoded_no_further_than_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,327 @@
+"""Requests that have come and are not begun yet, as more are under way than the process gets on with.
+
+They are held as bytes, unparsed. As there is room, organizations and their tokens have theirs begun in turn: whoever
+sends little waits for little. While all are begun in time, the oldest of a token comes first. Once they are not, the
+newest does, as its client waits for the longest from now on; what waits for too long is refused, in a small part of the
+process's time. The rest stays unanswered, and its connection unread, until its client leaves: answering costs more.
+"""
+
+import asyncio
+import re
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator
+from time import perf_counter, thread_time
+from typing import Final, Protocol
+
+from prometheus_client.metrics_core import Metric
+
+from service.database.fair_queue import Presence
+from service.telemetry.metrics import SECONDS, Histogram, counters, gauge, histogram
+
+TICK: Final = 0.002
+"""Seconds between looks at what is held."""
+MAX_HELD_BYTES: Final = 33_554_432
+"""Bytes of what is held; what comes beyond them is not held, but refused beyond `MAX_REQUESTS`."""
+HELD_PART: Final = 1 / 40
+"""The part of its deadline for which a request is held until more comes than can be begun: an overload."""
+FRESH_SECONDS: Final = 0.025
+"""Seconds for which a request is held in an overload. Later, it is begun only if there is little else to do."""
+BUSY: Final = 8
+"""Requests under way that are enough to do."""
+MAX_LATE: Final = 4096
+"""Requests that are late, beyond which new connections are reset that could only wait to be refused."""
+OVERDUE_PART: Final = 1 / 2
+"""The part of its deadline after which a request is refused, however long that takes."""
+REFUSING_PART: Final = 0.05
+"""The part of the time in which requests are refused."""
+MAX_REFUSING_SECONDS: Final = 0.004
+"""Seconds of refusing before the loop goes on with everything else."""
+
+MAX_WAITING: Final = 64
+"""Requests of a token that are held, beyond which its new connections are reset in an overload, which is cheapest."""
+
+OUTCOMES: Final = ("begun", "refused", "reset", "left")
+"""The ways in which requests end to be held."""
+
+UNKNOWN: Final = "unknown"
+"""The organization of all tokens that were not seen yet: whoever makes tokens up has one turn for all of them."""
+
+_CREDENTIALS: Final = re.compile(rb"\r\nauthorization:[ \t]*([^\r\n]*)", re.IGNORECASE)
+
+
+class Holdable(Protocol):
+    """A connection with a request that has come, as bytes."""
+
+    @property
+    def left(self) -> bool:
+        """True if the client has left."""
+
+    def begin_held(self) -> None:
+        """Read the request."""
+
+    def refuse_held(self) -> float:
+        """Refuse the request; return the seconds that this will still take."""
+
+    def reset_held(self) -> bool:
+        """End the connection without an answer, if that is cheap; False if it stays as it is."""
+
+
+class Entry:
+    """A request that is held."""
+
+    __slots__ = ("came", "connection", "organization", "size", "token")
+
+    def __init__(self, connection: Holdable, size: int, organization: Hashable, token: Hashable) -> None:
+        self.connection: Holdable | None = connection
+        """None once it is held no more."""
+        self.size = size
+        self.organization = organization
+        self.token = token
+        self.came = perf_counter()
+
+
+class Holding:
+    """Holds requests, and begins or refuses them."""
+
+    def __init__(self, presence: Presence, timeout: float, under_way: Callable[[], int], window: "Window") -> None:
+        """Hold nothing yet.
+
+        Args:
+            presence: knows the organizations of tokens.
+            timeout: seconds that a request may take, which tell for how long it is held.
+            under_way: says how many have been begun and not ended.
+            window: says how many may be.
+        """
+        self._presence = presence
+        self._seconds = timeout * HELD_PART
+        self._overdue = timeout * OVERDUE_PART
+        self._under_way = under_way
+        self._window = window
+        self._lanes: OrderedDict[Hashable, OrderedDict[Hashable, deque[Entry]]] = OrderedDict()
+        """By organization and token, the newest last."""
+        self._oldest: deque[Entry] = deque()
+        """All in lanes, the oldest first; those that are held no more are taken out when they are met."""
+        self._late: deque[Entry] = deque()
+        """Requests that were held for too long, the oldest first."""
+        self._bytes = 0
+        self._may_refuse_from = perf_counter()
+        """The time at which the part of it that may be used for refusals is used up."""
+        self.held = 0
+        """Requests that are held."""
+        self.overloaded = False
+        """True from when a request is held for too long, or beyond all that may be under way, until none is held."""
+        self._outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
+        self._waits = Histogram(SECONDS)
+
+    def hold(self, connection: Holdable, data: bytes) -> bool:
+        """Hold a request that begins with these bytes; False if there is no room for them."""
+        if self._bytes + len(data) > MAX_HELD_BYTES:
+            return False
+        organization, token = self._asking(data)
+        entry = Entry(connection, len(data), organization, token)
+        self._lanes.setdefault(organization, OrderedDict()).setdefault(token, deque()).append(entry)
+        self._oldest.append(entry)
+        self._bytes += entry.size
+        self.held += 1
+        return True
+
+    def resets(self, data: bytes) -> bool:
+        """Return whether to reset a new connection with these bytes, as more of its token wait than will be begun."""
+        if not self.overloaded:
+            return False
+        organization, token = self._asking(data)
+        lane = self._lanes.get(organization, OrderedDict[Hashable, deque[Entry]]()).get(token, ())
+        resets = len(lane) >= MAX_WAITING
+        self._outcomes["reset"] += resets
+        return resets
+
+    def _asking(self, data: bytes) -> tuple[Hashable, Hashable]:
+        """Return the organization and the token of a request that begins with these bytes."""
+        found = _CREDENTIALS.search(data)
+        credentials = found[1].decode("latin-1").rstrip() if found else None
+        asking = self._presence.find(credentials)
+        return (UNKNOWN, hash(credentials)) if asking is None else asking
+
+    def look(self) -> None:
+        """Begin as many as there is room for, and refuse some of what was held for too long."""
+        now = perf_counter()
+        under_way = self._under_way()
+        while under_way < self._window.size and (entry := self._next(under_way)) is not None:
+            connection = self._take(entry)
+            if connection.left:
+                self._outcomes["left"] += 1
+                continue
+            self._outcomes["begun"] += 1
+            self._waits.observe(now - entry.came)
+            connection.begin_held()
+            under_way += 1
+        self._find_late(now)
+        self._refuse_late(now)
+        self.overloaded = self.overloaded and self.held > 0
+
+    def _next(self, under_way: int) -> Entry | None:
+        """Take out the next one, of the token whose turn it is in the organization whose turn it is."""
+        if not self._lanes:
+            return self._late.pop() if self._late and under_way < BUSY else None
+        organization, tokens = next(iter(self._lanes.items()))
+        token, lane = next(iter(tokens.items()))
+        entry = lane.pop() if self.overloaded else lane.popleft()
+        tokens.move_to_end(token)
+        self._lanes.move_to_end(organization)
+        self._forget_empty(organization, tokens, token)
+        return entry
+
+    def _find_late(self, now: float) -> None:
+        """Take out of their lanes those that were held for too long."""
+        oldest = self._oldest
+        while oldest:
+            entry = oldest[0]
+            if entry.connection is not None:
+                age = now - entry.came
+                self.overloaded = self.overloaded or age > self._seconds or self._window.is_largest
+                if not self.overloaded or age < FRESH_SECONDS:
+                    return
+                tokens = self._lanes[entry.organization]
+                tokens[entry.token].popleft()  # of these, too, it is the oldest
+                self._forget_empty(entry.organization, tokens, entry.token)
+                if len(self._late) >= MAX_LATE and entry.connection.reset_held():
+                    self._take(entry)
+                    self._outcomes["reset"] += 1
+                else:
+                    self._late.append(entry)
+            oldest.popleft()
+
+    def _refuse_late(self, now: float) -> None:
+        """Refuse those that are late, the oldest first, in the part of the time that is for it."""
+        since = max(self._may_refuse_from, now - MAX_REFUSING_SECONDS / REFUSING_PART / 2)
+        began = ended = perf_counter()
+        while self._late and ended - began < MAX_REFUSING_SECONDS:
+            overdue = self._late[0].came < now - self._overdue
+            if not overdue and ended - began >= (now - since) * REFUSING_PART:
+                break
+            connection = self._take(self._late.popleft())
+            if connection.left:
+                self._outcomes["left"] += 1
+            else:
+                self._outcomes["refused"] += 1
+                began -= connection.refuse_held()
+            ended = perf_counter()
+        self._may_refuse_from = since + (ended - began) / REFUSING_PART
+
+    def _take(self, entry: Entry) -> Holdable:
+        """Hold something no more."""
+        connection, entry.connection = entry.connection, None
+        assert connection is not None  # noqa: S101 - nothing is taken twice
+        self.held -= 1
+        self._bytes -= entry.size
+        return connection
+
+    def _forget_empty(self, organization: Hashable, tokens: dict[Hashable, deque[Entry]], token: Hashable) -> None:
+        if not tokens[token]:
+            del tokens[token]
+            if not tokens:
+                del self._lanes[organization]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is held, what came of what was, and for how long what was begun had been."""
+        yield gauge("flow_pipelines_held_requests", "Requests that have come and are not begun yet.", self.held)
+        help_ = "Requests that were held before they were begun or refused, by what came of them."
+        yield counters("flow_pipelines_held", help_, "outcome", self._outcomes)
+        help_ = "For how long requests that were begun had been held."
+        yield histogram("flow_pipelines_held_seconds", help_, self._waits)
+
+
+class Window:
+    """The number of requests under way from which on others are held: all that may be, or what keeps the process quick.
+
+    Requests share statements, so that some hundred at once cost the process least; more make only each of them later.
+    But where requests wait for the database, and not for this process, more of them under way are more that are
+    answered. Then its loop uses little of the processor's time, and comes around when it is due.
+    """
+
+    MIN: Final = 96
+    """Requests that are under way before anything is held."""
+    LATE: Final = 0.005
+    """Seconds by which the loop is late, on average, that has enough to do."""
+    USED: Final = 0.7
+    """The part of the time for which it uses a processor, on average, then."""
+    WEIGHT: Final = 1 / 16
+    """The weight of one look in these averages: single long turns don't matter."""
+    STEP: Final = 4
+    """Requests that the window is larger by after each look at a loop that has too little to do."""
+
+    def __init__(self, max_requests: int) -> None:
+        """Begin with the least, which grows to all that may be under way in a fifth of a second."""
+        self._max = max_requests
+        self.min: Final = min(self.MIN, max_requests)
+        self.size = self.min
+        self._late = self._used = 0.0
+        self._looked = self._counted = 0.0
+
+    @property
+    def is_largest(self) -> bool:
+        """True if no more may be under way than this."""
+        return self.size >= self._max
+
+    def reset(self) -> None:
+        """Begin anew, as what was learned is of another load."""
+        self.size, self._late, self._used = self.min, 0.0, 1.0
+        self._looked, self._counted = perf_counter(), thread_time()
+
+    def adapt(self, late: float, under_way: int) -> None:
+        """Adapt to how late the loop was, in seconds, and to how much of the time it worked."""
+        now, counted = perf_counter(), thread_time()
+        self._late += (late - self._late) * self.WEIGHT
+        self._used += ((counted - self._counted) / (now - self._looked) - self._used) * self.WEIGHT
+        self._looked, self._counted = now, counted
+        if self._late > self.LATE or self._used > self.USED:
+            self.size = max(self.min, min(self.size, under_way) * 7 // 8)
+        else:
+            self.size = min(self._max, self.size + self.STEP)
+
+
+class Watch:
+    """Looks at what is held, and at how late the loop is, for as long as there is something to look at."""
+
+    def __init__(self, holding: Holding, window: Window, under_way: Callable[[], int]) -> None:
+        self._holding = holding
+        self._window = window
+        self._under_way = under_way
+        self._due = 0.0
+        self._running = False
+        self.limit = window.min
+        """Requests under way from which on what comes may have to be held; 0 where others are held before it."""
+        self.others: list[Callable[[], bool]] = []
+        """Functions that are called at each look, too; each returns whether it has more to do."""
+
+    def start(self) -> None:
+        """Watch from now on, if that is not done yet."""
+        if not self._running:
+            self._running = True
+            self._window.reset()
+            self._schedule()
+
+    def holds_next(self) -> bool:
+        """Watch from now on; return whether what comes now has to be held."""
+        self.start()
+        self.limit = 0 if self._holding.held else self._window.size
+        return self._under_way() >= self.limit
+
+    def _schedule(self) -> None:
+        self._due = perf_counter() + TICK
+        asyncio.get_running_loop().call_later(TICK, self._look)
+
+    def _look(self) -> None:
+        under_way = self._under_way()
+        self._window.adapt(perf_counter() - self._due, under_way)
+        more = True  # after a failure, too: what is held must not be forgotten
+        try:
+            self._holding.look()
+            more = bool([look for look in self.others if look()])  # each of them is called
+        finally:
+            self.limit = 0 if self._holding.held else self._window.size
+            if self._holding.held or more or under_way >= self._window.min:
+                self._schedule()
+            else:
+                self._running = False
+                self.limit = self._window.min
