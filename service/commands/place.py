@@ -13,6 +13,7 @@ from service.client.selection import SERVER_VARIABLE, Choice, Server, select_ser
 from service.commands.context import run_beside_database
 from service.commands.options import CONTEXT_NAME
 from service.commands.output import tell
+from service.errors import StartupError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -51,10 +52,19 @@ class Place:
 
 
 def run_on_server(server: Server, work: Callable[[Operations], Awaitable[Result]]) -> Result:
-    """Run operations on a server, and tell a person what is waited for."""
-    from service.client import server as client  # noqa: PLC0415 - loads httpx, which is for these commands alone
+    """Run operations on a server, and tell a person what is waited for.
 
-    return client.run_on_server(server, work, tell)
+    Raises:
+        StartupError: the Python client is not installed.
+    """
+    try:
+        from service.client.server import run_on_server as run  # noqa: PLC0415 - loads httpx, which is for this alone
+    except ModuleNotFoundError as error:
+        raise StartupError(
+            f"{error.name} is not installed, which calls of a server take: `pip install` the wheel"
+            " flow_pipelines_client that is beside this program's."
+        ) from None
+    return run(server, work, tell)
 
 
 def place_options(command: Command) -> Command:

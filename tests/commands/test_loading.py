@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import requests
 
 from tests.factories import World
@@ -37,8 +36,8 @@ def test_service_loads_no_httpx(dsn: str, tmp_path: Path) -> None:
         assert requests.get(f"{service.api}/api/v1/flow/pipeline", timeout=10).status_code == 401
 
 
-@pytest.mark.slow
-def test_call_of_a_server_loads_it() -> None:
+def test_client_that_is_not_installed_is_told() -> None:
     done = run("user", "list", "--server", "http://127.0.0.1:1", FLOW_PIPELINES_TOKEN="fp_x")
 
-    assert "is loaded, and need not be" in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "is not installed, which calls of a server take: `pip install` the wheel" in done.stderr
