@@ -66,7 +66,7 @@ async def test_place_that_rests_is_for_others(waiting: bool) -> None:
     assert served.order[-1] == MO
 
 
-async def test_place_rests_for_nobody_while_its_caller_is_alone() -> None:
+async def test_place_does_not_rest_while_its_caller_is_alone() -> None:
     served = Served(1, 1, 1)
     await served.ask(MO, MO)
 
