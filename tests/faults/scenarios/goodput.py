@@ -8,7 +8,7 @@ from typing import Final
 from tests.bench.overload import Measured, measure_builds
 from tests.faults.harness.fault import Fault, Outcome
 
-GOODPUT: Final = {"kept": 0.7, "new": 0.25}
+GOODPUT: Final = {"kept": 0.7, "new": 0.2}
 """The least that is answered in time, as a part of the sustainable rate."""
 OTHERS: Final = {"kept": 0.95, "new": 0.5}
 """The least part of the requests of callers that send little that is answered in time."""
