@@ -24,7 +24,7 @@ GROUPS: Final = Managed("provisioned_groups", "group_id", "true")
 async def list_managed(connection: Connection, of: Managed, organization_id: UUID, limit: int) -> list[UUID]:
     """Return the ids of some users or groups that provisioning manages, the lowest first."""
     rows = await connection.fetch(
-        f"{of.table}.list_managed",
+        "releases.list_managed",
         f"""
         SELECT p.{of.key} AS id FROM {of.table} p
         WHERE p.organization_id = $1 AND {of.managed}
@@ -39,7 +39,7 @@ async def list_managed(connection: Connection, of: Managed, organization_id: UUI
 async def release(connection: Connection, of: Managed, organization_id: UUID, ids: Sequence[UUID]) -> None:
     """Let provisioning manage some locked users or groups no more: they are as if it had never written them."""
     await connection.execute(
-        f"{of.table}.release",
+        "releases.release",
         f"DELETE FROM {of.table} p WHERE p.organization_id = $1 AND p.{of.key} = ANY ($2) AND {of.managed}",
         organization_id,
         ids,
