@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +16,7 @@ from service.database.failures import NoServer, UnfitDatabase, describe
 from service.database.history import History, read_history
 from service.database.session_defaults import (
     APPLICATION_NAME,
+    COMMAND_PLANNER_DEFAULTS,
     COMMAND_SETTINGS,
     PLANNER_DEFAULTS,
     POOLED_DEFAULTS,
@@ -57,12 +58,15 @@ class Connector:
     before a backoff that grows; a caller in between fails at once, with the error of the last attempt.
     """
 
-    def __init__(self, dsn: str, *, plaintext: bool = False) -> None:
+    def __init__(
+        self, dsn: str, *, plaintext: bool = False, planner_defaults: Mapping[str, str] = PLANNER_DEFAULTS
+    ) -> None:
         """Read the address, without connecting yet.
 
         Args:
             dsn: where to.
             plaintext: allow that connections to another machine are not encrypted.
+            planner_defaults: parameters of the server by which it plans statements, where these can be set.
 
         Raises:
             StartupError: they would be, without that being allowed, or can't be verified as the address demands; or it
@@ -78,7 +82,7 @@ class Connector:
         self._dsn = self.address.dsn
         self._hosts = [*self.address.hosts] if len(self.address.hosts) > 1 else []
         self._encryption = Encryption(self.address, plaintext=plaintext)
-        self._settings = {**SESSION_DEFAULTS, **PLANNER_DEFAULTS}
+        self._settings = {**SESSION_DEFAULTS, **planner_defaults}
         """Settings of the server that each connection sets at its start."""
         self._last_good: Host | None = None
         self._turn = asyncio.Lock()
@@ -229,7 +233,7 @@ async def connect(dsn: str, *, plaintext: bool = False, **options: Any) -> Raw:
     Raises:
         StartupError: the database can't be reached, or not safely, or its address can't be understood.
     """
-    connector = Connector(dsn, plaintext=plaintext)
+    connector = Connector(dsn, plaintext=plaintext, planner_defaults=COMMAND_PLANNER_DEFAULTS)
     timeout = connector.address.connect_timeout or _CONNECT_TIMEOUT
     settings = {"application_name": APPLICATION_NAME, **COMMAND_SETTINGS}
     try:

@@ -68,7 +68,7 @@ async def verdict(client: Client, world: World, user: Member, pipeline: UUID) ->
 async def test_update_job_pipelines_without_the_proof_accepts_a_revoked_token(
     client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control: it shows that the test above can fail."""
+    """The control: it shows that the test above can fail. The database's own guard of the audit trail is off as well."""
     user, pipeline = stage.user, stage.user_pipeline
     await verdict(client, stage.world, user, pipeline)
     await CHANGES_OF_TOKENS["tokens revoked"](stage)
@@ -76,7 +76,11 @@ async def test_update_job_pipelines_without_the_proof_accepts_a_revoked_token(
     assert unproved != job_updates.UPDATE_ONE
     monkeypatch.setattr(job_updates, "UPDATE_ONE", unproved)
 
-    assert (await verdict(client, stage.world, user, pipeline))[0] == 200
+    await stage.world.raw.execute("ALTER TABLE audit DISABLE TRIGGER attest_on_insert")
+    try:
+        assert (await verdict(client, stage.world, user, pipeline))[0] == 200
+    finally:
+        await stage.world.raw.execute("ALTER TABLE audit ENABLE ALWAYS TRIGGER attest_on_insert")
 
 
 async def _other_bodies(client: Client, user: Member, body: bytes) -> int:

@@ -1,4 +1,7 @@
-"""A control: a service that takes what an identity provider answers, and lets any number of requests wait for it."""
+"""A control: a service that takes what an identity provider answers, and lets any number of requests wait for it.
+
+Nothing is held, either: in turns, the service's own tokens would have theirs begun before what waits for the provider.
+"""
 
 from typing import Any, Final
 
@@ -6,6 +9,7 @@ import aiohttp
 
 from service.__main__ import main
 from service.authentication.oidc import fetching, keys
+from tests.bench.without import STEPS
 
 MODULE: Final = __name__
 """The module to run in the place of `service`."""
@@ -25,4 +29,5 @@ if __name__ == "__main__":
         (aiohttp.ClientSession, "get", _get_anywhere),
     ):
         setattr(owner, name, replacement)
+    STEPS["holding"]()
     main()
