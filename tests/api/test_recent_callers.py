@@ -68,7 +68,7 @@ async def verdict(client: Client, world: World, user: Member, pipeline: UUID) ->
 async def test_update_job_pipelines_without_the_proof_accepts_a_revoked_token(
     client: Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control: it shows that the test above can fail. The database's own guard of the audit trail is off as well."""
+    """The control: it shows that the test above can fail. The database's guard of the audit trail is off, too."""
     user, pipeline = stage.user, stage.user_pipeline
     await verdict(client, stage.world, user, pipeline)
     await CHANGES_OF_TOKENS["tokens revoked"](stage)
