@@ -31,7 +31,7 @@ from tests.factories import World
 
 FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=200")
 
-# A client of grpcio acts in each process that is forked beside it, as to start PostgreSQL as another user; that may end it.
+# grpcio acts in each process that is forked beside it, as to start PostgreSQL as another user, and may end it.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 THROUGH = pgbouncer.program(os.environ["PGBOUNCER"]) if "PGBOUNCER" in os.environ else None
