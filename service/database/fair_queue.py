@@ -107,6 +107,10 @@ class Shares:
         """Return whether a token may hold no more for now."""
         return self._tokens.reached(token, now)
 
+    def held_by(self, organization: Hashable) -> int:
+        """Return how many an organization holds."""
+        return self._organizations.held.get(organization, 0)
+
     @property
     def unreached(self) -> int:
         """The number of things held by all together below which no share is reached."""

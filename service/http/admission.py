@@ -167,7 +167,7 @@ class AdmissionController:
         self._to_refuse: set[RequestHandler] = set()
         """Connections with such a request that is refused by its handler, as it is not of a simple form."""
         window = Window(max_requests)
-        self._holding = Holding(turns.presence, timeout, self._under_way, window)
+        self._holding = Holding(turns.presence, timeout, self._under_way, window, shares.held_by)
         self._watch = Watch(self._holding, window, self._under_way)
 
     def _under_way(self) -> int:

@@ -26,6 +26,10 @@ HELD_PART: Final = 1 / 40
 """The part of its deadline for which a request is held until more comes than can be begun: an overload."""
 FRESH_SECONDS: Final = 0.025
 """Seconds for which a request is held in an overload. Later, it is begun only if there is little else to do."""
+RESERVED: Final = 24
+"""Requests beyond the window that are only those of organizations with few under way."""
+FEW: Final = 4
+"""Requests of an organization under way that are few: it has not to wait for those who send more."""
 BUSY: Final = 8
 """Requests under way that are enough to do."""
 MAX_LATE: Final = 4096
@@ -83,7 +87,14 @@ class Entry:
 class Holding:
     """Holds requests, and begins or refuses them."""
 
-    def __init__(self, presence: Presence, timeout: float, under_way: Callable[[], int], window: "Window") -> None:
+    def __init__(
+        self,
+        presence: Presence,
+        timeout: float,
+        under_way: Callable[[], int],
+        window: "Window",
+        held_by: Callable[[Hashable], int],
+    ) -> None:
         """Hold nothing yet.
 
         Args:
@@ -91,12 +102,14 @@ class Holding:
             timeout: seconds that a request may take, which tell for how long it is held.
             under_way: says how many have been begun and not ended.
             window: says how many may be.
+            held_by: says how many of these are of an organization.
         """
         self._presence = presence
         self._seconds = timeout * HELD_PART
         self._overdue = timeout * OVERDUE_PART
         self._under_way = under_way
         self._window = window
+        self._held_by = held_by
         self._lanes: OrderedDict[Hashable, OrderedDict[Hashable, deque[Entry]]] = OrderedDict()
         """By organization and token, the newest last."""
         self._oldest: deque[Entry] = deque()
@@ -147,14 +160,12 @@ class Holding:
         now = perf_counter()
         under_way = self._under_way()
         while under_way < self._window.size and (entry := self._next(under_way)) is not None:
-            connection = self._take(entry)
-            if connection.left:
-                self._outcomes["left"] += 1
-                continue
-            self._outcomes["begun"] += 1
-            self._waits.observe(now - entry.came)
-            connection.begin_held()
-            under_way += 1
+            under_way += self._begin(entry, now)
+        for organization in [*self._lanes]:
+            if under_way >= self._window.reserved:
+                break
+            if organization != UNKNOWN and self._held_by(organization) < FEW:
+                under_way += self._begin(self._next_of(organization), now)
         self._find_late(now)
         self._refuse_late(now)
         self.overloaded = self.overloaded and self.held > 0
@@ -163,7 +174,22 @@ class Holding:
         """Take out the next one, of the token whose turn it is in the organization whose turn it is."""
         if not self._lanes:
             return self._late.pop() if self._late and under_way < BUSY else None
-        organization, tokens = next(iter(self._lanes.items()))
+        return self._next_of(next(iter(self._lanes)))
+
+    def _begin(self, entry: Entry, now: float) -> bool:
+        """Begin a request; False if its client has left."""
+        connection = self._take(entry)
+        if connection.left:
+            self._outcomes["left"] += 1
+            return False
+        self._outcomes["begun"] += 1
+        self._waits.observe(now - entry.came)
+        connection.begin_held()
+        return True
+
+    def _next_of(self, organization: Hashable) -> Entry:
+        """Take out the next one of an organization, of the token whose turn it is."""
+        tokens = self._lanes[organization]
         token, lane = next(iter(tokens.items()))
         entry = lane.pop() if self.overloaded else lane.popleft()
         tokens.move_to_end(token)
@@ -257,6 +283,11 @@ class Window:
         self.size = self.min
         self._late = self._used = 0.0
         self._looked = self._counted = 0.0
+
+    @property
+    def reserved(self) -> int:
+        """The number of requests under way from which on those of organizations with few are held, too."""
+        return min(self._max, self.size + RESERVED)
 
     @property
     def is_largest(self) -> bool:

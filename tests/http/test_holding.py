@@ -1,12 +1,14 @@
 """Requests that are held: whose turn it is, the newest first, and what becomes of the rest; and the window."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Hashable
 
 import pytest
 
 from service.database.fair_queue import Presence
 from service.http import holding as module
-from service.http.holding import Holding, Watch, Window
+from service.http.holding import FEW, Holding, Watch, Window
 from service.telemetry.request_record import Asking
 
 
@@ -40,7 +42,11 @@ class Held:
         self.under_way = self.limit = 1000
         self.window = Window(self.limit + 1)
         self.window.size = self.limit
-        self.holding = Holding(presence, timeout, lambda: self.under_way, self.window)
+        self.of_organizations = Counter[Hashable]()
+        """Requests under way by organization; many, unless a test says otherwise."""
+        self.holding = Holding(
+            presence, timeout, lambda: self.under_way, self.window, lambda who: self.of_organizations.get(who, FEW)
+        )
 
     def hold(self, name: str, token: str, *, new: bool = False) -> Connection:
         connection = Connection(name, self.ended, new=new)
@@ -290,3 +296,24 @@ async def test_watch_goes_on_after_a_failure() -> None:
     asyncio.get_running_loop().set_exception_handler(None)
 
     assert held.ended == ["last begun"]
+
+
+def test_organization_with_few_under_way_does_not_wait_for_the_window() -> None:
+    held = Held(presence_of(bob="beta", mia="gamma"))
+    held.of_organizations["gamma"] = FEW - 1
+    for name in ("bob", "mia", "who"):
+        held.hold(name, name)
+
+    held.look()
+
+    assert held.ended == ["mia begun"]
+
+
+def test_places_for_organizations_with_few_under_way_are_few() -> None:
+    held = Held(presence_of(mia="gamma"))
+    held.of_organizations["gamma"] = 0
+    held.hold("mia", "mia")
+
+    held.look(room=-1)
+
+    assert held.ended == []
