@@ -1,6 +1,7 @@
 """Deadlines of requests, kept by one timer for all: a timer each would be the most expensive part of most requests."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -11,8 +12,15 @@ class Deadlines:
     As all may take equally long, the first to begin is the first to expire: the timer is only ever set for the oldest.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, kind: "Callable[..., Deadline] | None" = None) -> None:
+        """Begin with none.
+
+        Args:
+            seconds: that each task has.
+            kind: makes a deadline, which acts at its end in a way of its own; None: one that cancels its task.
+        """
         self._seconds = seconds
+        self._kind = kind or Deadline
         self._running: dict[Deadline, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -28,7 +36,7 @@ class Deadlines:
         task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - requests are handled by tasks
         begun = loop.time()
-        deadline = Deadline(self._running, task, begun, begun + self._seconds)
+        deadline = self._kind(self._running, task, begun, begun + self._seconds)
         if self._timer is None:
             self._timer = loop.call_at(deadline.at, self._expire)
         return deadline

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote
 
@@ -23,7 +24,7 @@ from service.grpc.binding import (
 )
 from service.grpc.failures import status_of
 from service.grpc.gathering import Gathering
-from service.grpc.slow_reads import SlowReads
+from service.grpc.slow_reads import PROMPT, SlowRead
 from service.grpc.untaken import UntakenAnswers
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
@@ -118,7 +119,7 @@ class Calls:
         self.untaken: Final = untaken
         self._deadlines = Deadlines(timeout)
         self._timeout = timeout
-        self._slow_reads = SlowReads(parts.bodies, max_message_bytes)
+        self._slow_reads = Deadlines(PROMPT, partial(SlowRead, parts.bodies, max_message_bytes))
         self._spans = spans
 
     async def answer(self, binding: MessageBinding, forms: AnswerForms, context: Context) -> bytes:

@@ -42,7 +42,37 @@ class Answered:
         return "{...}" if self.body else ""
 
 
-class ByMessages:
+class Verbs:
+    """A client in the shape of aiohttp's, by what it makes of a request."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | str | None = None,
+    ) -> Answered:
+        raise NotImplementedError
+
+    async def get(self, path: str, **options: Any) -> Answered:
+        return await self.request("GET", path, **options)
+
+    async def post(self, path: str, **options: Any) -> Answered:
+        return await self.request("POST", path, **options)
+
+    async def put(self, path: str, **options: Any) -> Answered:
+        return await self.request("PUT", path, **options)
+
+    async def patch(self, path: str, **options: Any) -> Answered:
+        return await self.request("PATCH", path, **options)
+
+    async def delete(self, path: str, **options: Any) -> Answered:
+        return await self.request("DELETE", path, **options)
+
+
+class ByMessages(Verbs):
     """A client in the shape of aiohttp's, whose requests are calls of another transport."""
 
     def __init__(self, call: Callable[[str, Values, Mapping[str, str]], Awaitable[Told]], app: web.Application) -> None:
@@ -60,24 +90,9 @@ class ByMessages:
         data: bytes | str | None = None,
     ) -> Answered:
         route, values = found(method, path, json if data is None else read(data), params or {})
-        name = "".join(word.capitalize() for word in route.operation.__name__.split("_"))
+        name = rpc_of(route)
         told = await self._call(name, wrapped(schema_of(route.request), values, name), headers or {})
         return answered(route, told)
-
-    async def get(self, path: str, **options: Any) -> Answered:
-        return await self.request("GET", path, **options)
-
-    async def post(self, path: str, **options: Any) -> Answered:
-        return await self.request("POST", path, **options)
-
-    async def put(self, path: str, **options: Any) -> Answered:
-        return await self.request("PUT", path, **options)
-
-    async def patch(self, path: str, **options: Any) -> Answered:
-        return await self.request("PATCH", path, **options)
-
-    async def delete(self, path: str, **options: Any) -> Answered:
-        return await self.request("DELETE", path, **options)
 
 
 def by_grpc(rpcs: Rpcs, http: Client) -> ByMessages:
@@ -140,6 +155,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> Values:
     if len(values) < len(pairs):
         raise ValueError
     return values
+
+
+def rpc_of(route: Route) -> str:
+    """Return the name of a row's method in the .proto file."""
+    return "".join(word.capitalize() for word in route.operation.__name__.split("_"))
 
 
 def found(method: str, path: str, json: Any, params: Mapping[str, str]) -> tuple[Route, Values]:

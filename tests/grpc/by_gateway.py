@@ -9,11 +9,11 @@ from google.rpc import code_pb2, error_details_pb2
 from yarl import URL
 
 from service.schemas.request import schema_of
-from tests.grpc.as_http import Answered, answered, found, read, wrapped
+from tests.grpc.as_http import Answered, Verbs, answered, found, read, rpc_of, wrapped
 from tests.grpc.calling import Told
 
 
-class ByGateway:
+class ByGateway(Verbs):
     """A client in the shape of aiohttp's test client, whose requests go to a gateway before the gRPC port."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str, app: web.Application) -> None:
@@ -32,18 +32,11 @@ class ByGateway:
     ) -> Answered:
         body = json if data is None else read(data)
         route, _ = found(method, path, None, params or {})
-        name = "".join(word.capitalize() for word in route.operation.__name__.split("_"))
         if body is not None and method != "GET":
-            body = wrapped(schema_of(route.request), body, name)
+            body = wrapped(schema_of(route.request), body, rpc_of(route))
         url = URL(self._address + path, encoded=True).update_query(params or {})
         async with self._session.request(method, url, json=body, headers=headers) as response:
             return answered(route, told(await response.json(), response))
-
-    async def get(self, path: str, **options: Any) -> Answered:
-        return await self.request("GET", path, **options)
-
-    async def post(self, path: str, **options: Any) -> Answered:
-        return await self.request("POST", path, **options)
 
 
 def told(body: dict[str, Any], response: aiohttp.ClientResponse) -> Told:
