@@ -52,7 +52,7 @@ class Endpoint:
         shown = next(iter(get_type_hints(route.etag_of).values())) if route.etag_of else None
         self._shown = shown if isinstance(shown, type) and not route.only_reads else None
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
         if self.method.only_reads:
             return self._respond(request, await self._dispatcher.dispatch(self, request))
@@ -65,7 +65,7 @@ class Endpoint:
             response.headers[hdrs.LOCATION] = self._addresses.of(request).prefix + answer.headers[hdrs.LOCATION]
         return response
 
-    def _respond(self, request: web.Request, answer: EncodedAnswer) -> web.Response:
+    def _respond(self, request: web.Request, answer: EncodedAnswer) -> web.StreamResponse:
         return _read(request, answer, self._unsent)
 
     def credentials(self, request: web.Request) -> str | None:
@@ -148,7 +148,7 @@ _IN_PATHS: Final = "/!$&'()*+,;=:@~"
 _BEHIND: Final = -len(b"]}")
 
 
-def _read(request: web.Request, answer: EncodedAnswer, unsent: UnsentBudget) -> web.Response:
+def _read(request: web.Request, answer: EncodedAnswer, unsent: UnsentBudget) -> web.StreamResponse:
     """Make the response to a read, or say that the client has the answer already."""
     assert answer.tag is not None  # noqa: S101 - the answer to a read has one
     headers = {hdrs.ETAG: answer.tag, hdrs.CACHE_CONTROL: "private, no-cache"}
@@ -160,7 +160,7 @@ def _read(request: web.Request, answer: EncodedAnswer, unsent: UnsentBudget) -> 
     return EncodedResponse(body=answer.body, headers=headers)
 
 
-def _changed(answer: EncodedAnswer) -> web.Response:
+def _changed(answer: EncodedAnswer) -> EncodedResponse:
     """Make the response to a change."""
     headers = {**answer.headers, hdrs.CONTENT_TYPE: "application/json"}
     if answer.tag is not None:

@@ -185,26 +185,28 @@ def identify(response: web.StreamResponse, request_id: str) -> None:
     response.headers[hdrs.SERVER] = SERVER
 
 
-class EncodedResponse(web.Response):
-    """A response whose body is encoded already: its head is made in a third of the time that aiohttp's own way takes.
+class EncodedResponse(web.StreamResponse):
+    """A response whose body is encoded already: it is sent in a third of the time that aiohttp's own way takes.
 
     That way asks each response for cookies, codings, chunks, hooks and the like; what may have any of these takes it.
     """
 
     def __init__(self, body: bytes, status: int = 200, headers: LooseHeaders = NO_HEADERS) -> None:
-        super().__init__(body=body, status=status, headers=headers)
-        self._size = len(body)
+        super().__init__(status=status, headers=headers)
+        self._encoded = body
+        self._headers[hdrs.CONTENT_LENGTH] = str(len(body))
 
-    async def _start(self, request: BaseRequest) -> AbstractStreamWriter:
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """Make the head; a head of the simplest kind at once."""
         if (
-            request.version != HttpVersion11
+            self.prepared
+            or request.version != HttpVersion11
             or request.method == hdrs.METH_HEAD
             or not isinstance(request, web.Request)
             or request.app.on_response_prepare
         ):
-            return await super()._start(request)
+            return await super().prepare(request)
         headers = self._headers
-        headers[hdrs.CONTENT_LENGTH] = str(self._size)
         headers[hdrs.DATE] = rfc822_formatted_time()
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
@@ -214,6 +216,10 @@ class EncodedResponse(web.Response):
         self._payload_writer = writer = request.writer
         await writer.write_headers(f"HTTP/1.1 {self.status} {self.reason}", headers)
         return writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send the body; there is no other data."""
+        await super().write_eof(b"" if self._must_be_empty_body else self._encoded)
 
 
 def encode(body: dict[str, Any]) -> bytes:

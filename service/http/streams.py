@@ -47,7 +47,7 @@ class ChangesEndpoint(Endpoint):
         self._feed = dispatcher.feed
         self._authentication = dispatcher.authentication
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:  # type: ignore[override] # one that goes on
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request: at once, or by a response that goes on when its request has ended."""
         answer = await self._dispatcher.dispatch(self, request)
         if not isinstance(answer, Following):

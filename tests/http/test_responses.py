@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from aiohttp import web
@@ -10,10 +11,10 @@ BODY = b'{"id":"7"}'
 Head = tuple[str, dict[str, str]]
 
 
-async def head_and_body(kind: type[web.Response], request: str) -> tuple[Head, bytes]:
+async def head_and_body(kind: Callable[..., web.StreamResponse], request: str) -> tuple[Head, bytes]:
     """The answer of a server that responds to every request by a response of this kind, to raw HTTP."""
 
-    async def respond(_: web.Request) -> web.Response:
+    async def respond(_: web.Request) -> web.StreamResponse:
         return kind(body=BODY, status=201, headers={"Content-Type": "application/json", "Server": "here"})
 
     app = web.Application()
@@ -48,7 +49,7 @@ async def test_encoded_response_runs_hooks() -> None:
     async def add_header(_: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Hook"] = "ran"
 
-    async def respond(_: web.Request) -> web.Response:
+    async def respond(_: web.Request) -> web.StreamResponse:
         return EncodedResponse(body=b"{}")
 
     app = web.Application()

@@ -34,6 +34,7 @@ RELIED_UPON: dict[str, str] = {
     "_kwargs": "the options that aiohttp makes for its server, handed on to the service's own",
     "_loop": "the event loop of server and connection",
     "_make_server": "makes the server of a runner: replaced by one that makes the service's own connections",
+    "_must_be_empty_body": "of a response whose head has been made: true if only the head is sent",
     "_messages": "requests parsed and not handled: one that is refused is taken out again",
     "_next_keepalive_close_time": "when an idle connection is closed",
     "_parser": "the parser, which is told that a refused request is consumed",
@@ -45,7 +46,6 @@ RELIED_UPON: dict[str, str] = {
     "_request_factory": "makes a request of a message: replaced at the end, so that each answer closes its connection",
     "_runner": "of a site: its runner",
     "_server": "of a site: what it closes when it stops",
-    "_start": "makes the head of a response",
     "_upgraded": "true after an Upgrade that was taken",
     "_waiter": "what the connection's task waits for: woken only for requests that are handled",
 }
@@ -73,8 +73,7 @@ FINGERPRINTS: dict[str, tuple[Callable[..., Any], str]] = {
     "StreamResponse.prepare": (web.StreamResponse.prepare, "9c6c49cc0722"),
     "StreamResponse._start": (web.StreamResponse._start, "7e03ebd82e7f"),
     "StreamResponse._prepare_headers": (web.StreamResponse._prepare_headers, "92807d25d9c3"),
-    "Response._start": (web.Response._start, "5b9473c63ff5"),
-    "Response.write_eof": (web.Response.write_eof, "67abfc368fa8"),
+    "StreamResponse.write_eof": (web.StreamResponse.write_eof, "12b174e4cfe3"),
 }
 """The functions of aiohttp whose course is relied upon, and a fingerprint of their source."""
 
