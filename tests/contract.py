@@ -9,6 +9,7 @@ from aiohttp import web
 from jsonschema import Draft202012Validator, FormatChecker
 
 from service.http.openapi.document import openapi_document
+from service.http.responses import EncodedResponse
 
 DOCUMENT = openapi_document()
 
@@ -40,7 +41,7 @@ async def hold_answers(
     resource = request.match_info.route.resource
     method = "get" if request.method == "HEAD" else request.method.lower()
     if resource and resource.canonical in DOCUMENT["paths"]:
-        assert isinstance(answer, web.Response)
+        assert isinstance(answer, web.Response | EncodedResponse)
         body = orjson.loads(answer.body) if isinstance(answer.body, bytes) and answer.body else None
         check(resource.canonical, method, answer.status, body)
     return answer

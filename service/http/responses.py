@@ -193,7 +193,7 @@ class EncodedResponse(web.StreamResponse):
 
     def __init__(self, body: bytes, status: int = 200, headers: LooseHeaders = NO_HEADERS) -> None:
         super().__init__(status=status, headers=headers)
-        self._encoded = body
+        self.body = body
         self._headers[hdrs.CONTENT_LENGTH] = str(len(body))
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
@@ -219,7 +219,7 @@ class EncodedResponse(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body; there is no other data."""
-        await super().write_eof(b"" if self._must_be_empty_body else self._encoded)
+        await super().write_eof(b"" if self._must_be_empty_body else self.body)
 
 
 def encode(body: dict[str, Any]) -> bytes:

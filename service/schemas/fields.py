@@ -72,7 +72,7 @@ class _UUIDs(BoundedList[UUID]):
     """A list of UUIDs. Where all are right, and so for nearly every update, each is looked at but once."""
 
     def _read(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[UUID | None]:
-        if isinstance(value, list) and all(isinstance(item, str) and UUID_TEXT.fullmatch(item) for item in value):
+        if isinstance(value, list) and {*map(type, value)} <= {str} and all(map(UUID_TEXT.fullmatch, value)):
             return [*map(pgproto.UUID, value)]
         if not isinstance(value, list):
             return super()._read(value, attr, data, **kwargs)  # says so
