@@ -116,6 +116,14 @@ def test_effective_equals_the_naive_implementation(world: NaiveWorld) -> None:
     assert (permissions.permission_names(access), permissions.is_manager(access)) == naive_permissions(world)
 
 
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("scopes", [None, *range(0, 256, 5)])
+def test_accesses_are_those_of_each_grant(role: Role, scopes: int | None) -> None:
+    holder = Holder(role, scopes)
+
+    assert [*holder.accesses()] == [holder.access(granted) for granted in range(FULL_ACCESS + 1)]
+
+
 @given(worlds, st.sampled_from([*FIVE, "admin", "tokens"]))
 def test_effective_is_never_widened_by_scopes(world: NaiveWorld, scope: str) -> None:
     unscoped = NaiveWorld(world.role, world.groups, world.grants, None)

@@ -1,8 +1,9 @@
 """The rules of access: what a holder of a role and scopes may do, by what was granted."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -42,6 +43,10 @@ class Holder:
         """Return this holder's access to a pipeline on which they were granted that much."""
         return effective(self.role, self.scopes, granted)
 
+    def accesses(self) -> Sequence[int]:
+        """Return what `access` gives for each access that can be granted, up to FULL_ACCESS: for long lists."""
+        return _accesses(self.role, self.scopes)
+
     @property
     def sees_every_job(self) -> bool:
         """True for an administrator, who sees the jobs of the organization, pipelines or not."""
@@ -58,6 +63,11 @@ class Holder:
     def allows(self, permission: int) -> bool:
         """Return whether the token's scopes leave room for a permission, however it is granted."""
         return self.scopes is None or self.scopes & permission == permission
+
+
+@lru_cache(maxsize=1024)  # of each role by each set of scopes there are fewer
+def _accesses(role: Role, scopes: int | None) -> Sequence[int]:
+    return [effective(role, scopes, granted) for granted in range(FULL_ACCESS + 1)]
 
 
 def may_see_job(holder: Holder, *, owns: bool, accesses: Iterable[int]) -> bool:

@@ -16,6 +16,7 @@ from service.repositories.granted import GRANTED, GRANTED_FIRST, GRANTS, grants_
 from service.repositories.times import bounded
 from service.slices import in_slices
 from service.values.casefold import casefold
+from service.values.named_tuples import make_each
 from service.values.names import name_key
 
 
@@ -172,7 +173,7 @@ async def list_granted_each(connection: Connection, users: Sequence[tuple[UUID, 
     rows = await connection.fetch("pipelines.list_granted_each", LIST_GRANTED_EACH, *zip(*users, strict=True))
     found: list[PipelineList | None] = [PipelineList([], revisions.ReadVersion((), None))] * len(users)
     for number, state, whole, expires_at, ids, names, accesses in rows:
-        granted = [*map(GrantedPipeline, ids or (), names or (), accesses or ())]
+        granted = make_each(GrantedPipeline, zip(ids or (), names or (), accesses or (), strict=True))
         found[number - 1] = PipelineList(granted, revisions.ReadVersion(tuple(state), expires_at)) if whole else None
     return found
 

@@ -1,12 +1,12 @@
 """Requests and answers about pipelines."""
 
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 
 from marshmallow import Schema, fields, validate
 
-from service.permissions import PERMISSION_BITS, is_manager, permission_names
+from service.permissions import FULL_ACCESS, PERMISSION_BITS, is_manager, permission_names
 from service.repositories.ordering import Orders
 from service.repositories.queues import ORDERS, QueuedJob
 from service.schemas.answers import AnswerSchema, ListSchema, OrderedListSchema, answers, dump_page
@@ -214,12 +214,13 @@ def dump_pipeline_jobs(page: Page[QueuedJob]) -> dict[str, Any]:
 
 
 def _dump_item(pipeline: AccessiblePipeline | PipelineView) -> dict[str, Any]:
-    return {
-        "name": pipeline.name,
-        "id": str(pipeline.id),
-        "permissions": permission_names(pipeline.access),
-        "is_manager": is_manager(pipeline.access),
-    }
+    return {"name": pipeline.name, "id": str(pipeline.id), **_SHOWN[pipeline.access & FULL_ACCESS]}
+
+
+_SHOWN: Final = [
+    {"permissions": permission_names(access), "is_manager": is_manager(access)} for access in range(FULL_ACCESS + 1)
+]
+"""The form of each access in answers, made once for all the items of lists."""
 
 
 def _dump_queued(job: QueuedJob) -> dict[str, Any]:
