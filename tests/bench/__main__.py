@@ -20,7 +20,7 @@ import requests
 from service.database.migrations import migrate
 from service.embedded.cluster import embedded_postgres
 from service.transfer.importing import import_records
-from tests.bench import growth, identities, offered, process, steps
+from tests.bench import growth, identities, offered, process, profile, steps
 from tests.bench.churn import hit_rate
 from tests.bench.measure import WORKLOADS, Load, Measurement, measure
 from tests.process.running import running_service
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--churn", action="store_true", help="measure the hit rate while access changes, too")
     parser.add_argument("--before", metavar="COMMIT", help="measure that commit's service beside this one's, too")
     parser.add_argument("--steps", action="store_true", help="measure what each step of a call costs, too")
+    parser.add_argument("--profile", action="store_true", help="show by part where the service's Python goes, too")
     parser.add_argument(
         "--identities", action="store_true", help="measure lists by an identity provider's tokens beside the own, too"
     )
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _measure_other_ways(
     dsn: str, data: Path, arguments: argparse.Namespace, postmaster: int, commands: dict[str, str]
 ) -> None:
-    """Measure what steps of a call cost, another kind of token, and a fixed rate, where that is wanted."""
+    """Measure steps of a call, its parts, another kind of token, and a fixed rate, where that is wanted."""
     if arguments.steps:
         for workload in ("list", "update"):
             steps.show(
@@ -118,6 +119,13 @@ def _measure_other_ways(
                 ENVIRONMENT,
                 commands["hello"],
             )
+    if arguments.profile:
+        loads = {
+            f"{workload} by {connections}": Load(workload, data, connections, arguments.seconds, postmaster)
+            for workload in arguments.workloads
+            for connections in ((arguments.connections, 1) if arguments.lone else (arguments.connections,))
+        }
+        profile.show(loads, ENVIRONMENT)
     if arguments.identities:
         load = Load("list", data, arguments.connections, arguments.seconds, postmaster)
         identities.show(dsn, SERVE, ENVIRONMENT, load)
