@@ -1,8 +1,8 @@
 """Where the service's own processor time goes, by part: calls and shares of the profiler's time for each request.
 
-What starting takes is left out, by the difference of a short and a long profile; so is the event loop itself, whose time
-can't be told from waiting. A profiler makes calls of Python's
-functions dearer than what they do: so its shares tell where to look, and its microseconds tell nothing.
+What starting takes is left out, by the difference of a short and a long profile; so is the event loop itself, whose
+time can't be told from waiting. A profiler makes calls of Python's functions dearer than what they do: so its shares
+tell where to look, and its microseconds tell nothing.
 """
 
 import pstats
