@@ -3,6 +3,7 @@
 from typing import Final
 from uuid import UUID
 
+from service.audit.sealing import epoch_name
 from service.audit.timelines import carry_over
 from service.database.pool import Connection
 from service.errors import Gone, InvalidArgument
@@ -10,7 +11,7 @@ from service.feed.cursor import Cursor
 from service.feed.sending import look_up, tell_each
 from service.operations.call import Call
 from service.permissions import require_administrator
-from service.repositories import audit_feed
+from service.repositories import audit_feed, audit_feed_stops
 from service.repositories.audit import MAX_PAGE_BYTES
 from service.repositories.audit_feed import BEGINNING, FeedState, Read
 from service.schemas.changes import Change, ChangesFound, ListChanges
@@ -92,12 +93,12 @@ async def _read(
     """Read pages of entries until an answer is full, by number or by bytes, or there are no more."""
     size, changes, room = request.page_size or DEFAULT_PAGE_SIZE, list[Change](), MAX_PAGE_BYTES
     organization_id = call.caller.organization_id
-    for _ in range(MAX_READ):
+    for number in range(MAX_READ):
         if cursor.target is None and cursor.seen == state.snapshot:  # nothing is new: the place keeps its epoch
             return ChangesFound(changes, cursor.end(state.newest or 0).write(organization_id))
-        if cursor.target is None:
-            cursor = cursor._replace(epoch=state.epoch, target=state.snapshot, after=0)
-        read, more = await _page(connection, organization_id, cursor, room)
+        if cursor.target is None or number == 0:
+            cursor = await _aim(connection, cursor, state)
+        read, more, last = await _page(connection, organization_id, cursor, state, room)
         entries = [each.entry for each in read]
         found = await look_up(connection, organization_id, [call.caller], entries)
         changes += tell_each(entries, found.sight(call.caller), cursor, every=request.all)
@@ -105,10 +106,12 @@ async def _read(
             return ChangesFound(changes[:size], changes[size - 1].cursor, more=True)
         if entries:
             cursor = cursor.behind(entries[-1].id)
-        if not more:
-            cursor = cursor.end(state.newest or 0)
-            if cursor.seen == state.snapshot:
-                return ChangesFound(changes, cursor.write(organization_id))
+        if last is not None:
+            cursor, more = cursor._replace(after=last), True
+        if not more and cursor.target == state.snapshot:
+            return ChangesFound(changes, cursor.end(state.newest or 0).write(organization_id))
+        if not more:  # of what came behind that snapshot, the newest one may be gone before it is read
+            cursor = cursor.end()
         room -= sum(each.bytes for each in read)
         if len(changes) == size or (changes and (request.all or room <= 0)):
             break
@@ -116,15 +119,39 @@ async def _read(
     return ChangesFound(changes, cursor.write(organization_id), more=True)
 
 
+async def _aim(connection: Connection, cursor: Cursor, state: FeedState) -> Cursor:
+    """Return a place with the snapshot up to which is read next: the present one, or one on the way there.
+
+    One that the client says is looked at, too: as far away as it is, it may be made up. What was sent of what comes
+    behind the stop is sent again.
+    """
+    if cursor.target is None:
+        cursor = cursor._replace(epoch=state.epoch, target=state.snapshot, after=0)
+    assert cursor.target is not None  # noqa: S101 - it has just been set
+    if cursor.seen == BEGINNING:  # read by the ids of one organization
+        return cursor
+    stop = await audit_feed_stops.find_stop(connection, cursor.seen, cursor.target, epoch_name(state.epoch))
+    return cursor if stop is None else cursor._replace(target=stop)
+
+
 async def _page(
-    connection: Connection, organization_id: UUID, cursor: Cursor, max_bytes: int
-) -> tuple[list[Read], bool]:
-    """Read a page of entries between the two snapshots of a place; return whether there may be more between them."""
+    connection: Connection, organization_id: UUID, cursor: Cursor, state: FeedState, max_bytes: int
+) -> tuple[list[Read], bool, int | None]:
+    """Read a page of entries between the two snapshots of a place.
+
+    Returns:
+        The entries; whether there may be more between the snapshots; and the id of the last one that was looked at, if
+        that is what has ended the page.
+    """
     assert cursor.target is not None  # noqa: S101 - it has been set
     if cursor.seen == BEGINNING:
-        return await audit_feed.read_from_beginning(
-            connection, organization_id, target=cursor.target, after=cursor.after, max_bytes=max_bytes
+        last = None
+        if audit_feed_stops.is_far(cursor.target, state.snapshot):  # which may see few of those that there are, or none
+            last = await audit_feed_stops.find_far(connection, organization_id, cursor.after)
+        read, more = await audit_feed.read_from_beginning(
+            connection, organization_id, target=cursor.target, after=cursor.after, last=last, max_bytes=max_bytes
         )
+        return read, more, None if more else last
     found = await audit_feed.read_between(
         connection,
         [organization_id],
@@ -133,4 +160,4 @@ async def _page(
         after=cursor.after,
         max_bytes=max_bytes,
     )
-    return found.entries, found.more
+    return found.entries, found.more, None

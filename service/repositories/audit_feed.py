@@ -260,6 +260,25 @@ BETWEEN: Final = f"""
 """Entries of organizations $1 behind id $4 between snapshots $2 and $3 (NULL: now); at most $5, in $6 bytes."""
 
 
+_SINCE_LOWEST: Final = "a.transaction_id >= pg_snapshot_xmin($2::text::pg_snapshot)"
+BETWEEN_WIDE: Final = BETWEEN.replace(
+    _SINCE_LOWEST,
+    """(a.transaction_id >= pg_snapshot_xmax($2::text::pg_snapshot)
+               OR a.transaction_id = ANY (ARRAY(SELECT pg_snapshot_xip($2::text::pg_snapshot))))""",
+)
+"""The same for a first snapshot that begins long before it ends: what it sees between is not read.
+
+A transaction that ran for hours makes one, and so can a client. It looks at two places of the index instead of one.
+"""
+WIDE: Final = 10_000
+"""Transactions between the begin and the end of a wide snapshot."""
+
+
+def _is_wide(seen: str) -> bool:
+    lowest, beyond, _ = seen.split(":")
+    return int(beyond) - int(lowest) > WIDE
+
+
 class Read(NamedTuple):
     """An entry as it was read."""
 
@@ -303,7 +322,7 @@ async def read_between(
     """
     rows = await connection.fetch(
         "audit_feed.between",
-        BETWEEN,
+        BETWEEN_WIDE if _is_wide(seen) else BETWEEN,
         organization_ids,
         seen,
         target,
@@ -321,10 +340,20 @@ async def read_from_beginning(
     *,
     target: str,
     after: int,
+    last: int | None = None,
     limit: int = PAGE_SIZE,
     max_bytes: int = MAX_PAGE_BYTES,
 ) -> tuple[list[Read], bool]:
     """Return the next of all entries that are kept, up to a snapshot, by id: those, too, that name no transaction.
+
+    Args:
+        connection: of a database whose present state is not before the snapshot.
+        organization_id: whose trail it is.
+        target: the snapshot.
+        after: the id of the last entry that was read.
+        last: the id of the last entry that is looked at; None: there is none.
+        limit: entries.
+        max_bytes: of their states, but that there is one entry at least.
 
     Returns:
         The entries, and whether there may be more; both as of `read_between`.
@@ -339,7 +368,7 @@ async def read_from_beginning(
                 SELECT a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action, a.target,
                        a.before::text, a.after::text, a.request_id
                 FROM audit a
-                WHERE a.organization_id = $1 AND a.id > $3
+                WHERE a.organization_id = $1 AND a.id > $3 AND a.id <= coalesce($6, 9223372036854775807)
                   AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
                        OR pg_visible_in_snapshot(a.transaction_id, (SELECT $2::text::pg_snapshot)))
                 ORDER BY a.id
@@ -355,6 +384,7 @@ async def read_from_beginning(
         after,
         limit,
         max_bytes,
+        last,
     )
     return _cut(rows, limit)
 
