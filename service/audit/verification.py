@@ -4,6 +4,7 @@ It needs the seals in their order and the entries as they are now, wherever thes
 A superuser can seal anew whatever they like; that shows by copies of the chain which they don't have, as in the log.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -71,15 +72,20 @@ class Verification:
     def check_seal(self, seal: Seal, present: Iterable[Present]) -> Iterator[Alteration]:
         """Compare the next seal with the entries that it has, among others or not; and itself with the one before."""
         yield from self._check_chain(seal)
-        found = {each.id: each for each in present}
+        found = defaultdict[int, list[Present]](list)
+        for each in present:
+            found[each.id].append(each)
         for number, leaf in zip(seal.numbers, seal.hashes, strict=False):
-            entry = found.get(number)
-            if entry is None:
+            unaltered = [each for each in found[number] if each.leaf == leaf]
+            if not found[number]:
                 yield Alteration(MISSING, seal.number, number, f"Entry {number} is no longer there.")
-            elif entry.leaf != leaf:
+            elif not unaltered:
                 yield Alteration(CHANGED, seal.number, number, f"Entry {number} is not what it was.")
+            elif len(unaltered) < len(found[number]):
+                sentence = f"Entry {number} is there as another one, too: that was changed, or put in later."
+                yield Alteration(CHANGED, seal.number, number, sentence)
             else:
-                yield from self._check_time(entry, seal.number, seal.epoch, seal.sealed_at)
+                yield from self._check_time(unaltered[0], seal.number, seal.epoch, seal.sealed_at)
         self.sealed += len(seal.numbers)
         self._go_on(seal)
 
@@ -110,7 +116,8 @@ class Verification:
         previous = self._last.chain if self._last else NOTHING
         wrong = []
         if seal.number != expected or seal.previous != previous:
-            wrong.append(f"Seal {seal.number} does not follow seal {expected - 1}: one was taken away, or made anew.")
+            between = "those between are not there" if seal.number > expected else "one was taken away"
+            wrong.append(f"Seal {seal.number} does not follow seal {expected - 1}: {between}, or it was made anew.")
         if len(seal.leaves) != HASH_BYTES * len(seal.numbers) or tree_root(seal.hashes) != seal.root:
             wrong.append(f"The root of seal {seal.number} is not that of its entries' hashes.")
         if seal.right_chain() != seal.chain:

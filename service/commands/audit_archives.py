@@ -92,7 +92,11 @@ def _first_kept(before: Month | None, retention: int) -> Month:
     "--archive", "directories", multiple=True, type=click.Path(path_type=Path), help="A directory of archives."
 )
 @click.option("--only-archives", is_flag=True, help="Verify the archives without the database.")
-@click.option("--log", type=click.File("r"), help="Log lines with seals as they were published; others are left out.")
+@click.option(
+    "--log",
+    type=click.File("r", errors="replace"),
+    help="Log lines with seals as they were published; others are left out.",
+)
 @json_option
 def verify_command(directories: tuple[Path, ...], only_archives: bool, log: Any, as_json: bool) -> None:
     """Prove by the seals that no entry of the trail was changed, dated back, put in or taken away since it was sealed.
@@ -155,7 +159,9 @@ def _report(verification: TrailVerification, found: list[Alteration], number: in
         say(f"Not shown are {number - len(found):,} more.")
     say(f"{verified:,} entries were compared with the seals up to {counted.seals}: {number or 'none'} altered.")
     if verification.not_looked_at:
-        tell(f"{verification.not_looked_at:,} more are in other archives: give these by --archive to verify them, too.")
+        noted = "by what manifests say" if verification.alone else "by what the database has noted"
+        left = f"{verification.not_looked_at:,} more"
+        tell(f"{left} are in other archives, {noted}: give these by --archive to verify them, too.")
     if counted.unsealed:
         tell(
             f"{counted.unsealed:,} entries since the last seal are not sealed yet: nothing shows what is done to them."

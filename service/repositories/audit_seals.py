@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -54,8 +55,9 @@ class Seal(NamedTuple):
 
     @property
     def numbers(self) -> list[int]:
-        """The ids of the sealed entries."""
-        return [each for first, behind in self.ids for each in range(first, behind)]
+        """The ids of the sealed entries; of a forged seal, which may name any number, one more than it has hashes."""
+        numbers = (each for first, behind in self.ids for each in range(first, behind))
+        return [*islice(numbers, len(self.leaves) // HASH_BYTES + 1)]
 
     def right_chain(self) -> bytes:
         """Return the chain as it follows from what the seal says."""

@@ -163,6 +163,15 @@ async def _finds_insertions(trail: Trail) -> None:
     xid = await trail.raw.fetchval("SELECT transaction_id::text FROM audit WHERE id = $1", trail.sealed[0])
     now = await trail.raw.fetchval("SELECT pg_current_xact_id()::text")
     yet_to_come = str(int(now) + 1_000_000)
+    for world, ago in ((1, "0 s"), (0, "40 days")):  # of another organization or month: by its number it is sealed
+        found = await trail.after(WITH_ALL, trail.worlds[world].id, trail.sealed[0], ago, xid)
+        assert found == {("changed", trail.sealed[0])}
+    seal = (await audit_seals.page(Connection(trail.raw), 0, 1))[0]
+    present = await audit_seals.list_present(Connection(trail.raw), seal.numbers[0], seal.numbers[-1] + 1)
+    another = present[0]._replace(leaf=audit_seals.NOTHING)
+    for entries in ([another, *present], [*present, another]):  # in whichever order they are read
+        found = {(each.kind, each.entry or 0) for each in Verification().check_seal(seal, entries)}
+        assert found == {("changed", present[0].id)}
     for number in (trail.gap, trail.tail[-1] + 1_000):
         for transaction in (xid, None, yet_to_come):
             found = await trail.after(WITH_ALL, trail.worlds[0].id, number, "0 s", transaction)

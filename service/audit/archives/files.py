@@ -11,9 +11,12 @@ text: so that text, and its hash, are made of the line without the database.
 import gzip
 import hashlib
 import json
+import os
+import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from io import BufferedReader
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,6 +33,12 @@ MANIFEST: Final = "manifest.json"
 SEALS: Final = "seals.ndjson.gz"
 FORMAT: Final = 1
 """The form of the files, which the manifest names: others are read as they are."""
+MAX_LINE_BYTES: Final = 2**22
+"""Bytes of a line, of which an entry has at most 330,000 and a seal a million, both with all escaped."""
+MAX_MANIFEST_BYTES: Final = 2**28
+_FIRST: Final = "1970-01"
+_WRITTEN: Final = (*FIELDS, "written_by")
+"""The fields of a line; what else there was, no seal would prove."""
 _DECODER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 """Of values whose text is wanted, not what they are: a number may be one that Python can't hold."""
 
@@ -85,15 +94,25 @@ def read_manifest(folder: Path) -> tuple[Manifest, bytes]:
     """
     path = folder / MANIFEST
     try:
-        text = path.read_bytes()
+        with _open(path) as file:
+            text = file.read(MAX_MANIFEST_BYTES + 1)
+        if len(text) > MAX_MANIFEST_BYTES:
+            raise BadArchive(f"{path} is larger than a manifest is.")
         said = orjson.loads(text)
         if said["format"] != FORMAT or parse_month(said["month"]) is None:
             raise BadArchive(f"{path} is of another form than {FORMAT}.")
-        files = tuple(FileOf(**each) for each in said["files"])
+        files = tuple(_file_of(each) for each in said["files"])
         elsewhere = tuple((int(first), int(behind)) for first, behind in said["elsewhere"])
-        seals = FileOf(**said["seals"])
+        seals = _file_of(said["seals"])
         numbers = int(said["entries"]), int(said["first"])
         found = Manifest(said["month"], said["partition"], *numbers, files, seals, elsewhere)
+        names = {each.organization_id: each.file for each in files}
+        if (
+            found.month != folder.name
+            or len(names) < len(files)
+            or any(file != f"{organization_id}.ndjson.gz" for organization_id, file in names.items())
+        ):
+            raise BadArchive(f"{path} is of another month, or names other files than an archive has.")
     except OSError as error:
         raise BadArchive(f"{path} can't be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -101,48 +120,90 @@ def read_manifest(folder: Path) -> tuple[Manifest, bytes]:
     return found, hashlib.sha256(text).digest()
 
 
+def _file_of(said: dict[str, Any]) -> FileOf:
+    """Return a file as a manifest has it.
+
+    Raises:
+        ValueError: it is described in another way.
+        TypeError: likewise.
+    """
+    found = FileOf(**said)
+    texts, numbers = (found.file, found.sha256, found.organization_id or ""), (found.entries, found.bytes)
+    if not all(isinstance(each, str) for each in texts) or not all(type(each) is int for each in numbers):
+        raise ValueError("It is no file of an archive.")
+    return found
+
+
+def _open(path: Path) -> BufferedReader:
+    """Open a regular file, or a link to one: others may have no end, or wait for somebody.
+
+    Raises:
+        OSError: it can't be opened, or is none.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(0, "it is no regular file")
+    return file
+
+
 def read_lines(folder: Path, described: FileOf) -> Iterator[bytes]:
     """Yield the lines of a file of the archive, once it was found to be the one that the manifest describes.
 
     Raises:
-        BadArchive: it is not there, is another one, or can't be unpacked.
+        BadArchive: it is not there, is another one, has more or fewer lines, or can't be unpacked.
     """
     path = folder / described.file
-    if Path(described.file).name != described.file:
+    if Path(described.file).name != described.file or "\0" in described.file:
         raise BadArchive(f"{folder / MANIFEST} names a file of another folder: {described.file}.")
+    number = 0
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != described.sha256:
                 raise BadArchive(f"{path} is not what it was: its SHA-256 is {found}, not {described.sha256}.")
             file.seek(0)
             with gzip.open(file) as lines:
-                yield from lines
+                while line := lines.readline(MAX_LINE_BYTES):
+                    number += 1
+                    if number > described.entries or len(line) == MAX_LINE_BYTES:
+                        raise BadArchive(f"{path} has more than its {described.entries} lines, or a longer one.")
+                    yield line
     except (OSError, EOFError, zlib.error) as error:
-        raise BadArchive(f"{path} can't be read: {error}.") from error
+        raise BadArchive(f"{path} can't be read: {getattr(error, 'strerror', None) or error}.") from error
+    if number != described.entries:
+        raise BadArchive(f"{path} has {number} of its {described.entries} lines.")
 
 
 def read_entries(folder: Path, described: FileOf) -> Iterator[Present]:
-    """Yield the entries of a file of the archive.
+    """Yield the entries of a file of the archive, all of one month and organization, each of another number.
 
     Raises:
-        BadArchive: the file can't be read, or a line is no entry.
+        BadArchive: the file can't be read, or a line is no entry, or one of another file.
     """
+    last = ""
     for number, line in enumerate(read_lines(folder, described), 1):
         try:
-            yield parse_entry(line.decode())
-        except (ValueError, KeyError, RecursionError) as error:
+            texts = _texts(line.decode())
+            found, at = parse_entry(texts), json.loads(texts["at"])
+            place = f"{at}/{found.id:020}"
+            is_here = at.startswith(folder.name) or folder.name == _FIRST  # which has all that is earlier, too
+            if not is_here or place <= last or json.loads(texts["organization_id"]) != described.organization_id:
+                raise BadArchive(f"{folder / described.file} has an entry of another file, or place, in line {number}.")
+            last = place
+            yield found
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise BadArchive(f"{folder / described.file} has no entry in line {number}.") from error
 
 
-def parse_entry(line: str) -> Present:
-    """Return what is verified of an entry: its line says all of it.
+def parse_entry(texts: Mapping[str, str]) -> Present:
+    """Return what is verified of an entry by its values as they are written: these say all of it.
 
     Raises:
         ValueError: it is none.
-        KeyError: a field is missing.
+        TypeError: likewise.
+        OverflowError: its time is beyond what can be said.
     """
-    texts = _texts(line)
     leaf = leaf_hash(f"[{', '.join(texts[name] for name in FIELDS)}]")
     at = datetime.fromisoformat(json.loads(texts["at"])).astimezone(UTC)
     written_by = json.loads(texts["written_by"])
@@ -152,17 +213,24 @@ def parse_entry(line: str) -> Present:
 
 
 def _texts(line: str) -> dict[str, str]:
-    """Return the values of a JSON object as they are written, by name."""
+    """Return the values of a JSON object as they are written, by name.
+
+    Raises:
+        ValueError: it is none, or has anything else than the fields of an entry, in their order.
+    """
     found: dict[str, str] = {}
     place = _behind(line, 0, "{")
-    while True:
+    for expected in _WRITTEN:
         name, place = _DECODER.raw_decode(line, place)
+        if name != expected:
+            raise JSONDecodeError("There is another field.", line, place)
         begin = _behind(line, place, ":")
         _, place = _DECODER.raw_decode(line, begin)
         found[name] = line[begin:place]
-        if line[place : place + 1] == "}":
-            return found
-        place = _behind(line, place, ",")
+        place = _behind(line, place, "}" if name == _WRITTEN[-1] else ",")
+    if line[place:] not in {"", "\n"}:
+        raise JSONDecodeError("There is more than an object.", line, place)
+    return found
 
 
 def _behind(line: str, place: int, mark: str) -> int:
@@ -196,7 +264,7 @@ def read_seals(folder: Path, manifest: Manifest) -> Iterator[Seal]:
     for number, line in enumerate(read_lines(folder, manifest.seals), 1):
         try:
             yield _parse_seal(orjson.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise BadArchive(f"{folder / manifest.seals.file} has no seal in line {number}.") from error
 
 
@@ -204,6 +272,8 @@ def _parse_seal(said: dict[str, Any]) -> Seal:
     hashes = (bytes.fromhex(said[name]) for name in ("leaves", "root", "previous", "chain"))
     ids = tuple((int(first), int(behind)) for first, behind in said["ids"])
     at = datetime.fromisoformat(said["sealed_at"])
+    if at.tzinfo is None:
+        raise ValueError("Its time is of no zone.")
     return Seal(int(said["number"]), at, str(said["epoch"]), str(said["snapshot"]), ids, *hashes)
 
 

@@ -35,8 +35,8 @@ class Archives:
     folders: dict[Path, tuple[Manifest, bytes]] = field(default_factory=dict)
     wrong: list[Alteration] = field(default_factory=list)
     """Alterations of the files themselves: those that could not be read."""
-    _entries: dict[str, dict[int, Present]] = field(default_factory=dict)
-    """The entries that are in no seal so far, of months that were read, by month and number."""
+    _entries: dict[Path, dict[int, Present]] = field(default_factory=dict)
+    """The entries that are in no seal so far, of months that were read, by folder and number."""
 
     @classmethod
     def open(cls, directories: Sequence[Path]) -> "Archives":
@@ -55,7 +55,17 @@ class Archives:
                     found.folders[folder] = read_manifest(folder)
                 except BadArchive as error:
                     found.wrong.append(Alteration(ARCHIVE, 0, None, str(error)))
+        found._compare()
         return found
+
+    def _compare(self) -> None:
+        """Find archives of one month that are not the same: of these, each has what others may have lost."""
+        first = dict[str, tuple[Path, bytes]]()
+        for folder, (manifest, digest) in self.folders.items():
+            other, expected = first.setdefault(manifest.month, (folder, digest))
+            if digest != expected:
+                sentence = f"{other} and {folder} are archives of the same month, and not the same."
+                self.wrong.append(Alteration(ARCHIVE, 0, None, sentence))
 
     @property
     def months(self) -> set[str]:
@@ -81,17 +91,17 @@ class Archives:
         found = []
         for folder, (manifest, _) in self.folders.items():
             if numbers and manifest.first <= numbers[-1]:
-                if manifest.month not in self._entries:
-                    self._entries[manifest.month] = self._read_entries(folder, manifest)
-                of_month = self._entries[manifest.month]
+                if folder not in self._entries:
+                    self._entries[folder] = self._read_entries(folder, manifest)
+                of_month = self._entries[folder]
                 found += [of_month.pop(number) for number in numbers if number in of_month]
         return found
 
     def left_over(self) -> list[Present]:
         """Return the entries that were in no seal."""
         for folder, (manifest, _) in self.folders.items():
-            if manifest.month not in self._entries:
-                self._entries[manifest.month] = self._read_entries(folder, manifest)
+            if folder not in self._entries:
+                self._entries[folder] = self._read_entries(folder, manifest)
         return [each for of_month in self._entries.values() for each in of_month.values()]
 
     def _read_seals(self, folder: Path, manifest: Manifest) -> Iterator[Seal]:
@@ -121,6 +131,8 @@ class TrailVerification:
         )
         self.not_looked_at = 0
         """Entries that were sealed, and are in an archive that was not given."""
+        self.alone = False
+        """True if there was no database, so that nothing but manifests says of them that they are elsewhere."""
 
     async def verify(self, connection: Connection | None) -> AsyncIterator[Alteration]:
         """Yield what was altered.
@@ -129,6 +141,7 @@ class TrailVerification:
             connection: in a transaction that sees one state throughout, by a role that may read the trail of everybody;
                 None: only the archives are verified.
         """
+        self.alone = connection is None
         excused = await self._excused(connection)
         async for seal in self._seals(connection):
             archived, present = self.archives.take_entries_of(seal), list[Present]()
@@ -206,5 +219,7 @@ def read_copies(lines: Iterable[str]) -> dict[int, str]:
         except orjson.JSONDecodeError:
             continue
         if isinstance(said, dict) and said.get("event") == "audit_sealed":
-            found[int(said["seal"])] = str(said["chain"])
+            number, chain = said.get("seal"), said.get("chain")
+            if isinstance(number, int) and isinstance(chain, str):
+                found[number] = chain
     return found

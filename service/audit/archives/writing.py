@@ -24,6 +24,7 @@ from service.audit.archives.files import (
     folder_of,
     name_of,
     read_entries,
+    read_lines,
     read_manifest,
     read_seals,
 )
@@ -172,14 +173,23 @@ class Archiver:
         Raises:
             NotArchived: it is not all there, or not what was sealed.
         """
-        sealed = dict[int, bytes]()
+        sealed, elsewhere = dict[int, bytes](), list[Range]()
         after, own, count = 0, Numbers(ids), 0
-        while found := await audit_archives.page_of_seals(self._connection, ids, after):
-            for seal in found:
-                sealed |= {each: leaf for each, leaf in zip(seal.numbers, seal.hashes, strict=False) if each in own}
-            after = found[-1].number
         try:
-            written = sum(1 for _ in read_seals(folder, manifest))
+            written = read_seals(folder, manifest)
+            while found := await audit_archives.page_of_seals(self._connection, ids, after):
+                for seal in found:
+                    if next(written, None) != seal:
+                        raise BadArchive(f"{folder / SEALS} has another seal than seal {seal.number}.")
+                    sealed |= {each: leaf for each, leaf in zip(seal.numbers, seal.hashes, strict=False) if each in own}
+                    elsewhere += [(each, each + 1) for each in seal.numbers if each not in own]
+                after = found[-1].number
+            if (
+                next(written, None) is not None
+                or manifest.elsewhere != merged(elsewhere)
+                or manifest.first != min(ids)[0]
+            ):
+                raise BadArchive(f"{folder / MANIFEST} says something else of the seals than is so.")
             for described in manifest.files:
                 for entry in read_entries(folder, described):
                     if sealed.pop(entry.id, None) != entry.leaf:
@@ -190,7 +200,7 @@ class Archiver:
                     count += 1
         except BadArchive as error:
             raise NotArchived(f"{error} Remove {folder}, and run this again: it is written anew.") from error
-        if sealed or count != manifest.entries or written != manifest.seals.entries:
+        if sealed or count != manifest.entries:
             raise NotArchived(f"{folder} has not all of {manifest.month}: remove it, and run this again.")
 
     async def _take_out(self, partition: Partition, entries: int) -> None:
@@ -215,10 +225,30 @@ class Archiver:
         archived = await audit_archives.list_archived(self._connection)
         for name in sorted(there):
             months = [each for each in archived if each.partition == name]
-            if months and all(
-                _read(folder_of(self.directory, each.month))[1] == each.manifest_sha256 for each in months
-            ):
+            for each in months:
+                self._require_whole(each)
+            entries = await audit_archives.count_entries(self._connection, name)
+            if months and entries == sum(each.entries for each in months):
                 await audit_archives.drop(self._connection, name)
+
+    def _require_whole(self, archived: Archived) -> None:
+        """Require the archive that was noted, and all of its files, of what is to be dropped.
+
+        Raises:
+            NotArchived: it is another one, or a file is not there or not what it was.
+        """
+        folder = folder_of(self.directory, archived.month)
+        manifest, digest = _read(folder)
+        if digest != archived.manifest_sha256:
+            raise NotArchived(f"{folder} is not the archive of {archived.month} that was noted: nothing is dropped.")
+        try:
+            for described in (*manifest.files, manifest.seals):
+                for _ in read_lines(folder, described):
+                    pass
+        except BadArchive as error:
+            raise NotArchived(
+                f"{error} The table {archived.partition}, which has all of it, is not dropped."
+            ) from error
 
 
 class _Counted:
