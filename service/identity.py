@@ -46,11 +46,14 @@ class Provided:
     secret: bytes
     """The link's: a secret that only the service knows."""
     expires_at: datetime
+    """The time up to which the token is taken, which clocks that differ may still call good."""
     groups: tuple[MappedGroup, ...]
     role: Role | None
     """The role that claims are mapped to; None if none is."""
     role_value: str | None
     """The value of the claim that is mapped to it."""
+    token_ends_at: datetime | None = None
+    """The time at which the provider says that the token ends; None: that up to which it is taken."""
 
 
 @dataclass(slots=True)

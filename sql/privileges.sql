@@ -24,8 +24,8 @@ DO $$ BEGIN
     GRANT SELECT, INSERT ON audit_seals TO flow_service;
     GRANT SELECT, INSERT, UPDATE (role, disabled, display_name, display_name_key, email, email_key)
         ON users TO flow_service;
-    GRANT SELECT, INSERT (organization_id, id, user_id, name, digest, scopes, expires_at, parent_id),
-        UPDATE (last_used_at, revoked_at, expires_at, parent_id, replaced_by_id) ON tokens TO flow_service;
+    GRANT SELECT, INSERT (organization_id, id, user_id, name, digest, scopes, expires_at, parent_id, link_id),
+        UPDATE (last_used_at, revoked_at, expires_at, parent_id, link_id, replaced_by_id) ON tokens TO flow_service;
     GRANT SELECT, INSERT, UPDATE (name), DELETE ON groups TO flow_service;
     GRANT SELECT, INSERT, DELETE ON memberships TO flow_service;
     GRANT SELECT, INSERT (organization_id, id, user_id, issuer, subject), UPDATE (last_used_at)

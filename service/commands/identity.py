@@ -65,7 +65,7 @@ def link(username: str, issuer: str | None, subject: str, organization: str | No
 @yes_option
 @json_option
 def unlink(issuer: str | None, subject: str, organization: str | None, yes: bool, as_json: bool) -> None:
-    """Refuse somebody whom a provider knows, from the next request on; tokens of their user stay."""
+    """Refuse somebody whom a provider knows, and tokens made by their calls; other tokens of their user stay."""
     request = IdentityRef(_issuer(issuer), subject)
     confirm(yes, f"Unlink {subject} of {request.issuer}?")
     gone = _run(organization, identities.unlink_identity, request, only_reads=False)

@@ -56,6 +56,8 @@ class Call(NamedTuple):
     """For the audit trail; None at the command line."""
     token_max_lifetime: int = 0
     """Seconds that a new token may live; 0: for ever."""
+    sign_in_token_lifetime: int = 0
+    """Seconds that a token may live which is made with an identity provider's, if that ends before; 0: no longer."""
     within: Connection | None = None
     """The connection of a transaction that this call is a part of; None: each change has one of its own."""
 

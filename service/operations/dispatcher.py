@@ -123,7 +123,7 @@ class Dispatcher:
     ) -> None:
         self._database = database
         self._token_use = token_use
-        self._token_max_lifetime = settings.token_max_lifetime
+        self._token_lifetimes = settings.token_max_lifetime, settings.oidc_token_lifetime
         shares = settings.max_organization_share, settings.max_token_share
         self.under_way: Final = Shares(settings.max_requests, database.presence, *shares)
         """Of the requests whose caller is known, or presumed until the request is here."""
@@ -232,7 +232,7 @@ class Dispatcher:
         """Run an operation in turn, and again where another change came between, or the caller's authority changed."""
         record = current_request()
         precondition, request = binding.precondition(incoming), binding.read(incoming, received)
-        call = Call(caller, self._database, precondition, self.batches, record.request_id, self._token_max_lifetime)
+        call = Call(caller, self._database, precondition, self.batches, record.request_id, *self._token_lifetimes)
 
         def run() -> Awaitable[Any]:
             return operation(call, request)

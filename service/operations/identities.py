@@ -6,8 +6,9 @@ from uuid import uuid4
 from service.database.pool import Connection
 from service.errors import NotFound
 from service.operations.call import Call
+from service.operations.tokens import target_of, token_state
 from service.operations.users import find_user
-from service.repositories import identities
+from service.repositories import identities, token_trees, tokens
 from service.repositories.authority import PROVE_FOR_USER
 from service.repositories.identities import Link
 
@@ -53,19 +54,26 @@ async def link_identity(call: Call, request: LinkIdentity) -> Link:
 
 
 async def unlink_identity(call: Call, request: IdentityRef) -> Link:
-    """Unlink somebody from their user: they are refused from the very next request on; the user's own tokens stay.
+    """Unlink somebody from their user: they are refused from the very next request on, with the tokens they have made.
+
+    Those are what was made by calls with the provider's token; others of the user's stay.
 
     Raises:
         NotFound: they are linked to nobody.
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
+        await token_trees.lock_trees(connection, organization_id)
         found = await _find(connection, call, request.issuer, request.subject)
         user = await find_user(connection, organization_id, found.username)
         proof = await call.prove(connection, PROVE_FOR_USER, user.id)
+        made = await token_trees.find_made_by_link(connection, organization_id, found.id)
+        gone = await tokens.lock(connection, organization_id, made)
+        await tokens.revoke(connection, organization_id, [each.id for each in gone])
         if not await identities.delete(connection, organization_id, found.id):
             raise _unknown(request.issuer, request.subject)
         await proof.audit("user.unlink", f"user:{user.username}", _state(found), None)
+        await proof.audit_each("token.revoke", [(target_of(each.id), token_state(each), None) for each in gone])
     return found
 
 

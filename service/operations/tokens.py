@@ -39,7 +39,7 @@ from service.schemas.tokens import (
     TokenRef,
     TokenView,
 )
-from service.values.instants import written
+from service.values.instants import END, written
 from service.values.names import name_key
 
 MAX_GENERATIONS: Final = 16
@@ -110,20 +110,26 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         check_token_scopes(Holder(call.caller.role, maker.scopes) if maker else call.caller, request.scopes)
         if maker is not None:
             expires_at = _within(maker, expires_at, asked=request.expires_at is not None)
-        parent_id = maker.id if maker else None
-        return await _issue(proof, user.id, user.username, request.name, request.scopes, expires_at, parent_id)
+        made_with = (maker.id, maker.link_id) if maker else (None, None)
+        return await _issue(proof, user.id, user.username, request.name, request.scopes, expires_at, *made_with)
 
 
 async def _maker(connection: Connection, call: Call) -> Maker | None:
-    """Return the token of the call as it is now; None for an operator, and for a caller of an identity provider.
+    """Return the token of the call as it is now; None for an operator.
 
-    What the latter makes has no parent: the provider's token ends in minutes, and is stored nowhere.
+    An identity provider's is stored nowhere: what is made with it goes with the link, and ends with that token, unless
+    the installation lets it live longer.
 
     Raises:
         Unauthenticated: it is not good any more.
     """
-    if call.caller.is_operator or call.caller.provided is not None:
+    caller = call.caller
+    if caller.is_operator:
         return None
+    if caller.provided is not None:
+        lifetime = timedelta(seconds=call.sign_in_token_lifetime)
+        ends = max(caller.provided.token_ends_at or caller.provided.expires_at, datetime.now(UTC) + lifetime)
+        return Maker(None, caller.scopes, min(ends, END - timedelta(microseconds=1)), 0, caller.provided.link_id)
     maker = await token_trees.find_maker(connection, call.caller.organization_id, call.caller.token_id)
     if maker is None:
         raise Unauthenticated.invalid_token()
@@ -165,12 +171,22 @@ def _within_lifetime(call: Call, expires_at: datetime | None) -> datetime | None
 
 
 def _within(maker: Maker, expires_at: datetime | None, *, asked: bool) -> datetime | None:
-    """Return the expiry of a new token: that of the token that makes it, if nothing else is asked for."""
+    """Return the expiry of a new token: that of the token that makes it, if nothing else is asked for.
+
+    Raises:
+        PermissionDenied: it is later than that.
+    """
     limit = maker.expires_at
     if limit is None or (expires_at is not None and expires_at <= limit):
         return expires_at
     if not asked:
         return limit
+    if maker.link_id is not None:
+        raise PermissionDenied(
+            f"You may not make a token by an identity provider's that lives beyond {written(limit)}: call with one of"
+            " this service's own, or have OIDC_TOKEN_LIFETIME set.",
+            reason="grant_denied",
+        )
     raise PermissionDenied(
         f"You may not make a token that lives longer than the one you call with. That one ends at {written(limit)}.",
         reason="grant_denied",
@@ -185,22 +201,31 @@ async def _issue(
     scopes: int | None,
     expires_at: datetime | None,
     parent_id: UUID | None,
+    link_id: UUID | None,
 ) -> NewToken:
     organization_id, token_id, secret = proof.call.caller.organization_id, uuid4(), new_token()
     digest = token_digest(secret)
     created_at = await tokens.insert(
-        proof.connection, organization_id, token_id, user_id, name, digest, scopes, expires_at, parent_id
+        proof.connection, organization_id, token_id, user_id, name, digest, scopes, expires_at, parent_id, link_id
     )
     token = Token(token_id, user_id, username, name, scopes, expires_at, created_at, None)
-    await proof.audit("token.create", _target(token_id), None, {**_state(token), "parent": parent_id})
+    await proof.audit(
+        "token.create", target_of(token_id), None, {**token_state(token), "parent": parent_id, **_of_link(link_id)}
+    )
     return NewToken(token, secret)
 
 
-def _target(token_id: UUID) -> str:
+def target_of(token_id: UUID) -> str:
+    """Return how the audit trail names a token."""
     return f"token:{token_id}"
 
 
-def _state(token: Token) -> dict[str, Any]:
+def _of_link(link_id: UUID | None) -> dict[str, Any]:
+    return {} if link_id is None else {"link": link_id}
+
+
+def token_state(token: Token) -> dict[str, Any]:
+    """Return what the audit trail says of a token."""
     return {
         "username": token.username,
         "name": token.name,
@@ -258,7 +283,7 @@ async def revoke_token(call: Call, request: RevokeToken) -> Revoked:
             descendants = []
         gone = await tokens.lock(connection, organization_id, [request.token_id, *descendants])
         await tokens.revoke(connection, organization_id, [each.id for each in gone])
-        await proof.audit_each("token.revoke", [(_target(each.id), _state(each), None) for each in gone])
+        await proof.audit_each("token.revoke", [(target_of(each.id), token_state(each), None) for each in gone])
     return Revoked(len(gone))
 
 
@@ -270,9 +295,11 @@ async def _keep_descendants(proof: Proof, found: TokenInTree, descendants: Seque
             "You may not keep what was made with this token by a call with it, or with one that was made with it: call"
             " with another."
         )
-    moved = await token_trees.move_children(proof.connection, caller.organization_id, token_id, parent_id)
+    moved = await token_trees.move_children(
+        proof.connection, caller.organization_id, token_id, parent_id, found.link_id
+    )
     await token_trees.forget_replacement(proof.connection, caller.organization_id, token_id)
-    changes = [(_target(each), {"parent": token_id}, {"parent": parent_id}) for each in moved]
+    changes = [(target_of(each), {"parent": token_id}, {"parent": parent_id}) for each in moved]
     await proof.audit_each("token.keep", changes)
 
 
@@ -297,48 +324,50 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
             )
         descendants = await token_trees.find_descendants(connection, organization_id, old.id)
         proof = await call.prove(connection)
-        parent_id = await _parent_in_its_place(connection, call, found, descendants)
+        made_with = await _makers_in_its_place(connection, call, found, descendants)
         expires_at = _cut_to_lifetime(call, old.expires_at)
-        new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, parent_id)
-        await token_trees.move_children(connection, organization_id, old.id, new.token.id)
+        new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, *made_with)
+        await token_trees.move_children(connection, organization_id, old.id, new.token.id, None)
         if expires_at is not None and expires_at != old.expires_at:
             await _bound(proof, descendants, expires_at)
         ends_at = await token_trees.replace(connection, organization_id, old.id, new.token.id, request.overlap_seconds)
-        after = {**_state(old), "expires_at": ends_at, "replaced_by": new.token.id}
-        await proof.audit("token.rotate", _target(old.id), _state(old), after)
+        after = {**token_state(old), "expires_at": ends_at, "replaced_by": new.token.id}
+        await proof.audit("token.rotate", target_of(old.id), token_state(old), after)
     return RotatedToken(new.token, new.secret, old.id, ends_at)
 
 
 async def _bound(proof: Proof, token_ids: Sequence[UUID], latest: datetime) -> None:
     """Let no token live longer than what has become its parent, by an audit row each."""
     longer = await tokens.end_by(proof.connection, proof.call.caller.organization_id, token_ids, latest)
-    changes = [(_target(each), {"expires_at": former}, {"expires_at": latest}) for each, former in longer]
+    changes = [(target_of(each), {"expires_at": former}, {"expires_at": latest}) for each, former in longer]
     await proof.audit_each("token.bound", changes)
 
 
-async def _parent_in_its_place(
+async def _makers_in_its_place(
     connection: Connection, call: Call, found: TokenInTree, descendants: Sequence[UUID]
-) -> UUID | None:
-    """Return the parent of the token that takes another's place.
+) -> tuple[UUID | None, UUID | None]:
+    """Return the parent and the link of the token that takes another's place.
 
-    It is that of the old one, if the call comes with that or what it was made with; else the token of the call, as who
-    gets a secret by a token must lose it with that.
+    They are those of the old one, if the call comes with that or what it was made with; else the token or link of the
+    call, as who gets a secret by a token must lose it with that.
     """
     maker, old = await _maker(connection, call), found.token
     if maker is None:
         check_token_scopes(call.caller, old.scopes)
-        return found.parent_id
+        return found.parent_id, found.link_id
     check_token_scopes(Holder(call.caller.role, maker.scopes), old.scopes)
     _within(maker, old.expires_at, asked=True)
     if maker.id == old.id or found.made_by_caller:
-        return found.parent_id
+        return found.parent_id, found.link_id
+    if maker.link_id is not None:
+        return found.parent_id, maker.link_id
     if maker.id in descendants:
         raise PermissionDenied(
             "You may not rotate the token that the one you call with was made with: call with that itself, or with"
             " another that was not made with it."
         )
     _require_depth(maker)
-    return maker.id
+    return maker.id, found.link_id
 
 
 def _cut_to_lifetime(call: Call, expires_at: datetime | None) -> datetime | None:

@@ -54,11 +54,14 @@ _ANCESTORS: Final = """
 class Maker:
     """A token that may be used, as one that makes others."""
 
-    id: UUID
+    id: UUID | None
+    """None for an identity provider's, of which there is the link alone."""
     scopes: int | None
     expires_at: datetime | None
     generation: int
-    """1 for a token without a parent, 2 for one made with such a token."""
+    """1 for a token without a parent, 2 for one made with such a token; 0 for a provider's."""
+    link_id: UUID | None = None
+    """The link by which a provider's token came."""
 
 
 async def find_maker(connection: Connection, organization_id: UUID, token_id: UUID) -> Maker | None:
@@ -85,6 +88,7 @@ class TokenInTree:
     token: Token
     expired: bool
     parent_id: UUID | None
+    link_id: UUID | None
     replaced_by_id: UUID | None
     made_by_caller: bool
     """True if it was made with the token of the call, or with one made with that."""
@@ -99,7 +103,7 @@ async def find_in_tree(
         f"""
         WITH RECURSIVE {_ANCESTORS}
         SELECT found.*,
-               coalesce(found.expires_at <= now(), false) AS expired, tree.parent_id, tree.replaced_by_id,
+               coalesce(found.expires_at <= now(), false) AS expired, tree.parent_id, tree.link_id, tree.replaced_by_id,
                EXISTS (SELECT FROM ancestors a WHERE a.id = $3 AND a.id <> $2)
         FROM ({TOKENS} AND t.id = $2) found
         JOIN tokens tree ON tree.organization_id = $1 AND tree.id = found.id
@@ -118,14 +122,23 @@ async def find_descendants(connection: Connection, organization_id: UUID, token_
     would expect few, and read the whole table for each generation. Whether a token is good is asked behind that: beside
     the lookup, it had an empty table planned by the index of good tokens, which is then read whole for each of many.
     """
-    rows = await connection.fetch(
-        "token_trees.find_descendants",
-        f"""
-        -- The token itself, what took its place, whatever became of that, and the good ones made with any of these.
+    rows = await connection.fetch("token_trees.find_descendants", _DESCENDANTS, organization_id, token_id)
+    return [row["id"] for row in rows]
+
+
+def _descendants(of: str, but: str = "") -> str:
+    """Return a statement of the tokens that are good of some, and of what was made with them.
+
+    Args:
+        of: the condition on the first ones, tokens t.
+        but: a condition on tokens f that are to be left out.
+    """
+    return f"""
+        -- The tokens themselves, what took their place, whatever became of that, and the good ones made with these.
         WITH RECURSIVE found AS (
             SELECT t.id, t.replaced_by_id, {GOOD} AS good
             FROM tokens t
-            WHERE t.organization_id = $1 AND t.id = $2
+            WHERE t.organization_id = $1 AND {of}
             UNION
             SELECT n.id, n.replaced_by_id, n.good
             FROM found f
@@ -142,23 +155,38 @@ async def find_descendants(connection: Connection, organization_id: UUID, token_
             ) n
             WHERE n.follows
         )
-        SELECT f.id FROM found f WHERE f.good AND f.id <> $2
-        """,
-        organization_id,
-        token_id,
-    )
+        SELECT f.id FROM found f WHERE f.good {but}
+    """
+
+
+_DESCENDANTS: Final = _descendants("t.id = $2", "AND f.id <> $2")
+_OF_LINK: Final = _descendants("t.link_id = $2")
+
+
+async def find_made_by_link(connection: Connection, organization_id: UUID, link_id: UUID) -> list[UUID]:
+    """Return the tokens that are good, and were made by calls by a link, or with one of these; as above."""
+    rows = await connection.fetch("token_trees.find_made_by_link", _OF_LINK, organization_id, link_id)
     return [row["id"] for row in rows]
 
 
 async def move_children(
-    connection: Connection, organization_id: UUID, token_id: UUID, parent_id: UUID | None
+    connection: Connection, organization_id: UUID, token_id: UUID, parent_id: UUID | None, link_id: UUID | None
 ) -> list[UUID]:
-    """Put another token, or none, in the place of one as the parent of its children; return which are still good."""
+    """Put another token, or none, in the place of one as the parent of its children; return which are still good.
+
+    Args:
+        connection: in a transaction that has the trees alone.
+        organization_id: the tokens'.
+        token_id: the former parent.
+        parent_id: the new one.
+        link_id: of the link that the children go with from now on, beside the parent; None: none but their own.
+    """
     rows = await connection.fetch(
         "token_trees.move_children",
         f"""
         WITH moved AS (
-            UPDATE tokens t SET parent_id = $3 WHERE t.organization_id = $1 AND t.parent_id = $2
+            UPDATE tokens t SET parent_id = $3, link_id = coalesce(t.link_id, $4)
+            WHERE t.organization_id = $1 AND t.parent_id = $2
             RETURNING t.id, t.revoked_at, t.expires_at
         )
         SELECT t.id FROM moved t WHERE {GOOD} ORDER BY t.id
@@ -166,6 +194,7 @@ async def move_children(
         organization_id,
         token_id,
         parent_id,
+        link_id,
     )
     return [row["id"] for row in rows]
 

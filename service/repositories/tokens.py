@@ -144,13 +144,14 @@ async def insert(
     scopes: int | None,
     expires_at: datetime | None,
     parent_id: UUID | None,
+    link_id: UUID | None,
 ) -> datetime:
-    """Insert a token by its digest, with the token that it is made with; return the time of that."""
+    """Insert a token by its digest, with the token or link that it is made with; return the time of that."""
     row = await connection.fetch_one(
         "tokens.insert",
         """
-        INSERT INTO tokens (organization_id, id, user_id, name, digest, scopes, expires_at, parent_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        INSERT INTO tokens (organization_id, id, user_id, name, digest, scopes, expires_at, parent_id, link_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         RETURNING created_at
         """,
         organization_id,
@@ -161,6 +162,7 @@ async def insert(
         scopes,
         expires_at,
         parent_id,
+        link_id,
     )
     created_at: datetime = row["created_at"]
     return created_at

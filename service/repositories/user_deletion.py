@@ -34,9 +34,14 @@ GROUPS_OF_USER: Final = AuditList(
 TOKENS_OF_USER: Final = AuditList(
     "tokens",
     """
-    -- Theirs, and those that others have made with these: each by its parent's index, as in tokens.find_descendants.
+    -- Theirs, those that they have made by an identity provider's token, and those that were made with these: each by
+    -- its parent's index, as in token_trees.find_descendants.
     WITH RECURSIVE ended AS (
-        SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.user_id = $2 AND t.revoked_at IS NULL
+        SELECT t.id
+        FROM tokens t
+        WHERE t.organization_id = $1 AND t.revoked_at IS NULL
+          AND (t.user_id = $2
+               OR t.link_id IN (SELECT l.id FROM identity_links l WHERE l.organization_id = $1 AND l.user_id = $2))
         UNION
         SELECT child.id
         FROM ended e

@@ -98,6 +98,8 @@ class Settings:
     """True serves SCIM 2.0 at `/scim/v2`, by which an identity provider manages users; it takes the extra `scim`."""
     max_streams: int = 1000
     """Clients that may follow changes at once, by streams or by waiting; more are refused by 503."""
+    oidc_token_lifetime: int = 0
+    """Seconds that a token may live which is made by a call with an identity provider's token."""
     audit_seal_interval: float = 60.0
     """Seconds from one seal of the audit trail to the next; younger entries are not sealed yet."""
     audit_retention_months: int = 0
@@ -162,6 +164,9 @@ def read_from(env: Environment) -> Settings:
         permission_cache_bytes=env.whole("PERMISSION_CACHE_BYTES", 8 * 2**20, _CACHE_BYTES),
         trusted_proxies=env.networks("TRUSTED_PROXIES"),
         token_max_lifetime=env.whole("TOKEN_MAX_LIFETIME", 0, Allowed(0, 3_153_600_000, " (seconds; 0: no limit)")),
+        oidc_token_lifetime=env.whole(
+            "OIDC_TOKEN_LIFETIME", 0, Allowed(0, 3_153_600_000, " (seconds; 0: no longer than the provider's token)")
+        ),
         providers=env.providers(),
         v1_errors_as_200=env.flag("V1_ERRORS_AS_200", default=False),
         tracing=env.tracing(),

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import perf_counter, time
 from typing import Any, Final
@@ -262,6 +262,7 @@ def _provided(verified: Verified, linked: LinkedUser, groups: tuple[MappedGroup,
         groups,
         verified.role,
         verified.role_value,
+        verified.expires_at - timedelta(seconds=LEEWAY),
     )
 
 

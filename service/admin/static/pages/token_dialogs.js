@@ -40,7 +40,7 @@ export async function createToken(username) {
       textField("name", "Name", { hint: "What will use it, so that it can be told apart later." }),
       ...(isAdministrator() ? [owner] : []),
       ...scopeFields(),
-      expiryField("expires_at", "Expires", { span: "90" }),
+      expiryField("expires_at", "Expires", { span: caller().identity_provider ? "never" : "90" }),
     ],
     submit: "Make the token",
     intro: h("p", {}, "It ends with the token that you are signed in with, and is revoked with it."),
