@@ -145,8 +145,9 @@ def _add_scim(app: web.Application, failures: Failures) -> None:
         StartupError: it is not installed.
     """
     try:
-        from service.scim.endpoint import PREFIX, add_routes  # noqa: PLC0415 - an extra, loaded only where it is asked for
-        from service.scim.failures import scim_response  # noqa: PLC0415 - likewise
+        from service.scim.failures import scim_response  # noqa: PLC0415 - an extra, loaded only where it is asked for
+        from service.scim.incoming import PREFIX  # noqa: PLC0415 - likewise
+        from service.scim.routes import add_routes  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise StartupError(
             f"SCIM=true asks for provisioning by SCIM, but {error.name} is not installed:"

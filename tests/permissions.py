@@ -9,7 +9,8 @@ from service.http.routes import ROUTES, Route
 from service.operations.permission_table import PERMISSION_TABLE
 from service.operations.permission_table.verdicts import OBJECT_TYPES, Act, CallerKind, Decision, ObjectType, Verdict
 from service.permissions import SCOPE_BITS
-from service.scim.endpoint import SCIM_ROUTES, ScimRoute
+from service.scim.endpoint import ScimRoute
+from service.scim.routes import SCIM_ROUTES
 
 PAGE: Final = Path(__file__).parents[1] / "docs/reference/permissions.md"
 

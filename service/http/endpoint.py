@@ -32,6 +32,20 @@ class EncodedAnswer(NamedTuple):
     headers: Mapping[str, str] = NO_HEADERS
 
 
+def authorization_of(request: web.Request) -> str | None:
+    """Return the Authorization header.
+
+    Raises:
+        InvalidArgument: there are several, and parts on the way could each believe another one.
+    """
+    values = request.headers.getall(hdrs.AUTHORIZATION, None)
+    if values is None:
+        return None
+    if len(values) > 1:
+        raise InvalidArgument("The header Authorization is given more than once.")
+    return values[0]
+
+
 class Endpoint:
     """The HTTP binding of one method: credentials, request and conditions in, an answer out."""
 
@@ -68,18 +82,7 @@ class Endpoint:
     def _respond(self, request: web.Request, answer: EncodedAnswer) -> web.StreamResponse:
         return _read(request, answer, self._unsent)
 
-    def credentials(self, request: web.Request) -> str | None:
-        """Return the Authorization header.
-
-        Raises:
-            InvalidArgument: there are several, and parts on the way could each believe another one.
-        """
-        values = request.headers.getall(hdrs.AUTHORIZATION, None)
-        if values is None:
-            return None
-        if len(values) > 1:
-            raise InvalidArgument("The header Authorization is given more than once.")
-        return values[0]
+    credentials = staticmethod(authorization_of)
 
     def cacheable(self, request: web.Request) -> bool:
         """Return whether the request has no query, which could filter the answer, and does not want it made anew."""

@@ -32,7 +32,8 @@ from service.operations.permission_table.verdicts import (
     Verdict,
 )
 from service.permissions import EXECUTE, READ, SCOPE_ADMIN, SCOPE_BITS, SCOPE_SCIM, SCOPE_TOKENS
-from service.scim.endpoint import SCIM_ROUTES, ScimRoute
+from service.scim.endpoint import ScimRoute
+from service.scim.routes import SCIM_ROUTES
 from service.settings import Settings
 from service.telemetry.request_record import RequestRecord
 from tests.api.calls import Answer, As

@@ -54,7 +54,7 @@ async def test_limit_of_rates_holds_and_is_told_in_the_form_of_scim(
 def test_lacking_extra_is_told_at_the_start(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "service.scim.endpoint", None)
+    monkeypatch.setitem(sys.modules, "service.scim.routes", None)
 
     with pytest.raises(StartupError, match=r"SCIM=true asks for .* pip install 'flow-pipelines\[scim\]'"):
         create_app(replace(settings, scim=True), database, Health(database, 1))
