@@ -374,10 +374,13 @@ HOT: list[tuple[str, Send, dict[str, str]]] = [
         find_active_alone,
         {"tokens": "tokens_digest_unique", "users": "users_pkey", **MEMBERSHIPS},
     ),
-    (
-        "pipelines.list_granted",
-        list_granted,
-        {"users": "users_pkey", "pipelines": "pipelines_pkey", **MEMBERSHIPS, **GRANTS},
+    *(
+        (
+            "pipelines.list_granted",
+            each,
+            {"users": "users_pkey", "pipelines": "pipelines_pkey", **MEMBERSHIPS, **GRANTS},
+        )
+        for each in (list_granted, list_granted_with_mapped_groups)
     ),
     (
         "pipelines.list_granted_each",
