@@ -30,7 +30,7 @@ from service.repositories.grants import Kind
 from service.settings import Settings
 from service.telemetry.metrics import OTHER, Histogram, Histograms
 from tests.conftest import Client
-from tests.database.test_pool import CONNECTION_ERRORS, RETRYABLE_ERRORS, Flaky
+from tests.database.test_pool import CONFLICT, LOST, Flaky
 from tests.factories import World, bearer
 
 LIST = "/api/v1/flow/pipeline"
@@ -250,10 +250,10 @@ async def test_pool_metrics_count_connections_and_pending_requests(running: Runn
 
 async def test_retries_are_counted_by_reason(running: Running) -> None:
     database = running.database
-    await database.run(Flaky(RETRYABLE_ERRORS, RETRYABLE_ERRORS), only_reads=False)
-    await database.run(Flaky(CONNECTION_ERRORS), only_reads=True)
+    await database.run(Flaky(CONFLICT, CONFLICT), only_reads=False)
+    await database.run(Flaky(LOST), only_reads=True)
     with pytest.raises(Unavailable):
-        await database.run(Flaky(CONNECTION_ERRORS), only_reads=False)
+        await database.run(Flaky(LOST), only_reads=False)
 
     assert await running.value("flow_pipelines_retries_total", "conflict") == 2
     assert await running.value("flow_pipelines_retries_total", "connection_lost") == 1

@@ -17,7 +17,8 @@ from service.repositories import audit, audit_feed
 from service.repositories.ordering import Column, Order, Orders, Span
 from service.values.months import Month
 from tests.audit_months import Raw, fill_month, make_past_months, present
-from tests.plans.test_plans import Recorder, nodes_of
+from tests.plans.planning import nodes_of
+from tests.plans.recording import Recorder
 
 MONTHS = 84
 ENTRIES = 40

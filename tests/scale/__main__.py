@@ -14,7 +14,7 @@ from time import perf_counter
 import asyncpg
 
 from service.embedded.cluster import embedded_postgres
-from tests.plans.test_plans import Statement
+from tests.plans.recording import Statement
 from tests.scale import reports
 from tests.scale.calls import CALLS, generic_ways, places_of, statement_of, ways_for_arguments
 from tests.scale.filling import FILLING, Raw, Size, fill, targets

@@ -15,7 +15,8 @@ from service.identity import Caller
 from service.repositories import audit, audit_feed, authority, job_updates, jobs, pipelines, queues, tokens
 from service.repositories.ordering import Span
 from tests.plans.database import Target
-from tests.plans.test_plans import Recorder, Statement, nodes_of, plan_for_any, plan_for_arguments
+from tests.plans.planning import nodes_of, plan_for_any, plan_for_arguments
+from tests.plans.recording import Recorder, Statement
 from tests.scale.filling import Raw
 
 PAGE: Final = 50
