@@ -1,4 +1,4 @@
-"""The commands, options, calls and settings that the documents name exist."""
+"""The commands, options, calls, settings and metrics that the documents name exist."""
 
 import re
 from collections.abc import Iterator
@@ -27,6 +27,11 @@ OTHERS = re.compile(
     r"PG\w+|OTEL_\w+|COMMIT|CURRENT_\w+|SOURCE_\w+|[A-Z_]+_(?:URL|PASSWORD|PROXY)|XDG_\w+|SSL_CERT_FILE|MAX_|_TIMEOUT"
 )
 """Names that are not the service's own: libpq's, OpenTelemetry's, and those that examples make."""
+
+NO_METRICS = frozenset(
+    {"flow_pipelines_client", "flow_pipelines_restored", "flow_pipelines_pb2", "flow_pipelines_pb2_grpc"}
+)
+"""The Python client, a database, and modules."""
 
 
 def unknown_commands(text: str) -> set[str]:
@@ -66,6 +71,14 @@ def unknown_names(text: str) -> set[str]:
     return {name for name in _NAME.findall(text) if name not in known and not OTHERS.fullmatch(name)}
 
 
+def unknown_metrics(text: str) -> set[str]:
+    """Return the names like those of metrics that are in no table of metrics, nor samples of one that is."""
+    known = set(re.findall(r"^\| `(\w+)`", text_of("docs/reference/metrics.md"), re.MULTILINE))
+    samples = re.compile(r"(_total|_bucket|_count|_sum)?$")
+    named = set(re.findall(r"\bflow_pipelines_\w*[a-z]\b(?![./])", text)) - NO_METRICS
+    return {name for name in named if not {name, samples.sub("", name, count=1)} & known}
+
+
 @every_page
 def test_commands_in_a_page_exist(page: str) -> None:
     assert unknown_commands(text_of(page)) == set()
@@ -79,6 +92,12 @@ def test_calls_in_a_page_lead_to_routes(page: str) -> None:
 @pytest.mark.parametrize("page", [page for page in ALL_PAGES if page not in MADE])
 def test_settings_in_a_page_exist(page: str) -> None:
     assert unknown_names(text_of(page)) == set()
+
+
+@pytest.mark.parametrize("page", [page for page in ALL_PAGES if page != "CHANGELOG.md"])
+def test_metrics_in_a_page_exist(page: str) -> None:
+    """The change log has the names that metrics had before."""
+    assert unknown_metrics(text_of(page)) == set()
 
 
 def unknown_sentences(text: str) -> set[str]:
@@ -95,7 +114,7 @@ def test_sentences_of_the_troubleshooting_are_those_of_the_code() -> None:
     assert unknown_sentences('"The token is unknown, expired", "The token is lost"') == {"The token is lost"}
 
 
-def test_commands_calls_and_settings_that_are_not_there_are_found() -> None:
+def test_commands_calls_settings_and_metrics_that_are_not_there_are_found() -> None:
     """The control."""
     assert unknown_commands(
         "`flow-pipelines token create mary --expires-in 90d`, `flow-pipelines token gone`, `python -m service gone`,"
@@ -103,6 +122,9 @@ def test_commands_calls_and_settings_that_are_not_there_are_found() -> None:
     ) == {"flow-pipelines token gone", "python -m service gone", "flow-pipelines doctor --gone"}
     assert unknown_calls('curl -X PUT "$API/jobs/7"\ncurl $API/gone\n') == {"curl $API/gone"}
     assert unknown_names("`HTTP_PORT`, `HTTP_PART=8`, `NOT_FOUND`, `PGUSER`") == {"HTTP_PART"}
+    assert unknown_metrics("`flow_pipelines_batch_size_bucket`, flow_pipelines_gone_total") == {
+        "flow_pipelines_gone_total"
+    }
 
 
 @every_page
