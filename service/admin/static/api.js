@@ -50,7 +50,7 @@ export class ApiError extends Error {
 }
 
 /** No answer came at all. */
-export class NoAnswer extends Error {
+class NoAnswer extends Error {
   /** @param {string} method */
   constructor(method) {
     super(

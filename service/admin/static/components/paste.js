@@ -177,7 +177,7 @@ const entryItem = ({ text, says, value, wrong = false }) =>
  *
  * @param {string} text
  */
-export function rowsOf(text) {
+function rowsOf(text) {
   /** @type {string[][]} */
   const rows = [[]];
   for (const [, quoted, bare, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^,;\t\r\n]*))(,|;|\t|\r?\n|\r|$)/g)) {

@@ -181,7 +181,7 @@ function progress(total, noun, onstop) {
  * @param {Failure[]} failures
  * @param {string} noun
  */
-export function failureList(failures, noun) {
+function failureList(failures, noun) {
   const text = failures.map(({ what, why }) => `${what}\t${why}`).join("\n");
   const more = failures.length - MAX_LISTED;
   return h(
