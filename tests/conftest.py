@@ -26,7 +26,7 @@ from service.http.clients import Logged
 from service.http.request_log import RequestLog
 from service.settings import Settings, read_settings
 from service.telemetry.request_record import RequestRecord
-from tests import contract, pgbouncer
+from tests import contract, pgbouncer, tls
 from tests.factories import World
 
 FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=200")
@@ -45,6 +45,16 @@ def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a PostgreSQL server for this run alone, which loses its data in a crash and is the faster for it."""
     with embedded_postgres(tmp_path_factory.mktemp("postgres"), options=FAST) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def tls_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tls.TlsServer]:
+    """Start a PostgreSQL server that has TLS, if the machine has one."""
+    programs = tls.programs_with_tls()
+    if not tls.has_openssl() or programs is None:
+        pytest.skip(tls.NO_POSTGRESQL if tls.has_openssl() else tls.NO_OPENSSL)
+    with tls.tls_server(tmp_path_factory.mktemp("tls_postgres"), programs) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,11 @@
 """No command sends plain text to a database on another machine unasked."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from service.__main__ import commands
-from tests import tls
 from tests.commands.forked import run
 from tests.process.running import running_service
 from tests.tls import ELSEWHERE, TlsServer
@@ -57,18 +55,9 @@ def test_command_does_not_connect_in_plain_text(arguments: list[str]) -> None:
     assert "canary" not in refused.stdout + refused.stderr
 
 
-@pytest.fixture(scope="module", name="server")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    programs = tls.programs_with_tls()
-    if not tls.has_openssl() or programs is None:
-        pytest.skip(tls.NO_POSTGRESQL if tls.has_openssl() else tls.NO_OPENSSL)
-    with tls.tls_server(tmp_path_factory.mktemp("server"), programs) as running:
-        yield running
-
-
-def test_commands_work_on_a_server_that_they_verify(server: TlsServer, tmp_path: Path) -> None:
-    owner = server.dsn(sslrootcert=server.authority.file)
-    service = server.dsn("flow_service", sslrootcert=server.authority.file)
+def test_commands_work_on_a_server_that_they_verify(tls_postgres: TlsServer, tmp_path: Path) -> None:
+    owner = tls_postgres.dsn(sslrootcert=tls_postgres.authority.file)
+    service = tls_postgres.dsn("flow_service", sslrootcert=tls_postgres.authority.file)
 
     for arguments in (["migrate"], ["import", DEMO], ["export", "-"], ["user", "list"]):
         done = run(*arguments, DATABASE_URL=owner)
@@ -82,8 +71,8 @@ def test_commands_work_on_a_server_that_they_verify(server: TlsServer, tmp_path:
     assert line.startswith("ok       encryption         TLSv1.3, TLS_AES_256_GCM_SHA384, authority and name verified")
 
 
-def test_commands_work_in_plain_text_where_that_is_allowed(server: TlsServer) -> None:
-    plain = server.dsn(database="postgres", sslmode="disable")
+def test_commands_work_in_plain_text_where_that_is_allowed(tls_postgres: TlsServer) -> None:
+    plain = tls_postgres.dsn(database="postgres", sslmode="disable")
 
     for arguments in (["migrate"], ["migrate", "--check"], ["import", DEMO], ["export", "-"], ["user", "list"]):
         done = run(*arguments, DATABASE_URL=plain, DATABASE_PLAINTEXT="true")

@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from service.database.pool import open_database
 from service.errors import StartupError
 from service.health import Health
 from service.settings import Settings
-from tests import tls
 from tests.commands.forked import run
 from tests.commands.test_encryption import EACH
 from tests.process.running import free_port
@@ -136,33 +135,32 @@ async def test_a_refusal_of_the_server_is_told_with_its_words(
 # ---- TLS
 
 
-@pytest.fixture(scope="module", name="server")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    programs = tls.programs_with_tls()
-    if not tls.has_openssl() or programs is None:
-        pytest.skip(tls.NO_POSTGRESQL if tls.has_openssl() else tls.NO_OPENSSL)
-    with tls.tls_server(tmp_path_factory.mktemp("server"), programs) as running:
-        yield running
-
-
 @pytest.mark.parametrize(
     "arguments",
     [["migrate"], ["import", "sql/demo.ndjson"], ["export", "-"], ["user", "list"], ["doctor"]],
     ids=" ".join,
 )
 def test_a_server_that_is_not_trusted_is_told_with_what_tls_said(
-    arguments: list[str], server: TlsServer, tmp_path: Path
+    arguments: list[str], tls_postgres: TlsServer, tmp_path: Path
 ) -> None:
     other = Authority(tmp_path / "other")
-    address = ".".join(map(str, _address(server.host)))
+    address = ".".join(map(str, _address(tls_postgres.host)))
     for dsn, said in (
-        (server.dsn(sslrootcert=other.file), "no authority of sslrootcert has signed its certificate"),
+        (tls_postgres.dsn(sslrootcert=other.file), "no authority of sslrootcert has signed its certificate"),
         (
-            server.dsn(sslrootcert=server.authority.file, sslmode="verify-full").replace(server.host, address),
+            tls_postgres.dsn(sslrootcert=tls_postgres.authority.file, sslmode="verify-full").replace(
+                tls_postgres.host, address
+            ),
             "its certificate is for another name than DATABASE_URL has",
         ),
-        (server.dsn(sslrootcert=server.authority.file, sslcert="/none"), "sslcert names /none, which can't be read"),
-        (server.dsn(sslmode="require", channel_binding="require"), "channel_binding=require is kept by verifying that"),
+        (
+            tls_postgres.dsn(sslrootcert=tls_postgres.authority.file, sslcert="/none"),
+            "sslcert names /none, which can't be read",
+        ),
+        (
+            tls_postgres.dsn(sslmode="require", channel_binding="require"),
+            "channel_binding=require is kept by verifying that",
+        ),
     ):
         done = run(*arguments, DATABASE_URL=dsn)
         assert done.returncode == (1 if arguments == ["doctor"] else 2), done.stderr
@@ -176,10 +174,10 @@ def _address(name: str) -> list[int]:
     return [first, second, rest // 256, rest % 256]
 
 
-def test_an_address_that_a_managed_server_hands_out_is_taken(server: TlsServer) -> None:
+def test_an_address_that_a_managed_server_hands_out_is_taken(tls_postgres: TlsServer) -> None:
     timeouts = "connect_timeout=10&keepalives=1&keepalives_idle=5&tcp_user_timeout=1000"
     rest = "gssencmode=disable&fallback_application_name=x&target_session_attrs=read-write&sslsni=1"
-    dsn = server.dsn(sslmode="require", channel_binding="require", sslrootcert=server.authority.file)
+    dsn = tls_postgres.dsn(sslmode="require", channel_binding="require", sslrootcert=tls_postgres.authority.file)
     done = run("migrate", DATABASE_URL=f"{dsn}&{timeouts}&{rest}")
 
     assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,15 +35,6 @@ def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     if not tls.has_openssl():
         pytest.skip(tls.NO_OPENSSL)
     return Authority(tmp_path_factory.mktemp("tls") / "authority")
-
-
-@pytest.fixture(scope="module", name="server")
-def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
-    programs = tls.programs_with_tls()
-    if not tls.has_openssl() or programs is None:
-        pytest.skip(tls.NO_POSTGRESQL if tls.has_openssl() else tls.NO_OPENSSL)
-    with tls.tls_server(tmp_path_factory.mktemp("server"), programs) as running:
-        yield running
 
 
 # ---- which machine
@@ -442,42 +433,42 @@ async def test_other_failures_of_tls_are_told_in_words(authority: Authority) -> 
 
 
 @pytest.mark.parametrize("parameters", ["", "&sslmode=verify-full", "&sslmode=verify-ca", "&sslmode=require"])
-async def test_a_verified_server_is_connected_to(server: TlsServer, parameters: str) -> None:
-    connection = await connect(server.dsn(sslrootcert=server.authority.file) + parameters)
+async def test_a_verified_server_is_connected_to(tls_postgres: TlsServer, parameters: str) -> None:
+    connection = await connect(tls_postgres.dsn(sslrootcert=tls_postgres.authority.file) + parameters)
 
     assert await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") is True
     await connection.close()
 
 
-async def test_parameters_of_the_environment_hold(server: TlsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = server.authority.issue("client")
-    for name, value in (("ROOTCERT", server.authority.file), ("CERT", client.file), ("KEY", client.key)):
+async def test_parameters_of_the_environment_hold(tls_postgres: TlsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tls_postgres.authority.issue("client")
+    for name, value in (("ROOTCERT", tls_postgres.authority.file), ("CERT", client.file), ("KEY", client.key)):
         monkeypatch.setenv(f"PGSSL{name}", str(value))
-    connection = await connect(server.dsn(database="template1"))
+    connection = await connect(tls_postgres.dsn(database="template1"))
 
     assert await connection.fetchval("SELECT client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()") == "/CN=test"
     await connection.close()
 
 
 async def test_authorities_of_the_system_and_a_client_certificate(
-    server: TlsServer, monkeypatch: pytest.MonkeyPatch
+    tls_postgres: TlsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SSL_CERT_FILE is OpenSSL's own variable for the file of the system's authorities."""
-    client = server.authority.issue("client")
-    dsn = server.dsn(database="template1", sslrootcert="system", sslcert=client.file, sslkey=client.key)
+    client = tls_postgres.authority.issue("client")
+    dsn = tls_postgres.dsn(database="template1", sslrootcert="system", sslcert=client.file, sslkey=client.key)
     with pytest.raises(StartupError, match="no authority of sslrootcert has signed its certificate"):
         await connect(dsn)
-    monkeypatch.setenv("SSL_CERT_FILE", str(server.authority.file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls_postgres.authority.file))
     connection = await connect(dsn)
 
     assert await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") is True
     await connection.close()
 
 
-async def test_plain_text_where_it_is_allowed(server: TlsServer, settings: Settings) -> None:
+async def test_plain_text_where_it_is_allowed(tls_postgres: TlsServer, settings: Settings) -> None:
     async with (
         open_database(
-            server.dsn(database="postgres", sslmode="disable"), replace(settings, database_plaintext=True)
+            tls_postgres.dsn(database="postgres", sslmode="disable"), replace(settings, database_plaintext=True)
         ) as database,
         database.connection() as connection,
     ):
