@@ -25,6 +25,11 @@ def package_table() -> list[tuple[int, str]]:
     return [(int(layer), name) for layer, name in rows]
 
 
+def folders_of_tests() -> set[str]:
+    """Return the names of the folders with tests, or with what makes something."""
+    return {path.parent.name for path in (ROOT / "tests").glob("*/*.*") if path.suffix in (".py", ".yaml")}
+
+
 def contract() -> list[set[str]]:
     """Return the layers that import-linter holds the code to, from the top."""
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -77,6 +82,14 @@ def test_packages_stand_in_the_order_of_the_contract() -> None:
 
     assert [*layers] == [*range(1, len(layers) + 1)]
     assert [*layers.values()] == contract()
+
+
+def test_every_folder_of_tests_is_in_a_table() -> None:
+    named = set(re.findall(r"`tests/(\w+)/`", text_of(ARCHITECTURE)))
+
+    assert len(folders_of_tests()) > 30
+    assert folders_of_tests() - named == set()
+    assert {"http", "operations", "repositories"} <= packages() & named
 
 
 def test_arrows_of_the_diagram_are_the_imports() -> None:
