@@ -118,7 +118,7 @@ plans: venv ## Test how statements are planned on 5 million records (the first t
 	@$(BIN)/python -m tests.plans
 	@PLANS=large $(BIN)/python -m pytest -q -s tests/plans
 
-check: format lint types contract proto-check js shell docs audit browser test ## Everything that CI runs
+check: format lint types contract proto-check js shell docs audit browser test ## Everything that CI runs but the alert rules
 
 browser: ## Install Debian's Chromium, which tests the admin page, if no browser is there (as root)
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { \
