@@ -24,7 +24,7 @@ from service.errors import ServiceError, StartupError
 
 ROOT = Path(__file__).parents[1]
 
-PARTS = {"BadRecord", "ImportRefused", "UnfitDatabase", "TlsFailure", "_Demand", "_misunderstood", "Rule", "fail"}
+PARTS = {"BadRecord", "ImportRefused", "UnfitDatabase", "TlsFailure", "Demand", "misunderstood", "Rule", "fail"}
 """Calls whose text stands in another sentence, behind a colon or "must be"; with the errors that only checks raise."""
 WHOLE = {"refuse", "ValidationError", "UsageError", "say", "tell", "ask", "confirm", "Abort", "show_table"}
 """Calls whose text is a whole sentence, beside the errors."""

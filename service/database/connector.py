@@ -10,7 +10,8 @@ import asyncpg
 import structlog
 from asyncpg.connect_utils import SessionAttribute
 
-from service.database.address import Host, list_hosts, read_address
+from service.database.address import list_hosts, read_address
+from service.database.address_syntax import Host
 from service.database.encryption import Encryption
 from service.database.failures import NoServer, UnfitDatabase, describe
 from service.database.history import History, read_history

@@ -8,9 +8,11 @@ from urllib.parse import quote
 import pytest
 from asyncpg import connect_utils
 
-from service.database.address import VARIABLES, Address, AddressError, Host, list_hosts, read_address
+from service.database.address import Address, list_hosts, read_address
+from service.database.address_syntax import AddressError, Host
 from service.database.asyncpg_internals import resolve
 from service.database.connector import Connector
+from service.database.libpq_parameters import VARIABLES
 
 
 @pytest.fixture(autouse=True)

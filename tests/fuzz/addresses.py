@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from service.database.address import VARIABLES, read_address
+from service.database.address import read_address
+from service.database.libpq_parameters import VARIABLES
 from service.errors import StartupError
 from service.settings import Settings, find_unknown, read_settings
 from tests.fuzz import values
