@@ -133,7 +133,7 @@ class PermissionDenied(ServiceError):
 
     @classmethod
     def administration(cls, message: str) -> "PermissionDenied":
-        """Make the error for an attempt at administration by somebody whose role does not include it."""
+        """Make the error for an attempt at administration by a caller whose role does not include it."""
         return cls(message, reason="administration_denied")
 
     @classmethod

@@ -47,7 +47,7 @@ POLICY: Final = "; ".join((
 
 
 def policy_with(providers: Sequence[Provider]) -> str:
-    """Return the policy of a page that signs in by providers: it may ask these, and nobody else."""
+    """Return the policy of a page that signs in by providers: it may send requests to these, and to no others."""
     origins = {origin_of(each.issuer): None for each in providers}
     return POLICY.replace("connect-src 'self'", " ".join(("connect-src 'self'", *origins)))
 
@@ -117,7 +117,7 @@ def read_site(directory: Path) -> Site:
 
 
 def add_admin_page(app: web.Application, addresses: PublicAddresses, providers: Sequence[Provider] = ()) -> None:
-    """Serve the page; it says nothing of any organization until somebody signs in, and takes no token.
+    """Serve the page; it says nothing of any organization until a user signs in, and takes no token.
 
     Args:
         app: to serve it.

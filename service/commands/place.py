@@ -111,5 +111,5 @@ def server_options(command: Command) -> Command:
 
 
 def _of_all_commands() -> dict[str, Any]:
-    """Return the same options as they were given before the name of the command."""
+    """Return the options of `server_options` as they were given before the name of the command."""
     return click.get_current_context().find_root().params

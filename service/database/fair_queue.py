@@ -10,7 +10,7 @@ from typing import Final
 from service.telemetry.request_record import Asking
 
 RECENT_SECONDS: Final = 1.0
-"""Seconds for which somebody who asked counts as being there, so that what they may use is kept free for them."""
+"""Seconds for which a caller who asked counts as being there, so that what they may use is kept free for them."""
 MAX_KNOWN: Final = 10_000
 """Callers that are known by their credentials; others count as an organization of their own."""
 
@@ -54,13 +54,13 @@ class Presence:
             others.last_seen = now
 
     def learn(self, credentials: str | None, asking: Asking) -> None:
-        """Note for whom requests with these credentials are, once that is known."""
+        """Note the organization and token that credentials belong to, once that is known."""
         self._callers[hash(credentials)] = asking
         if len(self._callers) > MAX_KNOWN:
             self._callers.popitem(last=False)
 
     def find(self, credentials: str | None) -> Asking | None:
-        """Return for whom requests with these credentials have been; nothing is proved by it."""
+        """Return the organization and token that credentials belonged to when last seen; it proves nothing."""
         return self._callers.get(hash(credentials))
 
     @property
@@ -80,7 +80,7 @@ class Share:
         self._others = others
 
     def reached(self, who: Hashable, now: float) -> bool:
-        """Return whether somebody may hold no more for now."""
+        """Return whether an organization or token may hold no more for now."""
         return self.held.get(who, 0) >= self.limit and self._others.than(who, now)
 
 

@@ -48,9 +48,9 @@ SET_BY_SETTINGS: Final = frozenset(
 """Parameters that each connection of the service sets by its own settings."""
 
 COMMAND_PLANNER_DEFAULTS: Final[Mapping[str, str]] = {**PLANNER_DEFAULTS, "enable_seqscan": "on"}
-"""The same for the one connection of a command, whose statements may read whole tables."""
+"""PLANNER_DEFAULTS for the one connection of a command, whose statements may read whole tables."""
 COMMAND_SETTINGS: Final[Mapping[str, str]] = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
-"""More for it, as its statements may take their time."""
+"""More settings for the connection of a command, as its statements may take their time."""
 
 _CHECKED: Final = SESSION_DEFAULTS.keys() - {
     "search_path",

@@ -89,7 +89,7 @@ def default_settings() -> Settings:
 
 
 def as_set(value: Any) -> str:
-    """Return a value of a setting as a person would set it, or says that it is not."""
+    """Return a value of a setting as a person would set it; "unset" for one that is not."""
     return "unset" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

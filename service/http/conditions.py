@@ -43,7 +43,7 @@ def state_of(shown: dict[str, Any], passing: str) -> dict[str, Any]:
 
 
 async def entity_tag_in_slices(body: bytes) -> str:
-    """Return the same tag of many bytes, and let others go on meanwhile."""
+    """Return the tag that `entity_tag` gives, of many bytes, and let other requests go on meanwhile."""
     digest, view = hashlib.sha256(), memoryview(body)
     for start in range(0, len(body), _HASHED_AT_ONCE):
         digest.update(view[start : start + _HASHED_AT_ONCE])

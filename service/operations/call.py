@@ -68,7 +68,7 @@ class Call(NamedTuple):
         return Pages(self.caller.digest if provided is None else provided.secret)
 
     def span(self, request: OrderedRequest) -> Span:
-        """Return which rows of a list are to be read, likewise, and in which order.
+        """Return which rows of a list are to be read, by its page token, and in which order.
 
         Raises:
             InvalidArgument: the page token is not one of this caller, call, filters and order.

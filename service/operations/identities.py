@@ -15,7 +15,7 @@ from service.repositories.identities import Link
 
 @dataclass(frozen=True, slots=True)
 class IdentityRef:
-    """Somebody as an identity provider knows them."""
+    """A person as an identity provider knows them."""
 
     issuer: str
     subject: str
@@ -23,7 +23,7 @@ class IdentityRef:
 
 @dataclass(frozen=True, slots=True)
 class LinkIdentity(IdentityRef):
-    """The same, and the user whom they are to come as."""
+    """A person as an identity provider knows them, and the user whom they are to come as."""
 
     username: str
 

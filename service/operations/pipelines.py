@@ -170,7 +170,7 @@ async def find_visible(
 async def find_to_change(
     connection: Connection, call: Call, pipeline_id: UUID, permission: int, what: str
 ) -> tuple[PipelineView, int]:
-    """Find a pipeline on which the caller holds a permission, likewise, and lock it.
+    """Find a pipeline on which the caller holds a permission, and lock it.
 
     All is checked before the lock too: who may not do it neither takes the lock, and so slows down those who may, nor
     waits for it, and so learns that there is something.

@@ -239,7 +239,7 @@ def require_job_changer(holder: Holder, *, owns: bool, what: str) -> None:
 
 
 def held_until(role: Role, grants: Iterable[GrantedAccess], now: datetime) -> dict[int, datetime | None]:
-    """Return the bits of an access that somebody holds on a pipeline, each with the time at which they lose it.
+    """Return the bits of an access that a user holds on a pipeline, each with the time at which they lose it.
 
     None: never, as far as it is known now.
 

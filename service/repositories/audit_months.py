@@ -23,7 +23,7 @@ class Partition(NamedTuple):
     end: datetime | None
     """The first moment that it has no longer; None: it has all that comes."""
     detaching: bool
-    """True if somebody has begun to take it out, and not ended."""
+    """True if it is being taken out of the trail, which an operator began and has not ended."""
 
 
 async def make_missing(connection: Connection) -> int:

@@ -114,7 +114,7 @@ async def list_of_pipeline(
 async def find(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, kind: Kind, grantee_id: UUID
 ) -> Grant | None:
-    """Return the grant to one user or group, None if there is none."""
+    """Return the grant to one user or group; None if there is none."""
     row = await connection.fetch_row(
         f"grants.find_{kind}",
         f"{_OF_PIPELINE} AND g.{kind}_id = $3",

@@ -52,7 +52,7 @@ class LinkedUser(NamedTuple):
 
 
 async def find_linked(connection: Connection, identities: Sequence[Identity]) -> list[LinkedUser | None]:
-    """Return the user of each identity as of now; None if nobody is linked, or who is was disabled.
+    """Return the user of each identity as of now; None if no user is linked, or the one who is was disabled.
 
     None also where no organization is named and users of several are linked to the identity. One identity has a
     statement of its own, for the reason that one token has one; see `tokens.find_active`.
@@ -83,7 +83,7 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
 
 
 async def _find_plain(connection: Connection, issuer: str, identities: Sequence[Identity]) -> list[LinkedUser | None]:
-    """Return the same of identities of one issuer of whom no claim is mapped to anything.
+    """Return the users of identities of one issuer, as `find_linked` does, of whom no claim is mapped to anything.
 
     By a statement that costs what one on tokens does, half of the one for any: without a row for each identity, so that
     what belongs together is found here.

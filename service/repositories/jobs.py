@@ -33,13 +33,13 @@ FIND: Final = f"""
 
 
 async def find(connection: Connection, organization_id: UUID, job_id: str) -> Job | None:
-    """Return the job of an id, None if there is none."""
+    """Return the job of an id; None if there is none."""
     row = await connection.fetch_row("jobs.find", FIND, organization_id, job_id)
     return Job(*row) if row else None
 
 
 async def find_for_update(connection: Connection, organization_id: UUID, job_id: str) -> Job | None:
-    """Return the same job, locked: other changes of it and of its pipelines wait until this transaction ends."""
+    """Return the job of `find`, locked: other changes of it and of its pipelines wait until this transaction ends."""
     row = await connection.fetch_row("jobs.find_for_update", f"{FIND} FOR NO KEY UPDATE OF j", organization_id, job_id)
     return Job(*row) if row else None
 

@@ -32,7 +32,7 @@ class GrantedPipeline(NamedTuple):
 
 
 class Pipeline(NamedTuple):
-    """A pipeline with all of its fields, and what is granted on it, likewise."""
+    """A pipeline with all of its fields, and the union of what is granted on it to a user and their groups."""
 
     id: UUID
     name: str
@@ -43,7 +43,7 @@ class Pipeline(NamedTuple):
 
 
 class PlacedPipeline(NamedTuple):
-    """A pipeline and what is granted on it, likewise, with its place in one job's order.
+    """A pipeline and the union of what is granted on it, with its place in one job's order.
 
     The place is None if the job is not in it.
     """
@@ -55,7 +55,7 @@ class PlacedPipeline(NamedTuple):
 
 
 class FilteredPipeline(NamedTuple):
-    """A pipeline and what is granted on it, likewise, and whether its name fits a filter."""
+    """A pipeline and the union of what is granted on it, and whether its name fits a filter."""
 
     id: UUID
     name: str
@@ -165,7 +165,7 @@ LIST_GRANTED_EACH: Final = f"""
 
 
 async def list_granted_each(connection: Connection, users: Sequence[tuple[UUID, UUID]]) -> list[PipelineList | None]:
-    """Return the same list for each of some users, given by organization and id, in one statement.
+    """Return the list of `list_granted` for each of some users, given by organization and id, in one statement.
 
     Returns:
         For each the list, empty for a user who does not exist any more; None where the user has too many grants.
@@ -323,7 +323,7 @@ async def find(connection: Connection, organization_id: UUID, user_id: UUID, pip
 async def find_for_update(
     connection: Connection, organization_id: UUID, user_id: UUID, pipeline_id: UUID
 ) -> Pipeline | None:
-    """Return the same pipeline, locked against every other change of it, of its grants and of its queue.
+    """Return the pipeline of `find`, locked against every other change of it, of its grants and of its queue.
 
     The lock comes first, in a statement of its own: the snapshot of a statement that waits for a lock lacks what was
     committed meanwhile in other tables.

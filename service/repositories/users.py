@@ -99,7 +99,7 @@ class UserFilters:
     name: str | None = None
     """A part of the username, regardless of case."""
     text: str | None = None
-    """A part of the username, display name or email, likewise."""
+    """A part of the username, display name or email, regardless of case."""
     whole: bool = False
     """True if the caller sees more than usernames: else nothing else is searched, as it would be told by that."""
 

@@ -116,7 +116,11 @@ def user_filters(conditions: Mapping[str, Any]) -> ProvisionedUserFilters | None
 
 
 def group_filters(conditions: Mapping[str, Any]) -> ProvisionedGroupFilters | None:
-    """Return the filters of groups, likewise."""
+    """Return the filters of groups; None if no group can fit.
+
+    Raises:
+        InvalidArgument: it is another attribute that is asked for.
+    """
     of = {
         "id": "id",
         "displayname": "name",

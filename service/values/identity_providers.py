@@ -54,7 +54,7 @@ class Provider:
     algorithms: tuple[str, ...] = ALGORITHMS
     """Signatures that are taken, with commas between; fewer than these, where the provider is known to use fewer."""
     provision: str = "never"
-    """Fate of somebody without a link: `never` refuses them, `on_sign_in` makes them a user."""
+    """Fate of a person without a link: `never` refuses them, `on_sign_in` makes them a user."""
     username_claim: str = "preferred_username"
     """Claim that a user who is made on sign-in is called by."""
     groups_claim: str = "groups"
@@ -62,11 +62,11 @@ class Provider:
     groups: tuple[tuple[str, str], ...] = ()
     """Groups by values of that claim, as a JSON object or as `value=group` with commas between."""
     roles_claim: str = "roles"
-    """Claim whose values OIDC_ROLES maps, likewise."""
+    """Claim whose values OIDC_ROLES maps; a dot leads into an object."""
     roles: tuple[tuple[str, str], ...] = ()
-    """Roles (`member`, `pipeline_admin`, `admin`) by values of that claim, likewise; the mightiest counts."""
+    """Roles (`member`, `pipeline_admin`, `admin`) by values of that claim, as in OIDC_GROUPS; the mightiest counts."""
     organization: UUID | None = None
-    """Id of the organization whose users come by this provider; unset: the one in which somebody is linked."""
+    """Id of the organization whose users come by this provider; unset: the one in which a user is linked."""
     organization_claim: str | None = None
     """Claim that has the id of the organization, in the place of OIDC_ORGANIZATION."""
     client_id: str | None = None

@@ -140,7 +140,7 @@ class ProviderKeys:
 
 
 def _is_as_safe(address: str, issuer: str) -> bool:
-    """Return whether an address is encrypted and names nobody, or is at the issuer's own host and port.
+    """Return whether an address is encrypted and names no user, or is at the issuer's own host and port.
 
     So a provider on this machine, which need not be encrypted, leads to no other service of it.
     """

@@ -28,7 +28,7 @@ class ServerFacts:
     statement_timeout: int
     """The session's, in milliseconds; 0 is none."""
     lock_timeout: int
-    """The session's, likewise."""
+    """The session's, in milliseconds; 0 is none."""
     connections: int
     """The most that the role can have, by the narrowest of the limits of server, database and role."""
 
