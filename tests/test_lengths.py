@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +23,7 @@ def modules(directory: str) -> Iterator[Path]:
             yield path
 
 
+@cache
 def functions(directory: str) -> list[tuple[str, int]]:
     """Return each function, by its module and name, with its lines."""
     return [

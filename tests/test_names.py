@@ -21,8 +21,9 @@ VAGUE_DOCSTRING = re.compile(r"\s*(Who|What|Whether|Whoever|Nobody|Those|How|Whe
 def nodes(directory: str) -> Iterator[tuple[str, ast.AST]]:
     """Yield each node of the Python files below a directory, with the path of its file."""
     for path in sorted((ROOT / directory).rglob("*.py")):
+        name = str(path.relative_to(ROOT))
         for node in ast.walk(ast.parse(path.read_text())):
-            yield str(path.relative_to(ROOT)), node
+            yield name, node
 
 
 def docstring(node: ast.AST) -> str | None:
