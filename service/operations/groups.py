@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
 from service.database.pool import Connection
-from service.errors import InvalidArgument, NotFound
+from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call, Outcome
 from service.operations.managed import require_unmanaged_group
 from service.operations.users import find_self_or_other, find_user, require_order
@@ -15,6 +15,7 @@ from service.repositories.authority import PROVE_FOR_MEMBERS, PROVE_FOR_USER, PR
 from service.repositories.groups import Group, Member
 from service.repositories.ordering import Rows, Span
 from service.schemas.groups import (
+    MAX_GROUPS_OF_USER,
     MAX_NAMES,
     CreateGroup,
     GroupRef,
@@ -173,6 +174,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
     Raises:
         PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group or user.
+        FailedPrecondition: the user is in as many groups as calls put a user into.
     """
     require_administrator(call.caller, "change who is in a group")
     organization_id = call.caller.organization_id
@@ -183,6 +185,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
         await require_unmanaged_group(connection, organization_id, group)
         joined = await groups.add_member(connection, organization_id, group.id, user.id)
         if joined:
+            await require_few_groups(connection, organization_id, [user.id])
             await proof.audit("group.add_member", f"group:{group.name}", None, {"member": user.username})
     return Outcome(None, joined)
 
@@ -213,6 +216,7 @@ async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
         InvalidArgument: a user is to be put in and taken out, or they are too many.
         PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group, or a user of such a name; `details` names them.
+        FailedPrecondition: a user to be put in is in as many groups as calls put a user into.
     """
     wanted = {"add": request.add or [], "remove": request.remove or []}
     _require_apart(wanted)
@@ -226,6 +230,7 @@ async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
         proof = await call.prove(connection, PROVE_FOR_USERS, [*ids["add"], *ids["remove"]])
         await require_unmanaged_group(connection, organization_id, group)
         joined = await memberships.add_each(connection, organization_id, group.id, ids["add"])
+        await require_few_groups(connection, organization_id, [*joined])
         left = await memberships.remove_each(connection, organization_id, group.id, ids["remove"])
         added = [known[each] for each in ids["add"] if each in joined]
         removed = [known[each] for each in ids["remove"] if each in left]
@@ -233,6 +238,23 @@ async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
         await proof.audit_each("group.add_member", [(target, None, {"member": name}) for name in added])
         await proof.audit_each("group.remove_member", [(target, {"member": name}, None) for name in removed])
     return MembersUpdated(added, removed)
+
+
+async def require_few_groups(connection: Connection, organization_id: UUID, joined: Sequence[UUID]) -> None:
+    """Require that locked users who have just been put into a group are in no more groups than they may be.
+
+    Each request of theirs reads and compares a revision of each group, and each change that they make locks them all.
+
+    Raises:
+        FailedPrecondition: one of them is.
+    """
+    crowded = await memberships.find_crowded(connection, organization_id, joined, MAX_GROUPS_OF_USER)
+    if crowded:
+        more = f" (as are {len(crowded) - 1:,} more of these users)" if len(crowded) > 1 else ""
+        raise FailedPrecondition(
+            f"User {crowded[0]} is in {MAX_GROUPS_OF_USER:,} groups or more{more}, and nobody is put into another one:"
+            " take them out of a group first."
+        )
 
 
 def _require_apart(wanted: Mapping[str, Sequence[str]]) -> None:

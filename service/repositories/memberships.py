@@ -39,3 +39,26 @@ async def remove_each(connection: Connection, organization_id: UUID, group_id: U
         ids,
     )
     return {row["user_id"] for row in rows}
+
+
+async def find_crowded(connection: Connection, organization_id: UUID, ids: Sequence[UUID], limit: int) -> Sequence[str]:
+    """Return the names of those of some locked users who are in more groups than a limit."""
+    rows = await connection.fetch(
+        "memberships.find_crowded",
+        """
+        SELECT u.username
+        FROM unnest($2::uuid[]) joined (id)
+        JOIN users u ON u.organization_id = $1 AND u.id = joined.id
+        CROSS JOIN LATERAL (
+            -- No more of them than tell that they are too many.
+            SELECT count(*) AS groups
+            FROM (SELECT FROM memberships m WHERE m.organization_id = $1 AND m.user_id = u.id LIMIT $3 + 1) counted
+        ) counted
+        WHERE counted.groups > $3
+        ORDER BY lower(u.username)
+        """,
+        organization_id,
+        ids,
+        limit,
+    )
+    return [row["username"] for row in rows]
