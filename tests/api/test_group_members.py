@@ -184,3 +184,37 @@ async def test_users_in_too_many_groups_are_counted(
     assert refused.body["msg"].startswith("User ada is in 0 groups or more (as are 1 more of these users), and")
     assert await members(admin) == ["bob", "cy"]
     assert await audited(world) == []
+
+
+async def test_group_of_very_many_members_is_deleted_in_parts(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no transaction holds the rows of more users than others wait for."""
+    monkeypatch.setattr(groups, "MAX_TAKEN_OUT", 2)
+    admin, users = await stage(client, world)
+    everybody = await world.group(*users.values(), name="everybody")
+    pipeline = await world.pipeline()
+    await world.grant(pipeline, everybody)
+    monkeypatch.setattr(groups, "TAKING_OUT_SECONDS", -1)
+
+    first = await admin("DELETE", "/groups/everybody")
+    second = await admin("DELETE", "/groups/everybody")
+
+    assert (first.status, first.body["code"], first.headers["Retry-After"]) == (409, "ABORTED", "1")
+    assert "ask again, and it goes on" in first.body["msg"]
+    assert second.status == 200
+    assert (await admin.get("/groups/everybody")).status == 404
+    taken, (action, target, before, _) = (rows := await audited(world))[:2], rows[2]
+    assert [row[:2] for row in taken] == [("group.remove_member", "group:everybody")] * 2
+    assert (action, target, len(before["members"]), len(before["grants"])) == ("group.delete", "group:everybody", 2, 1)
+    assert {row[2]["member"] for row in taken} | {*before["members"]} == {*users}
+
+
+async def test_declared_state_deletes_a_group_of_many_members_at_once(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "MAX_TAKEN_OUT", 1)
+    admin, _ = await stage(client, world)
+
+    assert (await admin("POST", "/apply", {"groups": [], "prune": True})).status == 200
+    assert [row[0] for row in await audited(world)] == ["group.delete"]
