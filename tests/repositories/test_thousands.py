@@ -121,7 +121,7 @@ async def test_list_carries_the_revisions_of_many_groups_once(world: World, role
     assert not spilled(await analyzed(world.raw, recorder.sent[-1]))
 
 
-async def test_jobs_of_a_caller_who_reads_many_pipelines_are_each_looked_up_once(world: World) -> None:
+async def test_page_of_jobs_looks_each_up_once_for_a_reader_of_many_pipelines(world: World) -> None:
     mo, ada = await world.user(), await world.user()
     readable = await in_groups(world, mo)
     recorder = Recorder(world.raw)
@@ -146,7 +146,7 @@ async def test_jobs_of_a_caller_who_reads_many_pipelines_are_each_looked_up_once
     assert not [node for node in looked_up if "ANY" in node.get("Index Cond", "")]
 
 
-def test_recent_callers_hold_none_who_takes_much_room() -> None:
+def test_memory_of_recent_callers_holds_none_in_many_groups() -> None:
     def caller(token: str, groups: int) -> Caller:
         revisions = tuple(range(groups))
         digest = token_digest(token)
