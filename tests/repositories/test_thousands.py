@@ -59,7 +59,7 @@ async def analyzed(raw: "asyncpg.Connection[asyncpg.Record]", statement: Stateme
 
 def spilled(nodes: list[dict[str, Any]]) -> int:
     """Return the blocks written because rows did not fit into memory: the product of thousands and thousands."""
-    return max(node["Temp Written Blocks"] for node in nodes)
+    return max(int(node["Temp Written Blocks"]) for node in nodes)
 
 
 async def found(raw: "asyncpg.Connection[asyncpg.Record]", member: Member) -> Caller:
