@@ -24,7 +24,7 @@ MAX_TOKENS_PER_BATCH: Final = 500
 RECENT_SECONDS: Final = 30.0
 """Seconds that a caller counts as recent: as exact as the time is at which a token was last used."""
 MAX_RECENT: Final = 4096
-"""Recent callers, who take a kilobyte each."""
+"""Recent callers, who take a kilobyte each; nine, if they are in as many groups as one of them may be."""
 
 
 def token_digest(token: str) -> bytes:
@@ -71,7 +71,9 @@ class RecentCallers:
         return found[0] if found is not None and found[1] > monotonic() else None
 
     def note(self, caller: Caller) -> None:
-        """Remember a caller who has just been authenticated."""
+        """Remember a caller who has just been authenticated, unless they are in so many groups that they take room."""
+        if len(caller.revisions) > MANY_REVISIONS:
+            return
         self._callers.pop(caller.digest, None)
         self._callers[caller.digest] = caller, monotonic() + RECENT_SECONDS
         if len(self._callers) > MAX_RECENT:

@@ -18,7 +18,9 @@ from service.telemetry.metrics import counter, counters, gauge
 Value = TypeVar("Value")
 
 OVERHEAD: Final = 700
-"""Bytes that an entry takes beside its value: the key, the revisions, and their places in a dictionary."""
+"""Bytes that an entry takes beside its value: the key, a few revisions, and their places in a dictionary."""
+BYTES_PER_REVISION: Final = 40
+"""Bytes of each of many revisions that it was made at: a caller may be in thousands of groups."""
 
 
 class Entry(NamedTuple, Generic[Value]):
@@ -109,10 +111,11 @@ class RevisionCache(Generic[Value]):
             return
         key = _key(caller)
         self._drop(key)
-        if size + OVERHEAD > self.max_bytes:
+        size += max(OVERHEAD, BYTES_PER_REVISION * len(version.revisions))
+        if size > self.max_bytes:
             self.too_large += 1
             return
-        entry = self._entries[key] = Entry(value, version, size + OVERHEAD)
+        entry = self._entries[key] = Entry(value, version, size)
         self.bytes += entry.size
         while self.bytes > self.max_bytes:
             self._drop(next(iter(self._entries)))

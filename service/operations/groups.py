@@ -1,10 +1,12 @@
 """Operations on groups and their members."""
 
 from collections.abc import Mapping, Sequence
+from time import monotonic
+from typing import Final
 from uuid import UUID, uuid4
 
 from service.database.pool import Connection
-from service.errors import InvalidArgument, NotFound
+from service.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call, Outcome
 from service.operations.managed import require_unmanaged_group
 from service.operations.users import find_self_or_other, find_user, require_order
@@ -15,6 +17,7 @@ from service.repositories.authority import PROVE_FOR_MEMBERS, PROVE_FOR_USER, PR
 from service.repositories.groups import Group, Member
 from service.repositories.ordering import Rows, Span
 from service.schemas.groups import (
+    MAX_GROUPS_OF_USER,
     MAX_NAMES,
     CreateGroup,
     GroupRef,
@@ -29,6 +32,11 @@ from service.schemas.groups import (
 )
 from service.schemas.pages import OrderedRequest, Page
 from service.values.names import name_key
+
+MAX_TAKEN_OUT: Final = 2_000
+"""Members that one transaction takes out of a group, or deletes it with: others wait for its locks of these users."""
+TAKING_OUT_SECONDS: Final = 4.0
+"""Seconds after which a call that deletes a group begins no further transaction; at the command line it has no end."""
 
 
 async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
@@ -137,19 +145,47 @@ async def _find_for_update(connection: Connection, call: Call, name: str) -> Gro
 async def delete_group(call: Call, request: GroupRef) -> None:
     """Delete a group, its memberships and the grants to it.
 
+    Very many members are taken out in several transactions, the last of which deletes the group: asked again after a
+    failure, the call goes on.
+
     Raises:
         PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group.
         PreconditionFailed: it is not what the caller has seen.
+        Aborted: it has more members than the call takes out in its time; ask again.
     """
     require_administrator(call.caller, "delete groups")
+    started = monotonic()
+    while not await _delete(call, request):
+        if call.batches is not None and monotonic() - started > TAKING_OUT_SECONDS:
+            raise Aborted(
+                f"Group {request.name} has more members than one call takes out in its time. Some are out of it by"
+                " now: ask again, and it goes on."
+            )
+
+
+async def _delete(call: Call, request: GroupRef) -> bool:
+    """Delete a group, or take as many members out as one transaction may; return whether it is deleted.
+
+    Within the transaction of a declared state, it is deleted however many they are.
+    """
+    organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
+        members = await memberships.find_first(connection, organization_id, old.id, MAX_TAKEN_OUT + 1)
+        if len(members) > MAX_TAKEN_OUT and call.within is None:
+            proof = await call.prove(connection, PROVE_FOR_USERS, [*members][:MAX_TAKEN_OUT])
+            await require_unmanaged_group(connection, organization_id, old)
+            left = await memberships.remove_each(connection, organization_id, old.id, [*members][:MAX_TAKEN_OUT])
+            changes = [(f"group:{old.name}", {"member": members[each]}, None) for each in members if each in left]
+            await proof.audit_each("group.remove_member", changes)
+            return False
         proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
-        await require_unmanaged_group(connection, call.caller.organization_id, old)
+        await require_unmanaged_group(connection, organization_id, old)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
         await proof.audit_deletion("group.delete", f"group:{old.name}", {"name": old.name}, old.id, lost)
-        await groups.delete(connection, call.caller.organization_id, old.id)
+        await groups.delete(connection, organization_id, old.id)
+    return True
 
 
 async def list_members(call: Call, request: ListMembers) -> Page[Member]:
@@ -173,6 +209,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
     Raises:
         PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group or user.
+        FailedPrecondition: the user is in as many groups as calls put a user into.
     """
     require_administrator(call.caller, "change who is in a group")
     organization_id = call.caller.organization_id
@@ -183,6 +220,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
         await require_unmanaged_group(connection, organization_id, group)
         joined = await groups.add_member(connection, organization_id, group.id, user.id)
         if joined:
+            await require_few_groups(connection, organization_id, [user.id])
             await proof.audit("group.add_member", f"group:{group.name}", None, {"member": user.username})
     return Outcome(None, joined)
 
@@ -213,6 +251,7 @@ async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
         InvalidArgument: a user is to be put in and taken out, or they are too many.
         PermissionDenied: the caller is no administrator, or provisioning manages the group.
         NotFound: there is no such group, or a user of such a name; `details` names them.
+        FailedPrecondition: a user to be put in is in as many groups as calls put a user into.
     """
     wanted = {"add": request.add or [], "remove": request.remove or []}
     _require_apart(wanted)
@@ -226,6 +265,7 @@ async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
         proof = await call.prove(connection, PROVE_FOR_USERS, [*ids["add"], *ids["remove"]])
         await require_unmanaged_group(connection, organization_id, group)
         joined = await memberships.add_each(connection, organization_id, group.id, ids["add"])
+        await require_few_groups(connection, organization_id, [*joined])
         left = await memberships.remove_each(connection, organization_id, group.id, ids["remove"])
         added = [known[each] for each in ids["add"] if each in joined]
         removed = [known[each] for each in ids["remove"] if each in left]
@@ -233,6 +273,24 @@ async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:
         await proof.audit_each("group.add_member", [(target, None, {"member": name}) for name in added])
         await proof.audit_each("group.remove_member", [(target, {"member": name}, None) for name in removed])
     return MembersUpdated(added, removed)
+
+
+async def require_few_groups(connection: Connection, organization_id: UUID, joined: Sequence[UUID]) -> None:
+    """Require that locked users who have just been put into a group are in no more groups than they may be.
+
+    Each request of theirs reads and compares a revision of each group, and each change that they make locks them all.
+
+    Raises:
+        FailedPrecondition: one of them is.
+    """
+    if not joined:
+        return
+    if crowded := await memberships.find_crowded(connection, organization_id, joined, MAX_GROUPS_OF_USER):
+        more = f" (as are {len(crowded) - 1:,} more of these users)" if len(crowded) > 1 else ""
+        raise FailedPrecondition(
+            f"User {crowded[0]} is in {MAX_GROUPS_OF_USER:,} groups or more{more}, and nobody is put into another one:"
+            " take them out of a group first."
+        )
 
 
 def _require_apart(wanted: Mapping[str, Sequence[str]]) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call, Proof
+from service.operations.groups import require_few_groups
 from service.permissions import require_provisioning
 from service.repositories import groups, memberships, provisioned_groups, provisioned_users
 from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
@@ -311,6 +312,7 @@ async def _write_members(proof: Proof, group: Group, members: Mapping[UUID, bool
 
     Raises:
         InvalidArgument: there is no user of an id that is to be put in.
+        FailedPrecondition: one who is to be put in is in too many groups.
     """
     if not members:
         return
@@ -320,6 +322,7 @@ async def _write_members(proof: Proof, group: Group, members: Mapping[UUID, bool
     if (unknown := next((key for key in joining if key not in known or not known[key][1]), None)) is not None:
         raise InvalidArgument(f"There is no user of the id {unknown}, who is to be a member.", reason="invalidValue")
     joined = await memberships.add_each(connection, organization_id, group.id, joining)
+    await require_few_groups(connection, organization_id, [*joined])
     leaving = [key for key, joins in members.items() if not joins and key in known]
     left = await memberships.remove_each(connection, organization_id, group.id, leaving)
     target = f"group:{group.name}"

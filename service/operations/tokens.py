@@ -42,6 +42,8 @@ from service.schemas.tokens import (
 from service.values.instants import END, written
 from service.values.names import name_key
 
+MAX_AT_ONCE: Final = 2_000
+"""Tokens whose states are held at once, of those that go with another."""
 MAX_GENERATIONS: Final = 16
 """Tokens of which each was made with the one before: deeper, a person can't see any more what a revocation takes."""
 
@@ -281,10 +283,22 @@ async def revoke_token(call: Call, request: RevokeToken) -> Revoked:
         if request.keep_descendants:
             await _keep_descendants(proof, found, descendants)
             descendants = []
-        gone = await tokens.lock(connection, organization_id, [request.token_id, *descendants])
+        number = await _revoke_each(proof, sorted([request.token_id, *descendants]))
+    return Revoked(number)
+
+
+async def _revoke_each(proof: Proof, ids: Sequence[UUID]) -> int:
+    """Revoke tokens, given in the order in which all lock them, and return how many could be.
+
+    In parts, as one token may have made tens of thousands, whose states take a kilobyte each.
+    """
+    connection, organization_id, number = proof.connection, proof.call.caller.organization_id, 0
+    for start in range(0, len(ids), MAX_AT_ONCE):
+        gone = await tokens.lock(connection, organization_id, ids[start : start + MAX_AT_ONCE])
         await tokens.revoke(connection, organization_id, [each.id for each in gone])
         await proof.audit_each("token.revoke", [(target_of(each.id), token_state(each), None) for each in gone])
-    return Revoked(len(gone))
+        number += len(gone)
+    return number
 
 
 async def _keep_descendants(proof: Proof, found: TokenInTree, descendants: Sequence[UUID]) -> None:
@@ -299,8 +313,10 @@ async def _keep_descendants(proof: Proof, found: TokenInTree, descendants: Seque
         proof.connection, caller.organization_id, token_id, parent_id, found.link_id
     )
     await token_trees.forget_replacement(proof.connection, caller.organization_id, token_id)
-    changes = [(target_of(each), {"parent": token_id}, {"parent": parent_id}) for each in moved]
-    await proof.audit_each("token.keep", changes)
+    for start in range(0, len(moved), MAX_AT_ONCE):
+        part = moved[start : start + MAX_AT_ONCE]
+        changes = [(target_of(each), {"parent": token_id}, {"parent": parent_id}) for each in part]
+        await proof.audit_each("token.keep", changes)
 
 
 async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:

@@ -130,6 +130,8 @@ class _Proof(NamedTuple):
     """The condition that what is granted to groups counts, as it does for members."""
     groups: str
     """The join that finds these groups, g."""
+    mapped: str = ""
+    """The columns of r that it takes beside those of the user, each behind a comma."""
 
 
 _OF_TOKENS: Final = _Proof(
@@ -195,6 +197,7 @@ _OF_LINKS: Final = _Proof(  # scopes and expiry are in signed claims
         ) own
         JOIN groups g ON g.organization_id = r.organization_id AND g.id = own.id
                      AND g.name = coalesce(own.name, g.name)""",
+    mapped=", r.groups, r.group_names",
 )
 
 
@@ -286,28 +289,32 @@ _UPDATE: Final = """
         JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id AND j.revision = a.revision
         ORDER BY j.organization_id, j.id
         FOR UPDATE OF j SKIP LOCKED
+    ), members AS MATERIALIZED (
+        -- The callers who are members, without their revisions: with each row that is locked goes a copy of this one.
+        SELECT r.number, r.organization_id, r.caller_id{proof.mapped} FROM locked r WHERE {proof.by_groups}
     ), held_groups AS MATERIALIZED (
-        -- The groups of callers who are members: what is granted to these stays until the statement ends.
-        SELECT r.number
-        FROM locked r
+        -- Their groups, as they are locked: what is granted to these stays until the statement ends. They are compared
+        -- as a whole, in linear time, as callers may be in thousands.
+        SELECT r.number, g.revision
+        FROM members r
         {proof.groups}
-        WHERE {proof.by_groups} AND g.revision = ANY (r.revisions)
         ORDER BY g.organization_id, g.id
         FOR SHARE OF g SKIP LOCKED
-    ), counted AS MATERIALIZED (
-        SELECT h.number, count(*) AS groups FROM held_groups h GROUP BY h.number
+    ), gathered AS MATERIALIZED (
+        SELECT h.number, array_agg(h.revision ORDER BY h.revision) AS revisions FROM held_groups h GROUP BY h.number
     ), proved AS MATERIALIZED (
         -- The callers' authority, compared once more with the rows that are locked: a revocation that was committed
         -- since the snapshot is seen, one that comes now waits for this statement, and one under way is not waited for.
         SELECT r.*
         FROM locked r
-        LEFT JOIN counted c ON c.number = r.number
+        LEFT JOIN gathered h ON h.number = r.number
         {proof.credential}
         JOIN users u ON u.organization_id = r.organization_id AND u.id = r.caller_id
         WHERE {proof.valid}
           AND (t.user_id = u.id) IS TRUE  -- compared, and not a way to find t: a user may have many
           AND (u.role, u.revision) = (r.role, r.user_revision)
-          AND (NOT ({proof.by_groups}) OR coalesce(c.groups, 0) = cardinality(r.revisions) - 1)
+          AND (NOT ({proof.by_groups})
+               OR coalesce(h.revisions, '{{}}') = array_remove(r.revisions, r.user_revision))
         ORDER BY u.organization_id, u.id, t.id
         FOR SHARE OF u, t SKIP LOCKED
     ), revised AS (

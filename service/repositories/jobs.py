@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from service.database.pool import Connection
 from service.repositories.granted import GRANTED_FIRST, reading_as
 from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Rows, Span, count
 from service.repositories.pipelines import GrantedPipeline
 from service.repositories.times import bounded
+from service.slices import in_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +212,13 @@ def page_statement(order: Order, *, first: bool, text: bool = False) -> str:
     ) UNION ALL (
         -- Many, or all: walk along the index of the order until the page is full.
         {jobs}
+          -- OFFSET 0: a job's pipelines are read, and compared with the readable ones by a hash. As conditions of the
+          -- index, each of thousands of these would be looked up for each job.
           AND ($5 OR j.owner_id = $2 OR EXISTS (
-              SELECT FROM assignments a
-              WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = ANY ($6)
+              SELECT FROM (
+                  SELECT a.pipeline_id FROM assignments a WHERE a.organization_id = $1 AND a.job_id = j.id OFFSET 0
+              ) a
+              WHERE a.pipeline_id = ANY ($6)
           ))
           AND ($5 OR (SELECT count(*) FROM visible) > {SORT_LIMIT})
         ORDER BY {sorted_by}
@@ -293,6 +300,12 @@ async def pipelines_of_each(
         job_ids,
     )
     found: dict[str, list[GrantedPipeline]] = {job_id: [] for job_id in job_ids[: rows[0]["jobs"]]}
-    for _, job_id, *pipeline in rows if rows[0]["job_id"] else ():
-        found[job_id].append(GrantedPipeline(*pipeline))
+
+    def place(some: list[asyncpg.Record]) -> Sequence[None]:
+        for _, job_id, *pipeline in some:
+            found[job_id].append(GrantedPipeline(*pipeline))
+        return ()
+
+    if rows[0]["job_id"]:
+        await in_slices(place, rows)  # one job alone may be in tens of thousands
     return found

@@ -100,18 +100,17 @@ async def list_granted(
     rows = await reading_as(connection, user_id).fetch(
         "pipelines.list_granted",
         f"""
-        -- The revisions are in the first row alone, and not sent with each of thousands.
-        SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, {bounded("listed.expires_at")},
-               listed.id, listed.name, listed.access
-        FROM (
-            SELECT {revisions.OF_USER} AS revisions
-            FROM users u
-            WHERE u.organization_id = $1 AND u.id = $2
-            OFFSET 0 -- keeps the planner from merging this query with the outer one: it runs once, not for each row
-        ) state
+        WITH state AS MATERIALIZED (
+            SELECT {revisions.OF_USER} AS revisions FROM users u WHERE u.organization_id = $1 AND u.id = $2
+        )
+        -- The revisions are in the first row alone: nothing carries or sorts those of thousands of groups with each of
+        -- thousands of pipelines.
+        SELECT CASE WHEN coalesce(listed.place, 1) = 1 THEN (SELECT s.revisions FROM state s) END,
+               {bounded("listed.expires_at")}, listed.id, listed.name, listed.access
+        FROM (SELECT FROM state) present
         -- LEFT, as an empty list has a version too.
         LEFT JOIN (
-            SELECT p.id, p.name, granted.access, granted.expires_at
+            SELECT p.id, p.name, granted.access, granted.expires_at, row_number() OVER (ORDER BY p.name, p.id) AS place
             FROM ({GRANTED}) granted
             JOIN pipelines p ON p.organization_id = $1 AND p.id = granted.pipeline_id
             WHERE ($3::text IS NULL OR position($3 IN p.name_key) > 0)
@@ -121,8 +120,7 @@ async def list_granted(
             ORDER BY p.name, p.id
             LIMIT $8
         ) listed ON true
-        WINDOW listing AS (ORDER BY listed.name, listed.id)
-        ORDER BY listed.name, listed.id
+        ORDER BY listed.place
         """,
         organization_id,
         user_id,
@@ -185,16 +183,17 @@ async def list_all(
     rows = await reading_as(connection, user_id).fetch(
         "pipelines.list_all",
         f"""
-        SELECT CASE row_number() OVER listing WHEN 1 THEN state.revisions END, NULL::timestamptz, listed.id,
-               listed.name, 0
-        FROM (
+        WITH state AS MATERIALIZED (
             SELECT {revisions.OF_USER} AS revisions
             FROM (VALUES (true)) always -- a row in any case: an operator is no user, and sees all
             LEFT JOIN users u ON u.organization_id = $1 AND u.id = $2
-            OFFSET 0 -- runs once, as in list_granted
-        ) state
+        )
+        -- The revisions are in the first row alone, as in list_granted.
+        SELECT CASE WHEN coalesce(listed.place, 1) = 1 THEN (SELECT s.revisions FROM state s) END, NULL::timestamptz,
+               listed.id, listed.name, 0
+        FROM (SELECT FROM state) present
         LEFT JOIN (
-            SELECT p.id, p.name
+            SELECT p.id, p.name, row_number() OVER (ORDER BY p.name, p.id) AS place
             FROM pipelines p
             WHERE p.organization_id = $1
               AND ($3::text IS NULL OR position($3 IN p.name_key) > 0)
@@ -202,8 +201,7 @@ async def list_all(
             ORDER BY p.name, p.id
             LIMIT $6
         ) listed ON true
-        WINDOW listing AS (ORDER BY listed.name, listed.id)
-        ORDER BY listed.name, listed.id
+        ORDER BY listed.place
         """,
         organization_id,
         user_id,

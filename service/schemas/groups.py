@@ -117,6 +117,8 @@ class MemberRef:
     username: str = field(Name(), "The username of the member, in upper or lower case.")
 
 
+MAX_GROUPS_OF_USER: Final = 1_000
+"""Groups of a user beyond which calls put them into no other; an import may have put them into more."""
 MAX_NAMES: Final = 1000
 """The number of users whom one change of a group's members may name."""
 

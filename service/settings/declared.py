@@ -57,7 +57,7 @@ class Settings:
     max_url_bytes: int
     """Bytes of a request's address, path and query; a longer one is answered 414."""
     max_header_bytes: int
-    """Bytes of one header line; a longer one is answered 431."""
+    """Bytes of one header line; a longer one is answered 431, as are lines of four times as many together."""
     max_body_bytes: int
     """Bytes of the body of one request; a larger one is answered 413."""
     max_bodies_bytes: int

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from service.operations import groups
 from service.schemas.groups import MAX_NAMES
 from tests.api.calls import Answer, As
 from tests.conftest import Client
@@ -138,3 +139,82 @@ async def test_thousand_members_come_and_see_what_the_group_is_granted(client: C
     assert [each["name"] for each in (await ada.get("/flow/pipeline")).body["pipelines"]] == ["Invoices"]
     await change(admin, remove=["ada", *rows])
     assert (await ada.get("/flow/pipeline")).body["pipelines"] == []
+
+
+WAYS: list[tuple[str, str, dict[str, Any]]] = [
+    ("PUT", "/groups/reviewers/members/ada", {}),
+    ("PATCH", "/groups/reviewers/members", {"add": ["bob", "Dee", "ada"]}),
+    ("POST", "/apply", {"groups": [{"name": "reviewers", "members": ["ada"]}]}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WAYS)
+async def test_user_in_as_many_groups_as_may_be_is_put_into_no_other(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: dict[str, Any]
+) -> None:
+    """An import may have put them into more: they stay in these, may be put in once more, and may leave."""
+    monkeypatch.setattr(groups, "MAX_GROUPS_OF_USER", 2)
+    admin, users = await stage(client, world)
+    for name in ("one", "two", "three"):
+        await world.group(users["ada"], name=name)
+
+    refused = await admin(method, path, body)
+    again = await admin("PUT", "/groups/one/members/ada", {})
+    left = [(await admin("DELETE", f"/groups/{name}/members/ada")).status for name in ("one", "two")]
+
+    assert (refused.status, refused.body["code"]) == (400, "FAILED_PRECONDITION")
+    assert refused.body["msg"].endswith(
+        "User ada is in 2 groups or more, and nobody is put into another one: take them out of a group first."
+    )
+    assert again.status == 200
+    assert left == [200, 200]
+    assert (await admin(method, path, body)).status in (200, 201)
+    assert "ada" in await members(admin)
+    assert not [row for row in await audited(world) if row[3] == {"member": "Dee"}] or method == "PATCH"
+
+
+async def test_users_in_too_many_groups_are_counted(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "MAX_GROUPS_OF_USER", 0)
+    admin, _ = await stage(client, world)
+
+    refused = await change(admin, add=["ada", "Dee"])
+
+    assert refused.body["msg"].startswith("User ada is in 0 groups or more (as are 1 more of these users), and")
+    assert await members(admin) == ["bob", "cy"]
+    assert await audited(world) == []
+
+
+async def test_group_of_very_many_members_is_deleted_in_parts(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no transaction holds the rows of more users than others wait for."""
+    monkeypatch.setattr(groups, "MAX_TAKEN_OUT", 2)
+    admin, users = await stage(client, world)
+    everybody = await world.group(*users.values(), name="everybody")
+    pipeline = await world.pipeline()
+    await world.grant(pipeline, everybody)
+    monkeypatch.setattr(groups, "TAKING_OUT_SECONDS", -1)
+
+    first = await admin("DELETE", "/groups/everybody")
+    second = await admin("DELETE", "/groups/everybody")
+
+    assert (first.status, first.body["code"], first.headers["Retry-After"]) == (409, "ABORTED", "1")
+    assert "ask again, and it goes on" in first.body["msg"]
+    assert second.status == 200
+    assert (await admin.get("/groups/everybody")).status == 404
+    taken, (action, target, before, _) = (rows := await audited(world))[:2], rows[2]
+    assert [row[:2] for row in taken] == [("group.remove_member", "group:everybody")] * 2
+    assert (action, target, len(before["members"]), len(before["grants"])) == ("group.delete", "group:everybody", 2, 1)
+    assert {row[2]["member"] for row in taken} | {*before["members"]} == {*users}
+
+
+async def test_declared_state_deletes_a_group_of_many_members_at_once(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "MAX_TAKEN_OUT", 1)
+    admin, _ = await stage(client, world)
+
+    assert (await admin("POST", "/apply", {"groups": [], "prune": True})).status == 200
+    assert [row[0] for row in await audited(world)] == ["group.delete"]

@@ -65,6 +65,16 @@ def test_revision_cache_evicts_the_least_recently_used() -> None:
     assert [key for key in "abcd" if find(kept, key, (1,), NOW)] == ["a", "c", "d"]
 
 
+def test_revision_cache_counts_the_revisions_of_a_caller_in_many_groups() -> None:
+    kept = RevisionCache[str]("test", 2 * (100 + OVERHEAD))
+    keep(kept, "a", 1)
+    keep(kept, "b", *range(20))
+    assert find(kept, "a", (1,), NOW) is None
+    assert find(kept, "b", (*range(20),), NOW)
+    keep(kept, "a", *range(2_000))
+    assert kept.too_large == 1
+
+
 def test_revision_cache_put_counts_a_replaced_value_once() -> None:
     kept = RevisionCache[str]("test", 2 * (100 + OVERHEAD))
     keep(kept, "a", 1)

@@ -433,3 +433,19 @@ async def test_commands_say_what_is_provisioned_and_leave_it_alone(scim: Scim, w
     assert "provisioned   yes" in shell("user", "show", "ada")
     assert "managed by provisioning (SCIM)" in shell("group", "show", "team")
     assert "is managed by provisioning (SCIM)" in shell("user", "disable", "ada", "--yes", code=1)
+
+
+async def test_member_of_as_many_groups_as_may_be_is_put_into_no_other(
+    scim: Scim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.operations.groups.MAX_GROUPS_OF_USER", 1)
+    ada = (await scim.new_user("ada"))["id"]
+    await scim.new_group("one", ada)
+    two = await scim.new_group("two")
+
+    created = await scim("POST", "/Groups", {"schemas": [GROUP], "displayName": "x", "members": [{"value": ada}]})
+    added = await scim.patch(f"/Groups/{two['id']}", {"op": "add", "path": "members", "value": [{"value": ada}]})
+
+    for answer in (created, added):
+        assert (answer.status, "is in 1 groups or more" in answer.body["detail"]) == (400, True)
+    assert await scim.members(two) == set()

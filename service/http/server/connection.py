@@ -23,7 +23,8 @@ from service.http.admission import AdmissionController
 from service.http.public_address import PublicAddresses, peer_of
 from service.http.request_id import new_request_id
 from service.http.responses import ExpectationFailed, RequestTimeout, failure_response, identify, status_of
-from service.http.server.malformed import error_of
+from service.http.server.heads import Heads, is_head
+from service.http.server.malformed import error_of, too_long
 from service.http.server.unsupported import RequestHandlerFunction
 from service.http.unsent import UnsentBudget
 from service.telemetry.metrics import RequestMetrics
@@ -60,7 +61,7 @@ class Server(web.Server):
         self.admission = admission
         self.unsent = unsent
         self.addresses = addresses if addresses is not None and addresses.strips else None
-        self.max_url_bytes: int | None = options.get("max_line_size")
+        self.heads: Final = Heads(options.get("max_field_size", 8190), options.get("max_line_size"))
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of a new connection."""
@@ -108,9 +109,9 @@ class HttpConnection(RequestHandler):
         "_first_refused",
         "_head_deadline",
         "_head_timeout",
+        "_heads",
         "_held_paused",
         "_last_body",
-        "_max_url_bytes",
         "_metrics",
         "_peer",
         "_unsent",
@@ -123,7 +124,6 @@ class HttpConnection(RequestHandler):
         self._unsent = server.unsent
         self._addresses = server.addresses
         self._peer = ""
-        self._max_url_bytes = server.max_url_bytes
         self._last_body: StreamReader = EMPTY_PAYLOAD
         """The body of the last request that came."""
         self._asks_head = False
@@ -134,6 +134,7 @@ class HttpConnection(RequestHandler):
         """True while no more is read, as more has come than the first piece of a request that is held."""
         self._first_refused: bool | None = None
         """True or False if the first request was held before the connection was made, and is refused or begun."""
+        self._heads = server.heads
         self._head_timeout = server.head_timeout
         self._head_deadline: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
@@ -170,6 +171,7 @@ class HttpConnection(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget what was to be done."""
         self._cancel_head_deadline()
+        self._heads.forget(self)
         if self._closing is not None:
             self._closing.cancel()
         if self._admission is not None:
@@ -265,6 +267,7 @@ class HttpConnection(RequestHandler):
     def _read(self, data: bytes) -> None:
         """Have aiohttp parse some bytes; refuse the request they complete, or wake its handler."""
         waiter, idle, queued = self._waiter, self._idle, len(self._messages)
+        in_head = self._last_body.is_eof()
         self._waiter = None  # so that the handler is not woken yet
         self._parse(data)
         self._waiter = waiter
@@ -272,7 +275,10 @@ class HttpConnection(RequestHandler):
             if idle and not queued and self._head_deadline is None:
                 self._head_deadline = self._loop.call_later(self._head_timeout, self._time_out_head)
                 self._asks_head = data.startswith(b"HEAD ")
+            self._bound_head(len(data) if in_head else 0)
             return
+        if queued or self._heads.partial or len(data) > self._heads.max_bytes:
+            self._bound_heads()
         in_pieces = self._head_deadline is not None
         if in_pieces:
             self._cancel_head_deadline()
@@ -312,7 +318,7 @@ class HttpConnection(RequestHandler):
             if not in_pieces:
                 self._asks_head = data.startswith(b"HEAD ")
             self._end_body()
-        elif message.upgrade and not self._upgraded and not _is_head(data, message):
+        elif message.upgrade and not self._upgraded and not is_head(data, message):
             # aiohttp has lost what came after it, so no request may follow it.
             self._messages[-1] = (message._replace(should_close=True), body)
 
@@ -366,6 +372,22 @@ class HttpConnection(RequestHandler):
             self._messages.append((late, EMPTY_PAYLOAD))
             self._waiter.set_result(None)
 
+    def _bound_head(self, size: int) -> None:
+        """Count more of a head; if it is too long, end the connection behind what it has under way."""
+        if not size or self._heads.fits(self, size):
+            return
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._messages.append(too_long(self._heads.max_bytes))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _bound_heads(self) -> None:
+        """Let an error take the place of the last request that has come, if heads are too long that wait here."""
+        self._heads.forget(self)
+        if not self._heads.fit(self._messages):
+            self._messages[-1] = too_long(self._heads.max_bytes)
+
     def log_exception(self, *arguments: Any, **options: Any) -> None:
         """Log a fault of the service's own, and no body that its client coded wrong."""
         if not isinstance(options.get("exc_info"), web.RequestPayloadError):
@@ -381,7 +403,7 @@ class HttpConnection(RequestHandler):
         elif status == status_of(ExpectationFailed):
             error = ExpectationFailed("All that a request may expect is 100-continue.")
         elif status < 500:
-            error = error_of(exc, self._max_url_bytes)
+            error = error_of(exc, self._heads.max_url_bytes)
         if self._metrics:
             self._metrics.failures[error.reason or "malformed"] += 1
         request_id = new_request_id()
@@ -405,15 +427,9 @@ class HttpConnection(RequestHandler):
         return response
 
 
-def _is_head(data: bytes, message: RawRequestMessage) -> bool:
-    """Return whether some bytes are the head of that request and nothing else."""
-    return data.startswith(message.method.encode()) and data.find(b"\r\n\r\n") == len(data) - 4
-
-
 def _holds_unread(transport: asyncio.BaseTransport) -> bool:
     """Return whether the system has bytes of a connection that were not read yet; False where it can't be asked."""
-    connection = transport.get_extra_info("socket")
-    if connection is None:
+    if (connection := transport.get_extra_info("socket")) is None:
         return False
     try:
         (unread,) = struct.unpack("i", ioctl(connection.fileno(), FIONREAD, bytes(struct.calcsize("i"))))

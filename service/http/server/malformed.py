@@ -4,9 +4,12 @@ import re
 from typing import Any, Final
 
 from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import _ErrInfo
 
 from service.errors import InvalidArgument, ServiceError
-from service.http.responses import HeadersTooLarge, TargetTooLong, UnsupportedCoding
+from service.http.responses import HeadersTooLarge, TargetTooLong, UnsupportedCoding, status_of
+from service.http.server.heads import HeadTooLong
 
 MAX_HEADERS: Final = 128
 """Header lines of a request."""
@@ -27,9 +30,17 @@ def head_limits(max_url_bytes: int, max_header_bytes: int) -> dict[str, Any]:
     }
 
 
+def too_long(limit: int) -> tuple[_ErrInfo, StreamReader]:
+    """Return what takes the place of a request whose head is too long: it is answered, and ends the connection."""
+    return _ErrInfo(status_of(HeadersTooLarge), HeadTooLong(limit), ""), EMPTY_PAYLOAD
+
+
 def error_of(exception: BaseException | None, max_url_bytes: int | None) -> ServiceError:
     """Return the error that a client is told of what aiohttp could not parse."""
     message = exception.message if isinstance(exception, BadHttpMessage) else ""
+    if isinstance(exception, HeadTooLong):
+        limit = exception.args[0]
+        return HeadersTooLarge(f"The header lines are longer than {limit:,} bytes together, the most that is taken.")
     if isinstance(exception, LineTooLong):
         limit = int(exception.args[1])
         if limit == max_url_bytes:
