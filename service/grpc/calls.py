@@ -22,7 +22,7 @@ from service.grpc.binding import (
     client_deadline,
     later_than_the_client_waits,
 )
-from service.grpc.failures import status_of
+from service.grpc.failures import NO_SUCH_CALL, grpc_status_of
 from service.grpc.gathering import Gathering
 from service.grpc.slow_reads import PROMPT, SlowRead
 from service.grpc.untaken import UntakenAnswers
@@ -34,8 +34,7 @@ from service.http.open_streams import Streams
 from service.http.public_address import PublicAddresses
 from service.http.request_id import X_REQUEST_ID, request_id_of
 from service.http.request_log import RequestLog
-from service.http.responses import NO_HEADERS, failure_headers
-from service.http.responses import status_of as http_status_of
+from service.http.responses import NO_HEADERS, failure_headers, status_of
 from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
 from service.telemetry.metrics import RequestMetrics
@@ -161,11 +160,10 @@ class Calls:
         """Refuse a call that is none of the service's, as its addresses by HTTP are refused."""
         parts, call = self._parts, GrpcCall(path.removeprefix("/"), context, self._parts.bodies)
         refusal, limits = parts.admission.admit(call.headers)
-        sentence = "There is no such call: the .proto file, or reflection, has the names of those that are there."
-        error, record = refusal or UnknownCall(sentence), begin(call.headers)
+        error, record = refusal or UnknownCall(NO_SUCH_CALL), begin(call.headers)
         if refusal is None:
             record.transport = "grpc"
-            record.failed(error, http_status_of(type(error)), error)
+            record.failed(error, status_of(type(error)), error)
             parts.log.end(call, record)
         self.untaken.sent(context, 0)
         await abort(context, error, record.request_id, limits)
@@ -182,7 +180,7 @@ class Calls:
         except Exception as exception:
             error = as_service_error(exception, record)
             await delay_not_found(error, deadline.begun)
-            record.failed(error, http_status_of(type(error)), exception)
+            record.failed(error, status_of(type(error)), exception)
             return error
 
     async def _in_time(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
@@ -226,7 +224,7 @@ def _note_cancellation(record: RequestRecord, context: Context) -> None:
         record.client_left()
     else:
         error = later_than_the_client_waits()
-        record.failed(error, http_status_of(type(error)), error)
+        record.failed(error, status_of(type(error)), error)
 
 
 async def abort(
@@ -235,7 +233,7 @@ async def abort(
     """End a call with a failure."""
     headers = {X_REQUEST_ID: request_id, **failure_headers(error), **limits}
     retry_after = headers.get("Retry-After")
-    status = rpc_status.to_status(status_of(error, request_id, int(retry_after) if retry_after else None))
+    status = rpc_status.to_status(grpc_status_of(error, request_id, int(retry_after) if retry_after else None))
     await context.abort(status.code, status.details, (*status.trailing_metadata, *_metadata(headers)))
 
 

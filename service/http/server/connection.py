@@ -22,7 +22,7 @@ from service.errors import Internal, ServiceError
 from service.http.admission import AdmissionController
 from service.http.public_address import PublicAddresses, peer_of
 from service.http.request_id import new_request_id
-from service.http.responses import ExpectationFailed, RequestTimeout, failure_response, identify, status_of
+from service.http.responses import ExpectationFailed, Failures, RequestTimeout, identify, status_of
 from service.http.server.malformed import error_of
 from service.http.server.unsupported import RequestHandlerFunction
 from service.http.unsent import UnsentBudget
@@ -36,6 +36,8 @@ KERNEL_BYTES: Final = 131_072
 """Bytes of an answer that the system takes before the client does; it would take megabytes, which no budget counts."""
 FIRST_REQUEST_SECONDS: Final = 0.5
 """Seconds that a connection made just before the end has for its first request."""
+ASKED: Final = 100
+"""Bytes of a head that tell the method, and how the address begins."""
 MAX_CLOSING_TURNS: Final = 500
 """Turns of the event loop in which idle connections are closed at the end: a second or less of a busy process."""
 
@@ -102,7 +104,7 @@ class HttpConnection(RequestHandler):
     __slots__ = (
         "_addresses",
         "_admission",
-        "_asks_head",
+        "_asked",
         "_closing",
         "_deferred",
         "_first_refused",
@@ -126,8 +128,8 @@ class HttpConnection(RequestHandler):
         self._max_url_bytes = server.max_url_bytes
         self._last_body: StreamReader = EMPTY_PAYLOAD
         """The body of the last request that came."""
-        self._asks_head = False
-        """True if the head that is malformed, or still comes in pieces, is one of HEAD, whose answer has no body."""
+        self._asked = b""
+        """The beginning of a head that is malformed, or still comes in pieces: its answer's shape depends on it."""
         self._deferred: list[bytes] = []
         """Bytes that have come and not been read yet, as the request is held."""
         self._held_paused = False
@@ -271,7 +273,7 @@ class HttpConnection(RequestHandler):
         if len(self._messages) == queued:
             if idle and not queued and self._head_deadline is None:
                 self._head_deadline = self._loop.call_later(self._head_timeout, self._time_out_head)
-                self._asks_head = data.startswith(b"HEAD ")
+                self._asked = data[:ASKED]
             return
         in_pieces = self._head_deadline is not None
         if in_pieces:
@@ -310,7 +312,7 @@ class HttpConnection(RequestHandler):
         self._last_body = body
         if isinstance(message, _ErrInfo):
             if not in_pieces:
-                self._asks_head = data.startswith(b"HEAD ")
+                self._asked = data[:ASKED]
             self._end_body()
         elif message.upgrade and not self._upgraded and not _is_head(data, message):
             # aiohttp has lost what came after it, so no request may follow it.
@@ -397,8 +399,10 @@ class HttpConnection(RequestHandler):
             log.error("request", method="-", route="malformed", **fields, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("Part of an answer has been sent, so no other can be.")
-        response = failure_response(error, request_id)
-        if self._asks_head:
+        method, _, rest = self._asked.decode("latin-1").partition(" ")
+        shapes = self._admission.failures if self._admission else Failures(())
+        response = shapes.response_at(rest, error, request_id)
+        if method == "HEAD":
             response.body = None
         identify(response, request_id)
         response.force_close()
