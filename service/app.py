@@ -116,7 +116,8 @@ def create_app(
     add_protected_resource(app, addresses, settings.providers)
     _add_routes(app)
     if find_spec("grpc") is not None:
-        _add_connect(app, failures)
+        with suppress(ModuleNotFoundError):  # others need a part of the extra, too, such as exporters of traces
+            _add_connect(app, failures)
     if settings.scim:
         _add_scim(app, failures)
     return app
