@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote
 
 import grpc
-from aiohttp import hdrs
 from grpc_status import rpc_status
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -43,6 +42,8 @@ from service.telemetry.request_record import RequestRecord, current_record, curr
 SAME_MOMENT: Final = 0.05
 """Seconds by which the clocks of a client and of this process may see the same deadline pass apart."""
 
+NO_SPAN: Final = nullcontext()
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 Spans = Callable[["GrpcCall", RequestRecord], AbstractContextManager[object]]
@@ -64,13 +65,19 @@ class GrpcCall:
 
     @property
     def remote(self) -> str | None:
-        """The address of the peer, which gRPC tells as ipv4:host:port or ipv6:[host]:port."""
-        kind, _, address = self._context.peer().partition(":")
-        return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+        """The address of the peer."""
+        return _host_of(self._context.peer())
 
     async def receive(self, parse: Parse) -> Any:
         """Return what the message, which is here, is parsed as."""
         return await self._bodies.parse_received(self, self.message, parse)
+
+
+@lru_cache(maxsize=1024)
+def _host_of(peer: str) -> str:
+    """Return the address of a peer, which gRPC tells as ipv4:host:port or ipv6:[host]:port."""
+    kind, _, address = peer.partition(":")
+    return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
 
 
 def headers_of(context: Context) -> CIMultiDictProxy[str]:
@@ -135,7 +142,7 @@ class Calls:
         parts.metrics.active += 1
         parts.metrics.active_rpcs += 1
         try:
-            with self._spans(call, record) if self._spans else nullcontext():
+            with self._spans(call, record) if self._spans else NO_SPAN:
                 result = await self._outcome(binding, forms, call, record, context)
         except asyncio.CancelledError:
             _note_cancellation(record, context)
@@ -150,10 +157,8 @@ class Calls:
             self.untaken.sent(context, 0)
             await abort(context, result, record.request_id, limits)
         message, tag = result
-        headers = {X_REQUEST_ID: record.request_id, **limits}
-        if tag is not None:
-            headers[hdrs.ETAG] = tag
-        context.set_trailing_metadata(tuple(_metadata(headers)))
+        tags = () if tag is None else (("etag", tag),)
+        context.set_trailing_metadata((("x-request-id", record.request_id), *tags, *_metadata(limits)))
         return message
 
     async def refuse_unknown(self, path: str, context: Context) -> NoReturn:
