@@ -36,7 +36,7 @@ KERNEL_BYTES: Final = 131_072
 """Bytes of an answer that the system takes before the client does; it would take megabytes, which no budget counts."""
 FIRST_REQUEST_SECONDS: Final = 0.5
 """Seconds that a connection made just before the end has for its first request."""
-ASKED: Final = 100
+_ASKED: Final = 100
 """Bytes of a head that tell the method, and how the address begins."""
 MAX_CLOSING_TURNS: Final = 500
 """Turns of the event loop in which idle connections are closed at the end: a second or less of a busy process."""
@@ -273,7 +273,7 @@ class HttpConnection(RequestHandler):
         if len(self._messages) == queued:
             if idle and not queued and self._head_deadline is None:
                 self._head_deadline = self._loop.call_later(self._head_timeout, self._time_out_head)
-                self._asked = data[:ASKED]
+                self._asked = data[:_ASKED]
             return
         in_pieces = self._head_deadline is not None
         if in_pieces:
@@ -312,7 +312,7 @@ class HttpConnection(RequestHandler):
         self._last_body = body
         if isinstance(message, _ErrInfo):
             if not in_pieces:
-                self._asked = data[:ASKED]
+                self._asked = data[:_ASKED]
             self._end_body()
         elif message.upgrade and not self._upgraded and not _is_head(data, message):
             # aiohttp has lost what came after it, so no request may follow it.
