@@ -15,6 +15,7 @@ from service.errors import Details, ServiceError, UnknownCall
 from service.http.responses import (
     MethodNotAllowed,
     NothingThere,
+    UnimplementedCoding,
     UnsupportedCoding,
     failure_headers,
     json_response,
@@ -33,12 +34,6 @@ VIOLATION_BYTES: Final = 8
 """Bytes of a reason beside its texts."""
 
 NO_SUCH_CALL: Final = "There is no such call: the .proto file, or reflection, has the names of those that are there."
-
-
-class UnimplementedCoding(UnsupportedCoding):
-    """A body in a content coding that the service does not decode, as Connect tells of it."""
-
-    code = "UNIMPLEMENTED"
 
 
 def grpc_status_of(error: ServiceError, request_id: str, retry_after: int | None = None) -> Status:

@@ -74,6 +74,12 @@ class UnsupportedCoding(ServiceError):
         super().__init__(f"A body may be sent as it is, or coded as {' or '.join(sorted(CODINGS))}.")
 
 
+class UnimplementedCoding(UnsupportedCoding):
+    """A body in a content coding that the service does not decode, as Connect tells of it."""
+
+    code = "UNIMPLEMENTED"
+
+
 class BodyTooLarge(ServiceError):
     """A body over the limit (413): INVALID_ARGUMENT, as sending it again can't help."""
 
