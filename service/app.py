@@ -116,7 +116,8 @@ def create_app(
     add_protected_resource(app, addresses, settings.providers)
     _add_routes(app)
     if find_spec("grpc") is not None:
-        _add_connect(app, failures)
+        with suppress(ModuleNotFoundError):  # others need a part of the extra, too, such as exporters of traces
+            _add_connect(app, failures)
     if settings.scim:
         _add_scim(app, failures)
     return app
@@ -127,15 +128,15 @@ def _add_connect(app: web.Application, failures: Failures) -> None:
     from service.grpc.binding import AnswerForms, JsonMessageBinding, KeptMessages, MessageBinding  # noqa: PLC0415 - an extra
     from service.grpc.connect import ConnectEndpoint  # noqa: PLC0415 - likewise
     from service.grpc.failures import connect_response  # noqa: PLC0415 - likewise
-    from service.grpc.messages import methods  # noqa: PLC0415 - likewise
+    from service.grpc.messages import PACKAGE, methods  # noqa: PLC0415 - likewise
 
+    failures.below[f"/{PACKAGE}."] = connect_response
     kept = app[KEPT_MESSAGES] = KeptMessages(app[DISPATCHER].responses.max_bytes)
     shared = app[DISPATCHER], app[BODIES], app[UNSENT], app[ADDRESSES]
     for row, method in methods():
         json, proto = JsonMessageBinding(row, method, *shared), MessageBinding(row, method, *shared)
-        path = f"/{json.rpc}"
-        failures.of_paths[path] = connect_response
-        app.router.add_post(path, ConnectEndpoint(json, proto, AnswerForms(row, method, kept), *shared).handle)
+        endpoint = ConnectEndpoint(json, proto, AnswerForms(row, method, kept), *shared)
+        app.router.add_post(f"/{json.rpc}", endpoint.handle)
 
 
 def _add_scim(app: web.Application, failures: Failures) -> None:
@@ -153,7 +154,7 @@ def _add_scim(app: web.Application, failures: Failures) -> None:
             f"SCIM=true asks for provisioning by SCIM, but {error.name} is not installed:"
             " pip install 'flow-pipelines[scim]', or unset it."
         ) from error
-    failures.below = (f"{PREFIX}/", scim_response)
+    failures.below[f"{PREFIX}/"] = scim_response
     add_routes(app, app[DISPATCHER], app[BODIES], app[ADDRESSES])
 
 

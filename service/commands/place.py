@@ -9,11 +9,11 @@ import click
 
 from service.client.address import PLAINTEXT_OPTION
 from service.client.answer import Operations
+from service.client.missing import client_missing
 from service.client.selection import SERVER_VARIABLE, Choice, Server, select_server
 from service.commands.context import run_beside_database
 from service.commands.options import CONTEXT_NAME
 from service.commands.output import tell
-from service.errors import StartupError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -59,11 +59,8 @@ def run_on_server(server: Server, work: Callable[[Operations], Awaitable[Result]
     """
     try:
         from service.client.server import run_on_server as run  # noqa: PLC0415 - loads httpx, which is for this alone
-    except ModuleNotFoundError as error:
-        raise StartupError(
-            f"{error.name} is not installed, which calls of a server take: `pip install` the wheel"
-            " flow_pipelines_client that is beside this program's."
-        ) from None
+    except ImportError as error:
+        raise client_missing(error) from None
     return run(server, work, tell)
 
 

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote
 
 import grpc
-from aiohttp import hdrs
 from grpc_status import rpc_status
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -22,7 +21,7 @@ from service.grpc.binding import (
     client_deadline,
     later_than_the_client_waits,
 )
-from service.grpc.failures import status_of
+from service.grpc.failures import NO_SUCH_CALL, grpc_status_of
 from service.grpc.gathering import Gathering
 from service.grpc.slow_reads import PROMPT, SlowRead
 from service.grpc.untaken import UntakenAnswers
@@ -34,8 +33,7 @@ from service.http.open_streams import Streams
 from service.http.public_address import PublicAddresses
 from service.http.request_id import X_REQUEST_ID, request_id_of
 from service.http.request_log import RequestLog
-from service.http.responses import NO_HEADERS, failure_headers
-from service.http.responses import status_of as http_status_of
+from service.http.responses import NO_HEADERS, failure_headers, status_of
 from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
 from service.telemetry.metrics import RequestMetrics
@@ -43,6 +41,8 @@ from service.telemetry.request_record import RequestRecord, current_record, curr
 
 SAME_MOMENT: Final = 0.05
 """Seconds by which the clocks of a client and of this process may see the same deadline pass apart."""
+
+NO_SPAN: Final = nullcontext()
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -65,13 +65,19 @@ class GrpcCall:
 
     @property
     def remote(self) -> str | None:
-        """The address of the peer, which gRPC tells as ipv4:host:port or ipv6:[host]:port."""
-        kind, _, address = self._context.peer().partition(":")
-        return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
+        """The address of the peer."""
+        return _host_of(self._context.peer())
 
     async def receive(self, parse: Parse) -> Any:
         """Return what the message, which is here, is parsed as."""
         return await self._bodies.parse_received(self, self.message, parse)
+
+
+@lru_cache(maxsize=1024)
+def _host_of(peer: str) -> str:
+    """Return the address of a peer, which gRPC tells as ipv4:host:port or ipv6:[host]:port."""
+    kind, _, address = peer.partition(":")
+    return unquote(address).rpartition(":")[0].strip("[]") if kind in ("ipv4", "ipv6") else ""
 
 
 def headers_of(context: Context) -> CIMultiDictProxy[str]:
@@ -136,7 +142,7 @@ class Calls:
         parts.metrics.active += 1
         parts.metrics.active_rpcs += 1
         try:
-            with self._spans(call, record) if self._spans else nullcontext():
+            with self._spans(call, record) if self._spans else NO_SPAN:
                 result = await self._outcome(binding, forms, call, record, context)
         except asyncio.CancelledError:
             _note_cancellation(record, context)
@@ -151,21 +157,18 @@ class Calls:
             self.untaken.sent(context, 0)
             await abort(context, result, record.request_id, limits)
         message, tag = result
-        headers = {X_REQUEST_ID: record.request_id, **limits}
-        if tag is not None:
-            headers[hdrs.ETAG] = tag
-        context.set_trailing_metadata(tuple(_metadata(headers)))
+        tags = () if tag is None else (("etag", tag),)
+        context.set_trailing_metadata((("x-request-id", record.request_id), *tags, *_metadata(limits)))
         return message
 
     async def refuse_unknown(self, path: str, context: Context) -> NoReturn:
         """Refuse a call that is none of the service's, as its addresses by HTTP are refused."""
         parts, call = self._parts, GrpcCall(path.removeprefix("/"), context, self._parts.bodies)
         refusal, limits = parts.admission.admit(call.headers)
-        sentence = "There is no such call: the .proto file, or reflection, has the names of those that are there."
-        error, record = refusal or UnknownCall(sentence), begin(call.headers)
+        error, record = refusal or UnknownCall(NO_SUCH_CALL), begin(call.headers)
         if refusal is None:
             record.transport = "grpc"
-            record.failed(error, http_status_of(type(error)), error)
+            record.failed(error, status_of(type(error)), error)
             parts.log.end(call, record)
         self.untaken.sent(context, 0)
         await abort(context, error, record.request_id, limits)
@@ -182,7 +185,7 @@ class Calls:
         except Exception as exception:
             error = as_service_error(exception, record)
             await delay_not_found(error, deadline.begun)
-            record.failed(error, http_status_of(type(error)), exception)
+            record.failed(error, status_of(type(error)), exception)
             return error
 
     async def _in_time(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
@@ -226,7 +229,7 @@ def _note_cancellation(record: RequestRecord, context: Context) -> None:
         record.client_left()
     else:
         error = later_than_the_client_waits()
-        record.failed(error, http_status_of(type(error)), error)
+        record.failed(error, status_of(type(error)), error)
 
 
 async def abort(
@@ -235,7 +238,7 @@ async def abort(
     """End a call with a failure."""
     headers = {X_REQUEST_ID: request_id, **failure_headers(error), **limits}
     retry_after = headers.get("Retry-After")
-    status = rpc_status.to_status(status_of(error, request_id, int(retry_after) if retry_after else None))
+    status = rpc_status.to_status(grpc_status_of(error, request_id, int(retry_after) if retry_after else None))
     await context.abort(status.code, status.details, (*status.trailing_metadata, *_metadata(headers)))
 
 

@@ -51,7 +51,6 @@ class ConnectEndpoint:
                 record.route = request.path
                 self._bodies.release(request)
         body = answer.body if kind == JSON else await self._forms.encode(answer)
-        headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: "no-store"}
-        if answer.tag is not None:
-            headers[hdrs.ETAG] = answer.tag
+        tag = {} if answer.tag is None else {hdrs.ETAG: answer.tag}
+        headers = {hdrs.CONTENT_TYPE: kind, hdrs.CACHE_CONTROL: "no-store", **tag}
         return LongResponse(request, self._unsent, body, headers)

@@ -11,8 +11,17 @@ from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
-from service.errors import Details, ServiceError
-from service.http.responses import failure_headers, json_response, status_of_code
+from service.errors import Details, ServiceError, UnknownCall
+from service.http.responses import (
+    MethodNotAllowed,
+    NothingThere,
+    UnimplementedCoding,
+    UnsupportedCoding,
+    failure_headers,
+    json_response,
+    status_of,
+    status_of_code,
+)
 
 DOMAIN: Final = "flow-pipelines"
 """The domain of the reasons in ErrorInfo."""
@@ -24,8 +33,10 @@ MAX_TOLD_BYTES: Final = 3000
 VIOLATION_BYTES: Final = 8
 """Bytes of a reason beside its texts."""
 
+NO_SUCH_CALL: Final = "There is no such call: the .proto file, or reflection, has the names of those that are there."
 
-def status_of(error: ServiceError, request_id: str, retry_after: int | None = None) -> Status:
+
+def grpc_status_of(error: ServiceError, request_id: str, retry_after: int | None = None) -> Status:
     """Return the status of a failure, with all of its details."""
     status = Status(code=Code.Value(error.code), message=error.message)
     for detail in details_of(error, request_id, retry_after, MAX_TOLD_BYTES):
@@ -35,12 +46,18 @@ def status_of(error: ServiceError, request_id: str, retry_after: int | None = No
 
 def connect_response(error: ServiceError, request_id: str) -> web.Response:
     """Make the response to a failed call by Connect, which has the same in a shape of its own."""
+    if isinstance(error, NothingThere):
+        error = UnknownCall(NO_SUCH_CALL)
+    elif isinstance(error, UnsupportedCoding):
+        error = UnimplementedCoding()
     details = [
         {"type": each.DESCRIPTOR.full_name, "value": base64.b64encode(each.SerializeToString()).decode().rstrip("=")}
         for each in details_of(error, request_id)
     ]
     body = {"code": error.code.lower(), "message": error.message, "details": details}
-    response = json_response(body, status_of_code(error.code))
+    # Clients know by these statuses what is no call, whatever answers. Connect has a status for each code for others.
+    of_address = isinstance(error, (UnknownCall, MethodNotAllowed))
+    response = json_response(body, status_of(type(error)) if of_address else status_of_code(error.code))
     response.headers.update(failure_headers(error))
     return response
 

@@ -1,9 +1,11 @@
 """Messages: what requests hold, in the form that the requests' schemas read, and answers made of what is dumped."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
@@ -17,6 +19,8 @@ from service.http.reader import MAX_VALUES, refuse_unstorable
 from service.http.routes import ROUTES, Route
 from service.schemas.request import schema_of
 
+PACKAGE: Final = DESCRIPTOR.package
+"""The package of the services, with which the path of each call begins."""
 TIMESTAMP: Final = "google.protobuf.Timestamp"
 
 Convert = Callable[[Any], Any]
@@ -184,6 +188,7 @@ class _Keys:
         }
         self._emptied = _emptied(schema)
         self._lists = {key: read for key, read in self._read.values() if isinstance(read, _List)}
+        self._integers = {each.json_name for each in descriptor.fields if each.cpp_type in _INTEGERS}
 
     def read(self, message: Message, room: Room) -> dict[str, Any]:
         """Return what is set in a message."""
@@ -194,14 +199,28 @@ class _Keys:
         return found
 
     def unwrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what JSON has, without null, which stands for nothing there, and with bare lists."""
+        """Return what JSON has, without null, which stands for nothing there, with bare lists, and numbers as such."""
         found: dict[str, Any] = {}
         for key, value in values.items():
             if value == "" and key in self._emptied:
                 found[key] = None
+            elif key in self._lists and value is not None:
+                found[key] = self._lists[key].unwrap(key, value)
             elif value is not None:
-                found[key] = self._lists[key].unwrap(key, value) if key in self._lists else value
+                found[key] = _integer(value) if key in self._integers else value
         return found
+
+
+_INTEGERS: Final = frozenset({FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64})
+_NUMBER: Final = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?([eE][+-]?[0-9]{1,2})?")
+
+
+def _integer(value: Any) -> Any:
+    """Return what JSON of Protocol Buffers has for an integer: a number, or one as a text; anything else as it is."""
+    if not isinstance(value, float) and not (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        return value
+    number = Decimal(value)
+    return int(number) if number == number.to_integral_value() else value
 
 
 def _emptied(schema: Schema) -> set[str]:

@@ -156,6 +156,7 @@ class AdmissionController:
         self._shares = shares
         self._turns = turns
         self._metrics = metrics
+        self.failures: Final = failures
         self._refusals = Refusals(failures, metrics, cross_origin)
         self._limiter = limiter
         self._admitted: set[RequestHandler] = set()

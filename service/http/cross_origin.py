@@ -28,6 +28,8 @@ READABLE: Final = ", ".join((
 SENDABLE: Final = ", ".join((
     "Authorization",
     "Cache-Control",
+    "Connect-Protocol-Version",
+    "Connect-Timeout-Ms",
     "Content-Type",
     "If-Match",
     "If-None-Match",
@@ -94,8 +96,8 @@ class CrossOrigin:
 
 
 def is_shared(path: str) -> bool:
-    """Return whether pages of other origins may be given what is at a path: the API and its document."""
-    return path.startswith("/api/") or path == "/openapi.json"
+    """Return whether pages of other origins may be given what is at a path: the API, also by Connect; its document."""
+    return path.startswith(("/api/", "/flow_pipelines.v1.")) or path == "/openapi.json"
 
 
 def add(response: web.StreamResponse, headers: Mapping[str, str]) -> None:

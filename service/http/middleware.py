@@ -12,7 +12,15 @@ from service import errors
 from service.deadlines import Deadlines
 from service.http.request_id import request_id_of
 from service.http.request_log import RequestLog
-from service.http.responses import BodyTooLarge, Failures, MethodNotAllowed, RequestTimeout, identify, status_of
+from service.http.responses import (
+    BodyTooLarge,
+    Failures,
+    MethodNotAllowed,
+    NothingThere,
+    RequestTimeout,
+    identify,
+    status_of,
+)
 from service.telemetry.metrics import RequestMetrics
 from service.telemetry.request_record import RequestRecord, current_record
 
@@ -97,7 +105,7 @@ def as_service_error(exception: Exception, record: RequestRecord) -> errors.Serv
         case TimeoutError():
             return errors.DeadlineExceeded("The answer took longer than it may; try again.")
         case web.HTTPNotFound():
-            return errors.NotFound("There is nothing at this address.")
+            return NothingThere("There is nothing at this address.")
         case web.HTTPMethodNotAllowed():
             return MethodNotAllowed(", ".join(sorted(exception.allowed_methods)))
         case web.HTTPRequestEntityTooLarge():

@@ -26,7 +26,7 @@ _X_FORWARDED: Final = (X_FORWARDED_FOR, "X-Forwarded-Proto", "X-Forwarded-Host",
 VARY: Final = ", ".join(("Forwarded", *_X_FORWARDED[1:], X_FORWARDED_PREFIX))
 
 OWN_PATHS: Final = re.compile(
-    r"/(?:api/v1/|scim/v2(?:[/?]|\Z)|admin(?:[/?]|\Z)|(?:docs|openapi\.json|healthz|\.well-known/oauth-protected-resource)(?:\?|\Z))"
+    r"/(?:api/v1/|flow_pipelines\.v1\.|scim/v2(?:[/?]|\Z)|admin(?:[/?]|\Z)|(?:docs|openapi\.json|healthz|\.well-known/oauth-protected-resource)(?:\?|\Z))"
 )
 """The beginnings of the service's own paths: only from before one of them is a prefix taken away."""
 

@@ -27,6 +27,10 @@ CODINGS: Final = frozenset({"deflate", "gzip"})
 NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
+class NothingThere(errors.NotFound):
+    """An address that the service does not have (404)."""
+
+
 class MethodNotAllowed(ServiceError):
     """An address that exists, asked by a method that it does not take (405)."""
 
@@ -68,6 +72,12 @@ class UnsupportedCoding(ServiceError):
 
     def __init__(self) -> None:
         super().__init__(f"A body may be sent as it is, or coded as {' or '.join(sorted(CODINGS))}.")
+
+
+class UnimplementedCoding(UnsupportedCoding):
+    """A body in a content coding that the service does not decode, as Connect tells of it."""
+
+    code = "UNIMPLEMENTED"
 
 
 class BodyTooLarge(ServiceError):
@@ -154,18 +164,19 @@ class Failures:
     def __init__(self, as_200: Collection[tuple[str, str]]) -> None:
         """Take the method and path of each of those routes."""
         self.as_200 = as_200
-        self.of_paths: Final[dict[str, Callable[[ServiceError, str], web.Response]]] = {}
-        """Makers of the responses to a POST, by path, where failures have another shape."""
-        self.below: tuple[str, Callable[[ServiceError, str], web.Response]] | None = None
-        """The beginning of paths whose failures have yet another shape, and the maker of the responses."""
+        self.below: Final[dict[str, Callable[[ServiceError, str], web.Response]]] = {}
+        """Makers of the responses by the beginning of a path, where failures have another shape."""
 
     def response(self, request: web.Request, error: ServiceError, request_id: str) -> web.Response:
         """Make the response to a request that failed."""
-        if request.method == hdrs.METH_POST and request.path in self.of_paths:
-            return self.of_paths[request.path](error, request_id)
-        if self.below is not None and request.path.startswith(self.below[0]):
-            return self.below[1](error, request_id)
         as_200 = bool(self.as_200) and (request.method, route_template(request)) in self.as_200
+        return self.response_at(request.path, error, request_id, as_200=as_200)
+
+    def response_at(self, path: str, error: ServiceError, request_id: str, *, as_200: bool = False) -> web.Response:
+        """Make the response to what failed at a path."""
+        for beginning, make in self.below.items():
+            if path.startswith(beginning):
+                return make(error, request_id)
         return failure_response(error, request_id, as_200=as_200)
 
 

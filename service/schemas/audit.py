@@ -71,7 +71,7 @@ class SealSchema(Schema):
 class ProofSchema(AnswerSchema):
     """The proof of one entry: SHA-256 of a byte 0 and the leaf's UTF-8 leads by the path to the root (RFC 9162)."""
 
-    id = fields.Integer(required=True, metadata=says("The number of the entry."))
+    id = fields.Integer(required=True, metadata={**says("The number of the entry."), "format": "int64"})
     leaf = fields.String(required=True, metadata=says("The text of the entry that is sealed, as it is now."))
     leaf_hash = fields.String(required=True, metadata=says("The hash of what was sealed, in hex."))
     leaf_index = fields.Integer(required=True, metadata=says("The place of the entry in the tree, from 0."))

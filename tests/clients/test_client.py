@@ -42,7 +42,8 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
-from flow_pipelines_client import UNSET, ApiError, AsyncClient, Client, NotFound, Permission, Retries, models
+from flow_pipelines_client import UNSET, ApiError, AsyncClient, Client, NotFound, Permission, Pipeline, Retries, Scope
+from flow_pipelines_client import UpdateJobPipelinesInput
 
 
 def first(url: str, token: str) -> list[str]:
@@ -52,13 +53,16 @@ def first(url: str, token: str) -> list[str]:
             held: list[Permission] = pipeline.permissions
             print(identity, held)
         answer = client.get_pipeline(identity)
+        named: Pipeline = answer.pipeline
+        print(named.name)
         tag: str | None = answer.etag
         client.update_pipeline(identity, name="x", if_match=tag)
-        client.update_user("ada", email=None, display_name=UNSET)
+        client.update_user("ada", email=None, display_name=UNSET, role="admin")
+        client.create_token(scopes=["flow_pipeline:read", Scope.ADMIN])
         client.put_user_grant(identity, "ada", [Permission.READ], expires_at=datetime.now(UTC))
         for page in client.list_audit(page_size=10).by_page():
             print(page.next_page_token, [entry.after for entry in page.audit])
-        update = models.UpdateJobPipelinesInput(job_id="4711", pipeline_ids=[identity, str(identity)])
+        update = UpdateJobPipelinesInput(job_id="4711", pipeline_ids=[identity, str(identity)])
         verdicts = [*client.update_jobs([update])]
         return [verdict.job_id for verdict in verdicts]
 

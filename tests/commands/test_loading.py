@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 
+from service.client.missing import client_missing
 from tests.factories import World
 from tests.process.running import ROOT, environment, running_service
 
@@ -36,8 +38,20 @@ def test_service_loads_no_httpx(dsn: str, tmp_path: Path) -> None:
         assert requests.get(f"{service.api}/api/v1/flow/pipeline", timeout=10).status_code == 401
 
 
-def test_client_that_is_not_installed_is_told() -> None:
-    done = run("user", "list", "--server", "http://127.0.0.1:1", FLOW_PIPELINES_TOKEN="fp_x")
+@pytest.mark.parametrize(
+    "command",
+    [("user", "list", "--server", "http://127.0.0.1:1"), ("login", "--sso", "http://127.0.0.1:1")],
+    ids=lambda command: command[0],
+)
+def test_client_that_is_not_installed_is_told(command: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(*command, FLOW_PIPELINES_TOKEN="fp_x", XDG_CONFIG_HOME=str(tmp_path))
 
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "is not installed, which calls of a server take: `pip install` the wheel" in done.stderr
+
+
+def test_client_of_another_version_is_told() -> None:
+    assert str(client_missing(ImportError("cannot import name 'reason_of'"))) == (
+        "The Python client that is installed is of another version than this program: `pip install` the wheel"
+        " flow_pipelines_client that is beside this program's, or clients/python of its source."
+    )

@@ -1,9 +1,13 @@
 """Connect: by its own client, in JSON and by messages; and what clients of other make may send."""
 
+import asyncio
 import base64
+import gzip
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import aiohttp
 import pytest
 from connectrpc.client import ConnectClient
 from connectrpc.code import Code
@@ -14,10 +18,14 @@ from google.protobuf.json_format import MessageToDict
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
 from structlog.testing import capture_logs
 
+from service.app import DISPATCHER
+from service.database.pool import Database
 from service.grpc.flow_pipelines.v1 import flow_pipelines_pb2 as pb
+from service.settings import Settings
 from tests.conftest import Client
 from tests.factories import Member, World
 from tests.grpc.conftest import Start
+from tests.http.served import served
 
 LIST = "/flow_pipelines.v1.Pipelines/ListPipelines"
 UPDATE = "/flow_pipelines.v1.Jobs/UpdateJobPipelines"
@@ -125,9 +133,15 @@ async def test_json_that_is_no_such_message_is_refused(
 
     told = await answer.json()
     assert (answer.status, told["code"]) == (400, "invalid_argument")
+    assert violations_of(told) == [field]
+
+
+def violations_of(told: Mapping[str, Any]) -> list[str]:
+    """Return the fields that a failure names, whose details are base64 without padding."""
     packed = next(each for each in told["details"] if each["type"] == "google.rpc.BadRequest")
+    assert "=" not in packed["value"]
     violations = BadRequest.FromString(base64.b64decode(packed["value"] + "==")).field_violations
-    assert [each.field for each in violations] == [field]
+    return [each.field for each in violations]
 
 
 async def test_failures_before_the_call_have_the_shape_of_connect(start: Start, world: World) -> None:
@@ -160,6 +174,113 @@ async def test_other_content_types_methods_and_timeouts_are_refused(http: Client
     assert (odd.status, (await odd.json())["code"]) == (400, "invalid_argument")
     assert (await http.get(LIST, headers=ada.headers)).status == 405
     assert (await http.post(LIST + "x", json={}, headers=ada.headers)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [("1", 504), ("0", 504), ("9" * 10, 200), *((odd, 400) for odd in ("1" * 11, "-1", "+5", "1.5", "\u0663", ""))],
+)
+async def test_timeout_is_whole_milliseconds_in_ten_digits_at_most(
+    http: Client, world: World, sent: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sent == "1":
+        monkeypatch.setattr(http.app[DISPATCHER], "dispatch", lambda *_: asyncio.sleep(5))
+
+    answer = await http.post(LIST, json={}, headers={**(await world.user()).headers, "Connect-Timeout-Ms": sent})
+
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", LIST, 405, "unimplemented"),  # also a read: calls by GET are left out
+        ("GET", LIST + "?encoding=json&message=%7B%7D&connect=v1", 405, "unimplemented"),
+        ("PUT", LIST, 405, "unimplemented"),
+        ("POST", LIST + "x", 404, "unimplemented"),
+        ("GET", "/flow_pipelines.v1.Nothing/Nothing", 404, "unimplemented"),
+        ("POST", "/flow_pipelines.v1.Changes/Watch", 404, "unimplemented"),  # which streams
+        ("POST", "/flow_pipelines.v1.Pipelines", 404, "unimplemented"),
+        ("POST", "/flow_pipelines/v1", 404, "NOT_FOUND"),  # none of Connect's
+    ],
+)
+async def test_path_of_no_call_is_told_in_the_shape_of_connect(
+    http: Client, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await http.request(method, path, data=b"{}", headers={"Content-Type": "application/json"})
+
+    told = await answer.json()
+    assert (answer.status, answer.content_type, told["code"]) == (status, "application/json", code)
+    if code == "unimplemented":
+        assert told.keys() == {"code", "message", "details"}
+    assert answer.headers.get("Allow") == ("POST" if status == 405 else None)
+
+
+@pytest.fixture(scope="module")
+async def served_http(settings: Settings, database: Database) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a session with a service behind its own connections: one coding is refused there, and others by handlers."""
+    async with served(settings, database) as url, aiohttp.ClientSession(url) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("coding", "known"),
+    [("br", False), ("zstd", False), ("gzip, gzip", False), ("gzip", True), ("deflate", True), ("identity", True)],
+)
+async def test_body_in_a_coding_that_is_not_known_is_unimplemented_and_the_known_ones_are_named(
+    served_http: aiohttp.ClientSession, world: World, coding: str, known: bool
+) -> None:
+    body = {"gzip": gzip.compress(b"{}"), "deflate": zlib.compress(b"{}")}.get(coding, b"{}")
+    headers = {**(await world.user()).headers, "Content-Type": "application/json", "Content-Encoding": coding}
+
+    answer = await served_http.post(LIST, data=body, headers=headers)
+
+    if known:
+        assert answer.status == 200
+    else:
+        told = await answer.json()
+        assert (answer.status, told["code"]) == (501, "unimplemented")
+        assert answer.headers["Accept-Encoding"] == "deflate, gzip"
+        assert told["message"] == "A body may be sent as it is, or coded as deflate or gzip."
+
+
+async def test_answer_is_not_coded_whatever_the_client_takes(http: Client, world: World) -> None:
+    sent = {**(await world.user()).headers, "Accept-Encoding": "br, gzip;q=0.5"}
+
+    answer = await http.post(LIST, json={}, headers=sent)
+
+    assert (answer.status, answer.headers.get("Content-Encoding")) == (200, None)
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
+async def test_content_type_may_have_parameters_and_any_case(http: Client, world: World, kind: str) -> None:
+    answer = await http.post(LIST, data=b"{}", headers={**(await world.user()).headers, "Content-Type": kind})
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("size", [2, "2", "2.0", 2.0, "2e0", "20E-1", "0002"])
+async def test_integer_in_json_may_be_a_text(http: Client, world: World, size: object) -> None:
+    ada = await world.user()
+    for number in range(3):
+        await world.grant(await world.pipeline(f"{number}"), ada)
+
+    answer = await http.post(LIST, json={"page_size": size}, headers=ada.headers)
+
+    assert (answer.status, len((await answer.json())["pipelines"])) == (200, 2)
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["", " 2", "2 ", "two", "1.5", 1.5, "0x2", "1_0", "\u0662", "1e300", 1e300, "9" * 19, "9" * 5000, True, [2], {}],
+    ids=lambda size: repr(size)[:20],
+)
+async def test_integer_in_json_that_is_none_is_refused(http: Client, world: World, size: object) -> None:
+    answer = await http.post(LIST, json={"page_size": size}, headers=(await world.user()).headers)
+
+    told = await answer.json()
+    assert (answer.status, told["code"]) == (400, "invalid_argument")
+    assert violations_of(told) == ["page_size"]
 
 
 async def test_line_of_a_call_names_connect(http: Client, world: World) -> None:

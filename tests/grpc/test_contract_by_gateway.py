@@ -8,11 +8,9 @@ import aiohttp
 import pytest
 
 from service.grpc.server import GrpcServer
-from tests.api.test_list_pipelines import *  # noqa: F403 - the tests
-from tests.api.test_update_job_pipelines import *  # noqa: F403 - as above
 from tests.conftest import Client
 from tests.grpc.by_gateway import ByGateway
-from tests.grpc.test_contract_by_grpc import OF_HTTP_ALONE
+from tests.grpc.cases import cases_of
 from tests.process.running import free_port
 
 pytestmark = pytest.mark.skipif("GATEWAY" not in os.environ, reason="GATEWAY names no program of grpc-gateway's")
@@ -21,8 +19,9 @@ OF_NO_GATEWAY = (
     "list_pipelines_unknown_query_is_refused",  # the gateway drops what is in no message
     "update_job_pipelines_missing_scope_is_challenged",  # it has no WWW-Authenticate, but ErrorInfo tells the scope
 )
-for _name in (*OF_HTTP_ALONE, *OF_NO_GATEWAY):
-    globals().pop(f"test_{_name}", None)
+globals().update(cases_of("test_list_pipelines", "test_update_job_pipelines"))
+for _name in OF_NO_GATEWAY:
+    globals().pop(f"test_{_name}")
 
 
 @pytest.fixture(scope="session")

@@ -131,11 +131,13 @@ import asyncio, importlib.util, sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("grpc", "google", "grpc_health", "grpc_reflection", "grpc_status"):
+        if name.partition(".")[0] in ("google", "grpc_status", *("grpc", "grpc_health", "grpc_reflection")[:whole]):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-if sys.argv[1] == "missing":
+whole = 3 if sys.argv[1] == "missing" else 0
+if sys.argv[1] in ("missing", "partly"):
     sys.meta_path.insert(0, Missing())
+if sys.argv[1] == "missing":
     found = importlib.util.find_spec
     importlib.util.find_spec = lambda name, package=None: None if name == "grpc" else found(name, package)
 import service.__main__, service.app, service.process
@@ -143,7 +145,7 @@ from service.settings import read_settings
 from tests.reference.metrics import _NoPool
 from service.database.pool import Database
 from service.health import Health
-if sys.argv[1] == "missing":
+if sys.argv[1] in ("missing", "partly"):
     database = Database(_NoPool(), None)
     app = service.app.create_app(read_settings(), database, Health(database, 1.0))
     print(sorted(each.canonical for each in app.router.resources() if "flow_pipelines.v1" in each.canonical))
@@ -159,6 +161,14 @@ def test_importing_the_service_imports_no_grpc(case: str, printed: str) -> None:
     done = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False)
 
     assert (done.stderr, done.stdout) == ("", printed)
+
+
+def test_extra_that_is_not_whole_is_as_if_there_were_none() -> None:
+    """Other packages need grpcio, too."""
+    command = [sys.executable, "-c", WITHOUT, "partly"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False)
+
+    assert (done.stderr, done.stdout.splitlines()[:1]) == ("", ["[]"])
 
 
 async def test_port_without_the_extra_is_reported(

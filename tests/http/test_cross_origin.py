@@ -56,6 +56,18 @@ async def test_preflight_of_every_address_names_its_methods(session: ClientSessi
         assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
+async def test_preflight_of_connect_names_what_its_clients_send(session: ClientSession) -> None:
+    path = "/flow_pipelines.v1.Pipelines/ListPipelines"
+
+    preflight = await session.options(path, headers={"Origin": ORIGIN, **PREFLIGHT})
+    answer = await session.post(path, json={}, headers={"Origin": ORIGIN})
+
+    sent = preflight.headers["Access-Control-Allow-Headers"].lower().split(", ")
+    assert (preflight.status, preflight.headers["Access-Control-Allow-Methods"]) == (204, "POST")
+    assert {"connect-protocol-version", "connect-timeout-ms", "content-type", "authorization"} <= set(sent)
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (401, ORIGIN)
+
+
 @pytest.mark.parametrize(
     "origin",
     ["https://evil.example", "null", "http://app.example", "https://app.example:8443", "https://app.example.evil.example",

@@ -161,6 +161,8 @@ def message(target: str, *headers: tuple[str, str]) -> RawRequestMessage:
         ("/flows", "/flows/admin", "/admin"),
         ("/flows", "/flows/docs?x", "/docs?x"),
         ("/flows", "/api/v1/jobs", "/api/v1/jobs"),
+        ("/flows", "/flows/flow_pipelines.v1.Jobs/ListJobs", "/flow_pipelines.v1.Jobs/ListJobs"),
+        ("/flows", "/flows/flow_pipelines.v2.Jobs/ListJobs", "/flows/flow_pipelines.v2.Jobs/ListJobs"),
         ("/flows", "/flowsapi/v1/jobs", "/flowsapi/v1/jobs"),
         ("/flows", "/flows/metrics", "/flows/metrics"),
         ("/flows", "/flows//api/v1/jobs", "/flows//api/v1/jobs"),

@@ -12,6 +12,8 @@ from tests.python_client.text import in_python
 
 Field = fields.Field[object]
 
+OR_TEXT: Final = "Text"
+"""The end of the names of types that take a word of a vocabulary, or the same as text."""
 WORDS: Final = {frozenset(each.words): each for each in VOCABULARIES}
 
 
@@ -68,7 +70,7 @@ def asked(field: Field, *, models: str = "") -> str:
         case StrictUUID():
             return "UUID | str"
     vocabulary = vocabulary_of(field)
-    return f"{models}{vocabulary.name}" if vocabulary else _scalar(field, words_of(field))
+    return f"{models}{vocabulary.name}{OR_TEXT}" if vocabulary else _scalar(field, words_of(field))
 
 
 def _scalar(field: Field, words: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from service.schemas.answers import AnswerSchema, ListSchema
 from service.schemas.fields import Secret
 from service.schemas.request import RequestSchema, schema_of
 from tests.proto.fields import kind_of, message_name
-from tests.python_client.kinds import Field, answered, asked, described, vocabulary_of
+from tests.python_client.kinds import OR_TEXT, Field, answered, asked, described, vocabulary_of
 from tests.python_client.text import docstring, in_python, paragraphs
 
 HEADER: Final = '''\
@@ -27,12 +27,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from flow_pipelines_client.answers import Answer, Page, Word
 '''
 
+OF_THE_FEED: Final = {"Changes", "FeedChange"}
+"""Models that the package does not export, as what follows the feed has these names there."""
 OF_EVERY_ANSWER: Final = ("etag", "request_id", "created")
 """Fields of the class Answer."""
 
@@ -42,6 +44,8 @@ class Models:
     """Collects the classes that calls need, each once."""
 
     words: dict[str, Vocabulary] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    """The names of those that requests have."""
     inputs: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     fields: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
@@ -54,14 +58,23 @@ class Models:
         models.words["Code"] = next(each for each in VOCABULARIES if each.name == "Code")
         for route in routes:
             for member in schema_of(route.request).load_fields.values():
-                models._look(member)
+                models._look_at_asked(member)
             models._answer(route.answer())
         return models
 
     def text(self) -> str:
         """Return the module, not yet formatted."""
-        words = [_word(each) for _, each in sorted(self.words.items())]
-        return "\n\n".join([HEADER, *words, *self.inputs.values(), *self.answers.values()])
+        words = [_word(each, asked=each.name in self.asked) for _, each in sorted(self.words.items())]
+        or_texts = {f"{each}{OR_TEXT}" for each in self.asked}
+        names = sorted({*self.words, *or_texts, *self.inputs, *self.answers} - OF_THE_FEED)
+        head = f"{HEADER}\n__all__ = {names!r}\n"
+        return "\n\n".join([head, *words, *self.inputs.values(), *self.answers.values()])
+
+    def _look_at_asked(self, member: Field) -> None:
+        """Collect what a field of a request has in it."""
+        self._look(member)
+        if vocabulary := vocabulary_of(member):
+            self.asked.add(vocabulary.name)
 
     def _look(self, member: Field) -> None:
         """Collect what a field has in it."""
@@ -81,10 +94,11 @@ class Models:
         required: list[str] = []
         optional: list[str] = []
         for key, member in schema.by_key.items():
-            self._look(member)
+            self._look_at_asked(member)
             kind = asked(member)
             line = f"{key}: {kind}" if member.required else f"{key}: {kind} | None = None"
             (required if member.required else optional).append(_line(line, member))
+            kind = kind.replace(OR_TEXT, "")  # as the reference says once that words may be texts
             self._note(name, key, kind if member.required else f"{kind} | None", member)
         doc = docstring(*paragraphs(in_python(inspect.getdoc(schema.loads_into) or "")))
         self.inputs[name] = _dataclass(name, "", doc, [*required, *optional])
@@ -113,14 +127,20 @@ class Models:
         self.fields.setdefault(name, []).append((attribute, kind, described(member)))
 
 
-def _word(vocabulary: Vocabulary) -> str:
+def _word(vocabulary: Vocabulary, *, asked: bool) -> str:
     lines = [
         f'{word.rpartition(":")[2].upper()} = "{word}"\n"""{_sentence(meaning)}"""'
         for word, meaning in vocabulary.words.items()
     ]
+    listed = ", ".join(f'"{word}"' for word in vocabulary.words)
+    or_text = (
+        f"\n\n\n{vocabulary.name}{OR_TEXT}: TypeAlias = {vocabulary.name} | Literal[{listed}]\n"
+        '"""One of them, or the same as text."""'
+    )
     return (
         f"class {vocabulary.name}(Word):\n{_indented(docstring(vocabulary.description))}\n\n"
         + _indented("\n".join(lines))
+        + (or_text if asked else "")
         + "\n"
     )
 

@@ -16,7 +16,8 @@ from service.repositories import job_updates, jobs, pipelines, tokens
 from service.repositories.job_updates import LinkedUpdate, Update, array_literal, names_literal
 from service.repositories.ordering import Span
 from tests.factories import SOON, Member, World
-from tests.plans.test_plans import Recorder, Statement, nodes_of
+from tests.plans.planning import nodes_of
+from tests.plans.recording import Recorder, Statement
 
 GROUPS = 1_500
 PIPELINES = 1_000

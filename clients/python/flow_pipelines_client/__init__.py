@@ -1,5 +1,6 @@
 """A typed client of the Flow Pipeline service, for threads (`Client`) and for asyncio (`AsyncClient`)."""
 
+from flow_pipelines_client import models
 from flow_pipelines_client.answers import Answer, JsonAnswer, Page
 from flow_pipelines_client.calls import UNSET
 from flow_pipelines_client.client import AsyncClient, Client
@@ -22,7 +23,7 @@ from flow_pipelines_client.errors import (
     Unimplemented,
 )
 from flow_pipelines_client.feed import AsyncChanges, Changes, FeedChange
-from flow_pipelines_client.models import Code, Permission, Role, Scope
+from flow_pipelines_client.models import *  # noqa: F403 - the models, each of which it names
 from flow_pipelines_client.pages import AsyncPages, Pages
 from flow_pipelines_client.retries import Retries
 
@@ -37,7 +38,6 @@ __all__ = [
     "AsyncPages",
     "Changes",
     "Client",
-    "Code",
     "DeadlineExceeded",
     "FailedPrecondition",
     "FeedChange",
@@ -48,15 +48,13 @@ __all__ = [
     "NotFound",
     "Page",
     "Pages",
-    "Permission",
     "PermissionDenied",
     "PreconditionFailed",
     "ResourceExhausted",
     "Retries",
-    "Role",
-    "Scope",
     "Unauthenticated",
     "Unavailable",
     "UnexpectedAnswer",
     "Unimplemented",
 ]
+__all__ += models.__all__

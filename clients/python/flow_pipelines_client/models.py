@@ -8,10 +8,92 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from flow_pipelines_client.answers import Answer, Page, Word
+
+__all__ = [
+    "Access",
+    "AccessAnswer",
+    "AccessList",
+    "Ages",
+    "Applied",
+    "Attention",
+    "Audit",
+    "Change",
+    "Code",
+    "DeclaredGroupInput",
+    "DeclaredPipelineInput",
+    "EndingGrant",
+    "EndingGrants",
+    "Entry",
+    "Explanation",
+    "Grant",
+    "GrantAnswer",
+    "GrantInSetInput",
+    "GrantList",
+    "Group",
+    "GroupAnswer",
+    "GroupGrant",
+    "GroupGrantList",
+    "GroupList",
+    "Job",
+    "JobAnswer",
+    "JobList",
+    "KeptGrant",
+    "LooseJob",
+    "LooseJobs",
+    "MappedGroup",
+    "Me",
+    "MeAnswer",
+    "Member",
+    "MemberList",
+    "MembersUpdated",
+    "NamedPipeline",
+    "NewToken",
+    "OverviewAnswer",
+    "Permission",
+    "PermissionText",
+    "Pipeline",
+    "PipelineAnswer",
+    "PipelineInfo",
+    "PipelineItem",
+    "PipelineJobs",
+    "PipelineList",
+    "Proof",
+    "Provided",
+    "Queue",
+    "QueuedJob",
+    "Reason",
+    "Replaced",
+    "Revoked",
+    "Role",
+    "RoleText",
+    "RotatedToken",
+    "Scope",
+    "ScopeText",
+    "Seal",
+    "SelfGranted",
+    "SelfGrantedManagers",
+    "Status",
+    "Token",
+    "TokenList",
+    "TokenView",
+    "Unexecuted",
+    "UnusedToken",
+    "UnusedTokens",
+    "UpdateJobPipelinesInput",
+    "UpdatedPipeline",
+    "UpdatedPipelines",
+    "User",
+    "UserAccess",
+    "UserAnswer",
+    "UserList",
+    "UserUpdated",
+    "Verdict",
+    "Verdicts",
+]
 
 
 class Code(Word):
@@ -58,6 +140,19 @@ class Permission(Word):
     """Rename and describe it."""
 
 
+PermissionText: TypeAlias = (
+    Permission
+    | Literal[
+        "flow_pipeline:read",
+        "flow_pipeline:execute",
+        "flow_pipeline:delete",
+        "flow_pipeline:manage_pipelines",
+        "flow_pipeline:write",
+    ]
+)
+"""One of them, or the same as text."""
+
+
 class Role(Word):
     """A user's role in their organization."""
 
@@ -67,6 +162,10 @@ class Role(Word):
     """Acts as a manager of every pipeline, and creates them."""
     ADMIN = "admin"
     """May do that too, and handles users, groups, and other users' tokens."""
+
+
+RoleText: TypeAlias = Role | Literal["member", "pipeline_admin", "admin"]
+"""One of them, or the same as text."""
 
 
 class Scope(Word):
@@ -88,6 +187,22 @@ class Scope(Word):
     """Make, list, rotate and revoke tokens."""
     SCIM = "scim"
     """Provision users and groups by SCIM, which takes an administrator's token and no other scope."""
+
+
+ScopeText: TypeAlias = (
+    Scope
+    | Literal[
+        "flow_pipeline:read",
+        "flow_pipeline:execute",
+        "flow_pipeline:delete",
+        "flow_pipeline:manage_pipelines",
+        "flow_pipeline:write",
+        "admin",
+        "tokens",
+        "scim",
+    ]
+)
+"""One of them, or the same as text."""
 
 
 class Status(Word):
@@ -119,7 +234,7 @@ class GrantInSetInput:
     Any grant includes read.
     """
 
-    permissions: Iterable[Permission]
+    permissions: Iterable[PermissionText]
     """What is granted; any grant includes read. Managers hold all five, whatever this list has."""
     user: str | None = None
     """The user it is to; left out: a group."""

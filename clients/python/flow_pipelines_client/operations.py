@@ -34,7 +34,7 @@ class Operations(Connection):
         self,
         *,
         name: str | None = None,
-        permission: models.Permission | None = None,
+        permission: models.PermissionText | None = None,
         is_manager: bool | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
@@ -65,7 +65,7 @@ class Operations(Connection):
         self,
         *,
         name: str | None = None,
-        permission: models.Permission | None = None,
+        permission: models.PermissionText | None = None,
         is_manager: bool | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
@@ -423,7 +423,7 @@ class Operations(Connection):
         self,
         pipeline_id: UUID | str,
         username: str,
-        permissions: Iterable[models.Permission],
+        permissions: Iterable[models.PermissionText],
         *,
         is_manager: bool = False,
         expires_at: datetime | None = None,
@@ -504,7 +504,7 @@ class Operations(Connection):
         self,
         pipeline_id: UUID | str,
         name: str,
-        permissions: Iterable[models.Permission],
+        permissions: Iterable[models.PermissionText],
         *,
         is_manager: bool = False,
         expires_at: datetime | None = None,
@@ -568,7 +568,7 @@ class Operations(Connection):
         self,
         pipeline_id: UUID | str,
         *,
-        permission: models.Permission | None = None,
+        permission: models.PermissionText | None = None,
         order_by: Literal["username", "-username"] | None = None,
         total: bool = False,
         page_size: int | None = None,
@@ -792,7 +792,7 @@ class Operations(Connection):
         self,
         username: str,
         *,
-        role: models.Role | None = None,
+        role: models.RoleText | None = None,
         display_name: str | None = None,
         email: str | None = None,
         timeout: float | None = None,
@@ -840,7 +840,7 @@ class Operations(Connection):
         self,
         username: str,
         *,
-        role: models.Role | None = None,
+        role: models.RoleText | None = None,
         disabled: bool | None = None,
         display_name: str | Unset | None = UNSET,
         email: str | Unset | None = UNSET,
@@ -917,7 +917,7 @@ class Operations(Connection):
         username: str,
         *,
         name: str | None = None,
-        permission: models.Permission | None = None,
+        permission: models.PermissionText | None = None,
         is_manager: bool | None = None,
         page_size: int | None = None,
         page_token: str | None = None,
@@ -1080,6 +1080,9 @@ class Operations(Connection):
     def delete_group(self, name: str, *, if_match: str | None = None, timeout: float | None = None) -> Answer:
         """Delete a group, its memberships and the grants to it.
 
+        Very many members are taken out in several transactions, the last of which deletes the group: asked again
+        after a failure, the call goes on.
+
         Names one group, regardless of case.
 
         Needs: administrator.
@@ -1091,6 +1094,7 @@ class Operations(Connection):
             PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group.
             PreconditionFailed: it is not what the caller has seen.
+            Aborted: it has more members than the call takes out in its time; ask again.
         """
         return self._run(table.DELETE_GROUP, {"name": name}, timeout, if_match=if_match)
 
@@ -1199,6 +1203,7 @@ class Operations(Connection):
             InvalidArgument: a user is to be put in and taken out, or they are too many.
             PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group, or a user of such a name; `details` names them.
+            FailedPrecondition: a user to be put in is in as many groups as calls put a user into.
         """
         return self._run(
             table.UPDATE_MEMBERS, {"name": name, "add": items_or_none(add), "remove": items_or_none(remove)}, timeout
@@ -1216,6 +1221,7 @@ class Operations(Connection):
         Raises:
             PermissionDenied: the caller is no administrator, or provisioning manages the group.
             NotFound: there is no such group or user.
+            FailedPrecondition: the user is in as many groups as calls put a user into.
         """
         return self._run(table.ADD_MEMBER, {"name": name, "username": username}, timeout)
 
@@ -1313,7 +1319,7 @@ class Operations(Connection):
         *,
         username: str | None = None,
         name: str | None = None,
-        scopes: Iterable[models.Scope] | None = None,
+        scopes: Iterable[models.ScopeText] | None = None,
         expires_at: datetime | None = None,
         timeout: float | None = None,
     ) -> models.NewToken:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from service.client.address import parse_address
+from service.client.missing import client_missing
 from service.errors import StartupError
 
 TIMEOUT: Final = 15.0
@@ -31,10 +32,12 @@ async def ask(url: str, form: Mapping[str, str] | None = None) -> tuple[int, dic
 
     Raises:
         Unavailable: it can't be reached.
-        StartupError: the address is not safe, or what is answered has no end.
+        StartupError: the address is not safe, what is answered has no end, or the Python client is not installed.
     """
-    from service.client.network import FAILURES, open_http, unreachable  # noqa: PLC0415 - loads httpx
-
+    try:
+        from service.client.network import FAILURES, open_http, unreachable  # noqa: PLC0415 - loads httpx
+    except ImportError as error:
+        raise client_missing(error) from None
     address = parse_address(url.partition("?")[0], plaintext=False)
     method, content = "GET" if form is None else "POST", bytearray()
     try:

@@ -18,11 +18,10 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
-from service.errors import Internal, ServiceError
 from service.http.admission import AdmissionController
 from service.http.public_address import PublicAddresses, peer_of
 from service.http.request_id import new_request_id
-from service.http.responses import ExpectationFailed, RequestTimeout, failure_response, identify, status_of
+from service.http.responses import Failures, RequestTimeout, identify, status_of
 from service.http.server.heads import Heads, is_head
 from service.http.server.malformed import error_of, too_long
 from service.http.server.unsupported import RequestHandlerFunction
@@ -37,6 +36,8 @@ KERNEL_BYTES: Final = 131_072
 """Bytes of an answer that the system takes before the client does; it would take megabytes, which no budget counts."""
 FIRST_REQUEST_SECONDS: Final = 0.5
 """Seconds that a connection made just before the end has for its first request."""
+_ASKED: Final = 100
+"""Bytes of a head that tell the method, and how the address begins."""
 MAX_CLOSING_TURNS: Final = 500
 """Turns of the event loop in which idle connections are closed at the end: a second or less of a busy process."""
 
@@ -103,7 +104,7 @@ class HttpConnection(RequestHandler):
     __slots__ = (
         "_addresses",
         "_admission",
-        "_asks_head",
+        "_asked",
         "_closing",
         "_deferred",
         "_first_refused",
@@ -126,8 +127,8 @@ class HttpConnection(RequestHandler):
         self._peer = ""
         self._last_body: StreamReader = EMPTY_PAYLOAD
         """The body of the last request that came."""
-        self._asks_head = False
-        """True if the head that is malformed, or still comes in pieces, is one of HEAD, whose answer has no body."""
+        self._asked = b""
+        """The beginning of a head that is malformed, or still comes in pieces: its answer's shape depends on it."""
         self._deferred: list[bytes] = []
         """Bytes that have come and not been read yet, as the request is held."""
         self._held_paused = False
@@ -274,7 +275,7 @@ class HttpConnection(RequestHandler):
         if len(self._messages) == queued:
             if idle and not queued and self._head_deadline is None:
                 self._head_deadline = self._loop.call_later(self._head_timeout, self._time_out_head)
-                self._asks_head = data.startswith(b"HEAD ")
+                self._asked = data[:_ASKED]
             self._bound_head(len(data) if in_head else 0)
             return
         if queued or self._heads.partial or len(data) > self._heads.max_bytes:
@@ -316,7 +317,7 @@ class HttpConnection(RequestHandler):
         self._last_body = body
         if isinstance(message, _ErrInfo):
             if not in_pieces:
-                self._asks_head = data.startswith(b"HEAD ")
+                self._asked = data[:_ASKED]
             self._end_body()
         elif message.upgrade and not self._upgraded and not is_head(data, message):
             # aiohttp has lost what came after it, so no request may follow it.
@@ -397,13 +398,7 @@ class HttpConnection(RequestHandler):
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Answer what never became a request, and close: where the next one would begin can't be known."""
-        error: ServiceError = Internal.unexpected()
-        if status == status_of(RequestTimeout):
-            error = RequestTimeout("The request did not come in time.")
-        elif status == status_of(ExpectationFailed):
-            error = ExpectationFailed("All that a request may expect is 100-continue.")
-        elif status < 500:
-            error = error_of(exc, self._heads.max_url_bytes)
+        error = error_of(status, exc, self._heads.max_url_bytes)
         if self._metrics:
             self._metrics.failures[error.reason or "malformed"] += 1
         request_id = new_request_id()
@@ -419,8 +414,10 @@ class HttpConnection(RequestHandler):
             log.error("request", method="-", route="malformed", **fields, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("Part of an answer has been sent, so no other can be.")
-        response = failure_response(error, request_id)
-        if self._asks_head:
+        method, _, rest = self._asked.decode("latin-1").partition(" ")
+        shapes = self._admission.failures if self._admission else Failures(())
+        response = shapes.response_at(rest, error, request_id)
+        if method == "HEAD":
             response.body = None
         identify(response, request_id)
         response.force_close()
@@ -429,7 +426,8 @@ class HttpConnection(RequestHandler):
 
 def _holds_unread(transport: asyncio.BaseTransport) -> bool:
     """Return whether the system has bytes of a connection that were not read yet; False where it can't be asked."""
-    if (connection := transport.get_extra_info("socket")) is None:
+    connection = transport.get_extra_info("socket")
+    if connection is None:
         return False
     try:
         (unread,) = struct.unpack("i", ioctl(connection.fileno(), FIONREAD, bytes(struct.calcsize("i"))))

@@ -7,8 +7,15 @@ from aiohttp.http_exceptions import BadHttpMessage, ContentEncodingError, LineTo
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
-from service.errors import InvalidArgument, ServiceError
-from service.http.responses import HeadersTooLarge, TargetTooLong, UnsupportedCoding, status_of
+from service.errors import Internal, InvalidArgument, ServiceError
+from service.http.responses import (
+    ExpectationFailed,
+    HeadersTooLarge,
+    RequestTimeout,
+    TargetTooLong,
+    UnsupportedCoding,
+    status_of,
+)
 from service.http.server.heads import HeadTooLong
 
 MAX_HEADERS: Final = 128
@@ -35,7 +42,16 @@ def too_long(limit: int) -> tuple[_ErrInfo, StreamReader]:
     return _ErrInfo(status_of(HeadersTooLarge), HeadTooLong(limit), ""), EMPTY_PAYLOAD
 
 
-def error_of(exception: BaseException | None, max_url_bytes: int | None) -> ServiceError:
+def error_of(status: int, exception: BaseException | None, max_url_bytes: int | None) -> ServiceError:
+    """Return the error that a client is told of a request that aiohttp answers with a status, as it never became one."""
+    if status == status_of(RequestTimeout):
+        return RequestTimeout("The request did not come in time.")
+    if status == status_of(ExpectationFailed):
+        return ExpectationFailed("All that a request may expect is 100-continue.")
+    return Internal.unexpected() if status >= 500 else _unparsed(exception, max_url_bytes)
+
+
+def _unparsed(exception: BaseException | None, max_url_bytes: int | None) -> ServiceError:
     """Return the error that a client is told of what aiohttp could not parse."""
     message = exception.message if isinstance(exception, BadHttpMessage) else ""
     if isinstance(exception, HeadTooLong):

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -48,7 +50,7 @@ class IdentityProvider:
         return sign(said, self.claims(subject, **claims), key)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request.path)
+        self.asked.append(request.path.removeprefix(urlsplit(self.issuer).path))
         if self.instead is not None:
             answer: web.StreamResponse = await self.instead(request)
             return answer
@@ -71,7 +73,8 @@ async def running_provider() -> AsyncIterator[IdentityProvider]:
     app = web.Application()
     app.router.add_get("/{path:.*}", provider.answer)
     async with TestServer(app) as server:
-        provider.issuer = f"http://127.0.0.1:{server.port}"
+        # A port is used again by later providers, whose subjects would be this one's in a database that tests share.
+        provider.issuer = f"http://127.0.0.1:{server.port}/{uuid4().hex}"
         yield provider
 
 
