@@ -190,12 +190,13 @@ class AdmissionController:
         """True if the next request may have to be held, so that `hold` has to see it."""
         return self._metrics.active + len(self._admitted) >= self._watch.limit
 
-    def hold(self, connection: Holdable, data: bytes) -> bool:
-        """Hold a request that begins with these bytes; False if it is to be read now.
+    def hold(self, connection: Holdable, data: bytes, age: float = 0.0) -> bool:
+        """Hold a request that begins with these bytes and came so many seconds ago; False if it is to be read now.
 
         Probes are never held: a process that seems dead leaves its load to others.
         """
-        return self._watch.holds_next() and PROBED not in data[:MAX_PROBE] and self._holding.hold(connection, data)
+        holds = self._watch.holds_next() and PROBED not in data[:MAX_PROBE]
+        return holds and self._holding.hold(connection, data, age)
 
     def resets(self, data: bytes) -> bool:
         """Return whether to reset a new connection whose request begins with these bytes, rather than hold it."""

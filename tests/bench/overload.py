@@ -38,8 +38,6 @@ SUSTAINED: Final = 64
 """Clients that wait for each answer, whose rate is the sustainable one: more get more, and each of them later."""
 SETTLING: Final = 1.0
 """Seconds of each load that are not counted: the first in which there is more than can be answered."""
-USUAL: Final = 0.7
-"""The part of the sustainable rate at which latencies are as usual."""
 OTHERS: Final = 100
 """Tokens beside the one that sends most."""
 HEAVY_JOBS: Final = 100
@@ -61,7 +59,7 @@ class Measured:
     goodput: float
     """Answered in time, as a part of the sustainable rate."""
     usual_99: float
-    """Milliseconds in which 99 % are answered at the usual rate."""
+    """Milliseconds in which 99 % are answered at the sustainable rate."""
     answered_99: float
     """The same under overload."""
     others: float
@@ -104,12 +102,12 @@ class Bench:
         settling = 0 if rate is None else SETTLING
         return LoadPlan(host, port, requests, seconds, connections, rate, patience, self.fresh, settling)
 
-    async def sustainable(self) -> float:
-        """Return how many requests a second are answered to clients that wait for each."""
+    async def sustainable(self) -> LoadResult:
+        """Return what clients get that wait for each answer."""
         everything = [*self.tokens.heavy] * 4 + [*self.tokens.others]
         await run_load(self.plan(everything, 1, SUSTAINED, None))
         (highest,) = await run_load(self.plan(everything, 2, SUSTAINED, None))
-        return highest.count(200) / highest.seconds
+        return highest
 
     @property
     def connections(self) -> int:
@@ -123,10 +121,11 @@ class Bench:
         )
         return heavy_load, others_load
 
-    async def measure(self, rate: float) -> Measured:
-        """Offer what is usual, then too much."""
+    async def measure(self) -> Measured:
+        """Find out what can be sustained, then offer too much."""
+        usual = await self.sustainable()
+        rate = usual.count(200) / usual.seconds
         rest = OTHERS_PART * rate
-        usual = _quantile(0.99, *await self.loaded(USUAL * rate - rest, rest))
         process = psutil.Process(self.service.process.pid)
         before, began = process.cpu_times(), time.perf_counter()
         heavy, others = both = await self.loaded(OVERLOAD_FACTOR * rate - rest, rest)
@@ -135,7 +134,7 @@ class Bench:
         return Measured(
             rate,
             sum(each.count(200) for each in both) / seconds / rate,
-            usual * 1e3,
+            usual.quantile(0.99, 200) * 1e3,
             _quantile(0.99, *both) * 1e3,
             others.count(200) / others.offered,
             sum(each.count(429, 503) for each in both) / seconds,
@@ -225,7 +224,7 @@ def _run(
         service.wait_until("/readyz", 200)
         bench = Bench(service, tokens, fresh, seconds)
         with _on_processors(clients):
-            return asyncio.run(bench.measure(asyncio.run(bench.sustainable())))
+            return asyncio.run(bench.measure())
 
 
 def _print_table(found: Found) -> None:
