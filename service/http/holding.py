@@ -24,7 +24,7 @@ MAX_HELD_BYTES: Final = 33_554_432
 """Bytes of what is held; what comes beyond them is not held, but refused beyond `MAX_REQUESTS`."""
 HELD_PART: Final = 1 / 40
 """The part of its deadline for which a request is held until more comes than can be begun: an overload."""
-FRESH_SECONDS: Final = 0.01
+FRESH_SECONDS: Final = 0.015
 """Seconds for which a request is held in an overload. Later, it is begun only if there is little else to do.
 
 Those that come within them are several times as many as can be begun meanwhile, so that there is always one.
@@ -50,6 +50,9 @@ MAX_WAITING: Final = 64
 OUTCOMES: Final = ("begun", "refused", "reset", "left")
 """The ways in which requests end to be held."""
 
+CALL_SECONDS: Final = 0.0002
+"""Seconds that it takes to refuse a call of another transport."""
+
 UNKNOWN: Final = "unknown"
 """The organization of all tokens that were not seen yet: whoever makes tokens up has one turn for all of them."""
 
@@ -71,6 +74,34 @@ class Holdable(Protocol):
 
     def reset_held(self) -> bool:
         """End the connection without an answer, if that is cheap; False if it stays as it is."""
+
+
+class HeldCall:
+    """A call of another transport, which that has read."""
+
+    __slots__ = ("turn",)
+
+    def __init__(self) -> None:
+        self.turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """True once the call is begun, False once it is refused; cancelled with its handler, if the client leaves."""
+
+    @property
+    def left(self) -> bool:
+        """True if the client has left."""
+        return self.turn.done()
+
+    def begin_held(self) -> None:
+        """Have the call handled."""
+        self.turn.set_result(True)
+
+    def refuse_held(self) -> float:
+        """Have the call refused."""
+        self.turn.set_result(False)
+        return CALL_SECONDS
+
+    def reset_held(self) -> bool:
+        """Leave it as it is, as its connection has others."""
+        return False
 
 
 class Entry:
