@@ -34,6 +34,8 @@ UNOPENED_PER_TURN: Final = 2048
 """The same while the process has enough to do: such a one costs a fifth."""
 SHARED_ACCEPTS_PER_TURN: Final = 2
 """The same of a socket that other processes share: one of them would take all that come at once, and keep them."""
+SHARED_UNOPENED_PER_TURN: Final = 32
+"""The same while this process has enough to do: more come then than two in each turn, and none could be told apart."""
 RESERVED_FILES: Final = 600
 """Open files kept for connections to the database, of which there may be 500, probes and the rest."""
 PAUSE: Final = 0.1
@@ -141,7 +143,7 @@ class SharedSite(ListeningSite):
         return "shared"
 
     async def _open_sockets(self, listener: "Acceptor") -> None:
-        listener.accepts_per_turn = listener.unopened_per_turn = SHARED_ACCEPTS_PER_TURN
+        listener.accepts_per_turn, listener.unopened_per_turn = SHARED_ACCEPTS_PER_TURN, SHARED_UNOPENED_PER_TURN
         for listening in self._shared:
             listener.accept_from(listening)
 
