@@ -22,6 +22,8 @@ pytestmark = pytest.mark.slow
 RATE: Final = 5000
 """Requests a second: more than one process answers."""
 UPDATES: Final = 60
+SLOW: Final = 150
+"""Requests whose body comes slowly: more than the window, so that none would be left for others."""
 NO_ANSWER: Final = 0
 
 
@@ -60,11 +62,12 @@ async def metric(service: Service, name: str) -> float:
 
 async def test_bodies_that_come_slowly_keep_no_others_waiting(dsn: str, service_dsn: str, tmp_path: Path) -> None:
     requests, others = await RequestSet.create(dsn, 1, 50), await RequestSet.create(dsn, 20)
+    slowest = await RequestSet.create(dsn, 1)
     with running_service(tmp_path, service_dsn) as service:
         address = urlsplit(service.api)
-        slow = [socket.create_connection((address.hostname, address.port)) for _ in range(300)]
+        slow = [socket.create_connection((address.hostname, address.port)) for _ in range(SLOW)]
         for each in slow:
-            head, _, body = requests.updates[0].partition(b"\r\n\r\n")
+            head, _, body = slowest.updates[0].partition(b"\r\n\r\n")
             each.send(head + b"\r\n\r\n" + body[:1])
         async with overloaded(service, others):
             load, light = await run_load(plan(service, requests, 2, RATE), plan(service, others, 2, 50))
@@ -122,7 +125,7 @@ async def test_database_that_is_slow_delays_requests_and_not_probes(
                 await asyncio.sleep(2)
             (result,) = await load
 
-    assert only(result, 200, 503, GAVE_UP)
+    assert only(result, 200, 409, 503, GAVE_UP)  # 409: a change that waits for a lock for too long
     assert result.count(200) > 0
 
 
