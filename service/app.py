@@ -84,9 +84,9 @@ def create_app(
     dispatcher = Dispatcher(database, token_use, settings, batcher_type)
     turns = Turns(database.presence)
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
-    shares = dispatcher.under_way
+    shares, timeout, bodies = dispatcher.under_way, settings.request_timeout, BodyBudget(settings.max_bodies_bytes)
     admission = AdmissionController(
-        settings.max_requests, metrics, failures, limiter, shares, turns, settings.request_timeout, cross_origin
+        settings.max_requests, metrics, failures, limiter, shares, turns, timeout, cross_origin, bodies
     )
     log = request_log(metrics, settings.trusted_proxies)
     observe = observe_requests(settings.request_timeout, metrics, log, failures)
@@ -97,7 +97,7 @@ def create_app(
         app.on_response_prepare.append(cross_origin.add_headers)
     app[METRICS], app[ADMISSION] = metrics, admission
     app[DISPATCHER], app[TOKEN_USE], app[REQUEST_LOG] = dispatcher, token_use, log
-    app[BODIES] = BodyBudget(settings.max_bodies_bytes)
+    app[BODIES] = bodies
     app[UNSENT] = UnsentBudget(settings.max_unsent_bytes, metrics, database.presence)
     app[STREAMS] = Streams(settings, database.presence)
     app[SEALER] = Sealer(database, settings.audit_seal_interval)

@@ -132,6 +132,8 @@ class Calls:
         """Answer one call."""
         parts, call = self._parts, GrpcCall(binding.rpc, context, self._parts.bodies)
         refusal, limits = parts.admission.admit(call.headers)
+        if refusal is None and parts.admission.holds:
+            refusal = await parts.admission.wait(call.headers)
         if refusal is not None:
             parts.metrics.rpc_ended(binding.rpc, refusal.code, refusal.label, 0.0)
             self.untaken.sent(context, 0)
@@ -215,7 +217,7 @@ class Calls:
             Unavailable: it was not, and there is no room for what it may have.
             InvalidArgument: the client has sent none.
         """
-        with self._slow_reads.begin():
+        with self._slow_reads.begin(), self._parts.bodies.awaiting():
             message = await context.read()
         if not isinstance(message, bytes):
             raise InvalidArgument("The call has no message: each takes one, which may be empty.")

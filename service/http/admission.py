@@ -22,8 +22,9 @@ from prometheus_client.metrics_core import Metric
 from service.authentication.bearer import bearer_token, token_digest
 from service.database.fair_queue import Shares
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
+from service.http.bodies import BodyBudget
 from service.http.cross_origin import CrossOrigin
-from service.http.holding import Holdable, Holding, Watch, Window
+from service.http.holding import HeldCall, Holdable, Holding, Watch, Window
 from service.http.middleware import begin
 from service.http.probes import HEALTHZ
 from service.http.rate_limit import RateLimiter, Taken, limit_headers
@@ -138,6 +139,7 @@ class AdmissionController:
         turns: Turns,
         timeout: float,
         cross_origin: CrossOrigin | None = None,
+        bodies: BodyBudget | None = None,
     ) -> None:
         """Admit by what the metrics say is under way.
 
@@ -150,7 +152,9 @@ class AdmissionController:
             turns: begin the requests that are admitted.
             timeout: seconds that a request may take, of which it is held for a part at most.
             cross_origin: says which pages may read a refusal; None: only those of the same origin.
+            bodies: knows how many requests under way wait for theirs, which keep no other from being begun.
         """
+        self._bodies = bodies
         self._max_requests = max_requests
         self._crowded = int(max_requests * CROWDED)
         self._shares = shares
@@ -172,7 +176,8 @@ class AdmissionController:
         self._watch = Watch(self._holding, window, self._under_way)
 
     def _under_way(self) -> int:
-        return self._metrics.active + len(self._admitted)
+        """Return how many requests are under way that may take the process's time."""
+        return self._metrics.active + len(self._admitted) - (self._bodies.awaited if self._bodies is not None else 0)
 
     @property
     def full(self) -> bool:
@@ -191,12 +196,22 @@ class AdmissionController:
         """True if the next request may have to be held, so that `hold` has to see it."""
         return self._metrics.active + len(self._admitted) >= self._watch.limit
 
-    def hold(self, connection: Holdable, data: bytes) -> bool:
-        """Hold a request that begins with these bytes; False if it is to be read now.
+    def hold(self, connection: Holdable, data: bytes, age: float = 0.0) -> bool:
+        """Hold a request that begins with these bytes and came so many seconds ago; False if it is to be read now.
 
         Probes are never held: a process that seems dead leaves its load to others.
         """
-        return self._watch.holds_next() and PROBED not in data[:MAX_PROBE] and self._holding.hold(connection, data)
+        holds = self._watch.holds_next() and PROBED not in data[:MAX_PROBE]
+        return holds and self._holding.hold(connection, data, age)
+
+    async def wait(self, headers: Mapping[str, str]) -> ServiceError | None:
+        """Hold a call of another transport if it has to be; return why it is refused then, None if it is begun."""
+        call, credentials = HeldCall(), headers.get("Authorization") or ""
+        data = b"\r\nAuthorization: " + credentials.encode("latin-1", "replace")
+        if not self._watch.holds_next() or not self._holding.hold(call, data) or await call.turn:
+            return None
+        self._refusals.sum_up(OVERLOADED.label)
+        return OVERLOADED
 
     def resets(self, data: bytes) -> bool:
         """Return whether to reset a new connection whose request begins with these bytes, rather than hold it."""

@@ -45,6 +45,8 @@ class BodyBudget:
         self.max_bytes: Final = max_bytes
         self.bytes = 0
         """Of bodies whose requests are under way; those that are always taken are not counted."""
+        self.awaited = 0
+        """Requests whose body has not come yet: they take none of the process's time meanwhile."""
         self._parsing: Final = FairQueue(1, Presence())
 
     async def receive(self, request: web.Request, parse: Callable[[bytes | bytearray], Value]) -> Value:
@@ -64,7 +66,7 @@ class BodyBudget:
         record.reading_body = True
         plain = hdrs.CONTENT_ENCODING not in headers and hdrs.TRANSFER_ENCODING not in headers
         if plain and (length or 0) <= UNCOUNTED:
-            body = self._received(request) if request.content.is_eof() else await request.read()
+            body = self._received(request) if request.content.is_eof() else await self._whole(request)
             record.reading_body = False
             return parse(body) if len(body) <= PARSED_AT_ONCE else await self._parse_in_turn(request, body, parse)
         reserved = length if plain and length is not None else 0
@@ -74,12 +76,13 @@ class BodyBudget:
         try:
             taken = self._take(reserved)
             received = bytearray()
-            while chunk := await request.content.readany():
-                received += chunk
-                if len(received) > request.client_max_size:
-                    raise web.HTTPRequestEntityTooLarge(request.client_max_size, len(received))
-                if len(received) > max(taken, UNCOUNTED):
-                    taken += self._take(len(received) - taken)
+            with self.awaiting():
+                while chunk := await request.content.readany():
+                    received += chunk
+                    if len(received) > request.client_max_size:
+                        raise web.HTTPRequestEntityTooLarge(request.client_max_size, len(received))
+                    if len(received) > max(taken, UNCOUNTED):
+                        taken += self._take(len(received) - taken)
             record.reading_body = False
             parsed = await self._parse_in_turn(request, received, parse)
         except BaseException:
@@ -87,6 +90,19 @@ class BodyBudget:
             raise
         request[_TAKEN] = taken
         return parsed
+
+    @contextmanager
+    def awaiting(self) -> Iterator[None]:
+        """Count a request whose body has still to come."""
+        self.awaited += 1
+        try:
+            yield
+        finally:
+            self.awaited -= 1
+
+    async def _whole(self, request: web.Request) -> bytes:
+        with self.awaiting():
+            return await request.read()
 
     @staticmethod
     def _received(request: web.Request) -> bytes:

@@ -24,8 +24,11 @@ MAX_HELD_BYTES: Final = 33_554_432
 """Bytes of what is held; what comes beyond them is not held, but refused beyond `MAX_REQUESTS`."""
 HELD_PART: Final = 1 / 40
 """The part of its deadline for which a request is held until more comes than can be begun: an overload."""
-FRESH_SECONDS: Final = 0.025
-"""Seconds for which a request is held in an overload. Later, it is begun only if there is little else to do."""
+FRESH_SECONDS: Final = 0.015
+"""Seconds for which a request is held in an overload. Later, it is begun only if there is little else to do.
+
+Those that come within them are several times as many as can be begun meanwhile, so that there is always one.
+"""
 RESERVED: Final = 24
 """Requests beyond the window that are only those of organizations with few under way."""
 FEW: Final = 4
@@ -36,16 +39,23 @@ MAX_LATE: Final = 4096
 """Requests that are late, beyond which new connections are reset that could only wait to be refused."""
 OVERDUE_PART: Final = 1 / 2
 """The part of its deadline after which a request is refused, however long that takes."""
-REFUSING_PART: Final = 0.05
+REFUSING_PART: Final = 0.03
 """The part of the time in which requests are refused."""
 MAX_REFUSING_SECONDS: Final = 0.004
 """Seconds of refusing before the loop goes on with everything else."""
 
-MAX_WAITING: Final = 64
-"""Requests of a token that are held, beyond which its new connections are reset in an overload, which is cheapest."""
+MAX_WAITING: Final = 32
+"""Requests of a token that are held, beyond which its new connections are reset in an overload, which is cheapest.
+
+As many are begun in `FRESH_SECONDS`: of more, the rest would become late, at twice the cost. With 64, a tenth less is
+answered.
+"""
 
 OUTCOMES: Final = ("begun", "refused", "reset", "left")
 """The ways in which requests end to be held."""
+
+CALL_SECONDS: Final = 0.0002
+"""Seconds that it takes to refuse a call of another transport."""
 
 UNKNOWN: Final = "unknown"
 """The organization of all tokens that were not seen yet: whoever makes tokens up has one turn for all of them."""
@@ -70,18 +80,48 @@ class Holdable(Protocol):
         """End the connection without an answer, if that is cheap; False if it stays as it is."""
 
 
+class HeldCall:
+    """A call of another transport, which that has read."""
+
+    __slots__ = ("turn",)
+
+    def __init__(self) -> None:
+        self.turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """True once the call is begun, False once it is refused; cancelled with its handler, if the client leaves."""
+
+    @property
+    def left(self) -> bool:
+        """True if the client has left."""
+        return self.turn.done()
+
+    def begin_held(self) -> None:
+        """Have the call handled."""
+        self.turn.set_result(True)
+
+    def refuse_held(self) -> float:
+        """Have the call refused."""
+        self.turn.set_result(False)
+        return CALL_SECONDS
+
+    def reset_held(self) -> bool:
+        """Leave it as it is, as its connection has others."""
+        return False
+
+
 class Entry:
     """A request that is held."""
 
     __slots__ = ("came", "connection", "organization", "size", "token")
 
-    def __init__(self, connection: Holdable, size: int, organization: Hashable, token: Hashable) -> None:
+    def __init__(
+        self, connection: Holdable, size: int, organization: Hashable, token: Hashable, age: float = 0.0
+    ) -> None:
         self.connection: Holdable | None = connection
         """None once it is held no more."""
         self.size = size
         self.organization = organization
         self.token = token
-        self.came = perf_counter()
+        self.came = perf_counter() - age
 
 
 class Holding:
@@ -126,12 +166,12 @@ class Holding:
         self._outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
         self._waits = Histogram(SECONDS)
 
-    def hold(self, connection: Holdable, data: bytes) -> bool:
-        """Hold a request that begins with these bytes; False if there is no room for them."""
+    def hold(self, connection: Holdable, data: bytes, age: float = 0.0) -> bool:
+        """Hold a request that begins with these bytes and came so many seconds ago; False if there is no room."""
         if self._bytes + len(data) > MAX_HELD_BYTES:
             return False
         organization, token = self._asking(data)
-        entry = Entry(connection, len(data), organization, token)
+        entry = Entry(connection, len(data), organization, token, age)
         self._lanes.setdefault(organization, OrderedDict()).setdefault(token, deque()).append(entry)
         self._oldest.append(entry)
         self._bytes += entry.size
@@ -143,8 +183,8 @@ class Holding:
         if not self.overloaded:
             return False
         organization, token = self._asking(data)
-        lane = self._lanes.get(organization, OrderedDict[Hashable, deque[Entry]]()).get(token, ())
-        resets = len(lane) >= MAX_WAITING
+        tokens = self._lanes.get(organization)
+        resets = tokens is not None and len(tokens.get(token, ())) >= MAX_WAITING
         self._outcomes["reset"] += resets
         return resets
 

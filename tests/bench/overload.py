@@ -38,8 +38,8 @@ SUSTAINED: Final = 64
 """Clients that wait for each answer, whose rate is the sustainable one: more get more, and each of them later."""
 SETTLING: Final = 1.0
 """Seconds of each load that are not counted: the first in which there is more than can be answered."""
-USUAL: Final = 0.7
-"""The part of the sustainable rate at which latencies are as usual."""
+MIN_IDLE: Final = 0.02
+"""The part of the load generator's processor without which a load is made once more: others used the machine."""
 OTHERS: Final = 100
 """Tokens beside the one that sends most."""
 HEAVY_JOBS: Final = 100
@@ -61,7 +61,7 @@ class Measured:
     goodput: float
     """Answered in time, as a part of the sustainable rate."""
     usual_99: float
-    """Milliseconds in which 99 % are answered at the usual rate."""
+    """Milliseconds in which 99 % are answered at the sustainable rate."""
     answered_99: float
     """The same under overload."""
     others: float
@@ -78,6 +78,8 @@ class Measured:
     """Seconds of processor time a second: the load generator's."""
     processor: float
     """The same, the service's."""
+    idle: float
+    """The part of the load generator's processor that nobody used: without any, it is the generator that is late."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +106,12 @@ class Bench:
         settling = 0 if rate is None else SETTLING
         return LoadPlan(host, port, requests, seconds, connections, rate, patience, self.fresh, settling)
 
-    async def sustainable(self) -> float:
-        """Return how many requests a second are answered to clients that wait for each."""
+    async def sustainable(self) -> LoadResult:
+        """Return what clients get that wait for each answer."""
         everything = [*self.tokens.heavy] * 4 + [*self.tokens.others]
         await run_load(self.plan(everything, 1, SUSTAINED, None))
         (highest,) = await run_load(self.plan(everything, 2, SUSTAINED, None))
-        return highest.count(200) / highest.seconds
+        return highest
 
     @property
     def connections(self) -> int:
@@ -123,19 +125,20 @@ class Bench:
         )
         return heavy_load, others_load
 
-    async def measure(self, rate: float) -> Measured:
-        """Offer what is usual, then too much."""
+    async def measure(self) -> Measured:
+        """Find out what can be sustained, then offer too much."""
+        usual = await self.sustainable()
+        rate = usual.count(200) / usual.seconds
         rest = OTHERS_PART * rate
-        usual = _quantile(0.99, *await self.loaded(USUAL * rate - rest, rest))
         process = psutil.Process(self.service.process.pid)
-        before, began = process.cpu_times(), time.perf_counter()
+        before, began, idle = process.cpu_times(), time.perf_counter(), _idle()
         heavy, others = both = await self.loaded(OVERLOAD_FACTOR * rate - rest, rest)
         after, took = process.cpu_times(), time.perf_counter() - began
         seconds = heavy.seconds
         return Measured(
             rate,
             sum(each.count(200) for each in both) / seconds / rate,
-            usual * 1e3,
+            usual.quantile(0.99, 200) * 1e3,
             _quantile(0.99, *both) * 1e3,
             others.count(200) / others.offered,
             sum(each.count(429, 503) for each in both) / seconds,
@@ -144,7 +147,14 @@ class Bench:
             sum(each.not_sent for each in both) / seconds,
             sum(each.processor for each in both) / seconds,
             (after.user + after.system - before.user - before.system) / took,
+            (_idle() - idle) / took,
         )
+
+
+def _idle() -> float:
+    """Return for how many seconds the processors that this process may use have had nothing to do."""
+    times: list[Any] = psutil.cpu_times(percpu=True)
+    return sum(float(times[number].idle) for number in os.sched_getaffinity(0))
 
 
 def _quantile(fraction: float, *results: LoadResult) -> float:
@@ -187,7 +197,8 @@ def measure_builds(directory: Path, builds: Sequence[str], rounds: int, seconds:
                 for fresh, kind in ((False, "kept"), (True, "new")):
                     print(f"\rround {number + 1}, without {build}, {kind}   ", end="", flush=True)
                     where = directory, dsn, build, servers, clients, tokens
-                    found[build, kind].append(_run(*where, fresh, seconds))
+                    one = _run(*where, fresh, seconds)
+                    found[build, kind].append(one if one.idle > MIN_IDLE else _run(*where, fresh, seconds))
     print("\r", end="")
     return found
 
@@ -225,14 +236,14 @@ def _run(
         service.wait_until("/readyz", 200)
         bench = Bench(service, tokens, fresh, seconds)
         with _on_processors(clients):
-            return asyncio.run(bench.measure(asyncio.run(bench.sustainable())))
+            return asyncio.run(bench.measure())
 
 
 def _print_table(found: Found) -> None:
     print(f"{OVERLOAD_FACTOR} times the sustainable rate; medians")
     print(
         "| without | connections | sustainable/s | answered in time, of that | 99 % usually / then | others answered |"
-        " refused/s | reset/s | given up/s | not sent/s | processor: generator / service |"
+        " refused/s | reset/s | given up/s | not sent/s | processor: generator / service / idle |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for (build, kind), results in found.items():
@@ -242,8 +253,11 @@ def _print_table(found: Found) -> None:
             f"| {build} | {kind} | {one.sustainable:,.0f} | {one.goodput:.0%} |"
             f" {one.usual_99:.0f} / {one.answered_99:.0f} ms | {one.others:.0%} | {one.refused:,.0f} |"
             f" {one.reset:,.0f} | {one.given_up:,.0f} | {one.not_sent:,.0f} |"
-            f" {one.generator:.2f} / {one.processor:.2f} |"
+            f" {one.generator:.2f} / {one.processor:.2f} / {one.idle:.2f} |"
         )
+    for (build, kind), results in found.items():
+        goodputs, times = [f"{one.goodput:.0%}" for one in results], [f"{one.answered_99:.0f}" for one in results]
+        print(f"{build}, {kind}: {' '.join(goodputs)}; {' '.join(times)} ms")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,13 @@ from service.database.pool import Database
 from service.grpc.flow_pipelines.v1 import flow_pipelines_pb2 as pb
 from service.grpc.messages import FIELD_BYTES, MAX_FIELDS, RequestMessage, methods
 from service.grpc.slow_reads import PROMPT
+from service.http.holding import Window
 from service.permissions import PERMISSION_BITS, READ, WRITE
 from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
 from tests.factories import Member, World
 from tests.grpc.calling import Rpcs, Told, details_of, message_of
-from tests.grpc.conftest import Start
+from tests.grpc.conftest import Served, Start
 
 LIST = "/flow_pipelines.v1.Pipelines/ListPipelines"
 AUTHORIZED = "authorization"
@@ -498,6 +499,48 @@ async def test_calls_beyond_what_is_taken_on_are_refused(start: Start, world: Wo
     assert refused.details["RetryInfo"] == {"retryDelay": "1s"}
     assert (refused.metadata["retry-after"], by_http.status) == ("1", 503)
     assert served.http.app[METRICS].failures["overloaded"] == 2
+
+
+@pytest.fixture(name="busy")
+async def _busy(start: Start, monkeypatch: pytest.MonkeyPatch) -> Served:
+    """Return a service that has enough to do until its metrics say otherwise, and may refuse what is late."""
+    monkeypatch.setattr(Window, "LATE", -1)  # so that the window stays as small as it can be
+    served = await start(request_timeout=2)
+    served.http.app[METRICS].active = Window.MIN
+    return served
+
+
+async def test_call_beyond_the_window_is_held_and_begun_once_there_is_room(busy: Served, world: World) -> None:
+    ada = await world.user()
+    call = asyncio.create_task(busy.rpcs("GetMe", token=ada.token))
+    await asyncio.sleep(0.03)
+    assert not call.done()
+
+    busy.http.app[METRICS].active = 0
+
+    assert (await call).code == "OK"
+
+
+async def test_call_that_is_held_for_too_long_is_refused(busy: Served, world: World) -> None:
+    ada = await world.user()
+
+    told = await busy.rpcs("GetMe", token=ada.token)
+
+    assert (told.code, told.details["ErrorInfo"]["reason"]) == ("UNAVAILABLE", "OVERLOADED")
+    assert busy.http.app[METRICS].failures["overloaded"] == 1
+
+
+async def test_call_whose_client_has_given_up_is_not_begun(
+    busy: Served, world: World, records: list[RequestRecord]
+) -> None:
+    ada = await world.user()
+
+    told = await busy.rpcs("GetMe", token=ada.token, within=0.02)
+    busy.http.app[METRICS].active = 0
+
+    assert told.code == "DEADLINE_EXCEEDED"
+    assert (await busy.rpcs("ListPipelines", token=ada.token)).code == "OK"
+    assert [record.route for record in records] == [LIST.removeprefix("/")]
 
 
 async def test_rate_of_a_token_is_one_for_all_transports(start: Start, world: World) -> None:

@@ -5,6 +5,7 @@ keeps what a client sends, unread, until its request is begun.
 """
 
 import socket
+import struct
 from collections.abc import Callable
 from selectors import EVENT_READ, DefaultSelector
 from time import perf_counter
@@ -18,10 +19,12 @@ SEEN: Final = 4096
 """Bytes of a first request that are looked at before its connection is made."""
 ESTABLISHED: Final = 1
 """Linux's number for the state of a connection that neither side has ended."""
+LAST_RECEIVED: Final = 52
+"""The place, in what Linux tells of a connection, of the milliseconds since it got the last bytes."""
 OPENING_SECONDS: Final = 0.0002
 """Seconds that it takes to make a connection, and to refuse its request."""
 
-Open = Callable[[socket.socket, bool | None], None]
+Open = Callable[[socket.SocketType, bool | None], None]
 """Makes the connection of a socket; True or False if its first request was held, and is refused or begun."""
 
 
@@ -30,7 +33,7 @@ class Unopened:
 
     __slots__ = ("_others", "_socket")
 
-    def __init__(self, accepted: socket.socket, others: "UnopenedSockets") -> None:
+    def __init__(self, accepted: socket.SocketType, others: "UnopenedSockets") -> None:
         self._socket = accepted
         self._others = others
 
@@ -78,7 +81,7 @@ class UnopenedSockets:
         self.open: Final = open_
         self.held: Final[set[Unopened]] = set()
         """Sockets whose request is held."""
-        self._silent: dict[socket.socket, float] = {}
+        self._silent: dict[socket.SocketType, float] = {}
         """Sockets that nothing has come from yet, by when they were accepted; the oldest first."""
         self._selector = DefaultSelector()
         """Tells which of those have sent something: to try each would cost more."""
@@ -87,7 +90,7 @@ class UnopenedSockets:
     def __len__(self) -> int:
         return len(self._silent) + len(self.held)
 
-    def add(self, accepted: socket.socket) -> None:
+    def add(self, accepted: socket.SocketType) -> None:
         """Take a socket that was just accepted."""
         if not self._see(accepted):
             self._silent[accepted] = perf_counter()
@@ -102,7 +105,7 @@ class UnopenedSockets:
         for held in [*self.held]:
             held.begin_held()
 
-    def _see(self, accepted: socket.socket) -> bool:
+    def _see(self, accepted: socket.SocketType) -> bool:
         """Hold the request that has come; False if none has."""
         try:
             seen = accepted.recv(SEEN, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -115,11 +118,11 @@ class UnopenedSockets:
             return True
         first = Unopened(accepted, self)
         self.held.add(first)
-        if not self.admission.hold(first, seen):
+        if not self.admission.hold(first, seen, _age(accepted)):
             first.begin_held()
         return True
 
-    def _speak(self, accepted: socket.socket) -> None:
+    def _speak(self, accepted: socket.SocketType) -> None:
         """Wait for a client no more."""
         self._selector.unregister(accepted)
         del self._silent[accepted]
@@ -128,7 +131,7 @@ class UnopenedSockets:
         """See those that had sent nothing; True if there are more."""
         for key, _ in self._selector.select(0) if self._silent else ():
             accepted = key.fileobj
-            assert isinstance(accepted, socket.socket)  # noqa: S101 - as they were registered
+            assert isinstance(accepted, socket.SocketType)  # noqa: S101 - as they were registered
             self._speak(accepted)
             self._see(accepted)
         latest = perf_counter() - SILENT_SECONDS
@@ -137,3 +140,12 @@ class UnopenedSockets:
             self._speak(accepted)
             self.open(accepted, None)
         return bool(self._silent)
+
+
+def _age(accepted: socket.SocketType) -> float:
+    """Return for how many seconds the system has had what was sent last; 0 where it does not tell."""
+    try:
+        info = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, LAST_RECEIVED + 4)
+        return float(struct.unpack_from("I", info, LAST_RECEIVED)[0]) / 1000
+    except (OSError, AttributeError, struct.error):  # of a Unix socket, and of a system other than Linux
+        return 0.0

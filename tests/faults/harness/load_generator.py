@@ -126,6 +126,8 @@ class _Load:
         """When requests were sent that may be given up, the oldest first."""
         self.in_flight = 0
         self.until = 0.0
+        self.came = 0.0
+        """When what is being received was there: what the generator does for others first is no latency."""
 
     def run(self) -> LoadResult:
         if self.plan.settling:
@@ -162,7 +164,9 @@ class _Load:
 
     def turn(self, now: float) -> None:
         """Receive what has come, and give up what has waited for too long."""
-        for number, event in self.poll.poll(TICK):
+        events = self.poll.poll(TICK)
+        self.came = time.perf_counter()
+        for number, event in events:
             connection = self.connections.get(number)
             if connection is not None:
                 if event & ~select.EPOLLOUT or not connection.request:
@@ -172,6 +176,7 @@ class _Load:
         while self.under_way and self.under_way[0][0] < now - (self.plan.patience or 0):
             sent, connection = self.under_way.popleft()
             if connection.due and connection.sent == sent:
+                self.came = now
                 self.end(connection, GAVE_UP)
 
     def send(self) -> None:
@@ -266,7 +271,7 @@ class _Load:
     def finish(self, connection: _Connection, status: int) -> None:
         connection.due = False
         self.in_flight -= 1
-        self.result.record(status, time.perf_counter() - connection.sent)
+        self.result.record(status, max(0.0, self.came - connection.sent))
 
     def end(self, connection: _Connection, status: int, *, again: bool = True) -> None:
         """End a connection, and record what its request came to, if it has one."""

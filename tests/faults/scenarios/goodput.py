@@ -8,10 +8,12 @@ from typing import Final
 from tests.bench.overload import Measured, measure_builds
 from tests.faults.harness.fault import Fault, Outcome
 
-GOODPUT: Final = {"kept": 0.7, "new": 0.2}
+GOODPUT: Final = {"kept": 0.7, "new": 0.4}
 """The least that is answered in time, as a part of the sustainable rate."""
-OTHERS: Final = {"kept": 0.95, "new": 0.5}
+OTHERS: Final = {"kept": 0.95, "new": 0.9}
 """The least part of the requests of callers that send little that is answered in time."""
+LATENESS: Final = 5.0
+"""The 99th percentile of what is answered, as a multiple of what it is at the sustainable rate."""
 SECONDS: Final = 4.0
 
 
@@ -21,6 +23,8 @@ def violations(kind: str, measured: Measured) -> Iterator[str]:
         yield f"{kind} connections: {measured.goodput:.0%} of the sustainable rate was answered in time"
     if measured.others < OTHERS[kind]:
         yield f"{kind} connections: callers that send little got {measured.others:.0%} of their answers in time"
+    if measured.answered_99 > LATENESS * measured.usual_99:
+        yield f"{kind} connections: 99 % in {measured.answered_99:.0f} ms, usually {measured.usual_99:.0f} ms"
 
 
 def _run(build: str, directory: Path, times: int) -> Outcome:

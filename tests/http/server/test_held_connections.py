@@ -1,6 +1,8 @@
 """Connections under overload: requests held unparsed, new ones without a protocol; refused alike, or begun."""
 
 import asyncio
+import socket
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,11 +12,13 @@ from aiohttp import web
 
 from service.database.fair_queue import Presence, Shares
 from service.http.admission import AdmissionController
+from service.http.bodies import BodyBudget
 from service.http.holding import HELD_PART, Window
 from service.http.responses import Failures
 from service.http.server.connection import HttpConnection
 from service.http.server.listener import ListeningSite
 from service.http.server.runner import Runner
+from service.http.server.unopened import _age
 from service.http.turns import Turns
 from service.telemetry.metrics import RequestMetrics
 
@@ -31,6 +35,7 @@ class Served:
 
     metrics: RequestMetrics
     runner: Runner
+    bodies: BodyBudget
     calls: list[str] = field(default_factory=list)
     """Paths of the requests that were begun."""
     parsed: list[bytes] = field(default_factory=list)
@@ -57,9 +62,10 @@ async def serving(monkeypatch: pytest.MonkeyPatch, held_for: float = 60) -> Asyn
     metrics, presence = RequestMetrics(), Presence()
     shares, failures = Shares(1, presence, 1, 1), Failures([])
     monkeypatch.setattr(Window, "LATE", -1)  # so that it stays as small as it can be
-    admission = AdmissionController(1000, metrics, failures, None, shares, Turns(presence), held_for / HELD_PART)
+    bodies, timeout = BodyBudget(2**20), held_for / HELD_PART
+    admission = AdmissionController(1000, metrics, failures, None, shares, Turns(presence), timeout, bodies=bodies)
     app = web.Application(middlewares=[admission.middleware])
-    served = Served(metrics, Runner(app, 10, metrics, admission, access_log=None, shutdown_timeout=1))
+    served = Served(metrics, Runner(app, 10, metrics, admission, access_log=None, shutdown_timeout=1), bodies)
 
     async def answer(request: web.Request) -> web.Response:
         served.calls.append(request.path)
@@ -165,6 +171,40 @@ async def test_requests_that_are_held_are_begun(monkeypatch: pytest.MonkeyPatch,
         assert sorted(served.calls) == ["/api/v1/0", "/api/v1/1", "/api/v1/2"]
         for _, writer in clients:
             writer.close()
+
+
+async def test_request_does_not_wait_for_those_whose_bodies_still_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(monkeypatch) as served:
+        streams = await served.kept()
+
+        with served.bodies.awaiting():
+            assert await ask(streams, GET % b"x") == [200]
+
+        assert served.metrics.active == Window.MIN
+        streams[1].close()
+
+
+async def test_new_connection_is_late_by_when_its_request_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.http.server.unopened._age", lambda _: 3600)
+    async with serving(monkeypatch) as served:
+        streams = await served.connect()
+
+        assert await ask(streams, GET % b"x") == [503]
+        streams[1].close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+async def test_age_of_a_request_is_what_the_system_tells() -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listening.getsockname())
+    accepted, _ = listening.accept()
+    client.send(b"GET")
+    await asyncio.sleep(0.3)
+
+    assert 0.25 < _age(accepted) < 30
+    for each in (accepted, client, listening):
+        each.close()
+    assert _age(accepted) == 0
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "new"])
