@@ -43,7 +43,7 @@ def too_long(limit: int) -> tuple[_ErrInfo, StreamReader]:
 
 
 def error_of(status: int, exception: BaseException | None, max_url_bytes: int | None) -> ServiceError:
-    """Return the error that a client is told of a request that aiohttp answers with a status, as it never became one."""
+    """Return the error that a client is told of what never became a request, and aiohttp answers with a status."""
     if status == status_of(RequestTimeout):
         return RequestTimeout("The request did not come in time.")
     if status == status_of(ExpectationFailed):
