@@ -234,10 +234,10 @@ manifests: venv $(TOOLS) $(CHECKOV)/.installed helm ## Render, validate and judg
 	  > $(VENV)/manifests/helm.yaml
 	$(CHECKOV)/bin/checkov --framework kubernetes --skip-download --quiet --compact --directory $(VENV)/manifests $(UNPLACED)
 
-image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=..., RUNTIME=... for other base images; BUILD="options")
+image: ## Build the container image (ENGINE=docker, podman or buildah; BASE=..., RUNTIME=... for other base images; EXTRAS="grpc oidc scim tracing"; BUILD="options")
 	@[ -n "$(ENGINE)" ] || { echo "make: neither docker nor podman nor buildah works here: name one by ENGINE." >&2; exit 2; }
 	$(ENGINE) build --file $(CONTEXT)/deploy/Dockerfile --tag $(IMAGE):$(VERSION) \
-	  $(foreach name,BASE RUNTIME SOURCE,$(if $($(name)),--build-arg $(name)=$($(name)))) \
+	  $(foreach name,BASE RUNTIME SOURCE EXTRAS,$(if $($(name)),--build-arg "$(name)=$($(name))")) \
 	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
 	  $(if $(findstring docker,$(ENGINE)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH)) $(BUILD) $(CONTEXT)
 

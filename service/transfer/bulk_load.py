@@ -1,8 +1,13 @@
-"""Bulk loads: foreign keys and indexes are deferred while an empty database is filled, as they take most of the time.
+"""Bulk loads: foreign keys, indexes and some triggers are deferred while an empty database is filled.
 
-They are dropped and made again in the import's own transaction, so that no other session ever sees the tables without
-them; made again, each is checked, or built, for all rows at once. Dropping locks the tables against every other session
-until the import ends, so it is done only where there are no rows yet that one could ask for. Unique indexes stay.
+They take most of the time. They are dropped and made again in the import's own transaction, so that no other session
+ever sees the tables without them; made again, each index is built, and each key checked, for all rows at once. Dropping
+locks the tables against every other session until the import ends, so it is done only where there are no rows yet that
+one could ask for. Unique indexes stay.
+
+The triggers are switched off meanwhile, and leave nothing to make up for. They draw the revisions of rows anew, from
+which caches see that something has changed; but a new row has drawn one by its column's default, and nobody has seen
+it. They lock the pipelines of new grants against others, and keep the names of deleted users; of neither there are any.
 """
 
 from collections.abc import Sequence
@@ -14,7 +19,7 @@ from service.database.connector import Raw
 
 
 class Deferred(NamedTuple):
-    """A constraint or an index that is deferred: the statements that drop it and make it again."""
+    """A constraint, an index or a trigger that is deferred: the statements that drop it and make it again."""
 
     drop: str
     make: str
@@ -47,6 +52,30 @@ _INDEXES: Final = """
     ORDER BY 1
 """
 
+_TRIGGERS: Final = """
+    SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname),
+           format('ALTER TABLE %s ENABLE %s TRIGGER %I', t.tgrelid::regclass,
+                  CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' ELSE '' END, t.tgname)
+    FROM pg_trigger t
+    JOIN pg_proc f ON f.oid = t.tgfoid
+    JOIN pg_class organizations ON organizations.oid = 'organizations'::regclass
+    -- By their functions: triggers that an operator has added are not this command's to switch off.
+    WHERE t.tgrelid = ANY ($1::text[]::regclass[]) AND t.tgtype & 4 <> 0 AND t.tgenabled <> 'D' -- 4: on insert
+      AND f.pronamespace = organizations.relnamespace AND f.proname = ANY ($2::text[])
+    ORDER BY 1
+"""
+
+_NEEDLESS: Final = (
+    "bump_self",
+    "bump_users",
+    "bump_groups",
+    "bump_organizations",
+    "bump_holders_of_changed",
+    "hold_pipelines",
+    "reserve_username",
+)
+"""Functions of triggers that have nothing to do for rows which no other session has seen yet."""
+
 
 async def is_empty(connection: Raw) -> bool:
     """Return whether there is no organization yet.
@@ -61,7 +90,7 @@ class _NotEmpty(Exception):
 
 
 async def defer_indexes(connection: Raw) -> Sequence[Deferred]:
-    """Drop foreign keys and indexes, if there is no organization yet.
+    """Drop foreign keys and indexes, and switch needless triggers off, if there is no organization yet.
 
     To be called first in a transaction: a session that holds no lock yet waits for others without blocking them. Tables
     whose locks can't be had soon, or that this role does not own, keep theirs.
@@ -78,7 +107,8 @@ async def defer_indexes(connection: Raw) -> Sequence[Deferred]:
                 raise _NotEmpty
             keys = [Deferred(*row) for row in await connection.fetch(_FOREIGN_KEYS, tables)]
             indexes = [Deferred(*row) for row in await connection.fetch(_INDEXES, tables)]
-            for each in (*keys, *indexes):
+            triggers = [Deferred(*row) for row in await connection.fetch(_TRIGGERS, tables, _NEEDLESS)]
+            for each in (*keys, *indexes, *triggers):
                 await connection.execute(each.drop)
             await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
     except (
@@ -88,11 +118,11 @@ async def defer_indexes(connection: Raw) -> Sequence[Deferred]:
         asyncpg.InsufficientPrivilegeError,
     ):
         return ()
-    return (*indexes, *keys)
+    return (*indexes, *keys, *triggers)
 
 
 async def restore_indexes(connection: Raw, dropped: Sequence[Deferred]) -> None:
-    """Make the dropped foreign keys and indexes again.
+    """Make what was dropped again.
 
     Raises:
         asyncpg.ForeignKeyViolationError: a row refers to a parent that does not exist.

@@ -56,6 +56,11 @@ async def copy_rows(connection: Raw, rows: Mapping[str, list[str]]) -> None:
 
 
 async def analyze_staging(connection: Raw) -> None:
-    """Gather statistics for the planner, as autovacuum never sees temporary tables."""
+    """Gather statistics for the planner, as autovacuum never sees temporary tables.
+
+    Of 3,000 rows a table: the plans need the number of rows, and roughly how often a key repeats.
+    """
+    await connection.execute("SET LOCAL default_statistics_target = 10")
     for kind in STAGING:
         await connection.execute(f"ANALYZE staged_{kind}")
+    await connection.execute("SET LOCAL default_statistics_target TO DEFAULT")

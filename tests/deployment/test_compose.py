@@ -95,3 +95,17 @@ def test_dockerfile_passes_hadolint() -> None:
     )
 
     assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_extras_of_the_image_fit_each_other_and_are_sent_to_its_build() -> None:
+    """Any of them are installed together, so that no package has two versions."""
+    documented = re.search(r"some of (.+), with a space between", (ROOT / "deploy/Dockerfile").read_text())
+    assert documented
+    names = ["runtime", *re.findall(r"\w+", documented[1].replace(" and ", " "))]
+    assert names == ["runtime", "grpc", "oidc", "scim", "tracing"]
+    texts = {name: (ROOT / f"requirements/{name}.txt").read_text() for name in names}
+
+    pins = {pin for text in texts.values() for pin in re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)}
+
+    assert len(pins) == len({name for name, _ in pins})
+    assert {f"!requirements/{name}.txt" for name in names} <= {*(ROOT / ".dockerignore").read_text().splitlines()}

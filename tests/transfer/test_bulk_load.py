@@ -1,4 +1,4 @@
-"""Foreign keys and indexes deferred while an empty database is filled: afterwards they exist, and hold for all rows."""
+"""Foreign keys, indexes and triggers deferred while an empty database is filled: afterwards all are as they were."""
 
 import asyncio
 import re
@@ -19,11 +19,17 @@ KEYS = """
     SELECT indrelid::regclass::text, indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid
     FROM pg_index JOIN pg_class ON oid = indexrelid
     WHERE relnamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(t.oid) || tgenabled::text, tgenabled <> 'D'
+    FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+    WHERE relnamespace = 'public'::regnamespace AND NOT tgisinternal
     ORDER BY 1, 2
 """
 
 
 UNIQUE = "CREATE UNIQUE INDEX"
+TRIGGERS = 10
+"""Those that an insert fires, but for one each of organizations and of the audit trail."""
 
 
 async def keys(dsn: str) -> list[Any]:
@@ -51,7 +57,8 @@ async def test_deferred_indexes_are_restored_after_an_import(empty_dsn: str, mon
     definitions = [
         definition for _, _, definition, _ in before if not re.search(r"ON (ONLY )?public\.audit", definition)
     ]  # refers to none
-    assert dropped == [len([definition for definition in definitions if not definition.startswith(UNIQUE)])]
+    kept = (UNIQUE, "CREATE TRIGGER")
+    assert dropped == [len([each for each in definitions if not each.startswith(kept)]) + TRIGGERS]
 
     await import_records(empty_dsn, lines(*whole().values()))
     assert dropped[1:] == [0], "in a database with rows they stay"
@@ -87,4 +94,43 @@ async def test_deferred_indexes_of_two_imports_at_once_are_restored(empty_dsn: s
     assert await keys(empty_dsn) == before
     connection = await asyncpg.connect(empty_dsn)
     assert await connection.fetchval("SELECT count(*) FROM organizations") == 2
+    await connection.close()
+
+
+async def test_triggers_that_an_operator_has_added_stay_on(empty_dsn: str) -> None:
+    await migrate(empty_dsn)
+    connection = await asyncpg.connect(empty_dsn)
+    await connection.execute("""
+        CREATE TABLE noted (id uuid);
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN INSERT INTO public.noted VALUES (NEW.id); RETURN NEW; END';
+        CREATE TRIGGER note_on_insert AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION note();
+    """)
+
+    await import_records(empty_dsn, lines(*whole().values()))
+
+    assert await connection.fetchval("SELECT count(*) FROM noted") == 1
+    await connection.close()
+
+
+async def test_revisions_of_a_bulk_load_differ_and_go_on_by_triggers(empty_dsn: str) -> None:
+    """Caches compare revisions; so no two are alike, and each later change draws another."""
+    await migrate(empty_dsn)
+    await import_records(empty_dsn, lines(*whole().values(), *whole().values()))
+    connection = await asyncpg.connect(empty_dsn)
+    revisions = "SELECT revision FROM {} ORDER BY id"
+    before = [
+        row[0]
+        for table in ("organizations", "users", "groups")
+        for row in await connection.fetch(revisions.format(table))
+    ]
+
+    await connection.execute("DELETE FROM memberships; DELETE FROM group_grants; DELETE FROM pipelines")
+
+    after = [
+        row[0]
+        for table in ("organizations", "users", "groups")
+        for row in await connection.fetch(revisions.format(table))
+    ]
+    assert len({*before, *after}) == len(before) + len(after) == 12
     await connection.close()
