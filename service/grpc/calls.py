@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote
 
 import grpc
+from aiohttp import hdrs
 from grpc_status import rpc_status
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from service.deadlines import Deadlines
-from service.errors import InvalidArgument, ServiceError, UnknownCall
+from service.errors import ServiceError, UnknownCall
 from service.grpc.binding import (
     AnswerForms,
     KeptMessages,
@@ -23,7 +24,7 @@ from service.grpc.binding import (
 )
 from service.grpc.failures import NO_SUCH_CALL, grpc_status_of
 from service.grpc.gathering import Gathering
-from service.grpc.slow_reads import PROMPT, SlowRead
+from service.grpc.reading import MessageReader
 from service.grpc.untaken import UntakenAnswers
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
@@ -69,8 +70,9 @@ class GrpcCall:
         return _host_of(self._context.peer())
 
     async def receive(self, parse: Parse) -> Any:
-        """Return what the message, which is here, is parsed as."""
-        return await self._bodies.parse_received(self, self.message, parse)
+        """Return what the message, which is here, is parsed as, and keep the message no longer than that takes."""
+        message, self.message = self.message, b""
+        return await self._bodies.parse_received(self, message, parse)
 
 
 @lru_cache(maxsize=1024)
@@ -125,7 +127,7 @@ class Calls:
         self.untaken: Final = untaken
         self._deadlines = Deadlines(timeout)
         self._timeout = timeout
-        self._slow_reads = Deadlines(PROMPT, partial(SlowRead, parts.bodies, max_message_bytes))
+        self._messages = MessageReader(parts.bodies, parts.dispatcher.presence, max_message_bytes)
         self._spans = spans
 
     async def answer(self, binding: MessageBinding, forms: AnswerForms, context: Context) -> bytes:
@@ -188,7 +190,7 @@ class Calls:
             error = as_service_error(exception, record)
             await delay_not_found(error, deadline.begun)
             record.failed(error, status_of(type(error)), exception)
-            return error
+            return error.with_traceback(None)  # which would keep the message until the client has taken the failure
 
     async def _in_time(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
         """Answer within the client's own deadline, if that is the shorter one."""
@@ -201,7 +203,7 @@ class Calls:
     async def _answer(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
         record = current_request()
         record.reading_body = True
-        call.message = await self._read(context)
+        call.message = await self._messages.read(context, call.headers.get(hdrs.AUTHORIZATION))
         record.reading_body = False
         with self._parts.bodies.reserved(len(call.message)):
             await self._gathering.begin(call.headers)
@@ -209,19 +211,6 @@ class Calls:
             request: Any = call  # in the shape of one
             answer: EncodedAnswer = await self._parts.dispatcher.dispatch(binding, request)
         return answer
-
-    async def _read(self, context: Context) -> bytes:
-        """Return the message, which counts among the bodies under way from when it is not here promptly.
-
-        Raises:
-            Unavailable: it was not, and there is no room for what it may have.
-            InvalidArgument: the client has sent none.
-        """
-        with self._slow_reads.begin(), self._parts.bodies.awaiting():
-            message = await context.read()
-        if not isinstance(message, bytes):
-            raise InvalidArgument("The call has no message: each takes one, which may be empty.")
-        return message
 
 
 def _note_cancellation(record: RequestRecord, context: Context) -> None:

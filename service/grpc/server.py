@@ -20,6 +20,7 @@ from service.grpc.certificates import Certificates
 from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
 from service.grpc.health import HealthService
 from service.grpc.messages import WATCH, methods
+from service.grpc.reading import WINDOW
 from service.grpc.untaken import MAX_UNTAKEN, UntakenAnswers
 from service.grpc.watch import Watches
 from service.health import Health
@@ -112,6 +113,8 @@ def _options(max_message_bytes: int, max_metadata_bytes: int) -> list[tuple[str,
     return [
         ("grpc.so_reuseport", 0),  # else a second process would get the same port without an error
         ("grpc.max_receive_message_length", max_message_bytes),
+        ("grpc.http2.bdp_probe", 0),  # else a fast connection is let send whole messages before they are read
+        ("grpc.http2.lookahead_bytes", WINDOW),
         ("grpc.max_metadata_size", max_metadata_bytes),  # both alike: between them it is by chance that calls fail
         ("grpc.absolute_max_metadata_size", max_metadata_bytes),
         ("grpc.server_handshake_timeout_ms", _milliseconds(HANDSHAKE)),

@@ -122,6 +122,7 @@ class Dispatcher:
         batcher_type: Callable[..., Batcher[Any, Any]] = Batcher,
     ) -> None:
         self._database = database
+        self.presence: Final = database.presence
         self._token_use = token_use
         self._token_lifetimes = settings.token_max_lifetime, settings.oidc_token_lifetime
         shares = settings.max_organization_share, settings.max_token_share

@@ -125,8 +125,8 @@ async def test_connection_is_of_the_type_that_the_database_was_given(dsn: str, s
 async def test_connection_is_unavailable_when_none_is_free_in_time(
     single: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(single, "_acquiring", Deadlines(0.1))
     async with single.connection():
+        monkeypatch.setattr(single, "_acquiring", Deadlines(0.1))  # by now, as to open a connection may take longer
         with pytest.raises(Unavailable, match="No connection to the database could be had in time"):
             await value(single, "SELECT 1")
 

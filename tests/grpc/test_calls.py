@@ -510,7 +510,10 @@ async def _busy(start: Start, monkeypatch: pytest.MonkeyPatch) -> Served:
     return served
 
 
-async def test_call_beyond_the_window_is_held_and_begun_once_there_is_room(busy: Served, world: World) -> None:
+async def test_call_beyond_the_window_is_held_and_begun_once_there_is_room(
+    busy: Served, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.http.holding.FRESH_SECONDS", 60)  # so that it is not late, and never refused
     ada = await world.user()
     call = asyncio.create_task(busy.rpcs("GetMe", token=ada.token))
     await asyncio.sleep(0.03)

@@ -7,25 +7,27 @@ multiple of what is promised, and the control exceeds them by far.
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
+import grpc
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 from yarl import URL
 
 from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
+from service.grpc.flow_pipelines.v1 import flow_pipelines_pb2 as pb
 from service.http.routes import ROUTES
 from tests.api.worst import Worst, worst_bodies, worst_requests
 from tests.conftest import FAST
 from tests.factories import World, bearer
 from tests.faults.harness import measured_service
 from tests.faults.harness.fault import Fault, Outcome
-from tests.process.running import Service, running_service
+from tests.process.running import Service, free_port, running_service
 
 MAX_STALL: Final = 0.06
 """Seconds of processor time: thrice what is promised, for slower machines."""
@@ -36,6 +38,8 @@ POD: Final = 256 * 2**20
 AT_ONCE: Final = 400
 """Requests: MAX_REQUESTS."""
 UNREAD: Final = 120
+CHANNELS: Final = 4
+UPDATE: Final = "/flow_pipelines.v1.Jobs/UpdateJobPipelines"
 ALL: Final = 6_000
 """The worst requests of all rows, about."""
 UNBOUNDED: Final = {
@@ -204,6 +208,29 @@ async def nothing_read(client: Client, found: Found) -> None:
         each.close()
 
 
+async def many_messages(client: Client, found: Found, port: int, number: int) -> None:
+    """Send the longest messages by gRPC, by few connections, at the same moment."""
+    message = pb.UpdateJobPipelinesRequest(job_id="x" * 1_000_000).SerializeToString()
+    async with AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}")) for _ in range(CHANNELS)
+        ]
+
+        async def call(channel: grpc.aio.Channel) -> grpc.StatusCode:
+            made: Any = channel.unary_unary(UPDATE)
+            try:
+                await made(message, metadata=(("authorization", f"Bearer {client.token}"),), timeout=60)
+            except grpc.aio.AioRpcError as error:
+                return error.code()
+            return grpc.StatusCode.OK
+
+        codes = await asyncio.gather(*(call(channels[each % CHANNELS]) for each in range(number)))
+    await _hold_memory(client, found, f"{number} messages by gRPC")
+    found.requests += number
+    expected = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+    found.violations += [f"messages: {code}" for code in set(codes) - expected]
+
+
 async def _hold_memory(client: Client, found: Found, what: str) -> None:
     peak = int((await client.stall())["peak"])
     found.peak = max(found.peak, peak)
@@ -236,6 +263,9 @@ async def ceiling(directory: Path, dsn: str, times: int, settings: dict[str, str
         if whole:  # what was taken for one kind is not there for another, unless it is given back
             await many_at_once(client, found, HEAVY)
             await nothing_read(client, found)
+    port = free_port()
+    async with measured(directory, dsn, token, GRPC_PORT=str(port), **settings) as client:
+        await many_messages(client, found, port, AT_ONCE if whole else AT_ONCE // 2)
     return found
 
 

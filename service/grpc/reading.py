@@ -1,0 +1,56 @@
+"""The reading of messages: of few calls at once, so that what clients send meanwhile waits with them.
+
+A message has no size before it is here, so no budget could refuse it, and hundreds of a megabyte would come together.
+"""
+
+from functools import partial
+from typing import Any, Final
+
+import grpc
+
+from service.database.fair_queue import FairQueue, Presence
+from service.deadlines import Deadlines
+from service.errors import InvalidArgument
+from service.grpc.slow_reads import PROMPT, SlowRead
+from service.http.bodies import BodyBudget
+from service.telemetry.request_record import Asking
+
+AT_ONCE: Final = 16
+"""Messages that are read at once; those that take long are counted among the bodies under way in place of that."""
+SHARE: Final = 1 / 2
+"""The part of them that are one organization's, or token's, while others are there."""
+WINDOW: Final = 65_536
+"""Bytes of a message that grpcio takes before it is read."""
+
+
+class MessageReader:
+    """Reads the messages of one process's calls, each caller's in turn."""
+
+    def __init__(self, bodies: BodyBudget, presence: Presence, max_message_bytes: int) -> None:
+        self._bodies = bodies
+        self._presence = presence
+        self._places = FairQueue(AT_ONCE, presence, SHARE, SHARE)
+        self._slow_reads = Deadlines(PROMPT, partial(SlowRead, bodies, max_message_bytes))
+
+    async def read(self, context: "grpc.aio.ServicerContext[Any, Any]", credentials: str | None) -> bytes:
+        """Return the message of a call, which counts among the bodies under way from when it is not here promptly.
+
+        Args:
+            context: of the call.
+            credentials: came with it; nothing is proved by them.
+
+        Raises:
+            Unavailable: it was not, and there is no room for what it may have.
+            InvalidArgument: the client has sent none.
+        """
+        asking = self._presence.find(credentials) or Asking(hash(credentials), hash(credentials))
+        if not self._places.acquire_at_once(asking):
+            await self._places.acquire(asking)
+        reading = self._slow_reads.begin()
+        assert isinstance(reading, SlowRead)  # noqa: S101 - it is the kind of these deadlines
+        reading.release = partial(self._places.release, asking)
+        with reading, self._bodies.awaiting():
+            message = await context.read()
+        if not isinstance(message, bytes):
+            raise InvalidArgument("The call has no message: each takes one, which may be empty.")
+        return message

@@ -1,0 +1,55 @@
+"""The reading of messages: few at once, and none kept longer than it takes to parse it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from service.grpc import reading
+from service.grpc.calls import GrpcCall
+from service.grpc.slow_reads import PROMPT
+from service.http.bodies import BodyBudget
+from tests.factories import World
+from tests.grpc.conftest import Start
+from tests.grpc.test_calls import late
+
+
+async def test_message_is_dropped_once_it_is_parsed() -> None:
+    context: Any = type("Context", (), {"invocation_metadata": lambda _: ()})()
+    call = GrpcCall("flow_pipelines.v1.Jobs/GetJob", context, BodyBudget(1))
+    call.message = b"message"
+
+    assert await call.receive(bytes) == b"message"
+    assert call.message == b""
+
+
+async def test_message_that_comes_late_gives_its_place_to_others(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "AT_ONCE", 1)
+    served, ada, until = await start(), await world.user(), asyncio.Event()
+    slow = asyncio.create_task(late(served.rpcs.channel, ada.token, until))
+    await asyncio.sleep(PROMPT / 2)
+
+    others = await asyncio.gather(*(served.rpcs("GetMe", token=ada.token) for _ in range(3)))
+    still = not slow.done()
+    until.set()
+    await slow
+
+    assert ([each.code for each in others], still) == (["OK"] * 3, True)
+
+
+async def test_messages_are_read_a_few_at_once(start: Start, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "AT_ONCE", 2)
+    monkeypatch.setattr(reading, "PROMPT", 30.0)
+    served, ada, until = await start(), await world.user(), asyncio.Event()
+    slow = [asyncio.create_task(late(served.rpcs.channel, ada.token, until)) for _ in range(2)]
+    await asyncio.sleep(0.1)
+
+    waiting = asyncio.create_task(served.rpcs("GetMe", token=ada.token))
+    await asyncio.sleep(0.1)
+    waited = not waiting.done()
+    until.set()
+    await asyncio.gather(*slow)
+
+    assert ((await waiting).code, waited) == ("OK", True)
