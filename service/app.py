@@ -115,12 +115,17 @@ def create_app(
     add_admin_page(app, addresses, settings.providers)
     add_protected_resource(app, addresses, settings.providers)
     _add_routes(app)
+    _add_extras(app, settings, failures)
+    return app
+
+
+def _add_extras(app: web.Application, settings: Settings, failures: Failures) -> None:
+    """Add the other ways to call operations, for which the extra is there."""
     if find_spec("grpc") is not None:
         with suppress(ModuleNotFoundError):  # others need a part of the extra, too, such as exporters of traces
             _add_connect(app, failures)
     if settings.scim:
         _add_scim(app, failures)
-    return app
 
 
 def _add_connect(app: web.Application, failures: Failures) -> None:
