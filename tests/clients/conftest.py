@@ -18,6 +18,8 @@ async def running(server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> 
     directory, name = Path(tmp_path_factory.mktemp("clients")), f"test_{uuid4().hex}"
     connection = await asyncpg.connect(server_dsn)
     await connection.execute(f"CREATE DATABASE {name}")
+    # Others examine this server meanwhile, and find databases that every role gets into.
+    await connection.execute(f"REVOKE CONNECT, TEMPORARY ON DATABASE {name} FROM PUBLIC")
     with demo(directory, DATABASE_URL=urlunsplit(urlsplit(server_dsn)._replace(path=f"/{name}"))) as (_, printed):
         token, address = told(printed)
         yield {"SERVER": address, "TOKEN": token}

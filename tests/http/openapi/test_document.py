@@ -197,5 +197,5 @@ async def test_docs_page_is_served_and_needs_nothing_from_elsewhere(client: Clie
 
 def test_errors_have_the_statuses_that_the_contract_names() -> None:
     assert {status_of(kind) for kind in error_kinds()} == {
-        *(400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 414, 415, 417, 429, 431, 500, 503, 504)
+        *(400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 414, 415, 417, 429, 431, 500, 501, 503, 504)
     }
