@@ -154,6 +154,8 @@ class Holding:
         """By organization and token, the newest last."""
         self._oldest: deque[Entry] = deque()
         """All in lanes, the oldest first; those that are held no more are taken out when they are met."""
+        self._spared: deque[Entry] = deque()
+        """Those of organizations with few under way that were held for as long as makes others late."""
         self._late: deque[Entry] = deque()
         """Requests that were held for too long, the oldest first."""
         self._bytes = 0
@@ -202,10 +204,10 @@ class Holding:
         while under_way < self._window.size and (entry := self._next(under_way)) is not None:
             under_way += self._begin(entry, now)
         for organization in [*self._lanes]:
-            if under_way >= self._window.reserved:
-                break
-            if organization != UNKNOWN and self._held_by(organization) < FEW:
+            few = 0 if organization == UNKNOWN else FEW - self._held_by(organization)
+            while few > 0 and under_way < self._window.reserved and organization in self._lanes:
                 under_way += self._begin(self._next_of(organization), now)
+                few -= 1
         self._find_late(now)
         self._refuse_late(now)
         self.overloaded = self.overloaded and self.held > 0
@@ -238,24 +240,34 @@ class Holding:
         return entry
 
     def _find_late(self, now: float) -> None:
-        """Take out of their lanes those that were held for too long."""
-        oldest = self._oldest
+        """Take out of their lanes those that were held for too long; who has few under way may wait for longer."""
+        oldest, spared = self._oldest, self._spared
         while oldest:
             entry = oldest[0]
             if entry.connection is not None:
                 age = now - entry.came
                 self.overloaded = self.overloaded or age > self._seconds or self._window.is_largest
                 if not self.overloaded or age < FRESH_SECONDS:
-                    return
-                tokens = self._lanes[entry.organization]
-                tokens[entry.token].popleft()  # of these, too, it is the oldest
-                self._forget_empty(entry.organization, tokens, entry.token)
-                if len(self._late) >= MAX_LATE and entry.connection.reset_held():
-                    self._take(entry)
-                    self._outcomes["reset"] += 1
+                    break
+                if entry.organization != UNKNOWN and self._held_by(entry.organization) < FEW:
+                    spared.append(entry)
                 else:
-                    self._late.append(entry)
+                    self._put_late(entry)
             oldest.popleft()
+        while spared and (spared[0].connection is None or now - spared[0].came > self._seconds):
+            entry = spared.popleft()
+            if entry.connection is not None:
+                self._put_late(entry)
+
+    def _put_late(self, entry: Entry) -> None:
+        tokens = self._lanes[entry.organization]
+        tokens[entry.token].remove(entry)  # nearly always the first
+        self._forget_empty(entry.organization, tokens, entry.token)
+        if len(self._late) >= MAX_LATE and entry.connection is not None and entry.connection.reset_held():
+            self._take(entry)
+            self._outcomes["reset"] += 1
+        else:
+            self._late.append(entry)
 
     def _refuse_late(self, now: float) -> None:
         """Refuse those that are late, the oldest first, in the part of the time that is for it."""

@@ -317,3 +317,34 @@ def test_places_for_organizations_with_few_under_way_are_few() -> None:
     held.look(room=-1)
 
     assert held.ended == []
+
+
+def test_organization_with_few_under_way_has_several_begun_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(presence_of(mia="gamma"))
+    monkeypatch.setattr(held.window, "_max", held.limit + module.RESERVED)
+    held.of_organizations["gamma"] = 1
+    for number in range(FEW):
+        held.hold(f"mia{number}", "mia")
+
+    held.look()
+
+    assert held.ended == [f"mia{number} begun" for number in range(FEW - 1)]
+
+
+def test_organization_with_few_under_way_waits_for_longer_before_it_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FRESH_SECONDS", 0)
+    monkeypatch.setattr(module, "REFUSING_PART", 1)
+    held = Held(presence_of(bob="beta", mia="gamma"))
+    held.of_organizations["gamma"] = 0
+    held.holding.overloaded = True
+    for name in ("mia", "bob"):
+        held.hold(name, name)
+
+    held.look(room=-100)
+    held.look(room=-100)
+    spared = [*held.ended]
+    monkeypatch.setattr(held.holding, "_seconds", 0)
+    held.look(room=-100)
+    held.look(room=-100)
+
+    assert (spared, held.ended) == (["bob refused"], ["bob refused", "mia refused"])
