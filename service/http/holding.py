@@ -155,7 +155,7 @@ class Holding:
         self._oldest: deque[Entry] = deque()
         """All in lanes, the oldest first; those that are held no more are taken out when they are met."""
         self._spared: deque[Entry] = deque()
-        """Those of organizations with few under way that were held for as long as makes others late."""
+        """Requests of organizations with few under way, held for as long as makes others late."""
         self._late: deque[Entry] = deque()
         """Requests that were held for too long, the oldest first."""
         self._bytes = 0
