@@ -1,11 +1,12 @@
-"""The reading of messages: few at once, and none kept longer than it takes to parse it."""
+"""Messages: few are read at once, none is kept longer than it takes to parse it, and large ones go out in turns."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from service.grpc import reading
+from service.database.fair_queue import FairQueue
+from service.grpc import calls, reading
 from service.grpc.calls import GrpcCall
 from service.grpc.slow_reads import PROMPT
 from service.http.bodies import BodyBudget
@@ -53,3 +54,23 @@ async def test_messages_are_read_a_few_at_once(start: Start, world: World, monke
     await asyncio.gather(*slow)
 
     assert ((await waiting).code, waited) == ("OK", True)
+
+
+async def test_large_answers_go_out_in_turns(start: Start, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[Any] = []
+    turn = FairQueue.turn
+
+    async def counted(queue: FairQueue, asking: Any) -> None:
+        turns.append(asking)
+        await turn(queue, asking)
+
+    monkeypatch.setattr(FairQueue, "turn", counted)
+    served, ada = await start(), await world.user()
+    small = await served.rpcs("ListPipelines", token=ada.token)
+    assert turns == []
+
+    monkeypatch.setattr(calls, "LARGE", 0)
+    large = await asyncio.gather(*(served.rpcs("ListPipelines", token=ada.token) for _ in range(3)))
+
+    assert {each.code for each in (small, *large)} == {"OK"}
+    assert [each.organization for each in turns] == [world.id.bytes] * 3
