@@ -24,10 +24,10 @@ MAX_HELD_BYTES: Final = 33_554_432
 """Bytes of what is held; what comes beyond them is not held, but refused beyond `MAX_REQUESTS`."""
 HELD_PART: Final = 1 / 40
 """The part of its deadline for which a request is held until more comes than can be begun: an overload."""
-FRESH_SECONDS: Final = 0.015
+FRESH_SECONDS: Final = 0.025
 """Seconds for which a request is held in an overload. Later, it is begun only if there is little else to do.
 
-Those that come within them are several times as many as can be begun meanwhile, so that there is always one.
+With 15 ms, other tokens of the busy organization were refused where the process did not get its processor at once.
 """
 RESERVED: Final = 24
 """Requests beyond the window that are only those of organizations with few under way."""
@@ -44,11 +44,10 @@ REFUSING_PART: Final = 0.03
 MAX_REFUSING_SECONDS: Final = 0.004
 """Seconds of refusing before the loop goes on with everything else."""
 
-MAX_WAITING: Final = 32
+MAX_WAITING: Final = 64
 """Requests of a token that are held, beyond which its new connections are reset in an overload, which is cheapest.
 
-As many are begun in `FRESH_SECONDS`: of more, the rest would become late, at twice the cost. With 64, a tenth less is
-answered.
+As many are begun in `FRESH_SECONDS`: of more, the rest would become late, at twice the cost.
 """
 
 OUTCOMES: Final = ("begun", "refused", "reset", "left")
