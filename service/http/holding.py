@@ -44,10 +44,10 @@ REFUSING_PART: Final = 0.03
 MAX_REFUSING_SECONDS: Final = 0.004
 """Seconds of refusing before the loop goes on with everything else."""
 
-MAX_WAITING: Final = 64
+MAX_WAITING: Final = 32
 """Requests of a token that are held, beyond which its new connections are reset in an overload, which is cheapest.
 
-As many are begun in `FRESH_SECONDS`: of more, the rest would become late, at twice the cost.
+About as many are begun in `FRESH_SECONDS`: of more, the rest would become late, at twice the cost.
 """
 
 OUTCOMES: Final = ("begun", "refused", "reset", "left")

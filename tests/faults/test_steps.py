@@ -18,11 +18,12 @@ def test_write_kinds_cover_each_route_that_writes() -> None:
     assert kinds == {(route.method, route.path) for route in ROUTES if not route.only_reads}
 
 
-def test_a_write_with_a_fault_at_any_round_trip_is_atomic(tmp_path: Path) -> None:
-    outcome = steps.run_kinds(steps.SERVICE, (steps.CUT, steps.KILLED), tmp_path, DELETE_JOB)
+@pytest.mark.parametrize("fault", [steps.CUT, pytest.param(steps.KILLED, marks=pytest.mark.slow)])
+def test_a_write_with_a_fault_at_any_round_trip_is_atomic(tmp_path: Path, fault: str) -> None:
+    outcome = steps.run_kinds(steps.SERVICE, (fault,), tmp_path, DELETE_JOB)
 
     assert outcome.violations == ()
-    assert outcome.times > 20
+    assert outcome.times > 10
 
 
 @pytest.mark.slow

@@ -67,6 +67,7 @@ async def test_another_replica_reflects_each_change(
     assert len([kind for kind in KINDS if result.pairs[kind]]) >= len(KINDS) - 3
 
 
+@pytest.mark.slow
 async def test_a_control_without_revalidation_is_detected(
     dsn: str, service_dsn: str, writer: Service, tmp_path: Path, said: dict[str, str], provider: IdentityProvider
 ) -> None:

@@ -82,7 +82,7 @@ def test_demo_on_ipv6_prints_calls_that_work(tmp_path: Path, empty_dsn: str) -> 
         assert [answer["status"] for answer in answers(printed)] == ["OK", "OK"]
 
 
-@pytest.mark.parametrize("variable", ["HTTP_PORT", "OPS_PORT"])
+@pytest.mark.parametrize("variable", ["HTTP_PORT", pytest.param("OPS_PORT", marks=pytest.mark.slow)])
 def test_demo_on_a_taken_port_names_the_setting(tmp_path: Path, empty_dsn: str, variable: str) -> None:
     with demo(tmp_path, DATABASE_URL=empty_dsn, OPS_PORT=str(free_port())) as (_, first):
         taken = re.findall(r"127\.0\.0\.1:(\d+)", first)[1 if variable == "OPS_PORT" else 0]
