@@ -15,7 +15,7 @@ from service.grpc.slow_reads import PROMPT, SlowRead
 from service.http.bodies import BodyBudget
 from service.telemetry.request_record import Asking
 
-AT_ONCE: Final = 16
+AT_ONCE: Final = 48
 """Messages that are read at once; those that take long are counted among the bodies under way in place of that."""
 SHARE: Final = 1 / 2
 """The part of them that are one organization's, or token's, while others are there."""
