@@ -206,9 +206,10 @@ class AdmissionController:
 
     async def wait(self, headers: Mapping[str, str]) -> ServiceError | None:
         """Hold a call of another transport if it has to be; return why it is refused then, None if it is begun."""
-        call, credentials = HeldCall(), headers.get("Authorization") or ""
-        data = b"\r\nAuthorization: " + credentials.encode("latin-1", "replace")
-        if not self._watch.holds_next() or not self._holding.hold(call, data) or await call.turn:
+        call = HeldCall()
+        if not self._watch.holds_next() or not self._holding.hold_call(call, headers.get("Authorization")):
+            return None
+        if await call.turn:
             return None
         self._refusals.sum_up(OVERLOADED.label)
         return OVERLOADED

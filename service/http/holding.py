@@ -55,6 +55,8 @@ OUTCOMES: Final = ("begun", "refused", "reset", "left")
 
 CALL_SECONDS: Final = 0.0002
 """Seconds that it takes to refuse a call of another transport."""
+CALL_BYTES: Final = 64
+"""Bytes that such a call counts as while it is held, beside its credentials."""
 
 UNKNOWN: Final = "unknown"
 """The organization of all tokens that were not seen yet: whoever makes tokens up has one turn for all of them."""
@@ -169,10 +171,17 @@ class Holding:
 
     def hold(self, connection: Holdable, data: bytes, age: float = 0.0) -> bool:
         """Hold a request that begins with these bytes and came so many seconds ago; False if there is no room."""
-        if self._bytes + len(data) > MAX_HELD_BYTES:
+        return self._hold(connection, len(data), self._asking(_credentials_in(data)), age)
+
+    def hold_call(self, call: HeldCall, credentials: str | None) -> bool:
+        """Hold a call of another transport with these credentials; False if there is no room."""
+        return self._hold(call, CALL_BYTES + len(credentials or ""), self._asking(credentials))
+
+    def _hold(self, connection: Holdable, size: int, asking: tuple[Hashable, Hashable], age: float = 0.0) -> bool:
+        if self._bytes + size > MAX_HELD_BYTES:
             return False
-        organization, token = self._asking(data)
-        entry = Entry(connection, len(data), organization, token, age)
+        organization, token = asking
+        entry = Entry(connection, size, organization, token, age)
         self._lanes.setdefault(organization, OrderedDict()).setdefault(token, deque()).append(entry)
         self._oldest.append(entry)
         self._bytes += entry.size
@@ -183,16 +192,14 @@ class Holding:
         """Return whether to reset a new connection with these bytes, as more of its token wait than will be begun."""
         if not self.overloaded:
             return False
-        organization, token = self._asking(data)
+        organization, token = self._asking(_credentials_in(data))
         tokens = self._lanes.get(organization)
         resets = tokens is not None and len(tokens.get(token, ())) >= MAX_WAITING
         self._outcomes["reset"] += resets
         return resets
 
-    def _asking(self, data: bytes) -> tuple[Hashable, Hashable]:
-        """Return the organization and the token of a request that begins with these bytes."""
-        found = _CREDENTIALS.search(data)
-        credentials = found[1].decode("latin-1").rstrip() if found else None
+    def _asking(self, credentials: str | None) -> tuple[Hashable, Hashable]:
+        """Return the organization and the token of a request with these credentials."""
         asking = self._presence.find(credentials)
         return (UNKNOWN, hash(credentials)) if asking is None else asking
 
@@ -306,6 +313,12 @@ class Holding:
         yield counters("flow_pipelines_held", help_, "outcome", self._outcomes)
         help_ = "For how long requests that were begun had been held."
         yield histogram("flow_pipelines_held_seconds", help_, self._waits)
+
+
+def _credentials_in(data: bytes) -> str | None:
+    """Return the credentials of a request that begins with these bytes, None if they are not among them."""
+    found = _CREDENTIALS.search(data)
+    return found[1].decode("latin-1").rstrip() if found else None
 
 
 class Window:
