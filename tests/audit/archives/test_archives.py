@@ -335,6 +335,13 @@ async def test_seals_that_were_made_anew_are_found_by_archives_and_logs(trail: T
     for how in ({"archives": False, "copies": copies}, {"archives": True}):
         _, found = await trail.verify(**how)
         assert "seal" in {each.kind for each in found}
+    # A service that knows no better publishes what was sealed anew, too.
+    seals = await trail.raw.fetch("SELECT number, encode(chain, 'hex') FROM audit_seals")
+    lines += [json.dumps({"event": "audit_sealed", "seal": row[0], "chain": row[1]}) for row in seals]
+    for known in (lines, lines[len(seals) :]):
+        _, found = await trail.verify(copies=read_copies(known))
+        assert "seal" in {each.kind for each in found}
+    assert (await trail.verify(archives=False, copies=read_copies(lines[len(seals) :])))[1] == []
     # Without a copy from elsewhere nothing shows: the control.
     await trail.raw.execute("DELETE FROM audit_archives")
     assert (await trail.verify(archives=False))[1] == []
