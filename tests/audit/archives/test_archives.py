@@ -323,6 +323,13 @@ async def test_archives_without_the_first_ones_are_verified(trail: Trail) -> Non
         Archives.open([trail.directory / "x"])
 
 
+async def test_month_that_is_not_over_by_the_databases_clock_is_not_archived(trail: Trail) -> None:
+    """Whatever the clock of the machine says on which the command runs."""
+    with pytest.raises(NotArchived, match=f"By the database's clock it is {present()}, whose entries are not all"):
+        await trail.archive(present().plus(1))
+    assert not trail.directory.exists()
+
+
 async def test_seals_that_were_made_anew_are_found_by_archives_and_logs(trail: Trail) -> None:
     await trail.archive()
     seals = await trail.raw.fetch("SELECT number, encode(chain, 'hex') FROM audit_seals")
