@@ -3,12 +3,18 @@
 import os
 import signal
 import sys
+import threading
 from typing import Final
 
 if os.getpid() == 1:
     # The kernel drops signals to process 1, as in a container, that it has no handler for. This one is handled from the
     # start, before the imports, which take half a second; `serve` replaces the handler by a graceful shutdown.
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+
+_AT_CTRL_C: Final = signal.getsignal(signal.SIGINT)
+if _AT_CTRL_C is signal.default_int_handler and threading.current_thread() is threading.main_thread():
+    # Ctrl-C in the half second of the imports, with which nothing has begun, would end in a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import click
 
@@ -89,10 +95,16 @@ for command in (
 ):
     commands.add_command(command)
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and _AT_CTRL_C is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def main() -> None:
     """Run the command, and end the process with its exit code."""
-    sys.exit(run_command(commands, sys.argv[1:], "flow-pipelines"))
+    exit_code = run_command(commands, sys.argv[1:], "flow-pipelines")
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done and said: a traceback would say otherwise
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -43,16 +43,33 @@ class _Mark(NamedTuple):
     at: datetime
 
 
+class Published(dict[int, str]):
+    """Chains in hex by the numbers of their seals, as they were published outside of the database: the first of each.
+
+    What is sealed anew is published, too, by a service that knows no better.
+    """
+
+    def __init__(self, chains: Mapping[int, str] | None = None) -> None:
+        super().__init__(chains or {})
+        self.twice = set[int]()
+        """Seals that were published as others later."""
+
+    def add(self, number: int, chain: str) -> None:
+        """Add what was published next."""
+        if self.setdefault(number, chain) != chain:
+            self.twice.add(number)
+
+
 class Verification:
     """Verifies seals one after the other, and then what is in none."""
 
-    def __init__(self, copies: Mapping[int, str] | None = None) -> None:
+    def __init__(self, copies: Published | None = None) -> None:
         """Begin with the first seal.
 
         Args:
-            copies: chains in hex by the numbers of their seals, as they were published outside of the database.
+            copies: chains as they were published outside of the database.
         """
-        self._copies = copies or {}
+        self._copies = copies or Published()
         self._mark: _Mark | None = None
         self._last: Seal | None = None
         self.sealed = 0
@@ -109,6 +126,9 @@ class Verification:
         """Tell what copies have beyond the last seal, once all seals were verified."""
         for number in sorted(each for each in self._copies if each > self.seals):
             sentence = f"Seal {number} was published, and is not there: seals were taken away from the end."
+            yield Alteration(SEAL, number, None, sentence)
+        for number in sorted(self._copies.twice):
+            sentence = f"Seal {number} was published as two: it was made anew, as after a restore, which is then noted."
             yield Alteration(SEAL, number, None, sentence)
 
     def _check_chain(self, seal: Seal) -> Iterator[Alteration]:

@@ -1,19 +1,20 @@
 """The commands `audit archive` and `audit verify`: months of the trail in files, and the proof that it is unaltered."""
 
 import asyncio
+import io
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 import click
 
 from service.audit.archives.files import BadArchive
 from service.audit.archives.verifying import Archives, TrailVerification, read_copies
 from service.audit.archives.writing import Archiver, Outcome
-from service.audit.verification import Alteration
+from service.audit.verification import Alteration, Published
 from service.commands.context import require_migrated
-from service.commands.options import json_option
+from service.commands.options import INPUT_FILE, json_option
 from service.commands.output import progress, say, say_fields, show_json, tell
 from service.commands.target import open_target
 from service.database.connector import Raw, connect
@@ -25,6 +26,8 @@ from service.values.months import Month, parse_month
 
 Result = TypeVar("Result")
 
+_MAX_LINE: Final = 2**20
+"""Characters of a log's line that are read at once; a line with a seal has some hundreds."""
 MAX_SHOWN: Final = 1_000
 """Alterations that are shown; the others are counted."""
 
@@ -92,13 +95,9 @@ def _first_kept(before: Month | None, retention: int) -> Month:
     "--archive", "directories", multiple=True, type=click.Path(path_type=Path), help="A directory of archives."
 )
 @click.option("--only-archives", is_flag=True, help="Verify the archives without the database.")
-@click.option(
-    "--log",
-    type=click.File("r", errors="replace"),
-    help="Log lines with seals as they were published; others are left out.",
-)
+@click.option("--log", type=INPUT_FILE, help="Log lines with seals as they were published; others are left out.")
 @json_option
-def verify_command(directories: tuple[Path, ...], only_archives: bool, log: Any, as_json: bool) -> None:
+def verify_command(directories: tuple[Path, ...], only_archives: bool, log: IO[bytes] | None, as_json: bool) -> None:
     """Prove by the seals that no entry of the trail was changed, dated back, put in or taken away since it was sealed.
 
     Verifies the database and with --archive also what `audit archive` has written; --only-archives takes no database.
@@ -113,14 +112,32 @@ def verify_command(directories: tuple[Path, ...], only_archives: bool, log: Any,
         archives = Archives.open(directories)
     except BadArchive as error:
         raise StartupError(str(error)) from error
-    verification = TrailVerification(archives, read_copies(log) if log else None)
+    published = None if log is None else _read_log(log)
+    verification = TrailVerification(archives, published)
     if only_archives:
         found = asyncio.run(_collect(verification, None))
     else:
         found = _with_database(read_settings(), lambda raw: _verify_in_one_snapshot(verification, raw))
-    _report(verification, *found, as_json=as_json)
+    _report(verification, *found, published, as_json=as_json)
     if found[1]:
         raise SystemExit(1)
+
+
+def _read_log(log: IO[bytes]) -> Published:
+    """Return what a log has published.
+
+    Raises:
+        StartupError: it has no seal, so that it would prove nothing.
+    """
+    text = io.TextIOWrapper(log, encoding="utf-8", errors="replace", newline="\n")
+    found = read_copies(iter(lambda: text.readline(_MAX_LINE), ""))
+    text.detach()  # the command closes the file
+    if not found:
+        raise StartupError(
+            "The log has no line audit_sealed, so that nothing could be compared with it: give the lines as `serve`"
+            " wrote them in JSON, and unpacked."
+        )
+    return found
 
 
 async def _verify_in_one_snapshot(verification: TrailVerification, raw: Raw) -> tuple[list[Alteration], int]:
@@ -138,15 +155,24 @@ async def _collect(verification: TrailVerification, connection: Connection | Non
     return found, number
 
 
-def _report(verification: TrailVerification, found: list[Alteration], number: int, *, as_json: bool) -> None:
+def _report(
+    verification: TrailVerification,
+    found: list[Alteration],
+    number: int,
+    published: Published | None,
+    *,
+    as_json: bool,
+) -> None:
     counted = verification.verification
     verified = counted.sealed - verification.not_looked_at
+    compared = None if published is None else sum(each <= counted.seals for each in published)
     if as_json:
         show_json(
             {
                 "status": "ERROR" if number else "OK",
                 "seals": counted.seals,
                 "sealed": verified,
+                **({} if compared is None else {"published": compared}),
                 "unsealed": counted.unsealed,
                 "archived": verification.not_looked_at,
                 "altered": number,
@@ -158,6 +184,8 @@ def _report(verification: TrailVerification, found: list[Alteration], number: in
     if number > len(found):
         say(f"Not shown are {number - len(found):,} more.")
     say(f"{verified:,} entries were compared with the seals up to {counted.seals}: {number or 'none'} altered.")
+    if compared is not None:
+        say(f"{compared:,} of the seals were compared with the log.")
     if verification.not_looked_at:
         noted = "by what manifests say" if verification.alone else "by what the database has noted"
         left = f"{verification.not_looked_at:,} more"

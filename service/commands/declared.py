@@ -1,7 +1,7 @@
 """The command `apply`: a declared state of pipelines, groups and grants, put in place."""
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import IO, Any, Final
@@ -21,6 +21,8 @@ from service.schemas.request import schema_of
 
 LARGEST: Final = 8 * 2**20
 """Bytes of a file."""
+MAX_VALUES: Final = 1_000_000
+"""Values of a file, with each alias of YAML as what it stands for: a few lines of them may stand for billions."""
 DECLARED: Final = ("pipelines", "groups")
 """The lists that a file has."""
 
@@ -92,18 +94,29 @@ def _parse(content: bytes) -> Any:
     except json.JSONDecodeError as error:
         if text.lstrip().startswith(("{", "[")):
             raise StartupError(f"The file is not JSON: {error.msg} in line {error.lineno}.") from None
+    except ValueError:  # that Python has for numbers of thousands of digits
+        raise StartupError("The file can't be read: a number in it has too many digits.") from None
     except RecursionError:
         raise StartupError("The file can't be read: it is nested too deeply.") from None
     return _parse_yaml(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidArgument.of_fields([(twice, ["Given more than once."])])
-    return found
+    _refuse_twice(name for name, _ in pairs)
+    return dict(pairs)
+
+
+def _refuse_twice(names: Iterable[str]) -> None:
+    """Refuse several values of one name, of which readers take the last without a word.
+
+    Raises:
+        InvalidArgument: a name is there twice.
+    """
+    seen = set[str]()
+    for name in names:
+        if name in seen:
+            raise InvalidArgument.of_fields([(name, ["Given more than once."])])
+        seen.add(name)
 
 
 def _parse_yaml(text: str) -> Any:
@@ -123,9 +136,18 @@ def _parse_yaml(text: str) -> Any:
         """PyYAML's own, which takes the last of several values of one name."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-            self.flatten_mapping(node)
-            pairs = [(self.construct_object(key), self.construct_object(each, True)) for key, each in node.value]
-            return _object([(str(name), value) for name, value in pairs])
+            own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+            _refuse_twice(str(self.construct_object(key)) for key in own)
+            self.flatten_mapping(node)  # puts what is merged before what is said here, which goes before it
+            return {str(self.construct_object(key)): self.construct_object(each, True) for key, each in node.value}
+
+        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except (ValueError, TypeError) as error:
+                raise yaml.MarkedYAMLError(
+                    problem="there is a value that can't be read", problem_mark=node.start_mark
+                ) from error
 
     try:
         return _with_texts(yaml.load(text, Loader))  # noqa: S506 - it is a safe one
@@ -136,13 +158,26 @@ def _parse_yaml(text: str) -> Any:
         raise StartupError("The file is no YAML.") from None
 
 
-def _with_texts(value: Any) -> Any:
-    """Return what was parsed with times as texts, as JSON has them."""
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=value.tzinfo or UTC).isoformat()
-    if isinstance(value, dict):
-        return {key: _with_texts(each) for key, each in value.items()}
-    return [_with_texts(each) for each in value] if isinstance(value, list) else value
+def _with_texts(parsed: Any) -> Any:
+    """Return what was parsed with times as texts, as JSON has them.
+
+    Raises:
+        StartupError: it has too many values, such as aliases of aliases.
+    """
+    number = 0
+
+    def copy(value: Any) -> Any:
+        nonlocal number
+        number += 1
+        if number > MAX_VALUES:
+            raise StartupError(f"The file has more than {MAX_VALUES:,} values: declare fewer things in it.")
+        if isinstance(value, datetime):
+            return value.replace(tzinfo=value.tzinfo or UTC).isoformat()
+        if isinstance(value, dict):
+            return {key: copy(each) for key, each in value.items()}
+        return [copy(each) for each in value] if isinstance(value, list) else value
+
+    return copy(parsed)
 
 
 def _show(changes: list[dict[str, Any]]) -> None:

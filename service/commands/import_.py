@@ -42,9 +42,12 @@ def _summary(result: ImportResult) -> list[str]:
     lines = [f"{kind:<14}{count:>12,}" for kind, count in result.records.items()]
     lines.append(f"{total:,} records in {result.seconds:.1f} s ({total / result.seconds:,.0f}/s)")
     written = sum(result.written.values())
-    lines.append(
-        f"{written:,} rows were new or changed." if written else "Nothing was new: all of it was there already."
-    )
+    if not total:
+        lines.append("The input has no records: nothing was changed.")
+    else:
+        lines.append(
+            f"{written:,} rows were new or changed." if written else "Nothing was new: all of it was there already."
+        )
     if left_out := result.tokens_left_out:
         lines.append(
             f"{'1 token was' if left_out == 1 else f'{left_out:,} tokens were'} left out, as the file has no sha256:"

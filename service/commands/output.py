@@ -44,6 +44,10 @@ class OutputFile(io.FileIO):
         self._called = name
         self._failed = False
 
+    def give_up(self) -> None:
+        """Take no more."""
+        self._failed = True
+
     def write(self, data: "Buffer", /) -> int:
         """Write some of the data.
 

@@ -4,6 +4,7 @@ Nothing but a regular file is ever replaced, and that only when all is written, 
 reads it sees the old one or the new one. Where the output is a symbolic link, what it leads to is replaced.
 """
 
+import errno
 import os
 import re
 import stat
@@ -14,12 +15,17 @@ from dataclasses import dataclass
 from io import BufferedWriter
 from pathlib import Path
 from tempfile import mkstemp
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from service.commands.output import OutputFailed, OutputFile
 from service.errors import StartupError
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 _BUFFER: Final = 2**18
+_HELD: Final = 2
+"""Bytes that are written last: the end of a line of JSON, without which it is none."""
 _MAX_LINKS: Final = 40
 """Symbolic links that are followed one after the other, as by Linux."""
 _STANDARD_OUTPUT: Final = 1
@@ -108,16 +114,40 @@ def _open(path: Path, name: str) -> int:
         raise _unusable(name, error) from error
 
 
+class _Ended(BufferedWriter):
+    """A file whose last bytes are written when all is there.
+
+    Wherever the process ends before, even by SIGKILL, what a pipe has got so far ends within a line; else a part of an
+    export would be a smaller export to who reads it, and imported as one.
+    """
+
+    _held = b""
+
+    def write(self, data: "Buffer", /) -> int:
+        """Write all but the end of what was written so far."""
+        content = self._held + bytes(data)
+        self._held = content[-_HELD:]
+        super().write(content[:-_HELD])
+        return memoryview(data).nbytes
+
+    def end(self) -> None:
+        """Write the end, and see that all is written."""
+        super().write(self._held)
+        self._held = b""
+        self.flush()
+
+
 @contextmanager
-def _written(descriptor: int, name: str) -> Iterator[IO[bytes]]:
+def _written(descriptor: int, name: str) -> Iterator[_Ended]:
     """Yield a file that writes to a descriptor and closes it, and see that all is written in the end."""
     raw = OutputFile(descriptor, name, closefd=True)
-    file = BufferedWriter(raw, _BUFFER)
+    file = _Ended(raw, _BUFFER)
     try:
         yield file
-        file.flush()
+        file.end()
     finally:
-        with suppress(OSError):  # of what is left after a failure
+        raw.give_up()  # what is left after a failure is not written
+        with suppress(OSError):
             file.close()
         raw.close()
 
@@ -137,7 +167,7 @@ def _replaced(path: Path, former: os.stat_result | None, name: str) -> Iterator[
     try:
         with _written(unfinished.descriptor, name) as file:
             yield file
-            file.flush()
+            file.end()
             try:
                 if former is not None:
                     _keep_owner_and_mode(unfinished.descriptor, former)
@@ -146,6 +176,7 @@ def _replaced(path: Path, former: os.stat_result | None, name: str) -> Iterator[
                 raise OutputFailed(f"{name} can't be written: {error.strerror}.") from error
         try:
             unfinished.path.replace(path)
+            _keep_names(path.parent)
         except OSError as error:
             raise OutputFailed(f"{name} can't be written: {error.strerror}.") from error
     finally:
@@ -164,6 +195,18 @@ def _make_unfinished(folder: Path, name: str) -> _Unfinished:
             " name. Write to - to redirect it."
         ) from error
     return _Unfinished(descriptor, Path(path))
+
+
+def _keep_names(folder: Path) -> None:
+    """See that a file keeps its new name also through a loss of power, behind which others may rely on it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # of file systems that know no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _keep_owner_and_mode(descriptor: int, former: os.stat_result) -> None:

@@ -12,6 +12,7 @@ import orjson
 from service.database.pool import Connection
 from service.identity import Caller
 from service.repositories.ordering import Column, Order, Orders, Rows, Span, count
+from service.repositories.texts import folded
 from service.repositories.times import bounded
 
 
@@ -170,10 +171,10 @@ async def page(
     return Rows([read_entry(row) for row in rows], total), bool(rows) and len(rows) < rows[0]["count"]
 
 
-_FILTERED: Final = """
+_FILTERED: Final = f"""
     FROM audit a
     WHERE a.organization_id = $1
-      AND ($2::text IS NULL OR lower(a.actor) = lower($2))
+      AND ($2::text IS NULL OR lower(a.actor) = {folded(2)})
       AND ($3::text IS NULL OR a.action = $3)
       AND ($4::text IS NULL OR a.target = $4)
       AND ($5::timestamptz IS NULL OR a.at >= $5)

@@ -15,6 +15,7 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.repositories.audit import MAX_PAGE_BYTES, Entry, read_entry
+from service.repositories.texts import folded
 from service.repositories.times import bounded
 
 PAGE_SIZE: Final = 100
@@ -82,7 +83,7 @@ async def page(
           -- transaction, or a savepoint in it, it would have been written by that number or a later one.
           AND ((a.xmin::text::bigint - (a.transaction_id::text::bigint & 4294967295)) & 4294967295) < 2147483648
           AND a.id > $4
-          AND ($5::text IS NULL OR lower(a.actor) = lower($5))
+          AND ($5::text IS NULL OR lower(a.actor) = {folded(5)})
           AND ($6::text IS NULL OR a.action = $6)
           AND ($7::text IS NULL OR a.target = $7)
         ORDER BY a.id

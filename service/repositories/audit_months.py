@@ -40,6 +40,12 @@ async def list_partitions(connection: Connection) -> list[Partition]:
     return [Partition(*row) for row in rows]
 
 
+async def read_present(connection: Connection) -> Month:
+    """Return the present month by the database's clock, by which entries get their times."""
+    row = await connection.fetch_one("audit_months.present", "SELECT now() AS now")
+    return Month.of(row["now"])
+
+
 async def count_ahead(connection: Connection) -> int:
     """Return the number of months behind the present one that exist; less than none: not even that does."""
     row = await connection.fetch_one(

@@ -102,7 +102,7 @@ async def find_grantees(
         SELECT g.id, g.{name}
         FROM {kind}s g
         WHERE g.organization_id = $1
-          AND lower(g.{name}) = ANY (ARRAY(SELECT lower(named.name) FROM unnest($2::text[]) named (name)))
+          AND lower(g.{name}) = ANY (ARRAY(SELECT lower(named.name COLLATE "C") FROM unnest($2::text[]) named (name)))
         """,
         organization_id,
         names,

@@ -9,6 +9,7 @@ from service.database.pool import Connection
 from service.identity import MappedUser
 from service.permissions import MANAGER, MAX_REASONS, GrantedAccess, Role, is_manager, permission_names
 from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
+from service.repositories.texts import folded
 from service.repositories.times import bounded
 from service.repositories.users import role_of
 
@@ -103,7 +104,7 @@ async def list_of_pipeline(
         f"""
         SELECT kind, name, access, expires_at, updated_at
         FROM ({_OF_PIPELINE}) granted
-        WHERE ($3::text IS NULL OR position(lower($3) IN lower(name)) > 0)
+        WHERE ($3::text IS NULL OR position({folded(3)} IN lower(name)) > 0)
         """,
         (organization_id, pipeline_id, text),
         span,

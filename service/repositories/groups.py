@@ -12,6 +12,7 @@ from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.repositories.granted import reading_as
 from service.repositories.ordering import Column, Order, Orders, Rows, Span, fetch_page
+from service.repositories.texts import folded
 from service.repositories.times import bounded
 from service.values.casefold import casefold
 
@@ -53,7 +54,7 @@ async def find_by_name(
         "groups.find_by_name",
         f"""
         SELECT {COLUMNS} FROM groups g
-        WHERE g.organization_id = $1 AND lower(g.name) = lower($2)
+        WHERE g.organization_id = $1 AND lower(g.name) = {folded(2)}
         {"FOR UPDATE" if for_update else ""}
         """,
         organization_id,

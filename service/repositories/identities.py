@@ -277,7 +277,7 @@ async def find_missing_groups(connection: Connection, organization_id: UUID | No
         WHERE NOT EXISTS (
             SELECT FROM groups g WHERE ($1::uuid IS NULL OR g.organization_id = $1) AND lower(g.name) = named.name
         )
-        ORDER BY named.name
+        ORDER BY named.name COLLATE "C"
         """,
         organization_id,
         names,

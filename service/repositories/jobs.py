@@ -12,6 +12,7 @@ from service.database.pool import Connection
 from service.repositories.granted import GRANTED_FIRST, reading_as
 from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Rows, Span, count
 from service.repositories.pipelines import GrantedPipeline
+from service.repositories.texts import folded
 from service.repositories.times import bounded
 from service.slices import in_slices
 
@@ -178,7 +179,8 @@ SORT_LIMIT: Final = 2000
 
 def searched(parameter: int) -> str:
     """Return the condition of jobs with a text in their id or name; of letters, A to Z match in either case."""
-    return f"(position(lower(${parameter}) IN lower(j.id)) > 0 OR position(lower(${parameter}) IN lower(j.name)) > 0)"
+    text = folded(parameter)
+    return f"(position({text} IN lower(j.id)) > 0 OR position({text} IN lower(j.name)) > 0)"
 
 
 def page_statement(order: Order, *, first: bool, text: bool = False) -> str:

@@ -32,7 +32,7 @@ async def find(connection: Connection, name_or_id: str | None, limit: int | None
         "organizations.find",
         """
         SELECT o.id, o.name FROM organizations o
-        WHERE $1::text IS NULL OR o.id::text = lower($1) OR o.name = $1
+        WHERE $1::text IS NULL OR o.id::text = lower($1::text COLLATE "C") OR o.name = $1
         ORDER BY o.name, o.id
         LIMIT $2
         """,

@@ -10,6 +10,7 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.repositories.groups import COLUMNS, Group
+from service.repositories.texts import folded
 from service.repositories.times import bounded
 
 
@@ -96,9 +97,9 @@ async def page(
     connection: Connection, organization_id: UUID, filters: ProvisionedGroupFilters, offset: int, limit: int
 ) -> tuple[list[ProvisionedGroup], int]:
     """Return some of the groups that fit, by name, and how many there are."""
-    conditions = """
+    conditions = f"""
         AND ($2::uuid IS NULL OR g.id = $2)
-        AND ($3::text IS NULL OR lower(g.name) = lower($3))
+        AND ($3::text IS NULL OR lower(g.name) = {folded(3)})
         AND ($4::text IS NULL OR p.external_id = $4)
         AND ($5::uuid IS NULL OR EXISTS (
             SELECT FROM memberships m WHERE m.organization_id = $1 AND m.group_id = g.id AND m.user_id = $5

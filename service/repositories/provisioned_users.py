@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from service.database.pool import Connection
+from service.repositories.texts import folded
 from service.repositories.times import bounded
 from service.repositories.users import COLUMNS, User, user_of
 from service.values.names import name_key
@@ -63,13 +64,13 @@ async def page(
     connection: Connection, organization_id: UUID, filters: ProvisionedUserFilters, offset: int, limit: int
 ) -> tuple[list[ProvisionedUser], int]:
     """Return some of the users that fit, by name, and how many there are."""
-    conditions = """
+    conditions = f"""
         AND ($2::uuid IS NULL OR u.id = $2)
-        AND ($3::text IS NULL OR lower(u.username) = lower($3))
+        AND ($3::text IS NULL OR lower(u.username) = {folded(3)})
         AND ($4::text IS NULL OR p.external_id = $4)
         AND ($5::text IS NULL OR u.display_name_key = $5)
         AND ($6::boolean IS NULL OR u.disabled <> $6)
-        AND ($7::text IS NULL OR lower(u.email) = lower($7))
+        AND ($7::text IS NULL OR lower(u.email) = {folded(7)})
     """
     values = (
         organization_id,

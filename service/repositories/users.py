@@ -12,6 +12,7 @@ from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import Role
 from service.repositories.ordering import Column, Order, Orders, Rows, Span, fetch_page
+from service.repositories.texts import folded
 from service.repositories.times import bounded
 from service.values.casefold import casefold
 from service.values.names import name_key
@@ -85,7 +86,7 @@ async def find_by_name(connection: Connection, organization_id: UUID, username: 
     """Return a user by name, regardless of case."""
     row = await connection.fetch_row(
         "users.find_by_name",
-        f"SELECT {COLUMNS} FROM users u WHERE u.organization_id = $1 AND lower(u.username) = lower($2)",
+        f"SELECT {COLUMNS} FROM users u WHERE u.organization_id = $1 AND lower(u.username) = {folded(2)}",
         organization_id,
         username,
     )

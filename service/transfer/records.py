@@ -60,7 +60,7 @@ def parse_line(line: bytes) -> tuple[str, str] | None:
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise BadRecord(f"not JSON: {error.msg}") from error
+        raise BadRecord(f"not JSON: {_reason(line, error)}") from error
     if not isinstance(record, dict):
         raise BadRecord("not a JSON object")
     kind = record.pop("type", None)
@@ -70,6 +70,17 @@ def parse_line(line: bytes) -> tuple[str, str] | None:
     if kind == "token" and "sha256" not in record:
         return WITHOUT_DIGEST, _DIGESTLESS.columns_of(record)
     return kind, known.columns_of(record)
+
+
+def _reason(line: bytes, error: orjson.JSONDecodeError) -> str:
+    """Return the reason for which a line is not JSON, with what helps where that is known."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return "it is not UTF-8; of what is compressed, gzip and zstd are unpacked"
+    if error.msg == "unexpected end of data":
+        return "the line ends within a record, which takes one line: perhaps the file was cut off"
+    return error.msg
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,11 @@ async def test_apply_prunes_only_when_told_to_and_says_how_much_goes(dsn: str, w
     assert changes == [("group.remove_member", "group:g"), ("pipeline.delete", "pipeline:Gone")]
 
 
+ALIASES = "a: &a [1, 1]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{former}'] * 9)}]\n" for former, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+"""A file of 400 bytes that stands for 43 million values twice."""
+TWICE = "{" + "".join(f'"{number}": 1, ' for number in range(60_000)) + '"59999": 1}'
 WRONG = {
     "": "The file must be an object",
     "[]": "The file must be an object",
@@ -78,6 +83,11 @@ WRONG = {
     "pipelines: [{name: p, grants: [{user: bob}]}]": "pipelines.0.grants.0.permissions: Missing data",
     "pipelines: [{name: p, grants: [{user: b, permissions: [], expires_at: 2001-01-01}]}]": "Must be a time",
     "[" * 100_000: "The file",
+    '{"groups": ' + "9" * 5000 + "}": "The file can't be read: a number in it has too many digits.",
+    "groups:\n- " + "9" * 5000: "The file is no YAML: there is a value that can't be read in line 2.",
+    "groups:\n- 2150-99-99": "The file is no YAML: there is a value that can't be read in line 2.",
+    ALIASES: "The file has more than 1,000,000 values",
+    TWICE: "59999: Given more than once.",
 }
 
 
@@ -89,6 +99,17 @@ def test_files_that_declare_nothing(dsn: str, tmp_path: Path) -> None:
     calls = [["apply", "--file", str(file), "--yes"] for file in files]
     for done, said in zip(run_each(calls, DATABASE_URL=dsn), WRONG.values(), strict=True):
         assert (done.returncode in {1, 2}, done.stdout, said in done.stderr) == (True, "", True), done
+
+
+async def test_apply_of_yaml_whose_defaults_are_merged_and_overridden(dsn: str, world: World, tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "pipelines:\n- &usual {name: One, description: usual}\n- {<<: *usual, name: Two}\n"
+    )
+    of = ("--file", str(tmp_path / "s.yaml"), "--organization", str(world.id))
+
+    (done,) = run_each([["apply", *of, "--dry-run"]], DATABASE_URL=dsn)
+
+    assert done.stdout == "+ pipeline One: description usual\n+ pipeline Two: description usual\n", done.stderr
 
 
 def test_yaml_without_its_extra_is_told_which_one_that_is(tmp_path: Path) -> None:

@@ -292,6 +292,29 @@ async def test_command_ended_by_a_signal(dsn: str, world: World, number: signal.
     assert (process.returncode, output, said.strip()) == (128 + number, b"", b"")
 
 
+INTERRUPTING = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(5)"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("click", INTERRUPTING),
+        ("sitecustomize", f"import atexit; atexit.register(lambda: exec({INTERRUPTING!r}))"),
+    ],
+    ids=["at the begin", "at the end"],
+)
+def test_command_interrupted_before_and_behind_its_work_tells_no_traceback(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / f"{name}.py").write_text(content)
+    command = [sys.executable, "-m", "service", "context", "list"]
+    settings = environment(PYTHONPATH=str(tmp_path))
+
+    done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
 async def test_audit_tail_follows_what_commits_late(dsn: str, world: World, tmp_path: Path) -> None:
     insert = "INSERT INTO audit (organization_id, actor, action, target) VALUES ($1, 'command line', 'test', $2)"
     command = [sys.executable, "-m", "service", "audit", "tail", "-f", "--organization", str(world.id)]

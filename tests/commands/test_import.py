@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from tests.commands.forked import run
 from tests.factories import World
 from tests.process.running import ROOT, environment
@@ -27,6 +29,14 @@ async def test_import_from_standard_input(dsn: str, world: World) -> None:
         "written": {},
         "tokens_left_out": 0,
     }
+
+
+@pytest.mark.parametrize("given", ["", "\n\r\n \n"])
+def test_import_of_nothing_does_not_say_that_all_was_there(dsn: str, given: str) -> None:
+    """As where the export that is to be read has failed."""
+    done = run("import", "-", given=given, DATABASE_URL=dsn)
+
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "The input has no records: nothing was changed.")
 
 
 def test_import_refused(dsn: str) -> None:

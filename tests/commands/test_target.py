@@ -150,6 +150,35 @@ def test_target_that_does_not_block_is_waited_for() -> None:
     assert [len(each) for each in read] == [1_000_000]
 
 
+@pytest.mark.parametrize("kind", ["pipe", "open file"])
+def test_what_ends_within_a_target_ends_within_a_line(tmp_path: Path, kind: str) -> None:
+    """Also where no handler runs, so that nobody takes a part of an export for all of it."""
+    lines = [b'{"n": %d}\n' % number for number in range(3)]
+    for give_up in (True, False):
+        output = tmp_path / f"output of {give_up}"
+        script = (
+            "import os, sys; from service.commands.target import open_target\n"
+            f"with open_target('/dev/fd/1') as file:\n [file.write(line) for line in {lines}]; file.flush()\n "
+            + ("os.kill(os.getpid(), 9)" if not give_up else "raise SystemExit(0)")
+        )
+        wrapped = f"{sys.executable} -c \"$0\" {'| cat' if kind == 'pipe' else ''} > '{output}'"
+        subprocess.run(["bash", "-c", wrapped, script], cwd=ROOT, check=False)
+
+        assert output.read_bytes() == b"".join(lines)[:-2], give_up
+
+
+def test_target_keeps_its_name_through_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
+
+    write(tmp_path / "f")
+
+    assert [Path(each).suffix for each in synced[:1]] == [".unfinished"]
+    assert synced[1:] == [str(tmp_path)]
+
+
 def test_target_whose_reader_has_gone() -> None:
     reading, writing = os.pipe()
     os.close(reading)

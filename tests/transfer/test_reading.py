@@ -1,5 +1,6 @@
 """Files as people and programs write them, in any form; and what is too long, cut off or damaged."""
 
+import bz2
 import gzip
 import io
 import tracemalloc
@@ -92,7 +93,10 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "zstd damaged": (lambda: bytes(zstd().compress(plain()))[:20] + b"damage", "is damaged|was cut off"),
     "UTF-16": (lambda: plain().decode().encode("utf-16"), "line 1: the file is UTF-16: write it as UTF-8"),
     "UTF-32": (lambda: plain().decode().encode("utf-32-be"), "line 1: not JSON"),
-    "latin-1": (lambda: '{"type": "é"}'.encode("latin-1"), "line 1: not JSON"),
+    "latin-1": (lambda: '{"type": "é"}'.encode("latin-1"), "line 1: not JSON: it is not UTF-8"),
+    "bzip2": (lambda: bz2.compress(plain()), "not JSON: it is not UTF-8; of what is compressed, gzip and zstd are"),
+    "cut off": (lambda: plain()[:-2], "not JSON: the line ends within a record, which takes one line"),
+    "over several lines": (lambda: b'{\n"type": "user"\n}', "line 1: not JSON: the line ends within a record"),
 }
 
 

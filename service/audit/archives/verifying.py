@@ -16,7 +16,7 @@ import orjson
 from service.audit.archives.files import BadArchive, Manifest, month_folders, read_entries, read_manifest, read_seals
 from service.audit.archives.writing import Numbers
 from service.audit.sealing import epoch_name
-from service.audit.verification import MISSING, Alteration, Verification
+from service.audit.verification import MISSING, Alteration, Published, Verification
 from service.database.pool import Connection
 from service.repositories import audit_archives, audit_feed, audit_seals
 from service.repositories.audit_seals import Present, Seal
@@ -126,9 +126,13 @@ class TrailVerification:
     def __init__(self, archives: Archives, copies: Mapping[int, str] | None = None) -> None:
         self.archives: Final = archives
         # The archives' seals are copies, too: made anew in the database, they would be others.
-        self.verification = Verification(
-            {seal.number: seal.chain.hex() for seal in archives.seals()} | {**(copies or {})}
-        )
+        published = Published()
+        for seal in archives.seals():
+            published.add(seal.number, seal.chain.hex())
+        for number, chain in (copies or {}).items():
+            published.add(number, chain)
+        published.twice |= getattr(copies, "twice", set())
+        self.verification = Verification(published)
         self.not_looked_at = 0
         """Entries that were sealed, and are in an archive that was not given."""
         self.alone = False
@@ -210,16 +214,19 @@ def _that_differ(archived: Sequence[Present], present: Sequence[Present]) -> Ite
             yield Alteration(ARCHIVE, 0, each.id, f"Entry {each.id} is another one in an archive than in the database.")
 
 
-def read_copies(lines: Iterable[str]) -> dict[int, str]:
-    """Return the chains that log lines have published, by the numbers of their seals; other lines are left out."""
-    found = dict[int, str]()
+def read_copies(lines: Iterable[str]) -> Published:
+    """Return the chains that log lines have published, by the numbers of their seals; other lines are left out.
+
+    What collects logs may have put something before a line.
+    """
+    found = Published()
     for line in lines:
         try:
-            said = orjson.loads(line)
+            said = orjson.loads(line[max(line.find("{"), 0) :])
         except orjson.JSONDecodeError:
             continue
         if isinstance(said, dict) and said.get("event") == "audit_sealed":
             number, chain = said.get("seal"), said.get("chain")
             if isinstance(number, int) and isinstance(chain, str):
-                found[number] = chain
+                found.add(number, chain)
     return found

@@ -83,6 +83,11 @@ class Archiver:
         """
         if not await audit_archives.owns_trail(self._connection):
             raise NotArchived("Only the owner of the tables takes months out of the trail: connect as flow_migrator.")
+        if before > (present := await audit_months.read_present(self._connection)):
+            raise NotArchived(
+                f"By the database's clock it is {present}, whose entries are not all there: archive months before"
+                f" {present}, and set the clock of this machine or of that one."
+            )
         for partition in await audit_months.list_partitions(self._connection):
             if partition.end is not None and partition.end <= before.begin:
                 manifests = await self._write_partition(partition)

@@ -323,6 +323,13 @@ async def test_archives_without_the_first_ones_are_verified(trail: Trail) -> Non
         Archives.open([trail.directory / "x"])
 
 
+async def test_month_that_is_not_over_by_the_databases_clock_is_not_archived(trail: Trail) -> None:
+    """Whatever the clock of the machine says on which the command runs."""
+    with pytest.raises(NotArchived, match=f"By the database's clock it is {present()}, whose entries are not all"):
+        await trail.archive(present().plus(1))
+    assert not trail.directory.exists()
+
+
 async def test_seals_that_were_made_anew_are_found_by_archives_and_logs(trail: Trail) -> None:
     await trail.archive()
     seals = await trail.raw.fetch("SELECT number, encode(chain, 'hex') FROM audit_seals")
@@ -335,6 +342,13 @@ async def test_seals_that_were_made_anew_are_found_by_archives_and_logs(trail: T
     for how in ({"archives": False, "copies": copies}, {"archives": True}):
         _, found = await trail.verify(**how)
         assert "seal" in {each.kind for each in found}
+    # A service that knows no better publishes what was sealed anew, too.
+    seals = await trail.raw.fetch("SELECT number, encode(chain, 'hex') FROM audit_seals")
+    lines += [json.dumps({"event": "audit_sealed", "seal": row[0], "chain": row[1]}) for row in seals]
+    for known in (lines, lines[len(seals) :]):
+        _, found = await trail.verify(copies=read_copies(known))
+        assert "seal" in {each.kind for each in found}
+    assert (await trail.verify(archives=False, copies=read_copies(lines[len(seals) :])))[1] == []
     # Without a copy from elsewhere nothing shows: the control.
     await trail.raw.execute("DELETE FROM audit_archives")
     assert (await trail.verify(archives=False))[1] == []

@@ -18,6 +18,7 @@ from service.audit.archives.files import MANIFEST, SEALS
 from service.audit.archives.verifying import Archives, TrailVerification, read_copies
 from service.audit.archives.writing import NotArchived
 from service.database.pool import Connection
+from service.errors import StartupError
 from service.repositories import audit_months
 from tests.audit.archives.test_archives import Trail, _trail, pack_anew, seal, table
 from tests.audit_months import fill_month, present
@@ -184,8 +185,23 @@ def test_lines_of_a_log_that_say_no_seal_are_left_out(tmp_path: Path) -> None:
 
     with (tmp_path / "log").open(errors="replace") as log:
         assert read_copies(log) == {1: "aa"}
+    collected = [
+        f'2026-11-26T10:00:00Z stdout F {{"event": "audit_sealed", "seal": 1, "chain": "{each}"}}' for each in "ab"
+    ]
+    assert (read_copies(collected), read_copies(collected).twice) == ({1: "a"}, {1})
     (tmp_path / "2026-01").mkdir()
     (tmp_path / "2026-01" / MANIFEST).write_text("{}")
     options = ("--only-archives", "--archive", str(tmp_path), "--log", str(tmp_path / "log"))
     done = CliRunner().invoke(commands, ("audit", "verify", *options))
     assert (done.exit_code, "is no manifest" in done.output) == (1, True)
+
+
+@pytest.mark.parametrize("log", [b"", b"\x1f\x8b\x08", b'{"event": "started"}\n'], ids=["empty", "packed", "another"])
+def test_log_without_seals_is_no_proof(tmp_path: Path, log: bytes) -> None:
+    (tmp_path / "log").write_bytes(log)
+    (tmp_path / "2026-01").mkdir()
+    (tmp_path / "2026-01" / MANIFEST).write_text("{}")
+    options = ("--only-archives", "--archive", str(tmp_path), "--log", str(tmp_path / "log"))
+
+    with pytest.raises(StartupError, match="no line audit_sealed"):
+        CliRunner().invoke(commands, ("audit", "verify", *options), catch_exceptions=False)
