@@ -197,9 +197,16 @@ def _add_routes(app: web.Application) -> None:
 
 
 def _pattern(step: str, words: set[str]) -> str:
-    """Return a step of a path; a parameter is not one of the words that are addresses of their own in its place."""
+    """Return a step of a path; a parameter is not one of the words that are addresses of their own in its place.
+
+    It is anything else: what aiohttp would leave out, braces, is refused by the operation's schema, and only to a
+    caller.
+    """
     name = step.strip("{}")
-    return f"{{{name}:(?!(?:{'|'.join(sorted(words))})$)[^/]+}}" if words and name != step else step
+    if name == step:
+        return step
+    others = f"(?!(?:{'|'.join(sorted(words))})$)" if words else ""
+    return f"{{{name}:{others}[^/]+}}"
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -12,7 +12,7 @@ from multidict import CIMultiDictProxy
 from service.errors import InvalidArgument, PreconditionFailed
 from service.http.header_lists import OWS, joined
 from service.http.responses import encode
-from service.operations.call import Precondition, no_precondition
+from service.operations.call import Precondition, no_precondition, nothing_to_compare
 
 _HASHED_AT_ONCE: Final = 2**20
 """Bytes, for a millisecond or two."""
@@ -74,7 +74,6 @@ def precondition_of(
         passing: a key of that answer that use alone changes, so that it is no matter of the condition.
 
     Raises:
-        PreconditionFailed: the request has a condition, and nothing to compare it with.
         InvalidArgument: the condition is none, so that it can't be said whether it holds.
     """
     headers = request.headers
@@ -82,9 +81,7 @@ def precondition_of(
         return no_precondition
     wanted, unwanted = _condition(headers, hdrs.IF_MATCH), _condition(headers, hdrs.IF_NONE_MATCH)
     if dump is None:
-        raise PreconditionFailed(
-            "This call has nothing to compare If-Match or If-None-Match with: leave these headers out."
-        )
+        return nothing_to_compare
 
     def check(current: Any) -> None:
         shown = None if current is None else dump(current)

@@ -69,6 +69,9 @@ async def apply(call: Call, request: Apply) -> Applied:
         dict(_by_name("pipelines", request.pipelines or [])),
         dict(_by_name("groups", request.groups or [])),
     )
+    for pipeline in request.pipelines or []:
+        with _of(f"pipeline {pipeline.name}"):
+            _by_grantee(pipeline.grants or [])
     changes: list[Change] = []
     try:
         async with call.transaction() as connection:
@@ -77,6 +80,7 @@ async def apply(call: Call, request: Apply) -> Applied:
             changes = work.changes
             if request.plan is not None and request.plan != _plan(changes):
                 raise PreconditionFailed("What this would change is not what the plan has: look at it again.")
+            call.precondition(None)
             if request.dry_run:
                 raise _Rehearsed
     except _Rehearsed:
@@ -249,12 +253,7 @@ async def _put_grants(
         for each in old.items
     }
     wanted: dict[_Key, GrantInSet] = {} if prune else dict(present)
-    named = set[_Key]()
-    for place, each in enumerate(declared):
-        key = _grantee(each, place)
-        if key in named:
-            raise InvalidArgument.of_fields([(f"grants.{place}", [f"{each.user or each.group} is named twice."])])
-        named.add(key)
+    for key, each in _by_grantee(declared).items():
         same = key in present and _state(present[key]) == _state(each)
         wanted[key] = present[key] if same else each
     changes = [
@@ -269,6 +268,21 @@ async def _put_grants(
     ]
     if changes:
         await work.change(replace_grants, ReplaceGrants(pipeline_id, [*wanted.values()]), changes)
+
+
+def _by_grantee(declared: Sequence[GrantInSet]) -> dict[_Key, GrantInSet]:
+    """Return grants by the keys of those that they are to.
+
+    Raises:
+        InvalidArgument: one is to both a user and a group or to neither, or somebody is named twice.
+    """
+    found: dict[_Key, GrantInSet] = {}
+    for place, each in enumerate(declared):
+        key = _grantee(each, place)
+        if key in found:
+            raise InvalidArgument.of_fields([(f"grants.{place}", [f"{each.user or each.group} is named twice."])])
+        found[key] = each
+    return found
 
 
 def _grantee(grant: GrantInSet, place: int) -> _Key:

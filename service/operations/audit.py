@@ -24,8 +24,8 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
     Raises:
         PermissionDenied: the caller is no administrator.
     """
-    require_administrator(call.caller, "read the audit trail")
     span = call.span(request)
+    require_administrator(call.caller, "read the audit trail")
     async with call.database.connection() as connection:
         found, more = await audit.page(
             connection,

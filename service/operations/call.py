@@ -1,14 +1,14 @@
 """The context of a call: what an operation is given beside its request."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from service.batching.batches import Batches
 from service.database.pool import Connection, Database
-from service.errors import Unauthenticated
+from service.errors import PreconditionFailed, Unauthenticated
 from service.identity import Caller
 from service.permissions import Role
 from service.repositories import audit, audit_lists, authority
@@ -42,6 +42,17 @@ class Outcome(Generic[Value]):
 
 def no_precondition(_: Any) -> None:
     """Accept whatever is there: the precondition of a call that has none."""
+
+
+def nothing_to_compare(_: Any) -> None:
+    """Refuse whatever is there: the precondition of a call that has one, and nothing to compare it with.
+
+    Raises:
+        PreconditionFailed: always.
+    """
+    raise PreconditionFailed(
+        "This call has nothing to compare If-Match or If-None-Match with: leave these headers out."
+    )
 
 
 class Call(NamedTuple):
@@ -79,11 +90,16 @@ class Call(NamedTuple):
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """Begin the transaction of a change, which must be proved before its audit row can be written.
 
+        Where there is nothing to compare the call's condition with, that is what fails at its end, so that all that
+        forbids the call by itself is told before.
+
         Raises:
+            PreconditionFailed: it comes to its end, and the call has a condition that can't be compared.
             Unavailable: no connection could be had, or it was lost; if at the commit, the change may have been made.
             DeadlineExceeded: the database took longer than it may.
         """
-        return self.database.transaction() if self.within is None else nullcontext(self.within)
+        begun = self.database.transaction() if self.within is None else nullcontext(self.within)
+        return begun if self.precondition is not nothing_to_compare else _refused_at_its_end(begun)
 
     async def prove(
         self, connection: Connection, statement: str = authority.PROVE, *concerned: UUID | Sequence[UUID]
@@ -114,6 +130,13 @@ class Call(NamedTuple):
             ):
                 raise AuthorityChanged
         return Proof(self, connection)
+
+
+@asynccontextmanager
+async def _refused_at_its_end(begun: AbstractAsyncContextManager[Connection]) -> AsyncIterator[Connection]:
+    async with begun as connection:
+        yield connection
+        nothing_to_compare(None)
 
 
 class Proof(NamedTuple):

@@ -31,16 +31,17 @@ async def list_changes(call: Call, request: ListChanges) -> ChangesFound:
         InvalidArgument: `after` is no cursor of this organization.
         Gone: what came behind that place is not kept, or was in another history of the database.
     """
+    organization_id = call.caller.organization_id
+    given = _given(request.after, organization_id)
     if request.all:
         require_administrator(call.caller, "follow every change of the organization")
-    organization_id = call.caller.organization_id
     async with call.database.connection() as connection:
         state = await audit_feed.read_state(connection, organization_id)
-        cursor = start(request.after, state, organization_id)
         if request.after is None:
-            return ChangesFound([], cursor.write(organization_id))
-        if request.after != BEGIN:
-            cursor = await _carry_over(connection, cursor, state)
+            now = Cursor(state.epoch, state.snapshot, None, 0, state.newest or 0)
+            return ChangesFound([], now.write(organization_id))
+        begin = Cursor(state.epoch, BEGINNING, state.snapshot)
+        cursor = begin if given is None else await _carry_over(connection, given, state)
         return await _read(connection, call, request, cursor, state)
 
 
@@ -50,16 +51,14 @@ async def read_on(call: Call, request: ListChanges, cursor: Cursor, state: FeedS
         return await _read(connection, call, request, cursor, state)
 
 
-def start(after: str | None, state: FeedState, organization_id: UUID) -> Cursor:
-    """Return the place at which an answer begins.
+def _given(after: str | None, organization_id: UUID) -> Cursor | None:
+    """Return the cursor that a client gives, if it gives one.
 
     Raises:
         InvalidArgument: `after` is no cursor of this organization.
     """
-    if after == BEGIN:
-        return Cursor(state.epoch, BEGINNING, state.snapshot)
-    if after is None:
-        return Cursor(state.epoch, state.snapshot, None, 0, state.newest or 0)
+    if after is None or after == BEGIN:
+        return None
     try:
         return Cursor.read(after, organization_id)
     except (ValueError, TypeError):

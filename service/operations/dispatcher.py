@@ -101,7 +101,7 @@ class Binding(Protocol[Incoming_contra]):
         """Return the condition under which the request may change something.
 
         Raises:
-            PreconditionFailed: the method has nothing to compare a condition with.
+            InvalidArgument: it is malformed.
         """
 
     def answer(self, incoming: Incoming_contra, result: Any) -> Any:

@@ -37,7 +37,6 @@ async def replace_grants(call: Call, request: ReplaceGrants) -> Page[Grant]:
     async with call.transaction() as connection:
         pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
         old = await _list_whole(connection, organization_id, pipeline_id)
-        call.precondition(Page(old))
         differences = _differences(old, wanted)
         grantees = await _find_grantees(connection, organization_id, differences)
         ids: dict[Kind, list[UUID]] = {
@@ -47,6 +46,7 @@ async def replace_grants(call: Call, request: ReplaceGrants) -> Page[Grant]:
         held = await find_hold(connection, call, pipeline_id)
         for each in differences:
             _check_difference(call, pipeline.access, held, each)
+        call.precondition(Page(old))
         for kind in _KINDS:
             of_kind = [each for each in differences if each.key[0] == kind]
             await _make(proof, pipeline_id, kind, of_kind, grantees)

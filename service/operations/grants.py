@@ -185,9 +185,9 @@ async def _put(
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         proof = await call.prove(connection, _PROVE_FOR[kind], grantee_id)
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
-        call.precondition(old)
         check_grant(pipeline.access, before=old.access if old else None, after=access)
         check_grant_end(await find_hold(connection, call, pipeline_id), access, expires_at)
+        call.precondition(old)
         if old and (old.access, old.expires_at) == (access, expires_at):
             return Outcome(old, created=False, former=old)
         if not await grants.put(connection, organization_id, pipeline_id, kind, grantee_id, access, expires_at):
@@ -214,8 +214,8 @@ async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         proof = await call.prove(connection, _PROVE_FOR[kind], grantee_id)
         old = _granted(await grants.find(connection, organization_id, pipeline_id, kind, grantee_id), kind, name)
-        call.precondition(old)
         check_grant(pipeline.access, before=old.access, after=None)
+        call.precondition(old)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
         await _audit(proof, "grant.revoke", pipeline_id, old, None)
 

@@ -126,7 +126,6 @@ async def rename_group(call: Call, request: RenameGroup) -> GroupView:
         await organizations.lock(connection, call.caller.organization_id)
         old = await _find_for_update(connection, call, request.name)
         proof = await call.prove(connection)
-        await require_unmanaged_group(connection, call.caller.organization_id, old)
         if old.name == request.new_name:
             return GroupView(old, whole=True)
         await groups.rename(connection, call.caller.organization_id, old.id, request.new_name)
@@ -135,9 +134,9 @@ async def rename_group(call: Call, request: RenameGroup) -> GroupView:
 
 
 async def _find_for_update(connection: Connection, call: Call, name: str) -> Group:
-    group = await groups.find_by_name(connection, call.caller.organization_id, name, for_update=True)
-    if group is None:
-        raise NotFound(f"Group {name} does not exist.")
+    """Return a group that calls may change, locked, as the caller has seen it."""
+    group = await find_group(connection, call.caller.organization_id, name, for_update=True)
+    await require_unmanaged_group(connection, call.caller.organization_id, group)
     call.precondition(GroupView(group, whole=True))
     return group
 
@@ -175,13 +174,11 @@ async def _delete(call: Call, request: GroupRef) -> bool:
         members = await memberships.find_first(connection, organization_id, old.id, MAX_TAKEN_OUT + 1)
         if len(members) > MAX_TAKEN_OUT and call.within is None:
             proof = await call.prove(connection, PROVE_FOR_USERS, [*members][:MAX_TAKEN_OUT])
-            await require_unmanaged_group(connection, organization_id, old)
             left = await memberships.remove_each(connection, organization_id, old.id, [*members][:MAX_TAKEN_OUT])
             changes = [(f"group:{old.name}", {"member": members[each]}, None) for each in members if each in left]
             await proof.audit_each("group.remove_member", changes)
             return False
         proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
-        await require_unmanaged_group(connection, organization_id, old)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
         await proof.audit_deletion("group.delete", f"group:{old.name}", {"name": old.name}, old.id, lost)
         await groups.delete(connection, organization_id, old.id)
@@ -195,8 +192,8 @@ async def list_members(call: Call, request: ListMembers) -> Page[Member]:
         PermissionDenied: the caller is no administrator.
         NotFound: there is no such group.
     """
-    require_administrator(call.caller, "see who is in a group")
     span = call.span(request)
+    require_administrator(call.caller, "see who is in a group")
     async with call.database.connection() as connection:
         group = await find_group(connection, call.caller.organization_id, request.name)
         found = await groups.page_members(connection, call.caller.organization_id, group.id, span, request.q)

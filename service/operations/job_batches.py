@@ -64,7 +64,6 @@ async def batch_update_job_pipelines(call: Call, request: BatchUpdateJobPipeline
         PermissionDenied: the token's scopes lack `flow_pipeline:execute`; or all or nothing is asked, and one fails so.
         NotFound: it is to be all or nothing, and there is no such job or pipeline, or the caller may not see it.
     """
-    require_scope(call.caller, EXECUTE, PERMISSION_NAMES[EXECUTE], "put jobs into pipelines, or take them out")
     outcomes: Outcomes = {}
     updates: list[_Numbered] = []
     for number, update in enumerate(request.updates):
@@ -74,6 +73,9 @@ async def batch_update_job_pipelines(call: Call, request: BatchUpdateJobPipeline
             raise _placed(number, update.error)
         else:
             outcomes[number] = update.error
+    require_scope(call.caller, EXECUTE, PERMISSION_NAMES[EXECUTE], "put jobs into pipelines, or take them out")
+    if not request.atomic:
+        call.precondition(None)  # of which a verdict can't tell
     async with nullcontext() if call.batches is None else call.batches.job_updates.calls.place(current_asking()):
         if request.atomic:
             outcomes = await _make_all(call, updates)

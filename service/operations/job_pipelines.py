@@ -164,6 +164,12 @@ def check_replacement(call: Call, job: Job, found: Sequence[PlacedPipeline], pip
     check_update(call.caller, owns=job.owner_id == call.caller.user_id, current=current, wanted=wanted)
 
 
+def check_placement(call: Call, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]) -> None:
+    """Check that the caller may put a job that is in no pipeline yet into some, given all that are concerned."""
+    known = {pipeline.id: pipeline.granted for pipeline in found}
+    check_update(call.caller, owns=True, current={}, wanted={key: known.get(key) for key in pipeline_ids})
+
+
 async def add_pipeline_job(call: Call, request: PipelineJobRef) -> Outcome[None]:
     """Put a job into one pipeline, whatever else it is in; nothing happens if it is there.
 

@@ -77,13 +77,13 @@ async def list_user_pipelines(call: Call, request: ListUserPipelines) -> Page[Ac
         NotFound: there is no such user.
     """
     caller = call.caller
+    call.pages.start(request)  # a page token is refused also where there is nothing to list
     require_scope(caller, READ, PERMISSION_NAMES[READ], "see which pipelines somebody can reach")
     async with call.database.connection() as connection:
         user = await find_self_or_other(connection, call, request.username, "the pipelines")
     reader = replace(caller, role=user.role, scopes=None, user_id=user.id, username=user.username)
     if caller.provided is not None and user.id == caller.user_id:
         reader = replace(caller, scopes=None)  # what an identity provider says of them counts here, too
-    call.pages.start(request)  # a page token is refused also where there is nothing to list
     # Of the caller is left what page tokens are signed by.
     return Page([]) if user.disabled else await list_pipelines(call._replace(caller=reader), request)
 

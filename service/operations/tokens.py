@@ -3,7 +3,7 @@
 Each knows the token that it was made with: it never may more or lives longer, and is revoked with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -101,17 +101,16 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         NotFound: there is no such user.
         FailedPrecondition: too many tokens were made with one another.
     """
+    expires_at = _within_lifetime(call, request.expires_at)
     async with call.transaction() as connection:
         await token_trees.share_trees(connection, call.caller.organization_id)
         user = await _whose(connection, call, request.username, "make")
         proof = await call.prove(connection)
         maker = await _maker(connection, call)
-        if maker is not None:
-            _require_depth(maker)
-        expires_at = _within_lifetime(call, request.expires_at)
         check_token_scopes(Holder(call.caller.role, maker.scopes) if maker else call.caller, request.scopes)
         if maker is not None:
             expires_at = _within(maker, expires_at, asked=request.expires_at is not None)
+            _require_depth(maker)
         made_with = (maker.id, maker.link_id) if maker else (None, None)
         return await _issue(proof, user.id, user.username, request.name, request.scopes, expires_at, *made_with)
 
@@ -279,9 +278,11 @@ async def revoke_token(call: Call, request: RevokeToken) -> Revoked:
         found = await _find(connection, call, request.token_id, "revoke")
         descendants = await token_trees.find_descendants(connection, organization_id, request.token_id)
         proof = await call.prove(connection)
+        if request.keep_descendants:
+            _require_other_token(call, {request.token_id, *descendants})
         call.precondition(TokenView(found.token, len(descendants)))
         if request.keep_descendants:
-            await _keep_descendants(proof, found, descendants)
+            await _keep_descendants(proof, found)
             descendants = []
         number = await _revoke_each(proof, sorted([request.token_id, *descendants]))
     return Revoked(number)
@@ -301,14 +302,18 @@ async def _revoke_each(proof: Proof, ids: Sequence[UUID]) -> int:
     return number
 
 
-async def _keep_descendants(proof: Proof, found: TokenInTree, descendants: Sequence[UUID]) -> None:
-    """Put a token's own parent, or none, in its place, so that its descendants are not revoked with it."""
-    caller, token_id, parent_id = proof.call.caller, found.token.id, found.parent_id
-    if caller.token_id in {token_id, *descendants}:
+def _require_other_token(call: Call, kept: Collection[UUID]) -> None:
+    """Require another token of the call than that whose descendants are to be kept, and than these."""
+    if call.caller.token_id in kept:
         raise PermissionDenied(
             "You may not keep what was made with this token by a call with it, or with one that was made with it: call"
             " with another."
         )
+
+
+async def _keep_descendants(proof: Proof, found: TokenInTree) -> None:
+    """Put a token's own parent, or none, in its place, so that its descendants are not revoked with it."""
+    caller, token_id, parent_id = proof.call.caller, found.token.id, found.parent_id
     moved = await token_trees.move_children(
         proof.connection, caller.organization_id, token_id, parent_id, found.link_id
     )
@@ -334,13 +339,13 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
         await token_trees.lock_trees(connection, organization_id)
         found = await _find(connection, call, request.token_id, "rotate")
         old = found.token
+        descendants = await token_trees.find_descendants(connection, organization_id, old.id)
+        proof = await call.prove(connection)
+        made_with = await _makers_in_its_place(connection, call, found, descendants)
         if found.expired or found.replaced_by_id is not None:
             raise FailedPrecondition(
                 f"Token {old.id} {'has expired' if found.expired else 'was rotated before'}: make another."
             )
-        descendants = await token_trees.find_descendants(connection, organization_id, old.id)
-        proof = await call.prove(connection)
-        made_with = await _makers_in_its_place(connection, call, found, descendants)
         expires_at = _cut_to_lifetime(call, old.expires_at)
         new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, *made_with)
         await token_trees.move_children(connection, organization_id, old.id, new.token.id, None)

@@ -57,9 +57,9 @@ async def _delete(call: Call, request: DeleteUser) -> bool:
         if user is None:
             raise NotFound(f"User {request.username} does not exist.")  # since they were looked for, before the lock
         proof = await call.prove(connection)
+        await require_unmanaged_user(connection, call, user, None)
         call.precondition(UserView(user, whole=True))
         _require_deletable(call, user, locked)
-        await require_unmanaged_user(connection, call, user, None)
         if heir is None:
             await _require_no_jobs(call, connection, user)
         elif (

@@ -147,11 +147,11 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
         if old is None:
             raise NotFound(f"User {request.username} does not exist.")  # since they were looked for, before the lock
         proof = await call.prove(connection)
-        call.precondition(UserView(old, whole=True))
         new = _changed(old, request)
+        await require_unmanaged_user(connection, call, old, new)
+        call.precondition(UserView(old, whole=True))
         if administrators_of(locked) == [old.id] and (new.role is not Role.ADMIN or new.disabled):
             raise FailedPrecondition(f"{old.username} is the last administrator: make somebody else one first.")
-        await require_unmanaged_user(connection, call, old, new)
         if new != old:
             await users.update(connection, organization_id, new)
             before, after = state_of(old), state_of(new)

@@ -54,8 +54,9 @@ def change_group(
     def request(incoming: Incoming) -> groups.ChangeProvisionedGroup:
         def change(current: ProvisionedGroup) -> Any:
             queries.projection(GROUPS, incoming.query)
+            body = incoming.body()  # which, if it is none, is told before a condition that is not met
             incoming.check(answers.group_version(current))
-            return apply(current, incoming.body())
+            return apply(current, body)
 
         return groups.ChangeProvisionedGroup(incoming.id, change, partial(_shows_members, incoming))
 

@@ -49,8 +49,12 @@ class Incoming:
         headers = self.request.headers
         if hdrs.IF_MATCH not in headers and hdrs.IF_NONE_MATCH not in headers:
             return True
+        # With a comma at its end, as the library takes a blank one for none.
         conditions = Conditions(
-            *(", ".join(headers.getall(name, ())) or None for name in (hdrs.IF_MATCH, hdrs.IF_NONE_MATCH))
+            *(
+                ", ".join((*headers.getall(name), "")) if name in headers else None
+                for name in (hdrs.IF_MATCH, hdrs.IF_NONE_MATCH)
+            )
         )
         with told():
             return conditions.check(version, method)

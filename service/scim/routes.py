@@ -87,9 +87,10 @@ def add_routes(app: web.Application, dispatcher: Dispatcher, bodies: BodyBudget,
     """Add the routes of SCIM to the application."""
     for route in SCIM_ROUTES:
         handle = Endpoint(route, dispatcher, bodies, addresses).handle
+        path = route.path.replace("{id}", "{id:[^/]+}")  # braces, too
         if route.method == hdrs.METH_GET:
-            app.router.add_get(route.path, handle)
+            app.router.add_get(path, handle)
         else:
-            app.router.add_route(route.method, route.path, handle)
+            app.router.add_route(route.method, path, handle)
     for path in ("/.search", "/Bulk", "/Me"):
         app.router.add_route("*", PREFIX + path, _not_supported)

@@ -53,8 +53,9 @@ def change_user(
     def request(incoming: Incoming) -> users.ChangeProvisionedUser:
         def change(current: ProvisionedUser) -> Any:
             queries.projection(USERS, incoming.query)
+            body = incoming.body()  # which, if it is none, is told before a condition that is not met
             incoming.check(answers.user_version(current))
-            return apply(current, incoming.body())
+            return apply(current, body)
 
         return users.ChangeProvisionedUser(incoming.id, change)
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
 from service.app import create_app
 from service.database.pool import Database
@@ -51,6 +52,24 @@ async def test_call_with_an_unknown_token_is_unauthenticated(client: Client, met
 
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+
+
+@pytest.mark.parametrize("value", ["{x}", "%7Bx%7D", "a%2Fb", "%20", "*", "%C3%A4"])
+async def test_whatever_stands_in_an_address_is_refused_to_a_caller_alone(
+    client: Client, world: World, value: str
+) -> None:
+    ada = await world.user(role="admin")
+    paths = [
+        (route.method, sample_path(route.path, **{name: value}))
+        for route in ROUTES
+        for name in re.findall(r"\{(\w+)\}", route.path)
+        if name != "id"  # of an entry of the audit trail: there is none of that number
+    ]
+
+    for method, path in paths:
+        by_nobody = await client.request(method, URL(path, encoded=True), json={})
+        by_somebody = await client.request(method, URL(path, encoded=True), json={}, headers=ada.headers)
+        assert (by_nobody.status, by_somebody.status) == (401, 400), (method, path)
 
 
 @pytest.mark.parametrize("token", ["x", "fp_ä", "a b", "\udcff", "x" * 4000])

@@ -217,6 +217,60 @@ async def test_every_cell_is_answered_as_the_table_says(
     assert await mistakes(service, stage, act, route) == []
 
 
+def refused_cells(route: Route, *, every: bool) -> list[Cell]:
+    """Return the cells of a call that are refused: the first of each verdict, or every one."""
+    refused = [
+        cell for act, of in ROWS if of is route for cell in cells(act, route) if cell.verdict in REFUSED_BY_ITSELF
+    ]
+    return refused if every else [*{cell.verdict: cell for cell in reversed(refused)}.values()]
+
+
+REFUSED_BY_ITSELF: Final = (Verdict.DENIED, Verdict.NARROW, Verdict.HIDDEN)
+
+
+async def told_too_early(
+    service: Client, stage: Stage, *, headers: dict[str, str], query: dict[str, str], every: bool
+) -> list[str]:
+    """Call cells that are refused with something else that is wrong; tell those that are answered otherwise then."""
+    found = []
+
+    async def call(cell: Cell, asked: Asked, token: str) -> None:
+        path = sample_path(cell.route.path, **asked.values)
+        answer = await As(service, token)(cell.route.method, path, asked.body, headers, **{**asked.query, **query})
+        seen, wanted = verdict_of(cell.route, asked, answer)[0], "INVALID_ARGUMENT" if query else cell.verdict
+        if seen != wanted:
+            found.append(f"{cell.route.operation.__name__}: {cell}: {answer.status} {str(answer.body)[:200]}")
+
+    routes = [route for route in ROUTES if "page_token" in route.places or (headers and not route.only_reads)]
+    chosen = [cell for route in routes for cell in refused_cells(route, every=every)]
+    prepared = [await prepare(stage, cell) for cell in chosen]
+    await at_once(AT_ONCE, [call(*parts) for parts in prepared if not has_verdicts(parts[1])])
+    return found
+
+
+def has_verdicts(asked: Asked) -> bool:
+    """Return whether a refusal would be a verdict, in an answer to a call that is not refused."""
+    return asked.body is not None and "updates" in asked.body and not asked.body.get("atomic")
+
+
+async def test_refusals_come_before_conditions(service: Client, stage: Stage) -> None:
+    headers = {"If-Match": '"another"'}
+
+    assert await told_too_early(service, stage, headers=headers, query={}, every=False) == []
+
+
+async def test_refusals_come_behind_page_tokens_that_are_wrong(service: Client, stage: Stage) -> None:
+    assert await told_too_early(service, stage, headers={}, query={"page_token": "another"}, every=False) == []
+
+
+@pytest.mark.slow
+async def test_every_refusal_comes_in_the_order_of_the_checks(service: Client, stage: Stage) -> None:
+    headers, query = {"If-Match": '"another"'}, {"page_token": "another"}
+
+    assert await told_too_early(service, stage, headers=headers, query={}, every=True) == []
+    assert await told_too_early(service, stage, headers={}, query=query, every=True) == []
+
+
 @pytest.mark.parametrize(
     ("about", "title", "kind", "decision"),
     [

@@ -441,7 +441,9 @@ async def test_no_new_token_lives_longer_than_the_installation_allows(short_live
     unasked = await call("POST", "/tokens", {})
     shorter = await call("POST", "/tokens", {"expires_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()})
     longer = await call("POST", "/tokens", {"expires_at": LATER.isoformat()})
+    of_others = await call("POST", "/tokens", {"username": "nobody", "expires_at": LATER.isoformat()})
 
+    assert of_others.code == "INVALID_ARGUMENT"
     assert 86_390 < lives(unasked) <= 86_400
     assert 3_590 < lives(shorter) <= 3_600
     assert (longer.status, [*longer.body["details"]]) == (400, ["expires_at"])

@@ -183,7 +183,7 @@ async def test_provisioned_users_and_groups_are_changed_by_provisioning_alone(
         ("PATCH", "/groups/team/members", {"add": ["bob"]}),
         ("POST", "/apply", {"groups": [{"name": "team", "members": ["bob"]}]}),
     ):
-        answer = await call(method, path, body)
+        answer = await call(method, path, body, {"If-Match": '"another"'})
         assert (answer.status, answer.code) == (403, "PERMISSION_DENIED"), (method, path)
         assert "is managed by provisioning (SCIM)" in answer.body["msg"]
         assert "identity provider" in answer.body["msg"]
@@ -317,7 +317,11 @@ async def test_versions_guard_reads_and_changes(scim: Scim, kind: str) -> None:
 
     assert version.startswith('W/"')
     assert (await scim("GET", path, None, {"If-None-Match": version})).status == 304
-    assert await patch('W/"other"') == 412
+    assert [await patch(tag) for tag in ('W/"other"', "", " ", ",")] == [412] * 4
+    assert (await scim("PUT", path, b"{", {"If-Match": 'W/"other"'})).status == 400
+    assert await patch(f'"other", {version}, "another"') == 200
+    version = (await scim("GET", path)).body["meta"]["version"]
+    operation["value"] = "2"
     assert await patch(version) == 200
     assert await patch(version) == 412
     assert (await scim("DELETE", path, None, {"If-Match": version})).status == 412
