@@ -26,7 +26,7 @@ from service.http.clients import Logged
 from service.http.request_log import RequestLog
 from service.settings import Settings, read_settings
 from service.telemetry.request_record import RequestRecord
-from tests import contract, pgbouncer, tls
+from tests import contract, measured, pgbouncer, tls
 from tests.factories import World
 
 FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_connections=200")
@@ -38,6 +38,12 @@ THROUGH = pgbouncer.program(os.environ["PGBOUNCER"]) if "PGBOUNCER" in os.enviro
 """The PgBouncer that stands before the database of the run."""
 
 Client = TestClient[web.Request, web.Application]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart() -> None:
+    """Change how processes are measured that the tests start, once it is known whether they are."""
+    measured.look_for_no_files()
 
 
 @pytest.fixture(scope="session")

@@ -11,22 +11,19 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Final, cast
 
-from coverage import Coverage
-
 from service.__main__ import commands
 from service.commands.ending import run_command
+from tests.measured import MEASURING, measuring
 from tests.process.running import ROOT, environment
 
-MEASURING: Final = "COVERAGE_PROCESS_CONFIG"
-"""The variable by which coverage measures the processes that a process starts."""
 SECONDS: Final = 60
 """Seconds after which a command that does not end is ended by SIGALRM, where no others are given."""
 
@@ -74,16 +71,6 @@ def _start_server() -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-@contextmanager
-def _measured() -> Iterator[None]:
-    measuring = Coverage(data_suffix=True)
-    measuring.set_option("run:patch", [])
-    measuring.start()
-    yield
-    measuring.stop()
-    measuring.save()
-
-
 def _run(
     arguments: list[str], variables: dict[str, str], given: str, measured: bool, seconds: int, directory: Path
 ) -> tuple[int, str, str]:
@@ -102,7 +89,7 @@ def _run(
                 cast("TextIOWrapper", stream).reconfigure(encoding=encoding)
         code = 70
         try:
-            with _measured() if measured else nullcontext():
+            with measuring(variables[MEASURING]) if measured else nullcontext():
                 code = run_command(commands, arguments, "flow-pipelines")
         finally:
             sys.stdout.flush()

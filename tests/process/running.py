@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -37,13 +37,21 @@ class Service:
     api: str
     operations: str
     log: Path
+    _read: int = 0
+    """Bytes of the log that were read before: to validate all of a long one at each look at it takes seconds."""
+    _lines: list[dict[str, object]] = field(default_factory=list)
 
     def lines(self) -> list[dict[str, object]]:
         """Return the lines of the log, each of which the documented schema allows."""
-        lines = [orjson.loads(line) for line in self.log.read_bytes().splitlines()]
-        for line in lines:
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            added = log.read()
+        whole = added if self.process.poll() is not None else added[: added.rfind(b"\n") + 1]
+        for line in map(orjson.loads, whole.splitlines()):
             LINES.validate(line)
-        return lines
+            self._lines.append(line)
+        self._read += len(whole)
+        return [{**line} for line in self._lines]
 
     def events(self, event: str) -> list[dict[str, object]]:
         return [line for line in self.lines() if line["event"] == event]
