@@ -360,6 +360,35 @@ BEGIN
     HAVING count(*) > 0;
 END $$;
 
+CREATE FUNCTION public.date_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.changed_at := now();
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.date_update() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.updated_at := now();
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION public.date_use() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.last_used_at := GREATEST(
+        OLD.last_used_at, CASE WHEN NEW.last_used_at IS NOT NULL THEN LEAST(NEW.last_used_at, clock_timestamp()) END
+    );
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.next_revision() RETURNS bigint
     LANGUAGE sql
     RETURN ((('x'::text || OVERLAY((gen_random_uuid())::text PLACING ''::text FROM 9 FOR 20)))::bit(64))::bigint;
@@ -452,6 +481,9 @@ BEGIN
        OR (OLD.expires_at IS NOT NULL AND NEW.expires_at IS NULL) OR NEW.expires_at > OLD.expires_at
     THEN
         RAISE insufficient_privilege USING MESSAGE = 'a token that has ended stays so, and none is prolonged: make another';
+    END IF;
+    IF OLD.link_id IS NOT NULL AND NEW.link_id IS DISTINCT FROM OLD.link_id THEN
+        RAISE insufficient_privilege USING MESSAGE = 'a token ends with the link by which it was made, and goes with no other';
     END IF;
     NEW.revoked_at := COALESCE(OLD.revoked_at, CASE WHEN NEW.revoked_at IS NOT NULL THEN now() END);
     RETURN NEW;
@@ -1087,11 +1119,39 @@ CREATE TRIGGER bump_viewers_on_insert AFTER INSERT ON public.pipelines REFERENCI
 
 ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_viewers_on_insert;
 
+CREATE TRIGGER date_change BEFORE UPDATE ON public.provisioned_groups FOR EACH ROW WHEN ((NOT has_table_privilege('public.provisioned_groups'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.date_change();
+
+ALTER TABLE public.provisioned_groups ENABLE ALWAYS TRIGGER date_change;
+
+CREATE TRIGGER date_change BEFORE UPDATE ON public.provisioned_users FOR EACH ROW WHEN ((NOT has_table_privilege('public.provisioned_users'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.date_change();
+
+ALTER TABLE public.provisioned_users ENABLE ALWAYS TRIGGER date_change;
+
+CREATE TRIGGER date_update BEFORE UPDATE ON public.group_grants FOR EACH ROW WHEN ((NOT has_table_privilege('public.group_grants'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.date_update();
+
+ALTER TABLE public.group_grants ENABLE ALWAYS TRIGGER date_update;
+
+CREATE TRIGGER date_update BEFORE UPDATE ON public.pipelines FOR EACH ROW WHEN ((NOT has_table_privilege('public.pipelines'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.date_update();
+
+ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER date_update;
+
+CREATE TRIGGER date_update BEFORE UPDATE ON public.user_grants FOR EACH ROW WHEN ((NOT has_table_privilege('public.user_grants'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.date_update();
+
+ALTER TABLE public.user_grants ENABLE ALWAYS TRIGGER date_update;
+
+CREATE TRIGGER date_use BEFORE UPDATE OF last_used_at ON public.identity_links FOR EACH ROW WHEN ((NOT has_table_privilege('public.identity_links'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.date_use();
+
+ALTER TABLE public.identity_links ENABLE ALWAYS TRIGGER date_use;
+
+CREATE TRIGGER date_use BEFORE UPDATE OF last_used_at ON public.tokens FOR EACH ROW WHEN ((NOT has_table_privilege('public.tokens'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.date_use();
+
+ALTER TABLE public.tokens ENABLE ALWAYS TRIGGER date_use;
+
 CREATE TRIGGER end_tokens_on_delete AFTER DELETE ON public.identity_links FOR EACH ROW EXECUTE FUNCTION public.end_tokens_of_link();
 
 ALTER TABLE public.identity_links ENABLE ALWAYS TRIGGER end_tokens_on_delete;
 
-CREATE TRIGGER keep_ended_on_update BEFORE UPDATE OF revoked_at, expires_at ON public.tokens FOR EACH ROW WHEN ((NOT has_table_privilege('public.tokens'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.keep_token_ended();
+CREATE TRIGGER keep_ended_on_update BEFORE UPDATE OF revoked_at, expires_at, link_id ON public.tokens FOR EACH ROW WHEN ((NOT has_table_privilege('public.tokens'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.keep_token_ended();
 
 ALTER TABLE public.tokens ENABLE ALWAYS TRIGGER keep_ended_on_update;
 

@@ -118,7 +118,8 @@ async def test_examine_finds_privileges_that_are_missing_and_in_excess(closed_ds
     await migrate(closed_dsn)
     await execute(
         closed_dsn,
-        f"REVOKE INSERT ON users FROM {SERVICE_ROLE}; REVOKE UPDATE (name, revision) ON jobs FROM {SERVICE_ROLE}",
+        f"REVOKE INSERT ON groups FROM {SERVICE_ROLE}; REVOKE UPDATE (name, revision) ON jobs FROM {SERVICE_ROLE};"
+        f" REVOKE SELECT ON users FROM {SERVICE_ROLE}",
     )
     missing = await found(as_service(closed_dsn), settings)
     await migrate(closed_dsn)
@@ -127,7 +128,10 @@ async def test_examine_finds_privileges_that_are_missing_and_in_excess(closed_ds
     )
     excess = await found(as_service(closed_dsn), settings)
 
-    assert missing["privileges"].found == "flow_service lacks UPDATE (name, revision) on jobs; INSERT on users"
+    assert missing["privileges"].found == (
+        "flow_service lacks INSERT (id, name, organization_id) on groups; UPDATE (name, revision) on jobs;"
+        " SELECT on users"
+    )
     assert str(missing["privileges"].remedy).startswith("Run `migrate`")
     assert excess["privileges"].found == "flow_service may, beside what it needs, DELETE, UPDATE (actor) on audit"
     assert excess["privileges"].state == "wrong"

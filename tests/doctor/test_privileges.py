@@ -1,6 +1,7 @@
 """The privileges of the service's role: enough for every call (the API tests run as it), and no more."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TypeAlias
 from uuid import UUID, uuid4
 
@@ -59,6 +60,29 @@ async def token_of(world: World, member: Member) -> UUID:
         "UPDATE tokens SET created_at = now()",
         "INSERT INTO tokens (organization_id, id, user_id, digest, created_at)"
         " SELECT organization_id, gen_random_uuid(), id, sha256('x'), '2020-01-01' FROM users",
+        *(f"INSERT INTO {table} DEFAULT VALUES" for table in ("organizations", "deleted_users", "timelines")),
+        "INSERT INTO users (organization_id, id, username, role, created_at)"
+        " SELECT id, gen_random_uuid(), 'x', 'admin', '2020-01-01' FROM organizations",
+        "INSERT INTO users (organization_id, id, username, revision) SELECT id, id, 'x', 1 FROM organizations",
+        "INSERT INTO users (organization_id, id, username, disabled) SELECT id, id, 'x', true FROM organizations",
+        "INSERT INTO groups (organization_id, id, name, revision) SELECT id, id, 'x', 1 FROM organizations",
+        "INSERT INTO jobs (organization_id, id, owner_id, created_at)"
+        " SELECT organization_id, 'x', id, '2020-01-01' FROM users",
+        "INSERT INTO jobs (organization_id, id, owner_id, revision) SELECT organization_id, 'x', id, 9 FROM users",
+        "INSERT INTO assignments (organization_id, job_id, pipeline_id, position, assigned_at)"
+        " SELECT j.organization_id, j.id, p.id, 1, '2020-01-01' FROM jobs j JOIN pipelines p USING (organization_id)",
+        "INSERT INTO pipelines (organization_id, id, name, name_key, created_at)"
+        " SELECT id, id, 'x', 'x', '2020-01-01' FROM organizations",
+        "INSERT INTO audit_earlier (organization_id, id, actor, action, target)"
+        " SELECT id, 1, 'a', 'b', 'c' FROM organizations",
+        "SELECT nextval('revisions')",
+        "SELECT bump_members('{}', '{}')",
+        "SELECT merkle_root('')",
+        "COPY users (organization_id, id, username, role) FROM '/etc/hostname'",
+        "COPY users (username) TO PROGRAM 'cat'",
+        "SELECT pg_read_file('/etc/hostname')",
+        "SET ROLE postgres",
+        "SET SESSION AUTHORIZATION postgres",
         "UPDATE users SET username = 'x'",
         "UPDATE users SET revision = 1",
         "UPDATE groups SET revision = 1",
@@ -79,10 +103,10 @@ async def test_service_role_may_not(service: Raw, statement: str) -> None:
         await service.execute(statement)
 
 
-async def test_service_role_updates_no_table_as_a_whole(service: Raw) -> None:
+async def test_service_role_writes_no_table_as_a_whole(service: Raw) -> None:
     whole = await service.fetch(
         "SELECT relname FROM pg_class WHERE relname = ANY ($1) AND relnamespace = 'public'::regnamespace"
-        " AND relkind IN ('r', 'p', 'v') AND has_table_privilege(oid, 'UPDATE')",
+        " AND relkind IN ('r', 'p', 'v') AND has_table_privilege(oid, 'INSERT, UPDATE')",
         [relation for relation, _ in intended_privileges()],
     )
 
@@ -182,6 +206,73 @@ async def test_revocation_by_the_service_is_dated_by_the_database_once(service: 
     assert await world.raw.fetchval("SELECT revoked_at FROM tokens WHERE id = $1", token_id) == first
 
 
+DATED = {
+    "pipelines": ("updated_at", "description = 'x'"),
+    "user_grants": ("updated_at", "access = 5"),
+    "group_grants": ("updated_at", "access = 5"),
+    "provisioned_users": ("changed_at", "external_id = 'x'"),
+    "provisioned_groups": ("changed_at", "external_id = 'x'"),
+}
+
+
+@pytest.mark.parametrize("table", DATED)
+async def test_changes_by_the_service_are_dated_by_the_database(service: Raw, world: World, table: str) -> None:
+    """Whatever time the statement sets, and where it sets none."""
+    ada, group, pipeline = await world.user("ada"), await world.group(), await world.pipeline()
+    await world.grant(pipeline, ada)
+    await world.grant(pipeline, group)
+    await world.raw.execute(
+        "INSERT INTO provisioned_users (organization_id, user_id) VALUES ($1, $2)", world.id, ada.id
+    )
+    await world.raw.execute(
+        "INSERT INTO provisioned_groups (organization_id, group_id) VALUES ($1, $2)", world.id, group
+    )
+    column, change = DATED[table]
+    age = f"SELECT now() - {column} < interval '1 minute' FROM {table} WHERE organization_id = $1"
+    told = []
+
+    for change_it in (change, f"{column} = '2020-01-01'", f"{column} = '2199-01-01'"):
+        await world.raw.execute(f"UPDATE {table} SET {column} = '2021-01-01' WHERE organization_id = $1", world.id)
+        assert await world.raw.fetchval(age, world.id) is False, "its owner dates it as an import does"
+        await service.execute(f"UPDATE {table} SET {change_it} WHERE organization_id = $1", world.id)
+        told.append(await world.raw.fetchval(f"{age} AND {column} <= clock_timestamp()", world.id))
+
+    assert told == [True, True, True]
+
+
+@pytest.mark.parametrize("table", ["tokens", "identity_links"])
+async def test_last_use_by_the_service_only_comes_later_and_not_beyond_the_present(
+    service: Raw, world: World, table: str
+) -> None:
+    ada = await world.user("ada")
+    link = "INSERT INTO identity_links (organization_id, id, user_id, issuer, subject) VALUES ($1, $2, $3, 'i', $4)"
+    await world.raw.execute(link, world.id, uuid4(), ada.id, str(ada.id))
+    use = f"UPDATE {table} SET last_used_at = $2::timestamptz WHERE organization_id = $1"
+    seconds = f"SELECT abs(extract(epoch FROM now() - last_used_at)) FROM {table} WHERE organization_id = $1"
+    now = await service.fetchval("SELECT now()")
+
+    used = []
+    for at in (now - timedelta(hours=1), now - timedelta(hours=2), None, now + timedelta(hours=1)):
+        await service.execute(use, world.id, at)
+        used.append(round(await world.raw.fetchval(seconds, world.id), -2))
+
+    assert used == [3600, 3600, 3600, 0]
+
+
+async def test_token_of_a_link_is_not_taken_from_it_by_the_service(service: Raw, world: World) -> None:
+    ada = await world.user("ada")
+    token_id, link_id = await token_of(world, ada), uuid4()
+    change = "UPDATE tokens SET link_id = $2 WHERE id = $1"
+
+    await service.execute(change, token_id, link_id)
+    for other in (None, uuid4()):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="goes with no other"):
+            await service.execute(change, token_id, other)
+
+    await service.execute(change, token_id, link_id)
+    await world.raw.execute(change, token_id, None)  # which its owner may
+
+
 async def test_audit_rows_of_the_owner_are_taken_as_they_are(world: World) -> None:
     """Commands are no user; and a restore brings rows of users that were renamed, or are gone."""
     await world.raw.execute(ROW, world.id, None, "command line", None)
@@ -261,7 +352,7 @@ async def test_roles_file_and_migrate_make_the_owner_own_the_tables(empty_dsn: s
 def test_intended_privileges_are_read_from_the_file() -> None:
     intended = intended_privileges()
 
-    assert {("revisions", "USAGE"), ("assignments", "UPDATE (position)"), ("assignments", "DELETE")} <= intended
+    assert {("audit_id_seq", "USAGE"), ("assignments", "UPDATE (position)"), ("assignments", "DELETE")} <= intended
     columns = ("organization_id", "actor_id", "actor", "token_id", "action", "target", "before", "after", "request_id")
     assert {privilege for relation, privilege in intended if relation == "audit"} == {
         "SELECT",

@@ -30,7 +30,8 @@ def check_privileges(server: ServerFacts, held: set[tuple[str, str]], intended: 
     if excess:
         remedy = (
             "Run deploy/roles.sql once more, which closes what is open to every role, and revoke the rest, from the"
-            " role or from PUBLIC: `migrate` takes back what was granted to flow_service itself."
+            " role or from PUBLIC: `migrate` takes back what was granted to flow_service itself. What the role is by"
+            " itself, such as CREATEROLE, goes by ALTER ROLE ... NOCREATEROLE."
         )
         return Finding("privileges", "wrong", f"{server.role} may, beside what it needs, {_listed(excess)}", remedy)
     return Finding("privileges", "ok", f"{server.role} may do what it needs, and nothing else")
