@@ -19,6 +19,7 @@ from service.commands.output import progress, say, say_fields, show_json, tell
 from service.commands.target import open_target
 from service.database.connector import Raw, connect
 from service.database.pool import Connection
+from service.database.session_defaults import lift_transaction_timeout
 from service.embedded.cluster import database_url
 from service.errors import StartupError
 from service.settings import Settings, read_settings
@@ -142,6 +143,7 @@ def _read_log(log: IO[bytes]) -> Published:
 
 async def _verify_in_one_snapshot(verification: TrailVerification, raw: Raw) -> tuple[list[Alteration], int]:
     async with raw.transaction(isolation="repeatable_read", readonly=True):
+        await lift_transaction_timeout(raw)
         return await _collect(verification, Connection(raw))
 
 

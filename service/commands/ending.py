@@ -146,6 +146,8 @@ def _not_started(error: StartupError) -> Failure:
 def _refused(error: ServiceError) -> Failure:
     if isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
         return _underprivileged(error.__cause__)
+    if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
+        return Failure(ExitCode.IMPOSSIBLE, error.code, ["The database only reads now: `doctor` says what helps."])
     cause = f" ({error.__cause__})" if error.service_fault and str(error.__cause__ or "") else ""
     exit_code = ExitCode.IMPOSSIBLE if error.service_fault else ExitCode.REFUSED
     return Failure(exit_code, error.code, [error.message + cause], error.details or {})

@@ -14,6 +14,7 @@ import asyncpg
 
 from service.database.connector import Raw, connect
 from service.database.pool import Connection
+from service.database.session_defaults import lift_transaction_timeout
 from service.database.sql_files import sql_directory
 from service.errors import StartupError
 
@@ -173,6 +174,8 @@ async def migrate(
         # Locks are waited for briefly, so that a migration never queues the service's statements up behind itself; and
         # the server notices that this process was killed, so that its lock does not outlive it.
         await connection.execute("SET lock_timeout = '5s'; SET client_connection_check_interval = '2s'")
+        await connection.execute("SET client_min_messages = 'notice'")  # else a role may keep warnings from an operator
+        await lift_transaction_timeout(connection, of_session=True)
         # Polled: a session waiting in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - another process's
             await asyncio.sleep(_POLL)

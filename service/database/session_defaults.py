@@ -75,6 +75,22 @@ _CHECK: Final = f"""
 """
 
 
+async def lift_transaction_timeout(
+    connection: "asyncpg.Connection[asyncpg.Record]", *, of_session: bool = False
+) -> None:
+    """Let the transaction of a command take its time, whatever transaction_timeout the role has.
+
+    Servers have it from version 17 on, and refuse one before as an unknown setting at the start of a connection.
+
+    Args:
+        connection: in a transaction; after that, a pooler may hand its session to others.
+        of_session: True: for all transactions to come, where there is no pooler.
+    """
+    await connection.execute(
+        f"SELECT set_config(name, '0', {not of_session}) FROM pg_settings WHERE name = 'transaction_timeout'"
+    )
+
+
 async def check_session(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Check that a new connection leads to a database that can hold any name, and that what is relied on holds.
 

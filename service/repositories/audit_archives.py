@@ -6,6 +6,7 @@ from uuid import UUID
 
 from service.database.connector import Raw
 from service.database.pool import Connection
+from service.database.session_defaults import lift_transaction_timeout
 from service.repositories.audit_feed import NOT_RESTORED
 from service.repositories.audit_months import Partition
 from service.repositories.audit_seals import Seal, read_seal
@@ -95,26 +96,28 @@ async def copy_entries(
     """Copy the entries of a part out, in the order of time: one JSON object a line."""
     month = Month(*map(int, part.month.split("-")))
     begin = "-infinity" if month.begin.year == 1970 else month.begin.isoformat()
-    await raw.copy_from_query(
-        f"""
-        SELECT row_to_json(l) FROM (
-            SELECT a.id, a.organization_id, to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
-                   a.actor_id, a.actor, a.token_id, a.action, a.target, a.before, a.after, a.request_id,
-                   a.transaction_id::text AS transaction_id,
-                   CASE WHEN {NOT_RESTORED} THEN a.transaction_id::text END AS written_by
-            FROM {partition} a
-            WHERE a.organization_id = $1 AND a.at >= $2::text::timestamptz AND a.at < $3::text::timestamptz
-            ORDER BY a.at, a.id
-        ) l
-        """,
-        part.organization_id,
-        begin,
-        month.plus(1).begin.isoformat(),
-        output=sink,
-        format="csv",  # with marks that JSON can't have, so that a line is what it is
-        quote="\x01",
-        delimiter="\x02",
-    )
+    async with raw.transaction():
+        await lift_transaction_timeout(raw)
+        await raw.copy_from_query(
+            f"""
+            SELECT row_to_json(l) FROM (
+                SELECT a.id, a.organization_id, to_char(a.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
+                       a.actor_id, a.actor, a.token_id, a.action, a.target, a.before, a.after, a.request_id,
+                       a.transaction_id::text AS transaction_id,
+                       CASE WHEN {NOT_RESTORED} THEN a.transaction_id::text END AS written_by
+                FROM {partition} a
+                WHERE a.organization_id = $1 AND a.at >= $2::text::timestamptz AND a.at < $3::text::timestamptz
+                ORDER BY a.at, a.id
+            ) l
+            """,
+            part.organization_id,
+            begin,
+            month.plus(1).begin.isoformat(),
+            output=sink,
+            format="csv",  # with marks that JSON can't have, so that a line is what it is
+            quote="\x01",
+            delimiter="\x02",
+        )
 
 
 async def page_of_seals(connection: Connection, ids: Sequence[tuple[int, int]], after: int) -> list[Seal]:

@@ -335,7 +335,7 @@ async def list_oldest_queues(connection: Connection, organization_id: UUID) -> l
                    count(*) FILTER (WHERE a.age >= interval '7 days' AND a.age < interval '30 days') AS under_a_month,
                    count(*) FILTER (WHERE a.age >= interval '30 days') AS longer
             FROM (
-                SELECT now() - a.assigned_at AS age
+                SELECT now() - {bounded("a.assigned_at")} AS age
                 FROM assignments a
                 WHERE a.organization_id = $1 AND a.pipeline_id = o.id
                 ORDER BY a.assigned_at

@@ -7,6 +7,7 @@ many of them gives them as one mapping, `fields`: structlog copies keywords four
 import atexit
 import io
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +56,7 @@ def configure_logs(settings: Settings, worker: int | None = None) -> None:
     """
     at_terminal = sys.stdout is not None and sys.stdout.isatty()
     console = settings.log_format == "console" or (settings.log_format == "auto" and at_terminal)
-    processors = _CONSOLE if console else _JSON_AT_TERMINAL if at_terminal else _JSON
+    processors = _console(at_terminal) if console else _JSON_AT_TERMINAL if at_terminal else _JSON
     if worker is not None:
         processors = [_Of(worker), *processors]
     level = logging.getLevelNamesMapping()[settings.log_level]
@@ -193,14 +194,27 @@ def _encode(_: object, __: str, line: str) -> bytes:
 _NO_FIELDS: Final[dict[str, Any]] = {}
 _JSON: Final[list[Any]] = [_as_json]
 _JSON_AT_TERMINAL: Final[list[Any]] = [_as_json, _escape_line]
-_CONSOLE: Final[list[Any]] = [
-    flat,
-    show_values,
-    structlog.processors.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.dev.ConsoleRenderer(exception_formatter=show_exception, sort_keys=False),
-    _encode,
-]
+
+
+def _rendered(*, colors: bool) -> list[Any]:
+    return [
+        flat,
+        show_values,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=show_exception, sort_keys=False),
+        _encode,
+    ]
+
+
+_CONSOLE: Final = _rendered(colors=True)
+_CONSOLE_PLAIN: Final = _rendered(colors=False)
+
+
+def _console(at_terminal: bool) -> list[Any]:
+    """Return the processors of lines for people: in colours where these are shown, and are wanted (no-color.org)."""
+    shown = at_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return _CONSOLE if shown else _CONSOLE_PLAIN
 
 
 class _Forward(logging.Handler):

@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from service.database.connector import connect
+from service.database.session_defaults import lift_transaction_timeout
 from service.permissions import is_manager, permission_names, scope_names
 from service.repositories.times import bounded
 
@@ -118,6 +119,7 @@ async def export_records(
     counts: dict[str, int] = {}
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await lift_transaction_timeout(connection)
             for kind, statement in _STATEMENTS.items():
                 counts[kind] = 0
                 async for row in connection.cursor(statement, organization_id, prefetch=1000):

@@ -13,6 +13,7 @@ import asyncpg
 
 from service.database.connector import Raw, connect
 from service.database.pool import Connection
+from service.database.session_defaults import lift_transaction_timeout
 from service.errors import StartupError
 from service.identity import operator
 from service.permissions import scope_names
@@ -69,6 +70,7 @@ async def import_records(
     try:
         empty = await is_empty(connection)
         async with connection.transaction():
+            await lift_transaction_timeout(connection)
             dropped = await defer_indexes(connection) if empty else ()
             await connection.execute(
                 "SET LOCAL temp_buffers = '64MB'; SET LOCAL work_mem = '64MB'; SET LOCAL maintenance_work_mem = '128MB'"

@@ -161,6 +161,21 @@ async def test_commands_on_a_database_that_lacks_the_last_migration(empty_dsn: s
         )
 
 
+async def test_commands_on_a_database_that_only_reads_do_not_say_that_it_was_lost(empty_dsn: str) -> None:
+    await migrate(empty_dsn)
+    connection = await asyncpg.connect(empty_dsn)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute("INSERT INTO organizations (id, name) VALUES (gen_random_uuid(), 'Acme')")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await connection.close()
+
+    created, examined = run_unmeasured([["user", "create", "ada"], ["doctor"]], DATABASE_URL=empty_dsn)
+
+    said = "flow-pipelines: The database only reads now: `doctor` says what helps.\n"
+    assert (created.returncode, created.stderr) == (2, said)
+    assert "reset default_transaction_read_only" in examined.stdout
+
+
 async def test_commands_that_the_role_may_not_run_name_the_role_to_take(service_dsn: str, world: World) -> None:
     """As in a pod of the service on Kubernetes, where that role is the one at hand."""
     await world.user("mary")

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
+from time import sleep
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -26,6 +28,8 @@ from service.embedded.cluster import SERVICE_ROLE
 from service.errors import StartupError, Unavailable
 from service.health import Health
 from service.settings import Settings
+from service.transfer.exporting import export_records
+from service.transfer.importing import import_records
 from tests import pgbouncer
 from tests.commands.forked import run
 from tests.process.running import ROOT
@@ -130,6 +134,41 @@ async def test_defaults_of_the_database_change_nothing_for_commands(empty_dsn: s
     finally:
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await connection.close()
+
+
+class _Slow(BytesIO):
+    """A file that takes more than a moment, to be read and to be written."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if not self.tell():
+            sleep(0.4)
+        return super().read(size)
+
+    def write(self, data: Any, /) -> int:
+        if not self.tell():
+            sleep(0.4)
+        return super().write(data)
+
+
+DEMO: Final = (ROOT / "sql" / "demo.ndjson").read_bytes()
+
+
+async def test_transaction_timeout_of_the_database_ends_no_command(empty_dsn: str) -> None:
+    connection = await asyncpg.connect(empty_dsn)
+    if connection.get_server_version().major < 17:
+        pytest.skip("servers have it from version 17 on")
+    await migrate(empty_dsn)
+    await connection.execute(f"ALTER DATABASE {urlsplit(empty_dsn).path[1:]} SET transaction_timeout = '300ms'")
+
+    assert (await import_records(empty_dsn, _Slow(DEMO))).records
+    assert (await export_records(empty_dsn, _Slow())).records["user"]
+
+    there = await connect(empty_dsn)
+    await there.execute("BEGIN")
+    with pytest.raises(asyncpg.PostgresError):  # the control
+        await there.execute("SELECT pg_sleep(1)")
+    await there.close()
+    await connection.close()
 
 
 def _succeeds(*arguments: str, dsn: str) -> None:

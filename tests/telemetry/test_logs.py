@@ -102,6 +102,23 @@ def test_log_at_a_terminal_shows_what_others_named_escaped(form: str) -> None:
     assert "secret = " not in plain.replace('secret = "fp_" + "local"', "")
 
 
+@pytest.mark.parametrize(
+    ("settings", "at_terminal", "coloured"),
+    [({}, True, True), ({"NO_COLOR": "1"}, True, False), ({"TERM": "dumb"}, True, False), ({}, False, False)],
+    ids=["terminal", "NO_COLOR", "dumb", "file"],
+)
+def test_console_has_colours_where_they_are_shown_and_wanted(
+    settings: dict[str, str], at_terminal: bool, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"NO_COLOR": "", "TERM": "xterm", **settings}.items():
+        monkeypatch.setenv(name, value)
+    line: Any = {"event": "started", "api": "x"}
+    for process in logs._console(at_terminal):
+        line = process(None, "info", line)
+
+    assert (b"api" in line, b"\x1b" in line) == (True, coloured)
+
+
 def read_all(screen: io.FileIO) -> str:
     """Read a terminal until nothing has it open any more, which it tells by an error."""
     read = bytearray()

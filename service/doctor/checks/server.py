@@ -74,6 +74,7 @@ def check_server(server: ServerFacts) -> Finding:
     if server.read_only:
         remedy = (
             "Let DATABASE_URL lead to the primary: with several hosts in it, target_session_attrs=read-write finds it."
+            " If it is the primary, reset default_transaction_read_only, by ALTER DATABASE or ALTER ROLE."
         )
         return Finding("server", "wrong", f"{found}: it only reads", remedy)
     return Finding("server", "ok", found)
