@@ -11,6 +11,7 @@ from service.database.sql_files import sql_directory
 from service.errors import StartupError
 from service.repositories.audit_lists import LARGEST
 from service.transfer.importing import ImportRefused, import_records
+from tests.factories import World
 from tests.transfer.files import READ, Record, lines, one_of_each, whole
 
 Raw = Any
@@ -75,6 +76,7 @@ async def test_import_records_audits_names_of_users_and_grants_let_in(dsn: str, 
     found = whole()
 
     await import_records(dsn, lines(*found.values()))
+    await World(raw, UUID(found["organization"]["id"])).user("chief", role="admin")
     await import_records(dsn, lines(*found.values(), {**found["user"], "is_admin": False}))
 
     trail = "SELECT action, after FROM audit WHERE organization_id = $1 AND action LIKE 'import.%' ORDER BY id"
