@@ -51,7 +51,7 @@ class Cursor(NamedTuple):
         if self.target is not None:
             numbers += _differences(self.target)
         payload = bytes([_VERSION]) + b"".join(map(_varint, numbers))
-        return base64.urlsafe_b64encode(payload + _check(payload, organization_id)).decode().rstrip("=")
+        return _encoded(payload + _check(payload, organization_id))
 
     @classmethod
     def read(cls, text: str, organization_id: UUID) -> "Cursor":
@@ -64,6 +64,8 @@ class Cursor(NamedTuple):
             raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError) as error:
             raise ValueError("It is no base64.") from error
+        if _encoded(raw) != text:
+            raise ValueError("It was changed to another text of the same bytes.")
         payload, check = raw[:-_CHECK], raw[-_CHECK:]
         if payload[:1] != bytes([_VERSION]) or check != _check(payload, organization_id):
             raise ValueError("It was changed, or is of another organization.")
@@ -74,6 +76,10 @@ class Cursor(NamedTuple):
         seen = _snapshot(numbers)
         rest = [*numbers]
         return cls(epoch, seen, _snapshot(iter(rest)) if rest else None, after, known)
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _check(payload: bytes, organization_id: UUID) -> bytes:

@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from service.health import Health
-from service.http.responses import json_response
+from service.http.middleware import as_service_error, begin
+from service.http.responses import failure_response, identify, json_response
 
 Probe = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -16,12 +18,24 @@ HEALTHZ: Final = "/healthz"
 
 def probes_app(health: Health, metrics: Probe) -> web.Application:
     """Make the application that the cluster asks, on a port of its own that the public ingress never reaches."""
-    app = web.Application()
+    app = web.Application(middlewares=[tell_failures])
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", _alive)
     app.router.add_get("/readyz", _reasons(health.reasons))
     app.router.add_get("/startupz", _reasons(health.has_started))
     return app
+
+
+@web.middleware
+async def tell_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell what is not there, or not by that method, in the one shape that failures have."""
+    try:
+        return await handler(request)
+    except web.HTTPException as exception:
+        record = begin(request.headers)
+        response = failure_response(as_service_error(exception, record), record.request_id)
+        identify(response, record.request_id)
+        return response
 
 
 def healthz(health: Health) -> Probe:

@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from service.errors import ServiceError
 from service.http.endpoint import Endpoint
-from service.http.header_lists import list_of
+from service.http.header_lists import quality
 from service.http.open_streams import WRITE_SECONDS, End, Streams
 from service.http.responses import encode, failure_body, failure_headers, status_of
 from service.operations.dispatcher import Dispatcher
@@ -92,7 +92,9 @@ _REQUESTED: Final = web.RequestKey("requested", ListChanges)
 
 
 def _wants_stream(request: web.Request) -> bool:
-    return any(each.partition(";")[0].strip().lower() == EVENT_STREAM for each in list_of(request.headers, hdrs.ACCEPT))
+    """Return whether a client takes events, and does not say that it had rather a page."""
+    events, page = (quality(request.headers, hdrs.ACCEPT, kind) for kind in (EVENT_STREAM, "application/json"))
+    return 0 < events >= page
 
 
 HEADERS: Final[Mapping[str, str]] = {hdrs.CACHE_CONTROL: "no-store", hdrs.VARY: hdrs.ACCEPT}

@@ -143,6 +143,8 @@ class Pages:
             raw = base64.b64decode(request.page_token.encode(), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             raw = b""
+        if _encoded(raw) != request.page_token:  # other texts stand for the same bytes, and are changed ones
+            raw = b""
         key, signature = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
         signed = hmac.compare_digest(signature, self._sign(request, key))
         found = _parse(key, _sort_key(request)) if signed else None
@@ -184,7 +186,7 @@ class Pages:
 
     def _token(self, request: AnyPagedRequest, key: Sequence[Any]) -> str:
         raw = orjson.dumps([*key], default=str)
-        return base64.b64encode(raw + self._sign(request, raw), altchars=b"-_").decode()
+        return _encoded(raw + self._sign(request, raw))
 
     def _sign(self, request: AnyPagedRequest, key: bytes) -> bytes:
         filters = {
@@ -194,6 +196,10 @@ class Pages:
         }
         signed = orjson.dumps([type(request).__name__, filters], default=str, option=orjson.OPT_SORT_KEYS) + b"\0" + key
         return hmac.digest(self.secret, signed, hashlib.sha256)[:_SIGNATURE]
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.b64encode(raw, altchars=b"-_").decode()
 
 
 def _parse(key: bytes, parts: Sequence[Part]) -> list[Any] | None:

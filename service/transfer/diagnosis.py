@@ -195,6 +195,42 @@ _FAULTS: Final = (
 """Diagnoses of records that refer to missing parents, mix organizations, or take names and tokens that are taken."""
 
 
+_WITHOUT_ADMINISTRATOR: Final = """
+    WITH
+    -- The last line of each user, and whether they are an administrator by it.
+    final AS (
+        SELECT DISTINCT ON (s.organization_id, s.id)
+               s.line, s.organization_id, s.id, s.role = 'admin' AND s.disabled IS NOT TRUE AS administers
+        FROM staged_user s
+        ORDER BY s.organization_id, s.id, s.line DESC
+    ),
+    -- The administrators that there are.
+    present AS (
+        SELECT u.organization_id, u.id
+        FROM users u
+        WHERE u.role = 'admin' AND NOT u.disabled
+          AND u.organization_id IN (SELECT organization_id FROM final WHERE NOT administers)
+    )
+    SELECT min(gone.line)
+    FROM (
+        SELECT p.organization_id, max(f.line) AS line
+        FROM present p
+        LEFT JOIN final f ON f.organization_id = p.organization_id AND f.id = p.id
+        GROUP BY p.organization_id
+        HAVING bool_and(f.administers IS FALSE)
+    ) gone
+    WHERE NOT EXISTS (SELECT FROM final f WHERE f.organization_id = gone.organization_id AND f.administers)
+"""
+
+
+async def find_last_administrator(connection: Raw) -> tuple[int, str] | None:
+    """Find the line that demotes or disables the last administrator of an organization, once they are locked."""
+    line = await connection.fetchval(_WITHOUT_ADMINISTRATOR)
+    if line is None:
+        return None
+    return line, "the organization would have no administrator any more: keep one, or make another one in this file"
+
+
 async def find_first_fault(connection: Raw) -> tuple[int, str] | None:
     """Find the lowest line at fault and the reason; None if the records as such are right."""
     for diagnoses in (_AMBIGUITIES, _FAULTS):

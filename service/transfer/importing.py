@@ -20,7 +20,7 @@ from service.permissions import scope_names
 from service.repositories import audit
 from service.transfer.audit_lists import counted
 from service.transfer.bulk_load import Deferred, defer_indexes, is_empty, restore_indexes
-from service.transfer.diagnosis import find_first_fault
+from service.transfer.diagnosis import find_first_fault, find_last_administrator
 from service.transfer.merge import BOUND_TOKENS, MERGES
 from service.transfer.parents import CREATE_PARENTS, LOCK, REQUIRE_UNIQUE_IDS
 from service.transfer.reading import LineReader
@@ -163,6 +163,8 @@ async def _write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UUID, dic
 async def _try_to_write(connection: Raw, dropped: Sequence[Deferred]) -> dict[UUID, dict[str, int]]:
     for statement in (*REQUIRE_UNIQUE_IDS, *(() if dropped else LOCK)):  # no other session has the tables if dropped
         await connection.execute(statement)
+    if not dropped and (fault := await find_last_administrator(connection)):
+        raise ImportRefused(f"line {fault[0]}: {fault[1]}")
     written = await _fill(connection, empty=bool(dropped))
     await restore_indexes(connection, dropped)
     for organization_id, tables in written.items():

@@ -8,6 +8,8 @@ The statements have common forms:
 - DISTINCT ON a record's key, ordered by `line DESC`, takes the last line of each.
 - LEFT JOIN parent_x ON ... AND x.line < s.line finds a parent before the line, else NULL.
 - WHERE after DO UPDATE leaves a row as it is that would not change.
+- A record that does not say whether a user is disabled or deprovisioned, or a token revoked, ended or narrowed, leaves
+  them so: a file that is imported again lets nobody in who was shut out since.
 
 A file is judged by how it ends: names that it passes on from one row to another are parked first, as PostgreSQL holds
 each row of a statement against the others as they are by then.
@@ -74,10 +76,11 @@ MERGES: Final[Mapping[str, Merge]] = {
             display_name, display_name_key, email, email_key
         )
         SELECT DISTINCT ON (s.organization_id, s.id) o.id, s.id, s.username, s.role,
-               coalesce(s.disabled, false), coalesce(s.created_at, now()),
+               coalesce(s.disabled, present.disabled, false), coalesce(s.created_at, now()),
                s.display_name, s.display_name_key, s.email, s.email_key
         FROM staged_user s
         LEFT JOIN parent_organization o ON o.id = s.organization_id AND o.line < s.line
+        LEFT JOIN users present ON present.organization_id = s.organization_id AND present.id = s.id
         ORDER BY s.organization_id, s.id, s.line DESC
         """,
         """
@@ -152,10 +155,12 @@ MERGES: Final[Mapping[str, Merge]] = {
         -- A token of another user is left NULL in user_id, so that the statement is refused.
         ON CONFLICT (digest) DO UPDATE
         SET user_id = CASE WHEN t.user_id = excluded.user_id THEN t.user_id END,
-            name = excluded.name, scopes = excluded.scopes,
-            expires_at = excluded.expires_at, revoked_at = excluded.revoked_at
+            name = excluded.name, scopes = coalesce(excluded.scopes, t.scopes),
+            expires_at = coalesce(excluded.expires_at, t.expires_at),
+            revoked_at = coalesce(excluded.revoked_at, t.revoked_at)
         WHERE (t.user_id, t.name, t.scopes, t.expires_at, t.revoked_at) IS DISTINCT FROM
-              (excluded.user_id, excluded.name, excluded.scopes, excluded.expires_at, excluded.revoked_at)
+              (excluded.user_id, excluded.name, coalesce(excluded.scopes, t.scopes),
+               coalesce(excluded.expires_at, t.expires_at), coalesce(excluded.revoked_at, t.revoked_at))
         """,
     ),
     "identity_links": Merge(
@@ -189,9 +194,11 @@ MERGES: Final[Mapping[str, Merge]] = {
         )
         SELECT DISTINCT ON (s.user_id)
                u.organization_id, s.user_id, s.external_id, coalesce(s.gives_role, false),
-               coalesce(s.deprovisioned, false), coalesce(s.changed_at, now())
+               coalesce(s.deprovisioned, present.deprovisioned, false), coalesce(s.changed_at, now())
         FROM staged_provisioned_user s
         LEFT JOIN parent_user u ON u.id = s.user_id AND u.line < s.line
+        LEFT JOIN provisioned_users present
+               ON present.organization_id = u.organization_id AND present.user_id = s.user_id
         ORDER BY s.user_id, s.line DESC
         """,
         """

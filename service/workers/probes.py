@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from service.http.probes import tell_failures
 from service.http.responses import json_response
 from service.prometheus import answer_metrics
 from service.workers.member import Member
@@ -15,7 +16,7 @@ from service.workers.supervisor import Supervisor
 def probes_of(supervisor: Supervisor) -> web.Application:
     """Make the application at the operations port."""
     probes = Probes(supervisor)
-    app = web.Application()
+    app = web.Application(middlewares=[tell_failures])
     app.router.add_get("/metrics", probes.metrics)
     app.router.add_get("/livez", probes.alive)
     app.router.add_get("/livez/{worker:[0-9]{1,3}}", probes.worker_alive)

@@ -306,6 +306,28 @@ async def test_waiting_is_bounded(admin: As, wait: str, status: int) -> None:
     assert (await admin.get("/changes", wait=wait)).status == status
 
 
+@pytest.mark.parametrize(
+    ("accept", "streams"),
+    [
+        ("text/event-stream", True),
+        ("TEXT/Event-Stream; charset=utf-8", True),
+        ("application/json, text/event-stream", True),
+        ("application/json;q=0.5, text/event-stream;q=0.5", True),
+        ("text/event-stream, */*;q=0.1", True),
+        ("application/json, text/event-stream;q=0.9", False),
+        ("text/event-stream;q=0", False),
+        ("text/*, */*", False),
+    ],
+)
+async def test_stream_is_what_the_client_had_rather_than_a_page(admin: As, accept: str, streams: bool) -> None:
+    headers = {**bearer(admin.token), "Accept": accept}
+
+    async with admin.client.get("/api/v1/changes", headers=headers) as answer:
+        kind = answer.content_type
+
+    assert kind == ("text/event-stream" if streams else "application/json")
+
+
 async def test_stream_is_not_begun_for_what_is_wrong(admin: As) -> None:
     headers = {"Accept": "text/event-stream", "Last-Event-ID": "wrong"}
     assert (await admin("GET", "/changes", None, headers)).status == 400

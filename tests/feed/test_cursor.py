@@ -1,6 +1,7 @@
 """Cursors as texts: they come back as they were, and whatever is none is refused as such."""
 
 import base64
+import string
 from uuid import UUID
 
 import pytest
@@ -40,6 +41,17 @@ def test_cursor_comes_back(
     assert Cursor.read(text, ORGANIZATION) == made
     with pytest.raises(ValueError, match=r"another organization"):
         Cursor.read(text, UUID(int=8))
+
+
+@pytest.mark.parametrize("after", [0, 200, 20_000, 4_000_000])
+def test_cursor_with_another_character_is_refused(after: int) -> None:
+    """Of any length modulo 3, as the last character has bits that mean nothing then."""
+    text = Cursor(Epoch(1, 2, 3, 4, 5, 6), "700:800:", None, after).write(ORGANIZATION)
+
+    for place, character in enumerate(text):
+        for other in set(f"{string.ascii_letters}{string.digits}-_+/= ") - {character}:
+            with pytest.raises(ValueError, match=r"base64|changed"):
+                Cursor.read(f"{text[:place]}{other}{text[place + 1 :]}", ORGANIZATION)
 
 
 @given(st.lists(st.integers(0, 2**70), max_size=14))

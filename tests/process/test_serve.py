@@ -122,6 +122,21 @@ def test_probes_of_a_ready_service_succeed(service: Service) -> None:
     assert (public.status_code, public.json()) == (200, {"status": "OK"})
 
 
+def test_operations_port_tells_failures_as_the_public_one_does(service: Service) -> None:
+    for address in (service.operations, service.api):
+        missing = requests.get(f"{address}/none", headers={"X-Request-Id": "mine"}, timeout=5)
+        wrong = requests.post(f"{address}{'/livez' if address == service.operations else '/healthz'}", timeout=5)
+
+        assert (missing.status_code, missing.headers["X-Request-Id"]) == (404, "mine")
+        assert missing.json() == {
+            "status": "ERROR",
+            "msg": "There is nothing at this address.",
+            "code": "NOT_FOUND",
+            "request_id": "mine",
+        }
+        assert (wrong.status_code, wrong.headers["Allow"], wrong.json()["code"]) == (405, "GET, HEAD", "UNIMPLEMENTED")
+
+
 def test_operations_endpoints_are_not_on_the_public_port(service: Service) -> None:
     paths = ("/livez", "/readyz", "/startupz", "/metrics")
     assert {requests.get(service.api + path, timeout=5).status_code for path in paths} == {404}

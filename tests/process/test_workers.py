@@ -91,6 +91,9 @@ def test_probes_of_workers_answer_for_all(service: Service) -> None:
     ready = requests.get(service.operations + "/readyz", timeout=5)
     started = requests.get(service.operations + "/startupz", timeout=5)
 
+    nothing = requests.get(service.operations + "/none", timeout=5)
+
+    assert (nothing.status_code, nothing.json()["code"]) == (404, "NOT_FOUND")
     assert [alive.status_code, one.status_code, none.status_code] == [200, 200, 404]
     assert [(each["worker"], each["status"]) for each in alive.json()["workers"]] == [(1, "OK"), (2, "OK")]
     assert [(each.status_code, each.json()) for each in (ready, started)] == [(200, {"status": "OK"})] * 2

@@ -11,6 +11,7 @@ from service.database.sql_files import sql_directory
 from service.errors import StartupError
 from service.repositories.audit_lists import LARGEST
 from service.transfer.importing import ImportRefused, import_records
+from tests.factories import World
 from tests.transfer.files import READ, Record, lines, one_of_each, whole
 
 Raw = Any
@@ -75,6 +76,7 @@ async def test_import_records_audits_names_of_users_and_grants_let_in(dsn: str, 
     found = whole()
 
     await import_records(dsn, lines(*found.values()))
+    await World(raw, UUID(found["organization"]["id"])).user("chief", role="admin")
     await import_records(dsn, lines(*found.values(), {**found["user"], "is_admin": False}))
 
     trail = "SELECT action, after FROM audit WHERE organization_id = $1 AND action LIKE 'import.%' ORDER BY id"
@@ -184,6 +186,17 @@ BAD: dict[str, tuple[Callable[[dict[str, Record]], Record | bytes], str]] = {
     "a type that is none": (change("user", type=["user"]), "type must be one of"),
     "an unknown type": (change("user", type="robot"), "type must be one of"),
     "an unknown key": (change("user", age=36), "age is not a key of such a record"),
+    "a key twice": (lambda _: b'{"type":"organization","name":"a","name":"b"}', "name is given more than once"),
+    "a key twice, spaced": (
+        lambda _: b'{"type" :"organization","name":"a","name":"b"}',
+        "name is given more than once",
+    ),
+    "a key twice, escaped": (
+        lambda _: b'{"type":"job","na\\u006de":"\\":","name":"b"}',
+        "name is given more than once",
+    ),
+    "a key twice within": (lambda _: b'{"type":"job","name":{"x":1,"x":2}}', "x is given more than once"),
+    "arrays in arrays": (lambda _: b'{"type":"job","name":{"x":' + b"[" * 1000 + b"]" * 1000 + b"}}", "too deeply"),
     "a key without a name": (change("user", **{"": 1}), '"" is not a key of such a record'),
     "a missing key": (without("user", "username"), "username is missing"),
     "no role": (without("user", "is_admin"), "either role or is_admin must be given"),

@@ -36,6 +36,20 @@ def test_parse_line_accepts_or_refuses_any_mutated_record(kind: str, data: st.Da
     assert "\n" not in parsed[1]
 
 
+@given(
+    st.lists(st.sampled_from(["type", "id", "name", "a", 'a":', "\\"]), max_size=6), st.sampled_from(["", " ", "\t"])
+)
+def test_parse_line_refuses_a_key_that_is_given_twice(keys: list[str], space: str) -> None:
+    pairs = [(json.dumps(key), json.dumps("organization" if key == "type" else f'{key}":')) for key in keys]
+    line = "{" + ",".join(f"{key}{space}:{space}{value}" for key, value in pairs) + "}"
+
+    try:
+        parse_line(line.encode())
+    except BadRecord as error:
+        refusal = str(error)
+    assert ("more than once" in refusal) == (len({*keys}) < len(keys))
+
+
 @given(st.binary(max_size=60))
 def test_parse_line_refuses_noise(line: bytes) -> None:
     try:
