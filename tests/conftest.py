@@ -5,6 +5,7 @@ keeps organizations apart is what isolates the tests, and each run proves it aga
 """
 
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -42,8 +43,13 @@ Client = TestClient[web.Request, web.Application]
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart() -> None:
-    """Change how processes are measured that the tests start, once it is known whether they are."""
+    """Change how processes are measured that the tests start, once it is known whether they are; let Ctrl-C end them.
+
+    A shell has what it runs in the background ignore Ctrl-C, and with that all that it starts.
+    """
     measured.look_for_no_files()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
