@@ -16,7 +16,7 @@ from tests.factories import World
 OTHER = {"If-Match": '"another"'}
 
 
-async def test_batch_that_is_malformed_is_that_to_a_token_that_may_not_make_it(client: Client, world: World) -> None:
+async def test_malformed_batch_is_told_to_a_token_without_execute(client: Client, world: World) -> None:
     call = As(client, await world.token((await world.user()).id, scopes=READ))
     wrong = {"updates": [{"job_id": "j", "pipeline_ids": "none"}], "atomic": True}
 
@@ -24,7 +24,7 @@ async def test_batch_that_is_malformed_is_that_to_a_token_that_may_not_make_it(c
     assert (await call("POST", "/jobs/pipelines/batch", {**wrong, "atomic": False})).code == "PERMISSION_DENIED"
 
 
-async def test_cursor_that_is_none_is_that_to_who_may_not_follow_everything(client: Client, world: World) -> None:
+async def test_malformed_cursor_is_told_to_a_member(client: Client, world: World) -> None:
     call = As.member(client, await world.user())
 
     assert (await call.get("/changes", all="true", after="none")).code == "INVALID_ARGUMENT"
@@ -36,7 +36,7 @@ async def test_cursor_that_is_none_is_that_to_who_may_not_follow_everything(clie
     [[{"permissions": []}], [{"user": "ada", "permissions": []}, {"user": "ADA", "permissions": []}]],
     ids=["to nobody", "to one twice"],
 )
-async def test_declared_grants_that_are_malformed_are_that_to_who_may_not_make_them(
+async def test_malformed_grants_of_a_declared_state_are_told_to_a_member(
     client: Client, world: World, grants: list[dict[str, Any]]
 ) -> None:
     call = As.member(client, await world.user())
@@ -46,9 +46,7 @@ async def test_declared_grants_that_are_malformed_are_that_to_who_may_not_make_t
     assert answer.code == "INVALID_ARGUMENT"
 
 
-async def test_job_is_not_registered_into_pipelines_of_others_whatever_the_condition(
-    client: Client, world: World
-) -> None:
+async def test_new_job_in_pipelines_of_others_is_refused_whatever_the_condition(client: Client, world: World) -> None:
     ada = await world.user()
     hidden, seen = await world.pipeline(), await world.pipeline()
     await world.grant(seen, ada, READ)
@@ -59,14 +57,14 @@ async def test_job_is_not_registered_into_pipelines_of_others_whatever_the_condi
     assert (await call("PUT", "/jobs/new", {"pipeline_ids": []}, OTHER)).status == 412
 
 
-async def test_set_of_grants_to_nobody_is_not_found_whatever_the_condition(client: Client, world: World) -> None:
+async def test_grants_to_an_unknown_user_are_refused_whatever_the_condition(client: Client, world: World) -> None:
     call, pipeline = As.member(client, await world.user(role="admin")), await world.pipeline()
     grants = {"grants": [{"user": "nobody", "permissions": []}]}
 
     assert (await call("PUT", f"/flow/pipeline/{pipeline}/grants", grants, OTHER)).code == "NOT_FOUND"
 
 
-async def test_tokens_are_refused_before_their_state_is_looked_at(client: Client, world: World) -> None:
+async def test_tokens_are_refused_before_their_state_is_told(client: Client, world: World) -> None:
     ada = await world.user()
     call, narrow = As.member(client, ada), As(client, await world.token(ada.id, scopes=SCOPE_TOKENS))
     wide = (await call("POST", "/tokens", {"scopes": ["tokens", "admin"]})).body["token"]["id"]
@@ -93,7 +91,7 @@ async def test_tokens_are_refused_before_their_state_is_looked_at(client: Client
         ("POST", "/apply", {"groups": [{"name": "h"}], "dry_run": True}),
     ],
 )
-async def test_condition_that_compares_with_nothing_is_unmet_and_nothing_is_done(
+async def test_condition_without_comparison_is_unmet_and_changes_nothing(
     client: Client, world: World, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
     ada = await world.user("ada", role="admin")
@@ -106,7 +104,7 @@ async def test_condition_that_compares_with_nothing_is_unmet_and_nothing_is_done
     assert await world.raw.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 0
 
 
-async def test_body_that_is_malformed_is_that_whatever_the_condition(client: Client, world: World) -> None:
+async def test_malformed_body_is_told_whatever_the_condition(client: Client, world: World) -> None:
     call = As.member(client, await world.user())
 
     assert (await call("POST", "/users", {"username": 5}, OTHER)).code == "INVALID_ARGUMENT"

@@ -17,7 +17,7 @@ from tests.transfer.files import Record, lines, whole
 Raw = Any
 
 
-async def test_file_imported_again_lets_nobody_in_who_was_shut_out_since(dsn: str, raw: Raw) -> None:
+async def test_file_imported_again_opens_nothing_that_was_shut_since(dsn: str, raw: Raw) -> None:
     found = whole()
     del found["token"]["scopes"]
     await import_records(dsn, lines(*found.values()))
@@ -36,7 +36,7 @@ async def test_file_imported_again_lets_nobody_in_who_was_shut_out_since(dsn: st
     assert tuple(token) == (READ, PAST, PAST)
 
 
-async def test_file_that_says_so_lets_a_user_in(dsn: str, raw: Raw) -> None:
+async def test_file_with_disabled_false_enables_a_user(dsn: str, raw: Raw) -> None:
     found = whole()
     await import_records(dsn, lines(*{**found, "user": {**found["user"], "disabled": True}}.values()))
 
