@@ -7,9 +7,8 @@ import pytest
 from jsonschema import ValidationError
 
 from service.telemetry.logs import READING_ORDER
-from tests.process.running import LINES, ROOT
+from tests.process.running import LINES, ROOT, SCHEMA, lines_of
 
-SCHEMA: Any = LINES.schema
 LINE = {"timestamp": "2026-11-26T12:00:00.000001Z", "level": "info", "event": "request", "method": "GET"}
 REQUEST = {**LINE, "route": "unmatched", "status": 404, "code": "NOT_FOUND", "client": "::1", "request_id": "a"}
 
@@ -32,6 +31,7 @@ def test_events_of_the_schema_are_those_of_the_code() -> None:
 
 def test_line_of_a_request_is_allowed() -> None:
     LINES.validate(REQUEST)
+    lines_of("request").validate(REQUEST)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,10 @@ def test_line_of_a_request_is_allowed() -> None:
 )
 def test_line_that_is_otherwise_is_refused(change: dict[str, object]) -> None:
     """The control."""
-    with pytest.raises(ValidationError):
-        LINES.validate(REQUEST | change)
+    line = REQUEST | change
+    for lines in (LINES, lines_of(str(line["event"]))):
+        with pytest.raises(ValidationError):
+            lines.validate(line)
 
 
 def test_fields_of_a_request_are_in_the_page() -> None:
