@@ -96,7 +96,12 @@ def _first_kept(before: Month | None, retention: int) -> Month:
     "--archive", "directories", multiple=True, type=click.Path(path_type=Path), help="A directory of archives."
 )
 @click.option("--only-archives", is_flag=True, help="Verify the archives without the database.")
-@click.option("--log", type=INPUT_FILE, help="Log lines with seals as they were published; others are left out.")
+@click.option(
+    "--log",
+    type=INPUT_FILE,
+    metavar="FILE",
+    help="Log lines with seals as they were published; others are left out.",
+)
 @json_option
 def verify_command(directories: tuple[Path, ...], only_archives: bool, log: IO[bytes] | None, as_json: bool) -> None:
     """Prove by the seals that no entry of the trail was changed, dated back, put in or taken away since it was sealed.

@@ -24,9 +24,9 @@ _NAME = re.compile(r"`([A-Z]+(?:_[A-Z0-9]+)+)(?:=[^`]*)?`")
 MADE = ("docs/reference/commands.md", "docs/reference/limits.md")
 """Pages whose tables are full of other names in capitals, which come from the code."""
 OTHERS = re.compile(
-    r"PG\w+|OTEL_\w+|COMMIT|CURRENT_\w+|SOURCE_\w+|[A-Z_]+_(?:URL|PASSWORD|PROXY)|XDG_\w+|SSL_CERT_FILE|MAX_|_TIMEOUT"
+    r"PG\w+|OTEL_\w+|COMMIT|CURRENT_\w+|SOURCE_\w+|[A-Z_]+_(?:URL|PASSWORD|PROXY)|XDG_\w+|SSL_CERT_FILE|NO_COLOR|MAX_|_TIMEOUT"
 )
-"""Names that are not the service's own: libpq's, OpenTelemetry's, and those that examples make."""
+"""Names that are not the service's own: libpq's, OpenTelemetry's, terminals', and those that examples make."""
 
 NO_METRICS = frozenset(
     {"flow_pipelines_client", "flow_pipelines_restored", "flow_pipelines_pb2", "flow_pipelines_pb2_grpc"}
