@@ -169,10 +169,11 @@ async def test_run_never_retries_a_write_whose_connection_was_lost(single: Datab
 
 
 async def test_run_retries_after_a_real_deadlock(database: Database, raw: Raw) -> None:
-    await raw.execute("CREATE TABLE IF NOT EXISTS rows_to_lock AS SELECT generate_series(1, 2) AS id")
-    await raw.execute("GRANT ALL ON rows_to_lock TO PUBLIC")
+    await raw.execute("CREATE SCHEMA IF NOT EXISTS to_lock")
+    await raw.execute("CREATE TABLE IF NOT EXISTS to_lock.rows AS SELECT generate_series(1, 2) AS id")
+    await raw.execute("GRANT USAGE ON SCHEMA to_lock TO PUBLIC; GRANT ALL ON to_lock.rows TO PUBLIC")
     first_locks = asyncio.Barrier(2)
-    lock = "SELECT id FROM rows_to_lock WHERE id = $1 FOR UPDATE"
+    lock = "SELECT id FROM to_lock.rows WHERE id = $1 FOR UPDATE"
 
     async def lock_both(first: int, second: int) -> str:
         attempts = 0
