@@ -1,7 +1,9 @@
 """The audit trail as it goes on, from a server: by the feed of changes, which has every entry for an administrator."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from service.client.answer import Answer, Operation, run_all_pages
@@ -13,6 +15,8 @@ from service.schemas.changes import ListChanges
 
 WAIT: Final = 20
 """Seconds that the server is asked to wait for something to happen."""
+MIN_WAIT: Final = 0.5
+"""Seconds from a call that found nothing to the next: a server that is ending does not wait."""
 OVERLAP: Final = timedelta(seconds=60)
 """The time for which entries are looked for again where a cursor has ended: none is committed later than that."""
 
@@ -44,11 +48,13 @@ class TrailFollower:
     async def read(self) -> list[dict[str, Any]]:
         """Return entries that are new since the last time; the server waits a while for some."""
         try:
-            asked = ListChanges(after=self._cursor, wait=WAIT, all=True)
+            asked, begun = ListChanges(after=self._cursor, wait=WAIT, all=True), monotonic()
             body = (await self._operations.run(list_changes, asked)).body
         except FailedPrecondition:
             return await self._begin_anew()
         self._cursor = body["next_cursor"]
+        if not body["changes"]:
+            await asyncio.sleep(max(0.0, begun + MIN_WAIT - monotonic()))
         return self._new([each["entry"] for each in body["changes"] if self._fits(each["entry"])])
 
     async def _begin_anew(self) -> list[dict[str, Any]]:

@@ -34,6 +34,8 @@ _CONCURRENT_INDEX: Final = re.compile(r"\bINDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+E
 _LOCK: Final = 0x666C6F77  # "flow": any number that nothing else in this database locks
 _POLL: Final = 0.1
 """Seconds between attempts to get the lock."""
+PATIENCE: Final = 2.0
+"""Seconds for which another process is waited for without a word."""
 _CONNECTION_LOST: Final = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -176,9 +178,7 @@ async def migrate(
         await connection.execute("SET lock_timeout = '5s'; SET client_connection_check_interval = '2s'")
         await connection.execute("SET client_min_messages = 'notice'")  # else a role may keep warnings from an operator
         await lift_transaction_timeout(connection, of_session=True)
-        # Polled: a session waiting in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110 - another process's
-            await asyncio.sleep(_POLL)
+        await _lock(connection, warn)
         connection.add_log_listener(lambda _, message: _pass_on(message, warn))
         applied = await list_applied(Connection(connection))
         missing = compare(applied, known)
@@ -194,6 +194,22 @@ async def migrate(
         return missing
     finally:
         await connection.close(timeout=5)
+
+
+async def _lock(connection: Raw, warn: Callable[[str], None]) -> None:
+    """Wait until no other process migrates the database, and tell an operator for whom, if that takes a while.
+
+    Polled: a session waiting in pg_advisory_lock holds a snapshot, for which CREATE INDEX CONCURRENTLY waits.
+    """
+    begun, told = perf_counter(), False
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+        if not told and perf_counter() - begun > PATIENCE:
+            told = True
+            holder = await connection.fetchval(
+                "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND granted", _LOCK
+            )
+            warn(f"Another `migrate` is at work, as process {holder} of the server: this waits until that has ended.")
+        await asyncio.sleep(_POLL)
 
 
 def _pass_on(message: asyncpg.PostgresLogMessage, warn: Callable[[str], None]) -> None:

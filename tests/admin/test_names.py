@@ -64,3 +64,34 @@ async def test_hostile_addresses_are_answered_by_a_page(desk: Desk, world: World
         ):
             await visit.follow(path)
             await expect(visit.page.get_by_text(said).first).to_be_visible()
+
+
+async def test_marks_piled_up_on_a_letter_stay_in_its_row(desk: Desk, world: World) -> None:
+    """Over the names of others, they would be read as theirs."""
+    ada = await world.user("ada", role="admin")
+    plain, hostile = await world.pipeline("Invoices"), await world.pipeline("Z")
+    await world.job(ada, hostile, job_id="below")
+    await world.job(ada, plain, job_id="above")
+    async with desk.visit(ada, "/jobs") as visit:
+        above = visit.row("above")
+        before = await above.screenshot()
+        await world.raw.execute("UPDATE pipelines SET name = $2 WHERE id = $1", hostile, "Z" + "\u0302\u0323" * 100)
+        await visit.go("/jobs")
+        await expect(visit.row("below")).to_contain_text("\u0302\u0323")
+
+        assert await above.screenshot() == before
+
+
+async def test_names_that_differ_by_a_space_are_told_apart(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    await world.pipeline("two spaces")
+    await world.pipeline("two  spaces")
+    async with desk.visit(ada) as visit:
+        names = visit.page.get_by_role("rowheader").locator("bdi")
+        await expect(names).to_have_count(2)
+        widths = await names.evaluate_all(
+            "all => all.map(each => { const range = document.createRange(); range.selectNodeContents(each);"
+            " return range.getBoundingClientRect().width; })"
+        )
+
+    assert widths[0] != widths[1]

@@ -81,8 +81,13 @@ DEPLOYMENT: Final[Edits] = (
         + '        checksum/config: {{ include "flow-pipelines.settings" . | sha256sum }}\n',
     ),
     (
+        '        prometheus.io/scrape: "true"\n'
+        '        prometheus.io/port: "8081"\n'
         "        prometheus.io/path: /metrics\n",
-        "        prometheus.io/path: /metrics\n" + more_of(".Values.podAnnotations", 8),
+        "        {{- /* Others of the same names go before these. */}}\n"
+        '        {{- $scraped := dict "prometheus.io/scrape" "true" "prometheus.io/port" "8081"'
+        ' "prometheus.io/path" "/metrics" }}\n'
+        "        {{- toYaml (merge dict (default dict .Values.podAnnotations) $scraped) | nindent 8 }}\n",
     ),
     PULL_SECRETS,
     ("terminationGracePeriodSeconds: 40\n", 'terminationGracePeriodSeconds: {{ include "flow-pipelines.grace" . }}\n'),

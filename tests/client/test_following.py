@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from service.client import following
 from service.client.answer import Answer
-from service.client.following import OVERLAP, WAIT
+from service.client.following import MIN_WAIT, OVERLAP, WAIT
 from service.client.server import OnServer
 from service.errors import FailedPrecondition
 from service.operations.changes import list_changes
@@ -48,6 +49,30 @@ class Trail(OnServer):
 
 async def read(follower: Any) -> list[int]:
     return [each["id"] for each in await follower.read()]
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Record the pauses between calls, and make none."""
+    made: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        made.append(seconds)
+
+    monkeypatch.setattr(f"{following.__name__}.asyncio.sleep", sleep)
+    return made
+
+
+async def test_server_that_does_not_wait_is_not_asked_all_the_time(pauses: list[float]) -> None:
+    trail = Trail()
+    follower = await trail.follow_audit(ListAudit())
+
+    await read(follower)
+    trail.add(1, 0)
+    await read(follower)
+
+    assert len(pauses) == 1
+    assert 0 < pauses[0] <= MIN_WAIT
 
 
 async def test_each_entry_is_told_once_also_one_that_is_committed_late() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 RESET = "reset"
 SILENCE = "silence"
 TRICKLE = "trickle"
+TRICKLING_HEAD = "trickling head"
 
 
 @dataclass
@@ -31,7 +32,7 @@ class FaultyService:
 
     url: str
     script: list[Any]
-    """What comes of each request: RESET, SILENCE, TRICKLE, or status, body and headers; behind its end, empty lists."""
+    """What comes of each request: one of the words above, or status, body and headers; behind its end, empty lists."""
     asked: list[Request] = field(default_factory=list)
 
 
@@ -87,8 +88,8 @@ def _answer(connection: socket.socket, told: Any) -> bool:
     if told == SILENCE:
         sleep(1)
         return False
-    if told == TRICKLE:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    if told in (TRICKLE, TRICKLING_HEAD):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n" + (b"\r\n" if told == TRICKLE else b"X:"))
         for _ in range(20):
             try:
                 connection.sendall(b" ")

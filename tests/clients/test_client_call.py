@@ -120,6 +120,9 @@ def test_name_of_the_program_that_calls_is_its_own_or_the_clients() -> None:
     assert [request.headers["user-agent"] for request in service.asked] == [AGENT, "ours/1"]
 
 
-def test_address_that_no_host_can_have_is_refused() -> None:
+@pytest.mark.parametrize(
+    "host", ["\u2603\u2603.example\u00ad\u0378", "a" * 64, "a..b", "xn--a"], ids=["odd", "long", "gap", "xn"]
+)
+def test_address_that_no_host_can_have_is_refused(host: str) -> None:
     with pytest.raises(ValueError, match="is no address of a service"):
-        Client("http://\u2603\u2603.example\u00ad\u0378", "fp_x")
+        Client(f"http://{host}", "fp_x")

@@ -1,8 +1,12 @@
 """The Python client against a service that fails: what is sent again, what is not, and what is told."""
 
 import asyncio
+import gc
+import os
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -23,12 +27,22 @@ from flow_pipelines_client import (
     Retries,
     Unavailable,
     UnexpectedAnswer,
+    feed,
     retries,
 )
 from flow_pipelines_client.batches import MAX_IDS, MAX_UPDATES, batches
 from flow_pipelines_client.models import UpdateJobPipelinesInput
 from service.schemas import jobs
-from tests.clients.faulty import RESET, SILENCE, TRICKLE, FaultyService, failure, faulty_service, success
+from tests.clients.faulty import (
+    RESET,
+    SILENCE,
+    TRICKLE,
+    TRICKLING_HEAD,
+    FaultyService,
+    failure,
+    faulty_service,
+    success,
+)
 from tests.process.running import free_port
 
 ID = UUID("8c400d55-15d4-41f9-b306-ec2836898d83")
@@ -139,7 +153,7 @@ async def test_limit_without_an_end_is_told_at_once(way: str) -> None:
 
 
 @both_ways
-@pytest.mark.parametrize("silence", [SILENCE, TRICKLE])
+@pytest.mark.parametrize("silence", [SILENCE, TRICKLE, TRICKLING_HEAD])
 async def test_call_ends_at_its_deadline(way: str, silence: str) -> None:
     with faulty_service(silence) as service, pytest.raises(DeadlineExceeded, match=r"within 0\.2 s") as told:
         await run(service, way, lambda client: client.create_pipeline("Invoices", timeout=0.2))
@@ -270,6 +284,15 @@ async def test_unknown_fields_and_words_of_a_newer_service_are_tolerated(way: st
 
 
 @both_ways
+async def test_last_page_may_have_an_empty_token(way: str) -> None:
+    """As a gateway has it that writes out what is not set."""
+    with faulty_service(*[success(pipelines=[ITEM], next_page_token="")] * 3) as service:
+        assert len(await run(service, way, listed)) == 1
+
+    assert len(service.asked) == 1
+
+
+@both_ways
 async def test_pages_are_asked_for_as_they_are_needed(way: str) -> None:
     page = success(pipelines=[ITEM, ITEM], next_page_token="a b")
     with faulty_service(page, page, page) as service:
@@ -356,6 +379,63 @@ async def test_changes_are_followed_and_gone_on_from_where_they_were(way: str) -
         "wait=1&all=true",
         *(f"after={cursor}&wait=1&all=true" for cursor in ("c0", "c2%2B", "c2%2B", "c3%2B")),
     ]
+
+
+@both_ways
+async def test_service_that_does_not_wait_for_changes_is_not_asked_all_the_time(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is about to end."""
+    monkeypatch.setattr(feed, "MIN_WAIT", 0.1)
+    nothing = success(changes=[], next_cursor="c0")
+    with faulty_service(*[nothing] * 4, success(changes=[change(1)], next_cursor="c1")) as service:
+        begun = monotonic()
+        work: Work = lambda client: (anext if way == "async" else next)(client.changes(wait=1))  # noqa: E731 - of both
+        found = await run(service, way, work)
+
+    assert found.target == "job:1"
+    assert monotonic() - begun >= 0.3  # of four that found nothing, the first had no cursor to wait at
+    assert len(service.asked) == 5
+
+
+def test_client_shares_no_connection_with_a_process_that_is_forked() -> None:
+    """On one that is shared, each process reads what the other one asked for."""
+    with faulty_service() as service, Client(service.url, "fp_x", retries=QUICK) as client:
+        client.list_pipelines().all()
+        before = client._http
+        child = os.fork()
+        if child == 0:  # whose thread of the service is gone: it asks the parent's
+            try:
+                client.list_pipelines().all()
+                os._exit(0 if client._http is not before and not before.is_closed else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        client.list_pipelines().all()
+        assert client._http is before
+
+
+def test_async_client_works_in_one_event_loop_after_the_other() -> None:
+    with faulty_service() as service, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of connections whose event loop has ended
+        client = AsyncClient(service.url, "fp_x", retries=QUICK)
+        for _ in range(3):
+            assert asyncio.run(client.list_pipelines().all()) == []
+            gc.collect()
+        asyncio.run(client.close())
+
+        with pytest.raises(RuntimeError, match="closed"):
+            asyncio.run(client.list_pipelines().all())
+        del client
+        gc.collect()
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+def test_time_that_is_none_is_refused(timeout: float) -> None:
+    with pytest.raises(ValueError, match="is no time that a call may take"):
+        Client("http://127.0.0.1:1", "fp_x", timeout=timeout)
+    with Client("http://127.0.0.1:1", "fp_x") as client, pytest.raises(ValueError, match="is no time"):
+        client.get_me(timeout=timeout)
 
 
 def test_token_may_be_a_function_that_is_asked_for_each_call() -> None:

@@ -151,7 +151,7 @@ def test_target_that_does_not_block_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "open file"])
-def test_target_that_is_ended_within_ends_within_a_line(tmp_path: Path, kind: str) -> None:
+def test_target_that_is_not_written_to_the_end_ends_within_a_line(tmp_path: Path, kind: str) -> None:
     """Also where no handler runs, so that nobody takes a part of an export for all of it."""
     lines = [b'{"n": %d}\n' % number for number in range(3)]
     for give_up in (True, False):

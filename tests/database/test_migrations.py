@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from service.database import migrations
 from service.database.migrations import Migration, compare, list_applied, load_migrations, migrate
 from service.database.pool import Connection
 from service.database.sql_files import sql_directory
@@ -190,6 +191,26 @@ async def test_migrate_says_that_its_connection_was_lost(empty_dsn: str) -> None
 
     with pytest.raises(StartupError, match=r"connection was lost in Migration 0001_end\.sql: run `migrate` again"):
         await migrate(empty_dsn, migrations=[suicidal])
+
+
+async def test_migrate_says_for_whom_it_waits(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "PATIENCE", 0.0)
+    holder, told = await asyncpg.connect(empty_dsn), asyncio.Event()
+    await holder.execute(f"SELECT pg_advisory_lock({migrations._LOCK})")
+    said: list[str] = []
+
+    def warn(sentence: str) -> None:
+        said.append(sentence)
+        told.set()
+
+    waiting = asyncio.create_task(migrate(empty_dsn, warn=warn, migrations=[TABLE]))
+    await asyncio.wait_for(told.wait(), 10)
+    await asyncio.sleep(0.3)
+    pid = holder.get_server_pid()
+    await holder.close()
+
+    assert await waiting == [TABLE]
+    assert said == [f"Another `migrate` is at work, as process {pid} of the server: this waits until that has ended."]
 
 
 KILLED = """

@@ -1,6 +1,7 @@
 """The Helm chart: the same as deploy/kubernetes by its values as they are, and what each of its values changes."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -34,6 +35,17 @@ REFUSED: dict[str, Any] = {
     "serviceMonitor.interval": 15,
     "preStopSeconds": 0,
     "ingress.enabled": "maybe",
+    "image": None,
+    "settings": None,
+    "grpc": None,
+    "autoscaling.maxReplicas": None,
+    "image.repository": "registry.example.com/flow-pipelines:0.2.0",
+    "nameOverride": "Flow Pipelines",
+    "extraEnv[0]": {"name": "HTTP_PORT", "value": "9000"},
+    "extraEnv": [{"name": "SHUTDOWN_DELAY", "value": "60"}],
+    "migration.extraEnv[0]": {"name": "DATABASE_URL", "value": "postgresql://x/y"},
+    "podLabels": {"app.kubernetes.io/name": "x"},
+    "podAnnotations": {"checksum/config": "x"},
 }
 """Values of each kind that the schema refuses."""
 
@@ -364,6 +376,45 @@ def test_end_that_does_not_fit_into_the_grace_period_is_refused(settings: dict[s
     assert done.returncode != 0
     assert "raise it to that or more" in done.stderr
     assert render(settings={**settings, "SHUTDOWN_DELAY": 0}, terminationGracePeriodSeconds=60)
+
+
+@with_helm
+@pytest.mark.parametrize("release", ["true", "null", "on", "a.b", "x" * 53])
+def test_release_of_any_name_has_labels_and_names_that_kubernetes_takes(release: str) -> None:
+    rendered = render(release, administration={"enabled": True}, podLabels={"team": "yes"})
+
+    for each in rendered:
+        assert re.fullmatch("[a-z]([a-z0-9-]{0,61}[a-z0-9])?", each["metadata"]["name"]), each["metadata"]["name"]
+        labels = [each["metadata"]["labels"], each.get("spec", {}).get("template", {}).get("metadata", {})]
+        assert all(isinstance(value, str) for found in labels for value in found.get("labels", found).values() if found)
+        assert each["metadata"]["labels"]["app.kubernetes.io/instance"] == release
+
+
+@with_helm
+def test_release_whose_services_could_have_no_name_is_told_what_helps() -> None:
+    done = helm("template", "123", str(CHART))
+
+    assert "123-flow-pipelines can't be the name of a Service, which begins with a letter: set full" in done.stderr
+    assert render("123", fullnameOverride="flow-pipelines")
+
+
+@with_helm
+def test_annotations_of_pods_go_before_those_of_the_chart() -> None:
+    given = {"prometheus.io/scrape": "false", "mine": "1"}
+    done = helm(
+        "template", "x", str(CHART), "--show-only", "templates/deployment.yaml", values={"podAnnotations": given}
+    )
+    annotations = yaml.safe_load(done.stdout)["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations.items() >= {**given, "prometheus.io/port": "8081"}.items()
+    assert done.stdout.count("prometheus.io/scrape:") == 1
+
+
+@with_helm
+def test_fewer_replicas_at_most_than_at_least_are_refused() -> None:
+    done = helm("template", "x", str(CHART), values={"autoscaling": {"enabled": True, "minReplicas": 11}})
+
+    assert "autoscaling.minReplicas is 11, and maxReplicas 10: raise that to it or more." in done.stderr
 
 
 @with_helm

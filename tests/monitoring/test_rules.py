@@ -11,6 +11,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.factories import World
+from tests.grpc.calling import Rpcs
+from tests.grpc.test_process import channel_to
 from tests.monitoring.queries import (
     DIRECTORY,
     alerts,
@@ -20,7 +22,7 @@ from tests.monitoring.queries import (
     metric_names,
     rules,
 )
-from tests.process.running import ROOT, running_service
+from tests.process.running import ROOT, Service, running_service
 
 LIST = "/api/v1/flow/pipeline"
 EXPRESSIONS = {
@@ -42,13 +44,15 @@ def test_query_parsing_finds_metrics_and_labels() -> None:
 async def test_metrics_and_labels_of_all_queries_exist(tmp_path: Path, service_dsn: str, world: World) -> None:
     ada = await world.user()
 
-    def scraped() -> str:
-        with running_service(tmp_path, service_dsn) as service:
-            requests.get(service.api + LIST, headers=ada.headers, timeout=5)
-            requests.get(service.api + LIST, timeout=5)
-            return requests.get(service.operations + "/metrics", timeout=5).text
+    def call(service: Service) -> str:
+        requests.get(service.api + LIST, headers=ada.headers, timeout=5)
+        requests.get(service.api + LIST, timeout=5)
+        return requests.get(service.operations + "/metrics", timeout=5).text
 
-    text = await asyncio.to_thread(scraped)
+    with running_service(tmp_path, service_dsn, GRPC_PORT="0") as service:
+        async with channel_to(service) as channel:
+            await Rpcs(channel)("GetMe", token=ada.token)
+        text = await asyncio.to_thread(call, service)
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     names, labels = {sample.name for sample in samples}, {label for sample in samples for label in sample.labels}
 

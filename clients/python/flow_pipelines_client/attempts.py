@@ -15,6 +15,7 @@ import httpx
 
 from flow_pipelines_client.answers import Answer
 from flow_pipelines_client.calls import Call
+from flow_pipelines_client.deadlines import end_at_deadline
 from flow_pipelines_client.errors import (
     BY_CODE,
     BY_STATUS,
@@ -41,6 +42,10 @@ NOT_SENT: Final = (
     httpx.UnsupportedProtocol,
 )
 """Failures of the network before anything of a request was sent."""
+_CONNECTED: Final = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
+"""The events with which httpx has something to read from, whatever of it tells of them."""
+_LONGEST: Final = 10.0**6
+"""Seconds that the system can wait for."""
 CERTAIN: Final = range(400, 500)
 """Statuses by which nothing was done."""
 
@@ -79,6 +84,8 @@ class Attempts:
         self.url: Final = url + call.target
         self.content: Final = call.content
         self.request_id: Final = uuid4().hex
+        if not timeout > 0:
+            raise ValueError(f"{timeout!r} is no time that a call may take: give seconds.")
         self.deadline: Final = monotonic() + timeout
         self._service = url
         self._agent = agent
@@ -103,13 +110,18 @@ class Attempts:
         }
 
     def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """Note where httpx connects to, which is another place than the service where a proxy leads there."""
+        """Note where httpx connects to, which is another place than the service where a proxy leads there.
+
+        Have what it connects with end at the deadline, too: httpx bounds each reading, and not all of them together.
+        """
         if event == "connection.connect_tcp.started":
             self._connected = (info["host"], info["port"])
+        if event.endswith(_CONNECTED):
+            end_at_deadline(info.get("return_value"))
 
     def timeout(self) -> httpx.Timeout:
         """Return the time that is left, for each part of an attempt."""
-        left = max(self.deadline - monotonic(), 0.001)
+        left = min(max(self.deadline - monotonic(), 0.001), _LONGEST)
         return httpx.Timeout(left, connect=min(left, CONNECT_TIMEOUT))
 
     def take(self, content: bytearray, part: bytes) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -16,6 +18,7 @@ import httpx
 from flow_pipelines_client.answers import Answer, JsonAnswer, Page, read, read_json
 from flow_pipelines_client.attempts import AGENT, Attempts, Received
 from flow_pipelines_client.calls import Call, ListOperation, Operation, plain
+from flow_pipelines_client.deadlines import deadline
 from flow_pipelines_client.errors import ApiError
 from flow_pipelines_client.pages import AsyncPages, Pages
 from flow_pipelines_client.retries import Budget, Retries
@@ -36,9 +39,11 @@ class _Options:
         if not re.match(r"https?://[^/\s?#@]+[^\s?#@]*\Z", url):
             raise ValueError(f"{url!r} is no address of a service: give one such as https://pipelines.example.com.")
         try:
-            httpx.URL(url)
-        except httpx.InvalidURL as error:
-            raise ValueError(f"{url!r} is no address of a service: {error}") from error
+            httpx.URL(url).host.encode("idna")  # of one whose parts are too long, the system knows no address
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ValueError(f"{url[:200]!r} is no address of a service: {error}") from error
+        if not timeout > 0:
+            raise ValueError(f"{timeout!r} is no time that a call may take: give seconds.")
         self._url = url.rstrip("/")
         self._agent = AGENT if agent.startswith("python-httpx/") else agent
         self._timeout = timeout
@@ -80,8 +85,10 @@ class Connection(_Options):
             retries: their bounds.
             http: a client of httpx with settings of your own, such as certificates; it is not closed with this one.
         """
+        self._own = http is None
         self._http = http or httpx.Client()
-        self._is_own = http is None
+        self._process = os.getpid()
+        self._former: httpx.Client | None = None
         self._token = token
         super().__init__(url, self._http.headers.get("User-Agent", AGENT), timeout, retries)
 
@@ -97,8 +104,18 @@ class Connection(_Options):
 
     def close(self) -> None:
         """Close its connections."""
-        if self._is_own:
-            self._http.close()
+        if self._own:
+            self._client().close()
+
+    def _client(self) -> httpx.Client:
+        """Return the client of httpx; in a process that was forked since, another one, if it is not the caller's own.
+
+        On connections that two processes share, each would read what the other one was answered. What there was before
+        is kept as it is: to close it would end it for both.
+        """
+        if self._own and self._process != os.getpid() and not self._http.is_closed:
+            self._former, self._http, self._process = self._http, httpx.Client(), os.getpid()
+        return self._http
 
     def call(
         self,
@@ -158,15 +175,18 @@ class Connection(_Options):
         content = bytearray()
         token = self._token if isinstance(self._token, str) else self._token()
         try:
-            with self._http.stream(
-                attempts.call.method,
-                attempts.url,
-                headers=attempts.headers(token),
-                content=attempts.content,
-                timeout=attempts.timeout(),
-                follow_redirects=False,
-                extensions={"trace": attempts.note},
-            ) as response:
+            with (
+                deadline(attempts.deadline),
+                self._client().stream(
+                    attempts.call.method,
+                    attempts.url,
+                    headers=attempts.headers(token),
+                    content=attempts.content,
+                    timeout=attempts.timeout(),
+                    follow_redirects=False,
+                    extensions={"trace": attempts.note},
+                ) as response,
+            ):
                 for part in response.iter_bytes():
                     attempts.take(content, part)
                 return Received(response.status_code, response.headers, bytes(content))
@@ -195,8 +215,10 @@ class AsyncConnection(_Options):
             retries: their bounds.
             http: a client of httpx with settings of your own, such as certificates; it is not closed with this one.
         """
+        self._own = http is None
         self._http = http or httpx.AsyncClient()
-        self._is_own = http is None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._former: httpx.AsyncClient | None = None
         self._token = token
         super().__init__(url, self._http.headers.get("User-Agent", AGENT), timeout, retries)
 
@@ -212,8 +234,20 @@ class AsyncConnection(_Options):
 
     async def close(self) -> None:
         """Close its connections."""
-        if self._is_own:
-            await self._http.aclose()
+        if self._own:
+            await self._client().aclose()
+
+    def _client(self) -> httpx.AsyncClient:
+        """Return the client of httpx; in another event loop than before a new one, if it is not the caller's own.
+
+        Connections belong to the loop that they were made in, which may have ended since, or be that of the process
+        that this one was forked from: see `Connection`.
+        """
+        loop = asyncio.get_running_loop()
+        if self._own and self._loop not in {None, loop} and not self._http.is_closed:
+            self._former, self._http = self._http, httpx.AsyncClient()
+        self._loop = loop
+        return self._http
 
     async def call(
         self,
@@ -272,22 +306,28 @@ class AsyncConnection(_Options):
     async def _send(self, attempts: Attempts) -> Received:
         content = bytearray()
         token = self._token if isinstance(self._token, str) else self._token()
+        headers = attempts.headers(await token if inspect.isawaitable(token) else token)
 
         async def note(event: str, info: Mapping[str, Any]) -> None:
             attempts.note(event, info)
 
         try:
-            async with self._http.stream(
-                attempts.call.method,
-                attempts.url,
-                headers=attempts.headers(await token if inspect.isawaitable(token) else token),
-                content=attempts.content,
-                timeout=attempts.timeout(),
-                follow_redirects=False,
-                extensions={"trace": note},
-            ) as response:
+            async with (
+                asyncio.timeout(attempts.deadline - monotonic()),
+                self._client().stream(
+                    attempts.call.method,
+                    attempts.url,
+                    headers=headers,
+                    content=attempts.content,
+                    timeout=attempts.timeout(),
+                    follow_redirects=False,
+                    extensions={"trace": note},
+                ) as response,
+            ):
                 async for part in response.aiter_bytes():
                     attempts.take(content, part)
                 return Received(response.status_code, response.headers, bytes(content))
+        except TimeoutError:
+            raise attempts.too_late() from None
         except httpx.RequestError as error:
             raise attempts.lost(error) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic, sleep
 from typing import Any, Final, Self
 
 from flow_pipelines_client.answers import Answer
@@ -15,6 +17,8 @@ BEGINNING: Final = "0"
 """The place of the oldest change that is kept."""
 WAIT: Final = 20
 """Seconds that a call waits for a change where nothing else is said."""
+MIN_WAIT: Final = 0.5
+"""Seconds from a call that found nothing to the next: a service that is ending does not wait for changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +57,21 @@ class _Feed:
     _all: bool
     _found: deque[FeedChange] = field(default_factory=deque)
     _next: str | None = None
+    _asked_at: float = 0.0
 
     def _call(self) -> Call:
+        self._asked_at = monotonic()
         query = {"after": self.cursor, "wait": self._wait, "all": self._all or None}
         return Call("GET", "/api/v1/changes", query=query)
 
-    def _keep(self, found: Found) -> None:
+    def _keep(self, found: Found) -> float:
+        """Keep what was found, and return the seconds to wait before the next call."""
         self._found.extend(found.changes)
-        self._next = found.next_cursor
-        if not self._found:
-            self.cursor = self._next
+        self._next, begins = found.next_cursor, self.cursor is None
+        if self._found:
+            return 0.0
+        self.cursor = self._next
+        return 0.0 if begins else max(0.0, self._asked_at + MIN_WAIT - monotonic())
 
     def _take(self) -> FeedChange:
         change = self._found.popleft()
@@ -83,7 +92,7 @@ class Changes(_Feed):
     def __next__(self) -> FeedChange:
         """Return the next change, when there is one."""
         while not self._found:
-            self._keep(self._run(self._call()))
+            sleep(self._keep(self._run(self._call())))
         return self._take()
 
 
@@ -100,5 +109,8 @@ class AsyncChanges(_Feed):
     async def __anext__(self) -> FeedChange:
         """Return the next change, when there is one."""
         while not self._found:
-            self._keep(await self._run(self._call()))
+            await self._keep_and_wait(await self._run(self._call()))
         return self._take()
+
+    async def _keep_and_wait(self, found: Found) -> None:
+        await asyncio.sleep(self._keep(found))

@@ -14,8 +14,8 @@ Item = TypeVar("Item")
 
 
 def _next(call: Call, page: Page) -> Call | None:
-    """Return the call of the page behind one; None if that is the last."""
-    if page.next_page_token is None:
+    """Return the call of the page behind one; None if that is the last, of which a gateway may say an empty token."""
+    if not page.next_page_token:
         return None
     return replace(call, query={**call.query, "page_token": page.next_page_token})
 

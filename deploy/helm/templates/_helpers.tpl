@@ -1,20 +1,24 @@
 {{/* The name of the resources, as `helm create` makes it. */}}
 {{- define "flow-pipelines.name" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $found := printf "%s-%s" .Release.Name $name -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- $found = .Values.fullnameOverride -}}
 {{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- $found = .Release.Name -}}
 {{- end -}}
+{{- $found = $found | replace "." "-" | trunc 40 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]" $found) -}}
+{{- fail (printf "%s can't be the name of a Service, which begins with a letter: set fullnameOverride." $found) -}}
+{{- end -}}
+{{- $found -}}
 {{- end -}}
 
 {{/* What selects the pods of a component: of this release only. Takes the root and the component. */}}
 {{- define "flow-pipelines.selector" -}}
 app.kubernetes.io/name: flow-pipelines
 app.kubernetes.io/component: {{ .component }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- end -}}
 
 {{- define "flow-pipelines.labels" -}}
@@ -40,6 +44,15 @@ app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVe
 {{/* A value as the text that it is in values.yaml: a large whole number would get an exponent. */}}
 {{- define "flow-pipelines.text" -}}
 {{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* What the schema can't say of several values. */}}
+{{- define "flow-pipelines.checks" -}}
+{{- with .Values.autoscaling -}}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- fail (printf "autoscaling.minReplicas is %v, and maxReplicas %v: raise that to it or more." .minReplicas .maxReplicas) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The settings of `serve`. */}}

@@ -15,19 +15,27 @@ import { toast } from "./toast.js";
  */
 
 /**
- * Show as a toast what fails in an action that shows it nowhere else.
+ * Do an action once at a time, also if it is clicked twice; show as a toast what fails and is shown nowhere else.
  *
  * @param {Act | null} act
  */
-const guarded = (act) =>
-  act &&
-  (async (/** @type {MouseEvent} */ event) => {
-    try {
-      await act(event);
-    } catch (error) {
-      if (!isAbort(error)) toast(messageOf(error));
-    }
-  });
+function guarded(act) {
+  let running = false;
+  return (
+    act &&
+    (async (/** @type {MouseEvent} */ event) => {
+      if (running) return;
+      running = true;
+      try {
+        await act(event);
+      } catch (error) {
+        if (!isAbort(error)) toast(messageOf(error));
+      } finally {
+        running = false;
+      }
+    })
+  );
+}
 
 /**
  * Make a button.

@@ -34,6 +34,14 @@ const TYPED = {
   leave: "Discard",
 };
 
+/** @type {Question} */
+const SENT = {
+  title: "Leave while this is being sent?",
+  message: "It may be done all the same, and what comes of it is not shown.",
+  stay: "Wait",
+  leave: "Leave",
+};
+
 /** @type {Set<Dialog<any>>} */
 const open = new Set();
 
@@ -58,6 +66,7 @@ export function openDialog({ title, content, unsaved = () => false, loses = TYPE
     finish = resolve;
   });
   const dismiss = async () => {
+    if (isSent(element)) return; // it is closed by what comes of it, which may be a secret that is shown but once
     if (!unsaved() || (await askToDiscard(loses))) close(null);
   };
   const element = h(
@@ -75,7 +84,7 @@ export function openDialog({ title, content, unsaved = () => false, loses = TYPE
     finish(result);
   };
   dismissBy(element, dismiss);
-  const handle = { element, unsaved, close, closed };
+  const handle = { element, unsaved: () => unsaved() || isSent(element), close, closed };
   open.add(handle);
   document.body.append(element);
   element.showModal();
@@ -111,8 +120,18 @@ export function closeDialogs() {
   for (const { close } of [...open].reverse()) close(null);
 }
 
-/** Ask whether what was typed may go. */
-export async function askToDiscard({ title, message, stay: stays, leave } = TYPED) {
+/**
+ * Return whether a form in a dialog waits for the answer to what it has sent.
+ *
+ * @param {HTMLDialogElement} element
+ */
+const isSent = (element) => element.querySelector("form[aria-busy=true]") !== null;
+
+/** @returns {Question} */
+const usual = () => ([...open].some(({ element }) => isSent(element)) ? SENT : TYPED);
+
+/** Ask whether what was typed, or sent, may go. */
+export async function askToDiscard({ title, message, stay: stays, leave } = usual()) {
   const stay = button(stays, () => dialog.close(false), { kind: "primary" });
   stay.autofocus = true;
   /** @type {Dialog<boolean>} */

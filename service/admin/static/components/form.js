@@ -64,20 +64,33 @@ export function form({
 }) {
   const alert = h("div", { role: "alert" });
   const confirm = button(submit, null, { kind: danger ? "danger" : "primary", type: "submit" });
+  const stop = cancel && button("Cancel", () => sent || cancel());
+  let sent = false;
   const element = h(
     "form",
     { novalidate: true, class: "dialog-body", onsubmit: trySend },
     typeof intro === "string" ? h("p", {}, intro) : intro,
     alert,
     fields.map((field) => field.element),
-    h("footer", {}, cancel && button("Cancel", cancel), confirm),
+    h("footer", {}, stop, confirm),
   );
+
+  /**
+   * Tell whether an answer is awaited: what it says must be seen, so that nothing is closed until then.
+   *
+   * @param {boolean} whether
+   */
+  function wait(whether) {
+    sent = whether;
+    element.setAttribute("aria-busy", String(whether));
+    for (const each of [stop, confirm]) each?.setAttribute("aria-disabled", String(whether));
+  }
 
   /** @param {SubmitEvent} event */
   async function trySend(event) {
     event.preventDefault();
-    if (confirm.getAttribute("aria-disabled")) return;
-    confirm.setAttribute("aria-disabled", "true");
+    if (sent) return;
+    wait(true);
     showDetails(fields, {});
     replace(alert);
     try {
@@ -85,7 +98,7 @@ export function form({
     } catch (error) {
       await fail(error);
     } finally {
-      confirm.removeAttribute("aria-disabled");
+      wait(false);
     }
   }
 

@@ -37,9 +37,19 @@ export function providerButtons({ signIn, asAnother = null, waiting = "" }) {
     }
   }
 
+  /**
+   * Begin an attempt, and let another one begin meanwhile: nobody tells that its window was closed.
+   *
+   * @param {Provider} provider
+   * @param {(provider: Provider) => Promise<unknown>} act
+   */
+  const attempting = (provider, act) => () => {
+    attempt(provider, act);
+  };
+
   const buttons = providers.map((provider) => [
-    button(`Sign in with ${provider.name}`, () => attempt(provider, signIn), { kind: "primary" }),
-    asAnother && button(another(provider), () => attempt(provider, asAnother)),
+    button(`Sign in with ${provider.name}`, attempting(provider, signIn), { kind: "primary" }),
+    asAnother && button(another(provider), attempting(provider, asAnother)),
   ]);
   const element = h("div", { class: "providers" }, buttons, status);
   return { element, focus: () => element.querySelector("button")?.focus() };
