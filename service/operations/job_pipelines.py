@@ -32,7 +32,7 @@ from service.schemas.jobs import (
     UpdateJobPipelines,
 )
 from service.schemas.pages import Page
-from service.schemas.pipelines import AccessiblePipeline
+from service.schemas.pipelines import AccessiblePipeline, ListPipelines
 
 Find = Callable[[Connection, UUID, str], Awaitable[Job | None]]
 """A way of finding a job, with or without a lock."""
@@ -44,8 +44,10 @@ async def list_job_pipelines(call: Call, request: ListJobPipelines) -> Page[Acce
     Raises:
         NotFound: there is no such job, or the caller may not see it.
     """
-    if request.job_id is None:
-        return await list_pipelines(call, request)
+    if request.job_id is None:  # then it is the other list, byte for byte, page tokens included
+        name, permission, is_manager = request.name, request.permission, request.is_manager
+        same = ListPipelines(name, permission, is_manager, request.page_size, request.page_token)
+        return await list_pipelines(call, same)
     caller, after = call.caller, call.pages.start(request)
     async with call.database.connection() as connection:
         job = await jobs.find(connection, caller.organization_id, request.job_id)

@@ -56,6 +56,23 @@ async def test_list_pipelines_both_paths_answer_the_same_bytes(client: Client, w
     assert first.count(b"flow_pipeline:read") == 5
 
 
+@pytest.mark.parametrize("role", ["member", "admin"])
+async def test_list_pipelines_both_paths_answer_the_same_pages(client: Client, world: World, role: str) -> None:
+    ada = await world.user(role=role)
+    for number in range(5):
+        await world.grant(await world.pipeline(f"p{number}"), ada, MANAGER)
+    query = {"page_size": "2", "name": "p", "is_manager": "true"}
+
+    for turn in range(3):
+        answers = [await client.get(path, params=query, headers=ada.headers) for path in PATHS]
+        first, second = [await answer.read() for answer in answers]
+        assert first == second
+        assert answers[0].headers["ETag"] == answers[1].headers["ETag"]
+        token = (await answers[turn % 2].json()).get("next_page_token")  # that of either is good for both
+        query["page_token"] = token or ""
+    assert token is None
+
+
 async def test_list_pipelines_of_a_newcomer_is_empty(client: Client, world: World) -> None:
     await world.pipeline()
     ada = await world.user()
