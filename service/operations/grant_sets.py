@@ -9,7 +9,7 @@ from service.database.errors import ConcurrentDelete
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from service.operations.call import Call, Proof
-from service.operations.grants import MANAGE, find_hold
+from service.operations.grants import MANAGE, find_hold, given_by
 from service.operations.pipelines import find_to_change
 from service.permissions import MANAGE_PIPELINES, MANAGER, READ, check_grant, check_grant_end
 from service.repositories import grant_sets, grants
@@ -152,12 +152,11 @@ async def _find_grantees(
 
 
 def _check_difference(call: Call, access: int, held: Mapping[int, datetime | None], difference: _Difference) -> None:
-    """Check that the caller may make one of the differences; what has expired makes nobody a manager."""
+    """Check that the caller may make one of the differences."""
     _, name, old, new = difference
-    given = old.access if old and (old.expires_at is None or old.expires_at > call.caller.database_time) else None
     after, expires_at = _given(new) if new else (None, None)
     try:
-        check_grant(access, before=given, after=after)
+        check_grant(access, before=given_by(call, old), after=after)
         if after is not None:
             check_grant_end(held, after, expires_at)
     except PermissionDenied as error:

@@ -185,7 +185,7 @@ async def _put(
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         proof = await call.prove(connection, _PROVE_FOR[kind], grantee_id)
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
-        check_grant(pipeline.access, before=old.access if old else None, after=access)
+        check_grant(pipeline.access, before=given_by(call, old), after=access)
         check_grant_end(await find_hold(connection, call, pipeline_id), access, expires_at)
         call.precondition(old)
         if old and (old.access, old.expires_at) == (access, expires_at):
@@ -196,6 +196,13 @@ async def _put(
         assert new is not None  # noqa: S101 - it has just been put there
         await _audit(proof, "grant.set", pipeline_id, old, new)
     return Outcome(new, created=old is None, former=old)
+
+
+def given_by(call: Call, grant: Grant | None) -> int | None:
+    """Return the access that a grant gives now; what has expired makes nobody a manager, and gives nothing."""
+    if grant is None or (grant.expires_at is not None and grant.expires_at <= call.caller.database_time):
+        return None
+    return grant.access
 
 
 async def find_hold(connection: Connection, call: Call, pipeline_id: UUID) -> dict[int, datetime | None]:
@@ -214,7 +221,7 @@ async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         proof = await call.prove(connection, _PROVE_FOR[kind], grantee_id)
         old = _granted(await grants.find(connection, organization_id, pipeline_id, kind, grantee_id), kind, name)
-        check_grant(pipeline.access, before=old.access, after=None)
+        check_grant(pipeline.access, before=given_by(call, old), after=None)
         call.precondition(old)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
         await _audit(proof, "grant.revoke", pipeline_id, old, None)

@@ -104,6 +104,19 @@ async def test_put_and_delete_user_grant_of_a_manager_take_a_manager(client: Cli
     assert (await manager("DELETE", path(pipeline, bob))).code == "OK"
 
 
+async def test_grant_that_has_expired_makes_no_manager_that_takes_one_to_unmake(client: Client, world: World) -> None:
+    """One by one, as in a whole set."""
+    ada, bob, eve, pipeline = await world.user(), await world.user(), await world.user(), await world.pipeline()
+    await world.grant(pipeline, ada, MANAGES)
+    for user in (bob, eve):
+        await world.grant(pipeline, user, MANAGER, expires_at=PAST)
+    call = As.member(client, ada)
+
+    assert (await put(call, pipeline, bob, "read")).body["grant"]["is_manager"] is False
+    assert (await call("DELETE", path(pipeline, eve))).code == "OK"
+    assert (await put(call, pipeline, eve, is_manager=True)).code == "PERMISSION_DENIED"
+
+
 async def test_put_user_grant_during_a_revocation_never_widens(client: Client, world: World, dsn: str) -> None:
     """Ada gives Bob all she holds while hers is taken back: whichever comes first, the other sees it."""
     admin = As.member(client, await world.user(role="admin"))
