@@ -193,7 +193,7 @@ async def test_migrate_says_that_its_connection_was_lost(empty_dsn: str) -> None
         await migrate(empty_dsn, migrations=[suicidal])
 
 
-async def test_migrate_says_for_whom_it_waits(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_migrate_names_the_sessions_that_it_waits_for(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "PATIENCE", 0.0)
     holder, told = await asyncpg.connect(empty_dsn), asyncio.Event()
     await holder.execute(f"SELECT pg_advisory_lock({migrations._LOCK})")

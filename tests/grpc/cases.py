@@ -46,7 +46,8 @@ OF_HTTP_ALONE = (
     "etag_of_every_read_is_answered_by_304",
     # Paths, methods, queries, content types, and bodies that are no messages
     *("put_job_named_pipelines_is_not_allowed", "list_pipelines_whole_answer", "list_pipelines_head_has_no_body"),
-    *("list_pipelines_both_paths_answer_the_same_bytes", "list_job_pipelines_job_id_twice"),
+    *("list_pipelines_both_paths_answer_the_same_bytes", "list_pipelines_both_paths_answer_the_same_pages"),
+    "list_job_pipelines_job_id_twice",
     *("update_job_pipelines_ignores_the_content_type", "update_job_pipelines_fields_in_the_query_are_refused"),
     # Null where something may also be left out, as messages have no null
     "get_me",
