@@ -7,6 +7,7 @@ takes a third of a second. That the process of the tests does so is enough for t
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from coverage import Coverage
@@ -21,7 +22,7 @@ def look_for_no_files() -> None:
     if MEASURING not in os.environ:
         return
     config = CoverageConfig.deserialize(os.environ[MEASURING])
-    config.run_include = [f"{os.path.abspath(source)}/*" for source in config.source or ()]  # noqa: PTH100
+    config.run_include = [f"{Path(source).resolve()}/*" for source in config.source or ()]
     config.source = None
     os.environ[MEASURING] = config.serialize()
 

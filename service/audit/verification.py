@@ -59,6 +59,12 @@ class Published(dict[int, str]):
         if self.setdefault(number, chain) != chain:
             self.twice.add(number)
 
+    def add_all(self, later: "Published") -> None:
+        """Add what was published later."""
+        for number, chain in later.items():
+            self.add(number, chain)
+        self.twice |= later.twice
+
 
 class Verification:
     """Verifies seals one after the other, and then what is in none."""

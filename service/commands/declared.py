@@ -18,6 +18,7 @@ from service.operations.apply import apply
 from service.schemas.apply import Apply
 from service.schemas.messages import flatten
 from service.schemas.request import schema_of
+from service.values.repeated import repeated
 
 LARGEST: Final = 8 * 2**20
 """Bytes of a file."""
@@ -112,11 +113,8 @@ def _refuse_twice(names: Iterable[str]) -> None:
     Raises:
         InvalidArgument: a name is there twice.
     """
-    seen = set[str]()
-    for name in names:
-        if name in seen:
-            raise InvalidArgument.of_fields([(name, ["Given more than once."])])
-        seen.add(name)
+    if found := repeated(names):
+        raise InvalidArgument.of_fields([(found[0], ["Given more than once."])])
 
 
 def _parse_yaml(text: str) -> Any:

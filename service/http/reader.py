@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NoReturn
@@ -17,6 +16,7 @@ from service.http.routes import Place, Route
 from service.schemas.fields import WrittenAsText
 from service.schemas.messages import flatten
 from service.schemas.request import schema_of
+from service.values.repeated import repeated
 
 SMALL_BODY: Final = 32_768
 """Bytes of a body that can't hold enough to be counted before it is parsed."""
@@ -169,9 +169,8 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_repeated(names: Sequence[str]) -> None:
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise InvalidArgument.of_fields((name, ["Given more than once."]) for name in repeated)
+    if found := repeated(names):
+        raise InvalidArgument.of_fields((name, ["Given more than once."]) for name in found)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -158,18 +158,15 @@ async def _audit_pipelines(proof: Proof, job_id: str, old: Sequence[UUID], new: 
     await proof.audit("job.update_pipelines", f"job:{job_id}", {"pipeline_ids": old}, {"pipeline_ids": new})
 
 
-def check_replacement(call: Call, job: Job, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]) -> None:
-    """Check that the caller may replace a visible job's pipelines, given all that are concerned."""
+def check_replacement(
+    call: Call, job: Job | None, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]
+) -> None:
+    """Check that the caller may replace a visible job's pipelines, given all that are concerned; None: it is new."""
     known = {pipeline.id: pipeline.granted for pipeline in found}
     current = {pipeline.id: pipeline.granted for pipeline in found if pipeline.position is not None}
     wanted = {key: known.get(key) for key in pipeline_ids}
-    check_update(call.caller, owns=job.owner_id == call.caller.user_id, current=current, wanted=wanted)
-
-
-def check_placement(call: Call, found: Sequence[PlacedPipeline], pipeline_ids: Sequence[UUID]) -> None:
-    """Check that the caller may put a job that is in no pipeline yet into some, given all that are concerned."""
-    known = {pipeline.id: pipeline.granted for pipeline in found}
-    check_update(call.caller, owns=True, current={}, wanted={key: known.get(key) for key in pipeline_ids})
+    owns = job is None or job.owner_id == call.caller.user_id
+    check_update(call.caller, owns=owns, current=current, wanted=wanted)
 
 
 async def add_pipeline_job(call: Call, request: PipelineJobRef) -> Outcome[None]:

@@ -11,7 +11,6 @@ from service.errors import AlreadyExists, InvalidArgument
 from service.operations.call import Call, Outcome, Proof, no_precondition
 from service.operations.job_pipelines import (
     Find,
-    check_placement,
     check_replacement,
     pipelines_concerned,
     replace_pipelines,
@@ -75,7 +74,7 @@ async def put_job(call: Call, request: PutJob) -> Outcome[JobView]:
         found = await pipelines_concerned(connection, call, request.job_id, request.pipeline_ids or [])
         current = [pipeline for pipeline in found if pipeline.position is not None]
         if old is None:
-            check_placement(call, found, request.pipeline_ids or [])
+            check_replacement(call, None, found, request.pipeline_ids or [])
         job = await (_change(proof, request, old, current) if old else _insert(proof, request, owner))
         if request.pipeline_ids is not None:
             unguarded = call._replace(precondition=no_precondition)  # what was expected has been seen to be so

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from service.database.pool import Connection
+from service.repositories.texts import folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,9 @@ async def find(connection: Connection, name_or_id: str | None, limit: int | None
     """Return the organizations of a name or id, or all if it is None, by name; no more than `limit` if it is given."""
     rows = await connection.fetch(
         "organizations.find",
-        """
+        f"""
         SELECT o.id, o.name FROM organizations o
-        WHERE $1::text IS NULL OR o.id::text = lower($1::text COLLATE "C") OR o.name = $1
+        WHERE $1::text IS NULL OR o.id::text = {folded(1)} OR o.name = $1
         ORDER BY o.name, o.id
         LIMIT $2
         """,

@@ -5,7 +5,6 @@ Hand-written, as it runs for millions of lines: a converter takes a JSON value a
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,6 +31,7 @@ from service.values.names import (
     Rule,
     name_key,
 )
+from service.values.repeated import repeated
 
 NULL: Final = r"\N"
 _NULLS: Final = {"display_name": f"{NULL}\t{NULL}", "email": f"{NULL}\t{NULL}"}
@@ -102,9 +102,8 @@ def _require_each_key_once(line: bytes) -> None:
 
 
 def _require_once(pairs: list[tuple[str, Any]]) -> None:
-    repeated = [name for name, number in Counter(name for name, _ in pairs).items() if number > 1]
-    if repeated:
-        raise BadRecord(f"{_shown(repeated[0])} is given more than once")
+    if found := repeated(name for name, _ in pairs):
+        raise BadRecord(f"{_shown(found[0])} is given more than once")
 
 
 @dataclass(frozen=True, slots=True)

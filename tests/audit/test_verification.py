@@ -1,7 +1,7 @@
 """The verification of the trail by its seals: whatever a superuser does to it is found."""
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from service.audit.archives import verifying
 from service.audit.archives.verifying import Archives, TrailVerification
 from service.audit.sealing import Sealer
-from service.audit.verification import Alteration, Verification
+from service.audit.verification import Alteration, Published, Verification
 from service.database.migrations import migrate
 from service.database.pool import Connection, Database, open_database
 from service.repositories import audit_seals
@@ -61,13 +61,13 @@ class Trail:
         found: int = await self.raw.fetchval(INSERT, self.worlds[world].id, target)
         return found
 
-    async def verify(self, copies: Mapping[int, str] | None = None) -> tuple[list[Alteration], Verification]:
+    async def verify(self, copies: Published | None = None) -> tuple[list[Alteration], Verification]:
         trail = TrailVerification(Archives.open([]), copies)
         found = [each async for each in trail.verify(Connection(self.raw))]
         return found, trail.verification
 
     async def after(
-        self, statement: str, *arguments: Any, copies: Mapping[int, str] | None = None
+        self, statement: str, *arguments: Any, copies: Published | None = None
     ) -> set[tuple[str, int | None]]:
         """Return what is found after a statement, which is taken back: kinds, and entries or else seals."""
         transaction = self.raw.transaction()
@@ -79,9 +79,9 @@ class Trail:
             await transaction.rollback()
         return {(each.kind, each.entry or each.seal) for each in found}
 
-    async def copies(self) -> dict[int, str]:
+    async def copies(self) -> Published:
         rows = await self.raw.fetch("SELECT number, encode(chain, 'hex') FROM audit_seals")
-        return {row[0]: row[1] for row in rows}
+        return Published({row[0]: row[1] for row in rows})
 
 
 async def _fill(trail: Trail, dsn: str) -> None:

@@ -108,9 +108,6 @@ class AsyncChanges(_Feed):
 
     async def __anext__(self) -> FeedChange:
         """Return the next change, when there is one."""
-        while not self._found:
-            await self._keep_and_wait(await self._run(self._call()))
+        while not self._found:  # noqa: ASYNC110 - what it waits for is the service's to tell
+            await asyncio.sleep(self._keep(await self._run(self._call())))
         return self._take()
-
-    async def _keep_and_wait(self, found: Found) -> None:
-        await asyncio.sleep(self._keep(found))

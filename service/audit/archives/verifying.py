@@ -5,7 +5,7 @@ the database nor in the archives that were given are no alteration where the dat
 or a manifest says that a seal has entries of other months: they are counted, and not verified.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from pathlib import Path
@@ -123,15 +123,14 @@ class Archives:
 class TrailVerification:
     """The verification of a trail, of which a part may be archived."""
 
-    def __init__(self, archives: Archives, copies: Mapping[int, str] | None = None) -> None:
+    def __init__(self, archives: Archives, copies: Published | None = None) -> None:
         self.archives: Final = archives
         # The archives' seals are copies, too: made anew in the database, they would be others.
         published = Published()
         for seal in archives.seals():
             published.add(seal.number, seal.chain.hex())
-        for number, chain in (copies or {}).items():
-            published.add(number, chain)
-        published.twice |= getattr(copies, "twice", set())
+        if copies is not None:
+            published.add_all(copies)
         self.verification = Verification(published)
         self.not_looked_at = 0
         """Entries that were sealed, and are in an archive that was not given."""

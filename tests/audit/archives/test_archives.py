@@ -18,7 +18,7 @@ from service.audit.archives.files import MANIFEST, SEALS, BadArchive
 from service.audit.archives.verifying import Archives, TrailVerification, read_copies
 from service.audit.archives.writing import Archiver, NotArchived, Outcome
 from service.audit.sealing import Sealer
-from service.audit.verification import Alteration
+from service.audit.verification import Alteration, Published
 from service.commands.target import open_target
 from service.database.migrations import migrate
 from service.database.pool import Connection, open_database
@@ -55,7 +55,7 @@ class Trail:
         return [each async for each in archiver.archive(before or self.months[2])]
 
     async def verify(
-        self, *, archives: bool = True, database: bool = True, copies: dict[int, str] | None = None
+        self, *, archives: bool = True, database: bool = True, copies: Published | None = None
     ) -> tuple[TrailVerification, list[Alteration]]:
         verification = TrailVerification(Archives.open([self.directory] if archives else []), copies)
         found = verification.verify(Connection(self.raw) if database else None)
