@@ -24,8 +24,10 @@ from service.database.fair_queue import Shares
 from service.errors import ResourceExhausted, ServiceError, Unauthenticated, Unavailable
 from service.http.bodies import BodyBudget
 from service.http.cross_origin import CrossOrigin
-from service.http.holding import HeldCall, Holdable, Holding, Watch, Window
 from service.http.middleware import begin
+from service.http.overload.holding import HeldCall, Holdable, Holding
+from service.http.overload.watch import Watch
+from service.http.overload.window import Window
 from service.http.probes import HEALTHZ
 from service.http.rate_limit import RateLimiter, Taken, limit_headers
 from service.http.request_id import request_id_of

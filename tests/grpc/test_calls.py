@@ -18,7 +18,7 @@ from service.database.pool import Database
 from service.grpc.flow_pipelines.v1 import flow_pipelines_pb2 as pb
 from service.grpc.messages import FIELD_BYTES, MAX_FIELDS, RequestMessage, methods
 from service.grpc.slow_reads import PROMPT
-from service.http.holding import Window
+from service.http.overload.window import Window
 from service.permissions import PERMISSION_BITS, READ, WRITE
 from service.telemetry.request_record import RequestRecord
 from tests.conftest import Client
@@ -513,7 +513,7 @@ async def _busy(start: Start, monkeypatch: pytest.MonkeyPatch) -> Served:
 async def test_call_beyond_the_window_is_held_and_begun_once_there_is_room(
     busy: Served, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.http.holding.FRESH_SECONDS", 60)  # so that it is not late, and never refused
+    monkeypatch.setattr("service.http.overload.holding.FRESH_SECONDS", 60)  # so that it is not late, and never refused
     ada = await world.user()
     call = asyncio.create_task(busy.rpcs("GetMe", token=ada.token))
     await asyncio.sleep(0.03)

@@ -13,7 +13,8 @@ from aiohttp import web
 from service.database.fair_queue import Presence, Shares
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
-from service.http.holding import HELD_PART, Window
+from service.http.overload.holding import HELD_PART
+from service.http.overload.window import Window
 from service.http.responses import Failures
 from service.http.server.connection import HttpConnection
 from service.http.server.listener import ListeningSite
@@ -137,13 +138,13 @@ async def test_late_request_whose_body_still_comes_is_refused_by_its_handler(mon
 async def test_new_connection_is_reset_where_more_of_its_token_wait_than_will_be_begun(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.http.holding.MAX_WAITING", 1)
-    monkeypatch.setattr("service.http.holding.MAX_REFUSING_SECONDS", 0)
+    monkeypatch.setattr("service.http.overload.holding.MAX_WAITING", 1)
+    monkeypatch.setattr("service.http.overload.holding.MAX_REFUSING_SECONDS", 0)
     async with serving(monkeypatch, held_for=0.01) as served:
         clients = [await served.connect() for _ in range(2)]
         clients[0][1].write(GET % b"late")
         await settle()
-        monkeypatch.setattr("service.http.holding.FRESH_SECONDS", 60)
+        monkeypatch.setattr("service.http.overload.holding.FRESH_SECONDS", 60)
         clients.append(await served.connect())
         for (reader, writer), expected in zip((clients[1], clients[2]), (None, ConnectionResetError), strict=True):
             writer.write(GET % b"x")

@@ -10,16 +10,15 @@ import asyncio
 import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import Final, Protocol
 
 from prometheus_client.metrics_core import Metric
 
 from service.database.fair_queue import Presence
+from service.http.overload.window import Window
 from service.telemetry.metrics import SECONDS, Histogram, counters, gauge, histogram
 
-TICK: Final = 0.002
-"""Seconds between looks at what is held."""
 MAX_HELD_BYTES: Final = 33_554_432
 """Bytes of what is held; what comes beyond them is not held, but refused beyond `MAX_REQUESTS`."""
 HELD_PART: Final = 1 / 40
@@ -29,8 +28,6 @@ FRESH_SECONDS: Final = 0.025
 
 With 15 ms, other tokens of the busy organization were refused where the process did not get its processor at once.
 """
-RESERVED: Final = 24
-"""Requests beyond the window that are only those of organizations with few under way."""
 FEW: Final = 4
 """Requests of an organization under way that are few: it has not to wait for those who send more."""
 BUSY: Final = 8
@@ -133,7 +130,7 @@ class Holding:
         presence: Presence,
         timeout: float,
         under_way: Callable[[], int],
-        window: "Window",
+        window: Window,
         held_by: Callable[[Hashable], int],
     ) -> None:
         """Hold nothing yet.
@@ -319,104 +316,3 @@ def _credentials_in(data: bytes) -> str | None:
     """Return the credentials of a request that begins with these bytes, None if they are not among them."""
     found = _CREDENTIALS.search(data)
     return found[1].decode("latin-1").rstrip() if found else None
-
-
-class Window:
-    """The number of requests under way from which on others are held: all that may be, or what keeps the process quick.
-
-    Requests share statements, so that some hundred at once cost the process least; more make only each of them later.
-    But where requests wait for the database, and not for this process, more of them under way are more that are
-    answered. Then its loop uses little of the processor's time, and comes around when it is due.
-    """
-
-    MIN: Final = 96
-    """Requests that are under way before anything is held."""
-    LATE: Final = 0.005
-    """Seconds by which the loop is late, on average, that has enough to do."""
-    USED: Final = 0.7
-    """The part of the time for which it uses a processor, on average, then."""
-    WEIGHT: Final = 1 / 16
-    """The weight of one look in these averages: single long turns don't matter."""
-    STEP: Final = 4
-    """Requests that the window is larger by after each look at a loop that has too little to do."""
-
-    def __init__(self, max_requests: int) -> None:
-        """Begin with the least, which grows to all that may be under way in a fifth of a second."""
-        self._max = max_requests
-        self.min: Final = min(self.MIN, max_requests)
-        self.size = self.min
-        self._late = self._used = 0.0
-        self._looked = self._counted = 0.0
-
-    @property
-    def reserved(self) -> int:
-        """The number of requests under way from which on those of organizations with few are held, too."""
-        return min(self._max, self.size + RESERVED)
-
-    @property
-    def is_largest(self) -> bool:
-        """True if no more may be under way than this."""
-        return self.size >= self._max
-
-    def reset(self) -> None:
-        """Begin anew, as what was learned is of another load."""
-        self.size, self._late, self._used = self.min, 0.0, 1.0
-        self._looked, self._counted = perf_counter(), thread_time()
-
-    def adapt(self, late: float, under_way: int) -> None:
-        """Adapt to how late the loop was, in seconds, and to how much of the time it worked."""
-        now, counted = perf_counter(), thread_time()
-        self._late += (late - self._late) * self.WEIGHT
-        self._used += ((counted - self._counted) / (now - self._looked) - self._used) * self.WEIGHT
-        self._looked, self._counted = now, counted
-        if self._late > self.LATE or self._used > self.USED:
-            self.size = max(self.min, min(self.size, under_way) * 7 // 8)
-        else:
-            self.size = min(self._max, self.size + self.STEP)
-
-
-class Watch:
-    """Looks at what is held, and at how late the loop is, for as long as there is something to look at."""
-
-    def __init__(self, holding: Holding, window: Window, under_way: Callable[[], int]) -> None:
-        self._holding = holding
-        self._window = window
-        self._under_way = under_way
-        self._due = 0.0
-        self._running = False
-        self.limit = window.min
-        """Requests under way from which on what comes may have to be held; 0 where others are held before it."""
-        self.others: list[Callable[[], bool]] = []
-        """Functions that are called at each look, too; each returns whether it has more to do."""
-
-    def start(self) -> None:
-        """Watch from now on, if that is not done yet."""
-        if not self._running:
-            self._running = True
-            self._window.reset()
-            self._schedule()
-
-    def holds_next(self) -> bool:
-        """Watch from now on; return whether what comes now has to be held."""
-        self.start()
-        self.limit = 0 if self._holding.held else self._window.size
-        return self._under_way() >= self.limit
-
-    def _schedule(self) -> None:
-        self._due = perf_counter() + TICK
-        asyncio.get_running_loop().call_later(TICK, self._look)
-
-    def _look(self) -> None:
-        under_way = self._under_way()
-        self._window.adapt(perf_counter() - self._due, under_way)
-        more = True  # after a failure, too: what is held must not be forgotten
-        try:
-            self._holding.look()
-            more = bool([look for look in self.others if look()])  # each of them is called
-        finally:
-            self.limit = 0 if self._holding.held else self._window.size
-            if self._holding.held or more or under_way >= self._window.min:
-                self._schedule()
-            else:
-                self._running = False
-                self.limit = self._window.min

@@ -7,8 +7,11 @@ from collections.abc import Hashable
 import pytest
 
 from service.database.fair_queue import Presence
-from service.http import holding as module
-from service.http.holding import FEW, Holding, Watch, Window
+from service.http.overload import holding as module
+from service.http.overload import window as window_module
+from service.http.overload.holding import FEW, Holding
+from service.http.overload.watch import Watch
+from service.http.overload.window import RESERVED, Window
 from service.telemetry.request_record import Asking
 
 
@@ -242,8 +245,8 @@ def test_window_grows_while_the_process_has_too_little_to_do(monkeypatch: pytest
             used[0] += rate[0]
             window.adapt(late, under_way)
 
-    monkeypatch.setattr(module, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(module, "thread_time", lambda: used[0])
+    monkeypatch.setattr(window_module, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(window_module, "thread_time", lambda: used[0])
     window = Window(200)
     window.reset()
     look(100, 0, 200)
@@ -321,7 +324,7 @@ def test_places_for_organizations_with_few_under_way_are_few() -> None:
 
 def test_organization_with_few_under_way_has_several_begun_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(presence_of(mia="gamma"))
-    monkeypatch.setattr(held.window, "_max", held.limit + module.RESERVED)
+    monkeypatch.setattr(held.window, "_max", held.limit + RESERVED)
     held.of_organizations["gamma"] = 1
     for number in range(FEW):
         held.hold(f"mia{number}", "mia")
