@@ -17,6 +17,8 @@ from service.repositories.audit_feed import Epoch
 _CHECK: Final = 8
 """Bytes of the check."""
 _VERSION: Final = 2
+_VERSION_WITHIN: Final = 3
+"""The version of places within an entry, which most are not."""
 _BEYOND: Final = 2**63
 _TRANSACTION: Final = 2**32 - 1
 """The bits of a transaction's number in its epoch, of which some are set."""
@@ -36,9 +38,20 @@ class Cursor(NamedTuple):
     known: int = 0
     """The id of an entry that was there: where all are younger, those between may be gone; 0: there was none."""
 
+    part: int = 0
+    """Of the entry of the next id, the number of the last thing that was sent; 0: nothing was."""
+
     def behind(self, entry_id: int) -> "Cursor":
         """Return the place behind an entry that was read at this one."""
-        return self._replace(after=entry_id, known=max(self.known, entry_id))
+        return self._replace(after=entry_id, known=max(self.known, entry_id), part=0)
+
+    def within(self, entry_id: int, part: int) -> "Cursor":
+        """Return the place behind one of the things of an entry that was read at this one."""
+        return self._replace(after=entry_id - 1, known=max(self.known, entry_id), part=part)
+
+    def is_behind(self, entry_id: int, part: int) -> bool:
+        """Return whether one of the things of an entry behind this place was sent already."""
+        return entry_id == self.after + 1 and part <= self.part
 
     def end(self, newest: int = 0) -> "Cursor":
         """Return the place behind all that the second snapshot sees, the last of which has that id, if any has."""
@@ -47,10 +60,11 @@ class Cursor(NamedTuple):
     def write(self, organization_id: UUID) -> str:
         """Return the cursor as text, for one organization."""
         epoch = self.epoch._replace(reach=self.epoch.reach - self.epoch.position)
-        numbers = [*epoch, self.after, self.known, *_differences(self.seen)]
+        part = [self.part] if self.part else []
+        numbers = [*epoch, self.after, self.known, *part, *_differences(self.seen)]
         if self.target is not None:
             numbers += _differences(self.target)
-        payload = bytes([_VERSION]) + b"".join(map(_varint, numbers))
+        payload = bytes([_VERSION_WITHIN if part else _VERSION]) + b"".join(map(_varint, numbers))
         return _encoded(payload + _check(payload, organization_id))
 
     @classmethod
@@ -67,15 +81,17 @@ class Cursor(NamedTuple):
         if _encoded(raw) != text:
             raise ValueError("It was changed to another text of the same bytes.")
         payload, check = raw[:-_CHECK], raw[-_CHECK:]
-        if payload[:1] != bytes([_VERSION]) or check != _check(payload, organization_id):
+        version = payload[0] if payload else None
+        if version not in (_VERSION, _VERSION_WITHIN) or check != _check(payload, organization_id):
             raise ValueError("It was changed, or is of another organization.")
         numbers = _numbers(payload[1:])
         epoch = Epoch._make(islice(numbers, len(Epoch._fields)))
         epoch = epoch._replace(reach=epoch.position + epoch.reach)
         after, known = _taken(numbers), _taken(numbers)
+        part = _taken(numbers) if version == _VERSION_WITHIN else 0
         seen = _snapshot(numbers)
         rest = [*numbers]
-        return cls(epoch, seen, _snapshot(iter(rest)) if rest else None, after, known)
+        return cls(epoch, seen, _snapshot(iter(rest)) if rest else None, after, known, part)
 
 
 def _encoded(raw: bytes) -> str:

@@ -4,61 +4,20 @@ What a caller may see is decided when it is sent, by what was looked up then. Of
 up: its last entry has what went with it, and so who could see it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
-from service.identity import Caller
+from service.feed.imported import IMPORTS
+from service.feed.sight import Concerned, Sight, grantee, ids, key_of, objects, value
+from service.feed.told import Told
 from service.permissions import READ, Role, may_see_job
 from service.repositories.audit import Entry
-from service.repositories.sight import JobNow
 from service.values.ids import parse_uuid
 
 Meaning = tuple[str, dict[str, Any]]
 """The type of a change, and its data."""
-
-
-@dataclass(frozen=True, slots=True)
-class Concerned:
-    """The things that entries are about, as far as somebody's sight of them has to be looked up."""
-
-    pipelines: set[UUID] = field(default_factory=set)
-    jobs: set[str] = field(default_factory=set)
-    groups: set[str] = field(default_factory=set)
-    """Names in lower case."""
-
-
-class Sight(NamedTuple):
-    """The sight that a caller has of the things that entries are about, as it was looked up."""
-
-    caller: Caller
-    granted: Mapping[UUID, int]
-    """Accesses granted to them, by pipeline; those that are gone have no grants."""
-    jobs: Mapping[str, JobNow]
-    groups: Collection[str]
-    """The groups that they are in, by names in lower case."""
-
-    def reads(self, pipeline_id: UUID) -> bool:
-        """Return whether they may read a pipeline; by their role every one, also one that is gone."""
-        return self.caller.access(self.granted.get(pipeline_id, 0)) & READ != 0
-
-    def readable(self, ids: Iterable[UUID]) -> list[UUID]:
-        """Return those of some pipelines that they may read."""
-        return [each for each in ids if self.reads(each)]
-
-    def sees_job(self, job_id: str, owner: object, pipelines: Iterable[UUID] = ()) -> bool:
-        """Return whether they see a job that was somebody's then, and may be somebody else's or gone now."""
-        now = self.jobs.get(job_id)
-        owns = now.owner_id == self.caller.user_id if now else self.is_caller(owner)
-        concerned = [*pipelines, *(now.pipeline_ids if now else ())]
-        granted = (self.caller.access(self.granted.get(each, 0)) for each in concerned)
-        return may_see_job(self.caller, owns=owns, accesses=granted)
-
-    def is_caller(self, name: object) -> bool:
-        """Return whether a username is the caller's."""
-        return isinstance(name, str) and name.lower() == self.caller.username.lower()
 
 
 def concerned_by(entries: Iterable[Entry]) -> Concerned:
@@ -69,107 +28,114 @@ def concerned_by(entries: Iterable[Entry]) -> Concerned:
         if kind == "job" and entry.action in _MEANINGS:
             if entry.action != "job.update_pipelines":
                 concerned.jobs.add(key)
-            concerned.pipelines.update(_ids(entry.before) + _ids(entry.after))
+            concerned.pipelines.update(ids(entry.before) + ids(entry.after))
         elif kind in ("pipeline", "grant"):
             pipeline_id = parse_uuid(key.partition("/")[0])
             if pipeline_id is not None:
                 concerned.pipelines.add(pipeline_id)
-            grantees = [key.partition("/")[2], *(str(each.get("to")) for each in _objects(entry.before, "grants"))]
-            concerned.groups.update(each[6:].lower() for each in grantees if each.startswith("group:"))
+            concerned.add_grantee(*_grantee(entry))
+            for each in objects(entry.before, "grants"):
+                concerned.add_grantee(*grantee(str(each.get("to")), each))
+        elif entry.action in IMPORTS:
+            IMPORTS[entry.action].concern(entry, concerned)
     return concerned
 
 
-def tell(entry: Entry, sight: Sight) -> Meaning | None:
-    """Return what an entry means to a caller; None if it is not theirs to know."""
+def tell(entry: Entry, sight: Sight) -> list[Told]:
+    """Return what an entry means to a caller: nothing if it is not theirs to know, and of an import perhaps much."""
+    if entry.action in IMPORTS:
+        return IMPORTS[entry.action].tell(entry, sight)
     meaning = _MEANINGS.get(entry.action)
-    return meaning(entry, sight) if meaning else None
+    found = meaning(entry, sight) if meaning else None
+    return [Told(entry.target, *found)] if found else []
 
 
-def tell_all(entry: Entry, sight: Sight) -> Meaning:
+def tell_all(entry: Entry, sight: Sight) -> list[Told]:
     """Return what an entry means to an administrator who asks for every one: what it has if it is of no other type."""
-    typed = tell(entry, sight) if not entry.action.startswith(_ABOUT_ACCESS) else None
-    return typed or (entry.action, {"before": entry.before, "after": entry.after})
+    typed = tell(entry, sight) if not entry.action.startswith(_NOT_OF_A_TYPE) else None
+    return typed or [Told(entry.target, entry.action, {"before": entry.before, "after": entry.after})]
 
 
-_ABOUT_ACCESS: Final = ("grant.", "group.", "user.")
+_NOT_OF_A_TYPE: Final = ("grant.", "group.", "user.", "import.")
+"""The actions about somebody's own access, and those about many things at once."""
 
 
 def _job_moved(entry: Entry, sight: Sight) -> Meaning | None:
-    before, after = _ids(entry.before), _ids(entry.after)
+    before, after = ids(entry.before), ids(entry.after)
     added = sight.readable(each for each in after if each not in before)
     removed = sight.readable(each for each in before if each not in after)
     return ("job.pipelines_changed", {"added": added, "removed": removed}) if added or removed else None
 
 
 def _job_created(entry: Entry, sight: Sight) -> Meaning | None:
-    owner = _value(entry.after, "owner")
-    seen = sight.sees_job(_key(entry), owner)
-    return ("job.created", {"name": _value(entry.after, "name"), "owner": owner}) if seen else None
+    owner = value(entry.after, "owner")
+    seen = sight.sees_job(key_of(entry.target), owner, entry.at)
+    return ("job.created", {"name": value(entry.after, "name"), "owner": owner}) if seen else None
 
 
 def _job_deleted(entry: Entry, sight: Sight) -> Meaning | None:
-    owner = _value(entry.before, "owner")
-    granted = (sight.caller.access(sight.granted.get(each, 0)) for each in _ids(entry.before))
+    owner = value(entry.before, "owner")
+    granted = (sight.caller.access(sight.granted.get(each, 0)) for each in ids(entry.before))
     if not may_see_job(sight.caller, owns=sight.is_caller(owner), accesses=granted):
         return None
-    return "job.deleted", {"name": _value(entry.before, "name"), "owner": owner}
+    return "job.deleted", {"name": value(entry.before, "name"), "owner": owner}
 
 
 def _pipeline(kind: str) -> Callable[[Entry, Sight], Meaning | None]:
     def tell_pipeline(entry: Entry, sight: Sight) -> Meaning | None:
-        pipeline_id = parse_uuid(_key(entry))
+        pipeline_id = parse_uuid(key_of(entry.target))
         if pipeline_id is None or not sight.reads(pipeline_id):
             return None
-        return kind, {"name": _value(entry.after, "name")}
+        return kind, {"name": value(entry.after, "name")}
 
     return tell_pipeline
 
 
 def _pipeline_deleted(entry: Entry, sight: Sight) -> Meaning | None:
     """Tell those by whose role everything is seen, and those to whom it was granted; further entries have the rest."""
-    name, caller = _value(entry.before, "name"), sight.caller
+    name, caller = value(entry.before, "name"), sight.caller
     if not caller.allows(READ):
         return None
-    granted = any(_was_granted(each, entry.at, sight) for each in _objects(entry.before, "grants"))
+    granted = any(_was_granted(each, entry.at, sight) for each in objects(entry.before, "grants"))
     if not granted and (caller.role is Role.MEMBER or name is None):
         return None
     return "pipeline.deleted", {} if name is None else {"name": name}
 
 
 def _was_granted(grant: Mapping[str, Any], at: datetime, sight: Sight) -> bool:
-    kind, _, name = str(grant.get("to")).partition(":")
-    theirs = sight.is_caller(name) if kind == "user" else name.lower() in sight.groups
     ended = grant.get("expires_at")
-    return theirs and not (isinstance(ended, str) and datetime.fromisoformat(ended) <= at)
+    past = isinstance(ended, str) and datetime.fromisoformat(ended) <= at
+    return sight.is_granted(*grantee(str(grant.get("to")), grant)) and not past
 
 
 def _grant_changed(entry: Entry, sight: Sight) -> Meaning | None:
     """Tell whom it was granted to, unless their token may read no pipeline: it would tell of one that it hides."""
-    if not sight.caller.allows(READ):
+    if not sight.caller.allows(READ) or not sight.is_granted(*_grantee(entry)):
         return None
-    pipeline_id, _, grantee = _key(entry).partition("/")
-    kind, _, name = grantee.partition(":")
-    theirs = sight.is_caller(name) if kind == "user" else name.lower() in sight.groups
-    return ("access.changed", {"pipeline_id": pipeline_id}) if theirs else None
+    return "access.changed", {"pipeline_id": key_of(entry.target).partition("/")[0]}
+
+
+def _grantee(entry: Entry) -> tuple[str, UUID | str]:
+    return grantee(key_of(entry.target).partition("/")[2], entry.after or entry.before)
 
 
 def _member_changed(entry: Entry, sight: Sight) -> Meaning | None:
-    member = _value(entry.after, "member") or _value(entry.before, "member")
-    return ("access.changed", {"group": _key(entry)}) if sight.is_caller(member) else None
+    member = value(entry.after, "member") or value(entry.before, "member")
+    return ("access.changed", {"group": key_of(entry.target)}) if sight.is_caller(member) else None
 
 
 def _group_deleted(entry: Entry, sight: Sight) -> Meaning | None:
-    members = _value(entry.before, "members")
+    members = value(entry.before, "members")
     theirs = isinstance(members, list) and any(map(sight.is_caller, members))
-    return ("access.changed", {"group": _key(entry)}) if theirs else None
+    return ("access.changed", {"group": key_of(entry.target)}) if theirs else None
 
 
 def _user_changed(entry: Entry, sight: Sight) -> Meaning | None:
     decided = ("role", "disabled")
-    same = all(_value(entry.before, each) == _value(entry.after, each) for each in decided)
-    if same or not sight.is_caller(_key(entry)):
+    same = all(value(entry.before, each) == value(entry.after, each) for each in decided)
+    if same or not sight.is_caller(key_of(entry.target)):
         return None
-    return "access.changed", {"role": _value(entry.after, "role")}
+    return "access.changed", {"role": value(entry.after, "role")}
 
 
 _MEANINGS: Final[Mapping[str, Callable[[Entry, Sight], Meaning | None]]] = {
@@ -187,22 +153,3 @@ _MEANINGS: Final[Mapping[str, Callable[[Entry, Sight], Meaning | None]]] = {
     "user.update": _user_changed,
 }
 """The meanings of actions; the others are told to administrators alone."""
-
-
-def _key(entry: Entry) -> str:
-    return entry.target.partition(":")[2]
-
-
-def _value(state: Any, name: str) -> Any:
-    return state.get(name) if isinstance(state, dict) else None
-
-
-def _ids(state: Any) -> list[UUID]:
-    """Return the ids of pipelines in a state."""
-    ids = _value(state, "pipeline_ids")
-    return [found for each in ids if (found := parse_uuid(str(each)))] if isinstance(ids, list) else []
-
-
-def _objects(state: Any, name: str) -> Sequence[Mapping[str, Any]]:
-    found = _value(state, name)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []

@@ -101,9 +101,14 @@ def _condition(headers: CIMultiDictProxy[str], name: str) -> str | None:
         InvalidArgument: it is neither * nor a list of tags.
     """
     condition = joined(headers, name)
-    if condition is not None and condition.strip(OWS) != "*" and _TAG.sub("", condition).strip(f"{OWS},"):
+    if condition is not None and condition.strip(OWS) != "*" and not _is_list_of_tags(condition):
         raise InvalidArgument(f'{name} must be *, or entity tags in quotes with commas between, such as "abc", "def".')
     return condition
+
+
+def _is_list_of_tags(condition: str) -> bool:
+    """Return whether a value is a list of tags; elements may be empty, and a header has no NUL to mistake for one."""
+    return all(each.strip(OWS) in ("", "\0") for each in _TAG.sub("\0", condition).split(","))
 
 
 def _matches(condition: str, tag: str, of_state: bool = False) -> bool:

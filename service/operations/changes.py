@@ -100,13 +100,14 @@ async def _read(
         read, more, last = await _page(connection, organization_id, cursor, state, room)
         entries = [each.entry for each in read]
         found = await look_up(connection, organization_id, [call.caller], entries)
-        changes += tell_each(entries, found.sight(call.caller), cursor, every=request.all)
+        limit = size + 1 - len(changes)
+        changes += await tell_each(entries, found.sight(call.caller), cursor, every=request.all, limit=limit)
         if len(changes) > size:
             return ChangesFound(changes[:size], changes[size - 1].cursor, more=True)
         if entries:
             cursor = cursor.behind(entries[-1].id)
         if last is not None:
-            cursor, more = cursor._replace(after=last), True
+            cursor, more = cursor._replace(after=last, part=0), True
         if not more and cursor.target == state.snapshot:
             return ChangesFound(changes, cursor.end(state.newest or 0).write(organization_id))
         if not more:  # of what came behind that snapshot, the newest one may be gone before it is read

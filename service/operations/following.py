@@ -17,9 +17,9 @@ from service.batching.batcher import Batcher
 from service.database.pool import Database
 from service.database.reused_connection import ReusedConnection
 from service.feed.cursor import Cursor
-from service.feed.meaning import Sight
 from service.feed.reader import Batch, FeedReader, Subscription
 from service.feed.sending import look_up, tell_each
+from service.feed.sight import Sight
 from service.identity import Caller
 from service.operations.call import Call
 from service.operations.changes import list_changes, read_on
@@ -175,7 +175,7 @@ class Follower:
         last, self._reach = batch.entries[-1].id, batch.place.epoch.reach
         self._known = max(self._known, last)
         self.cursor = batch.place.behind(last).write(self._organization_id)
-        return tell_each(batch.entries, seen, batch.place, every=self._request.all)
+        return await tell_each(batch.entries, seen, batch.place, every=self._request.all)
 
     async def _known_caller(self) -> Caller:
         caller = await self._authenticate()

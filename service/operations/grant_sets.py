@@ -184,11 +184,12 @@ async def _audit_differences(
     gone: list[_Change] = []
     put: list[_Change] = []
     for each in differences:
-        target = f"grant:{pipeline_id}/{each.key[0]}:{grantees[each.key].name}"
-        before = grants.state(each.old.access, each.old.expires_at) if each.old else None
+        grantee = grantees[each.key]
+        target = f"grant:{pipeline_id}/{each.key[0]}:{grantee.name}"
+        before = grants.state_to(grantee.id, each.old.access, each.old.expires_at) if each.old else None
         if each.new is None:
             gone.append((target, before, None))
         else:
-            put.append((target, before, grants.state(*_given(each.new))))
+            put.append((target, before, grants.state_to(grantee.id, *_given(each.new))))
     await proof.audit_each("grant.revoke", gone)
     await proof.audit_each("grant.set", put)

@@ -194,7 +194,7 @@ async def _put(
             raise NotFound(f"{kind.title()} {name} does not exist.")  # since they were looked for, before the proof
         new = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
         assert new is not None  # noqa: S101 - it has just been put there
-        await _audit(proof, "grant.set", pipeline_id, old, new)
+        await _audit(proof, "grant.set", pipeline_id, grantee_id, old, new)
     return Outcome(new, created=old is None, former=old)
 
 
@@ -224,7 +224,7 @@ async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
         check_grant(pipeline.access, before=given_by(call, old), after=None)
         call.precondition(old)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
-        await _audit(proof, "grant.revoke", pipeline_id, old, None)
+        await _audit(proof, "grant.revoke", pipeline_id, grantee_id, old, None)
 
 
 _PROVE_FOR: Final[dict[Kind, str]] = {"user": PROVE_FOR_USER, "group": PROVE_FOR_GROUP}
@@ -235,16 +235,18 @@ async def _grantee_id(connection: Connection, organization_id: UUID, kind: Kind,
     return (await find(connection, organization_id, name)).id
 
 
-async def _audit(proof: Proof, action: str, pipeline_id: UUID, old: Grant | None, new: Grant | None) -> None:
+async def _audit(
+    proof: Proof, action: str, pipeline_id: UUID, grantee_id: UUID, old: Grant | None, new: Grant | None
+) -> None:
     grant = new or old
     assert grant is not None  # noqa: S101 - one of them is what was changed
     target = f"grant:{pipeline_id}/{grant.kind}:{grant.name}"
-    before, after = (_state(old), _state(new))
+    before, after = (_state(grantee_id, each) for each in (old, new))
     await proof.audit(action, target, before, after)
 
 
-def _state(grant: Grant | None) -> dict[str, Any] | None:
-    return grants.state(grant.access, grant.expires_at) if grant else None
+def _state(grantee_id: UUID, grant: Grant | None) -> dict[str, Any] | None:
+    return grants.state_to(grantee_id, grant.access, grant.expires_at) if grant else None
 
 
 async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:

@@ -185,7 +185,7 @@ async def _withdraw_grants(proof: Proof, user: User) -> None:
     organization_id = proof.call.caller.organization_id
     withdrawn = await grants.delete_self_granted(proof.connection, organization_id, user.id, user.username)
     changes = [
-        (f"grant:{each.id}/user:{user.username}", grants.state(each.access, each.expires_at), None)
+        (f"grant:{each.id}/user:{user.username}", grants.state_to(user.id, each.access, each.expires_at), None)
         for each in withdrawn
     ]
     await proof.audit_each("grant.revoke", changes)

@@ -38,6 +38,14 @@ GRANT: Final = f"""
 """The row g of a table of grants, in the form of `grants.state`."""
 
 
+TO: Final = """
+    jsonb_build_object(
+        'to', coalesce('user:' || u.username, 'group:' || r.name), 'to_id', coalesce(g.user_id, g.group_id)
+    )
+"""
+"""Whom the row g of all grants is to: by the name that it has now, and by the id that it keeps."""
+
+
 class AuditList(NamedTuple):
     """A list: its name in the row's state, and the statement of its items, each with its place, counted from 1.
 
@@ -70,7 +78,7 @@ GRANTS_OF_GROUP: Final = AuditList(
 GRANTS_ON_PIPELINE: Final = AuditList(
     "grants",
     f"""
-    SELECT jsonb_build_object('to', coalesce('user:' || u.username, 'group:' || r.name)) || {GRANT} AS item,
+    SELECT {TO} || {GRANT} AS item,
            row_number() OVER (ORDER BY g.user_id IS NOT NULL, lower(coalesce(u.username, r.name))) AS place
     FROM grants g
     LEFT JOIN users u ON u.organization_id = g.organization_id AND u.id = g.user_id

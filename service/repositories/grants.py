@@ -57,6 +57,11 @@ def state(access: int, expires_at: datetime | None) -> dict[str, Any]:
     return {"permissions": permission_names(access), "is_manager": is_manager(access), "expires_at": expires_at}
 
 
+def state_to(grantee_id: UUID, access: int, expires_at: datetime | None) -> dict[str, Any]:
+    """Return a grant as the audit trail shows it, with the id of the user or group that its target only names."""
+    return {**state(access, expires_at), "to_id": grantee_id}
+
+
 _OF_PIPELINE: Final = f"""
     SELECT CASE WHEN g.user_id IS NULL THEN 'group' ELSE 'user' END AS kind, coalesce(u.username, r.name) AS name,
            g.access, {bounded("g.expires_at")} AS expires_at, {bounded("g.updated_at")} AS updated_at

@@ -1,6 +1,7 @@
 """Statements on what users may see of some pipelines and jobs, many users in one."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,6 +14,8 @@ class JobNow(NamedTuple):
 
     owner_id: UUID
     pipeline_ids: Sequence[UUID]
+    created_at: datetime
+    """Of what has had the same id before and is gone, entries are older."""
 
 
 async def find_jobs(connection: Connection, organization_id: UUID, ids: Collection[str]) -> Mapping[str, JobNow]:
@@ -20,7 +23,7 @@ async def find_jobs(connection: Connection, organization_id: UUID, ids: Collecti
     rows = await connection.fetch(
         "sight.find_jobs",
         """
-        SELECT j.id, j.owner_id,
+        SELECT j.id, j.owner_id, j.created_at,
                ARRAY(
                    SELECT a.pipeline_id
                    FROM assignments a
@@ -32,7 +35,7 @@ async def find_jobs(connection: Connection, organization_id: UUID, ids: Collecti
         organization_id,
         [*ids],
     )
-    return {row["id"]: JobNow(row["owner_id"], row["pipeline_ids"]) for row in rows}
+    return {row["id"]: JobNow(row["owner_id"], row["pipeline_ids"], row["created_at"]) for row in rows}
 
 
 async def list_granted(
@@ -82,22 +85,35 @@ async def list_granted_to_groups(
 
 
 async def list_groups(
-    connection: Connection, organization_id: UUID, user_ids: Sequence[UUID], names: Collection[str]
-) -> Mapping[UUID, set[str]]:
-    """Return in which of some groups each of some users is, by their names in lower case."""
+    connection: Connection,
+    organization_id: UUID,
+    user_ids: Sequence[UUID],
+    ids: Collection[UUID],
+    names: Collection[str],
+) -> Mapping[UUID, set[UUID | str]]:
+    """Return in which of some groups each of some users is: by their ids, and by their names in lower case.
+
+    Args:
+        connection: to read by.
+        organization_id: whose users and groups they are.
+        user_ids: of the users.
+        ids: of some of the groups.
+        names: of others, in lower case.
+    """
     rows = await connection.fetch(
         "sight.list_groups",
         """
-        SELECT m.user_id, lower(g.name) AS name
+        SELECT m.user_id, g.id, lower(g.name) AS name
         FROM groups g
         JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
-        WHERE g.organization_id = $1 AND lower(g.name) = ANY ($3) AND m.user_id = ANY ($2)
+        WHERE g.organization_id = $1 AND (g.id = ANY ($3) OR lower(g.name) = ANY ($4)) AND m.user_id = ANY ($2)
         """,
         organization_id,
         user_ids,
+        [*ids],
         [*names],
     )
-    found: dict[UUID, set[str]] = {user_id: set() for user_id in user_ids}
-    for user_id, name in rows:
-        found[user_id].add(name)
+    found: dict[UUID, set[UUID | str]] = {user_id: set() for user_id in user_ids}
+    for user_id, group_id, name in rows:
+        found[user_id].update((group_id, name))
     return found

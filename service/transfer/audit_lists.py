@@ -14,6 +14,7 @@ _USER: Final = "JOIN users u ON u.organization_id = g.organization_id AND u.id =
 _GROUP: Final = "JOIN groups r ON r.organization_id = g.organization_id AND r.id = g.group_id"
 _PIPELINE: Final = "JOIN pipelines p ON p.organization_id = g.organization_id AND p.id = g.pipeline_id"
 _ON: Final = "jsonb_build_object('pipeline', jsonb_build_object('id', p.id, 'name', p.name),"
+"""The pipeline of a grant, before whom it is to; the feed of changes goes by the ids, as names change."""
 
 
 class ImportedList(NamedTuple):
@@ -23,13 +24,27 @@ class ImportedList(NamedTuple):
     """The columns that it takes, of a written row `t`."""
     item: str
     joined: str = ""
+    """Other tables. In the one that is written, the statement sees the rows as they were before."""
+    former: str | None = None
+    """The state that a row had before, for those that were there."""
 
 
 IMPORTED_LISTS: Final[Mapping[str, ImportedList]] = {
     "users": ImportedList(
-        "t.username, t.role, t.disabled, t.display_name, t.email",
-        "jsonb_build_object('username', g.username, 'role', g.role, 'disabled', g.disabled)"
+        "t.id, t.username, t.role, t.disabled, t.display_name, t.email",
+        "jsonb_build_object('id', g.id, 'username', g.username, 'role', g.role, 'disabled', g.disabled)"
         " || jsonb_strip_nulls(jsonb_build_object('display_name', g.display_name, 'email', g.email))",
+        "LEFT JOIN users former ON former.organization_id = g.organization_id AND former.id = g.id",
+        """
+        CASE WHEN former.id IS NOT NULL THEN
+            jsonb_build_object('id', former.id, 'role', former.role, 'disabled', former.disabled)
+        END
+        """,
+    ),
+    "pipelines": ImportedList(
+        "t.id, t.name",
+        "jsonb_build_object('id', g.id, 'name', g.name, 'created', former.id IS NULL)",
+        "LEFT JOIN pipelines former ON former.organization_id = g.organization_id AND former.id = g.id",
     ),
     "tokens": ImportedList(
         "t.id, t.user_id, t.name, t.scopes, t.expires_at, t.revoked_at",
@@ -54,12 +69,12 @@ IMPORTED_LISTS: Final[Mapping[str, ImportedList]] = {
     ),
     "user_grants": ImportedList(
         "t.user_id, t.pipeline_id, t.access, t.expires_at",
-        f"{_ON} 'to', 'user:' || u.username) || {GRANT}",
+        f"{_ON} 'to', 'user:' || u.username, 'to_id', u.id) || {GRANT}",
         f"{_USER} {_PIPELINE}",
     ),
     "group_grants": ImportedList(
         "t.group_id, t.pipeline_id, t.access, t.expires_at",
-        f"{_ON} 'to', 'group:' || r.name) || {GRANT}",
+        f"{_ON} 'to', 'group:' || r.name, 'to_id', r.id) || {GRANT}",
         f"{_GROUP} {_PIPELINE}",
     ),
 }
@@ -76,13 +91,15 @@ def counted(table: str, merge: str) -> str:
     listed = IMPORTED_LISTS.get(table)
     if listed is None:
         return f"WITH merged AS ({merge}) SELECT organization_id, count(*) FROM merged GROUP BY 1"
+    before = f"jsonb_build_object('{table}', jsonb_agg(former) FILTER (WHERE former IS NOT NULL))"
+    before = f"CASE WHEN count(former) > 0 THEN {before} END"
     return f"""
         WITH merged AS ({merge}, {listed.columns}), listed AS (
-            INSERT INTO audit (organization_id, actor, action, target, after)
+            INSERT INTO audit (organization_id, actor, action, target, before, after)
             SELECT organization_id, 'command line', 'import.{table}', 'organization:' || organization_id,
-                   jsonb_build_object('{table}', jsonb_agg(item))
+                   {before}, jsonb_build_object('{table}', jsonb_agg(item))
             FROM (
-                SELECT g.organization_id, {listed.item} AS item,
+                SELECT g.organization_id, {listed.item} AS item, {listed.former or "NULL::jsonb"} AS former,
                        (row_number() OVER (PARTITION BY g.organization_id) - 1) / {LARGEST} AS part
                 FROM merged g {listed.joined}
             ) items

@@ -166,6 +166,7 @@ def told(here: str, gone: str) -> list[tuple[str, str, Any, Any, str]]:
             "imported 2 users and 1 grant to a user",
         ),
         ("import.users", "organization:1", None, {"users": [{}]}, "imported 1 user"),
+        ("import.pipelines", "organization:1", None, {"pipelines": [{}]}, "imported 1 pipeline"),
         ("import.tokens", "organization:1", None, {"tokens": []}, "imported 0 tokens"),
         (
             "import.identity_links", "organization:1", None, {"identity_links": [{}]},

@@ -22,7 +22,7 @@ async def entries(admin: As, **query: str) -> list[tuple[str, str, Any, Any]]:
 
 
 async def test_list_audit_has_a_row_for_each_change_with_before_and_after(client: Client, world: World) -> None:
-    await world.user("bob")
+    bob = await world.user("bob")
     root = await world.user("root", role="admin")
     admin = As.member(client, root)
     made = await admin("POST", "/flow/pipeline", {"name": "p"})
@@ -41,12 +41,18 @@ async def test_list_audit_has_a_row_for_each_change_with_before_and_after(client
     await admin("PATCH", "/users/bob", {"role": "admin"})
     await admin("DELETE", where)
 
-    execute = {"permissions": ["flow_pipeline:read", "flow_pipeline:execute"], "is_manager": False, "expires_at": None}
+    execute = {
+        "permissions": ["flow_pipeline:read", "flow_pipeline:execute"],
+        "is_manager": False,
+        "expires_at": None,
+        "to_id": str(bob.id),
+    }
     five = [
         *("flow_pipeline:read", "flow_pipeline:execute", "flow_pipeline:delete"),
         *("flow_pipeline:manage_pipelines", "flow_pipeline:write"),
     ]
-    lost = [{"to": "user:root", "permissions": five, "is_manager": True, "expires_at": None}]
+    to_root = {"to": "user:root", "to_id": str(root.id)}
+    lost = [{**to_root, "permissions": five, "is_manager": True, "expires_at": None}]
     assert (await entries(admin))[::-1] == [
         ("pipeline.create", f"pipeline:{pipeline}", None, {"name": "p", "description": "", "manager": "root"}),
         (
@@ -200,6 +206,7 @@ async def test_audit_of_a_deleted_pipeline_has_its_jobs_and_grants_complete_howe
     assert [grant["to"] for grant in lost] == ["group:g", *(f"user:{name}" for name in names)]
     assert lost[-1] == {
         "to": "user:user-1199",
+        "to_id": lost[-1]["to_id"],
         "permissions": ["flow_pipeline:read", "flow_pipeline:execute"],
         "is_manager": False,
         "expires_at": None,

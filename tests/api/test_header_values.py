@@ -59,7 +59,9 @@ async def test_conditions_over_several_lines_are_one_list(client: Client, world:
     assert await status("PATCH", ("If-Match", '"x"'), ("If-Match", tag)) == 200
 
 
-@pytest.mark.parametrize("condition", ["abc", '"', "*, *", '"a", *', "W/", 'w"a"', "'a'", '"a" b'])
+@pytest.mark.parametrize(
+    "condition", ["abc", '"', "*, *", '"a", *', "W/", 'w"a"', "'a'", '"a" b', '"a" "b"', '"a""b"', '"a", "b" "c"']
+)
 async def test_write_with_a_condition_that_is_none_is_refused(client: Client, world: World, condition: str) -> None:
     root = As.member(client, await world.user("root", role="admin"))
     where = f"{PIPELINES}/{await world.pipeline('kept')}"
@@ -271,6 +273,32 @@ async def test_expect_other_than_continue_is_refused(service: str, world: World,
     lines = ("Authorization: Bearer TOKEN", f"Expect: {expected}")
     data = authorized(ada, *lines, method="PUT", path="/api/v1/jobs/j", body=b"{}")
     assert (await exchange(service, data))[0] == status
+
+
+@pytest.mark.parametrize(
+    ("version", "codings", "status"),
+    [
+        ("1.1", "chunked", 201),
+        ("1.1", "Chunked", 201),
+        ("1.1", "gzip, chunked", 400),
+        ("1.1", "chunked, chunked", 400),
+        ("1.1", "identity", 400),
+        ("1.0", "chunked", 400),
+    ],
+)
+async def test_transfer_coding_other_than_chunked_is_refused(
+    service: str, world: World, version: str, codings: str, status: int
+) -> None:
+    """HTTP/1.0 knows none, so that where the request ends is another place for the one who handed it on."""
+    ada = await world.user()
+    head = (
+        f"PUT /api/v1/jobs/j HTTP/{version}\r\nHost: x\r\nAuthorization: Bearer {ada.token}\r\n"
+        f"Transfer-Encoding: {codings}\r\nConnection: keep-alive\r\n\r\n"
+    )
+    found, headers, _ = await exchange(service, f"{head}2\r\n{{}}\r\n0\r\n\r\n".encode())
+    assert headers["content-type"] == "application/json"
+    assert found == status
+    assert (await world.raw.fetchval("SELECT count(*) FROM jobs WHERE owner_id = $1", ada.id)) == (status == 201)
 
 
 async def test_body_over_the_limit_is_told_the_limit(settings: Settings, database: Database, world: World) -> None:

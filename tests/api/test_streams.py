@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import orjson
@@ -19,9 +20,11 @@ from service.health import Health
 from service.http.streams import EventStream
 from service.permissions import READ
 from service.settings import Settings
+from service.transfer.importing import import_records
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import World, bearer
+from tests.transfer.files import lines
 
 PATIENCE = 8.0
 
@@ -100,6 +103,23 @@ async def test_stream_has_each_change_with_its_cursor_as_it_happens(admin: As) -
     assert [each["target"] for each in found] == ["job:a", "job:b"]
     async with stream(admin.client, admin.token, found[0]["cursor"]) as events:
         assert await events.change() == found[1]
+
+
+async def test_stream_is_resumed_within_the_entry_of_an_import(admin: As, world: World, dsn: str) -> None:
+    ada, of = await world.user(), {"organization_id": str(world.id), "type": "pipeline"}
+    names = {str(await world.pipeline()): f"renamed {number}" for number in range(3)}
+    for each in names:
+        await world.grant(UUID(each), ada)
+    async with stream(admin.client, ada.token) as events:
+        await events.block()
+        await import_records(dsn, lines(*({**of, "id": each, "name": name} for each, name in names.items())))
+        found = [await events.change() for _ in range(3)]
+
+    assert {each["target"]: each["data"]["name"] for each in found} == {f"pipeline:{i}": n for i, n in names.items()}
+    for number in range(2):
+        async with stream(admin.client, ada.token, found[number]["cursor"]) as events:
+            rest = [await events.change() for _ in range(2 - number)]
+        assert [each["target"] for each in rest] == [each["target"] for each in found[number + 1 :]]
 
 
 async def test_stream_begins_where_it_is_asked_to_and_goes_on(admin: As) -> None:

@@ -31,11 +31,12 @@ def snapshots(draw: st.DrawFn) -> str:
     st.none() | snapshots(),
     numbers,
     numbers,
+    st.integers(0, 300),
 )
 def test_cursor_comes_back(
-    epoch: tuple[int, ...], written: int, seen: str, target: str | None, after: int, known: int
+    epoch: tuple[int, ...], written: int, seen: str, target: str | None, after: int, known: int, part: int
 ) -> None:
-    made = Cursor(Epoch._make((*epoch, epoch[-1] + written)), seen, target, after, known)
+    made = Cursor(Epoch._make((*epoch, epoch[-1] + written)), seen, target, after, known, part)
     text = made.write(ORGANIZATION)
 
     assert Cursor.read(text, ORGANIZATION) == made
@@ -54,9 +55,9 @@ def test_cursor_with_another_character_is_refused(after: int) -> None:
                 Cursor.read(f"{text[:place]}{other}{text[place + 1 :]}", ORGANIZATION)
 
 
-@given(st.lists(st.integers(0, 2**70), max_size=14))
-def test_cursor_that_is_made_up_is_one_or_is_refused(parts: list[int]) -> None:
-    payload = bytes([cursor._VERSION]) + b"".join(map(cursor._varint, parts))
+@given(st.lists(st.integers(0, 2**70), max_size=14), st.sampled_from([cursor._VERSION, cursor._VERSION_WITHIN]))
+def test_cursor_that_is_made_up_is_one_or_is_refused(parts: list[int], version: int) -> None:
+    payload = bytes([version]) + b"".join(map(cursor._varint, parts))
     raw = payload + cursor._check(payload, ORGANIZATION)
     text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
     try:

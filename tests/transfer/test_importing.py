@@ -59,6 +59,7 @@ async def test_import_records_is_audited_by_organization(dsn: str, raw: Raw) -> 
         ("command line", None, action)
         for action in (
             "import.users",
+            "import.pipelines",
             "import.tokens",
             "import.identity_links",
             "import.memberships",
@@ -79,15 +80,17 @@ async def test_import_records_audits_names_of_users_and_grants_let_in(dsn: str, 
     await World(raw, UUID(found["organization"]["id"])).user("chief", role="admin")
     await import_records(dsn, lines(*found.values(), {**found["user"], "is_admin": False}))
 
-    trail = "SELECT action, after FROM audit WHERE organization_id = $1 AND action LIKE 'import.%' ORDER BY id"
+    trail = "SELECT before, after FROM audit WHERE organization_id = $1 AND action LIKE 'import.%' ORDER BY id"
     rows = await raw.fetch(trail, UUID(found["organization"]["id"]))
     pipeline = {"id": found["pipeline"]["id"], "name": "Invoices"}
     token_id, link_id = [
         str(await raw.fetchval(f"SELECT id FROM {table} WHERE user_id = $1", UUID(found["user"]["id"])))
         for table in ("tokens", "identity_links")
     ]
+    user_id = found["user"]["id"]
     assert [json.loads(row["after"]) for row in rows] == [
-        {"users": [{"username": "ada", "role": "admin", "disabled": False}]},
+        {"users": [{"id": user_id, "username": "ada", "role": "admin", "disabled": False}]},
+        {"pipelines": [{**pipeline, "created": True}]},
         {
             "tokens": [
                 {
@@ -115,6 +118,7 @@ async def test_import_records_audits_names_of_users_and_grants_let_in(dsn: str, 
             "group_grants": [
                 {
                     "to": "group:reviewers",
+                    "to_id": found["group"]["id"],
                     "pipeline": pipeline,
                     "permissions": [READ, "flow_pipeline:execute"],
                     "is_manager": True,
@@ -122,8 +126,10 @@ async def test_import_records_audits_names_of_users_and_grants_let_in(dsn: str, 
                 }
             ]
         },
-        {"users": [{"username": "ada", "role": "member", "disabled": False}]},
+        {"users": [{"id": user_id, "username": "ada", "role": "member", "disabled": False}]},
     ], "what was there already is not there twice"
+    former = [json.loads(row["before"]) for row in rows if row["before"]]
+    assert former == [{"users": [{"id": user_id, "role": "admin", "disabled": False}]}]
 
 
 async def test_import_records_is_audited_completely_in_rows_of_some_hundred(dsn: str, raw: Raw) -> None:

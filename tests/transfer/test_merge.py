@@ -58,7 +58,7 @@ async def test_merge_sets_and_clears_names_of_people_with_their_keys(dsn: str, r
 
     first, last = (json.loads(row[0]) for row in await raw.fetch(audited, UUID(found["organization"]["id"])))
     assert (first["display_name"], first["email"]) == ("Ada ÉMILE", "Ada@X.example")
-    assert last.keys() == {"username", "role", "disabled"}
+    assert last.keys() == {"id", "username", "role", "disabled"}
 
 
 async def test_merge_takes_the_last_line_of_a_repeated_record(dsn: str, raw: Raw) -> None:

@@ -85,6 +85,7 @@ export const ACTIONS = new Map([
   ["organization.create", "created an organization"],
   ["import", "imported records"],
   ["import.users", "imported users"],
+  ["import.pipelines", "imported pipelines"],
   ["import.tokens", "imported tokens"],
   ["import.identity_links", "imported links to identity providers"],
   ["import.memberships", "imported members of groups"],

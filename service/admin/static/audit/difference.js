@@ -22,6 +22,7 @@ const FIELDS = {
   jobs_to: "jobs go to",
   parent: "made with the token",
   replaced_by: "replaced by the token",
+  to_id: "id of whom it is to",
 };
 
 /**

@@ -342,6 +342,7 @@ const SENTENCES = new Map([
   ["organization.create", ({ after }) => sentence`created the organization ${textOf(after, "name")}`],
   ["import", importAll],
   ["import.users", importOf("users")],
+  ["import.pipelines", importOf("pipelines")],
   ["import.tokens", importOf("tokens")],
   ["import.identity_links", importOf("identity_links")],
   ["import.memberships", importOf("memberships")],

@@ -1,0 +1,103 @@
+"""The sight that a caller has of what entries of the audit trail are about, and the reading of their states."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from service.identity import Caller
+from service.permissions import READ, may_see_job
+from service.repositories.sight import JobNow
+from service.values.ids import parse_uuid
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """The things that entries are about, as far as somebody's sight of them has to be looked up."""
+
+    pipelines: set[UUID] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
+    groups: set[UUID | str] = field(default_factory=set)
+    """Ids; and names in lower case, where an entry has no id."""
+
+    def add_grantee(self, kind: str, key: UUID | str) -> None:
+        """Add whom a grant is to, if it is a group."""
+        if kind == "group":
+            self.groups.add(key)
+
+
+class Sight(NamedTuple):
+    """The sight that a caller has of the things that entries are about, as it was looked up."""
+
+    caller: Caller
+    granted: Mapping[UUID, int]
+    """Accesses granted to them, by pipeline; those that are gone have no grants."""
+    jobs: Mapping[str, JobNow]
+    groups: Collection[UUID | str]
+    """The groups that they are in, by ids and by names in lower case."""
+
+    def reads(self, pipeline_id: UUID) -> bool:
+        """Return whether they may read a pipeline; by their role every one, also one that is gone."""
+        return self.caller.access(self.granted.get(pipeline_id, 0)) & READ != 0
+
+    def readable(self, ids: Iterable[UUID]) -> list[UUID]:
+        """Return those of some pipelines that they may read."""
+        return [each for each in ids if self.reads(each)]
+
+    def sees_job(self, job_id: str, owner: object, at: datetime) -> bool:
+        """Return whether they see a job that was somebody's at a time, and may be somebody else's or gone now.
+
+        A younger job has got the id of one that is gone: who sees it need not have seen the other.
+        """
+        now = self.jobs.get(job_id)
+        if now is None or now.created_at > at:
+            return may_see_job(self.caller, owns=self.is_caller(owner), accesses=())
+        granted = (self.caller.access(self.granted.get(each, 0)) for each in now.pipeline_ids)
+        return may_see_job(self.caller, owns=now.owner_id == self.caller.user_id, accesses=granted)
+
+    def is_caller(self, name: object) -> bool:
+        """Return whether a username is the caller's."""
+        return isinstance(name, str) and name.lower() == self.caller.username.lower()
+
+    def is_granted(self, kind: str, key: UUID | str) -> bool:
+        """Return whether a grant is theirs: to them, or to a group that they are in."""
+        if kind == "group":
+            return key in self.groups
+        return key == self.caller.user_id if isinstance(key, UUID) else self.is_caller(key)
+
+
+def grantee(to: str, state: object) -> tuple[str, UUID | str]:
+    """Return whom a grant is to: user or group, with the id or else the name in lower case.
+
+    Names are given to others in time, but for those of users, which no call changes. Entries that were written before
+    there were ids in them have names alone.
+
+    Args:
+        to: the grantee as entries name them, kind:name.
+        state: of the grant.
+    """
+    kind, _, name = to.partition(":")
+    return kind, parse_uuid(str(value(state, "to_id"))) or name.lower()
+
+
+def key_of(target: str) -> str:
+    """Return the key of a target, which is kind:key."""
+    return target.partition(":")[2]
+
+
+def value(state: object, name: str) -> Any:
+    """Return a field of a state; None if it has none of that name."""
+    return state.get(name) if isinstance(state, dict) else None
+
+
+def objects(state: object, name: str) -> Sequence[Mapping[str, Any]]:
+    """Return the objects of a list in a state."""
+    found = value(state, name)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def ids(state: object) -> list[UUID]:
+    """Return the ids of pipelines in a state."""
+    found = value(state, "pipeline_ids")
+    return [each for text in found if (each := parse_uuid(str(text)))] if isinstance(found, list) else []
