@@ -66,7 +66,7 @@ async def _examine_connection(
     return [
         checks.check_server(server),
         checks.check_connecting(seconds),
-        checks.check_encryption(facts.find_encryption(first), await facts.read_encryption(connection), pooling),
+        checks.check_encryption(facts.find_encryption(first), await facts.read_encryption(first), pooling),
         checks.check_role(server),
         checks.check_privileges(server, await facts.read_privileges(connection), intended_privileges()),
         checks.check_surroundings(server, await facts.read_surroundings(connection)),
