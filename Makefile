@@ -104,11 +104,13 @@ $(eval $(call apart,$(PATRONI),faults,--no-binary python-etcd$(comma)ydiff))
 run: $(RUNNABLE) ## Run the service with demo data on http://127.0.0.1:8080 (embedded PostgreSQL, or DATABASE_URL)
 	@exec $(BIN)/flow-pipelines demo
 
+# Bytecode is kept, whatever the environment says: hundreds of processes that the tests start would compile the service anew.
+# A process that has no more tests takes over some of another's.
 test: venv $(TOOLS) helm ## Run all tests on a PostgreSQL of their own (PYTHON=python3.12: on another Python)
-	$(BIN)/python -m pytest -n 3 -m "not slow" --cache-clear --cov --cov-report=term || tests/again.sh $(BIN)/python
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow" --cache-clear --cov --cov-report=term || tests/again.sh $(BIN)/python
 
 test-slow: venv $(TOOLS) helm ## Run the tests that the ordinary run leaves out: controls, and all cases of what has some there
-	$(BIN)/python -m pytest -n 3 -m slow
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal -m slow
 
 test-all: ## Run all tests on every Python from 3.11 on that this machine has
 	@pythons=$$(tests/pythons.sh) && echo "Found:" $$pythons && \

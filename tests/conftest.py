@@ -52,6 +52,22 @@ def pytest_sessionstart() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = (
+    "tests/process/test_document_fuzzed.py",
+    "tests/faults/",
+    "tests/fuzz/",
+    "tests/freshness/",
+    "tests/process/",
+)
+"""Where the tests are that take longest."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest: where one of them comes last, all processes but its own wait for it."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a PostgreSQL server for this run alone, which loses its data in a crash and is the faster for it."""

@@ -3,10 +3,11 @@
 import fcntl
 import json
 import os
+import pwd
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import mkstemp
@@ -60,19 +61,35 @@ class Contexts:
 
 
 def contexts_file() -> Path:
-    """Return the path of the file: below XDG_CONFIG_HOME, which is ~/.config where it does not say."""
-    configured = os.environ.get("XDG_CONFIG_HOME", "")
-    folder = Path(configured) if configured.startswith("/") else Path(os.path.expanduser("~")) / ".config"  # noqa: PTH111 - a Path's own method fails without a home
+    """Return the path of the file: below XDG_CONFIG_HOME, which is ~/.config where it does not say.
+
+    Raises:
+        StartupError: there is no such directory, as this user has no home.
+    """
+    folder = next(filter(Path.is_absolute, _config_folders()), None)
+    if folder is None:
+        raise StartupError("There is no home to keep a server's token in: set HOME or XDG_CONFIG_HOME to a whole path.")
     return folder / "flow-pipelines" / "contexts.json"
 
 
+def _config_folders() -> Iterator[Path]:
+    """Yield what may be meant. A relative path is none: tokens would be left wherever a command runs."""
+    yield Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    yield Path(os.environ.get("HOME", ""), ".config")
+    with suppress(KeyError):  # a container may run as a user that its system does not know
+        yield Path(pwd.getpwuid(os.geteuid()).pw_dir, ".config")
+
+
 def load_contexts() -> Contexts:
-    """Return the contexts; none if there is no file.
+    """Return the contexts; none if there is no file, nor a place for one.
 
     Raises:
         StartupError: the file can't be read, others may read it, or it is none of this program's.
     """
-    path = contexts_file()
+    try:
+        path = contexts_file()
+    except StartupError:
+        return Contexts({})
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno())

@@ -14,6 +14,7 @@ import click
 from service.commands.output import OutputFailed, ReaderGone, take_over_streams, tell, tell_json
 from service.commands.target import TargetUnusable
 from service.database.errors import NOT_MIGRATED_ERRORS, is_lost
+from service.database.failures import in_one_line
 from service.errors import InvalidArgument, ServiceError, StartupError
 from service.transfer.importing import ImportRefused
 
@@ -148,7 +149,8 @@ def _refused(error: ServiceError) -> Failure:
         return _underprivileged(error.__cause__)
     if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
         return Failure(ExitCode.IMPOSSIBLE, error.code, ["The database only reads now: `doctor` says what helps."])
-    cause = f" ({error.__cause__})" if error.service_fault and str(error.__cause__ or "") else ""
+    said = in_one_line(error.__cause__) if error.service_fault and error.__cause__ else ""
+    cause = f" ({said})" if said else ""
     exit_code = ExitCode.IMPOSSIBLE if error.service_fault else ExitCode.REFUSED
     return Failure(exit_code, error.code, [error.message + cause], error.details or {})
 
@@ -156,8 +158,8 @@ def _refused(error: ServiceError) -> Failure:
 def _underprivileged(error: asyncpg.InsufficientPrivilegeError) -> Failure:
     """Explain what the API tells as a database that is not ready: here the operator has named the role."""
     sentence = (
-        f"The role of DATABASE_URL may not do this ({error}): let it name the role that `migrate` runs as, such as"
-        " flow_migrator; on Kubernetes the administration pod has that."
+        f"The role of DATABASE_URL may not do this ({in_one_line(error)}): let it name the role that `migrate` runs as,"
+        " such as flow_migrator; on Kubernetes the administration pod has that."
     )
     return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [sentence])
 
@@ -181,13 +183,15 @@ def _failed_database(error: Exception) -> Failure:
     if isinstance(error, TimeoutError):
         return Failure(ExitCode.IMPOSSIBLE, "DEADLINE_EXCEEDED", ["The database took longer than it may; try again."])
     if is_lost(error):
-        return Failure(ExitCode.IMPOSSIBLE, "UNAVAILABLE", [f"The connection to the database was lost: {error}."])
+        return Failure(
+            ExitCode.IMPOSSIBLE, "UNAVAILABLE", [f"The connection to the database was lost: {in_one_line(error)}."]
+        )
     help_ = ""
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         help_ = " Let DATABASE_URL name the role that `migrate` runs as."
     if isinstance(error, NOT_MIGRATED_ERRORS):
         help_ = " Run `migrate`."
-    return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [f"The database refused: {error}.{help_}"])
+    return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [f"The database refused: {in_one_line(error)}.{help_}"])
 
 
 def _failed_file(error: OSError) -> Failure:

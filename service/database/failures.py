@@ -62,4 +62,10 @@ def _said(error: BaseException) -> str:
     """Return the system's word for an error, or what the server said; "" for what asyncpg alone says."""
     if isinstance(error, OSError):
         return os.strerror(error.errno) if error.errno else str(error)
-    return str(error) if isinstance(error, asyncpg.PostgresError) and error.sqlstate else ""
+    return in_one_line(error) if isinstance(error, asyncpg.PostgresError) and error.sqlstate else ""
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what an error says without the point at its end; PostgreSQL's detail and hint have lines of their own."""
+    said = (error.message, error.detail, error.hint) if isinstance(error, asyncpg.PostgresError) else ()
+    return "; ".join(each.rstrip(".") for each in said if each) or str(error)

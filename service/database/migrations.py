@@ -13,6 +13,7 @@ from typing import Final
 import asyncpg
 
 from service.database.connector import Raw, connect
+from service.database.failures import in_one_line
 from service.database.pool import Connection
 from service.database.session_defaults import lift_transaction_timeout
 from service.database.sql_files import sql_directory
@@ -229,11 +230,12 @@ def _explained(name: str, kept: str = "nothing of it was kept") -> Iterator[None
     except _CONNECTION_LOST as error:
         raise StartupError(
             f"The connection was lost in {name}: run `migrate` again, which finds out what was kept"
-            f" ({type(error).__name__}: {error})."
+            f" ({type(error).__name__}: {in_one_line(error)})."
         ) from error
     except asyncpg.PostgresError as error:
         raise StartupError(
-            f"{name} failed, and {kept}: {type(error).__name__}: {error}. Mend that, and run `migrate` again."
+            f"{name} failed, and {kept}: {type(error).__name__}: {in_one_line(error)}."
+            " Mend that, and run `migrate` again."
         ) from error
 
 

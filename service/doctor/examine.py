@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 
 from service.database.connector import Raw, connect
+from service.database.failures import in_one_line
 from service.database.migrations import list_applied, load_migrations
 from service.database.pool import Connection
 from service.database.session import session_settings
@@ -65,7 +66,7 @@ async def _examine_connection(
     return [
         checks.check_server(server),
         checks.check_connecting(seconds),
-        checks.check_encryption(facts.find_encryption(first), await facts.read_encryption(connection), pooling),
+        checks.check_encryption(facts.find_encryption(first), await facts.read_encryption(first), pooling),
         checks.check_role(server),
         checks.check_privileges(server, await facts.read_privileges(connection), intended_privileges()),
         checks.check_surroundings(server, await facts.read_surroundings(connection)),
@@ -109,7 +110,7 @@ async def _examine_data(connection: Connection, server: ServerFacts, settings: S
         try:
             findings.append(await examination())
         except (asyncpg.SyntaxOrAccessError, asyncpg.QueryCanceledError) as error:
-            findings.append(Finding(check, "skipped", f"it can't be found out: {error}"))
+            findings.append(Finding(check, "skipped", f"it can't be found out: {in_one_line(error)}"))
     return findings
 
 

@@ -66,7 +66,7 @@ class Server:
             while not self.answers():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise StartupError(
-                        f"PostgreSQL did not start: {_reason(log.read_bytes()[begins:])} (more in {log})."
+                        f"PostgreSQL did not start: {_failures(log.read_bytes()[begins:])[-1]} (more in {log})."
                     )
                 time.sleep(0.02)
             self._make_database()
@@ -122,7 +122,7 @@ class Server:
         options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-instructions", "--no-sync")
         made = self.programs.run("initdb", "-D", str(unfinished), *options)
         if made.returncode:
-            raise StartupError(f"initdb failed in {self.directory}: {_reason(made.stderr)}")
+            raise StartupError(f"initdb failed in {self.directory}: {_failures(made.stderr)[0]}")
         unfinished.rename(self._cluster)
 
     def _spawn(self, sockets: Path, output: IO[bytes]) -> "subprocess.Popen[bytes]":
@@ -177,11 +177,15 @@ class Server:
             if not made.returncode:
                 made = self.programs.run("psql", *connect, "-d", self.database, "-c", close)
         if made.returncode:
-            raise StartupError(f"The database {self.database} can't be made: {_reason(made.stderr)}")
+            raise StartupError(f"The database {self.database} can't be made: {_failures(made.stderr)[-1]}")
 
 
-def _reason(output: bytes) -> str:
-    """Find the line that says what went wrong: PostgreSQL's last line is often only that it shuts down."""
+def _failures(output: bytes) -> list[str]:
+    """Return the lines that say what went wrong, else all there are, and never none.
+
+    The first is the cause of the others where a program does one thing, as initdb: on a full disk a panic follows it. A
+    server goes on after some, as after one by which it refuses a client before it is ready: there the last one matters.
+    """
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
     told = [line for line in lines if re.search(r"\b(FATAL|PANIC|ERROR|error):", line)]
-    return (told or lines or ["it said nothing"])[-1]
+    return told or lines or ["it said nothing"]

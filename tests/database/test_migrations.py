@@ -125,6 +125,13 @@ async def test_migrate_keeps_nothing_of_a_file_that_failed(empty_dsn: str) -> No
     assert await fetchval(empty_dsn, "SELECT to_regclass('more')") is None
 
 
+async def test_migrate_tells_hints_of_the_database_in_the_same_sentence(empty_dsn: str) -> None:
+    raises = "DO $$ BEGIN RAISE 'No room' USING DETAIL = 'One page is free.', HINT = 'Check the disk.'; END $$"
+
+    with pytest.raises(StartupError, match=r"RaiseError: No room; One page is free; Check the disk\. Mend that"):
+        await migrate(empty_dsn, migrations=[TABLE, Migration(2, BROKEN.name, raises)])
+
+
 async def test_migrate_makes_a_concurrent_index_that_failed_anew(empty_dsn: str) -> None:
     await migrate(empty_dsn, migrations=[TABLE])
     await fetchval(empty_dsn, "INSERT INTO things VALUES (1), (1)")

@@ -338,6 +338,9 @@ async def test_roles_file_and_migrate_make_the_owner_own_the_tables(empty_dsn: s
         line = '{"type": "organization", "id": "8c400d55-15d4-41f9-b306-ec2836898d83", "name": "Acme"}'
         imported = run("import", "-", given=line, DATABASE_URL=empty_dsn.replace("//postgres@", "//flow_migrator@"))
         assert imported.returncode == 0, imported.stderr
+        examined = run("doctor", DATABASE_URL=empty_dsn.replace("//postgres@", "//flow_migrator@"))
+        assert (examined.returncode, examined.stderr) == (1, "")
+        assert "wrong    role               flow_owner" in examined.stdout
         await admin.execute("CREATE ROLE stranger LOGIN")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await asyncpg.connect(empty_dsn.replace("//postgres@", "//stranger@"))

@@ -427,3 +427,18 @@ def test_cluster_is_made_without_waiting_for_the_disk(tmp_path: Path, monkeypatc
         pass
 
     assert "--no-sync" in arguments["initdb"]
+
+
+def test_initdb_that_fails_is_told_by_the_cause_of_its_later_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = b"""performing post-bootstrap initialization ...
+2026-11-27 04:26:23.200 UTC [25] FATAL:  could not extend file "base/1/2691": No space left on device
+2026-11-27 04:26:23.200 UTC [25] HINT:  Check free disk space.
+2026-11-27 04:26:23.200 UTC [25] PANIC:  cannot abort transaction 1, it was already committed
+child process exited with exit code 134
+"""
+    monkeypatch.setattr(Programs, "run", lambda *_: subprocess.CompletedProcess([], 1, b"", said))
+
+    with pytest.raises(StartupError, match=r"No space left on device$"), embedded_postgres(tmp_path):
+        pass

@@ -8,7 +8,7 @@ import asyncpg
 
 from service.database.connector import OLDEST_SUPPORTED
 from service.database.encryption import EncryptionError, TlsFailure
-from service.database.failures import UnfitDatabase
+from service.database.failures import UnfitDatabase, in_one_line
 from service.database.migrations import Applied, Migration, compare
 from service.database.pool import CONNECT_TIMEOUT
 from service.database.session import LOCK_TIMEOUT
@@ -62,7 +62,7 @@ def check_reached(error: StartupError) -> Finding:
 
 def check_answers(error: Exception) -> Finding:
     """Report a server that was reached, but does not answer what every PostgreSQL does."""
-    said = f"The server was reached, but did not answer: {type(error).__name__}: {error}"
+    said = f"The server was reached, but did not answer: {type(error).__name__}: {in_one_line(error)}"
     return Finding("server", "wrong", said, "Look into the server's log, and try again.")
 
 

@@ -60,17 +60,20 @@ def find_encryption(connection: Raw) -> Encryption:
     return Encryption(named, elsewhere, "name" if tls.context.check_hostname else "authority")
 
 
-async def read_encryption(connection: Connection) -> Encryption:
+async def read_encryption(raw: Raw) -> Encryption:
     """Read how the connection is encrypted by its end at the server: behind a pooler, that is the pooler's own."""
-    row = await connection.fetch_one(
-        "doctor.encryption",
-        """
-        SELECT CASE WHEN s.ssl THEN s.version || ', ' || s.cipher END AS tls,
-            -- NULL for a Unix socket.
-            host(inet_client_addr()) AS peer
-        FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid()
-        """,
-    )
+    async with raw.transaction():
+        # Who acts as another role, as flow_migrator does, is told of its own session only as itself.
+        await raw.execute("SET LOCAL ROLE NONE")
+        row = await Connection(raw).fetch_one(
+            "doctor.encryption",
+            """
+            SELECT CASE WHEN s.ssl THEN s.version || ', ' || s.cipher END AS tls,
+                -- NULL for a Unix socket.
+                host(inet_client_addr()) AS peer
+            FROM pg_stat_ssl s WHERE s.pid = pg_backend_pid()
+            """,
+        )
     return Encryption(row["tls"], row["peer"] if row["peer"] and not is_this_machine(row["peer"]) else None)
 
 
