@@ -1,7 +1,7 @@
-"""What a subscription of logical replication brings has new revisions, though it fires no triggers of statements."""
+"""What a subscription of logical replication brings: rows with new revisions, and a trail whose seals hold."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +11,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from service.audit.archives.verifying import Archives, TrailVerification
 from service.database.migrations import migrate
 from service.database.pool import Connection
+from service.database.triggers import list_faults
 from service.repositories import pipelines
 from tests.factories import Member, World
 from tests.faults.harness.processes import Postgres
@@ -38,6 +40,11 @@ class Stage:
     group: UUID
     pipeline: UUID
 
+    async def copy_people(self) -> None:
+        for table in PEOPLE:
+            rows = [tuple(row) for row in await self.publisher.fetch(f"SELECT * FROM {table}")]
+            await self.subscriber.copy_records_to_table(table, records=rows)
+
     async def follow(self) -> None:
         """Wait until the subscriber has all that the publisher has."""
         position = await self.publisher.fetchval("SELECT pg_current_wal_insert_lsn()")
@@ -54,11 +61,13 @@ class Stage:
         every = await pipelines.list_all(connection, self.world.id, self.admin.id)
         return tuple((frozenset(p.name for p in read.pipelines), read.version.revisions) for read in (granted, every))  # type: ignore[return-value] # of two
 
-    async def subscribe(self) -> None:
+    async def subscribe(self, tables: Sequence[str] = THINGS) -> None:
         """Let the subscriber have what is there already, and then what comes."""
         place = await self.publisher.fetchrow("SELECT current_database(), current_setting('unix_socket_directories')")
         assert place
-        await self.publisher.execute(f"CREATE PUBLICATION things FOR TABLE {', '.join(THINGS)}")
+        await self.publisher.execute(
+            f"CREATE PUBLICATION things FOR TABLE {', '.join(tables)} WITH (publish_via_partition_root = true)"
+        )
         # Made first, as a subscription to another database of the same server would wait for itself.
         await self.publisher.execute("SELECT pg_create_logical_replication_slot('things', 'pgoutput')")
         source = f"dbname={place[0]} host={place[1].strip(chr(34))} user=postgres"
@@ -82,9 +91,6 @@ async def _stage(tmp_path: Path) -> AsyncIterator[Stage]:
         dsn = server.dsn.replace("/flow_pipelines?", "/subscriber?")
         await migrate(dsn)
         subscriber = await asyncpg.connect(dsn)
-        for table in PEOPLE:
-            rows = [tuple(row) for row in await publisher.fetch(f"SELECT * FROM {table}")]
-            await subscriber.copy_records_to_table(table, records=rows)
         yield Stage(publisher, subscriber, world, member, admin, group, pipeline)
         for raw in (subscriber, publisher):
             await raw.close()
@@ -94,6 +100,7 @@ async def _stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def test_whatever_a_subscription_brings_has_new_revisions(stage: Stage) -> None:
     await stage.world.grant(stage.pipeline, stage.group)
+    await stage.copy_people()
     seen = [await stage.seen()]
     await stage.subscribe()
     changes = {
@@ -128,6 +135,7 @@ async def test_a_long_transaction_of_a_subscription_draws_few_revisions(stage: S
     drawn = (
         "SELECT pg_stat_get_xact_tuples_updated(t.oid) FROM unnest($1::text[]) n JOIN pg_class t ON t.oid = n::regclass"
     )
+    await stage.copy_people()
     async with stage.subscriber.transaction():
         await stage.subscriber.execute("SET LOCAL session_replication_role = replica")
         await stage.subscriber.execute(
@@ -146,3 +154,29 @@ async def test_a_long_transaction_of_a_subscription_draws_few_revisions(stage: S
 
     assert await stage.subscriber.fetchval("SELECT count(*) FROM user_grants") == 1000
     assert counts == [2, 4], "once by the statement, and once by its rows"
+
+
+async def test_a_database_moves_by_a_subscription_with_its_trail(stage: Stage) -> None:
+    """As docs/how-to/back-up.md says: its seals hold, and new entries follow them."""
+    published = """
+        SELECT c.relname FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+          AND c.relname NOT IN ('schema_migrations', 'timelines')
+    """
+    first = await stage.world.sealed_entry()
+    await stage.subscribe([row[0] for row in await stage.publisher.fetch(published)])
+    last = await stage.world.sealed_entry()
+    await stage.world.grant(stage.pipeline, stage.group)
+    await stage.follow()
+    await stage.subscriber.execute(
+        "ALTER SUBSCRIPTION things DISABLE; ALTER SUBSCRIPTION things SET (slot_name = NONE); DROP SUBSCRIPTION things"
+    )
+    await stage.subscriber.execute("SELECT setval('audit_id_seq', max(id)) FROM audit")
+    moved = World(stage.subscriber, stage.world.id)
+    assert first < last < await moved.sealed_entry()
+
+    trail = TrailVerification(Archives.open([]), None)
+    assert [each async for each in trail.verify(Connection(stage.subscriber))] == []
+    assert trail.verification.sealed == 3
+    assert await list_faults(Connection(stage.subscriber)) == []
+    assert [seen[0] for seen in await stage.seen()] == [{"first"}, {"first"}]
