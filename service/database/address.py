@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import quote
 
@@ -55,6 +56,8 @@ class Address:
             names = [f"[{host.name}]" if ":" in host.name else host.name for host in self.hosts]
             values["host"] = ",".join(names)
             values["port"] = ",".join(str(host.port or DEFAULT_PORT) for host in self.hosts)
+        elif self.parameters.get("port"):
+            values["port"] = self.parameters["port"]
         # libpq's default, as asyncpg would take an invalid one from the environment.
         query = "&".join(f"{name}={quote(value, safe=',')}" for name, value in {**values, "gsslib": "gssapi"}.items())
         return f"postgresql:///{quote(self.parameters.get('dbname', ''), safe='')}?{query}"
@@ -114,24 +117,23 @@ def read_address(url: str, variables: Mapping[str, str] = os.environ, set_by_ser
     """
     told = parse(url)
     values = told.values
-    if told.authority and values.setdefault("host", told.authority) != told.authority:
-        raise misunderstood("it names hosts both before and behind the ?, which are others")
+    if told.authority:
+        values["host"] = told.authority
     from_variables = {name: value for name, variable in VARIABLES.items() if (value := variables.get(variable))}
     from_service = read_service({**from_variables, **values})
     origins = {**VARIABLES, **dict.fromkeys(from_service, "The service file"), **dict.fromkeys(values, "DATABASE_URL")}
-    values.update({**from_variables, **from_service, **values})
+    values = {name: value for name, value in {**from_variables, **from_service, **values}.items() if value}
     for name, value in values.items():
         _check(name, value, origins[name], told.clear)
     _check_settings(values, set_by_service)
-    if "hostaddr" in values and values.setdefault("host", values["hostaddr"]) != values["hostaddr"]:
-        raise AddressError(
-            f"{origins['hostaddr']} says both host and hostaddr, which can't be followed: say one of them alone, host"
-            " where the server is to be verified by its name."
-        )
+    if "hostaddr" in values:
+        _check_hostaddr(values, origins["hostaddr"])
     if "user" not in values:
         values["user"] = _current_user()
     values.setdefault("dbname", values["user"])
     hosts = hosts_of(values, told.authority)
+    if any(host.name.startswith("@") for host in hosts):
+        raise AddressError("DATABASE_URL names an abstract socket, but only those in a directory can be used.")
     return Address(tuple(Host(host.name, host.port or DEFAULT_PORT) for host in hosts), values, told.clear)
 
 
@@ -149,12 +151,30 @@ def list_hosts(url: str) -> list[Host]:
     return hosts if len(hosts) > 1 else []
 
 
+def _check_hostaddr(values: dict[str, str], origin: str) -> None:
+    """Check that addresses stand alone, and let them be the hosts."""
+    if values.setdefault("host", values["hostaddr"]) != values["hostaddr"]:
+        raise AddressError(
+            f"{origin} says both host and hostaddr, which can't be followed: say one of them alone, host where the"
+            " server is to be verified by its name."
+        )
+    for address in values["hostaddr"].split(","):
+        try:
+            ip_address(address)
+        except ValueError as error:
+            raise AddressError(f"{origin} says hostaddr={address}, but it must be an IP address.") from error
+
+
+_MISTAKEN: Final = {"ssl": ["sslmode"], "requiressl": ["sslmode"], "database": ["dbname"]}
+"""Names that other drivers, and libpq long ago, have for some of its parameters."""
+
+
 def _check(name: str, value: str, origin: str, clear: bool) -> None:
     """Check that a parameter is one of libpq's, and that it can be followed."""
     if name not in KNOWN:
         if not clear:
             raise misunderstood("it has a parameter that libpq does not know, or an @ that must be written as %40")
-        if near := get_close_matches(name, sorted(KNOWN), 1, 0.8):
+        if near := _MISTAKEN.get(name.lower()) or get_close_matches(name.lower(), sorted(KNOWN), 1, 0.8):
             raise AddressError(f"{origin} has the parameter {name}, which libpq does not know; did you mean {near[0]}?")
     demand = DEMANDS.get(name)
     if demand and value.lower() not in demand.values:
