@@ -1,5 +1,5 @@
--- What sql/migrations make of an empty database: written by `make schema`. It is for reading, and its triggers are
--- those that `doctor` looks for, and that `migrate` makes where one is missing.
+-- What sql/migrations make of an empty database: written by `make schema`. It is for reading, and its triggers
+-- are those that `doctor` looks for, and that `migrate` makes where one is missing.
 
 CREATE FUNCTION public.attest_audit_row() RETURNS trigger
     LANGUAGE plpgsql

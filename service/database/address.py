@@ -11,14 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from service.database import password_file
 from service.database.address_syntax import AddressError, Host, hosts_of, misunderstood, parse
 from service.database.libpq_parameters import DEMANDS, KNOWN, PUBLIC, RELIED_ON, SECRET, VARIABLES
 from service.database.service_file import read_service
 
 DEFAULT_PORT: Final = 5432
+_USUAL_PLACES: Final = ("/run/postgresql", "/var/run/postgresql", "/tmp", "/private/tmp", "localhost")  # noqa: S108 - of sockets
+"""Places at which the server of this machine is looked for, where no host is said."""
+_OF_PLACE: Final = frozenset({"host", "hostaddr", "port", "dbname", "user", "password", "passfile"})
+"""Parameters of which an empty value keeps those of other places away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +54,33 @@ class Address:
         seconds = int(self.parameters.get("connect_timeout") or 0)
         return float(max(2, seconds)) if seconds > 0 else None
 
+    def find_password(self, host: Host | None = None) -> str | None:
+        """Find the password: what is said, else what the password file has; None if there is none.
+
+        Args:
+            host: the one of several that it is for.
+        """
+        if "password" in self.parameters:
+            return self.parameters["password"]
+        file = Path(self.parameters.get("passfile") or os.path.expanduser("~/.pgpass"))  # noqa: PTH111 - as in service_file.py
+        port = int(self.parameters.get("port", DEFAULT_PORT)) if not self.hosts else None
+        host = host or (self.hosts[0] if self.hosts else Host("localhost", port))
+        database, user = self.parameters["dbname"], self.parameters["user"]
+        return password_file.find_password(file, host.name, host.port or DEFAULT_PORT, database, user)
+
     @property
     def dsn(self) -> str:
-        """The address for asyncpg."""
+        """The address for asyncpg, without the passwords of files."""
         values = {name: value for name, value in self.parameters.items() if name in _FOR_ASYNCPG or name not in KNOWN}
         if self.hosts:
             names = [f"[{host.name}]" if ":" in host.name else host.name for host in self.hosts]
             values["host"] = ",".join(names)
             values["port"] = ",".join(str(host.port or DEFAULT_PORT) for host in self.hosts)
-        elif self.parameters.get("port"):
-            values["port"] = self.parameters["port"]
-        # libpq's default, as asyncpg would take an invalid one from the environment.
-        query = "&".join(f"{name}={quote(value, safe=',')}" for name, value in {**values, "gsslib": "gssapi"}.items())
+        else:
+            values |= {"host": ",".join(_USUAL_PLACES), "port": self.parameters.get("port", str(DEFAULT_PORT))}
+        # What asyncpg would else take from the environment, or read otherwise than libpq does.
+        values |= {"gsslib": "gssapi", "passfile": password_file.NONE}
+        query = "&".join(f"{name}={quote(value, safe=',')}" for name, value in values.items())
         return f"postgresql:///{quote(self.parameters.get('dbname', ''), safe='')}?{query}"
 
 
@@ -97,7 +118,7 @@ def _shown(text: str) -> str:
 
 _FOR_ASYNCPG: Final = frozenset(
     {
-        *("user", "password", "passfile", "krbsrvname", "options", "target_session_attrs"),
+        *("user", "password", "krbsrvname", "options", "target_session_attrs"),
         *("sslmode", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl", "sslnegotiation"),
         *("ssl_min_protocol_version", "ssl_max_protocol_version"),
     }
@@ -122,7 +143,8 @@ def read_address(url: str, variables: Mapping[str, str] = os.environ, set_by_ser
     from_variables = {name: value for name, variable in VARIABLES.items() if (value := variables.get(variable))}
     from_service = read_service({**from_variables, **values})
     origins = {**VARIABLES, **dict.fromkeys(from_service, "The service file"), **dict.fromkeys(values, "DATABASE_URL")}
-    values = {name: value for name, value in {**from_variables, **from_service, **values}.items() if value}
+    said = {name: value for name, value in values.items() if value or name in _OF_PLACE}
+    values = {name: value for name, value in {**from_variables, **from_service, **said}.items() if value}
     for name, value in values.items():
         _check(name, value, origins[name], told.clear)
     _check_settings(values, set_by_service)

@@ -89,7 +89,7 @@ def parse(url: str) -> Written:
 
 
 def _settle_authority(written: Written) -> None:
-    """Make the ports of the authority the parameter that they stand for, which none of the environment then replaces."""
+    """Make the ports of the authority the parameter that they stand for, which then no variable replaces."""
     hosts = [_host(text, encoded=True) for text in (written.authority or "").split(",")]
     if not any(host.name for host in hosts) and len(hosts) == 1:
         written.authority = ""  # of this machine's usual sockets, that of a port

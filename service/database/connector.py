@@ -197,9 +197,13 @@ class Connector:
         settings = self._settings | options.get("server_settings", {})
         if self.address.parameters.get("application_name"):
             settings["application_name"] = self.address.parameters["application_name"]
+        host = Host(options["host"], options["port"]) if "host" in options else None  # of several
         try:
             made: Raw = await asyncpg.connect(
-                self._dsn, **options | {"server_settings": settings} | self._encryption.options()
+                self._dsn,
+                **options
+                | {"server_settings": settings, "password": self.address.find_password(host)}
+                | self._encryption.options(),
             )
         except asyncpg.ProtocolViolationError as error:
             if "startup parameter" not in str(error) or not self._settings.keys() - POOLED_DEFAULTS:

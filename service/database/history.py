@@ -36,7 +36,8 @@ class History(NamedTuple):
 
 
 READ: Final = """
-    SELECT (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())::bigint, s.system_identifier, c.timeline_id, pg_postmaster_start_time(),
+    SELECT (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())::bigint,
+           s.system_identifier, c.timeline_id, pg_postmaster_start_time(),
            coalesce(
                CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
                - '0/0'::pg_lsn, 0

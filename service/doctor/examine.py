@@ -120,7 +120,7 @@ async def _judge(reading: Awaitable[Fact], judge: Callable[[Fact], Finding]) -> 
 
 
 async def _read_trigger_faults(connection: Connection) -> list[Fault] | None:
-    """Read which triggers do not fire as they should; None if this version does not know which the database should have."""
+    """Read which triggers do not fire as they should; None for a database with other migrations than this version."""
     if len(await list_applied(connection)) != len(load_migrations()):
         return None
     return await list_faults(connection)

@@ -241,7 +241,6 @@ def test_a_port_alone_is_that_of_a_socket_of_this_machine(url: str, variables: d
 def test_variables_do_not_fill_up_what_a_part_of_the_address_says() -> None:
     assert read("postgresql://u@one:7,two/n", PGPORT="8").hosts == (Host("one", 7), Host("two", 5432))
     assert read("postgresql://u@one,two/n", PGPORT="8").hosts == (Host("one", 8), Host("two", 8))
-    assert "sslrootcert" not in read("postgresql://u@one/n?sslrootcert=", PGSSLROOTCERT="/other").parameters
     assert read("user=u user='' dbname=n", PGUSER="other").parameters["user"] not in {"u", "other"}
 
 
@@ -290,9 +289,106 @@ def test_service_file_counts_between_address_and_variables(tmp_path: Path, monke
     assert read("postgresql://mine@/n?service=far", **variables).parameters["user"] == "mine"
     (tmp_path / ".pg_service.conf").write_text("[near]\nhost=/run/near\n")
     assert read("postgresql://", PGSERVICE="near").hosts == (Host("/run/near", 5432),)
-    file.write_text("host=one\n")
-    with pytest.raises(AddressError, match=r"The service file .* must have lines like \[name\] and host=one"):
-        read("postgresql:///?service=far", **variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("[far]\nhost=one\n  user=u\n", {"host": "one", "user": "u"}),
+        ("[far]\nhost=one\nhost=two\n", {"host": "one"}),
+        ("[far]\nhost=one\n[near]\nuser=n\n[far]\nuser=two\n", {"host": "one"}),
+        ("host=none\n[DEFAULT]\nuser=d\n  [far] \r\nhost=one\r\n", {"host": "one"}),
+        ("[far]\npassword=%(x)s'#;\n", {"password": "%(x)s'#;"}),
+        ("[farther]\nhost=one\n[far]\nhost=two\n", {"host": "two"}),
+    ],
+)
+def test_service_file_is_read_as_libpq_does(tmp_path: Path, text: str, parameters: dict[str, str]) -> None:
+    (tmp_path / "services").write_text(text, newline="")
+    found = read("service=far", PGSERVICEFILE=str(tmp_path / "services")).parameters
+
+    assert {name: found[name] for name in ("host", "user", "password") if name in found} == {
+        "user": found["user"],
+        **parameters,
+    }
+    assert ("user" in parameters) is (found["user"] in {"u", "two", "n", "d"})
+
+
+@pytest.mark.parametrize("line", ["host", "HOST=one", "foo=bar", "service=near", "ldap://db", "; note", "host: one"])
+def test_service_file_with_a_line_that_is_none_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "services").write_text(f"# far\n[far]\nuser=u\n{line}\n")
+
+    with pytest.raises(AddressError, match=r"must have lines like \[name\] and host=one, .*: line 4 has none"):
+        read("service=far", PGSERVICEFILE=str(tmp_path / "services"))
+
+
+def test_service_file_without_the_service_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "services").write_text("host=one\n[near]\nfoo\n")
+
+    with pytest.raises(AddressError, match="names the service far, which no service file has"):
+        read("service=far", PGSERVICEFILE=str(tmp_path / "services"))
+
+
+@pytest.mark.parametrize(
+    ("line", "password"),
+    [
+        ("db:5432:n:u:plain", "plain"),
+        ("*:*:*:*:any\ndb:5432:n:u:later", "any"),
+        ("#*:*:*:*:comment\n\ndb:5432:n:u:p#w ", "p#w "),
+        (r"db:5432:n:u:a\:b\\c\d", r"a:b\cd"),
+        (r"d\b:5432:n:u:escaped", "escaped"),
+        (r"\*:5432:n:u:no", None),
+        ("db:5432:n:u:before:behind\r", "before"),
+        ("db:5432:n:u:\\", "\\"),
+        ("db:5432:n:u\n*:*:*:*:behind a short line", "behind a short line"),
+        ("db:5432:n:u:\n*:*:*:*:behind an empty one", None),
+        ("db:5433:n:u:port\ndb:5432:m:u:database\ndb:5432:n:v:user\nDB:5432:n:u:host", None),
+        (" db:5432:n:u:blank", None),
+        ("", None),
+    ],
+)
+def test_password_file_is_read_as_libpq_does(tmp_path: Path, line: str, password: str | None) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(f"{line}\n", newline="")
+    file.chmod(0o600)
+    url = f"postgresql://u@db/n?passfile={file}"
+
+    assert read(url).find_password() == password
+    assert read("postgresql://u@db/n", PGPASSFILE=str(file)).find_password() == password
+    assert read(f"{url}&password=said").find_password() == "said"
+    file.chmod(0o640)
+    with pytest.warns(UserWarning, match="must be a file of its owner alone"):
+        assert read(url).find_password() is None
+
+
+def test_password_file_names_hosts_of_several_addresses_and_sockets(tmp_path: Path) -> None:
+    (tmp_path / ".pgpass").write_text(r"""
+one:1:n:u:first
+two:2:n:u:second
+\:\:1:5432:n:u:six
+/run/a:5432:n:u:path
+localhost:7:n:u:local
+""")
+    (tmp_path / ".pgpass").chmod(0o600)
+    several = read("postgresql://u@one:1,two:2/n")
+
+    assert [several.find_password(host) for host in several.hosts] == ["first", "second"]
+    assert read("postgresql://u@[::1]/n").find_password() == "six"
+    assert read("postgresql:///n?host=/run/a&user=u").find_password() == "path"
+    assert read("postgresql:///n?host=/run/a:7&user=u&port=7").find_password() == "local"
+    assert read("postgresql://u@/n?port=7").find_password() == "local"
+
+
+def test_dsn_leaves_nothing_to_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Such as a host, which asyncpg would reach in plain text, as a socket of this machine is."""
+    (tmp_path / ".pgpass").write_text("*:*:*:*:other\n")
+    (tmp_path / ".pgpass").chmod(0o600)
+    for name in ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSFILE"):
+        monkeypatch.setenv(name, "7" if name == "PGPORT" else "other")
+
+    addresses, known = known_to_asyncpg(read("user=u dbname=n host=''", PGHOST="other"))
+    assert ("localhost", 5432) in addresses
+    assert all(str(each).endswith((".s.PGSQL.5432", "5432)")) for each in addresses)
+    assert (known.user, known.password, known.database) == ("u", None, "n")  # type: ignore[attr-defined] # not in the stubs
 
 
 @pytest.mark.parametrize(

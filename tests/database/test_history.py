@@ -94,7 +94,7 @@ async def test_connector_tells_of_another_database_of_the_same_name(postgres: Po
     connector.on_new_history.append(lambda: told.append("new"))
     await (await connector.connect()).close()
     owner = await asyncpg.connect(postgres.dsn.replace("/flow_pipelines?", "/postgres?"))
-    while await owner.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = 'flow_pipelines'"):
+    while await owner.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = 'flow_pipelines'"):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await owner.execute("CREATE DATABASE copy TEMPLATE flow_pipelines")
     await owner.execute("ALTER DATABASE flow_pipelines RENAME TO former")
