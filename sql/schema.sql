@@ -1,4 +1,5 @@
--- What sql/migrations make of an empty database: written by `make schema`, and for reading only.
+-- What sql/migrations make of an empty database: written by `make schema`. It is for reading, and its triggers
+-- are those that `doctor` looks for, and that `migrate` makes where one is missing.
 
 CREATE FUNCTION public.attest_audit_row() RETURNS trigger
     LANGUAGE plpgsql
@@ -453,6 +454,92 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.follow_group(organization uuid, followed uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF is_first_in_a_row('group', organization, followed) THEN
+        UPDATE groups g SET revision = next_revision() WHERE g.organization_id = organization AND g.id = followed;
+        IF NOT FOUND THEN
+            PERFORM bump_members(ARRAY[organization], ARRAY[followed]);
+        END IF;
+    END IF;
+END $$;
+
+CREATE FUNCTION public.follow_group_grant() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM follow_group(OLD.organization_id, OLD.group_id);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM FROM pipelines p WHERE p.organization_id = NEW.organization_id AND p.id = NEW.pipeline_id FOR SHARE;
+        PERFORM follow_group(NEW.organization_id, NEW.group_id);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.follow_membership() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM follow_user(OLD.organization_id, OLD.user_id);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM follow_user(NEW.organization_id, NEW.user_id);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.follow_pipeline() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    organization CONSTANT uuid := COALESCE(NEW.organization_id, OLD.organization_id);
+    pipeline CONSTANT uuid := COALESCE(NEW.id, OLD.id);
+BEGIN
+    IF TG_OP = 'INSERT' AND is_first_in_a_row('organization', organization, organization) THEN
+        UPDATE organizations o SET revision = next_revision() WHERE o.id = organization;
+    END IF;
+    IF EXISTS (SELECT FROM grants g WHERE g.organization_id = organization AND g.pipeline_id = pipeline)
+       OR NOT EXISTS (SELECT FROM organizations o WHERE o.id = organization)
+    THEN
+        PERFORM bump_viewers(ARRAY[organization], ARRAY[pipeline]);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.follow_user(organization uuid, followed uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF is_first_in_a_row('user', organization, followed) THEN
+        UPDATE users u SET revision = next_revision() WHERE u.organization_id = organization AND u.id = followed;
+    END IF;
+END $$;
+
+CREATE FUNCTION public.follow_user_grant() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM follow_user(OLD.organization_id, OLD.user_id);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM FROM pipelines p WHERE p.organization_id = NEW.organization_id AND p.id = NEW.pipeline_id FOR SHARE;
+        PERFORM follow_user(NEW.organization_id, NEW.user_id);
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.hold_organization(held uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -470,6 +557,21 @@ BEGIN
     WHERE (p.organization_id, p.id) IN (SELECT c.organization_id, c.pipeline_id FROM changed c)
     ORDER BY p.organization_id, p.id FOR SHARE;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.is_first_in_a_row(kind text, organization_id uuid, id uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    setting CONSTANT text := 'flow_pipelines.last_' || kind;
+    key CONSTANT text := concat_ws(' ', pg_current_xact_id(), organization_id, id);
+BEGIN
+    IF current_setting(setting, true) = key THEN
+        RETURN false;
+    END IF;
+    PERFORM set_config(setting, key, true);
+    RETURN true;
 END $$;
 
 CREATE FUNCTION public.keep_token_ended() RETURNS trigger
@@ -1150,6 +1252,22 @@ ALTER TABLE public.tokens ENABLE ALWAYS TRIGGER date_use;
 CREATE TRIGGER end_tokens_on_delete AFTER DELETE ON public.identity_links FOR EACH ROW EXECUTE FUNCTION public.end_tokens_of_link();
 
 ALTER TABLE public.identity_links ENABLE ALWAYS TRIGGER end_tokens_on_delete;
+
+CREATE TRIGGER follow_replicated AFTER INSERT OR DELETE OR UPDATE ON public.group_grants FOR EACH ROW EXECUTE FUNCTION public.follow_group_grant();
+
+ALTER TABLE public.group_grants ENABLE REPLICA TRIGGER follow_replicated;
+
+CREATE TRIGGER follow_replicated AFTER INSERT OR DELETE OR UPDATE ON public.memberships FOR EACH ROW EXECUTE FUNCTION public.follow_membership();
+
+ALTER TABLE public.memberships ENABLE REPLICA TRIGGER follow_replicated;
+
+CREATE TRIGGER follow_replicated AFTER INSERT OR DELETE ON public.pipelines FOR EACH ROW EXECUTE FUNCTION public.follow_pipeline();
+
+ALTER TABLE public.pipelines ENABLE REPLICA TRIGGER follow_replicated;
+
+CREATE TRIGGER follow_replicated AFTER INSERT OR DELETE OR UPDATE ON public.user_grants FOR EACH ROW EXECUTE FUNCTION public.follow_user_grant();
+
+ALTER TABLE public.user_grants ENABLE REPLICA TRIGGER follow_replicated;
 
 CREATE TRIGGER keep_ended_on_update BEFORE UPDATE OF revoked_at, expires_at, link_id ON public.tokens FOR EACH ROW WHEN ((NOT has_table_privilege('public.tokens'::text, 'UPDATE'::text))) EXECUTE FUNCTION public.keep_token_ended();
 

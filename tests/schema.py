@@ -9,7 +9,10 @@ from service.database.migrations import migrate
 from service.embedded.cluster import embedded_postgres
 from service.embedded.programs import find_programs
 
-HEADER = "-- What sql/migrations make of an empty database: written by `make schema`, and for reading only.\n\n"
+HEADER = (
+    "-- What sql/migrations make of an empty database: written by `make schema`. It is for reading, and its triggers\n"
+    "-- are those that `doctor` looks for, and that `migrate` makes where one is missing.\n\n"
+)
 
 
 def dump(dsn: str) -> str:

@@ -10,14 +10,21 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from service.database import password_file
 from service.database.address_syntax import AddressError, Host, hosts_of, misunderstood, parse
 from service.database.libpq_parameters import DEMANDS, KNOWN, PUBLIC, RELIED_ON, SECRET, VARIABLES
 from service.database.service_file import read_service
 
 DEFAULT_PORT: Final = 5432
+_USUAL_PLACES: Final = ("/run/postgresql", "/var/run/postgresql", "/tmp", "/private/tmp", "localhost")  # noqa: S108 - of sockets
+"""Places at which the server of this machine is looked for, where no host is said."""
+_OF_PLACE: Final = frozenset({"host", "hostaddr", "port", "dbname", "user", "password", "passfile"})
+"""Parameters of which an empty value keeps those of other places away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +54,33 @@ class Address:
         seconds = int(self.parameters.get("connect_timeout") or 0)
         return float(max(2, seconds)) if seconds > 0 else None
 
+    def find_password(self, host: Host | None = None) -> str | None:
+        """Find the password: what is said, else what the password file has; None if there is none.
+
+        Args:
+            host: the one of several that it is for.
+        """
+        if "password" in self.parameters:
+            return self.parameters["password"]
+        file = Path(self.parameters.get("passfile") or os.path.expanduser("~/.pgpass"))  # noqa: PTH111 - as in service_file.py
+        port = int(self.parameters.get("port", DEFAULT_PORT)) if not self.hosts else None
+        host = host or (self.hosts[0] if self.hosts else Host("localhost", port))
+        database, user = self.parameters["dbname"], self.parameters["user"]
+        return password_file.find_password(file, host.name, host.port or DEFAULT_PORT, database, user)
+
     @property
     def dsn(self) -> str:
-        """The address for asyncpg."""
+        """The address for asyncpg, without the passwords of files."""
         values = {name: value for name, value in self.parameters.items() if name in _FOR_ASYNCPG or name not in KNOWN}
         if self.hosts:
             names = [f"[{host.name}]" if ":" in host.name else host.name for host in self.hosts]
             values["host"] = ",".join(names)
             values["port"] = ",".join(str(host.port or DEFAULT_PORT) for host in self.hosts)
-        # libpq's default, as asyncpg would take an invalid one from the environment.
-        query = "&".join(f"{name}={quote(value, safe=',')}" for name, value in {**values, "gsslib": "gssapi"}.items())
+        else:
+            values |= {"host": ",".join(_USUAL_PLACES), "port": self.parameters.get("port", str(DEFAULT_PORT))}
+        # What asyncpg would else take from the environment, or read otherwise than libpq does.
+        values |= {"gsslib": "gssapi", "passfile": password_file.NONE}
+        query = "&".join(f"{name}={quote(value, safe=',')}" for name, value in values.items())
         return f"postgresql:///{quote(self.parameters.get('dbname', ''), safe='')}?{query}"
 
 
@@ -94,7 +118,7 @@ def _shown(text: str) -> str:
 
 _FOR_ASYNCPG: Final = frozenset(
     {
-        *("user", "password", "passfile", "krbsrvname", "options", "target_session_attrs"),
+        *("user", "password", "krbsrvname", "options", "target_session_attrs"),
         *("sslmode", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl", "sslnegotiation"),
         *("ssl_min_protocol_version", "ssl_max_protocol_version"),
     }
@@ -114,24 +138,24 @@ def read_address(url: str, variables: Mapping[str, str] = os.environ, set_by_ser
     """
     told = parse(url)
     values = told.values
-    if told.authority and values.setdefault("host", told.authority) != told.authority:
-        raise misunderstood("it names hosts both before and behind the ?, which are others")
+    if told.authority:
+        values["host"] = told.authority
     from_variables = {name: value for name, variable in VARIABLES.items() if (value := variables.get(variable))}
     from_service = read_service({**from_variables, **values})
     origins = {**VARIABLES, **dict.fromkeys(from_service, "The service file"), **dict.fromkeys(values, "DATABASE_URL")}
-    values.update({**from_variables, **from_service, **values})
+    said = {name: value for name, value in values.items() if value or name in _OF_PLACE}
+    values = {name: value for name, value in {**from_variables, **from_service, **said}.items() if value}
     for name, value in values.items():
         _check(name, value, origins[name], told.clear)
     _check_settings(values, set_by_service)
-    if "hostaddr" in values and values.setdefault("host", values["hostaddr"]) != values["hostaddr"]:
-        raise AddressError(
-            f"{origins['hostaddr']} says both host and hostaddr, which can't be followed: say one of them alone, host"
-            " where the server is to be verified by its name."
-        )
+    if "hostaddr" in values:
+        _check_hostaddr(values, origins["hostaddr"])
     if "user" not in values:
         values["user"] = _current_user()
     values.setdefault("dbname", values["user"])
     hosts = hosts_of(values, told.authority)
+    if any(host.name.startswith("@") for host in hosts):
+        raise AddressError("DATABASE_URL names an abstract socket, but only those in a directory can be used.")
     return Address(tuple(Host(host.name, host.port or DEFAULT_PORT) for host in hosts), values, told.clear)
 
 
@@ -149,12 +173,30 @@ def list_hosts(url: str) -> list[Host]:
     return hosts if len(hosts) > 1 else []
 
 
+def _check_hostaddr(values: dict[str, str], origin: str) -> None:
+    """Check that addresses stand alone, and let them be the hosts."""
+    if values.setdefault("host", values["hostaddr"]) != values["hostaddr"]:
+        raise AddressError(
+            f"{origin} says both host and hostaddr, which can't be followed: say one of them alone, host where the"
+            " server is to be verified by its name."
+        )
+    for address in values["hostaddr"].split(","):
+        try:
+            ip_address(address)
+        except ValueError as error:
+            raise AddressError(f"{origin} says hostaddr={address}, but it must be an IP address.") from error
+
+
+_MISTAKEN: Final = {"ssl": ["sslmode"], "requiressl": ["sslmode"], "database": ["dbname"]}
+"""Names that other drivers, and libpq long ago, have for some of its parameters."""
+
+
 def _check(name: str, value: str, origin: str, clear: bool) -> None:
     """Check that a parameter is one of libpq's, and that it can be followed."""
     if name not in KNOWN:
         if not clear:
             raise misunderstood("it has a parameter that libpq does not know, or an @ that must be written as %40")
-        if near := get_close_matches(name, sorted(KNOWN), 1, 0.8):
+        if near := _MISTAKEN.get(name.lower()) or get_close_matches(name.lower(), sorted(KNOWN), 1, 0.8):
             raise AddressError(f"{origin} has the parameter {name}, which libpq does not know; did you mean {near[0]}?")
     demand = DEMANDS.get(name)
     if demand and value.lower() not in demand.values:

@@ -44,6 +44,7 @@ class Written:
     """The parts of an address, as it has them: without what a service file and the environment add."""
 
     values: dict[str, str]
+    """Values by libpq's names. An empty one counts as none, and keeps those of other places away."""
     authority: str | None = None
     """The hosts and ports of a URI, as they are written there."""
     clear: bool = True
@@ -75,18 +76,34 @@ def parse(url: str) -> Written:
     written.values.update({name: _decode(value) for name, value in named.items() if value})
     for pair in filter(None, query.split("&")):
         name, separator, value = pair.partition("=")
-        if not separator or "=" in value:
+        if not separator or not name or "=" in value:
             raise misunderstood("a parameter behind the ? must be like name=value, with %3D for = and %26 for &")
         name, value = {"database": "dbname"}.get(_decode(name), _decode(name)), _decode(value)
         if (name, value) == ("ssl", "true"):  # JDBC's
             name, value = "sslmode", "require"
-        if value and written.values.setdefault(name, value) != value:
+        if written.values.setdefault(name, value) != value:
             where = f"{name} twice" if written.clear and name in KNOWN else "a parameter twice"
             raise misunderstood(f"it says {where}, each time otherwise")
+    _settle_authority(written)
     return written
 
 
+def _settle_authority(written: Written) -> None:
+    """Make the ports of the authority the parameter that they stand for, which then no variable replaces."""
+    hosts = [_host(text, encoded=True) for text in (written.authority or "").split(",")]
+    if not any(host.name for host in hosts) and len(hosts) == 1:
+        written.authority = ""  # of this machine's usual sockets, that of a port
+    elif written.values.get("host", written.authority) != written.authority:
+        raise misunderstood("it names hosts both before and behind the ?, which are others")
+    elif not all(host.name for host in hosts):
+        raise misunderstood("a host is missing in the list of hosts")
+    ports = ",".join("" if host.port is None else str(host.port) for host in hosts)
+    if ports.strip(",") and written.values.setdefault("port", ports) != ports:
+        raise misunderstood("it names ports both before and behind the ?, which are others")
+
+
 def _decode(text: str) -> str:
+    text = text.strip()
     if re.search(r"%(?![0-9A-Fa-f]{2})|%00", text):
         raise misunderstood("a % must be written as %25")
     try:
@@ -104,8 +121,7 @@ def _parse_keywords(text: str) -> dict[str, str]:
         if not found:
             raise misunderstood("it must be words like host=one, with ' around a value that has blanks")
         value = found[2][1:-1] if found[2].startswith("'") else found[2]
-        if value:
-            values[found[1]] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+        values[found[1]] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
         at = found.end()
     return values
 
@@ -122,7 +138,7 @@ def hosts_of(values: Mapping[str, str], authority: str | None) -> list[Host]:
         hosts = [_host(text, encoded=False) for text in values["host"].split(",")] if values.get("host") else []
     if not values.get("port"):
         return hosts
-    ports = [_port(text) for text in values["port"].split(",")]
+    ports = [_port(text) if text.strip() else None for text in values["port"].split(",")]
     if len(ports) not in {1, len(hosts) or 1}:
         raise misunderstood(f"it has {len(hosts)} hosts and {len(ports)} ports")
     ports = ports * len(hosts) if len(ports) == 1 else ports
@@ -131,14 +147,15 @@ def hosts_of(values: Mapping[str, str], authority: str | None) -> list[Host]:
 
 def _host(text: str, *, encoded: bool) -> Host:
     """Parse one host of a list: a name, an address or the directory of a socket, with or without a port."""
-    if not text:
+    text = text.strip()
+    if not text and not encoded:
         raise misunderstood("a host is missing in the list of hosts")
     if text.startswith("/"):
         return Host(text, None)
     decode: Callable[[str], str] = _decode if encoded else str
     if text.startswith("["):
         name, closed, port = text[1:].partition("]")
-        if not closed or port[:1] not in {"", ":"}:
+        if not name or not closed or port[:1] not in {"", ":"}:
             raise misunderstood("an IPv6 address must be like [::1]:5432")
         port = port[1:]
     elif not encoded and text.count(":") > 1:

@@ -74,7 +74,7 @@ class Connector:
                 can't be understood.
         """
         self.on_primary_change: list[Callable[[], Awaitable[None]]] = []
-        """Callbacks for when another host than before takes writes: earlier connections lead to a former primary."""
+        """Callbacks for when connections lead to another server than before: earlier ones lead to a former primary."""
         self.on_new_history: list[Callable[[], None]] = []
         """Callbacks for when a new connection finds a database that has gone back, or is another than before."""
         self._history: History | None = None
@@ -158,6 +158,9 @@ class Connector:
                 log.warning("database_history_changed", former=str(known), present=str(found))
             for callback in self.on_new_history:
                 callback()
+            if found is not None and known is not None and found.is_elsewhere_than(known):
+                # The same name leads to another server, and the one before may go on to answer on its connections.
+                await self._leave_former_server()
         if found is None or self._history is None or self._history is known or found.follows(self._history):
             self._history = found
         return True
@@ -194,9 +197,13 @@ class Connector:
         settings = self._settings | options.get("server_settings", {})
         if self.address.parameters.get("application_name"):
             settings["application_name"] = self.address.parameters["application_name"]
+        host = Host(options["host"], options["port"]) if "host" in options else None  # of several
         try:
             made: Raw = await asyncpg.connect(
-                self._dsn, **options | {"server_settings": settings} | self._encryption.options()
+                self._dsn,
+                **options
+                | {"server_settings": settings, "password": self.address.find_password(host)}
+                | self._encryption.options(),
             )
         except asyncpg.ProtocolViolationError as error:
             if "startup parameter" not in str(error) or not self._settings.keys() - POOLED_DEFAULTS:
@@ -215,8 +222,11 @@ class Connector:
         former, self._last_good = self._last_good, host
         if former not in {None, host}:
             log.warning("primary_changed", former=str(former), primary=str(host))
-            for callback in self.on_primary_change:
-                await callback()
+            await self._leave_former_server()
+
+    async def _leave_former_server(self) -> None:
+        for callback in self.on_primary_change:
+            await callback()
 
     def _put(self, host: Host, place: int) -> None:
         self._hosts.remove(host)

@@ -16,6 +16,8 @@ class History(NamedTuple):
     another start, and may have lost what was not yet written.
     """
 
+    database: int
+    """The number that the server gave to the database: another one may have been given its name."""
     system: int
     """The identifier that initdb gave to the data, and to all physical copies of it."""
     timeline: int
@@ -26,11 +28,16 @@ class History(NamedTuple):
 
     def follows(self, earlier: "History") -> bool:
         """Return whether this was read of the same history, and no earlier in it."""
-        return self[:3] == earlier[:3] and self.position >= earlier.position
+        return self[:4] == earlier[:4] and self.position >= earlier.position
+
+    def is_elsewhere_than(self, earlier: "History") -> bool:
+        """Return whether this was read of another database, or of a server that has started anew since."""
+        return (self.database, self.system, self.started) != (earlier.database, earlier.system, earlier.started)
 
 
 READ: Final = """
-    SELECT s.system_identifier, c.timeline_id, pg_postmaster_start_time(),
+    SELECT (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())::bigint,
+           s.system_identifier, c.timeline_id, pg_postmaster_start_time(),
            coalesce(
                CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END
                - '0/0'::pg_lsn, 0

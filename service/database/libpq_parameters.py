@@ -18,6 +18,7 @@ VARIABLES: Final = {
     "channel_binding": "PGCHANNELBINDING",
     "gssencmode": "PGGSSENCMODE",
     "krbsrvname": "PGKRBSRVNAME",
+    "min_protocol_version": "PGMINPROTOCOLVERSION",
     "requirepeer": "PGREQUIREPEER",
     "require_auth": "PGREQUIREAUTH",
     "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
@@ -30,6 +31,7 @@ VARIABLES: Final = {
     "sslmode": "PGSSLMODE",
     "sslnegotiation": "PGSSLNEGOTIATION",
     "sslrootcert": "PGSSLROOTCERT",
+    "sslsni": "PGSSLSNI",
     "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
 """The variables of libpq's that count, where the address does not say it, by parameter."""
@@ -37,10 +39,10 @@ VARIABLES: Final = {
 _FOLLOWED: Final = frozenset(VARIABLES) | {"options", "sslpassword"}
 _NEEDLESS: Final = frozenset(
     {
-        *("authtype", "fallback_application_name", "gssdelegation", "gsslib", "load_balance_hosts"),
-        *("keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "tcp_user_timeout", "tty"),
+        *("fallback_application_name", "gssdelegation", "gsslib", "load_balance_hosts"),
+        *("keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "tcp_user_timeout"),
         *("max_protocol_version", "oauth_client_id", "oauth_client_secret", "oauth_issuer", "oauth_scope"),
-        *("sslcompression", "sslkeylogfile", "sslsni"),
+        "sslcompression",
     }
 )
 """Parameters of libpq's without a meaning here: the service has its own, or never does what they are about."""
@@ -66,6 +68,8 @@ DEMANDS: Final = {
     "scram_server_key": Demand(frozenset(), "only passwords can be used"),
     "sslcertmode": Demand(frozenset({"allow"}), "a certificate is sent where there is one and the server asks for it"),
     "sslcrldir": Demand(frozenset(), "that can't be followed: name one file by sslcrl"),
+    "sslkeylogfile": Demand(frozenset(), "keys of connections are written nowhere"),
+    "sslsni": Demand(frozenset({"1"}), "the name of the server is sent where there is one"),
     "sslnegotiation": Demand(frozenset({"postgres", "direct"}), "allowed are postgres, direct"),
     "target_session_attrs": Demand(
         frozenset({"any", "primary", "read-write"}), "this service writes: allowed are any, primary, read-write"

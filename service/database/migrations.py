@@ -17,6 +17,7 @@ from service.database.failures import in_one_line
 from service.database.pool import Connection
 from service.database.session_defaults import lift_transaction_timeout
 from service.database.sql_files import sql_directory
+from service.database.triggers import Fault, mend_triggers
 from service.errors import StartupError
 
 NO_TRANSACTION: Final = "-- no transaction"
@@ -154,7 +155,7 @@ async def migrate(
     *,
     plaintext: bool = False,
 ) -> list[Migration]:
-    """Bring a database up to date, and the service's privileges in it.
+    """Bring a database up to date, and with it the service's privileges, and triggers that somebody has switched off.
 
     Several processes may do so at once: one works, the others wait and find nothing left to do.
 
@@ -190,6 +191,8 @@ async def migrate(
         if migrations is None and len(applied) <= len(known):  # a newer version's are not for this one to narrow
             with _explained("privileges.sql"):
                 await connection.execute((sql_directory() / "privileges.sql").read_text(encoding="utf-8"))
+            with _explained("The mending of triggers"):
+                _tell(await mend_triggers(connection), warn)
             with _explained("The making of the audit trail's months"):
                 await connection.execute("SELECT make_audit_months()")
         return missing
@@ -216,6 +219,17 @@ async def _lock(connection: Raw, warn: Callable[[str], None]) -> None:
 def _pass_on(message: asyncpg.PostgresLogMessage, warn: Callable[[str], None]) -> None:
     if isinstance(message, asyncpg.PostgresWarning):
         warn(message.message or "")  # as a text it would begin with the name of its class
+
+
+def _tell(faults: Sequence[Fault], warn: Callable[[str], None]) -> None:
+    """Tell an operator which triggers did not fire, and what was done about it."""
+    mended = [fault.found for fault in faults if fault.remedy]
+    if mended:
+        more = f", and {len(mended) - 1} more" if len(mended) > 1 else ""
+        warn(f"{mended[0]}{more}: they fire again, and all cached lists count as outdated from now on.")
+    for fault in faults:
+        if not fault.remedy:
+            warn(f"{fault.found}: {fault.advice}")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from service.database.failures import in_one_line
 from service.database.migrations import list_applied, load_migrations
 from service.database.pool import Connection
 from service.database.session import session_settings
+from service.database.triggers import Fault, list_faults
 from service.doctor import checks, facts
 from service.doctor.checks import Deployment, Finding, Pooling
 from service.doctor.facts import ServerFacts
@@ -93,6 +94,7 @@ async def _examine_data(connection: Connection, server: ServerFacts, settings: S
         ("names", lambda: _judge(facts.read_odd_names(connection), checks.check_names)),
         ("tokens", lambda: _judge(facts.count_escaped_tokens(connection), checks.check_tokens)),
         ("kept grants", lambda: _judge(facts.read_keepers(connection), checks.check_kept_grants)),
+        ("triggers", lambda: _judge(_read_trigger_faults(connection), checks.check_triggers)),
         ("audit", lambda: _judge(facts.read_trail(connection), lambda trail: checks.check_audit(trail, settings))),
     ]
     if settings.providers:
@@ -116,6 +118,13 @@ async def _examine_data(connection: Connection, server: ServerFacts, settings: S
 
 async def _judge(reading: Awaitable[Fact], judge: Callable[[Fact], Finding]) -> Finding:
     return judge(await reading)
+
+
+async def _read_trigger_faults(connection: Connection) -> list[Fault] | None:
+    """Read which triggers do not fire as they should; None for a database with other migrations than this version."""
+    if len(await list_applied(connection)) != len(load_migrations()):
+        return None
+    return await list_faults(connection)
 
 
 async def _find_pooling(first: Raw, second: Raw) -> Pooling:

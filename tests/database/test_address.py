@@ -61,6 +61,9 @@ def known_to_asyncpg(address: Address) -> tuple[list[object], object]:
         ("postgresql:///n?host=one,two&port=1,2&user=u", [("one", 1), ("two", 2)], "u", None, "n"),
         ("postgresql:///n?host=::1,[::2]:7&user=u", [("::1", 5432), ("::2", 7)], "u", None, "n"),
         ("postgresql://u@db/?dbname=n", [("db", 5432)], "u", None, "n"),
+        ("postgresql://u@one:7,two/n?user=u", [("one", 7), ("two", 5432)], "u", None, "n"),
+        ("postgresql:///n?host=one,two&port=,7&user=u", [("one", 5432), ("two", 7)], "u", None, "n"),
+        ("postgresql:// u@db /n\n", [("db", 5432)], "u", None, "n"),
         ("postgresql://u@/n?hostaddr=10.0.0.1", [("10.0.0.1", 5432)], "u", None, "n"),
         ("postgresql://u@db?sslmode=", [("db", 5432)], "u", None, "u"),
         ("host=db port=6432 user=u password='a \\' b\\\\' dbname=n", [("db", 6432)], "u", "a ' b\\", "n"),
@@ -99,6 +102,12 @@ def test_read_address_as_libpq_does(
         *(
             "postgresql://u@db/n?dbname=canary",
             "postgresql://u@one/n?host=two",
+            "postgresql://u@one/n?host=",
+            "postgresql://u@one:7/n?port=8",
+            "postgresql://u@one:7,two/n?port=7,8",
+            "postgresql://u@[]/n",
+            "postgresql://u@one/n?=canary",
+            "postgresql://u:canary@one/n?password=",
             "postgresql://u:a@db/n?password=canary",
         ),
         *("host=db password='canary", "host=db canary"),
@@ -167,6 +176,12 @@ def test_parameters_of_libpq_are_taken(parameters: str) -> None:
         ("sslnegotiation=soon", "says sslnegotiation=soon, but allowed are postgres, direct."),
         ("connect_timeout=5s", "says connect_timeout='5s', but it must be a whole number of seconds."),
         ("sslmod=require", "has the parameter sslmod, which libpq does not know; did you mean sslmode?"),
+        ("SSLMODE=require", "has the parameter SSLMODE, which libpq does not know; did you mean sslmode?"),
+        ("ssl=1", "has the parameter ssl, which libpq does not know; did you mean sslmode?"),
+        ("requiressl=1", "has the parameter requiressl, which libpq does not know; did you mean sslmode?"),
+        ("sslsni=0", "says sslsni=0, but the name of the server is sent where there is one."),
+        ("sslkeylogfile=/tmp/x", "says sslkeylogfile=/tmp/x, but keys of connections are written nowhere."),
+        ("min_protocol_version=3.2", "says min_protocol_version=3.2, but"),
         ("search_path=x", "sets search_path, but the service sets or relies on it: leave it out."),
         ("Role=x", "sets Role, but"),
         ("options=-c%20search_path%3Dx", "sets search_path, but the service sets or relies on it"),
@@ -185,6 +200,50 @@ def test_parameters_that_can_not_be_followed_are_named(parameters: str, sentence
     assert not re.search("canary@|secret", str(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        (
+            "host=db database=n",
+            "DATABASE_URL has the parameter database, which libpq does not know; did you mean dbname?",
+        ),
+        ("HOST=db user=u", "DATABASE_URL has the parameter HOST, which libpq does not know; did you mean host?"),
+        ("hostaddr=db.example.com", "DATABASE_URL says hostaddr=db.example.com, but it must be an IP address."),
+        ("hostaddr=/run/a", "DATABASE_URL says hostaddr=/run/a, but it must be an IP address."),
+        ("host=@abstract", "DATABASE_URL names an abstract socket, but only those in a directory can be used."),
+    ],
+)
+def test_address_that_libpq_would_refuse_is_refused_in_words(url: str, sentence: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        read(url)
+
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("url", "variables"),
+    [
+        ("postgresql:///n?port=6432", {}),
+        ("dbname=n port=6432", {}),
+        ("postgresql://:6432/n", {}),
+        ("postgresql:///n", {"PGPORT": "6432"}),
+        ("postgresql:///n?host=&port=6432", {"PGHOST": "db"}),
+        ("host='' dbname=n", {"PGHOST": "db", "PGPORT": "6432"}),
+    ],
+)
+def test_a_port_alone_is_that_of_a_socket_of_this_machine(url: str, variables: dict[str, str]) -> None:
+    addresses, _ = known_to_asyncpg(read(url, **variables))
+
+    assert "/run/postgresql/.s.PGSQL.6432" in addresses
+    assert all(str(each).endswith("6432") or each == ("localhost", 6432) for each in addresses)
+
+
+def test_variables_do_not_fill_up_what_a_part_of_the_address_says() -> None:
+    assert read("postgresql://u@one:7,two/n", PGPORT="8").hosts == (Host("one", 7), Host("two", 5432))
+    assert read("postgresql://u@one,two/n", PGPORT="8").hosts == (Host("one", 8), Host("two", 8))
+    assert read("user=u user='' dbname=n", PGUSER="other").parameters["user"] not in {"u", "other"}
+
+
 def test_application_name_and_connect_timeout_are_followed() -> None:
     found = read("postgresql://u@db/n?application_name=mine&connect_timeout=7")
 
@@ -195,7 +254,8 @@ def test_application_name_and_connect_timeout_are_followed() -> None:
 @pytest.mark.parametrize("name", sorted(VARIABLES.keys() - {"service", "servicefile", "hostaddr"}))
 def test_variables_count_where_the_address_does_not_say_it(name: str) -> None:
     value = {"host": "db", "port": "7", "connect_timeout": "7", "target_session_attrs": "primary"}.get(name, "prefer")
-    value = {"sslcertmode": "allow", "sslnegotiation": "direct"}.get(name, value)
+    value = {"sslcertmode": "allow", "sslnegotiation": "direct", "sslsni": "1"}.get(name, value)
+    value = "3.0" if name == "min_protocol_version" else value
     if name in {"requirepeer", "require_auth", "sslcrldir"}:
         with pytest.raises(AddressError, match=f"^{VARIABLES[name]} says {name}=x, but"):
             read("postgresql://", **{VARIABLES[name]: "x"})
@@ -229,9 +289,106 @@ def test_service_file_counts_between_address_and_variables(tmp_path: Path, monke
     assert read("postgresql://mine@/n?service=far", **variables).parameters["user"] == "mine"
     (tmp_path / ".pg_service.conf").write_text("[near]\nhost=/run/near\n")
     assert read("postgresql://", PGSERVICE="near").hosts == (Host("/run/near", 5432),)
-    file.write_text("host=one\n")
-    with pytest.raises(AddressError, match=r"The service file .* must have lines like \[name\] and host=one"):
-        read("postgresql:///?service=far", **variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("[far]\nhost=one\n  user=u\n", {"host": "one", "user": "u"}),
+        ("[far]\nhost=one\nhost=two\n", {"host": "one"}),
+        ("[far]\nhost=one\n[near]\nuser=n\n[far]\nuser=two\n", {"host": "one"}),
+        ("host=none\n[DEFAULT]\nuser=d\n  [far] \r\nhost=one\r\n", {"host": "one"}),
+        ("[far]\npassword=%(x)s'#;\n", {"password": "%(x)s'#;"}),
+        ("[farther]\nhost=one\n[far]\nhost=two\n", {"host": "two"}),
+    ],
+)
+def test_service_file_is_read_as_libpq_does(tmp_path: Path, text: str, parameters: dict[str, str]) -> None:
+    (tmp_path / "services").write_text(text, newline="")
+    found = read("service=far", PGSERVICEFILE=str(tmp_path / "services")).parameters
+
+    assert {name: found[name] for name in ("host", "user", "password") if name in found} == {
+        "user": found["user"],
+        **parameters,
+    }
+    assert ("user" in parameters) is (found["user"] in {"u", "two", "n", "d"})
+
+
+@pytest.mark.parametrize("line", ["host", "HOST=one", "foo=bar", "service=near", "ldap://db", "; note", "host: one"])
+def test_service_file_with_a_line_that_is_none_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "services").write_text(f"# far\n[far]\nuser=u\n{line}\n")
+
+    with pytest.raises(AddressError, match=r"must have lines like \[name\] and host=one, .*: line 4 has none"):
+        read("service=far", PGSERVICEFILE=str(tmp_path / "services"))
+
+
+def test_service_file_without_the_service_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "services").write_text("host=one\n[near]\nfoo\n")
+
+    with pytest.raises(AddressError, match="names the service far, which no service file has"):
+        read("service=far", PGSERVICEFILE=str(tmp_path / "services"))
+
+
+@pytest.mark.parametrize(
+    ("line", "password"),
+    [
+        ("db:5432:n:u:plain", "plain"),
+        ("*:*:*:*:any\ndb:5432:n:u:later", "any"),
+        ("#*:*:*:*:comment\n\ndb:5432:n:u:p#w ", "p#w "),
+        (r"db:5432:n:u:a\:b\\c\d", r"a:b\cd"),
+        (r"d\b:5432:n:u:escaped", "escaped"),
+        (r"\*:5432:n:u:no", None),
+        ("db:5432:n:u:before:behind\r", "before"),
+        ("db:5432:n:u:\\", "\\"),
+        ("db:5432:n:u\n*:*:*:*:behind a short line", "behind a short line"),
+        ("db:5432:n:u:\n*:*:*:*:behind an empty one", None),
+        ("db:5433:n:u:port\ndb:5432:m:u:database\ndb:5432:n:v:user\nDB:5432:n:u:host", None),
+        (" db:5432:n:u:blank", None),
+        ("", None),
+    ],
+)
+def test_password_file_is_read_as_libpq_does(tmp_path: Path, line: str, password: str | None) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(f"{line}\n", newline="")
+    file.chmod(0o600)
+    url = f"postgresql://u@db/n?passfile={file}"
+
+    assert read(url).find_password() == password
+    assert read("postgresql://u@db/n", PGPASSFILE=str(file)).find_password() == password
+    assert read(f"{url}&password=said").find_password() == "said"
+    file.chmod(0o640)
+    with pytest.warns(UserWarning, match="must be a file of its owner alone"):
+        assert read(url).find_password() is None
+
+
+def test_password_file_names_hosts_of_several_addresses_and_sockets(tmp_path: Path) -> None:
+    (tmp_path / ".pgpass").write_text(r"""
+one:1:n:u:first
+two:2:n:u:second
+\:\:1:5432:n:u:six
+/run/a:5432:n:u:path
+localhost:7:n:u:local
+""")
+    (tmp_path / ".pgpass").chmod(0o600)
+    several = read("postgresql://u@one:1,two:2/n")
+
+    assert [several.find_password(host) for host in several.hosts] == ["first", "second"]
+    assert read("postgresql://u@[::1]/n").find_password() == "six"
+    assert read("postgresql:///n?host=/run/a&user=u").find_password() == "path"
+    assert read("postgresql:///n?host=/run/a:7&user=u&port=7").find_password() == "local"
+    assert read("postgresql://u@/n?port=7").find_password() == "local"
+
+
+def test_dsn_leaves_nothing_to_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Such as a host, which asyncpg would reach in plain text, as a socket of this machine is."""
+    (tmp_path / ".pgpass").write_text("*:*:*:*:other\n")
+    (tmp_path / ".pgpass").chmod(0o600)
+    for name in ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSFILE"):
+        monkeypatch.setenv(name, "7" if name == "PGPORT" else "other")
+
+    addresses, known = known_to_asyncpg(read("user=u dbname=n host=''", PGHOST="other"))
+    assert ("localhost", 5432) in addresses
+    assert all(str(each).endswith((".s.PGSQL.5432", "5432)")) for each in addresses)
+    assert (known.user, known.password, known.database) == ("u", None, "n")  # type: ignore[attr-defined] # not in the stubs
 
 
 @pytest.mark.parametrize(

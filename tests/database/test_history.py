@@ -1,5 +1,6 @@
 """What a process keeps is forgotten once a new connection finds a database with another history."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ from service.settings import Settings
 from tests.faults.harness.processes import Postgres
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-HISTORY = History(1, 1, NOW, 100)
+HISTORY = History(1, 1, 1, NOW, 100)
 
 
 @pytest.fixture(name="postgres")
@@ -35,6 +36,7 @@ def _postgres(tmp_path: Path) -> Iterator[Postgres]:
         (HISTORY, True),
         (HISTORY._replace(position=101), True),
         (HISTORY._replace(position=99), False),
+        (HISTORY._replace(position=101, database=2), False),
         (HISTORY._replace(position=101, system=2), False),
         (HISTORY._replace(position=101, timeline=2), False),
         (HISTORY._replace(position=101, started=NOW + timedelta(seconds=1)), False),
@@ -83,6 +85,58 @@ async def test_connector_tells_of_a_new_history(postgres: Postgres) -> None:
     for _ in range(3):
         await (await connector.connect()).close()
     assert told == ["new"]
+
+
+async def test_connector_tells_of_another_database_of_the_same_name(postgres: Postgres) -> None:
+    """Such as a copy made by CREATE DATABASE ... TEMPLATE: the server and its log have gone on as ever."""
+    told: list[str] = []
+    connector = Connector(postgres.dsn)
+    connector.on_new_history.append(lambda: told.append("new"))
+    await (await connector.connect()).close()
+    owner = await asyncpg.connect(postgres.dsn.replace("/flow_pipelines?", "/postgres?"))
+    while await owner.fetchval("SELECT count(*) FROM pg_stat_activity WHERE datname = 'flow_pipelines'"):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await owner.execute("CREATE DATABASE copy TEMPLATE flow_pipelines")
+    await owner.execute("ALTER DATABASE flow_pipelines RENAME TO former")
+    await owner.execute("ALTER DATABASE copy RENAME TO flow_pipelines")
+    await owner.close()
+
+    for _ in range(2):
+        await (await connector.connect()).close()
+    assert told == ["new"]
+
+
+async def test_database_leaves_a_former_server_whose_name_leads_to_another(tmp_path: Path, settings: Settings) -> None:
+    """It may still answer on the connections that it has, from a state that is not that of the other any more."""
+    former, present = (
+        Postgres(tmp_path / "former", "-c", "fsync=off"),
+        Postgres(tmp_path / "present", "-c", "fsync=off"),
+    )
+    name = tmp_path / "name"
+    try:
+        for number, server in enumerate((former, present)):
+            server.start()
+            raw = await asyncpg.connect(server.dsn)
+            await raw.execute(f"CREATE FUNCTION which() RETURNS int RETURN {number}")
+            await raw.close()
+        name.symlink_to(former.socket.parent)
+        dsn = f"postgresql://postgres@/flow_pipelines?host={name}"
+        async with open_database(dsn, replace(settings, database_pool_size=2)) as database:
+            assert await _which(database) == 0
+            name.unlink()
+            name.symlink_to(present.socket.parent)
+            assert await _which(database) == 0, "whoever has no reason to connect does not find out"
+            async with database.connection():
+                assert await _which(database) == 1
+            assert [await _which(database) for _ in range(4)] == [1, 1, 1, 1]
+    finally:
+        former.stop()
+        present.stop()
+
+
+async def _which(database: Database) -> int:
+    async with database.connection() as connection:
+        return int((await connection.fetch_one("test", "SELECT which()"))[0])
 
 
 async def test_connector_tells_each_time_while_the_history_is_unknown(

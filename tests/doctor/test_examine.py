@@ -43,12 +43,84 @@ async def test_examine_finds_an_installation_in_order(closed_dsn: str, settings:
     assert {check: finding.state for check, finding in findings.items()} == dict.fromkeys(
         [
             *("server", "connect", "encryption", "role", "privileges", "surroundings", "migrations"),
-            *("times", "names", "tokens", "kept grants", "audit", "pooler"),
+            *("times", "names", "tokens", "kept grants", "triggers", "audit", "pooler"),
             *("statement timeout", "connections", "clock", "memory", "shutdown"),
         ],
         "ok",
     )
     assert all(finding.remedy is None for finding in findings.values())
+
+
+SWITCHED_OFF = [
+    ("ALTER TABLE users DISABLE TRIGGER bump_on_update", "bump_on_update of users is switched off"),
+    (
+        "ALTER TABLE user_grants DISABLE TRIGGER USER; ALTER TABLE user_grants ENABLE TRIGGER USER",
+        "a_hold_on_insert of user_grants does not fire in all the sessions that it should, and 8 more like it",
+    ),
+    (
+        "ALTER TABLE memberships ENABLE ALWAYS TRIGGER follow_replicated",
+        "follow_replicated of memberships does not fire",
+    ),
+    ("DROP TRIGGER bump_on_truncate ON pipelines", "bump_on_truncate of pipelines is missing"),
+    ("ALTER TABLE audit_later DISABLE TRIGGER ALL", "attest_on_insert of audit_later is switched off"),
+]
+
+
+@pytest.mark.parametrize(("statement", "sentence"), SWITCHED_OFF)
+async def test_examine_finds_a_trigger_that_does_not_fire_and_migrate_mends_it(
+    closed_dsn: str, settings: Settings, statement: str, sentence: str
+) -> None:
+    """And whatever was changed meanwhile is told by another revision of each user."""
+    await migrate(closed_dsn)
+    raw = await asyncpg.connect(closed_dsn)
+    await (await World.create(raw)).user()
+    await raw.execute(statement)
+
+    finding = (await found(as_service(closed_dsn), settings))["triggers"]
+    assert (finding.state, finding.found[: len(sentence)]) == ("wrong", sentence)
+    assert finding.remedy is not None
+    assert "Run `migrate`" in finding.remedy
+
+    before, warnings = await raw.fetchval("SELECT revision FROM users"), list[str]()
+    await migrate(closed_dsn, warn=warnings.append)
+    assert (await found(as_service(closed_dsn), settings))["triggers"].state == "ok"
+    assert await raw.fetchval("SELECT revision FROM users") != before
+    assert [warning.partition(":")[2] for warning in warnings] == [
+        " they fire again, and all cached lists count as outdated from now on."
+    ]
+    before = await raw.fetchval("SELECT revision FROM users")
+    await migrate(closed_dsn, warn=warnings.append)
+    assert (await raw.fetchval("SELECT revision FROM users"), len(warnings)) == (before, 1)
+    await raw.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence", "remedy"),
+    [
+        ("ALTER TABLE groups DISABLE TRIGGER ALL", "foreign keys of groups are not checked", "Let a superuser"),
+        ("CREATE TABLE mine () INHERITS (user_grants)", "rows of mine count as rows of user_grants", "Run ALTER TABLE"),
+    ],
+)
+async def test_examine_finds_rows_that_no_trigger_and_no_key_holds(
+    closed_dsn: str, settings: Settings, statement: str, sentence: str, remedy: str
+) -> None:
+    await migrate(closed_dsn)
+    await execute(closed_dsn, statement)
+    warnings = list[str]()
+    await migrate(closed_dsn, warn=warnings.append)
+
+    assert any(warning.startswith(f"{sentence}: {remedy}") for warning in warnings)
+    finding = (await found(as_service(closed_dsn), settings))["triggers"]
+    assert finding.found == sentence
+    assert finding.remedy is not None
+    assert finding.remedy.startswith(remedy)
+
+
+async def test_examine_leaves_the_triggers_of_another_version_alone(closed_dsn: str, settings: Settings) -> None:
+    await migrate(closed_dsn)
+    await execute(closed_dsn, "INSERT INTO schema_migrations (version, name, checksum) VALUES (9999, 'newer', '')")
+
+    assert (await found(as_service(closed_dsn), settings))["triggers"].state == "skipped"
 
 
 async def test_examine_finds_what_is_wrong_with_the_months_of_the_trail(closed_dsn: str, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from service.doctor.checks.contents import (
     check_names,
     check_times,
     check_tokens,
+    check_triggers,
 )
 from service.doctor.checks.deployment import (
     Deployment,
@@ -58,5 +59,6 @@ __all__ = [
     "check_timeout",
     "check_times",
     "check_tokens",
+    "check_triggers",
     "shutdown_seconds",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from service.database.triggers import Fault
 from service.doctor.checks.finding import Finding
 from service.doctor.facts import Keeper, OddName, TrailState
 from service.settings import Settings
@@ -86,6 +87,16 @@ def check_audit(trail: TrailState, settings: Settings) -> Finding:
     else:
         return Finding("audit", "ok", f"{ahead} months ahead are there, of {len(trail.parts)} partitions")
     return Finding("audit", "warning", found, remedy)
+
+
+def check_triggers(faults: Sequence[Fault] | None) -> Finding:
+    """Check that no row can change without the triggers that tell of it."""
+    if faults is None:
+        return Finding("triggers", "skipped", "the database has other migrations than this version")
+    if not faults:
+        return Finding("triggers", "ok", "all are there, and fire in all the sessions that they should")
+    first, more = faults[0], f", and {len(faults) - 1} more like it" if len(faults) > 1 else ""
+    return Finding("triggers", "wrong", f"{first.found}{more}", first.advice)
 
 
 def check_mapped_groups(missing: Sequence[tuple[str, Sequence[str]]]) -> Finding:

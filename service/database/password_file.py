@@ -1,0 +1,59 @@
+"""Password files of libpq's: the password for a server, a database and a user.
+
+asyncpg reads them too, but leaves the backslashes of escaped signs where they are, and fails at a line of few parts.
+"""
+
+import re
+import stat
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+NONE: Final = "/dev/null/none"
+"""A path at which there can be no file."""
+
+_PART: Final = re.compile(r"(?:^|:)((?:[^\\:]|\\.|\\$)*)")
+"""A part of a line, behind a colon that no backslash is before."""
+
+
+def find_password(file: Path, host: str, port: int, database: str, user: str) -> str | None:
+    """Find the password of the first line that fits; None if none does, or the file can't be used.
+
+    Args:
+        file: read anew each time, as passwords change while a process lives.
+        host: a name, an address, or a socket's directory, for which `localhost` stands, too.
+        port: of the server.
+        database: the database's name.
+        user: the role.
+    """
+    for parts in _read(file):
+        hosts = {host, "localhost"} if host.startswith("/") or not host else {host}
+        wanted = (hosts, {str(port)}, {database}, {user})
+        if len(parts) > 4 and all(
+            part == "*" or _plain(part) in each for part, each in zip(parts, wanted, strict=False)
+        ):
+            return _plain(parts[4]) or None
+    return None
+
+
+def _read(file: Path) -> Iterator[list[str]]:
+    """Read the lines of a file, in parts; nothing of one that is not there, or that others than its owner may read."""
+    try:
+        mode = file.stat().st_mode
+        if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
+            warnings.warn(
+                f"{file} is not used for a password: it must be a file of its owner alone (0600)", stacklevel=2
+            )
+            return
+        text = file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return
+    for line in text.split("\n"):
+        if line.strip("\r") and not line.startswith("#"):
+            yield [found[1] for found in _PART.finditer(line.rstrip("\r"))]
+
+
+def _plain(part: str) -> str:
+    """Return a part without its backslashes, but for those that one is before."""
+    return re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL)
