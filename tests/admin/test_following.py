@@ -3,10 +3,12 @@
 from playwright.async_api import expect
 
 from service.permissions import EXECUTE, READ
+from service.transfer.importing import import_records
 from tests.admin.browser import Desk
 from tests.api.calls import As
 from tests.conftest import Client
 from tests.factories import World
+from tests.transfer.files import lines
 
 
 async def test_open_queue_follows_and_leaves_what_has_the_focus(desk: Desk, client: Client, world: World) -> None:
@@ -48,6 +50,21 @@ async def test_open_pages_follow_pipelines_and_access(desk: Desk, client: Client
         await world.grant(pipeline, bob, EXECUTE)
         await call("PUT", grant, {"permissions": ["flow_pipeline:read"]})
         await expect(visit.row("bob")).to_be_visible()
+
+
+async def test_open_pages_of_an_administrator_follow_imports(desk: Desk, world: World, dsn: str) -> None:
+    ada, bob = await world.user("ada", role="admin"), await world.user("bob")
+    pipeline, of = await world.pipeline("Invoices"), {"organization_id": str(world.id)}
+    grant = {"pipeline_id": str(pipeline), "user_id": str(bob.id), "permissions": [], "is_manager": False}
+    for path, record, shown in (
+        ("/pipelines", {"type": "pipeline", **of, "id": str(pipeline), "name": "Renamed"}, "Renamed"),
+        (f"/pipelines/{pipeline}", {"type": "grant", **grant}, "bob"),
+    ):
+        async with desk.visit(ada, path) as visit:
+            await expect(visit.page.get_by_text("ada").first).to_be_visible()
+            await visit.page.wait_for_timeout(500)
+            await import_records(dsn, lines(record))
+            await expect(visit.page.get_by_role("link", name=shown).or_(visit.row(shown)).first).to_be_visible()
 
 
 async def test_open_page_says_anew_how_long_ago_something_was(desk: Desk, world: World) -> None:

@@ -118,7 +118,7 @@ const pause = (milliseconds, signal) =>
   });
 
 /**
- * Return whether a change is of the jobs in a pipeline.
+ * Return whether a change is of the jobs in a pipeline, or may be: of an import's, the trail has only the number.
  *
  * @param {string} pipeline
  * @returns {(change: Change) => boolean}
@@ -127,21 +127,24 @@ export const ofQueue =
   (pipeline) =>
   ({ type, data }) =>
     (type === "job.pipelines_changed" && (data.added.includes(pipeline) || data.removed.includes(pipeline))) ||
-    type === "job.deleted";
+    type === "job.deleted" ||
+    type === "import";
 
 /**
  * Return whether a change is of the list of pipelines, or of what the caller may do on them.
  *
  * @param {Change} change
  */
-export const ofPipelines = ({ type }) => type.startsWith("pipeline.") || ofAccess({ type });
+export const ofPipelines = ({ type }) =>
+  type.startsWith("pipeline.") || type === "import.pipelines" || ofAccess({ type });
 
 /**
  * Return whether a change is of who may do what.
  *
  * @param {Pick<Change, "type">} change
  */
-export const ofAccess = ({ type }) => /^(access|grant|group|user)\./.test(type);
+export const ofAccess = ({ type }) =>
+  /^(access|grant|group|user)\.|^import\.(users|memberships|user_grants|group_grants)$/.test(type);
 
 /**
  * Return whether a change is of a pipeline itself, or of what the caller may do on it.
@@ -153,6 +156,7 @@ export const ofPipeline =
   (pipeline) =>
   ({ type, target, data }) =>
     target === `pipeline:${pipeline}` ||
+    type === "import.pipelines" ||
     (type === "access.changed" && [undefined, pipeline].includes(data.pipeline_id));
 
 /** Return the control that has the focus, which a view that is drawn anew would take away. */
