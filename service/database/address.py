@@ -143,10 +143,12 @@ def read_address(url: str, variables: Mapping[str, str] = os.environ, set_by_ser
     from_variables = {name: value for name, variable in VARIABLES.items() if (value := variables.get(variable))}
     from_service = read_service({**from_variables, **values})
     origins = {**VARIABLES, **dict.fromkeys(from_service, "The service file"), **dict.fromkeys(values, "DATABASE_URL")}
-    said = {name: value for name, value in values.items() if value or name in _OF_PLACE}
-    values = {name: value for name, value in {**from_variables, **from_service, **said}.items() if value}
+    said = {name: value for name, value in values.items() if value or name in _OF_PLACE or name not in KNOWN}
+    values = {**from_variables, **from_service, **said}
     for name, value in values.items():
-        _check(name, value, origins[name], told.clear)
+        if value or name not in KNOWN:
+            _check(name, value, origins[name], told.clear)
+    values = {name: value for name, value in values.items() if value}
     _check_settings(values, set_by_service)
     if "hostaddr" in values:
         _check_hostaddr(values, origins["hostaddr"])
@@ -196,8 +198,10 @@ def _check(name: str, value: str, origin: str, clear: bool) -> None:
     if name not in KNOWN:
         if not clear:
             raise misunderstood("it has a parameter that libpq does not know, or an @ that must be written as %40")
-        if near := _MISTAKEN.get(name.lower()) or get_close_matches(name.lower(), sorted(KNOWN), 1, 0.8):
-            raise AddressError(f"{origin} has the parameter {name}, which libpq does not know; did you mean {near[0]}?")
+        near = _MISTAKEN.get(name.lower()) or get_close_matches(name.lower(), sorted(KNOWN), 1, 0.8)
+        if near or not value:
+            meant = f"; did you mean {near[0]}?" if near else "."
+            raise AddressError(f"{origin} has the parameter {name}, which libpq does not know{meant}")
     demand = DEMANDS.get(name)
     if demand and value.lower() not in demand.values:
         shown = name if name in SECRET or not clear else f"{name}={value}"

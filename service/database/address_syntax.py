@@ -10,7 +10,11 @@ from service.database.libpq_parameters import KNOWN
 from service.errors import StartupError
 
 _SCHEME: Final = re.compile(r"postgres(?:ql)?://")
-_KEYWORD: Final = re.compile(r"\s*([A-Za-z_]+)\s*=\s*((?:'(?:[^'\\]|\\.)*')|(?:[^\s'\\]|\\.)*)(?=\s|$)", re.DOTALL)
+_KEYWORD: Final = re.compile(
+    # Without giving a blank back: as in libpq, a value may begin on the next line.
+    r"\s*([A-Za-z_]+)\s*=\s*+((?:'(?:[^'\\]|\\.)*')|(?:[^\s'\\]|\\.)(?:[^\s\\]|\\.)*|)(?=\s|$)",
+    re.DOTALL,
+)
 
 
 class AddressError(StartupError):

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import stat
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -100,7 +101,7 @@ class Encryption:
     @property
     def _names_authority(self) -> bool:
         """True if there is a file of the authority that vouches for the server."""
-        return bool(self._parameters.get("sslrootcert")) or _files(self._parameters)[0].exists()
+        return bool(self._parameters.get("sslrootcert")) or _files(self._parameters)["sslrootcert"].exists()
 
     def _choose_mode(self, hosts: Sequence[str], *, plaintext: bool) -> str:
         given = self._parameters.get("sslmode")
@@ -143,7 +144,9 @@ class Encryption:
         """
         if self._mode in _PLAINTEXT:
             return
-        stamps = tuple(_stamp(path) for path in _files(self._parameters))
+        files = _files(self._parameters)
+        _check_key(certificate=files["sslcert"], key=files["sslkey"])
+        stamps = tuple(map(_stamp, files.values()))
         if stamps != self._stamps:
             self._context = self._make_context()
             self._stamps = stamps
@@ -166,6 +169,8 @@ class Encryption:
         context = self._resolve(mode).context
         if not isinstance(context, ssl.SSLContext):
             raise TypeError(f"sslmode={mode} has no TLS context")  # pragma: no cover - a change of asyncpg's
+        # Which asyncpg takes from SSLKEYLOGFILE, and libpq does not.
+        context.keylog_filename = None  # type: ignore[assignment] # not in the stubs
         return context
 
     def _resolve(self, mode: str | None) -> Resolved:
@@ -230,9 +235,27 @@ def explain(error: OSError) -> TlsFailure | None:
     return None
 
 
-def _files(parameters: Mapping[str, str]) -> list[Path]:
+def _files(parameters: Mapping[str, str]) -> dict[str, Path]:
     directory = Path(os.path.expanduser("~/.postgresql"))  # noqa: PTH111 - Path.expanduser() fails without a home
-    return [Path(parameters.get(name) or directory / default) for name, default in _DEFAULT_FILES.items()]
+    return {name: Path(parameters.get(name) or directory / default) for name, default in _DEFAULT_FILES.items()}
+
+
+def _check_key(certificate: Path, key: Path) -> None:
+    """Check that nobody but its owner, or a group of root's, may read a key that is used, as libpq does.
+
+    Raises:
+        EncryptionError: others may.
+    """
+    try:
+        certificate.stat()
+        found = key.stat()
+    except OSError:
+        return  # which is told where it matters, as it can't be used then
+    others = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO if found.st_uid == 0 else stat.S_IRWXG | stat.S_IRWXO
+    if found.st_mode & others:
+        raise EncryptionError(
+            f"sslkey names {key}, which others may use: let its owner alone do so (0600), or root and a group (0640)."
+        )
 
 
 def _stamp(path: Path) -> object:

@@ -67,6 +67,8 @@ def known_to_asyncpg(address: Address) -> tuple[list[object], object]:
         ("postgresql://u@/n?hostaddr=10.0.0.1", [("10.0.0.1", 5432)], "u", None, "n"),
         ("postgresql://u@db?sslmode=", [("db", 5432)], "u", None, "u"),
         ("host=db port=6432 user=u password='a \\' b\\\\' dbname=n", [("db", 6432)], "u", "a ' b\\", "n"),
+        ("host=db dbname=n user=\n o'hara", [("db", 5432)], "o'hara", None, "n"),
+        ("dbname=n host=db user= password=p", [("db", 5432)], "password=p", None, "n"),
         ("host = db,other  user=u\ndbname=''", [("db", 5432), ("other", 5432)], "u", None, "u"),
     ],
 )
@@ -208,6 +210,8 @@ def test_parameters_that_can_not_be_followed_are_named(parameters: str, sentence
             "DATABASE_URL has the parameter database, which libpq does not know; did you mean dbname?",
         ),
         ("HOST=db user=u", "DATABASE_URL has the parameter HOST, which libpq does not know; did you mean host?"),
+        ("host=db poort=''", "DATABASE_URL has the parameter poort, which libpq does not know; did you mean port?"),
+        ("host=db sparkle=", "DATABASE_URL has the parameter sparkle, which libpq does not know."),
         ("hostaddr=db.example.com", "DATABASE_URL says hostaddr=db.example.com, but it must be an IP address."),
         ("hostaddr=/run/a", "DATABASE_URL says hostaddr=/run/a, but it must be an IP address."),
         ("host=@abstract", "DATABASE_URL names an abstract socket, but only those in a directory can be used."),

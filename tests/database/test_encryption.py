@@ -263,6 +263,50 @@ async def test_an_encrypted_key_takes_its_password(authority: Authority, connect
     assert len(connects.options) == 1
 
 
+async def test_a_key_that_others_may_use_is_refused(authority: Authority, tmp_path: Path) -> None:
+    """Whether it is named, or found where libpq looks for one; and without a certificate, it is not used."""
+    client, own = authority.issue("careless"), tmp_path / ".postgresql"
+    dsn = f"postgresql://u@db.example.com/n?sslrootcert={authority.file}"
+    own.mkdir()
+    (own / "postgresql.key").write_bytes(client.key.read_bytes())
+    (own / "postgresql.key").chmod(0o644)
+    Connector(dsn)
+    (own / "postgresql.crt").write_bytes(client.file.read_bytes())
+    with pytest.raises(EncryptionError, match=r"postgresql\.key, which others may use: let its owner alone do so"):
+        Connector(dsn)
+
+    named = f"{dsn}&sslcert={client.file}&sslkey={client.key}"
+    of_root = client.key.stat().st_uid == 0
+    for mode, fits in (
+        (0o644, False),
+        (0o604, False),
+        (0o660, False),
+        (0o640, of_root),
+        (0o440, of_root),
+        (0o400, True),
+    ):
+        client.key.chmod(mode)
+        if fits:
+            Connector(named)
+        else:
+            with pytest.raises(EncryptionError, match=rf"sslkey names {client.key}, which others may use"):
+                Connector(named)
+
+
+async def test_keys_of_connections_are_written_nowhere(
+    authority: Authority, connects: Connects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    for parameters in (f"sslrootcert={authority.file}", "sslrootcert=system", "sslmode=require"):
+        with pytest.raises(OSError, match="nothing there"):
+            await Connector(f"postgresql://u@db.example.com/n?{parameters}").connect()
+
+    for options in connects.options:
+        context = options["ssl"]
+        assert isinstance(context, ssl.SSLContext)
+        assert context.keylog_filename is None
+
+
 @pytest.mark.parametrize("mode", ["", "&sslmode=require", "&sslmode=verify-ca", "&sslmode=verify-full"])
 async def test_channel_binding_that_is_demanded_is_kept_by_verifying_the_server(
     mode: str, connects: Connects, authority: Authority
