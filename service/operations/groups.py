@@ -1,14 +1,14 @@
 """Operations on groups and their members."""
 
 from collections.abc import Mapping, Sequence
-from time import monotonic
 from typing import Final
 from uuid import UUID, uuid4
 
 from service.database.pool import Connection
-from service.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call, Outcome
 from service.operations.managed import require_unmanaged_group
+from service.operations.parts import in_parts
 from service.operations.users import find_self_or_other, find_user, require_order
 from service.permissions import require_administrator
 from service.repositories import grant_sets, groups, memberships, organizations
@@ -35,8 +35,6 @@ from service.values.names import name_key
 
 MAX_TAKEN_OUT: Final = 2_000
 """Members that one transaction takes out of a group, or deletes it with: others wait for its locks of these users."""
-TAKING_OUT_SECONDS: Final = 4.0
-"""Seconds after which a call that deletes a group begins no further transaction; at the command line it has no end."""
 
 
 async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
@@ -154,13 +152,14 @@ async def delete_group(call: Call, request: GroupRef) -> None:
         Aborted: it has more members than the call takes out in its time; ask again.
     """
     require_administrator(call.caller, "delete groups")
-    started = monotonic()
-    while not await _delete(call, request):
-        if call.batches is not None and monotonic() - started > TAKING_OUT_SECONDS:
-            raise Aborted(
-                f"Group {request.name} has more members than one call takes out in its time. Some are out of it by"
-                " now: ask again, and it goes on."
-            )
+    await in_parts(
+        call,
+        lambda: _delete(call, request),
+        lambda: (
+            f"Group {request.name} has more members than one call takes out in its time. Some are out of it by now:"
+            " ask again, and it goes on."
+        ),
+    )
 
 
 async def _delete(call: Call, request: GroupRef) -> bool:

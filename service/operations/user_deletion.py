@@ -1,12 +1,10 @@
 """The deletion of a user: what they own goes to somebody, what they may do ends, and their name stays theirs."""
 
-from time import monotonic
-from typing import Final
-
 from service.database.pool import Connection
-from service.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call
 from service.operations.managed import require_unmanaged_user
+from service.operations.parts import in_parts
 from service.operations.users import administrators_of, find_user, state_of
 from service.permissions import require_administrator
 from service.repositories import token_trees, user_deletion, users
@@ -14,9 +12,6 @@ from service.repositories.user_deletion import GRANTS_OF_USER, GROUPS_OF_USER, M
 from service.repositories.users import User
 from service.schemas.users import DeleteUser, UserView
 from service.values.names import name_key
-
-HANDING_OVER_SECONDS: Final = 4.0
-"""Seconds after which a call that hands jobs over begins no further transaction; at the command line it has no end."""
 
 
 async def delete_user(call: Call, request: DeleteUser) -> None:
@@ -36,13 +31,14 @@ async def delete_user(call: Call, request: DeleteUser) -> None:
         sentence = "Must be another user than the one who is deleted."
         raise InvalidArgument(f"The request is not valid: jobs_to: {sentence}", details={"jobs_to": [sentence]})
     require_administrator(call.caller, "delete users")
-    started = monotonic()
-    while not await _delete(call, request):
-        if call.batches is not None and monotonic() - started > HANDING_OVER_SECONDS:
-            raise Aborted(
-                f"{request.username} owns more jobs than one call hands over in its time. Those that it has are"
-                f" {request.jobs_to}'s by now: ask again, and it goes on."
-            )
+    await in_parts(
+        call,
+        lambda: _delete(call, request),
+        lambda: (
+            f"{request.username} owns more jobs than one call hands over in its time. Those that it has are"
+            f" {request.jobs_to}'s by now: ask again, and it goes on."
+        ),
+    )
 
 
 async def _delete(call: Call, request: DeleteUser) -> bool:

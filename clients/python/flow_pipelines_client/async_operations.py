@@ -1376,7 +1376,9 @@ class AsyncOperations(AsyncConnection):
     ) -> models.Revoked:
         """Revoke a token and those made with it: they are refused from the very next request on.
 
-        What took its place by rotation goes, too, and what was made with that.
+        What took its place by rotation goes, too, and what was made with that. Very many go in several transactions,
+        those first that have made none, so that none survives what made it: asked again after a failure, the call
+        goes on.
 
         With `keep_descendants` those made with it are not revoked, and go on as if what made it had made them; this
         takes a token that is none of them.
@@ -1391,6 +1393,7 @@ class AsyncOperations(AsyncConnection):
             NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
             PermissionDenied: the token that calls is too narrow, or is one of those that it asks to keep.
             PreconditionFailed: it is not what the caller has seen.
+            Aborted: it has made more tokens than the call revokes, or keeps, in its time; ask again.
         """
         return await self._run(
             table.REVOKE_TOKEN,
@@ -1419,7 +1422,8 @@ class AsyncOperations(AsyncConnection):
             NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
             PermissionDenied: the token that calls is too narrow, ends before, or was made with that which it is to
                 replace.
-            FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another.
+            FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another,
+                or with it.
         """
         return await self._run(table.ROTATE_TOKEN, {"token_id": token_id, "overlap_seconds": overlap_seconds}, timeout)
 

@@ -833,7 +833,8 @@ class TokenView(Answer):
     token: Token
     """The token, without its secret."""
     descendants: int
-    """The number of good tokens made with it or with one of these, and what took its place."""
+    """The number of good tokens made with it or with one of these, and what took its place; 10,000 if there are more.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
