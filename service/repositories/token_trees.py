@@ -301,12 +301,16 @@ async def move_children(
         How many were moved, and which of these are still good.
     """
     # Only where there is a link: its trigger takes longer than all else.
-    links = ", link_id = coalesce(t.link_id, $5)" if link_id is not None else ""
+    update = (
+        "UPDATE tokens t SET parent_id = $3"
+        if link_id is None
+        else "UPDATE tokens t SET parent_id = $3, link_id = coalesce(t.link_id, $5)"
+    )
     rows = await connection.fetch(
         "token_trees.move_children",
         f"""
         WITH moved AS (
-            UPDATE tokens t SET parent_id = $3{links}
+            {update}
             WHERE t.organization_id = $1 AND t.parent_id = $2 AND t.id = ANY (ARRAY(
                 SELECT c.id FROM tokens c
                 WHERE c.organization_id = $1 AND c.parent_id = $2 AND c.revoked_at IS NULL

@@ -892,8 +892,9 @@ class AsyncOperations(AsyncConnection):
     ) -> Answer:
         """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
 
-        Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed over
-        in several transactions, the last of which deletes the user: asked again after a failure, the call goes on.
+        Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed
+        over, and tokens deleted, in several transactions, the last of which deletes the user: asked again after a
+        failure, the call goes on.
 
         `jobs_to` names the user who gets their jobs; without it, nobody is deleted who owns any. The name stays
         reserved.
@@ -908,7 +909,7 @@ class AsyncOperations(AsyncConnection):
             PermissionDenied: the caller is no administrator, or provisioning manages the user.
             NotFound: there is no such user, or none of the name that the jobs are to go to.
             PreconditionFailed: the user is not what the caller has seen.
-            Aborted: they own more jobs than the call hands over in its time; ask again.
+            Aborted: they have more jobs or tokens than the call hands over, or deletes, in its time; ask again.
             FailedPrecondition: they own jobs that nobody is named for; or they are the caller, or the last
                 administrator.
         """
