@@ -1490,9 +1490,11 @@ class Operations(Connection):
     ) -> Pages[models.Audit, models.Entry]:
         """List the rows of the audit trail, newest first, each with the state before and after.
 
-        A page ends early where those states are large.
+        A page ends early where those states are large, and where it has looked at very many entries for an actor or
+        an action: it may have none, and yet another one behind it.
 
-        Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to.
+        Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to. For an
+        actor or an action a page looks at 50,000 changes at most: it may be empty, and yet have a `next_page_token`.
 
         Needs: administrator.
 
