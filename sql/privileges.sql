@@ -43,6 +43,7 @@ BEGIN
     GRANT EXECUTE ON FUNCTION next_revision() TO flow_service;
     GRANT EXECUTE ON FUNCTION hold_organization(uuid) TO flow_service;
     GRANT EXECUTE ON FUNCTION delete_user(uuid,uuid) TO flow_service;
+    GRANT EXECUTE ON FUNCTION delete_tokens(uuid,uuid[]) TO flow_service;
     GRANT EXECUTE ON FUNCTION audit_partitions() TO flow_service;
     GRANT EXECUTE ON FUNCTION make_audit_months() TO flow_service;
     GRANT EXECUTE ON FUNCTION note_timeline() TO flow_service;

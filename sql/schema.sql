@@ -390,6 +390,47 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE TABLE public.tokens (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    digest bytea NOT NULL,
+    scopes smallint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    parent_id uuid,
+    replaced_by_id uuid,
+    link_id uuid,
+    CONSTRAINT tokens_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT tokens_name_valid CHECK ((char_length(name) <= 255)),
+    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 255))),
+    CONSTRAINT tokens_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
+)
+WITH (fillfactor='85');
+
+COMMENT ON COLUMN public.tokens.digest IS 'SHA-256 of the raw token, which is stored nowhere';
+
+COMMENT ON COLUMN public.tokens.scopes IS 'NULL: all that the user may';
+
+COMMENT ON COLUMN public.tokens.parent_id IS 'the token that made it; NULL for one made at the command line, by an import, or before there was this column';
+
+COMMENT ON COLUMN public.tokens.replaced_by_id IS 'the token that took its place by rotation';
+
+COMMENT ON COLUMN public.tokens.link_id IS 'the link of the person by whose provider''s token it was made; NULL for one that another token made, or none';
+
+CREATE FUNCTION public.delete_tokens(of_organization uuid, deleted uuid[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    BEGIN ATOMIC
+ DELETE FROM public.tokens t
+   WHERE ((t.organization_id = delete_tokens.of_organization) AND (t.id = ANY (delete_tokens.deleted)) AND (NOT (EXISTS ( SELECT
+            FROM public.tokens c
+           WHERE ((c.organization_id = t.organization_id) AND (c.parent_id = t.id))))));
+END;
+
 CREATE FUNCTION public.next_revision() RETURNS bigint
     LANGUAGE sql
     RETURN ((('x'::text || OVERLAY((gen_random_uuid())::text PLACING ''::text FROM 9 FOR 20)))::bit(64))::bigint;
@@ -932,37 +973,6 @@ COMMENT ON COLUMN public.timelines.system IS 'the identifier of the cluster: a d
 
 COMMENT ON COLUMN public.timelines.begins IS 'the end of the log that was replayed before it; NULL: it is not known any more';
 
-CREATE TABLE public.tokens (
-    organization_id uuid NOT NULL,
-    id uuid NOT NULL,
-    user_id uuid NOT NULL,
-    name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
-    digest bytea NOT NULL,
-    scopes smallint,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone,
-    last_used_at timestamp with time zone,
-    revoked_at timestamp with time zone,
-    parent_id uuid,
-    replaced_by_id uuid,
-    link_id uuid,
-    CONSTRAINT tokens_digest_is_sha256 CHECK ((octet_length(digest) = 32)),
-    CONSTRAINT tokens_name_valid CHECK ((char_length(name) <= 255)),
-    CONSTRAINT tokens_scopes_valid CHECK (((scopes >= 1) AND (scopes <= 255))),
-    CONSTRAINT tokens_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '2200-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
-)
-WITH (fillfactor='85');
-
-COMMENT ON COLUMN public.tokens.digest IS 'SHA-256 of the raw token, which is stored nowhere';
-
-COMMENT ON COLUMN public.tokens.scopes IS 'NULL: all that the user may';
-
-COMMENT ON COLUMN public.tokens.parent_id IS 'the token that made it; NULL for one made at the command line, by an import, or before there was this column';
-
-COMMENT ON COLUMN public.tokens.replaced_by_id IS 'the token that took its place by rotation';
-
-COMMENT ON COLUMN public.tokens.link_id IS 'the link of the person by whose provider''s token it was made; NULL for one that another token made, or none';
-
 ALTER TABLE ONLY public.audit ALTER COLUMN id SET DEFAULT nextval('public.audit_id_seq'::regclass);
 
 ALTER TABLE ONLY public.assignments
@@ -1058,6 +1068,8 @@ CREATE INDEX provisioned_groups_by_external_id ON public.provisioned_groups USIN
 CREATE INDEX provisioned_users_by_external_id ON public.provisioned_users USING btree (organization_id, external_id);
 
 CREATE INDEX tokens_by_age ON public.tokens USING btree (organization_id, created_at, id) WHERE (revoked_at IS NULL);
+
+CREATE INDEX tokens_by_link ON public.tokens USING btree (organization_id, link_id) WHERE (link_id IS NOT NULL);
 
 CREATE INDEX tokens_by_parent ON public.tokens USING btree (organization_id, parent_id) WHERE (parent_id IS NOT NULL);
 

@@ -16,7 +16,8 @@ from service.database.migrations import migrate
 from service.database.pool import open_database
 from service.database.sql_files import sql_directory
 from service.embedded.cluster import as_service, database_url
-from service.operations.tokens import create_token, list_tokens, revoke_token
+from service.operations.token_revocation import revoke_token
+from service.operations.tokens import create_token, list_tokens
 from service.process import Addresses, serve
 from service.repositories import organizations
 from service.schemas.tokens import CreateToken, ListTokens, RevokeToken

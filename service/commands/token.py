@@ -19,7 +19,7 @@ from service.commands.options import (
 from service.commands.output import instant, say, short_permission_names, show_json, show_table, tell, until
 from service.commands.place import Place, place_options
 from service.errors import StartupError
-from service.operations import tokens
+from service.operations import token_revocation, tokens
 from service.permissions import SCOPE_BITS, scope_set
 from service.schemas.tokens import (
     DEFAULT_OVERLAP,
@@ -88,7 +88,7 @@ async def _show_secret(operations: Operations, made: dict[str, Any], as_json: bo
     try:
         show_json(made) if as_json else say(made["secret"])
     except OSError as error:
-        await operations.undo(tokens.revoke_token, RevokeToken(UUID(made["token"]["id"]), "replaced" in made))
+        await operations.undo(token_revocation.revoke_token, RevokeToken(UUID(made["token"]["id"]), "replaced" in made))
         reason = str(error) or "What reads standard output has ended."
         raise StartupError(f"{reason} No token was made, as it could not be shown.") from error
 
@@ -213,7 +213,7 @@ def revoke(token_id: UUID, keep_descendants: bool, place: Place, yes: bool, as_j
         yes, f"Refuse token {token_id} from now on{'' if keep_descendants else ', and all that were made with it'}?"
     )
     request = RevokeToken(token_id, keep_descendants)
-    revoked = place.run(lambda operations: operations.run(tokens.revoke_token, request)).body
+    revoked = place.run(lambda operations: operations.run(token_revocation.revoke_token, request)).body
     if as_json:
         show_json(revoked)
     else:

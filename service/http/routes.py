@@ -24,6 +24,7 @@ from service.operations import (
     jobs,
     overview,
     pipelines,
+    token_revocation,
     tokens,
     user_deletion,
     users,
@@ -230,7 +231,7 @@ ROUTES: Final = _table(
     Route("GET", TOKENS_PATH, tokens.list_tokens, needs=TOKENS),
     Route("POST", TOKENS_PATH, tokens.create_token, needs=TOKENS, creates="token[id]"),
     Route("GET", TOKENS_PATH + "/{token_id}", tokens.get_token, needs=TOKENS, passing="last_used_at"),
-    Route("DELETE", TOKENS_PATH + "/{token_id}", tokens.revoke_token, needs=TOKENS, conditional=True),
+    Route("DELETE", TOKENS_PATH + "/{token_id}", token_revocation.revoke_token, needs=TOKENS, conditional=True),
     Route(
         "POST",
         TOKENS_PATH + "/{token_id}/rotate",

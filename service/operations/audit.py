@@ -19,7 +19,8 @@ from service.values.merkle import inclusion_path
 async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
     """List the rows of the audit trail, newest first, each with the state before and after.
 
-    A page ends early where those states are large.
+    A page ends early where those states are large, and where it has looked at very many entries for an actor or an
+    action: it may have none, and yet another one behind it.
 
     Raises:
         PermissionDenied: the caller is no administrator.
@@ -27,7 +28,7 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
     span = call.span(request)
     require_administrator(call.caller, "read the audit trail")
     async with call.database.connection() as connection:
-        found, more = await audit.page(
+        found = await audit.page(
             connection,
             call.caller.organization_id,
             actor=request.actor,
@@ -37,7 +38,10 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
             until=request.until,
             span=span,
         )
-    return call.pages.cut(request, found.items, span.order.key, span.size, more=more, total=found.total)
+    page = call.pages.cut(
+        request, found.entries, span.order.key, span.size, more=found.more, reached=found.reached, total=found.total
+    )
+    return replace(page, counted_all=found.counted_all)
 
 
 async def begin_to_follow(call: Call) -> FeedCursor:

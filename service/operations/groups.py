@@ -1,14 +1,14 @@
 """Operations on groups and their members."""
 
 from collections.abc import Mapping, Sequence
-from time import monotonic
 from typing import Final
 from uuid import UUID, uuid4
 
 from service.database.pool import Connection
-from service.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call, Outcome
 from service.operations.managed import require_unmanaged_group
+from service.operations.parts import in_parts
 from service.operations.users import find_self_or_other, find_user, require_order
 from service.permissions import require_administrator
 from service.repositories import grant_sets, groups, memberships, organizations
@@ -35,8 +35,6 @@ from service.values.names import name_key
 
 MAX_TAKEN_OUT: Final = 2_000
 """Members that one transaction takes out of a group, or deletes it with: others wait for its locks of these users."""
-TAKING_OUT_SECONDS: Final = 4.0
-"""Seconds after which a call that deletes a group begins no further transaction; at the command line it has no end."""
 
 
 async def list_groups(call: Call, request: ListGroups) -> Page[GroupView]:
@@ -154,13 +152,7 @@ async def delete_group(call: Call, request: GroupRef) -> None:
         Aborted: it has more members than the call takes out in its time; ask again.
     """
     require_administrator(call.caller, "delete groups")
-    started = monotonic()
-    while not await _delete(call, request):
-        if call.batches is not None and monotonic() - started > TAKING_OUT_SECONDS:
-            raise Aborted(
-                f"Group {request.name} has more members than one call takes out in its time. Some are out of it by"
-                " now: ask again, and it goes on."
-            )
+    await in_parts(call, lambda: _delete(call, request), lambda: more_members(request.name))
 
 
 async def _delete(call: Call, request: GroupRef) -> bool:
@@ -171,18 +163,34 @@ async def _delete(call: Call, request: GroupRef) -> bool:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
-        members = await memberships.find_first(connection, organization_id, old.id, MAX_TAKEN_OUT + 1)
-        if len(members) > MAX_TAKEN_OUT and call.within is None:
-            proof = await call.prove(connection, PROVE_FOR_USERS, [*members][:MAX_TAKEN_OUT])
-            left = await memberships.remove_each(connection, organization_id, old.id, [*members][:MAX_TAKEN_OUT])
-            changes = [(f"group:{old.name}", {"member": members[each]}, None) for each in members if each in left]
-            await proof.audit_each("group.remove_member", changes)
+        if call.within is None and await take_members_out(call, connection, old):
             return False
         proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
         await proof.audit_deletion("group.delete", f"group:{old.name}", {"name": old.name}, old.id, lost)
         await groups.delete(connection, organization_id, old.id)
     return True
+
+
+async def take_members_out(call: Call, connection: Connection, group: Group) -> bool:
+    """Take as many members out of a locked group as one transaction may; return False if it can be deleted with all."""
+    members = await memberships.find_first(connection, call.caller.organization_id, group.id, MAX_TAKEN_OUT + 1)
+    if len(members) <= MAX_TAKEN_OUT:
+        return False
+    leaving = [*members][:MAX_TAKEN_OUT]
+    proof = await call.prove(connection, PROVE_FOR_USERS, leaving)
+    left = await memberships.remove_each(connection, call.caller.organization_id, group.id, leaving)
+    changes = [(f"group:{group.name}", {"member": members[each]}, None) for each in leaving if each in left]
+    await proof.audit_each("group.remove_member", changes)
+    return True
+
+
+def more_members(name: str) -> str:
+    """Return the sentences about a group of which more members are to be taken out than one call does in its time."""
+    return (
+        f"Group {name} has more members than one call takes out in its time. Some are out of it by now: ask again, and"
+        " it goes on."
+    )
 
 
 async def list_members(call: Call, request: ListMembers) -> Page[Member]:

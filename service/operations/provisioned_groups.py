@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call, Proof
-from service.operations.groups import require_few_groups
+from service.operations.groups import more_members, require_few_groups, take_members_out
+from service.operations.parts import in_parts
 from service.permissions import require_provisioning
 from service.repositories import groups, memberships, provisioned_groups, provisioned_users
 from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
@@ -206,24 +207,40 @@ async def change_provisioned_group(call: Call, request: ChangeProvisionedGroup) 
 
 
 async def delete_provisioned_group(call: Call, request: ChangeProvisionedGroup) -> None:
-    """Delete a group, its memberships and the grants to it.
+    """Delete a group, its memberships and the grants to it; of very many members, some are taken out before.
 
     Raises:
         PermissionDenied: the caller may not provision groups.
         NotFound: there is none of that id.
+        Aborted: it has more members than the call takes out in its time; ask again.
     """
     require_provisioning(call.caller, WHAT)
+    begun: list[str] = []
+    await in_parts(call, lambda: _delete(call, request, begun), lambda: more_members(begun[0]))
+
+
+async def _delete(call: Call, request: ChangeProvisionedGroup, begun: list[str]) -> bool:
+    """Delete a group, or take as many members out as one transaction may; return whether it is deleted.
+
+    Args:
+        begun: its name, once a part has compared it with what the caller has seen: each part changes that.
+    """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         if request.id is not None:
             await provisioned_groups.lock(connection, organization_id, request.id)
         current = await _find(connection, call, request)
-        request.change(current)
         old = current.group
+        if not begun:
+            request.change(current)
+        begun.append(old.name)
+        if await take_members_out(call, connection, old):
+            return False
         proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
         await proof.audit_deletion("group.delete", f"group:{old.name}", as_audited(current), old.id, lost)
         await groups.delete(connection, organization_id, old.id)
+    return True
 
 
 async def _find(connection: Connection, call: Call, request: ProvisionedGroupRef) -> ProvisionedGroup:

@@ -5,12 +5,13 @@ They take the scope `scim`. What they write is managed by provisioning from then
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from service.database.pool import Connection
 from service.errors import AlreadyExists, FailedPrecondition, NotFound
 from service.operations.call import Call, Proof
+from service.operations.parts import in_parts
 from service.operations.users import administrators_of, state_of
 from service.permissions import Role, require_provisioning
 from service.repositories import provisioned_users, users
@@ -18,6 +19,8 @@ from service.repositories.provisioned_users import ProvisionedUser, ProvisionedU
 from service.repositories.users import User
 
 WHAT = "provision users"
+MAX_LEFT: Final = 2_000
+"""Groups that one transaction takes a user out of who is ended: others wait for its locks of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,27 +178,51 @@ async def deprovision_user(call: Call, request: ChangeProvisionedUser) -> None:
         PermissionDenied: the caller may not provision users.
         NotFound: there is none of that id.
         FailedPrecondition: it would leave the organization without an administrator.
+        Aborted: they are in more groups than the call takes them out of in its time; ask again.
     """
     require_provisioning(call.caller, WHAT)
+    begun: list[str] = []
+    await in_parts(
+        call,
+        lambda: _deprovision(call, request, begun),
+        lambda: (
+            f"{begun[0]} is in more groups than one call takes them out of in its time. They are out of some by now:"
+            " ask again, and it goes on."
+        ),
+    )
+
+
+async def _deprovision(call: Call, request: ChangeProvisionedUser, begun: list[str]) -> bool:
+    """End a user, or take them out of as many groups as one transaction may; return whether they are ended.
+
+    Args:
+        begun: their name, once a part has compared them with what the caller has seen.
+    """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         found = await _find(connection, call, request)
-        groups = await provisioned_users.lock_groups_of(connection, organization_id, found.user.id)
+        groups = await provisioned_users.lock_groups_of(connection, organization_id, found.user.id, MAX_LEFT + 1)
         locked = await _lock(connection, call, found.user)
         proof = await call.prove(connection)
         current = await _find(connection, call, request)
-        request.change(current)
+        if not begun:
+            request.change(current)
         user = current.user
+        begun.append(user.username)
         _require_administrator_left(locked, user, replace(user, disabled=True))
-        left = await provisioned_users.leave_groups(connection, organization_id, user.id, [key for key, _ in groups])
+        leaving = groups[:MAX_LEFT]
+        left = await provisioned_users.leave_groups(connection, organization_id, user.id, [key for key, _ in leaving])
         member = {"member": user.username}
         await proof.audit_each(
-            "group.remove_member", [(f"group:{name}", member, None) for key, name in groups if key in left]
+            "group.remove_member", [(f"group:{name}", member, None) for key, name in leaving if key in left]
         )
+        if len(groups) > MAX_LEFT:
+            return False
         await users.update(connection, organization_id, replace(user, disabled=True))
         await provisioned_users.end(connection, organization_id, user.id)
         after = state_of(replace(user, disabled=True, provisioned=False))
         await proof.audit("user.update", f"user:{user.username}", as_audited(current), after)
+    return True
 
 
 async def _find(connection: Connection, call: Call, request: ProvisionedUserRef) -> ProvisionedUser:

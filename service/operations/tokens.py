@@ -3,7 +3,6 @@
 Each knows the token that it was made with: it never may more or lives longer, and is revoked with it.
 """
 
-from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -32,8 +31,6 @@ from service.schemas.tokens import (
     CreateToken,
     ListTokens,
     NewToken,
-    Revoked,
-    RevokeToken,
     RotatedToken,
     RotateToken,
     TokenRef,
@@ -42,8 +39,10 @@ from service.schemas.tokens import (
 from service.values.instants import END, written
 from service.values.names import name_key
 
-MAX_AT_ONCE: Final = 2_000
-"""Tokens whose states are held at once, of those that go with another."""
+MAX_MOVED: Final = 20_000
+"""Tokens made with one that is rotated: they get another parent in one transaction."""
+MAX_HELD: Final = 2_000
+"""Tokens whose states are held at once, of those that end with another."""
 MAX_GENERATIONS: Final = 16
 """Tokens of which each was made with the one before: deeper, a person can't see any more what a revocation takes."""
 
@@ -243,12 +242,21 @@ async def get_token(call: Call, request: TokenRef) -> TokenView:
         PermissionDenied: the token that calls is too narrow.
     """
     async with call.database.connection() as connection:
-        found = await _find(connection, call, request.token_id, "see")
-        descendants = await token_trees.find_descendants(connection, call.caller.organization_id, request.token_id)
-    return TokenView(found.token, len(descendants))
+        found = await find_visible(connection, call, request.token_id, "see")
+        descendants = await token_trees.count_descendants(connection, call.caller.organization_id, request.token_id)
+    return TokenView(found.token, descendants)
 
 
-async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -> TokenInTree:
+async def find_visible(connection: Connection, call: Call, token_id: UUID, what: str) -> TokenInTree:
+    """Return a token that the caller may see.
+
+    Args:
+        what: what they are about to do with it.
+
+    Raises:
+        NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
+        PermissionDenied: the token that calls is too narrow.
+    """
     caller = call.caller
     require_scope(caller, SCOPE_TOKENS, "tokens", f"{what} tokens")
     found = await token_trees.find_in_tree(connection, caller.organization_id, token_id, caller.token_id)
@@ -262,68 +270,6 @@ async def _find(connection: Connection, call: Call, token_id: UUID, what: str) -
     return found
 
 
-async def revoke_token(call: Call, request: RevokeToken) -> Revoked:
-    """Revoke a token and those made with it: they are refused from the very next request on.
-
-    What took its place by rotation goes, too, and what was made with that.
-
-    Raises:
-        NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
-        PermissionDenied: the token that calls is too narrow, or is one of those that it asks to keep.
-        PreconditionFailed: it is not what the caller has seen.
-    """
-    organization_id = call.caller.organization_id
-    async with call.transaction() as connection:
-        await token_trees.lock_trees(connection, organization_id)
-        found = await _find(connection, call, request.token_id, "revoke")
-        descendants = await token_trees.find_descendants(connection, organization_id, request.token_id)
-        proof = await call.prove(connection)
-        if request.keep_descendants:
-            _require_other_token(call, {request.token_id, *descendants})
-        call.precondition(TokenView(found.token, len(descendants)))
-        if request.keep_descendants:
-            await _keep_descendants(proof, found)
-            descendants = []
-        number = await _revoke_each(proof, sorted([request.token_id, *descendants]))
-    return Revoked(number)
-
-
-async def _revoke_each(proof: Proof, ids: Sequence[UUID]) -> int:
-    """Revoke tokens, given in the order in which all lock them, and return how many could be.
-
-    In parts, as one token may have made tens of thousands, whose states take a kilobyte each.
-    """
-    connection, organization_id, number = proof.connection, proof.call.caller.organization_id, 0
-    for start in range(0, len(ids), MAX_AT_ONCE):
-        gone = await tokens.lock(connection, organization_id, ids[start : start + MAX_AT_ONCE])
-        await tokens.revoke(connection, organization_id, [each.id for each in gone])
-        await proof.audit_each("token.revoke", [(target_of(each.id), token_state(each), None) for each in gone])
-        number += len(gone)
-    return number
-
-
-def _require_other_token(call: Call, kept: Collection[UUID]) -> None:
-    """Require another token of the call than that whose descendants are to be kept, and than these."""
-    if call.caller.token_id in kept:
-        raise PermissionDenied(
-            "You may not keep what was made with this token by a call with it, or with one that was made with it: call"
-            " with another."
-        )
-
-
-async def _keep_descendants(proof: Proof, found: TokenInTree) -> None:
-    """Put a token's own parent, or none, in its place, so that its descendants are not revoked with it."""
-    caller, token_id, parent_id = proof.call.caller, found.token.id, found.parent_id
-    moved = await token_trees.move_children(
-        proof.connection, caller.organization_id, token_id, parent_id, found.link_id
-    )
-    await token_trees.forget_replacement(proof.connection, caller.organization_id, token_id)
-    for start in range(0, len(moved), MAX_AT_ONCE):
-        part = moved[start : start + MAX_AT_ONCE]
-        changes = [(target_of(each), {"parent": token_id}, {"parent": parent_id}) for each in part]
-        await proof.audit_each("token.keep", changes)
-
-
 async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
     """Make a token that takes another's place, and let that one end after a while.
 
@@ -332,40 +278,70 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
     Raises:
         NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
         PermissionDenied: the token that calls is too narrow, ends before, or was made with that which it is to replace.
-        FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another.
+        FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another, or
+            with it.
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         await token_trees.lock_trees(connection, organization_id)
-        found = await _find(connection, call, request.token_id, "rotate")
+        found = await find_visible(connection, call, request.token_id, "rotate")
         old = found.token
-        descendants = await token_trees.find_descendants(connection, organization_id, old.id)
         proof = await call.prove(connection)
-        made_with = await _makers_in_its_place(connection, call, found, descendants)
+        made_with = await _makers_in_its_place(connection, call, found)
         if found.expired or found.replaced_by_id is not None:
             raise FailedPrecondition(
                 f"Token {old.id} {'has expired' if found.expired else 'was rotated before'}: make another."
             )
         expires_at = _cut_to_lifetime(call, old.expires_at)
         new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, *made_with)
-        await token_trees.move_children(connection, organization_id, old.id, new.token.id, None)
+        await _move_to(proof, old.id, new.token.id)
         if expires_at is not None and expires_at != old.expires_at:
-            await _bound(proof, descendants, expires_at)
+            await _bound(proof, new.token.id, expires_at)
         ends_at = await token_trees.replace(connection, organization_id, old.id, new.token.id, request.overlap_seconds)
         after = {**token_state(old), "expires_at": ends_at, "replaced_by": new.token.id}
         await proof.audit("token.rotate", target_of(old.id), token_state(old), after)
     return RotatedToken(new.token, new.secret, old.id, ends_at)
 
 
-async def _bound(proof: Proof, token_ids: Sequence[UUID], latest: datetime) -> None:
-    """Let no token live longer than what has become its parent, by an audit row each."""
-    longer = await tokens.end_by(proof.connection, proof.call.caller.organization_id, token_ids, latest)
-    changes = [(target_of(each), {"expires_at": former}, {"expires_at": latest}) for each, former in longer]
-    await proof.audit_each("token.bound", changes)
+async def _move_to(proof: Proof, old_id: UUID, new_id: UUID) -> None:
+    """Make a token the parent of those made with another.
+
+    Raises:
+        FailedPrecondition: they are too many for the one transaction of a rotation, whose secret is told but once.
+    """
+    organization_id = proof.call.caller.organization_id
+    moved, _ = await token_trees.move_children(proof.connection, organization_id, old_id, new_id, None, MAX_MOVED + 1)
+    if moved > MAX_MOVED:
+        raise _too_many(old_id, MAX_MOVED)
+
+
+def _too_many(token_id: UUID, limit: int) -> FailedPrecondition:
+    return FailedPrecondition(
+        f"Token {token_id} has made more than {limit:,} tokens, too many to rotate it: make another, and revoke this"
+        " one, by keep_descendants if those that it has made are to stay."
+    )
+
+
+async def _bound(proof: Proof, token_id: UUID, latest: datetime) -> None:
+    """Let no descendant live longer than a token, by an audit row each.
+
+    Raises:
+        FailedPrecondition: too many would.
+    """
+    connection, organization_id = proof.connection, proof.call.caller.organization_id
+    longer = await token_trees.find_longer(connection, organization_id, token_id, latest, token_trees.MAX_TOGETHER + 1)
+    if len(longer) > token_trees.MAX_TOGETHER:
+        raise _too_many(token_id, token_trees.MAX_TOGETHER)
+    longer.sort()
+    for start in range(0, len(longer), MAX_HELD):
+        part = longer[start : start + MAX_HELD]
+        bounded = await tokens.end_by(connection, organization_id, part, latest)
+        changes = [(target_of(each), {"expires_at": former}, {"expires_at": latest}) for each, former in bounded]
+        await proof.audit_each("token.bound", changes)
 
 
 async def _makers_in_its_place(
-    connection: Connection, call: Call, found: TokenInTree, descendants: Sequence[UUID]
+    connection: Connection, call: Call, found: TokenInTree
 ) -> tuple[UUID | None, UUID | None]:
     """Return the parent and the link of the token that takes another's place.
 
@@ -382,7 +358,7 @@ async def _makers_in_its_place(
         return found.parent_id, found.link_id
     if maker.link_id is not None:
         return found.parent_id, maker.link_id
-    if maker.id in descendants:
+    if await token_trees.is_descendant(connection, call.caller.organization_id, call.caller.token_id, old.id):
         raise PermissionDenied(
             "You may not rotate the token that the one you call with was made with: call with that itself, or with"
             " another that was not made with it."

@@ -1,52 +1,55 @@
 """The deletion of a user: what they own goes to somebody, what they may do ends, and their name stays theirs."""
 
-from time import monotonic
-from typing import Final
-
 from service.database.pool import Connection
-from service.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
+from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call
 from service.operations.managed import require_unmanaged_user
+from service.operations.parts import in_parts
 from service.operations.users import administrators_of, find_user, state_of
 from service.permissions import require_administrator
 from service.repositories import token_trees, user_deletion, users
-from service.repositories.user_deletion import GRANTS_OF_USER, GROUPS_OF_USER, MAX_HANDED_OVER, TOKENS_OF_USER
+from service.repositories.user_deletion import (
+    GRANTS_OF_USER,
+    GROUPS_OF_USER,
+    MAX_HANDED_OVER,
+    MAX_TOKENS,
+    TOKENS_OF_USER,
+)
 from service.repositories.users import User
 from service.schemas.users import DeleteUser, UserView
 from service.values.names import name_key
-
-HANDING_OVER_SECONDS: Final = 4.0
-"""Seconds after which a call that hands jobs over begins no further transaction; at the command line it has no end."""
 
 
 async def delete_user(call: Call, request: DeleteUser) -> None:
     """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
 
-    Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed over in
-    several transactions, the last of which deletes the user: asked again after a failure, the call goes on.
+    Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed over, and
+    tokens deleted, in several transactions, the last of which deletes the user: asked again after a failure, the call
+    goes on.
 
     Raises:
         PermissionDenied: the caller is no administrator, or provisioning manages the user.
         NotFound: there is no such user, or none of the name that the jobs are to go to.
         PreconditionFailed: the user is not what the caller has seen.
-        Aborted: they own more jobs than the call hands over in its time; ask again.
+        Aborted: they have more jobs or tokens than the call hands over, or deletes, in its time; ask again.
         FailedPrecondition: they own jobs that nobody is named for; or they are the caller, or the last administrator.
     """
     if request.jobs_to is not None and name_key(request.jobs_to) == name_key(request.username):
         sentence = "Must be another user than the one who is deleted."
         raise InvalidArgument(f"The request is not valid: jobs_to: {sentence}", details={"jobs_to": [sentence]})
     require_administrator(call.caller, "delete users")
-    started = monotonic()
-    while not await _delete(call, request):
-        if call.batches is not None and monotonic() - started > HANDING_OVER_SECONDS:
-            raise Aborted(
-                f"{request.username} owns more jobs than one call hands over in its time. Those that it has are"
-                f" {request.jobs_to}'s by now: ask again, and it goes on."
-            )
+    await in_parts(
+        call,
+        lambda: _delete(call, request),
+        lambda: (
+            f"{request.username} has more jobs or tokens than one call hands over, or deletes, in its time. Some are"
+            " by now: ask again, and it goes on."
+        ),
+    )
 
 
 async def _delete(call: Call, request: DeleteUser) -> bool:
-    """Delete a user, or hand over as many of their jobs as one transaction may; return whether they are deleted."""
+    """Delete a user, or as much of what is theirs as one transaction may, ahead; return whether they are deleted."""
     caller, organization_id = call.caller, call.caller.organization_id
     async with call.transaction() as connection:
         await token_trees.lock_trees(connection, organization_id)
@@ -66,6 +69,10 @@ async def _delete(call: Call, request: DeleteUser) -> bool:
             await user_deletion.hand_over_jobs(connection, caller, user, heir, call.request_id, MAX_HANDED_OVER)
             == MAX_HANDED_OVER
         ):
+            return False
+        tokens = await user_deletion.find_last_tokens(connection, organization_id, user.id, caller.token_id, MAX_TOKENS)
+        if tokens:
+            await user_deletion.delete_tokens(connection, caller, user, tokens, call.request_id)
             return False
         before = state_of(user) | ({"jobs_to": heir.username} if heir else {})
         lost = (GRANTS_OF_USER, GROUPS_OF_USER, TOKENS_OF_USER)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -11,7 +11,7 @@ import orjson
 
 from service.database.pool import Connection
 from service.identity import Caller
-from service.repositories.ordering import Column, Order, Orders, Rows, Span, count
+from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Span, count
 from service.repositories.texts import folded
 from service.repositories.times import bounded
 
@@ -119,6 +119,25 @@ ORDERS: Final = Orders(
 """The orders of the trail, which is kept by time: a page reads the months that it shows, and no other."""
 
 
+MAX_EXAMINED: Final = 50_000
+"""Entries that a page looks at for an actor or an action, which have no index: the next one goes on behind them."""
+
+
+class TrailPage(NamedTuple):
+    """A page of the trail."""
+
+    entries: list[Entry]
+    """At least one if there is one among those that were looked at; one more than was asked for if others follow."""
+    more: bool = False
+    """True if others follow though there are no more here: their states are large."""
+    reached: Sequence[Any] | None = None
+    """The key of the last entry that was looked at, if the page has ended there; None: it has ended otherwise."""
+    total: int | None = None
+    """The number of entries, if it was asked for, to MAX_COUNTED + 1."""
+    counted_all: bool = True
+    """False if there may be more than that, as not all were looked at."""
+
+
 async def page(
     connection: Connection,
     organization_id: UUID,
@@ -129,58 +148,97 @@ async def page(
     since: datetime | None,
     until: datetime | None,
     span: Span,
-) -> tuple[Rows[Entry], bool]:
-    """Return a page of the trail.
-
-    Returns:
-        The entries, at least one if there is one, and else as many as MAX_PAGE_BYTES hold; and whether it has cut them.
-    """
-    order = span.order
-    filters = (organization_id, actor, action, target, since, until)
+) -> TrailPage:
+    """Return a page of the trail: as many entries as MAX_PAGE_BYTES hold, and as are found among MAX_EXAMINED."""
+    examined = (organization_id, target, since, until, MAX_EXAMINED)
+    wanted = (actor, action)
     after = [] if span.after is None else [*map(str, span.after)]
-    # By the time alone, as months are left out by that.
-    behind = (
-        f"AND a.at {'<=' if order.descending else '>='} $9::text::timestamptz AND {order.behind(9)}" if after else ""
-    )
     rows = await connection.fetch(
         "audit.page",
-        f"""
+        _page(span.order, len(after)),
+        *examined,
+        *wanted,
+        span.size + 1,
+        MAX_PAGE_BYTES,
+        *after,
+    )
+    # A row without an entry has how far it was looked where there is none.
+    found = [row for row in rows if row["id"] is not None]
+    more = bool(found) and len(found) < found[0]["count"]
+    reached = rows[0]["reached"]
+    result = TrailPage(
+        [read_entry(row) for row in found],
+        more,
+        None if more or reached is None else (reached[0].isoformat(), reached[1]),
+    )
+    return result._replace(**await _total(connection, examined, wanted)) if span.total else result
+
+
+def _page(order: Order, keys: int) -> str:
+    """Return the statement of a page.
+
+    Args:
+        order: of the page.
+        keys: the parts of the key that it begins behind; 0 for the first one.
+    """
+    # By the time alone, as months are left out by that.
+    later = f"AND a.at {'<=' if order.descending else '>='} $10::text::timestamptz AND {order.behind(10)}"
+    looked_at = f"{_EXAMINED} {later if keys else ''} ORDER BY {order.order_by}"
+    # How far it has looked is told by the same snapshot, or entries that come meanwhile would show others twice.
+    return f"""
         SELECT p.count, p.id, {bounded("p.at")} AS at, p.actor, p.token_id, p.action, p.target, p.before, p.after,
-               p.request_id
-        FROM (
+               p.request_id,
+               CASE WHEN coalesce(p.count, 0) < $8 AND ($6::text IS NOT NULL OR $7::text IS NOT NULL) THEN
+                   (SELECT ROW({bounded("l.at")}, l.id) FROM (SELECT a.at, a.id {looked_at} OFFSET $5 - 1 LIMIT 1) l)
+               END AS reached
+        FROM (VALUES (1)) page
+        LEFT JOIN (
             SELECT found.*, count(*) OVER () AS count, row_number() OVER listing AS number,
                    sum(coalesce(octet_length(found.before), 0) + coalesce(octet_length(found.after), 0)) OVER listing
                    AS bytes
             FROM (
                 SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before::text, a.after::text, a.request_id
-                {_FILTERED} {behind}
+                FROM (SELECT a.* {looked_at} LIMIT $5) a
+                WHERE {_FITS}
                 ORDER BY {order.order_by}
-                LIMIT $7
+                LIMIT $8
             ) found
             WINDOW listing AS (ORDER BY {order.order_by.replace("a.", "found.")} ROWS UNBOUNDED PRECEDING)
-        ) p
-        WHERE p.number = 1 OR p.bytes <= $8
+        ) p ON p.number = 1 OR p.bytes <= $9
         ORDER BY {order.order_by.replace("a.", "p.")}
+    """
+
+
+async def _total(
+    connection: Connection, examined: tuple[object, ...], wanted: tuple[str | None, str | None]
+) -> dict[str, Any]:
+    """Return how many entries there are, and whether all were looked at for that, as TrailPage has them."""
+    if wanted == (None, None):
+        statement = f"SELECT {_EXAMINED} AND $5::integer > 0"
+        return {"total": await count(connection, "audit.page_total", statement, examined)}
+    row = await connection.fetch_one(
+        "audit.page_total",
+        f"""
+        SELECT count(*) AS examined, count(*) FILTER (WHERE {_FITS}) AS total
+        FROM (SELECT a.actor, a.action {_EXAMINED} ORDER BY a.at DESC, a.id DESC LIMIT $5) a
         """,
-        *filters,
-        span.size + 1,
-        MAX_PAGE_BYTES,
-        *after,
+        *examined,
+        *wanted,
     )
-    total = await count(connection, "audit.page_total", f"SELECT {_FILTERED}", filters) if span.total else None
-    return Rows([read_entry(row) for row in rows], total), bool(rows) and len(rows) < rows[0]["count"]
+    return {"total": min(row["total"], MAX_COUNTED + 1), "counted_all": row["examined"] < MAX_EXAMINED}
 
 
-_FILTERED: Final = f"""
+_EXAMINED: Final = """
     FROM audit a
     WHERE a.organization_id = $1
-      AND ($2::text IS NULL OR lower(a.actor) = {folded(2)})
-      AND ($3::text IS NULL OR a.action = $3)
-      AND ($4::text IS NULL OR a.target = $4)
-      AND ($5::timestamptz IS NULL OR a.at >= $5)
-      AND ($6::timestamptz IS NULL OR a.at < $6)
+      AND ($2::text IS NULL OR a.target = $2)
+      AND ($3::timestamptz IS NULL OR a.at >= $3)
+      AND ($4::timestamptz IS NULL OR a.at < $4)
 """
-"""The trail of organization $1, by filters of which each may be NULL."""
+"""The trail of organization $1, by filters of which there are indexes; each may be NULL."""
+
+_FITS: Final = f"($6::text IS NULL OR lower(a.actor) = {folded(6)}) AND ($7::text IS NULL OR a.action = $7)"
+"""The condition of the others, by an actor and an action; each may be NULL."""
 
 
 def _state(text: str | None) -> Any:

@@ -142,8 +142,10 @@ async def end(connection: Connection, organization_id: UUID, user_id: UUID) -> N
     )
 
 
-async def lock_groups_of(connection: Connection, organization_id: UUID, user_id: UUID) -> list[tuple[UUID, str]]:
-    """Lock the groups that a user is in and provisioning manages, by id, and return the id and name of each."""
+async def lock_groups_of(
+    connection: Connection, organization_id: UUID, user_id: UUID, limit: int
+) -> list[tuple[UUID, str]]:
+    """Lock the first groups that a user is in and provisioning manages, by id, and return the id and name of each."""
     rows = await connection.fetch(
         "provisioned_users.lock_groups_of",
         """
@@ -156,10 +158,12 @@ async def lock_groups_of(connection: Connection, organization_id: UUID, user_id:
             WHERE m.organization_id = $1 AND m.user_id = $2
         )
         ORDER BY g.id
+        LIMIT $3
         FOR UPDATE
         """,
         organization_id,
         user_id,
+        limit,
     )
     return [(row["id"], row["name"]) for row in rows]
 

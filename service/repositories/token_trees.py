@@ -115,15 +115,73 @@ async def find_in_tree(
     return TokenInTree(Token(*row[:8]), *row[8:]) if row else None
 
 
-async def find_descendants(connection: Connection, organization_id: UUID, token_id: UUID) -> list[UUID]:
+MAX_TOGETHER: Final = 10_000
+"""Descendants that are revoked with a token in one transaction, and up to which they are counted."""
+
+
+async def find_descendants(connection: Connection, organization_id: UUID, token_id: UUID, limit: int) -> list[UUID]:
     """Return the tokens that are good, and were made with one, or with one of these; and what took its place.
 
     Each is looked up by its index, whatever the planner expects, as others decide how many there are, and how deep: it
     would expect few, and read the whole table for each generation. Whether a token is good is asked behind that: beside
     the lookup, it had an empty table planned by the index of good tokens, which is then read whole for each of many.
+
+    Args:
+        limit: how many are returned at most, those of the first generations; no more are looked up.
     """
-    rows = await connection.fetch("token_trees.find_descendants", _DESCENDANTS, organization_id, token_id)
+    rows = await connection.fetch(
+        "token_trees.find_descendants", f"{_DESCENDANTS} LIMIT $3", organization_id, token_id, limit
+    )
     return [row["id"] for row in rows]
+
+
+async def count_descendants(connection: Connection, organization_id: UUID, token_id: UUID) -> int:
+    """Count the same tokens, up to MAX_TOGETHER."""
+    statement = f"SELECT count(*) FROM ({_DESCENDANTS} LIMIT $3) counted"
+    row = await connection.fetch_one(
+        "token_trees.count_descendants", statement, organization_id, token_id, MAX_TOGETHER
+    )
+    return int(row[0])
+
+
+async def find_longer(
+    connection: Connection, organization_id: UUID, token_id: UUID, latest: datetime, limit: int
+) -> list[UUID]:
+    """Return those descendants of a token that live beyond a time; all are looked up for that."""
+    rows = await connection.fetch(
+        "token_trees.find_longer", f"{_LONGER} LIMIT $4", organization_id, token_id, latest, limit
+    )
+    return [row["id"] for row in rows]
+
+
+async def is_descendant(connection: Connection, organization_id: UUID, token_id: UUID, of_id: UUID) -> bool:
+    """Return whether a token is one of those of another; all of these may be looked up for it."""
+    statement = f"SELECT $3::uuid IN ({_DESCENDANTS})"
+    row = await connection.fetch_one("token_trees.is_descendant", statement, organization_id, of_id, token_id)
+    return bool(row[0])
+
+
+async def find_last(
+    connection: Connection, organization_id: UUID, token_id: UUID, but_id: UUID, limit: int
+) -> list[UUID]:
+    """Return descendants of a token that have none themselves, and so may go before it.
+
+    Args:
+        connection: in a transaction that has the trees alone.
+        organization_id: the tokens'.
+        token_id: the token, which has more than `limit` descendants.
+        but_id: a token that is not to be among them.
+        limit: how many are returned at most; about as many are looked up, however many there are.
+    """
+    start = token_id
+    while True:
+        rows = await connection.fetch(
+            "token_trees.find_last", _LAST, organization_id, start, but_id, limit + _GENERATIONS
+        )
+        found = [row["id"] for row in rows if row["last"]]
+        if found or rows[0]["deepest"] is None:
+            return found[:limit]
+        start = rows[0]["deepest"]  # a chain of tokens that took each other's place
 
 
 def _descendants(of: str, but: str = "") -> str:
@@ -159,8 +217,60 @@ def _descendants(of: str, but: str = "") -> str:
     """
 
 
+_GENERATIONS: Final = 17
+"""Generations that one statement goes down: no more come by calls, but rotations add to them, and so may imports."""
+
+
+def _last() -> str:
+    """Return a statement of tokens by which trees end, below one.
+
+    Nested joins go down first, and read no more than the limit asks for. What took a token's place comes behind what it
+    has made, so that the first row always leads to a token that is the last one.
+    """
+    levels = range(1, _GENERATIONS + 1)
+    joins = "".join(
+        f"""
+            LEFT JOIN LATERAL (
+                SELECT n.* FROM (
+                    SELECT t.id, t.replaced_by_id, {GOOD} AS good FROM tokens t
+                    WHERE t.organization_id = $1 AND t.parent_id = l{level - 1}.id OFFSET 0
+                ) n WHERE n.good
+                UNION ALL
+                SELECT n.* FROM (
+                    SELECT t.id, t.replaced_by_id, {GOOD} AS good FROM tokens t
+                    WHERE t.organization_id = $1 AND t.id = l{level - 1}.replaced_by_id OFFSET 0
+                ) n
+            ) l{level} ON true
+        """
+        for level in levels
+    )
+    deepest_good = ", ".join(f"CASE WHEN l{level}.good THEN l{level}.id END" for level in reversed(levels))
+    return f"""
+        WITH paths AS MATERIALIZED (
+            SELECT coalesce({deepest_good}) AS id, l{_GENERATIONS}.id AS deepest
+            FROM (SELECT t.id, t.replaced_by_id FROM tokens t WHERE t.organization_id = $1 AND t.id = $2) l0
+            {joins}
+            LIMIT $4
+        ), ends AS MATERIALIZED (
+            SELECT DISTINCT p.id FROM paths p WHERE p.id <> $3
+        )
+        SELECT NULL::uuid AS id, false AS last, (SELECT p.deepest FROM paths p LIMIT 1) AS deepest
+        UNION ALL
+        SELECT e.id, true, NULL
+        FROM ends e
+        WHERE NOT EXISTS ({_descendants("t.id = e.id", "AND f.id <> e.id")})
+    """
+
+
 _DESCENDANTS: Final = _descendants("t.id = $2", "AND f.id <> $2")
+_LONGER: Final = f"""
+    SELECT d.id
+    FROM ({_DESCENDANTS}) d
+    CROSS JOIN LATERAL (SELECT t.expires_at FROM tokens t WHERE t.organization_id = $1 AND t.id = d.id OFFSET 0) t
+    WHERE t.expires_at IS NULL OR t.expires_at > $3
+"""
 _OF_LINK: Final = _descendants("t.link_id = $2")
+_LAST: Final = _last()
 
 
 async def find_made_by_link(connection: Connection, organization_id: UUID, link_id: UUID) -> list[UUID]:
@@ -170,9 +280,14 @@ async def find_made_by_link(connection: Connection, organization_id: UUID, link_
 
 
 async def move_children(
-    connection: Connection, organization_id: UUID, token_id: UUID, parent_id: UUID | None, link_id: UUID | None
-) -> list[UUID]:
-    """Put another token, or none, in the place of one as the parent of its children; return which are still good.
+    connection: Connection,
+    organization_id: UUID,
+    token_id: UUID,
+    parent_id: UUID | None,
+    link_id: UUID | None,
+    limit: int,
+) -> tuple[int, list[UUID]]:
+    """Put another token, or none, in the place of one as the parent of its children that have not been revoked.
 
     Args:
         connection: in a transaction that has the trees alone.
@@ -180,23 +295,38 @@ async def move_children(
         token_id: the former parent.
         parent_id: the new one.
         link_id: of the link that the children go with from now on, beside the parent; None: none but their own.
+        limit: how many are moved at most.
+
+    Returns:
+        How many were moved, and which of these are still good.
     """
+    # Only where there is a link: its trigger takes longer than all else.
+    update = (
+        "UPDATE tokens t SET parent_id = $3"
+        if link_id is None
+        else "UPDATE tokens t SET parent_id = $3, link_id = coalesce(t.link_id, $5)"
+    )
     rows = await connection.fetch(
         "token_trees.move_children",
         f"""
         WITH moved AS (
-            UPDATE tokens t SET parent_id = $3, link_id = coalesce(t.link_id, $4)
-            WHERE t.organization_id = $1 AND t.parent_id = $2
+            {update}
+            WHERE t.organization_id = $1 AND t.parent_id = $2 AND t.id = ANY (ARRAY(
+                SELECT c.id FROM tokens c
+                WHERE c.organization_id = $1 AND c.parent_id = $2 AND c.revoked_at IS NULL
+                LIMIT $4
+            ))
             RETURNING t.id, t.revoked_at, t.expires_at
         )
-        SELECT t.id FROM moved t WHERE {GOOD} ORDER BY t.id
+        SELECT t.id, {GOOD} AS good FROM moved t ORDER BY t.id
         """,
         organization_id,
         token_id,
         parent_id,
-        link_id,
+        limit,
+        *([] if link_id is None else [link_id]),
     )
-    return [row["id"] for row in rows]
+    return len(rows), [row["id"] for row in rows if row["good"]]
 
 
 async def forget_replacement(connection: Connection, organization_id: UUID, token_id: UUID) -> None:

@@ -1,5 +1,6 @@
 """Statements on users who are deleted: their jobs go to somebody, and their names stay theirs."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from service.repositories.users import User
 
 MAX_HANDED_OVER: Final = 5_000
 """Jobs that one transaction hands over: others wait for its locks, at most half a second on a machine under load."""
+MAX_TOKENS: Final = 2_000
+"""Tokens that one transaction deletes ahead of their user: its organization's stay as they are meanwhile."""
 
 GRANTS_OF_USER: Final = AuditList(
     "grants",
@@ -37,11 +40,20 @@ TOKENS_OF_USER: Final = AuditList(
     -- Theirs, those that they have made by an identity provider's token, and those that were made with these: each by
     -- its parent's index, as in token_trees.find_descendants.
     WITH RECURSIVE ended AS (
-        SELECT t.id
-        FROM tokens t
-        WHERE t.organization_id = $1 AND t.revoked_at IS NULL
-          AND (t.user_id = $2
-               OR t.link_id IN (SELECT l.id FROM identity_links l WHERE l.organization_id = $1 AND l.user_id = $2))
+        SELECT begun.id
+        FROM (
+            SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.user_id = $2 AND t.revoked_at IS NULL
+            UNION ALL
+            SELECT t.id
+            FROM identity_links l
+            CROSS JOIN LATERAL (
+                SELECT t.id
+                FROM tokens t
+                WHERE t.organization_id = $1 AND t.link_id = l.id AND t.revoked_at IS NULL
+                OFFSET 0
+            ) t
+            WHERE l.organization_id = $1 AND l.user_id = $2
+        ) begun
         UNION
         SELECT child.id
         FROM ended e
@@ -59,6 +71,116 @@ TOKENS_OF_USER: Final = AuditList(
     JOIN users u ON u.organization_id = $1 AND u.id = t.user_id
     """,
 )
+
+
+_GENERATIONS: Final = 17
+"""Generations of tokens that one statement goes down: no more come by calls, but imports may bring them."""
+
+
+def _last(first: str) -> str:
+    """Return a statement of tokens with which none was made, below some, whatever became of them.
+
+    As in token_trees: nested joins go down first, and read no more than the limit asks for.
+
+    Args:
+        first: the statement of the first ones.
+    """
+    levels = range(1, _GENERATIONS + 1)
+    joins = "".join(
+        f"""
+            LEFT JOIN LATERAL (
+                SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.parent_id = l{level - 1}.id OFFSET 0
+            ) l{level} ON true
+        """
+        for level in levels
+    )
+    return f"""
+        WITH paths AS MATERIALIZED (
+            SELECT coalesce({", ".join(f"l{level}.id" for level in reversed(levels))}, l0.id) AS id,
+                   l{_GENERATIONS}.id AS deepest
+            FROM ({first}) l0
+            {joins}
+            LIMIT $4
+        )
+        SELECT NULL::uuid AS id, count(*) AS paths, min(p.deepest::text)::uuid AS deepest FROM paths p
+        UNION ALL
+        SELECT e.id, 0, NULL
+        FROM (SELECT DISTINCT p.id FROM paths p WHERE p.id <> $3) e
+        WHERE NOT EXISTS (SELECT FROM tokens t WHERE t.organization_id = $1 AND t.parent_id = e.id)
+    """
+
+
+_LAST_OF_USER: Final = _last(
+    """
+    SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.user_id = $2
+    UNION ALL
+    SELECT t.id
+    FROM identity_links l
+    CROSS JOIN LATERAL (SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.link_id = l.id OFFSET 0) t
+    WHERE l.organization_id = $1 AND l.user_id = $2
+    """
+)
+_LAST_OF_TOKEN: Final = _last("SELECT $2::uuid AS id")
+
+
+async def find_last_tokens(
+    connection: Connection, organization_id: UUID, user_id: UUID, but_id: UUID, limit: int
+) -> list[UUID]:
+    """Return tokens that are deleted with a user and with which none was made; none, if all there are have few ends.
+
+    Args:
+        connection: in a transaction that has the trees alone.
+        organization_id: the user's.
+        user_id: the user.
+        but_id: a token that is not to be among them.
+        limit: how many are returned at most.
+    """
+    statement, start, few = _LAST_OF_USER, user_id, limit
+    while True:
+        rows = await connection.fetch(
+            "user_deletion.find_last_tokens", statement, organization_id, start, but_id, limit + _GENERATIONS
+        )
+        found = [row["id"] for row in rows if row["id"] is not None]
+        whole = next(row for row in rows if row["id"] is None)
+        if whole["paths"] <= few and whole["deepest"] is None:
+            return []
+        if found or whole["deepest"] is None:
+            return found[:limit]
+        statement, start, few = _LAST_OF_TOKEN, whole["deepest"], 0
+
+
+async def delete_tokens(
+    connection: Connection, caller: Caller, owner: User, token_ids: Sequence[UUID], request_id: str | None
+) -> None:
+    """Delete tokens with which none was made, ahead of their user, and audit those that were not revoked.
+
+    Rows of the trail have some hundred of them each.
+    """
+    await connection.execute(
+        "user_deletion.audit_tokens",
+        f"""
+        INSERT INTO audit (organization_id, actor_id, actor, token_id, action, target, before, request_id)
+        SELECT $1, $4, $5, $6, 'user.delete_tokens', 'user:' || $3::text,
+               jsonb_build_object('tokens', jsonb_agg(l.item ORDER BY l.place)), $7
+        FROM (
+            SELECT jsonb_build_object('id', t.id, 'username', u.username, 'name', t.name) AS item,
+                   row_number() OVER (ORDER BY t.id) AS place
+            FROM tokens t
+            JOIN users u ON u.organization_id = $1 AND u.id = t.user_id
+            WHERE t.organization_id = $1 AND t.id = ANY ($2) AND t.revoked_at IS NULL
+        ) l
+        GROUP BY (l.place - 1) / {LARGEST}
+        ORDER BY (l.place - 1) / {LARGEST}
+        """,
+        caller.organization_id,
+        token_ids,
+        owner.username,
+        *attribution(caller)[1:],
+        request_id,
+    )
+    await connection.execute(
+        "user_deletion.delete_tokens", "SELECT delete_tokens($1, $2)", caller.organization_id, token_ids
+    )
 
 
 async def count_jobs(connection: Connection, organization_id: UUID, user_id: UUID) -> int:

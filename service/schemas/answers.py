@@ -72,7 +72,10 @@ class OrderedListSchema(ListSchema):
         metadata={"description": f"How many there are on all pages; only with total=true, up to {MAX_COUNTED:,}."}
     )
     total_size_at_least = fields.Integer(
-        metadata={"description": f"In its place, {MAX_COUNTED:,}, where there are more: these are not counted."}
+        metadata={
+            "description": f"In its place, {MAX_COUNTED:,}, where there are more: these are not counted; in the audit"
+            " trail also fewer, where not all entries were looked at."
+        }
     )
 
 
@@ -98,7 +101,10 @@ def dump_page(name: str, page: Page[Item], dump: Callable[[Item], dict[str, Any]
     if page.next_page_token:
         body["next_page_token"] = page.next_page_token
     if page.total is not None:
-        body |= {"total_size": page.total} if page.total <= MAX_COUNTED else {"total_size_at_least": MAX_COUNTED}
+        if page.total <= MAX_COUNTED and page.counted_all:
+            body["total_size"] = page.total
+        else:
+            body["total_size_at_least"] = min(page.total, MAX_COUNTED)
     return body
 
 

@@ -23,7 +23,8 @@ TARGET_LENGTH: Final = 255
 class ListAudit:
     """The changes in the audit trail that fit the filters.
 
-    Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to.
+    Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to. For an actor
+    or an action a page looks at 50,000 changes at most: it may be empty, and yet have a `next_page_token`.
     """
 
     orders: ClassVar[Orders] = ORDERS

@@ -77,6 +77,8 @@ class Page(Generic[Item]):
     """The state that the list was read at, if the page may be cached."""
     total: int | None = None
     """The number of rows of all pages, counted to one beyond MAX_COUNTED; None: it was not asked for."""
+    counted_all: bool = True
+    """False if there may be more than that, as not all were looked at."""
 
 
 class AnyPagedRequest(Protocol):
@@ -167,6 +169,7 @@ class Pages:
         version: ReadVersion | None = None,
         *,
         more: bool = False,
+        reached: Sequence[Any] | None = None,
         total: int | None = None,
     ) -> Page[Item]:
         """Cut a page out of rows, of which one more than a page was asked for if there were as many.
@@ -176,11 +179,12 @@ class Pages:
             size: of the page; the request's own if None, and all rows where that is None too.
             version: the state that the rows were read at, if the page may be cached.
             more: whether others follow these rows, however few they are.
+            reached: the sort key of the last row that was looked at, if the page has ended with that.
             total: the number of rows of all pages, if it was asked for.
         """
         size = request.page_size if size is None else size
         if size is None or (len(rows) <= size and not more):
-            return Page([*rows], version=version, total=total)
+            return Page([*rows], None if reached is None else self._token(request, reached), version, total)
         items = [*rows[:size]]
         return Page(items, self._token(request, key(items[-1])), version, total)
 

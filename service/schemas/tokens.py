@@ -175,7 +175,8 @@ class TokenViewSchema(TokenAnswerSchema):
     descendants = fields.Integer(
         required=True,
         metadata={
-            "description": "The number of good tokens made with it or with one of these, and what took its place."
+            "description": "The number of good tokens made with it or with one of these, and what took its place;"
+            " 10,000 if there are more."
         },
     )
 

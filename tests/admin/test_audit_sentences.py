@@ -139,6 +139,10 @@ def told(here: str, gone: str) -> list[tuple[str, str, Any, Any, str]]:
             "handed 2 jobs of bob over to ada",
         ),
         (
+            "user.delete_tokens", "user:bob", {"tokens": [{"id": "1"}, {"id": "2"}]}, None,
+            "deleted 2 tokens of bob, or made with theirs",
+        ),
+        (
             "user.link", "user:bob", None, {"issuer": "https://id.example.com", "subject": "248"},
             "linked bob to 248 of https://id.example.com",
         ),

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from service.operations import groups
+from service.operations import groups, parts
 from service.schemas.groups import MAX_NAMES
 from tests.api.calls import Answer, As
 from tests.conftest import Client
@@ -195,7 +195,7 @@ async def test_group_of_very_many_members_is_deleted_in_parts(
     everybody = await world.group(*users.values(), name="everybody")
     pipeline = await world.pipeline()
     await world.grant(pipeline, everybody)
-    monkeypatch.setattr(groups, "TAKING_OUT_SECONDS", -1)
+    monkeypatch.setattr(parts, "PARTS_SECONDS", -1)
 
     first = await admin("DELETE", "/groups/everybody")
     second = await admin("DELETE", "/groups/everybody")

@@ -192,7 +192,7 @@ STATEMENTS = {
     "get_me": 3,
     "get_user": 2,
     "update_user": 9,
-    "delete_user": 12,
+    "delete_user": 13,
     "list_user_pipelines": 3,
     "list_user_groups": 3,
     "list_groups": 2,

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from service.operations import user_deletion
+from service.operations import parts, user_deletion
 from service.permissions import READ
 from service.transfer.importing import ImportRefused, import_records
 from tests.api.calls import As
@@ -204,7 +204,7 @@ async def test_deletion_that_takes_too_long_goes_on_when_asked_again(
     world: World, admin: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_deletion, "MAX_HANDED_OVER", 2)
-    monkeypatch.setattr(user_deletion, "HANDING_OVER_SECONDS", 0)
+    monkeypatch.setattr(parts, "PARTS_SECONDS", -1)
     ada, bob = await world.user("ada"), await world.user("bob")
     for _ in range(3):
         await world.job(ada)

@@ -892,8 +892,9 @@ class AsyncOperations(AsyncConnection):
     ) -> Answer:
         """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
 
-        Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed over
-        in several transactions, the last of which deletes the user: asked again after a failure, the call goes on.
+        Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed
+        over, and tokens deleted, in several transactions, the last of which deletes the user: asked again after a
+        failure, the call goes on.
 
         `jobs_to` names the user who gets their jobs; without it, nobody is deleted who owns any. The name stays
         reserved.
@@ -908,7 +909,7 @@ class AsyncOperations(AsyncConnection):
             PermissionDenied: the caller is no administrator, or provisioning manages the user.
             NotFound: there is no such user, or none of the name that the jobs are to go to.
             PreconditionFailed: the user is not what the caller has seen.
-            Aborted: they own more jobs than the call hands over in its time; ask again.
+            Aborted: they have more jobs or tokens than the call hands over, or deletes, in its time; ask again.
             FailedPrecondition: they own jobs that nobody is named for; or they are the caller, or the last
                 administrator.
         """
@@ -1376,7 +1377,9 @@ class AsyncOperations(AsyncConnection):
     ) -> models.Revoked:
         """Revoke a token and those made with it: they are refused from the very next request on.
 
-        What took its place by rotation goes, too, and what was made with that.
+        What took its place by rotation goes, too, and what was made with that. Very many go in several transactions,
+        those first that have made none, so that none survives what made it: asked again after a failure, the call
+        goes on.
 
         With `keep_descendants` those made with it are not revoked, and go on as if what made it had made them; this
         takes a token that is none of them.
@@ -1391,6 +1394,7 @@ class AsyncOperations(AsyncConnection):
             NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
             PermissionDenied: the token that calls is too narrow, or is one of those that it asks to keep.
             PreconditionFailed: it is not what the caller has seen.
+            Aborted: it has made more tokens than the call revokes, or keeps, in its time; ask again.
         """
         return await self._run(
             table.REVOKE_TOKEN,
@@ -1419,7 +1423,8 @@ class AsyncOperations(AsyncConnection):
             NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
             PermissionDenied: the token that calls is too narrow, ends before, or was made with that which it is to
                 replace.
-            FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another.
+            FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another,
+                or with it.
         """
         return await self._run(table.ROTATE_TOKEN, {"token_id": token_id, "overlap_seconds": overlap_seconds}, timeout)
 
@@ -1489,9 +1494,11 @@ class AsyncOperations(AsyncConnection):
     ) -> AsyncPages[models.Audit, models.Entry]:
         """List the rows of the audit trail, newest first, each with the state before and after.
 
-        A page ends early where those states are large.
+        A page ends early where those states are large, and where it has looked at very many entries for an actor or
+        an action: it may have none, and yet another one behind it.
 
-        Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to.
+        Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to. For an
+        actor or an action a page looks at 50,000 changes at most: it may be empty, and yet have a `next_page_token`.
 
         Needs: administrator.
 

@@ -367,7 +367,8 @@ class PipelineJobs(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     jobs: list[QueuedJob]
     """The jobs, oldest first."""
 
@@ -393,7 +394,8 @@ class GrantList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     grants: list[Grant]
     """The grants: groups first, then by name."""
 
@@ -431,7 +433,8 @@ class AccessList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     users: list[UserAccess]
     """The users, by username."""
 
@@ -510,7 +513,8 @@ class JobList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     jobs: list[Job]
     """The jobs, newest first."""
 
@@ -558,7 +562,8 @@ class UserList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     users: list[User]
     """The users, by username."""
 
@@ -691,7 +696,8 @@ class GroupList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     groups: list[Group]
     """The groups, by name."""
 
@@ -723,7 +729,8 @@ class GroupGrantList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     grants: list[GroupGrant]
     """The grants, by the names of their pipelines."""
 
@@ -759,7 +766,8 @@ class MemberList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     members: list[Member]
     """The members, by username."""
 
@@ -791,7 +799,8 @@ class TokenList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     tokens: list[Token]
     """The tokens, newest first."""
 
@@ -833,7 +842,8 @@ class TokenView(Answer):
     token: Token
     """The token, without its secret."""
     descendants: int
-    """The number of good tokens made with it or with one of these, and what took its place."""
+    """The number of good tokens made with it or with one of these, and what took its place; 10,000 if there are more.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -899,7 +909,8 @@ class Audit(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """
     audit: list[Entry]
     """The changes, newest first."""
 

@@ -70,6 +70,7 @@ export const ACTIONS = new Map([
   ["user.update", "changed a user"],
   ["user.delete", "deleted a user"],
   ["user.hand_over_jobs", "handed a user's jobs over"],
+  ["user.delete_tokens", "deleted tokens of a user"],
   ["user.link", "linked a user to an identity provider"],
   ["user.unlink", "unlinked a user from an identity provider"],
   ["group.create", "created a group"],

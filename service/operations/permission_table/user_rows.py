@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from service.operations import groups, pipelines, provisioned_groups, provisioned_users, tokens, user_deletion, users
+from service.operations import (
+    groups,
+    pipelines,
+    provisioned_groups,
+    provisioned_users,
+    token_revocation,
+    tokens,
+    user_deletion,
+    users,
+)
 from service.operations.permission_table.decisions import (
     ADMIN,
     ADMINISTRATION_OF,
@@ -52,10 +61,10 @@ TOKEN_ROWS: Final = (
     Act("list them", (tokens.list_tokens,), ACCOUNT, TOKENS_OF_USERS),
     Act("make one that may no more than the one that calls", (tokens.create_token,), ACCOUNT, TOKENS_OF_USERS),
     Act("see it", (tokens.get_token,), TOKEN, ON_A_TOKEN),
-    Act("revoke it, and what was made with it", (tokens.revoke_token,), TOKEN, ON_A_TOKEN),
+    Act("revoke it, and what was made with it", (token_revocation.revoke_token,), TOKEN, ON_A_TOKEN),
     Act(
         "revoke it, and keep what was made with it",
-        (tokens.revoke_token,),
+        (token_revocation.revoke_token,),
         TOKEN,
         {**ON_A_TOKEN, **each((ITSELF, MADE_WITH), DENIED, MAKING)},
     ),

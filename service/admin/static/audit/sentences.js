@@ -314,6 +314,13 @@ const SENTENCES = new Map([
   ["user.delete", (told) => deletion(told, "user", user(told.target.key), "role")],
   ["user.hand_over_jobs", handOver],
   [
+    "user.delete_tokens",
+    ({ target, before }) => {
+      const tokens = Array.isArray(before?.tokens) ? before.tokens.length : 0;
+      return sentence`deleted ${[count(tokens, "token")]} of ${user(target.key)}, or made with theirs`;
+    },
+  ],
+  [
     "user.link",
     ({ target, after }) =>
       sentence`linked ${user(target.key)} to ${textOf(after, "subject")} of ${textOf(after, "issuer")}`,

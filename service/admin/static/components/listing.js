@@ -90,7 +90,7 @@ export async function listing({ caption, columns, fetchPage, noun, none, view, o
 
   async function append() {
     const { signal } = loading;
-    const { items, next } = await fetchPage({ page_size: PAGE, page_token: shown.next }, signal);
+    const { items, next } = await fetchSome(fetchPage, { page_size: PAGE, page_token: shown.next }, signal);
     if (signal.aborted) return;
     selected?.extend(items);
     rows.append(items);
@@ -157,6 +157,25 @@ function isOutdated(error) {
 }
 
 /**
+ * Fetch a page that has items: those of the audit trail may be empty, and yet have one behind them.
+ *
+ * @template Item
+ * @param {FetchPage<Item>} fetchPage
+ * @param {Parameters<FetchPage<Item>>[0]} page
+ * @param {AbortSignal} signal
+ * @returns {Promise<FetchedPage<Item>>}
+ */
+async function fetchSome(fetchPage, page, signal) {
+  const found = await fetchPage(page, signal);
+  while (found.items.length === 0 && found.next !== null && !signal.aborted) {
+    const { items, next } = await fetchPage({ ...page, page_token: found.next }, signal);
+    found.items = items;
+    found.next = next;
+  }
+  return found;
+}
+
+/**
  * Fetch the first page, or as many as are to be shown again.
  *
  * @template Item
@@ -167,7 +186,7 @@ function isOutdated(error) {
  */
 async function fetchFirst(fetchPage, wanted, signal) {
   const size = (/** @type {number} */ had) => Math.min(MAX_PAGE, Math.max(PAGE, wanted - had));
-  const first = await fetchPage({ page_size: size(0) }, signal);
+  const first = await fetchSome(fetchPage, { page_size: size(0) }, signal);
   while (first.next !== null && first.items.length < wanted && !signal.aborted) {
     const more = await fetchPage({ page_size: size(first.items.length), page_token: first.next }, signal);
     first.items.push(...more.items);

@@ -135,24 +135,30 @@ async function showSecret({ token, secret }) {
   await dialog.closed;
 }
 
+/** Tokens made with one up to which the service counts them. */
+const MAX_COUNTED = 10_000;
+
 /** @param {Token} token */
 export async function revoke(token) {
   const where = path`/tokens/${token.id}`;
   /** @type {{body: TokenAnswer, tag: string | null}} */
   const { body, tag } = await call("GET", where);
   const more = body.descendants;
+  const uncounted = more >= MAX_COUNTED;
+  const others = uncounted ? `${count(more, "token")} or more` : count(more, "token");
   const done = await confirmDialog({
     title: "Revoke this token?",
     intro: sentence`Whatever uses ${token.name || token.id} of ${token.username} is refused from the next request on. This can't be undone.`,
     consequences: [
-      more > 0 && `${count(more, "token")} made with it, or in its place, ${more === 1 ? "goes" : "go"} along.`,
+      more > 0 && `${others} made with it, or in its place, ${more === 1 ? "goes" : "go"} along.`,
       token.last_used_at ? ["It was last used ", ago(token.last_used_at), "."] : "It was never used.",
       isCaller(token.username) && "If it is the one you are signed in with, you will have to sign in with another.",
     ],
     submit: "Revoke token",
     run: () => remove(where, { ifMatch: tag }),
   });
-  if (done) toast(more > 0 ? `${count(more + 1, "token")} are revoked.` : "The token is revoked.");
+  const all = uncounted ? "The token and those made with it" : count(more + 1, "token");
+  if (done) toast(more > 0 ? `${all} are revoked.` : "The token is revoked.");
   return done;
 }
 
