@@ -1,0 +1,2 @@
+-- Nothing: the number is kept for a file of its own.
+SELECT;
