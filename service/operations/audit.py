@@ -27,7 +27,7 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
     span = call.span(request)
     require_administrator(call.caller, "read the audit trail")
     async with call.database.connection() as connection:
-        found, more = await audit.page(
+        found = await audit.page(
             connection,
             call.caller.organization_id,
             actor=request.actor,
@@ -37,7 +37,7 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
             until=request.until,
             span=span,
         )
-    return call.pages.cut(request, found.items, span.order.key, span.size, more=more, total=found.total)
+    return call.pages.cut_found(request, span, found)
 
 
 async def begin_to_follow(call: Call) -> FeedCursor:

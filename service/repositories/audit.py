@@ -129,11 +129,11 @@ async def page(
     since: datetime | None,
     until: datetime | None,
     span: Span,
-) -> tuple[Rows[Entry], bool]:
+) -> Rows[Entry]:
     """Return a page of the trail.
 
     Returns:
-        The entries, at least one if there is one, and else as many as MAX_PAGE_BYTES hold; and whether it has cut them.
+        The entries, at least one if there is one, and else as many as MAX_PAGE_BYTES hold.
     """
     order = span.order
     filters = (organization_id, actor, action, target, since, until)
@@ -168,7 +168,8 @@ async def page(
         *after,
     )
     total = await count(connection, "audit.page_total", f"SELECT {_FILTERED}", filters) if span.total else None
-    return Rows([read_entry(row) for row in rows], total), bool(rows) and len(rows) < rows[0]["count"]
+    entries = [read_entry(row) for row in rows]
+    return Rows(entries, total, order.key(entries[-1]) if entries and len(rows) < rows[0]["count"] else None)
 
 
 _FILTERED: Final = f"""

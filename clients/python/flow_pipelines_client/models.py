@@ -367,7 +367,8 @@ class PipelineJobs(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     jobs: list[QueuedJob]
     """The jobs, oldest first."""
 
@@ -393,7 +394,8 @@ class GrantList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     grants: list[Grant]
     """The grants: groups first, then by name."""
 
@@ -431,7 +433,8 @@ class AccessList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     users: list[UserAccess]
     """The users, by username."""
 
@@ -510,7 +513,8 @@ class JobList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     jobs: list[Job]
     """The jobs, newest first."""
 
@@ -558,7 +562,8 @@ class UserList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     users: list[User]
     """The users, by username."""
 
@@ -691,7 +696,8 @@ class GroupList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     groups: list[Group]
     """The groups, by name."""
 
@@ -723,7 +729,8 @@ class GroupGrantList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     grants: list[GroupGrant]
     """The grants, by the names of their pipelines."""
 
@@ -759,7 +766,8 @@ class MemberList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     members: list[Member]
     """The members, by username."""
 
@@ -791,7 +799,8 @@ class TokenList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     tokens: list[Token]
     """The tokens, newest first."""
 
@@ -899,7 +908,8 @@ class Audit(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted."""
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
+    """
     audit: list[Entry]
     """The changes, newest first."""
 

@@ -639,7 +639,7 @@ class Operations(Connection):
     ) -> Pages[models.JobList, models.Job]:
         """List the jobs that the caller can see, newest first.
 
-        A page ends early where its jobs are in too many pipelines.
+        A page ends early where its jobs are in too many pipelines, or too many jobs have been examined for it.
 
         Newest first. Filters: a pipeline, an owner's username, and by `q`, a part of the id or the name. A page also
         ends where its jobs are in 5,000 pipelines.
