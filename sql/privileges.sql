@@ -42,6 +42,7 @@ BEGIN
     GRANT USAGE ON SEQUENCE audit_id_seq TO flow_service;
     GRANT EXECUTE ON FUNCTION next_revision() TO flow_service;
     GRANT EXECUTE ON FUNCTION hold_organization(uuid) TO flow_service;
+    GRANT EXECUTE ON FUNCTION is_held_by_many_users(uuid,uuid), is_held_by_many_groups(uuid,uuid) TO flow_service;
     GRANT EXECUTE ON FUNCTION delete_user(uuid,uuid) TO flow_service;
     GRANT EXECUTE ON FUNCTION delete_tokens(uuid,uuid[]) TO flow_service;
     GRANT EXECUTE ON FUNCTION audit_partitions() TO flow_service;

@@ -202,6 +202,15 @@ CREATE FUNCTION public.bump_groups() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF (SELECT count(*) FROM changed) > max_holders_bumped() THEN
+            IF (SELECT bump_members_together(array_agg(c.organization_id), array_agg(c.pipeline_id))
+                FROM (SELECT DISTINCT changed.organization_id, changed.pipeline_id FROM changed) c)
+            THEN
+                RETURN NULL;
+            END IF;
+        END IF;
+    END IF;
     PERFORM FROM groups g
     WHERE (g.organization_id, g.id) IN (SELECT c.organization_id, c.group_id FROM changed c)
     ORDER BY g.organization_id, g.id FOR NO KEY UPDATE;
@@ -244,7 +253,8 @@ BEGIN
     IF TG_TABLE_NAME = 'groups' THEN
         PERFORM bump_members(ARRAY[OLD.organization_id], ARRAY[OLD.id]);
     ELSE
-        PERFORM bump_administrators(ARRAY[OLD.id]);
+        PERFORM FROM users u WHERE u.organization_id = OLD.id ORDER BY u.id FOR NO KEY UPDATE;
+        UPDATE users u SET revision = next_revision() WHERE u.organization_id = OLD.id;
     END IF;
     RETURN NULL;
 END $$;
@@ -267,6 +277,35 @@ BEGIN
         FROM unnest(organization_ids, group_ids) g (organization_id, id)
         JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
     );
+END $$;
+
+CREATE FUNCTION public.bump_members_together(organization_ids uuid[], pipeline_ids uuid[]) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM unnest(organization_ids, pipeline_ids) c (organization_id, id)
+        WHERE EXISTS (SELECT FROM pipelines p WHERE p.organization_id = c.organization_id AND p.id = c.id)
+           OR NOT EXISTS (SELECT FROM organizations o WHERE o.id = c.organization_id)
+    ) THEN
+        RETURN false;
+    END IF;
+    PERFORM FROM organizations o WHERE o.id = ANY (organization_ids) ORDER BY o.id FOR NO KEY UPDATE;
+    UPDATE organizations o SET members_revision = next_revision() WHERE o.id = ANY (organization_ids);
+    RETURN true;
+END $$;
+
+CREATE FUNCTION public.bump_organization() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+    NEW.revision := next_revision();
+    IF TG_OP = 'INSERT' OR (OLD.id, OLD.members_revision) IS DISTINCT FROM (NEW.id, NEW.members_revision) THEN
+        NEW.members_revision := next_revision();
+    END IF;
+    RETURN NEW;
 END $$;
 
 CREATE FUNCTION public.bump_organization_of_row() RETURNS trigger
@@ -310,6 +349,15 @@ CREATE FUNCTION public.bump_users() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
+    IF TG_TABLE_NAME = 'user_grants' AND TG_OP = 'DELETE' THEN
+        IF (SELECT count(*) FROM changed) > max_holders_bumped() THEN
+            IF (SELECT bump_members_together(array_agg(c.organization_id), array_agg(c.pipeline_id))
+                FROM (SELECT DISTINCT changed.organization_id, changed.pipeline_id FROM changed) c)
+            THEN
+                RETURN NULL;
+            END IF;
+        END IF;
+    END IF;
     PERFORM FROM users u
     WHERE (u.organization_id, u.id) IN (SELECT c.organization_id, c.user_id FROM changed c)
     ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
@@ -322,38 +370,57 @@ CREATE FUNCTION public.bump_viewers(organization_ids uuid[], pipeline_ids uuid[]
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+DECLARE
+    many_users boolean[];
+    many_groups boolean[];
 BEGIN
+    SELECT array_agg(o.id IS NOT NULL AND is_held_by_many_users(p.organization_id, p.id) ORDER BY p.place),
+           array_agg(o.id IS NOT NULL AND is_held_by_many_groups(p.organization_id, p.id) ORDER BY p.place)
+    INTO many_users, many_groups
+    FROM unnest(organization_ids, pipeline_ids) WITH ORDINALITY p (organization_id, id, place)
+    LEFT JOIN organizations o ON o.id = p.organization_id;
+    UPDATE organizations o SET members_revision = next_revision()
+    WHERE o.id IN (
+        SELECT p.organization_id
+        FROM unnest(organization_ids, many_users, many_groups) p (organization_id, many_users, many_groups)
+        WHERE p.many_users OR p.many_groups
+    );
     PERFORM FROM groups g
     WHERE (g.organization_id, g.id) IN (
         SELECT gg.organization_id, gg.group_id
-        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        FROM unnest(organization_ids, pipeline_ids, many_groups) p (organization_id, id, many)
         JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
+        WHERE NOT p.many
     )
     ORDER BY g.organization_id, g.id FOR NO KEY UPDATE;
     UPDATE groups g SET revision = next_revision()
     WHERE (g.organization_id, g.id) IN (
         SELECT gg.organization_id, gg.group_id
-        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        FROM unnest(organization_ids, pipeline_ids, many_groups) p (organization_id, id, many)
         JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
+        WHERE NOT p.many
     );
     PERFORM FROM users u
     WHERE (u.organization_id, u.id) IN (
         SELECT ug.organization_id, ug.user_id
-        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        FROM unnest(organization_ids, pipeline_ids, many_users) p (organization_id, id, many)
         JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
+        WHERE NOT p.many
     )
     ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
     UPDATE users u SET revision = next_revision()
     WHERE (u.organization_id, u.id) IN (
         SELECT ug.organization_id, ug.user_id
-        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+        FROM unnest(organization_ids, pipeline_ids, many_users) p (organization_id, id, many)
         JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
+        WHERE NOT p.many
     );
     -- Apart, and only if there are any: together with the others they would make the planner read all users.
     PERFORM bump_members(array_agg(gg.organization_id), array_agg(gg.group_id))
-    FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
+    FROM unnest(organization_ids, pipeline_ids, many_groups) p (organization_id, id, many)
     JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
-    WHERE NOT EXISTS (SELECT FROM groups g WHERE g.organization_id = gg.organization_id AND g.id = gg.group_id)
+    WHERE NOT p.many
+      AND NOT EXISTS (SELECT FROM groups g WHERE g.organization_id = gg.organization_id AND g.id = gg.group_id)
     HAVING count(*) > 0;
     PERFORM bump_administrators(array_agg(p.organization_id))
     FROM unnest(organization_ids) p (organization_id)
@@ -615,6 +682,26 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION public.is_held_by_many_groups(organization uuid, pipeline uuid) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT count(*) > max_holders_bumped() FROM (
+        SELECT FROM group_grants gg WHERE gg.organization_id = organization AND gg.pipeline_id = pipeline
+        LIMIT max_holders_bumped() + 1
+    ) counted
+$$;
+
+CREATE FUNCTION public.is_held_by_many_users(organization uuid, pipeline uuid) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT count(*) > max_holders_bumped() FROM (
+        SELECT FROM user_grants ug WHERE ug.organization_id = organization AND ug.pipeline_id = pipeline
+        LIMIT max_holders_bumped() + 1
+    ) counted
+$$;
+
 CREATE FUNCTION public.keep_token_ended() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -672,6 +759,15 @@ BEGIN
     RETURN made;
 END $$;
 
+CREATE FUNCTION public.max_holders_bumped() RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM schema_migrations WHERE needs >= 33) THEN 1000 ELSE 2::bigint ^ 62 END
+$$;
+
+COMMENT ON FUNCTION public.max_holders_bumped() IS 'the users, and the groups, with a grant on a pipeline up to which each gets a new revision';
+
 CREATE FUNCTION public.merkle_root(leaves bytea) RETURNS bytea
     LANGUAGE plpgsql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -722,6 +818,9 @@ CREATE FUNCTION public.release_grants() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
+    IF is_held_by_many_groups(OLD.organization_id, OLD.id) THEN
+        RETURN OLD;
+    END IF;
     PERFORM 1 FROM groups g
     WHERE g.organization_id = OLD.organization_id
       AND g.id IN (SELECT gg.group_id FROM group_grants gg WHERE gg.organization_id = OLD.organization_id AND gg.pipeline_id = OLD.id)
@@ -901,6 +1000,7 @@ CREATE TABLE public.organizations (
     name text NOT NULL COLLATE pg_catalog."C",
     revision bigint DEFAULT public.next_revision() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    members_revision bigint DEFAULT public.next_revision() NOT NULL,
     CONSTRAINT organizations_name_valid CHECK (((char_length(name) >= 1) AND (char_length(name) <= 255))),
     CONSTRAINT organizations_times_bounded CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '2200-01-01 00:00:00+00'::timestamp with time zone)))
 );
@@ -1153,7 +1253,7 @@ CREATE TRIGGER bump_on_insert AFTER INSERT ON public.memberships REFERENCING NEW
 
 ALTER TABLE public.memberships ENABLE ALWAYS TRIGGER bump_on_insert;
 
-CREATE TRIGGER bump_on_insert BEFORE INSERT ON public.organizations FOR EACH ROW EXECUTE FUNCTION public.bump_self();
+CREATE TRIGGER bump_on_insert BEFORE INSERT ON public.organizations FOR EACH ROW EXECUTE FUNCTION public.bump_organization();
 
 ALTER TABLE public.organizations ENABLE ALWAYS TRIGGER bump_on_insert;
 
@@ -1193,7 +1293,7 @@ CREATE TRIGGER bump_on_update BEFORE UPDATE ON public.groups FOR EACH ROW WHEN (
 
 ALTER TABLE public.groups ENABLE ALWAYS TRIGGER bump_on_update;
 
-CREATE TRIGGER bump_on_update BEFORE UPDATE ON public.organizations FOR EACH ROW WHEN (((old.id IS DISTINCT FROM new.id) OR (old.revision IS DISTINCT FROM new.revision))) EXECUTE FUNCTION public.bump_self();
+CREATE TRIGGER bump_on_update BEFORE UPDATE ON public.organizations FOR EACH ROW WHEN ((((old.id IS DISTINCT FROM new.id) OR (old.revision IS DISTINCT FROM new.revision)) OR (old.members_revision IS DISTINCT FROM new.members_revision))) EXECUTE FUNCTION public.bump_organization();
 
 ALTER TABLE public.organizations ENABLE ALWAYS TRIGGER bump_on_update;
 

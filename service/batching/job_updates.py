@@ -131,8 +131,12 @@ class JobUpdateBatcher:
         """Put several jobs, each given once, into exactly these pipelines; returns the names of each job's.
 
         In statements that no stranger shares: each takes its turn among the large updates, and holds no more than a
-        batch. None, for each update that was not made, as in `update`.
+        batch. None, for each update that was not made, as in `update`; and for all of them where the caller is in so
+        many groups that each would have a statement to itself, which locks all of these.
         """
+        revisions = len(caller.revisions)
+        if len(wanted) > 1 and revisions > MAX_REVISIONS_IN_BATCH and 2 * revisions > MAX_PIPELINES_PER_BATCH:
+            return [None] * len(wanted)
         executable = await self._executable_by(caller) if caller.role is Role.MEMBER else _NOTHING
         results: list[list[str] | None] = [None] * len(wanted)
         chunk: dict[int, AnyUpdate] = {}

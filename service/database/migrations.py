@@ -30,6 +30,12 @@ COMPATIBLE_FROM: Final = re.compile(r"^-- (?:compatible-from|needs): ([0-9]{4})$
 
 A version of the service that does not know that migration refuses the database. Without any such line, every version
 goes on. (`needs` is the line's former word, and the name of the column in which the database has it.)"""
+COMPATIBLE_IF_EMPTY: Final = re.compile(
+    r"^-- compatible-from: ([0-9]{4}) if there is no organization yet$", re.MULTILINE
+)
+"""A line of a file that takes away what earlier versions use where none of them can have served: in a new database.
+
+In others a file of a later release does so, by the line above."""
 
 _FILE_NAME: Final = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
 _CONCURRENT_INDEX: Final = re.compile(r"\bINDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z0-9_.]+)", re.IGNORECASE)
@@ -58,6 +64,12 @@ class Migration:
     def checksum(self) -> str:
         """The file's SHA-256, in hex, by which an edit of an applied file is noticed."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def compatible_if_empty(self) -> int:
+        """The same for a database without organizations, which no version before has served; 0 if it is no other."""
+        match = COMPATIBLE_IF_EMPTY.search(self.sql)
+        return int(match[1]) if match else 0
 
     @property
     def compatible_from(self) -> int:
@@ -278,12 +290,15 @@ async def _record(connection: Raw, migration: Migration) -> None:
         ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS needs integer NOT NULL DEFAULT 0
         """
     )
+    compatible_from = migration.compatible_from
+    if migration.compatible_if_empty and await connection.fetchval("SELECT NOT EXISTS (SELECT FROM organizations)"):
+        compatible_from = migration.compatible_if_empty
     await connection.execute(
         "INSERT INTO schema_migrations (version, name, checksum, needs) VALUES ($1, $2, $3, $4)",
         migration.version,
         migration.name,
         migration.checksum,
-        migration.compatible_from,
+        compatible_from,
     )
 
 

@@ -19,7 +19,7 @@ from service.values.merkle import inclusion_path
 async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
     """List the rows of the audit trail, newest first, each with the state before and after.
 
-    A page ends early where those states are large, and where it has looked at very many entries for an actor or an
+    A page ends early where those states are large, and where it has examined very many entries for an actor or an
     action: it may have none, and yet another one behind it.
 
     Raises:
@@ -38,10 +38,7 @@ async def list_audit(call: Call, request: ListAudit) -> Page[Entry]:
             until=request.until,
             span=span,
         )
-    page = call.pages.cut(
-        request, found.entries, span.order.key, span.size, more=found.more, reached=found.reached, total=found.total
-    )
-    return replace(page, counted_all=found.counted_all)
+    return call.pages.cut_found(request, span, found)
 
 
 async def begin_to_follow(call: Call) -> FeedCursor:

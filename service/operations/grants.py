@@ -33,6 +33,7 @@ from service.repositories import grant_sets, grants, groups, users
 from service.repositories.authority import PROVE_FOR_GROUP, PROVE_FOR_USER
 from service.repositories.grant_sets import GroupGrant
 from service.repositories.grants import Grant, Kind
+from service.repositories.ordering import Total
 from service.schemas.grants import (
     AccessExplained,
     ExplainAccess,
@@ -61,7 +62,7 @@ async def list_grants(call: Call, request: ListGrants) -> Page[Grant]:
         await _find_managed(connection, call, request.pipeline_id)
         organization_id, pipeline_id = call.caller.organization_id, request.pipeline_id
         found = await grants.list_of_pipeline(connection, organization_id, pipeline_id, span, request.q)
-    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
+    return call.pages.cut_found(request, span, found)
 
 
 async def _find_managed(connection: Connection, call: Call, pipeline_id: UUID) -> None:
@@ -83,7 +84,7 @@ async def list_group_grants(call: Call, request: ListGroupGrants) -> Page[GroupG
     async with call.database.connection() as connection:
         group = await find_group(connection, caller.organization_id, request.name)
         if caller.access(FULL_ACCESS) & managing != managing:  # the scopes leave nothing of what is granted
-            return Page([], total=0 if request.total else None)
+            return Page([], total=Total(0) if request.total else None)
         found = await grant_sets.list_of_group(
             connection,
             caller.organization_id,
@@ -93,7 +94,7 @@ async def list_group_grants(call: Call, request: ListGroupGrants) -> Page[GroupG
             everything=caller.role is not Role.MEMBER,
             text=request.q,
         )
-    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
+    return call.pages.cut_found(request, span, found)
 
 
 async def get_user_grant(call: Call, request: UserGrantRef) -> Grant:
@@ -261,8 +262,9 @@ async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
     async with call.database.connection() as connection:
         await _find_managed(connection, call, request.pipeline_id)
         found = await grants.list_holders(connection, call.caller.organization_id, request.pipeline_id, holding, span)
-    can = [UserAccess(holder.username, effective(holder.role, None, holder.granted)) for holder in found.items]
-    return call.pages.cut(request, can, span.order.key, span.size, total=found.total)
+    page = call.pages.cut_found(request, span, found)
+    can = [UserAccess(holder.username, effective(holder.role, None, holder.granted)) for holder in page.items]
+    return Page(can, page.next_page_token, total=page.total)
 
 
 async def explain_access(call: Call, request: ExplainAccess) -> AccessExplained:

@@ -205,7 +205,7 @@ async def list_members(call: Call, request: ListMembers) -> Page[Member]:
     async with call.database.connection() as connection:
         group = await find_group(connection, call.caller.organization_id, request.name)
         found = await groups.page_members(connection, call.caller.organization_id, group.id, span, request.q)
-    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
+    return call.pages.cut_found(request, span, found)
 
 
 async def add_member(call: Call, request: MemberRef) -> Outcome[None]:

@@ -192,7 +192,7 @@ async def delete_job(call: Call, request: JobRef) -> None:
 async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
     """List the jobs that the caller can see, newest first.
 
-    A page ends early where its jobs are in too many pipelines.
+    A page ends early where its jobs are in too many pipelines, or too many jobs have been examined for it.
 
     Raises:
         NotFound: there is no such pipeline or owner, or the caller may not see it.
@@ -216,8 +216,9 @@ async def list_jobs(call: Call, request: ListJobs) -> Page[JobView]:
         )
         ids = [job.id for job in found.items]
         of_each = await jobs.pipelines_of_each(connection, organization_id, caller.user_id, ids)
-    page = call.pages.cut(request, found.items, span.order.key, min(span.size, len(of_each)))
-    return Page([_whole(call, job, of_each[job.id]) for job in page.items], page.next_page_token, total=found.total)
+    shown = span._replace(size=min(span.size, len(of_each)))
+    page = call.pages.cut_found(request, shown, found)
+    return Page([_whole(call, job, of_each[job.id]) for job in page.items], page.next_page_token, total=page.total)
 
 
 async def _readable_ids(connection: Connection, call: Call) -> list[UUID]:

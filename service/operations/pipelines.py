@@ -249,4 +249,4 @@ async def list_pipeline_jobs(call: Call, request: ListPipelineJobs) -> Page[Queu
     async with call.database.connection() as connection:
         await find_visible(connection, call, request.pipeline_id)
         found = await queues.page(connection, call.caller.organization_id, request.pipeline_id, span, request.q)
-    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
+    return call.pages.cut_found(request, span, found)

@@ -70,7 +70,7 @@ async def list_tokens(call: Call, request: ListTokens) -> Page[Token]:
             unscoped=request.scopes is not None,
         )
         found = await tokens.page(connection, call.caller.organization_id, filters, span)
-    return call.pages.cut(request, found.items, span.order.key, span.size, total=found.total)
+    return call.pages.cut_found(request, span, found)
 
 
 async def _listed_user_id(connection: Connection, call: Call, request: ListTokens) -> UUID | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
@@ -11,7 +11,8 @@ import orjson
 
 from service.database.pool import Connection
 from service.identity import Caller
-from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Span, count
+from service.repositories.examining import MAX_EXAMINED
+from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Rows, Span, Total, count
 from service.repositories.texts import folded
 from service.repositories.times import bounded
 
@@ -119,25 +120,6 @@ ORDERS: Final = Orders(
 """The orders of the trail, which is kept by time: a page reads the months that it shows, and no other."""
 
 
-MAX_EXAMINED: Final = 50_000
-"""Entries that a page looks at for an actor or an action, which have no index: the next one goes on behind them."""
-
-
-class TrailPage(NamedTuple):
-    """A page of the trail."""
-
-    entries: list[Entry]
-    """At least one if there is one among those that were looked at; one more than was asked for if others follow."""
-    more: bool = False
-    """True if others follow though there are no more here: their states are large."""
-    reached: Sequence[Any] | None = None
-    """The key of the last entry that was looked at, if the page has ended there; None: it has ended otherwise."""
-    total: int | None = None
-    """The number of entries, if it was asked for, to MAX_COUNTED + 1."""
-    counted_all: bool = True
-    """False if there may be more than that, as not all were looked at."""
-
-
 async def page(
     connection: Connection,
     organization_id: UUID,
@@ -148,30 +130,36 @@ async def page(
     since: datetime | None,
     until: datetime | None,
     span: Span,
-) -> TrailPage:
-    """Return a page of the trail: as many entries as MAX_PAGE_BYTES hold, and as are found among MAX_EXAMINED."""
+) -> Rows[Entry]:
+    """Return a page of the trail.
+
+    Returns:
+        The entries: as many as MAX_PAGE_BYTES hold, and at least one if there is one. For an actor or an action, which
+        have no index, they are those among MAX_EXAMINED.
+    """
+    order = span.order
     examined = (organization_id, target, since, until, MAX_EXAMINED)
     wanted = (actor, action)
     after = [] if span.after is None else [*map(str, span.after)]
     rows = await connection.fetch(
         "audit.page",
-        _page(span.order, len(after)),
+        _page(order, len(after)),
         *examined,
         *wanted,
         span.size + 1,
         MAX_PAGE_BYTES,
         *after,
     )
-    # A row without an entry has how far it was looked where there is none.
+    # A row without an entry has how far was examined where there is none.
     found = [row for row in rows if row["id"] is not None]
-    more = bool(found) and len(found) < found[0]["count"]
-    reached = rows[0]["reached"]
-    result = TrailPage(
-        [read_entry(row) for row in found],
-        more,
-        None if more or reached is None else (reached[0].isoformat(), reached[1]),
-    )
-    return result._replace(**await _total(connection, examined, wanted)) if span.total else result
+    entries = [read_entry(row) for row in found]
+    examined_to: Sequence[Any] | None = None
+    if found and len(found) < found[0]["count"]:
+        examined_to = order.key(entries[-1])
+    elif (last := rows[0]["examined_to"]) is not None:
+        examined_to = last[0].isoformat(), last[1]
+    total = await _total(connection, examined, wanted) if span.total else None
+    return Rows(entries, total, examined_to)
 
 
 def _page(order: Order, keys: int) -> str:
@@ -183,14 +171,14 @@ def _page(order: Order, keys: int) -> str:
     """
     # By the time alone, as months are left out by that.
     later = f"AND a.at {'<=' if order.descending else '>='} $10::text::timestamptz AND {order.behind(10)}"
-    looked_at = f"{_EXAMINED} {later if keys else ''} ORDER BY {order.order_by}"
-    # How far it has looked is told by the same snapshot, or entries that come meanwhile would show others twice.
+    examined = f"{_EXAMINED} {later if keys else ''} ORDER BY {order.order_by}"
+    # How far it has examined is told by the same snapshot, or entries that come meanwhile would show others twice.
     return f"""
         SELECT p.count, p.id, {bounded("p.at")} AS at, p.actor, p.token_id, p.action, p.target, p.before, p.after,
                p.request_id,
                CASE WHEN coalesce(p.count, 0) < $8 AND ($6::text IS NOT NULL OR $7::text IS NOT NULL) THEN
-                   (SELECT ROW({bounded("l.at")}, l.id) FROM (SELECT a.at, a.id {looked_at} OFFSET $5 - 1 LIMIT 1) l)
-               END AS reached
+                   (SELECT ROW({bounded("l.at")}, l.id) FROM (SELECT a.at, a.id {examined} OFFSET $5 - 1 LIMIT 1) l)
+               END AS examined_to
         FROM (VALUES (1)) page
         LEFT JOIN (
             SELECT found.*, count(*) OVER () AS count, row_number() OVER listing AS number,
@@ -198,7 +186,7 @@ def _page(order: Order, keys: int) -> str:
                    AS bytes
             FROM (
                 SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before::text, a.after::text, a.request_id
-                FROM (SELECT a.* {looked_at} LIMIT $5) a
+                FROM (SELECT a.* {examined} LIMIT $5) a
                 WHERE {_FITS}
                 ORDER BY {order.order_by}
                 LIMIT $8
@@ -209,13 +197,11 @@ def _page(order: Order, keys: int) -> str:
     """
 
 
-async def _total(
-    connection: Connection, examined: tuple[object, ...], wanted: tuple[str | None, str | None]
-) -> dict[str, Any]:
-    """Return how many entries there are, and whether all were looked at for that, as TrailPage has them."""
+async def _total(connection: Connection, examined: tuple[object, ...], wanted: tuple[str | None, str | None]) -> Total:
+    """Count the entries that fit; for an actor or an action, of the first MAX_EXAMINED."""
     if wanted == (None, None):
         statement = f"SELECT {_EXAMINED} AND $5::integer > 0"
-        return {"total": await count(connection, "audit.page_total", statement, examined)}
+        return await count(connection, "audit.page_total", statement, examined)
     row = await connection.fetch_one(
         "audit.page_total",
         f"""
@@ -225,7 +211,8 @@ async def _total(
         *examined,
         *wanted,
     )
-    return {"total": min(row["total"], MAX_COUNTED + 1), "counted_all": row["examined"] < MAX_EXAMINED}
+    more = row["total"] > MAX_COUNTED or row["examined"] == MAX_EXAMINED
+    return Total(min(row["total"], MAX_COUNTED), more)
 
 
 _EXAMINED: Final = """

@@ -24,7 +24,7 @@ class Authority(NamedTuple):
     scopes: int | None
     username: str
     revisions: Sequence[int]
-    """Of the user and, for a member, of their groups, in ascending order."""
+    """Of the user, of the organization's members and, for a member, of their groups; see revisions.py."""
     expired: bool
     """True if a grant of a member's has expired since the transaction began, so that it was still counted."""
 
@@ -107,12 +107,9 @@ def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> 
             {_TOKEN}
         )
         SELECT c.role, t.scopes, c.username,
-               ARRAY(
-                   SELECT c.revision
-                   UNION ALL
-                   SELECT g.revision FROM held_groups g WHERE {_IS_OWN}
-                   ORDER BY 1
-               ) AS revisions,
+               -- The organization's is not locked: nothing that it tells of takes anything from what there still is.
+               ARRAY[c.revision, coalesce((SELECT o.members_revision FROM organizations o WHERE o.id = $1), -1)]
+               || ARRAY(SELECT g.revision FROM held_groups g WHERE {_IS_OWN} ORDER BY 1) AS revisions,
                -- Of the grants that count at the beginning of the transaction, which may have waited for locks since.
                -- Asked once all locks are held: for the caller's row.
                $4 AND EXISTS (
@@ -136,11 +133,17 @@ PROVE_FOR_MEMBERS: Final = _prove(
 """For changes that draw new revisions for the members of group $5, which is locked."""
 PROVE_FOR_HOLDERS: Final = _prove(
     organization=True,
-    groups="SELECT gg.group_id FROM group_grants gg WHERE gg.organization_id = $1 AND gg.pipeline_id = $5",
-    users="SELECT ug.user_id FROM user_grants ug WHERE ug.organization_id = $1 AND ug.pipeline_id = $5",
+    groups="""
+                  SELECT gg.group_id FROM group_grants gg
+                  WHERE gg.organization_id = $1 AND gg.pipeline_id = $5 AND NOT is_held_by_many_groups($1, $5)
+    """.strip(),
+    users="""
+                  SELECT ug.user_id FROM user_grants ug
+                  WHERE ug.organization_id = $1 AND ug.pipeline_id = $5 AND NOT is_held_by_many_users($1, $5)
+    """.strip(),
 )
 """For changes that draw new revisions for the organization and for those to whom something is granted on pipeline $5,
-which is locked, or is about to be made and granted to the caller."""
+which is locked, or is about to be made and granted to the caller. Of very many, none is locked (0033)."""
 
 
 PROVE_FOR_GRANTEES: Final = _prove(groups="SELECT unnest($5::uuid[])", users="SELECT unnest($6::uuid[])")

@@ -7,8 +7,20 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.identity import MappedUser
-from service.permissions import MANAGER, MAX_REASONS, GrantedAccess, Role, is_manager, permission_names
-from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
+from service.permissions import (
+    FULL_ACCESS,
+    MANAGER,
+    MAX_REASONS,
+    READ,
+    GrantedAccess,
+    Role,
+    is_manager,
+    permission_names,
+)
+from service.repositories import examining
+from service.repositories.examining import Source, few_or_examined
+from service.repositories.granted import grants_of
+from service.repositories.ordering import LAST, MAX_COUNTED, Column, Order, Orders, Rows, Span, fetch_page, never
 from service.repositories.texts import folded
 from service.repositories.times import bounded
 from service.repositories.users import role_of
@@ -254,35 +266,61 @@ async def list_holders(
     Args:
         holding: the permissions that they hold at least.
     """
-    return await fetch_page(
-        connection,
-        "grants.list_holders",
-        f"""
-        SELECT u.username, u.role, coalesce(granted.access, 0)
-        FROM users u
-        LEFT JOIN (
-            -- By user, the union of their own grants on the pipeline and of those to their groups.
-            SELECT g.user_id, bit_or(g.access) AS access
-            FROM (
-                SELECT ug.user_id, ug.access, ug.expires_at
-                FROM user_grants ug
-                WHERE ug.organization_id = $1 AND ug.pipeline_id = $2
-                UNION ALL
-                SELECT m.user_id, gg.access, gg.expires_at
-                FROM group_grants gg
-                JOIN memberships m ON m.organization_id = gg.organization_id AND m.group_id = gg.group_id
-                WHERE gg.organization_id = $1 AND gg.pipeline_id = $2
-            ) g
-            WHERE g.expires_at IS NULL OR g.expires_at > now()
-            GROUP BY g.user_id
-        ) granted ON granted.user_id = u.id
-        WHERE u.organization_id = $1
-          AND NOT u.disabled
-          AND (u.role <> 'member' OR granted.access & {MANAGER} = {MANAGER} OR granted.access & $3 = $3)
+    part = FULL_ACCESS if holding == READ else MANAGER | (holding & ~READ)  # of each grant that can give it
+    arguments = (organization_id, pipeline_id, holding, part)
+    after = [] if span.after is None else [*map(str, span.after)]
+    behind = f"AND {span.order.behind(6)}" if after else ""
+    statement = holders_statement(span.order, examining.MAX_EXAMINED, behind)
+    rows = await connection.fetch("grants.list_holders", statement, *arguments, span.size + 1, *after)
+    total = None
+    if span.total:
+        whole = holders_statement(span.order, examining.MAX_EXAMINED + 1)
+        total = await examining.count_examined(
+            connection, "grants.list_holders_total", whole, (*arguments, MAX_COUNTED + 1)
+        )
+    return examining.rows_of(
+        [tuple(row) for row in rows], span, lambda row: GrantedUser(row[0], role_of(row[1]), row[2]), total
+    )
+
+
+def holders_statement(order: Order, limit: int, behind: str = "") -> str:
+    """Return the statement of a page of the users with access to a pipeline, whose rows are those of `examined`.
+
+    The parameters are the organization, the pipeline, the permissions that the users hold at least, those of which a
+    grant has one that can give them, how many rows are wanted, and the parts of the key behind which the page begins.
+    """
+    return few_or_examined(
+        Source(
+            "users",
+            "u",
+            "u.organization_id = $1",
+            f"""
+            NOT u.disabled
+            AND (u.role <> 'member' OR found.access & {MANAGER} = {MANAGER} OR found.access & $3 = $3) IS TRUE
+            """,
+            "u.username, u.role, coalesce(u.access, 0) AS access",
+            "",
+            f"""
+            CROSS JOIN LATERAL (
+                SELECT bit_or(g.access) AS access FROM ({grants_of("$1", "u.id")}) g WHERE g.pipeline_id = $2
+            ) found
+            """,
+        ),
+        order,
+        limit,
+        behind,
+        few="""
+            SELECT u.id FROM users u WHERE u.organization_id = $1 AND u.role <> 'member'
+            UNION ALL
+            SELECT ug.user_id FROM user_grants ug
+            WHERE ug.organization_id = $1 AND ug.pipeline_id = $2 AND ug.access & $4 <> 0
+            UNION ALL
+            SELECT m.user_id FROM group_grants gg
+            JOIN memberships m ON m.organization_id = gg.organization_id AND m.group_id = gg.group_id
+            WHERE gg.organization_id = $1 AND gg.pipeline_id = $2 AND gg.access & $4 <> 0
         """,
-        (organization_id, pipeline_id, holding),
-        span,
-        lambda row: GrantedUser(row[0], role_of(row[1]), row[2]),
+        everything="false",
+        wanted="$5",
     )
 
 

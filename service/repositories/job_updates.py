@@ -314,7 +314,7 @@ _UPDATE: Final = """
           AND (t.user_id = u.id) IS TRUE  -- compared, and not a way to find t: a user may have many
           AND (u.role, u.revision) = (r.role, r.user_revision)
           AND (NOT ({proof.by_groups})
-               OR coalesce(h.revisions, '{{}}') = array_remove(r.revisions, r.user_revision))
+               OR coalesce(h.revisions, '{{}}') = r.revisions{of_groups})
         ORDER BY u.organization_id, u.id, t.id
         FOR SHARE OF u, t SKIP LOCKED
     ), revised AS (
@@ -351,12 +351,16 @@ _UPDATE: Final = """
 """
 
 
+def _format(requested: str, proof: _Proof, max_current: int) -> str:
+    return _UPDATE.format(requested=requested, proof=proof, max_current=max_current, of_groups=revisions.OF_GROUPS)
+
+
 def _each(proof: _Proof) -> str:
-    return _UPDATE.format(requested=_batch(proof.types), proof=proof, max_current=MAX_CURRENT)
+    return _format(_batch(proof.types), proof, MAX_CURRENT)
 
 
 def _alone(proof: _Proof) -> str:
-    return _UPDATE.format(requested=_one(proof.types), proof=proof, max_current=2**30)  # as many as there are
+    return _format(_one(proof.types), proof, 2**30)  # as many as there are
 
 
 UPDATE_EACH: Final = _each(_OF_TOKENS)

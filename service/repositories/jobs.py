@@ -9,8 +9,10 @@ from uuid import UUID
 import asyncpg
 
 from service.database.pool import Connection
+from service.repositories import examining
+from service.repositories.examining import Source, few_or_examined
 from service.repositories.granted import GRANTED_FIRST, reading_as
-from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Rows, Span, count
+from service.repositories.ordering import MAX_COUNTED, Column, Order, Orders, Rows, Span
 from service.repositories.pipelines import GrantedPipeline
 from service.repositories.texts import folded
 from service.repositories.times import bounded
@@ -161,20 +163,8 @@ async def delete_assignment(connection: Connection, organization_id: UUID, job_i
     )
 
 
-_JOBS: Final = f"""
-    SELECT j.id, j.owner_id, u.username, j.name, {bounded("j.created_at")} AS created_at
-    FROM jobs j
-    JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
-    WHERE j.organization_id = $1
-      AND ($3::uuid IS NULL OR EXISTS (
-          SELECT FROM assignments a WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = $3
-      ))
-      AND ($4::uuid IS NULL OR j.owner_id = $4)
-"""
-
-
-SORT_LIMIT: Final = 2000
-"""Visible jobs up to which reading and sorting all of them is cheaper than walking along the organization's by age."""
+_COLUMNS: Final = f"j.id, j.owner_id, u.username, j.name, {bounded('j.created_at')} AS created_at"
+_OWNER: Final = "JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id"
 
 
 def searched(parameter: int) -> str:
@@ -183,51 +173,61 @@ def searched(parameter: int) -> str:
     return f"(position({text} IN lower(j.id)) > 0 OR position({text} IN lower(j.name)) > 0)"
 
 
-def page_statement(order: Order, *, first: bool, text: bool = False) -> str:
+def page_statement(
+    order: Order, limit: int, *, first: bool, text: bool = False, of_pipeline: bool = False, of_owner: bool = False
+) -> str:
     """Return the statement of a page of jobs: of the first, or of one behind a key, whose parts are the last.
 
-    The parameters are the organization, the user, filters by pipeline and owner, whether the user sees all, the
-    pipelines that they may read, how many rows are wanted, and a text to search for, if there is one.
+    Its rows are those of `examining.examined`. The parameters are the organization, the user, filters by pipeline and
+    owner, whether the user sees all, the pipelines that they may read, how many rows are wanted, and a text to search
+    for, if there is one.
+
+    Args:
+        order: of the list.
+        limit: how many jobs are examined at most, where the user sees many.
+        first: True for the first page.
+        text: True if there is a text to search for.
+        of_pipeline: True if only the jobs of a pipeline are wanted.
+        of_owner: True if only those of an owner are.
     """
-    jobs = f"{_JOBS} AND {searched(8)}" if text else _JOBS
-    jobs = jobs if first else f"{jobs} AND {order.behind(9 if text else 8)}"
-    sorted_by = order.order_by
-    return f"""
-    -- What the user sees, but no more than it takes to know that there are more than a few; some may come twice.
-    WITH visible AS MATERIALIZED (
-        SELECT v.id
-        FROM (
-            SELECT a.job_id AS id FROM assignments a WHERE a.organization_id = $1 AND a.pipeline_id = ANY ($6)
-            UNION ALL
-            SELECT o.id FROM jobs o WHERE o.organization_id = $1 AND o.owner_id = $2
-        ) v
-        WHERE NOT $5
-        LIMIT {SORT_LIMIT} + 1
-    )
-    -- Few: read them all by their ids. The count is known before the first row, so what is not wanted is not run.
-    (
-        {jobs}
-          AND j.id IN (SELECT v.id FROM visible v)
-          AND NOT $5 AND (SELECT count(*) FROM visible) <= {SORT_LIMIT}
-        ORDER BY {sorted_by}
-        LIMIT $7
-    ) UNION ALL (
-        -- Many, or all: walk along the index of the order until the page is full.
-        {jobs}
-          -- OFFSET 0: a job's pipelines are read, and compared with the readable ones by a hash. As conditions of the
-          -- index, each of thousands of these would be looked up for each job.
-          AND ($5 OR j.owner_id = $2 OR EXISTS (
+    # Filters by text, not by NULL, so that each plan is by what there is; all parameters are given, and have types.
+    given = f"""
+      j.organization_id = $1 {"AND j.owner_id = $4" if of_owner else ""}
+      AND num_nulls($2::uuid, $3::uuid, $4::uuid, $5::boolean, $6::uuid[]) >= 0
+    """.strip()
+    if of_pipeline:  # which may be read, and so may all of its jobs be seen
+        fits = """
+          (
+              SELECT true FROM assignments a
+              WHERE a.organization_id = $1 AND a.job_id = j.id AND a.pipeline_id = $3
+          ) IS TRUE
+        """.strip()
+        few = "SELECT a.job_id FROM assignments a WHERE a.organization_id = $1 AND a.pipeline_id = $3"
+    else:
+        # OFFSET 0: a job's pipelines are read, and compared with the readable ones by a hash. As conditions of the
+        # index, each of thousands of these would be looked up for each job. IS TRUE: the hash is made once.
+        fits = """
+          ($5 OR j.owner_id = $2 OR EXISTS (
               SELECT FROM (
                   SELECT a.pipeline_id FROM assignments a WHERE a.organization_id = $1 AND a.job_id = j.id OFFSET 0
               ) a
-              WHERE a.pipeline_id = ANY ($6)
+              WHERE (a.pipeline_id IN (SELECT unnest($6::uuid[]))) IS TRUE
           ))
-          AND ($5 OR (SELECT count(*) FROM visible) > {SORT_LIMIT})
-        ORDER BY {sorted_by}
-        LIMIT $7
+        """.strip()
+        few = """
+            SELECT a.job_id FROM assignments a WHERE a.organization_id = $1 AND a.pipeline_id = ANY ($6)
+            UNION ALL
+            SELECT o.id FROM jobs o WHERE o.organization_id = $1 AND o.owner_id = $2
+        """
+    return few_or_examined(
+        Source("jobs", "j", given, f"{searched(8)} AND {fits}" if text else fits, _COLUMNS, _OWNER),
+        order,
+        limit,
+        "" if first else f"AND {order.behind(9 if text else 8)}",
+        few=few,
+        everything="false" if of_pipeline else "$5",
+        wanted="$7",
     )
-    ORDER BY {sorted_by.replace("j.", "")}
-    """
 
 
 async def page(
@@ -250,14 +250,15 @@ async def page(
     filters = (organization_id, user_id, pipeline_id, owner_id, everything, readable)
     sought = [text] if text else []
     after = [] if span.after is None else [*map(str, span.after)]
-    statement = page_statement(span.order, first=not after, text=bool(text))
+    has = {"text": bool(text), "of_pipeline": pipeline_id is not None, "of_owner": owner_id is not None}
+    statement = page_statement(span.order, examining.MAX_EXAMINED, first=not after, **has)
     rows = await connection.fetch("jobs.page", statement, *filters, span.size + 1, *sought, *after)
     total = None
     if span.total:
-        whole = page_statement(ORDERS.find(None), first=True, text=bool(text))
+        whole = page_statement(ORDERS.find(None), examining.MAX_EXAMINED + 1, first=True, **has)
         arguments = (*filters, MAX_COUNTED + 1, *sought)
-        total = await count(connection, "jobs.page_total", f"SELECT FROM ({whole}) listed", arguments)
-    return Rows([Job(*row) for row in rows], total)
+        total = await examining.count_examined(connection, "jobs.page_total", whole, arguments)
+    return examining.rows_of([tuple(row) for row in rows], span, lambda row: Job(*row), total)
 
 
 MAX_PIPELINES_OF_JOBS: Final = 5000

@@ -79,11 +79,21 @@ class Span(NamedTuple):
     total: bool = False
 
 
+class Total(NamedTuple):
+    """The number of the rows of all pages, as far as they are counted."""
+
+    number: int
+    at_least: bool = False
+    """True if there may be more."""
+
+
 class Rows(NamedTuple, Generic[Item]):
-    """The rows of a page, one more than it has if others follow; and the total, if asked for, to MAX_COUNTED + 1."""
+    """The rows of a page, one more than it has if others follow; and the total, if it was asked for."""
 
     items: list[Item]
-    total: int | None = None
+    total: Total | None = None
+    examined_to: Sequence[Any] | None = None
+    """The key behind which the next page begins, where this one ends without being full; see examining.py."""
 
 
 async def fetch_page(
@@ -120,12 +130,12 @@ async def fetch_page(
     return Rows([make(row) for row in rows], total)
 
 
-async def count(connection: Connection | MappedReader, name: str, select: str, arguments: Sequence[object]) -> int:
+async def count(connection: Connection | MappedReader, name: str, select: str, arguments: Sequence[object]) -> Total:
     """Count the rows of a statement, but no further than to know that they are more than MAX_COUNTED."""
     row = await connection.fetch_one(
         name, f"SELECT count(*) FROM ({select} LIMIT {MAX_COUNTED + 1}) counted", *arguments
     )
-    return int(row[0])
+    return Total(min(row[0], MAX_COUNTED), row[0] > MAX_COUNTED)
 
 
 def never(column: str) -> Column:

@@ -6,8 +6,9 @@ from typing import Final
 from uuid import UUID
 
 from service.database.pool import Connection
+from service.repositories.examining import Source, fetch_examined
 from service.repositories.jobs import searched
-from service.repositories.ordering import Column, Order, Orders, Rows, Span, fetch_page
+from service.repositories.ordering import Column, Order, Orders, Rows, Span
 from service.repositories.times import bounded
 
 
@@ -36,17 +37,24 @@ async def page(
     connection: Connection, organization_id: UUID, pipeline_id: UUID, span: Span, text: str | None = None
 ) -> Rows[QueuedJob]:
     """Return a page of the jobs in a pipeline's queue; if a text is given, of those with it in their id or name."""
-    return await fetch_page(
+    fits = f"""
+        (
+            SELECT true FROM jobs j
+            WHERE j.organization_id = $1 AND j.id = a.job_id {f"AND {searched(3)}" if text else ""}
+        ) IS TRUE
+    """
+    return await fetch_examined(
         connection,
         "queues.page",
-        f"""
-        SELECT a.job_id, j.name, u.username, {bounded("a.assigned_at")}
-        FROM assignments a
-        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
-        JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
-        WHERE a.organization_id = $1 AND a.pipeline_id = $2 {f"AND {searched(3)}" if text else ""}
-        """,
+        Source("assignments", "a", "a.organization_id = $1 AND a.pipeline_id = $2", fits, _COLUMNS, _JOINED),
         (organization_id, pipeline_id, *([text] if text else [])),
         span,
         lambda row: QueuedJob(*row),
     )
+
+
+_COLUMNS: Final = f"a.job_id, j.name, u.username, {bounded('a.assigned_at')}"
+_JOINED: Final = """
+        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id
+        JOIN users u ON u.organization_id = j.organization_id AND u.id = j.owner_id
+"""

@@ -10,26 +10,25 @@ class ReadVersion:
     """The state that something was read at: as long as it holds, reading it again gives the same."""
 
     revisions: tuple[int, ...]
-    """Revisions of the user, of each of their groups and, for administrators, the organization; in ascending order."""
+    """Revisions of the user, of the organization and of each of their groups; see `of_user`."""
     expires_at: datetime | None
     """The first expiry among the grants that count; None if none of them expires."""
 
 
 def of_user(administers: str = "u.role <> 'member'", others: str = "") -> str:
-    """Return the SQL of the revisions of the row u of users, in ascending order, as they count as a set.
+    """Return the SQL of the revisions of the row u of users: the user's, the organization's, and the groups' in order.
 
-    None ever comes back (0005).
+    The organization has two, one for its administrators and one for its members. None ever comes back (0005).
 
     Args:
-        administers: the condition under which the organization's counts.
-        others: the SQL of revisions that count beside these, beginning with UNION ALL.
+        administers: the condition under which the one for administrators counts.
+        others: the SQL of revisions that count beside those of groups, beginning with UNION ALL.
     """
     return f"""
-    ARRAY(
-        SELECT u.revision
-        UNION ALL
-        SELECT o.revision FROM organizations o WHERE o.id = u.organization_id AND ({administers})
-        UNION ALL
+    ARRAY[u.revision, coalesce((
+        SELECT CASE WHEN {administers} THEN o.revision ELSE o.members_revision END
+        FROM organizations o WHERE o.id = u.organization_id
+    ), -1)] || ARRAY(
         SELECT g.revision
         FROM memberships m
         JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
@@ -41,3 +40,5 @@ def of_user(administers: str = "u.role <> 'member'", others: str = "") -> str:
 
 
 OF_USER: Final = of_user()
+OF_GROUPS: Final = "[3:]"
+"""The slice of the array that has the revisions of groups."""

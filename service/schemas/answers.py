@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, TypeVar, get_type_hints
 from marshmallow import Schema, fields
 
 from service.errors import CODES
+from service.repositories.examining import MAX_EXAMINED
 from service.repositories.ordering import MAX_COUNTED
 from service.schemas.pages import Page
 
@@ -62,7 +63,12 @@ class AnswerSchema(Schema):
 class ListSchema(AnswerSchema):
     """A list, or a page of one."""
 
-    next_page_token = fields.String(metadata={"description": "The `page_token` of the next page; absent on the last."})
+    next_page_token = fields.String(
+        metadata={
+            "description": "The `page_token` of the next page; absent on the last. A page may have fewer items than"
+            " were asked for, or none, and yet not be the last."
+        }
+    )
 
 
 class OrderedListSchema(ListSchema):
@@ -73,8 +79,8 @@ class OrderedListSchema(ListSchema):
     )
     total_size_at_least = fields.Integer(
         metadata={
-            "description": f"In its place, {MAX_COUNTED:,}, where there are more: these are not counted; in the audit"
-            " trail also fewer, where not all entries were looked at."
+            "description": f"In its place where there may be more: {MAX_COUNTED:,}, as these are not counted, or as"
+            f" many as fit a search among the first {MAX_EXAMINED:,}."
         }
     )
 
@@ -101,10 +107,7 @@ def dump_page(name: str, page: Page[Item], dump: Callable[[Item], dict[str, Any]
     if page.next_page_token:
         body["next_page_token"] = page.next_page_token
     if page.total is not None:
-        if page.total <= MAX_COUNTED and page.counted_all:
-            body["total_size"] = page.total
-        else:
-            body["total_size_at_least"] = min(page.total, MAX_COUNTED)
+        body["total_size_at_least" if page.total.at_least else "total_size"] = page.total.number
     return body
 
 

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, runtime_che
 import orjson
 
 from service.errors import InvalidArgument
-from service.repositories.ordering import ColumnType, Order, Orders
+from service.repositories.ordering import ColumnType, Order, Orders, Rows, Span, Total
 from service.repositories.revisions import ReadVersion
 from service.values.ids import UUID_TEXT
 from service.values.instants import parse_instant
@@ -75,10 +75,8 @@ class Page(Generic[Item]):
     next_page_token: str | None = None
     version: ReadVersion | None = None
     """The state that the list was read at, if the page may be cached."""
-    total: int | None = None
-    """The number of rows of all pages, counted to one beyond MAX_COUNTED; None: it was not asked for."""
-    counted_all: bool = True
-    """False if there may be more than that, as not all were looked at."""
+    total: Total | None = None
+    """The number of rows of all pages; None: it was not asked for."""
 
 
 class AnyPagedRequest(Protocol):
@@ -168,9 +166,8 @@ class Pages:
         size: int | None = None,
         version: ReadVersion | None = None,
         *,
-        more: bool = False,
-        reached: Sequence[Any] | None = None,
-        total: int | None = None,
+        total: Total | None = None,
+        examined_to: Sequence[Any] | None = None,
     ) -> Page[Item]:
         """Cut a page out of rows, of which one more than a page was asked for if there were as many.
 
@@ -178,15 +175,21 @@ class Pages:
             key: a row's sort key, of what JSON can hold.
             size: of the page; the request's own if None, and all rows where that is None too.
             version: the state that the rows were read at, if the page may be cached.
-            more: whether others follow these rows, however few they are.
-            reached: the sort key of the last row that was looked at, if the page has ended with that.
             total: the number of rows of all pages, if it was asked for.
+            examined_to: the key behind which the next page begins, where this one ends without being full.
         """
         size = request.page_size if size is None else size
-        if size is None or (len(rows) <= size and not more):
-            return Page([*rows], None if reached is None else self._token(request, reached), version, total)
+        if size is None or len(rows) <= size:
+            token = None if examined_to is None else self._token(request, examined_to)
+            return Page([*rows], token, version, total)
         items = [*rows[:size]]
         return Page(items, self._token(request, key(items[-1])), version, total)
+
+    def cut_found(self, request: AnyPagedRequest, span: Span, found: Rows[Item]) -> Page[Item]:
+        """Cut a page out of the rows that were found for a span."""
+        return self.cut(
+            request, found.items, span.order.key, span.size, total=found.total, examined_to=found.examined_to
+        )
 
     def _token(self, request: AnyPagedRequest, key: Sequence[Any]) -> str:
         raw = orjson.dumps([*key], default=str)

@@ -69,6 +69,7 @@ _NEEDLESS: Final = (
     "bump_self",
     "bump_users",
     "bump_groups",
+    "bump_organization",
     "bump_organizations",
     "bump_holders_of_changed",
     "hold_pipelines",

@@ -3,8 +3,10 @@
 import re
 from datetime import UTC, datetime
 
+import pytest
 from playwright.async_api import expect
 
+from service.repositories import examining
 from tests.admin.browser import Desk
 from tests.conftest import Client
 from tests.factories import World
@@ -118,3 +120,14 @@ async def test_lists_fit_into_windows_of_every_width(desk: Desk, world: World) -
             for width in (1280, 1160, 1140, 840, 700, 360):
                 await visit.page.set_viewport_size({"width": width, "height": 800})
                 assert await visit.page.evaluate(wider) == 0, f"{path} at {width}"
+
+
+async def test_job_is_found_behind_pages_on_which_nothing_fits(
+    desk: Desk, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examining, "MAX_EXAMINED", 3)
+    ada = await world.user("ada", role="admin")
+    jobs = [await world.job(ada) for _ in range(10)]
+    async with desk.visit(ada, f"/jobs?q={jobs[0]}") as visit:
+        await expect(visit.page.get_by_role("rowheader")).to_have_count(1)
+        await expect(visit.page.get_by_text("1 job", exact=True)).to_be_visible()

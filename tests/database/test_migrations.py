@@ -117,6 +117,18 @@ async def test_migrate_a_database_from_before_compatible_from_was_recorded(empty
     assert await fetchval(empty_dsn, "SELECT array_agg(needs ORDER BY version) FROM schema_migrations") == [0, 0, 2]
 
 
+@pytest.mark.parametrize(("organizations", "needed"), [(0, 2), (1, 0)])
+async def test_migrate_needs_this_version_where_no_version_before_has_served(
+    empty_dsn: str, organizations: int, needed: int
+) -> None:
+    made = f"CREATE TABLE organizations AS SELECT FROM generate_series(1, {organizations})"
+    switch = "-- compatible-from: 0002 if there is no organization yet\nSELECT 1"
+
+    await migrate(empty_dsn, migrations=[Migration(1, "0001_make.sql", made), Migration(2, "0002_switch.sql", switch)])
+
+    assert await fetchval(empty_dsn, "SELECT array_agg(needs ORDER BY version) FROM schema_migrations") == [0, needed]
+
+
 async def test_migrate_keeps_nothing_of_a_file_that_failed(empty_dsn: str) -> None:
     with pytest.raises(StartupError, match=r"0002_break_things\.sql failed.*division by zero"):
         await migrate(empty_dsn, migrations=[TABLE, BROKEN])

@@ -12,7 +12,7 @@ import pytest
 
 from service.authentication.bearer import token_digest
 from service.database.pool import Database
-from service.repositories import job_updates, jobs
+from service.repositories import job_updates, jobs, revisions
 from service.repositories.job_updates import MAX_CURRENT, Large, Made, Update, array_literal
 from tests.factories import PAST, Member, World
 
@@ -27,13 +27,13 @@ class Stage:
     pipelines: Sequence[UUID]
 
     async def update(self, job_id: str, *wanted: UUID, **other: Any) -> Update:
-        revision = await self.world.raw.fetchval("SELECT revision FROM users WHERE id = $1", self.user.id)
+        found = await self.world.raw.fetchval(f"SELECT {revisions.OF_USER} FROM users u WHERE u.id = $1", self.user.id)
         update = Update(
             organization_id=self.world.id,
             job_id=job_id,
             digest=token_digest(self.user.token),
             scopes=None,
-            revisions=[revision],
+            revisions=found,
             expires_at=None,
             wanted=wanted,
             allowed_pipelines=array_literal(()),
@@ -248,13 +248,8 @@ async def made_while_locked(stage: Stage, dsn: str, row: str, lock: str) -> list
     table, key = (await rows_to_lock(stage, job))[row]
     holder = await asyncpg.connect(dsn)
     try:
-        revisions = await stage.world.raw.fetch(
-            "SELECT revision FROM users WHERE id = $1"
-            " UNION SELECT revision FROM groups JOIN memberships ON group_id = groups.id WHERE user_id = $1 ORDER BY 1",
-            stage.user.id,
-        )
         batch = [
-            await stage.update(job, b, c, revisions=[each["revision"] for each in revisions]),
+            await stage.update(job, b, c),
             await stranger.update(free, stranger.pipelines[1]),
         ]
         await holder.execute("BEGIN")

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from service.database.pool import Database
-from service.repositories import jobs
-from service.repositories.ordering import Span
+from service.repositories import examining, jobs
+from service.repositories.ordering import Span, Total
 from tests.factories import World
 
 
@@ -57,7 +57,7 @@ async def test_page_found_by_lookup_or_by_age(
     ]
     ids = [await world.job(owner, *where) for owner, where in made]
     visible = [ids[5], ids[3], ids[1], ids[0]]
-    monkeypatch.setattr(jobs, "SORT_LIMIT", sort_limit)
+    monkeypatch.setattr(examining, "MAX_FEW", sort_limit)
 
     async def page(**other: Any) -> list[str]:
         options = {"everything": False, "pipeline_id": None, "owner_id": None, "after": None, "limit": 10, **other}
@@ -68,9 +68,9 @@ async def test_page_found_by_lookup_or_by_age(
         totals.append(found.total)
         return [job.id for job in found.items]
 
-    totals: list[int | None] = []
+    totals: list[Total | None] = []
     assert await page() == visible
-    assert totals == [4]
+    assert totals == [Total(4)]
     assert await page(order_by="created_at") == visible[::-1]
     assert await page(order_by="id") == sorted(visible)
     assert await page(order_by="-id", limit=3) == sorted(visible)[:0:-1]
@@ -80,6 +80,6 @@ async def test_page_found_by_lookup_or_by_age(
     assert await page(after=(second, visible[1])) == visible[2:]
     assert await page(owner_id=user.id) == [ids[3], ids[0]]
     assert await page(pipeline_id=seen) == visible[:3]
-    assert totals[-2:] == [2, 3]
+    assert totals[-2:] == [Total(2), Total(3)]
     assert await page(everything=True) == ids[::-1]
-    assert totals[-1] == 6
+    assert totals[-1] == Total(6)

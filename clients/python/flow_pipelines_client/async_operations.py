@@ -641,7 +641,7 @@ class AsyncOperations(AsyncConnection):
     ) -> AsyncPages[models.JobList, models.Job]:
         """List the jobs that the caller can see, newest first.
 
-        A page ends early where its jobs are in too many pipelines.
+        A page ends early where its jobs are in too many pipelines, or too many jobs have been examined for it.
 
         Newest first. Filters: a pipeline, an owner's username, and by `q`, a part of the id or the name. A page also
         ends where its jobs are in 5,000 pipelines.
@@ -1494,8 +1494,8 @@ class AsyncOperations(AsyncConnection):
     ) -> AsyncPages[models.Audit, models.Entry]:
         """List the rows of the audit trail, newest first, each with the state before and after.
 
-        A page ends early where those states are large, and where it has looked at very many entries for an actor or
-        an action: it may have none, and yet another one behind it.
+        A page ends early where those states are large, and where it has examined very many entries for an actor or an
+        action: it may have none, and yet another one behind it.
 
         Newest first. Filters: the actor's username, the action, the target, and a time from (included) and to. For an
         actor or an action a page looks at 50,000 changes at most: it may be empty, and yet have a `next_page_token`.

@@ -367,7 +367,7 @@ class PipelineJobs(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     jobs: list[QueuedJob]
     """The jobs, oldest first."""
@@ -394,7 +394,7 @@ class GrantList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     grants: list[Grant]
     """The grants: groups first, then by name."""
@@ -433,7 +433,7 @@ class AccessList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     users: list[UserAccess]
     """The users, by username."""
@@ -513,7 +513,7 @@ class JobList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     jobs: list[Job]
     """The jobs, newest first."""
@@ -562,7 +562,7 @@ class UserList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     users: list[User]
     """The users, by username."""
@@ -696,7 +696,7 @@ class GroupList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     groups: list[Group]
     """The groups, by name."""
@@ -729,7 +729,7 @@ class GroupGrantList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     grants: list[GroupGrant]
     """The grants, by the names of their pipelines."""
@@ -766,7 +766,7 @@ class MemberList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     members: list[Member]
     """The members, by username."""
@@ -799,7 +799,7 @@ class TokenList(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     tokens: list[Token]
     """The tokens, newest first."""
@@ -909,7 +909,7 @@ class Audit(Page):
     total_size: int | None = None
     """How many there are on all pages; only with total=true, up to 10,000."""
     total_size_at_least: int | None = None
-    """In its place, 10,000, where there are more: these are not counted; in the audit trail also fewer, where not all entries were looked at.
+    """In its place where there may be more: 10,000, as these are not counted, or as many as fit a search among the first 20,000.
     """
     audit: list[Entry]
     """The changes, newest first."""

@@ -254,12 +254,14 @@ function listEnd(noun, showMore) {
  */
 function extent({ length, next, total, atLeast }, noun) {
   if (next === null) return count(length, noun);
-  if (total === null) return `The first ${count(length, noun)}`;
+  // What was counted of a search may be less than is shown.
+  if (total === null || total <= length) return `The first ${count(length, noun)}`;
   return `The first ${length.toLocaleString("en")} of ${atLeast ? "more than " : ""}${count(total, noun)}`;
 }
 
 /**
- * Fetch the pages of a call that answers a list under a name.
+ * Fetch the pages of a call that answers a list under a name. Empty ones are passed over: the API ends a page also once
+ * it has examined so many rows.
  *
  * @template Item
  * @param {string} path
@@ -272,12 +274,17 @@ export const pagesOf =
   (path, name, query = () => ({}), { counted = false } = {}) =>
   async (page, signal) => {
     const total = counted && !page.page_token ? "true" : null;
+    const asked = { ...query(), ...page };
     /** @type {Page & Record<string, any>} */
-    const body = await get(path, { ...query(), ...page, total }, signal);
+    const first = await get(path, { ...asked, total }, signal);
+    let body = first;
+    while (body[name].length === 0 && body.next_page_token) {
+      body = await get(path, { ...asked, page_token: body.next_page_token }, signal);
+    }
     return {
       items: body[name],
       next: body.next_page_token ?? null,
-      total: body.total_size ?? body.total_size_at_least,
-      atLeast: body.total_size_at_least !== undefined,
+      total: first.total_size ?? (first.total_size_at_least || undefined),
+      atLeast: first.total_size_at_least !== undefined,
     };
   };
