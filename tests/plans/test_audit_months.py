@@ -51,6 +51,7 @@ class Years:
 async def _years(server_dsn: str) -> AsyncIterator[Years]:
     connection = await asyncpg.connect(server_dsn)
     await connection.execute("CREATE DATABASE years")
+    await connection.execute("REVOKE CONNECT ON DATABASE years FROM PUBLIC")  # as doctor tells of what is open
     dsn = urlunsplit(urlsplit(server_dsn)._replace(path="/years"))
     await migrate(dsn)
     raw, organization_id = await asyncpg.connect(dsn), uuid4()

@@ -57,6 +57,7 @@ async def filled(filled_server: str, tmp_path_factory: pytest.TempPathFactory) -
     if CHOSEN is SMALL:
         connection = await asyncpg.connect(dsn)
         await connection.execute("CREATE DATABASE plans")
+        await connection.execute("REVOKE CONNECT ON DATABASE plans FROM PUBLIC")  # as doctor tells of what is open
         await connection.close()
         dsn, directory = urlunsplit(urlsplit(dsn)._replace(path="/plans")), tmp_path_factory.mktemp("plans")
     await fill(dsn, CHOSEN, directory)
