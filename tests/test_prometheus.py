@@ -315,9 +315,9 @@ def statement_names() -> set[str]:
     for path in (Path(service.__file__).parent / "repositories").glob("*.py"):
         text = path.read_text()
         names = re.findall(r"connection\.(?:fetch|fetch_row|fetch_one|execute)\(\s*([^,]+),", text)
-        if path.name in ("ordering.py", "overview.py", "granted.py"):  # whose callers give the names
+        if path.name in ("ordering.py", "overview.py", "granted.py", "examining.py"):  # whose callers give the names
             names = [name for name in names if name != "name"]
-        for name in [*names, *re.findall(r"fetch_page\(\s*connection,\s*([^,]+),", text)]:
+        for name in [*names, *re.findall(r"(?:fetch_page|fetch_examined)\(\s*connection,\s*([^,]+),", text)]:
             assert re.fullmatch(r'"[a-z_.]+"|f"[a-z_.]+_\{kind\}s?"', name), f"{path.name}: {name} may be anything"
             found |= {name.removeprefix("f").strip('"').replace("{kind}", kind) for kind in get_args(Kind)}
     assert len(found) > 20

@@ -278,8 +278,7 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
     Raises:
         NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
         PermissionDenied: the token that calls is too narrow, ends before, or was made with that which it is to replace.
-        FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another, or
-            with it.
+        FailedPrecondition: it has expired, was rotated before, or has made too many; or too many follow one another.
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:

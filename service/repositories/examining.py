@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from service.database.pool import Connection
 from service.repositories.ordering import MAX_COUNTED, Order, Rows, Span, Total
+from service.repositories.times import bounded
 
 Item = TypeVar("Item")
 
@@ -118,7 +119,8 @@ def _found(source: Source) -> str:
 
 
 def _keys(order: Order) -> str:
-    return ", ".join(f"{column.sql} AS key_{place}" for place, column in enumerate(order.columns))
+    sqls = (bounded(column.sql) if column.type == "timestamptz" else column.sql for column in order.columns)
+    return ", ".join(f"{sql} AS key_{place}" for place, sql in enumerate(sqls))
 
 
 def rows_of(

@@ -1419,8 +1419,8 @@ class Operations(Connection):
             NotFound: there is none, it was revoked, or it is another user's and the caller is no administrator.
             PermissionDenied: the token that calls is too narrow, ends before, or was made with that which it is to
                 replace.
-            FailedPrecondition: it has expired, or was rotated before; or too many tokens were made with one another,
-                or with it.
+            FailedPrecondition: it has expired, was rotated before, or has made too many; or too many follow one
+                another.
         """
         return self._run(table.ROTATE_TOKEN, {"token_id": token_id, "overlap_seconds": overlap_seconds}, timeout)
 

@@ -72,6 +72,7 @@ BAD_CODINGS: Final = (
     *(
         b"xchunked",
         b"identity",
+        b"identity, chunked",
         b"chunked, identity",
         b"chunked, chunked",
         b'"chunked"',
@@ -82,7 +83,7 @@ BAD_CODINGS: Final = (
     *(b"chun\x0bked", b"\x0bchunked", b"chunked\x00", b"chunked\r\nTransfer-Encoding: identity", b"chunked\xa0"),
     *(b"identity\r\nTransfer-Encoding: chunked", b"chunked\r\nTransfer-Encoding: chunked", b"\r\n chunked", b"gzip"),
 )
-GOOD_CODINGS: Final = (b"chunked", b" Chunked", b"\tchunked", b" identity, chunked")
+GOOD_CODINGS: Final = (b"chunked", b" Chunked", b"\tchunked")
 BAD_CHUNKS: Final = (
     *(b"-2\r\n{}\r\n0\r\n\r\n", b"0x2\r\n{}\r\n0\r\n\r\n", b"2 \r\n{}\r\n0\r\n\r\n", b" 2\r\n{}\r\n0\r\n\r\n"),
     *(b"FFFFFFFFFFFFFFFFF\r\n{}\r\n0\r\n\r\n", b"\r\n{}\r\n0\r\n\r\n", b"zz\r\n", b"2\n{}\n0\n\n", b"2\r\n{}0\r\n\r\n"),
