@@ -118,12 +118,13 @@ async def test_change_that_waits_for_another_one_is_aborted(client: Client, worl
 async def test_json_log_of_an_exception_is_one_line(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     output = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(output, write_through=True))
+    former = structlog.get_config()
     try:
         configure_logs(replace(settings, log_format="json"))
         structlog.get_logger().error("request", exc_info=ZeroDivisionError("x"))
         await asyncio.sleep(0)
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**former)  # not its defaults, which are other objects than those that loggers are bound to
 
     (line,) = output.getvalue().splitlines()
     assert list(orjson.loads(line)) == ["timestamp", "level", "event", "exception"]
