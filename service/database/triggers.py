@@ -68,8 +68,9 @@ async def list_faults(connection: Connection) -> list[Fault]:
         """,
     )
     own = {(row["table"], row["name"]): row["enabled"] for row in rows if not row["foreign_key"]}
-    by_name = {trigger.name: trigger for trigger in intended_triggers() if trigger.table == "audit"}
-    faults = [fault for each in intended_triggers() if (fault := _fault(each, own.get((each.table, each.name))))]
+    intended = intended_triggers()
+    by_name = {trigger.name: trigger for trigger in intended if trigger.table == "audit"}
+    faults = [fault for each in intended if (fault := _fault(each, own.get((each.table, each.name))))]
     for row in rows:
         parent = by_name.get(row["name"]) if row["inherited"] else None
         if parent and (fault := _fault(parent._replace(table=row["table"]), row["enabled"])):

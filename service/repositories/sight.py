@@ -7,6 +7,7 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.repositories.granted import grants_of
+from service.repositories.times import bounded
 
 
 class JobNow(NamedTuple):
@@ -22,8 +23,8 @@ async def find_jobs(connection: Connection, organization_id: UUID, ids: Collecti
     """Return the jobs of those ids that exist."""
     rows = await connection.fetch(
         "sight.find_jobs",
-        """
-        SELECT j.id, j.owner_id, j.created_at,
+        f"""
+        SELECT j.id, j.owner_id, {bounded("j.created_at")} AS created_at,
                ARRAY(
                    SELECT a.pipeline_id
                    FROM assignments a
