@@ -23,7 +23,7 @@ MAX_HELD_BYTES: Final = 33_554_432
 """Bytes of what is held; what comes beyond them is not held, but refused beyond `MAX_REQUESTS`."""
 HELD_PART: Final = 1 / 40
 """The part of its deadline for which a request is held until more comes than can be begun: an overload."""
-FRESH_SECONDS: Final = 0.025
+FRESH_SECONDS: Final = 0.02
 """Seconds for which a request is held in an overload. Later, it is begun only if there is little else to do.
 
 With 15 ms, other tokens of the busy organization were refused where the process did not get its processor at once.

@@ -15,7 +15,7 @@ class Window:
     answered. Then its loop uses little of the processor's time, and comes around when it is due.
     """
 
-    MIN: Final = 96
+    MIN: Final = 80
     """Requests that are under way before anything is held."""
     LATE: Final = 0.005
     """Seconds by which the loop is late, on average, that has enough to do."""
