@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Final, Protocol
 
+from flow_pipelines_client.feed import MIN_WAIT, WAIT
 from service.client.answer import Answer, Operation, run_all_pages
 from service.errors import FailedPrecondition
 from service.operations.audit import list_audit
@@ -13,10 +14,6 @@ from service.operations.changes import list_changes
 from service.schemas.audit import ListAudit
 from service.schemas.changes import ListChanges
 
-WAIT: Final = 20
-"""Seconds that the server is asked to wait for something to happen."""
-MIN_WAIT: Final = 0.5
-"""Seconds from a call that found nothing to the next: a server that is ending does not wait."""
 OVERLAP: Final = timedelta(seconds=60)
 """The time for which entries are looked for again where a cursor has ended: none is committed later than that."""
 

@@ -4,8 +4,6 @@ A cursor gives no access to anything, as what a caller may see is decided when i
 so that one that was cut or changed is told from one that is old.
 """
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Iterator
 from itertools import islice
@@ -13,6 +11,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from service.repositories.audit_feed import Epoch
+from service.values import base64url
 
 _CHECK: Final = 8
 """Bytes of the check."""
@@ -65,7 +64,7 @@ class Cursor(NamedTuple):
         if self.target is not None:
             numbers += _differences(self.target)
         payload = bytes([_VERSION_WITHIN if part else _VERSION]) + b"".join(map(_varint, numbers))
-        return _encoded(payload + _check(payload, organization_id))
+        return base64url.encode(payload + _check(payload, organization_id))
 
     @classmethod
     def read(cls, text: str, organization_id: UUID) -> "Cursor":
@@ -74,12 +73,7 @@ class Cursor(NamedTuple):
         Raises:
             ValueError: it is none of that organization.
         """
-        try:
-            raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, UnicodeEncodeError) as error:
-            raise ValueError("It is no base64.") from error
-        if _encoded(raw) != text:
-            raise ValueError("It was changed to another text of the same bytes.")
+        raw = base64url.decode(text)
         payload, check = raw[:-_CHECK], raw[-_CHECK:]
         version = payload[0] if payload else None
         if version not in (_VERSION, _VERSION_WITHIN) or check != _check(payload, organization_id):
@@ -92,10 +86,6 @@ class Cursor(NamedTuple):
         seen = _snapshot(numbers)
         rest = [*numbers]
         return cls(epoch, seen, _snapshot(iter(rest)) if rest else None, after, known, part)
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _check(payload: bytes, organization_id: UUID) -> bytes:

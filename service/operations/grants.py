@@ -29,7 +29,7 @@ from service.permissions import (
     require,
     union,
 )
-from service.repositories import grant_sets, grants, groups, users
+from service.repositories import grant_sets, grants, groups, holders, users
 from service.repositories.authority import PROVE_FOR_GROUP, PROVE_FOR_USER
 from service.repositories.grant_sets import GroupGrant
 from service.repositories.grants import Grant, Kind
@@ -261,7 +261,7 @@ async def list_access(call: Call, request: ListAccess) -> Page[UserAccess]:
     holding = READ | (PERMISSION_BITS[request.permission] if request.permission else 0)
     async with call.database.connection() as connection:
         await _find_managed(connection, call, request.pipeline_id)
-        found = await grants.list_holders(connection, call.caller.organization_id, request.pipeline_id, holding, span)
+        found = await holders.page(connection, call.caller.organization_id, request.pipeline_id, holding, span)
     page = call.pages.cut_found(request, span, found)
     can = [UserAccess(holder.username, effective(holder.role, None, holder.granted)) for holder in page.items]
     return Page(can, page.next_page_token, total=page.total)

@@ -1,6 +1,7 @@
 """Operations on groups and their members."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -152,24 +153,25 @@ async def delete_group(call: Call, request: GroupRef) -> None:
         Aborted: it has more members than the call takes out in its time; ask again.
     """
     require_administrator(call.caller, "delete groups")
-    await in_parts(call, lambda: _delete(call, request), lambda: more_members(request.name))
+    await in_parts(call, partial(_delete, call, request))
 
 
-async def _delete(call: Call, request: GroupRef) -> bool:
-    """Delete a group, or take as many members out as one transaction may; return whether it is deleted.
+async def _delete(call: Call, request: GroupRef, *, first: bool) -> str | None:
+    """Delete a group, or take as many members out as one transaction may: see Part.
 
-    Within the transaction of a declared state, it is deleted however many they are.
+    Each compares what the caller has seen, as none changes that. Within the transaction of a declared state, the group
+    is deleted however many they are.
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         old = await _find_for_update(connection, call, request.name)
         if call.within is None and await take_members_out(call, connection, old):
-            return False
+            return more_members(request.name)
         proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
         await proof.audit_deletion("group.delete", f"group:{old.name}", {"name": old.name}, old.id, lost)
         await groups.delete(connection, organization_id, old.id)
-    return True
+    return None
 
 
 async def take_members_out(call: Call, connection: Connection, group: Group) -> bool:

@@ -3,9 +3,8 @@
 Whatever ends a call between two of them, what was done stays, and the same call goes on with what is left.
 """
 
-from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from service.errors import Aborted
 from service.operations.call import Call
@@ -14,18 +13,30 @@ PARTS_SECONDS: Final = 4.0
 """Seconds after which a call that changes much begins no further part; at the command line it has no end."""
 
 
-async def in_parts(call: Call, part: Callable[[], Awaitable[bool]], unfinished: Callable[[], str]) -> None:
+class Part(Protocol):
+    """One transaction of a change, which proves the authority of the call."""
+
+    async def __call__(self, *, first: bool) -> str | None:
+        """Make the next part.
+
+        Args:
+            first: True for the first one. What the caller has seen is compared by that one alone where parts change it.
+
+        Returns:
+            None if that was the last part. Otherwise the sentences for the caller, should no other follow in this call:
+            what is done, and that the same call goes on.
+        """
+
+
+async def in_parts(call: Call, part: Part) -> None:
     """Make a change in as many transactions as it takes.
 
-    Args:
-        call: the call, whose authority each part proves.
-        part: makes the next part, and returns whether that was the last one.
-        unfinished: returns the sentences that say what was done, if the time of the call does not suffice.
-
     Raises:
-        Aborted: it does not; the same call goes on.
+        Aborted: the time of the call does not suffice; the same call goes on.
     """
     started = monotonic()
-    while not await part():
+    unfinished = await part(first=True)
+    while unfinished is not None:
         if call.batches is not None and monotonic() - started > PARTS_SECONDS:
-            raise Aborted(unfinished())
+            raise Aborted(unfinished)
+        unfinished = await part(first=False)

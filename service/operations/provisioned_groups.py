@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -215,32 +216,26 @@ async def delete_provisioned_group(call: Call, request: ChangeProvisionedGroup) 
         Aborted: it has more members than the call takes out in its time; ask again.
     """
     require_provisioning(call.caller, WHAT)
-    begun: list[str] = []
-    await in_parts(call, lambda: _delete(call, request, begun), lambda: more_members(begun[0]))
+    await in_parts(call, partial(_delete, call, request))
 
 
-async def _delete(call: Call, request: ChangeProvisionedGroup, begun: list[str]) -> bool:
-    """Delete a group, or take as many members out as one transaction may; return whether it is deleted.
-
-    Args:
-        begun: its name, once a part has compared it with what the caller has seen: each part changes that.
-    """
+async def _delete(call: Call, request: ChangeProvisionedGroup, *, first: bool) -> str | None:
+    """Delete a group, or take as many members out as one transaction may: see Part."""
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         if request.id is not None:
             await provisioned_groups.lock(connection, organization_id, request.id)
         current = await _find(connection, call, request)
         old = current.group
-        if not begun:
+        if first:
             request.change(current)
-        begun.append(old.name)
         if await take_members_out(call, connection, old):
-            return False
+            return more_members(old.name)
         proof = await call.prove(connection, PROVE_FOR_MEMBERS, old.id)
         lost = (MEMBERS_OF_GROUP, GRANTS_OF_GROUP)
         await proof.audit_deletion("group.delete", f"group:{old.name}", as_audited(current), old.id, lost)
         await groups.delete(connection, organization_id, old.id)
-    return True
+    return None
 
 
 async def _find(connection: Connection, call: Call, request: ProvisionedGroupRef) -> ProvisionedGroup:

@@ -5,6 +5,7 @@ They take the scope `scim`. What they write is managed by provisioning from then
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -181,23 +182,11 @@ async def deprovision_user(call: Call, request: ChangeProvisionedUser) -> None:
         Aborted: they are in more groups than the call takes them out of in its time; ask again.
     """
     require_provisioning(call.caller, WHAT)
-    begun: list[str] = []
-    await in_parts(
-        call,
-        lambda: _deprovision(call, request, begun),
-        lambda: (
-            f"{begun[0]} is in more groups than one call takes them out of in its time. They are out of some by now:"
-            " ask again, and it goes on."
-        ),
-    )
+    await in_parts(call, partial(_deprovision, call, request))
 
 
-async def _deprovision(call: Call, request: ChangeProvisionedUser, begun: list[str]) -> bool:
-    """End a user, or take them out of as many groups as one transaction may; return whether they are ended.
-
-    Args:
-        begun: their name, once a part has compared them with what the caller has seen.
-    """
+async def _deprovision(call: Call, request: ChangeProvisionedUser, *, first: bool) -> str | None:
+    """End a user, or take them out of as many groups as one transaction may: see Part."""
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         found = await _find(connection, call, request)
@@ -205,10 +194,9 @@ async def _deprovision(call: Call, request: ChangeProvisionedUser, begun: list[s
         locked = await _lock(connection, call, found.user)
         proof = await call.prove(connection)
         current = await _find(connection, call, request)
-        if not begun:
+        if first:
             request.change(current)
         user = current.user
-        begun.append(user.username)
         _require_administrator_left(locked, user, replace(user, disabled=True))
         leaving = groups[:MAX_LEFT]
         left = await provisioned_users.leave_groups(connection, organization_id, user.id, [key for key, _ in leaving])
@@ -217,12 +205,15 @@ async def _deprovision(call: Call, request: ChangeProvisionedUser, begun: list[s
             "group.remove_member", [(f"group:{name}", member, None) for key, name in leaving if key in left]
         )
         if len(groups) > MAX_LEFT:
-            return False
+            return (
+                f"{user.username} is in more groups than one call takes them out of in its time. They are out of some"
+                " by now: ask again, and it goes on."
+            )
         await users.update(connection, organization_id, replace(user, disabled=True))
         await provisioned_users.end(connection, organization_id, user.id)
         after = state_of(replace(user, disabled=True, provisioned=False))
         await proof.audit("user.update", f"user:{user.username}", as_audited(current), after)
-    return True
+    return None
 
 
 async def _find(connection: Connection, call: Call, request: ProvisionedUserRef) -> ProvisionedUser:

@@ -1,7 +1,6 @@
 """The revocation of tokens: what was made with one goes with it, however much that is, or is kept."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -30,37 +29,31 @@ async def revoke_token(call: Call, request: RevokeToken) -> Revoked:
         PreconditionFailed: it is not what the caller has seen.
         Aborted: it has made more tokens than the call revokes, or keeps, in its time; ask again.
     """
-    done = _Done()
-    part, verb, gone = (
+    make, verb, gone = (
         (_keep_part, "keeps", "are not its any more")
         if request.keep_descendants
         else (_revoke_part, "revokes", "are revoked")
     )
+    done = 0
 
-    def unfinished() -> str:
+    async def part(*, first: bool) -> str | None:
+        nonlocal done
+        number, whole = await make(call, request, first=first)
+        done += number
         return (
-            f"Token {request.token_id} has made more tokens than one call {verb} in its time. {done.number:,} of them"
+            None
+            if whole
+            else f"Token {request.token_id} has made more tokens than one call {verb} in its time. {done:,} of them"
             f" {gone} by now: ask again, and it goes on."
         )
 
-    await in_parts(call, lambda: part(call, request, done), unfinished)
-    return Revoked(1 if request.keep_descendants else done.number)
+    await in_parts(call, part)
+    return Revoked(1 if request.keep_descendants else done)
 
 
-@dataclass(slots=True)
-class _Done:
-    """The parts of a change that a call has made."""
-
-    compared: bool = False
-    """True once the state before the first one was compared with what the caller has seen."""
-    number: int = 0
-    """The tokens that were revoked, or given to another."""
-
-    def compare(self, call: Call, found: TokenInTree, descendants: int) -> None:
-        """Compare what the caller has seen with the state before the first part alone, as each part changes it."""
-        if not self.compared:
-            call.precondition(TokenView(found.token, min(descendants, MAX_TOGETHER)))
-        self.compared = True
+def _compare(call: Call, found: TokenInTree, descendants: int) -> None:
+    """Compare what the caller has seen with the token and the number of its descendants, before any has gone."""
+    call.precondition(TokenView(found.token, min(descendants, MAX_TOGETHER)))
 
 
 async def _begin_part(connection: Connection, call: Call, request: RevokeToken) -> tuple[TokenInTree, Proof]:
@@ -69,16 +62,18 @@ async def _begin_part(connection: Connection, call: Call, request: RevokeToken) 
     return found, await call.prove(connection)
 
 
-async def _revoke_part(call: Call, request: RevokeToken, done: _Done) -> bool:
-    """Revoke a token with its descendants, or the last of these if they are very many; return whether it is revoked.
+async def _revoke_part(call: Call, request: RevokeToken, *, first: bool) -> tuple[int, bool]:
+    """Revoke a token with its descendants, or the last of these if they are very many.
 
-    The token that calls stays until the end, and with it what that was made with, as it has to prove each part.
+    Return how many were revoked, and whether the token was. The token that calls stays until the end, and with it what
+    that was made with, as it has to prove each part.
     """
     organization_id, token_id = call.caller.organization_id, request.token_id
     async with call.transaction() as connection:
         found, proof = await _begin_part(connection, call, request)
         gone = await token_trees.find_descendants(connection, organization_id, token_id, MAX_TOGETHER + 1)
-        done.compare(call, found, len(gone))
+        if first:
+            _compare(call, found, len(gone))
         whole = len(gone) <= MAX_TOGETHER
         if whole:
             gone.append(token_id)
@@ -86,8 +81,7 @@ async def _revoke_part(call: Call, request: RevokeToken, done: _Done) -> bool:
             but_id = call.caller.token_id
             gone = await token_trees.find_last(connection, organization_id, token_id, but_id, MAX_AT_ONCE)
         number = await _revoke_each(proof, sorted(gone))
-    done.number += number
-    return whole
+    return number, whole
 
 
 async def _revoke_each(proof: Proof, ids: Sequence[UUID]) -> int:
@@ -104,17 +98,17 @@ async def _revoke_each(proof: Proof, ids: Sequence[UUID]) -> int:
     return number
 
 
-async def _keep_part(call: Call, request: RevokeToken, done: _Done) -> bool:
+async def _keep_part(call: Call, request: RevokeToken, *, first: bool) -> tuple[int, bool]:
     """Revoke a token alone, or give as many of those made with it to its own parent, or none, as one transaction may.
 
-    Return whether it is revoked.
+    Return how many good ones were given, and whether the token was revoked.
     """
     caller, token_id = call.caller, request.token_id
     async with call.transaction() as connection:
         found, proof = await _begin_part(connection, call, request)
-        if not done.compared:
+        if first:
             await _require_other_token(connection, call, token_id)
-            done.compare(call, found, await token_trees.count_descendants(connection, caller.organization_id, token_id))
+            _compare(call, found, await token_trees.count_descendants(connection, caller.organization_id, token_id))
         moved, kept = await token_trees.move_children(
             connection, caller.organization_id, token_id, found.parent_id, found.link_id, MAX_AT_ONCE
         )
@@ -124,8 +118,7 @@ async def _keep_part(call: Call, request: RevokeToken, done: _Done) -> bool:
         if whole:
             await token_trees.forget_replacement(connection, caller.organization_id, token_id)
             await _revoke_each(proof, [token_id])
-    done.number += len(kept)
-    return whole
+    return len(kept), whole
 
 
 async def _require_other_token(connection: Connection, call: Call, token_id: UUID) -> None:

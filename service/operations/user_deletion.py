@@ -1,5 +1,7 @@
 """The deletion of a user: what they own goes to somebody, what they may do ends, and their name stays theirs."""
 
+from functools import partial
+
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call
@@ -38,18 +40,18 @@ async def delete_user(call: Call, request: DeleteUser) -> None:
         sentence = "Must be another user than the one who is deleted."
         raise InvalidArgument(f"The request is not valid: jobs_to: {sentence}", details={"jobs_to": [sentence]})
     require_administrator(call.caller, "delete users")
-    await in_parts(
-        call,
-        lambda: _delete(call, request),
-        lambda: (
-            f"{request.username} has more jobs or tokens than one call hands over, or deletes, in its time. Some are"
-            " by now: ask again, and it goes on."
-        ),
+    await in_parts(call, partial(_delete, call, request))
+
+
+async def _delete(call: Call, request: DeleteUser, *, first: bool) -> str | None:
+    """Delete a user, or as much of what is theirs as one transaction may, ahead: see Part.
+
+    Each compares what the caller has seen, as none changes that.
+    """
+    unfinished = (
+        f"{request.username} has more jobs or tokens than one call hands over, or deletes, in its time. Some are by"
+        " now: ask again, and it goes on."
     )
-
-
-async def _delete(call: Call, request: DeleteUser) -> bool:
-    """Delete a user, or as much of what is theirs as one transaction may, ahead; return whether they are deleted."""
     caller, organization_id = call.caller, call.caller.organization_id
     async with call.transaction() as connection:
         await token_trees.lock_trees(connection, organization_id)
@@ -69,16 +71,16 @@ async def _delete(call: Call, request: DeleteUser) -> bool:
             await user_deletion.hand_over_jobs(connection, caller, user, heir, call.request_id, MAX_HANDED_OVER)
             == MAX_HANDED_OVER
         ):
-            return False
+            return unfinished
         tokens = await user_deletion.find_last_tokens(connection, organization_id, user.id, caller.token_id, MAX_TOKENS)
         if tokens:
             await user_deletion.delete_tokens(connection, caller, user, tokens, call.request_id)
-            return False
+            return unfinished
         before = state_of(user) | ({"jobs_to": heir.username} if heir else {})
         lost = (GRANTS_OF_USER, GROUPS_OF_USER, TOKENS_OF_USER)
         await proof.audit_deletion("user.delete", f"user:{user.username}", before, user.id, lost)
         await user_deletion.delete(connection, organization_id, user.id)
-    return True
+    return None
 
 
 def _require_deletable(call: Call, user: User, locked: list[User]) -> None:

@@ -9,7 +9,7 @@ from service.errors import FailedPrecondition, NotFound
 from service.operations.call import Call, Proof
 from service.operations.managed import require_unmanaged_user
 from service.permissions import READ, Role, require_administrator
-from service.repositories import grants, groups, users
+from service.repositories import grants, groups, kept_grants, users
 from service.repositories.users import User, UserFilters
 from service.schemas.pages import OrderedRequest, Page
 from service.schemas.request import UNSAID
@@ -141,7 +141,7 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
     async with call.transaction() as connection:
         found = await find_user(connection, organization_id, request.username)
         if request.withdraw_grants:
-            await grants.lock_self_granted(connection, organization_id, found.id, found.username)
+            await kept_grants.lock_self_granted(connection, organization_id, found.id, found.username)
         locked = await users.lock_with_administrators(connection, organization_id, found.id, call.caller.user_id)
         old = next((user for user in locked if user.id == found.id), None)
         if old is None:
@@ -160,7 +160,7 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
             await _withdraw_grants(proof, old)
         keeps = None
         if new.role is Role.MEMBER and (request.withdraw_grants or old.role is not Role.MEMBER):
-            kept, total = await grants.list_kept(connection, organization_id, old.id, old.username, MOST_KEPT)
+            kept, total = await kept_grants.list_first(connection, organization_id, old.id, old.username, MOST_KEPT)
             keeps = Kept(kept if call.caller.allows(READ) else [], total)  # each is shown with its pipeline's name
     return UserUpdated(new, whole=True, keeps=keeps)
 
@@ -183,7 +183,7 @@ def _changed(old: User, request: UpdateUser) -> User:
 async def _withdraw_grants(proof: Proof, user: User) -> None:
     """Take back what a user has granted themselves."""
     organization_id = proof.call.caller.organization_id
-    withdrawn = await grants.delete_self_granted(proof.connection, organization_id, user.id, user.username)
+    withdrawn = await kept_grants.delete_self_granted(proof.connection, organization_id, user.id, user.username)
     changes = [
         (f"grant:{each.id}/user:{user.username}", grants.state_to(user.id, each.access, each.expires_at), None)
         for each in withdrawn

@@ -7,23 +7,10 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.identity import MappedUser
-from service.permissions import (
-    FULL_ACCESS,
-    MANAGER,
-    MAX_REASONS,
-    READ,
-    GrantedAccess,
-    Role,
-    is_manager,
-    permission_names,
-)
-from service.repositories import examining
-from service.repositories.examining import Source, few_or_examined
-from service.repositories.granted import grants_of
-from service.repositories.ordering import LAST, MAX_COUNTED, Column, Order, Orders, Rows, Span, fetch_page, never
+from service.permissions import MAX_REASONS, GrantedAccess, is_manager, permission_names
+from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
 from service.repositories.texts import folded
 from service.repositories.times import bounded
-from service.repositories.users import role_of
 
 Kind = Literal["user", "group"]
 
@@ -37,31 +24,6 @@ class Grant:
     access: int
     expires_at: datetime | None
     updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class GrantedUser:
-    """A user, with the union of what is granted to them and their groups on one pipeline."""
-
-    username: str
-    role: Role
-    granted: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeptGrant:
-    """A grant that a user holds, whatever their role: directly, or by a group of theirs."""
-
-    id: UUID
-    """The pipeline's."""
-    name: str
-    """The pipeline's."""
-    access: int
-    expires_at: datetime | None
-    group: str | None
-    """The group that it is to; None if it is to the user."""
-    by_themselves: bool
-    """True if the audit trail says that they made it."""
 
 
 def state(access: int, expires_at: datetime | None) -> dict[str, Any]:
@@ -100,11 +62,6 @@ ORDERS: Final = Orders(
     },
 )
 """The orders of the grants on a pipeline; by name, groups come first."""
-
-ACCESS_ORDERS: Final = Orders(
-    "username", {"username": Order((Column("lower(u.username)"),), lambda user: (user.username.lower(),))}
-)
-"""The orders of the users with access to a pipeline."""
 
 
 async def list_of_pipeline(
@@ -254,168 +211,3 @@ async def list_held(
         groups,
     )
     return [GrantedAccess(*row) for row in rows]
-
-
-async def list_holders(
-    connection: Connection, organization_id: UUID, pipeline_id: UUID, holding: int, span: Span
-) -> Rows[GrantedUser]:
-    """Return a page of the users that hold an access on a pipeline by grants or role.
-
-    Disabled users hold nothing.
-
-    Args:
-        holding: the permissions that they hold at least.
-    """
-    part = FULL_ACCESS if holding == READ else MANAGER | (holding & ~READ)  # of each grant that can give it
-    arguments = (organization_id, pipeline_id, holding, part)
-    after = [] if span.after is None else [*map(str, span.after)]
-    behind = f"AND {span.order.behind(6)}" if after else ""
-    statement = holders_statement(span.order, examining.MAX_EXAMINED, behind)
-    rows = await connection.fetch("grants.list_holders", statement, *arguments, span.size + 1, *after)
-    total = None
-    if span.total:
-        whole = holders_statement(span.order, examining.MAX_EXAMINED + 1)
-        total = await examining.count_examined(
-            connection, "grants.list_holders_total", whole, (*arguments, MAX_COUNTED + 1)
-        )
-    return examining.rows_of(
-        [tuple(row) for row in rows], span, lambda row: GrantedUser(row[0], role_of(row[1]), row[2]), total
-    )
-
-
-def holders_statement(order: Order, limit: int, behind: str = "") -> str:
-    """Return the statement of a page of the users with access to a pipeline, whose rows are those of `examined`.
-
-    The parameters are the organization, the pipeline, the permissions that the users hold at least, those of which a
-    grant has one that can give them, how many rows are wanted, and the parts of the key behind which the page begins.
-    """
-    return few_or_examined(
-        Source(
-            "users",
-            "u",
-            "u.organization_id = $1",
-            f"""
-            NOT u.disabled
-            AND (u.role <> 'member' OR found.access & {MANAGER} = {MANAGER} OR found.access & $3 = $3) IS TRUE
-            """,
-            "u.username, u.role, coalesce(u.access, 0) AS access",
-            "",
-            f"""
-            CROSS JOIN LATERAL (
-                SELECT bit_or(g.access) AS access FROM ({grants_of("$1", "u.id")}) g WHERE g.pipeline_id = $2
-            ) found
-            """,
-        ),
-        order,
-        limit,
-        behind,
-        few="""
-            SELECT u.id FROM users u WHERE u.organization_id = $1 AND u.role <> 'member'
-            UNION ALL
-            SELECT ug.user_id FROM user_grants ug
-            WHERE ug.organization_id = $1 AND ug.pipeline_id = $2 AND ug.access & $4 <> 0
-            UNION ALL
-            SELECT m.user_id FROM group_grants gg
-            JOIN memberships m ON m.organization_id = gg.organization_id AND m.group_id = gg.group_id
-            WHERE gg.organization_id = $1 AND gg.pipeline_id = $2 AND gg.access & $4 <> 0
-        """,
-        everything="false",
-        wanted="$5",
-    )
-
-
-_KEPT: Final = f"""
-    -- The grants to user $2, called $3, and to their groups, with the last actor who is known to have set each.
-    SELECT p.id, p.name, g.access, {bounded("g.expires_at")} AS expires_at, r.name AS "group",
-           coalesce(made.actor_id = $2, false) AS by_themselves
-    FROM grants g
-    JOIN pipelines p ON p.organization_id = g.organization_id AND p.id = g.pipeline_id
-    LEFT JOIN groups r ON r.organization_id = g.organization_id AND r.id = g.group_id
-    LEFT JOIN LATERAL (
-        SELECT a.actor_id
-        FROM audit a
-        WHERE a.organization_id = $1
-          AND (
-              (a.action = 'grant.set'
-               AND a.target = 'grant:' || p.id || coalesce('/group:' || r.name, '/user:' || $3::text))
-              OR (a.action = 'pipeline.create' AND a.target = 'pipeline:' || p.id AND g.group_id IS NULL)
-          )
-        ORDER BY a.id DESC
-        LIMIT 1
-    ) made ON true
-    WHERE g.organization_id = $1
-      AND (g.user_id = $2
-           OR g.group_id IN (SELECT m.group_id FROM memberships m WHERE m.organization_id = $1 AND m.user_id = $2))
-      AND (g.expires_at IS NULL OR g.expires_at > now())
-"""
-
-
-async def list_kept(
-    connection: Connection, organization_id: UUID, user_id: UUID, username: str, limit: int
-) -> tuple[list[KeptGrant], int]:
-    """Return the first grants that a user keeps without a role, by pipeline, and how many there are.
-
-    Those to them, whoever made them, and those that they made to groups of theirs.
-    """
-    rows = await connection.fetch(
-        "grants.list_kept",
-        f"""
-        SELECT kept.*, count(*) OVER () AS total FROM ({_KEPT}) kept
-        WHERE kept."group" IS NULL OR kept.by_themselves
-        ORDER BY kept.name, kept.id, kept."group"
-        LIMIT $4
-        """,
-        organization_id,
-        user_id,
-        username,
-        limit,
-    )
-    return [KeptGrant(*row[:6]) for row in rows], rows[0]["total"] if rows else 0
-
-
-async def lock_self_granted(connection: Connection, organization_id: UUID, user_id: UUID, username: str) -> None:
-    """Lock the pipelines that a user has granted themselves, as every change of grants does ahead of all else."""
-    await connection.execute(
-        "grants.lock_self_granted",
-        f"""
-        SELECT 1
-        FROM ({_KEPT}) kept
-        JOIN pipelines locked ON locked.organization_id = $1 AND locked.id = kept.id
-        WHERE kept."group" IS NULL AND kept.by_themselves
-        ORDER BY kept.id FOR UPDATE OF locked
-        """,
-        organization_id,
-        user_id,
-        username,
-    )
-
-
-async def delete_self_granted(
-    connection: Connection, organization_id: UUID, user_id: UUID, username: str
-) -> list[KeptGrant]:
-    """Delete the grants that a user has made to themselves; return what they were, by pipeline."""
-    rows = await connection.fetch(
-        "grants.delete_self_granted",
-        f"""
-        WITH
-        -- What they granted themselves, locked by pipeline, as other changes of grants lock.
-        own AS MATERIALIZED (
-            SELECT kept.*
-            FROM ({_KEPT}) kept
-            JOIN user_grants ug ON ug.organization_id = $1 AND ug.user_id = $2 AND ug.pipeline_id = kept.id
-            WHERE kept."group" IS NULL AND kept.by_themselves
-            ORDER BY kept.id FOR UPDATE OF ug
-        ),
-        -- The same, gone.
-        gone AS (
-            DELETE FROM user_grants ug USING own
-            WHERE ug.organization_id = $1 AND ug.user_id = $2 AND ug.pipeline_id = own.id
-            RETURNING ug.pipeline_id
-        )
-        SELECT own.* FROM own JOIN gone ON gone.pipeline_id = own.id ORDER BY own.id
-        """,
-        organization_id,
-        user_id,
-        username,
-    )
-    return [KeptGrant(*row) for row in rows]

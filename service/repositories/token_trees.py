@@ -1,5 +1,6 @@
 """Statements on trees of tokens: a token, what was made with it, and so on; and what took a token's place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -176,7 +177,7 @@ async def find_last(
     start = token_id
     while True:
         rows = await connection.fetch(
-            "token_trees.find_last", _LAST, organization_id, start, but_id, limit + _GENERATIONS
+            "token_trees.find_last", _LAST, organization_id, start, but_id, limit + GENERATIONS
         )
         found = [row["id"] for row in rows if row["last"]]
         if found or rows[0]["deepest"] is None:
@@ -217,39 +218,54 @@ def _descendants(of: str, but: str = "") -> str:
     """
 
 
-_GENERATIONS: Final = 17
-"""Generations that one statement goes down: no more come by calls, but rotations add to them, and so may imports."""
+GENERATIONS: Final = 17
+"""Generations of tokens that one statement goes down. Calls make no more; rotations and imports may add to them."""
+
+
+def joins_down(below: Callable[[str], str]) -> str:
+    """Return the joins of tokens l0 with those below them, l1, and so on down to the last generation.
+
+    Nested joins go down first, and read no more than a limit asks for.
+
+    Args:
+        below: returns the statement of the tokens right below one, given the name of that.
+    """
+    return "".join(f"LEFT JOIN LATERAL ({below(f'l{level}')}) l{level + 1} ON true\n" for level in range(GENERATIONS))
+
+
+def deepest(of: Callable[[str], str]) -> str:
+    """Return what an expression of a token gives for the lowest one on a path for which it is not null."""
+    return f"coalesce({', '.join(of(f'l{level}') for level in range(GENERATIONS, 0, -1))})"
 
 
 def _last() -> str:
     """Return a statement of tokens by which trees end, below one.
 
-    Nested joins go down first, and read no more than the limit asks for. What took a token's place comes behind what it
-    has made, so that the first row always leads to a token that is the last one.
+    What took a token's place comes behind what it has made, so that the first row always leads to a token that is the
+    last one.
     """
-    levels = range(1, _GENERATIONS + 1)
-    joins = "".join(
-        f"""
-            LEFT JOIN LATERAL (
-                SELECT n.* FROM (
-                    SELECT t.id, t.replaced_by_id, {GOOD} AS good FROM tokens t
-                    WHERE t.organization_id = $1 AND t.parent_id = l{level - 1}.id OFFSET 0
-                ) n WHERE n.good
-                UNION ALL
-                SELECT n.* FROM (
-                    SELECT t.id, t.replaced_by_id, {GOOD} AS good FROM tokens t
-                    WHERE t.organization_id = $1 AND t.id = l{level - 1}.replaced_by_id OFFSET 0
-                ) n
-            ) l{level} ON true
+
+    def below(parent: str) -> str:
+        return f"""
+            SELECT n.* FROM (
+                SELECT t.id, t.replaced_by_id, {GOOD} AS good FROM tokens t
+                WHERE t.organization_id = $1 AND t.parent_id = {parent}.id OFFSET 0
+            ) n WHERE n.good
+            UNION ALL
+            SELECT n.* FROM (
+                SELECT t.id, t.replaced_by_id, {GOOD} AS good FROM tokens t
+                WHERE t.organization_id = $1 AND t.id = {parent}.replaced_by_id OFFSET 0
+            ) n
         """
-        for level in levels
-    )
-    deepest_good = ", ".join(f"CASE WHEN l{level}.good THEN l{level}.id END" for level in reversed(levels))
+
+    def good(token: str) -> str:
+        return f"CASE WHEN {token}.good THEN {token}.id END"
+
     return f"""
         WITH paths AS MATERIALIZED (
-            SELECT coalesce({deepest_good}) AS id, l{_GENERATIONS}.id AS deepest
+            SELECT {deepest(good)} AS id, l{GENERATIONS}.id AS deepest
             FROM (SELECT t.id, t.replaced_by_id FROM tokens t WHERE t.organization_id = $1 AND t.id = $2) l0
-            {joins}
+            {joins_down(below)}
             LIMIT $4
         ), ends AS MATERIALIZED (
             SELECT DISTINCT p.id FROM paths p WHERE p.id <> $3

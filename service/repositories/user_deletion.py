@@ -8,6 +8,7 @@ from service.database.pool import Connection
 from service.identity import Caller
 from service.repositories.audit import attribution
 from service.repositories.audit_lists import GRANT, LARGEST, AuditList
+from service.repositories.token_trees import GENERATIONS, deepest, joins_down
 from service.repositories.users import User
 
 MAX_HANDED_OVER: Final = 5_000
@@ -73,33 +74,24 @@ TOKENS_OF_USER: Final = AuditList(
 )
 
 
-_GENERATIONS: Final = 17
-"""Generations of tokens that one statement goes down: no more come by calls, but imports may bring them."""
-
-
 def _last(first: str) -> str:
     """Return a statement of tokens with which none was made, below some, whatever became of them.
 
-    As in token_trees: nested joins go down first, and read no more than the limit asks for.
+    Unlike that of a revocation, it goes by parents alone, and by revoked and expired tokens, too: what is deleted must
+    not be referred to by any.
 
     Args:
         first: the statement of the first ones.
     """
-    levels = range(1, _GENERATIONS + 1)
-    joins = "".join(
-        f"""
-            LEFT JOIN LATERAL (
-                SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.parent_id = l{level - 1}.id OFFSET 0
-            ) l{level} ON true
-        """
-        for level in levels
-    )
+
+    def below(parent: str) -> str:
+        return f"SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.parent_id = {parent}.id OFFSET 0"
+
     return f"""
         WITH paths AS MATERIALIZED (
-            SELECT coalesce({", ".join(f"l{level}.id" for level in reversed(levels))}, l0.id) AS id,
-                   l{_GENERATIONS}.id AS deepest
+            SELECT coalesce({deepest(lambda token: f"{token}.id")}, l0.id) AS id, l{GENERATIONS}.id AS deepest
             FROM ({first}) l0
-            {joins}
+            {joins_down(below)}
             LIMIT $4
         )
         SELECT NULL::uuid AS id, count(*) AS paths, min(p.deepest::text)::uuid AS deepest FROM paths p
@@ -138,7 +130,7 @@ async def find_last_tokens(
     statement, start, few = _LAST_OF_USER, user_id, limit
     while True:
         rows = await connection.fetch(
-            "user_deletion.find_last_tokens", statement, organization_id, start, but_id, limit + _GENERATIONS
+            "user_deletion.find_last_tokens", statement, organization_id, start, but_id, limit + GENERATIONS
         )
         found = [row["id"] for row in rows if row["id"] is not None]
         whole = next(row for row in rows if row["id"] is None)

@@ -15,8 +15,9 @@ from service.permissions import (
     is_manager,
     permission_names,
 )
+from service.repositories import holders
 from service.repositories.grant_sets import GROUP_GRANT_ORDERS, GroupGrant
-from service.repositories.grants import ACCESS_ORDERS, ORDERS, Grant
+from service.repositories.grants import ORDERS, Grant
 from service.repositories.ordering import Orders
 from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page
 from service.schemas.fields import (
@@ -169,11 +170,11 @@ class ListAccess:
     By username; disabled users can nothing.
     """
 
-    orders: ClassVar[Orders] = ACCESS_ORDERS
+    orders: ClassVar[Orders] = holders.ORDERS
 
     pipeline_id: UUID = field(StrictUUID(), PIPELINE_ID)
     permission: str | None = field(permission(), "Only users who hold this permission.", default=None)
-    order_by: str | None = field(order_by(ACCESS_ORDERS), default=None)
+    order_by: str | None = field(order_by(holders.ORDERS), default=None)
     total: bool = field(total(), default=False)
     page_size: int | None = field(PageSize(), default=None)
     page_token: str | None = field(page_token(), default=None)

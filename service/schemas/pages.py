@@ -6,8 +6,6 @@ it, and one made for other filters does not fit. Whoever has the bearer token ca
 tokens up: what is in one is looked at as anything else that a client sends.
 """
 
-import base64
-import binascii
 import dataclasses
 import hashlib
 import hmac
@@ -20,6 +18,7 @@ import orjson
 from service.errors import InvalidArgument
 from service.repositories.ordering import ColumnType, Order, Orders, Rows, Span, Total
 from service.repositories.revisions import ReadVersion
+from service.values import base64url
 from service.values.ids import UUID_TEXT
 from service.values.instants import parse_instant
 
@@ -140,10 +139,8 @@ class Pages:
         if request.page_token is None:
             return None
         try:
-            raw = base64.b64decode(request.page_token.encode(), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            raw = b""
-        if _encoded(raw) != request.page_token:  # other texts stand for the same bytes, and are changed ones
+            raw = base64url.decode(request.page_token, padded=True)
+        except ValueError:
             raw = b""
         key, signature = raw[:-_SIGNATURE], raw[-_SIGNATURE:]
         signed = hmac.compare_digest(signature, self._sign(request, key))
@@ -193,7 +190,8 @@ class Pages:
 
     def _token(self, request: AnyPagedRequest, key: Sequence[Any]) -> str:
         raw = orjson.dumps([*key], default=str)
-        return _encoded(raw + self._sign(request, raw))
+        # Padded, as those of earlier versions are: lists go on while a server is replaced.
+        return base64url.encode(raw + self._sign(request, raw), padded=True)
 
     def _sign(self, request: AnyPagedRequest, key: bytes) -> bytes:
         filters = {
@@ -203,10 +201,6 @@ class Pages:
         }
         signed = orjson.dumps([type(request).__name__, filters], default=str, option=orjson.OPT_SORT_KEYS) + b"\0" + key
         return hmac.digest(self.secret, signed, hashlib.sha256)[:_SIGNATURE]
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.b64encode(raw, altchars=b"-_").decode()
 
 
 def _parse(key: bytes, parts: Sequence[Part]) -> list[Any] | None:

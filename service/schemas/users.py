@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 
 from service.identity import Provided
 from service.permissions import PERMISSION_BITS, SCOPE_BITS, Role, is_manager, permission_names, scope_names
-from service.repositories.grants import KeptGrant
+from service.repositories.kept_grants import KeptGrant
 from service.repositories.ordering import Orders
 from service.repositories.users import ORDERS, User
 from service.schemas.answers import AnswerSchema, OrderedListSchema, answers, dump_page

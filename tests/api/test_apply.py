@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from service.operations import apply
 from service.permissions import EXECUTE, FULL_ACCESS, MANAGE_PIPELINES, READ
 from tests.api.calls import As
 from tests.conftest import Client
@@ -89,6 +90,10 @@ async def test_things_that_are_not_declared_stay_unless_pruned(client: Client, w
         ({"plan": "0" * 32}, "FAILED_PRECONDITION"),
         ({"groups": [{"name": "g"}, {"name": "G"}]}, "INVALID_ARGUMENT"),
         ({"pipelines": [{"name": "p", "grants": [{"permissions": []}]}]}, "INVALID_ARGUMENT"),
+        (
+            {"pipelines": [{"name": "p", "grants": [{"user": "bob", "group": "reviewers", "permissions": []}]}]},
+            "INVALID_ARGUMENT",
+        ),
         ({"pipelines": [{"name": "p", "grants": [{"user": "ada", "permissions": []}] * 2}]}, "INVALID_ARGUMENT"),
         ({"groups": [{"name": "g", "member": []}]}, "INVALID_ARGUMENT"),
         ({"groups": [{"name": "me"}]}, "INVALID_ARGUMENT"),
@@ -106,6 +111,18 @@ async def test_refused_state_changes_nothing(client: Client, world: World, chang
     assert answer.code == code
     assert await world.raw.fetchval("SELECT count(*) FROM groups WHERE organization_id = $1", world.id) == 0
     assert await world.raw.fetchval("SELECT count(*) FROM audit WHERE organization_id = $1", world.id) == 0
+
+
+async def test_state_changes_no_more_members_of_a_group_than_one_call_may(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "MAX_NAMES", 1)
+    admin = As.member(client, await world.user("ada", role="admin"))
+    await world.group(await world.user("bob"), name="g")
+    state = {"groups": [{"name": "g", "members": ["ada"]}]}
+
+    assert (await admin("POST", APPLY, {**state, "prune": True, "dry_run": True})).code == "FAILED_PRECONDITION"
+    assert (await admin("POST", APPLY, state)).code == "OK"
 
 
 async def test_manager_changes_grants_of_a_group_of_their_own(client: Client, world: World) -> None:

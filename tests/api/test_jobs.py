@@ -56,6 +56,18 @@ async def test_put_job_leaves_omitted_fields_unchanged(client: Client, world: Wo
     assert (emptied.body["job"]["name"], len(emptied.body["job"]["flow_pipeline_infos"])) == ("second", 0)
 
 
+async def test_put_job_audits_the_name_and_owner_before_and_after(client: Client, world: World) -> None:
+    await world.user("bob")
+    call = As.member(client, await world.user("ada", role="admin"))
+    await call("PUT", "/jobs/j", {"name": "first"})
+
+    await call("PUT", "/jobs/j", {"name": "second", "owner": "bob"})
+
+    (entry,) = (await call.get("/audit?action=job.update")).body["audit"]
+    assert entry["before"] == {"name": "first", "owner": "ada"}
+    assert entry["after"] == {"name": "second", "owner": "bob"}
+
+
 async def test_put_job_for_another_owner_takes_an_administrator(client: Client, world: World) -> None:
     ada, bob, admin = await world.user(), await world.user("bob"), await world.user(role="admin")
 

@@ -140,6 +140,19 @@ async def test_list_pipelines_scopes_cut_down(client: Client, world: World) -> N
     ]
 
 
+async def test_list_pipelines_by_a_token_that_manages_nothing_lists_what_its_user_manages(
+    client: Client, world: World
+) -> None:
+    ada = await world.user()
+    await world.grant(await world.pipeline("managed"), ada, MANAGER)
+    token = await world.token(ada.id, scopes=READ)
+
+    managed = f"{PATHS[0]}?is_manager=false"
+
+    assert list(await listed(client, bearer(token), managed)) == ["managed"]
+    assert list(await listed(client, ada.headers, managed)) == []
+
+
 async def test_list_pipelines_scopes_without_read_show_nothing(client: Client, world: World) -> None:
     ada = await world.user(role="admin")
     await world.pipeline()

@@ -158,6 +158,16 @@ async def test_group_operations_from_create_to_delete(client: Client, world: Wor
     assert (await admin.get("/groups/readers")).code == "NOT_FOUND"
 
 
+async def test_rename_group_to_its_own_name_changes_nothing(client: Client, world: World) -> None:
+    await world.group(name="Reviewers")
+    admin = As.member(client, await world.user(role="admin"))
+
+    renamed = await admin("PATCH", "/groups/reviewers", {"new_name": "Reviewers"})
+
+    assert renamed.body["group"]["name"] == "Reviewers"
+    assert (await admin.get("/audit")).body["audit"] == []
+
+
 async def test_rename_group_to_a_name_that_is_taken(client: Client, world: World) -> None:
     await world.group(name="a")
     await world.group(name="b")

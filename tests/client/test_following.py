@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from flow_pipelines_client.feed import MIN_WAIT, WAIT
 from service.client import following
 from service.client.answer import Answer
-from service.client.following import MIN_WAIT, OVERLAP, WAIT
+from service.client.following import OVERLAP
 from service.client.server import OnServer
 from service.errors import FailedPrecondition
 from service.operations.changes import list_changes

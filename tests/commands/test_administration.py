@@ -179,6 +179,7 @@ async def test_grant_set_says_what_was_granted_before(dsn: str, world: World) ->
         (["user", "create", "a b"], 64, "a name is 1 to 100 characters"),
         (["user", "role", "bob", "boss"], 64, "'boss' is not one of"),
         (["user", "role", "root", "member"], 1, "root is the last administrator: make somebody else one first.\n"),
+        (["user", "delete", "root", "--yes"], 1, "root is the last administrator: make somebody else one first.\n"),
         (["user", "disable", "nobody", "--yes"], 1, "User nobody does not exist.\n"),
         (["pipeline", "create", ""], 64, "Must be 1 to 255 characters"),
         (["pipeline", "jobs", "nothing"], 1, "There is no pipeline called nothing.\n"),

@@ -164,6 +164,7 @@ async def test_feed_of_a_database_that_has_gone_back(follower: Follower) -> None
 
 
 async def test_feed_of_a_database_that_has_changed_over_and_may_lack_what_was_read(follower: Follower) -> None:
+    await follower.read()
     assert follower.cursor is not None
     assert follower.cursor.epoch is not None
     follower.cursor = replace(follower.cursor, epoch=follower.cursor.epoch._replace(timeline=0))
