@@ -186,14 +186,16 @@ async def deprovision_user(call: Call, request: ChangeProvisionedUser) -> None:
         call,
         lambda: _deprovision(call, request, begun),
         lambda: (
-            f"{begun[0]} is in more groups than one call takes them out of in its time. They are out of some by now:"
-            " ask again, and it goes on."
+            f"{begun[0]} is in more groups than one call takes them out of in its time. They are disabled, and out of"
+            " some of these by now: ask again, and it goes on."
         ),
     )
 
 
 async def _deprovision(call: Call, request: ChangeProvisionedUser, begun: list[str]) -> bool:
     """End a user, or take them out of as many groups as one transaction may; return whether they are ended.
+
+    The first transaction disables them, so that they do not go on while the others are made.
 
     Args:
         begun: their name, once a part has compared them with what the caller has seen.
@@ -216,13 +218,17 @@ async def _deprovision(call: Call, request: ChangeProvisionedUser, begun: list[s
         await proof.audit_each(
             "group.remove_member", [(f"group:{name}", member, None) for key, name in leaving if key in left]
         )
-        if len(groups) > MAX_LEFT:
-            return False
-        await users.update(connection, organization_id, replace(user, disabled=True))
-        await provisioned_users.end(connection, organization_id, user.id)
-        after = state_of(replace(user, disabled=True, provisioned=False))
-        await proof.audit("user.update", f"user:{user.username}", as_audited(current), after)
-    return True
+        disabled = replace(user, disabled=True)
+        ended = len(groups) <= MAX_LEFT
+        after = as_audited(replace(current, user=disabled))
+        if disabled != user:
+            await users.update(connection, organization_id, disabled)
+        if ended:
+            await provisioned_users.end(connection, organization_id, user.id)
+            after = state_of(replace(disabled, provisioned=False))
+        if after != as_audited(current):
+            await proof.audit("user.update", f"user:{user.username}", as_audited(current), after)
+    return ended
 
 
 async def _find(connection: Connection, call: Call, request: ProvisionedUserRef) -> ProvisionedUser:
