@@ -60,10 +60,10 @@ def _member(_entry: Entry, item: Item, sight: Sight) -> tuple[str, str, dict[str
     return (f"group:{group}", "access.changed", {"group": group}) if sight.is_caller(item.get("member")) else None
 
 
-def _grant(_entry: Entry, item: Item, sight: Sight) -> tuple[str, str, dict[str, Any]] | None:
+def _grant(entry: Entry, item: Item, sight: Sight) -> tuple[str, str, dict[str, Any]] | None:
     """Tell whom it was granted to, but by a token that may read no pipeline."""
     to, pipeline_id = str(item.get("to")), value(item.get("pipeline"), "id")
-    if not sight.caller.allows(READ) or not sight.is_granted(*grantee(to, item)):
+    if not sight.caller.allows(READ) or not sight.is_granted(*grantee(to, item), entry.at):
         return None
     return f"grant:{pipeline_id}/{to}", "access.changed", {"pipeline_id": pipeline_id}
 

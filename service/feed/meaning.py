@@ -105,12 +105,12 @@ def _pipeline_deleted(entry: Entry, sight: Sight) -> Meaning | None:
 def _was_granted(grant: Mapping[str, Any], at: datetime, sight: Sight) -> bool:
     ended = grant.get("expires_at")
     past = isinstance(ended, str) and datetime.fromisoformat(ended) <= at
-    return sight.is_granted(*grantee(str(grant.get("to")), grant)) and not past
+    return sight.is_granted(*grantee(str(grant.get("to")), grant), at) and not past
 
 
 def _grant_changed(entry: Entry, sight: Sight) -> Meaning | None:
     """Tell whom it was granted to, unless their token may read no pipeline: it would tell of one that it hides."""
-    if not sight.caller.allows(READ) or not sight.is_granted(*_grantee(entry)):
+    if not sight.caller.allows(READ) or not sight.is_granted(*_grantee(entry), entry.at):
         return None
     return "access.changed", {"pipeline_id": key_of(entry.target).partition("/")[0]}
 

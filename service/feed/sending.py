@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from service.repositories import sight
 from service.repositories.audit import Entry
 from service.repositories.sight import JobNow
 from service.schemas.changes import Change
+from service.values.instants import FIRST
 
 
 class LookedUp(NamedTuple):
@@ -23,16 +25,16 @@ class LookedUp(NamedTuple):
     jobs: Mapping[str, JobNow]
     granted: Mapping[UUID, Mapping[UUID, int]]
     """Accesses granted, by user and pipeline."""
-    groups: Mapping[UUID, set[UUID | str]]
-    """The groups that users are in, of those that the entries are about: by ids and names."""
+    groups: Mapping[UUID, Mapping[UUID | str, datetime]]
+    """The groups that users are in, and since when, of those that the entries are about: by ids and names."""
     of_groups: Mapping[UUID, Mapping[UUID, int]]
     """Accesses granted, by group and pipeline, of groups that an identity provider's claims are mapped to."""
 
     def sight(self, caller: Caller) -> Sight:
         """Return what one of them sees, by the token that they call with."""
-        granted, groups = self.granted.get(caller.user_id, {}), {*self.groups.get(caller.user_id, ())}
+        granted, groups = self.granted.get(caller.user_id, {}), {**self.groups.get(caller.user_id, {})}
         for mapped in caller.provided.groups if caller.provided else ():
-            groups.update((mapped.id, mapped.name.lower()))
+            groups |= {mapped.id: FIRST, mapped.name.lower(): FIRST}  # since when is nowhere stored
             for pipeline_id, access in self.of_groups.get(mapped.id, {}).items():
                 granted = {**granted, pipeline_id: granted.get(pipeline_id, 0) | access}
         return Sight(caller, granted, self.jobs, groups)
@@ -46,7 +48,7 @@ async def look_up(
     users = [*{caller.user_id for caller in callers}]
     jobs: Mapping[str, JobNow] = {}
     granted: Mapping[UUID, Mapping[UUID, int]] = {}
-    groups: Mapping[UUID, set[UUID | str]] = {}
+    groups: Mapping[UUID, Mapping[UUID | str, datetime]] = {}
     of_groups: Mapping[UUID, Mapping[UUID, int]] = {}
     if concerned.jobs:
         jobs = await sight.find_jobs(connection, organization_id, concerned.jobs)

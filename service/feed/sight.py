@@ -1,6 +1,6 @@
 """The sight that a caller has of what entries of the audit trail are about, and the reading of their states."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -34,8 +34,8 @@ class Sight(NamedTuple):
     granted: Mapping[UUID, int]
     """Accesses granted to them, by pipeline; those that are gone have no grants."""
     jobs: Mapping[str, JobNow]
-    groups: Collection[UUID | str]
-    """The groups that they are in, by ids and by names in lower case."""
+    groups: Mapping[UUID | str, datetime]
+    """The groups that they are in, by ids and by names in lower case, and since when."""
 
     def reads(self, pipeline_id: UUID) -> bool:
         """Return whether they may read a pipeline; by their role every one, also one that is gone."""
@@ -60,10 +60,14 @@ class Sight(NamedTuple):
         """Return whether a username is the caller's."""
         return isinstance(name, str) and name.lower() == self.caller.username.lower()
 
-    def is_granted(self, kind: str, key: UUID | str) -> bool:
-        """Return whether a grant is theirs: to them, or to a group that they are in."""
+    def is_granted(self, kind: str, key: UUID | str, at: datetime) -> bool:
+        """Return whether a grant was theirs at a time: to them, or to a group that they are in, and were in then.
+
+        What a group was granted before they joined it, on a pipeline that may be hidden from them, is not theirs.
+        """
         if kind == "group":
-            return key in self.groups
+            joined_at = self.groups.get(key)
+            return joined_at is not None and joined_at <= at
         return key == self.caller.user_id if isinstance(key, UUID) else self.is_caller(key)
 
 

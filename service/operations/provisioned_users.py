@@ -186,7 +186,10 @@ async def deprovision_user(call: Call, request: ChangeProvisionedUser) -> None:
 
 
 async def _deprovision(call: Call, request: ChangeProvisionedUser, *, first: bool) -> str | None:
-    """End a user, or take them out of as many groups as one transaction may: see Part."""
+    """End a user, or take them out of as many groups as one transaction may: see Part.
+
+    The first transaction disables them, so that they do not go on while the others are made.
+    """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
         found = await _find(connection, call, request)
@@ -204,16 +207,22 @@ async def _deprovision(call: Call, request: ChangeProvisionedUser, *, first: boo
         await proof.audit_each(
             "group.remove_member", [(f"group:{name}", member, None) for key, name in leaving if key in left]
         )
-        if len(groups) > MAX_LEFT:
-            return (
-                f"{user.username} is in more groups than one call takes them out of in its time. They are out of some"
-                " by now: ask again, and it goes on."
-            )
-        await users.update(connection, organization_id, replace(user, disabled=True))
-        await provisioned_users.end(connection, organization_id, user.id)
-        after = state_of(replace(user, disabled=True, provisioned=False))
-        await proof.audit("user.update", f"user:{user.username}", as_audited(current), after)
-    return None
+        disabled = replace(user, disabled=True)
+        ended = len(groups) <= MAX_LEFT
+        after = as_audited(replace(current, user=disabled))
+        if disabled != user:
+            await users.update(connection, organization_id, disabled)
+        if ended:
+            await provisioned_users.end(connection, organization_id, user.id)
+            after = state_of(replace(disabled, provisioned=False))
+        if after != as_audited(current):
+            await proof.audit("user.update", f"user:{user.username}", as_audited(current), after)
+    if ended:
+        return None
+    return (
+        f"{user.username} is in more groups than one call takes them out of in its time. They are disabled, and out of"
+        " some of these by now: ask again, and it goes on."
+    )
 
 
 async def _find(connection: Connection, call: Call, request: ProvisionedUserRef) -> ProvisionedUser:

@@ -1,10 +1,11 @@
 """The deletion of a user: what they own goes to somebody, what they may do ends, and their name stays theirs."""
 
+from dataclasses import replace
 from functools import partial
 
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound
-from service.operations.call import Call
+from service.operations.call import Call, Proof
 from service.operations.managed import require_unmanaged_user
 from service.operations.parts import in_parts
 from service.operations.users import administrators_of, find_user, state_of
@@ -26,8 +27,8 @@ async def delete_user(call: Call, request: DeleteUser) -> None:
     """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
 
     Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed over, and
-    tokens deleted, in several transactions, the last of which deletes the user: asked again after a failure, the call
-    goes on.
+    tokens deleted, in several transactions, the first of which disables the user, and the last deletes them: asked
+    again after a failure, the call goes on.
 
     Raises:
         PermissionDenied: the caller is no administrator, or provisioning manages the user.
@@ -46,11 +47,11 @@ async def delete_user(call: Call, request: DeleteUser) -> None:
 async def _delete(call: Call, request: DeleteUser, *, first: bool) -> str | None:
     """Delete a user, or as much of what is theirs as one transaction may, ahead: see Part.
 
-    Each compares what the caller has seen, as none changes that.
+    The first one may disable the user, and so compares alone what the caller has seen.
     """
     unfinished = (
         f"{request.username} has more jobs or tokens than one call hands over, or deletes, in its time. Some are by"
-        " now: ask again, and it goes on."
+        " now, and they are disabled: ask again, and it goes on."
     )
     caller, organization_id = call.caller, call.caller.organization_id
     async with call.transaction() as connection:
@@ -63,7 +64,8 @@ async def _delete(call: Call, request: DeleteUser, *, first: bool) -> str | None
             raise NotFound(f"User {request.username} does not exist.")  # since they were looked for, before the lock
         proof = await call.prove(connection)
         await require_unmanaged_user(connection, call, user, None)
-        call.precondition(UserView(user, whole=True))
+        if first:
+            call.precondition(UserView(user, whole=True))
         _require_deletable(call, user, locked)
         if heir is None:
             await _require_no_jobs(call, connection, user)
@@ -71,16 +73,27 @@ async def _delete(call: Call, request: DeleteUser, *, first: bool) -> str | None
             await user_deletion.hand_over_jobs(connection, caller, user, heir, call.request_id, MAX_HANDED_OVER)
             == MAX_HANDED_OVER
         ):
+            await _disable(proof, user)
             return unfinished
         tokens = await user_deletion.find_last_tokens(connection, organization_id, user.id, caller.token_id, MAX_TOKENS)
         if tokens:
             await user_deletion.delete_tokens(connection, caller, user, tokens, call.request_id)
+            await _disable(proof, user)
             return unfinished
         before = state_of(user) | ({"jobs_to": heir.username} if heir else {})
         lost = (GRANTS_OF_USER, GROUPS_OF_USER, TOKENS_OF_USER)
         await proof.audit_deletion("user.delete", f"user:{user.username}", before, user.id, lost)
         await user_deletion.delete(connection, organization_id, user.id)
     return None
+
+
+async def _disable(proof: Proof, user: User) -> None:
+    """Disable a locked user of whom there is more to delete, so that they neither go on nor add to it."""
+    if user.disabled:
+        return
+    disabled = replace(user, disabled=True)
+    await users.update(proof.connection, proof.call.caller.organization_id, disabled)
+    await proof.audit("user.update", f"user:{user.username}", state_of(user), state_of(disabled))
 
 
 def _require_deletable(call: Call, user: User, locked: list[User]) -> None:

@@ -91,8 +91,8 @@ async def list_groups(
     user_ids: Sequence[UUID],
     ids: Collection[UUID],
     names: Collection[str],
-) -> Mapping[UUID, set[UUID | str]]:
-    """Return in which of some groups each of some users is: by their ids, and by their names in lower case.
+) -> Mapping[UUID, Mapping[UUID | str, datetime]]:
+    """Return in which of some groups each of some users is, and since when: by ids, and by names in lower case.
 
     Args:
         connection: to read by.
@@ -103,8 +103,8 @@ async def list_groups(
     """
     rows = await connection.fetch(
         "sight.list_groups",
-        """
-        SELECT m.user_id, g.id, lower(g.name) AS name
+        f"""
+        SELECT m.user_id, g.id, lower(g.name) AS name, {bounded("m.created_at")} AS joined_at
         FROM groups g
         JOIN memberships m ON m.organization_id = g.organization_id AND m.group_id = g.id
         WHERE g.organization_id = $1 AND (g.id = ANY ($3) OR lower(g.name) = ANY ($4)) AND m.user_id = ANY ($2)
@@ -114,7 +114,7 @@ async def list_groups(
         [*ids],
         [*names],
     )
-    found: dict[UUID, set[UUID | str]] = {user_id: set() for user_id in user_ids}
-    for user_id, group_id, name in rows:
-        found[user_id].update((group_id, name))
+    found: dict[UUID, dict[UUID | str, datetime]] = {user_id: {} for user_id in user_ids}
+    for user_id, group_id, name, joined_at in rows:
+        found[user_id] |= {group_id: joined_at, name: joined_at}
     return found

@@ -56,6 +56,12 @@ def _park(kind: str, name: str, compared: str) -> str:
     """
 
 
+_END: Final = """
+    CASE WHEN t.replaced_by_id IS NULL THEN coalesce(excluded.expires_at, t.expires_at)
+         ELSE LEAST(excluded.expires_at, t.expires_at) END
+""".strip()
+"""The end of a token t that a record is about: what was rotated is not prolonged by a file from before that."""
+
 MERGES: Final[Mapping[str, Merge]] = {
     "organizations": Merge(
         """
@@ -151,16 +157,16 @@ MERGES: Final[Mapping[str, Merge]] = {
         LEFT JOIN parent_user u ON u.id = s.user_id AND u.line < s.line
         ORDER BY s.digest, s.line DESC
         """,
-        """
+        f"""
         -- A token of another user is left NULL in user_id, so that the statement is refused.
         ON CONFLICT (digest) DO UPDATE
         SET user_id = CASE WHEN t.user_id = excluded.user_id THEN t.user_id END,
             name = excluded.name, scopes = coalesce(excluded.scopes, t.scopes),
-            expires_at = coalesce(excluded.expires_at, t.expires_at),
+            expires_at = {_END},
             revoked_at = coalesce(excluded.revoked_at, t.revoked_at)
         WHERE (t.user_id, t.name, t.scopes, t.expires_at, t.revoked_at) IS DISTINCT FROM
               (excluded.user_id, excluded.name, coalesce(excluded.scopes, t.scopes),
-               coalesce(excluded.expires_at, t.expires_at), coalesce(excluded.revoked_at, t.revoked_at))
+               {_END}, coalesce(excluded.revoked_at, t.revoked_at))
         """,
     ),
     "identity_links": Merge(

@@ -385,3 +385,29 @@ async def test_changes_of_an_import_come_in_pages_and_are_resumed_within_its_ent
         rest, _ = await told(stage.mo, cursors[place], page_size="1000")
         assert rest == found[place + 1 :]
     assert [each[0] for each in (await told(stage.admin, begun))[0]] == ["pipeline.created"] * 260
+
+
+async def test_newcomer_is_not_told_what_the_group_was_granted_before(stage: Stage) -> None:
+    """Nor which pipelines were deleted that it was granted on: they were hidden from the newcomer at each moment."""
+    gone, imported = str(await stage.world.pipeline("a secret")), str(await stage.world.pipeline("another"))
+    where = f"/flow/pipeline/{stage.hidden}/grants/groups/old"
+    grant = {"permissions": [RIGHTS], "is_manager": False, "group_id": str(stage.group)}
+    await stage.ask(
+        ("PUT", where, {"permissions": []}),
+        ("DELETE", where),
+        ("PUT", f"/flow/pipeline/{gone}/grants/groups/old", {"permissions": []}),
+        ("DELETE", f"/flow/pipeline/{gone}"),
+    )
+    await stage.load({"type": "grant", **grant, "pipeline_id": imported})
+    await stage.ask(("DELETE", f"/flow/pipeline/{imported}"), ("PUT", "/groups/old/members/stranger"))
+    later = str(await stage.world.pipeline("a later one"))
+    of_later = f"/flow/pipeline/{later}"
+    await stage.ask(
+        ("PUT", f"{of_later}/grants/groups/old", {"permissions": []}),
+        ("DELETE", of_later),
+    )
+
+    since = [*stage.given("group:old", later), ("pipeline.deleted", f"pipeline:{later}", {"name": "a later one"})]
+    assert (await told(stage.stranger, "0"))[0] == [*stage.joined(), *since]
+    known = {target for _, target, _ in (await told(stage.mo, "0"))[0]}
+    assert {f"grant:{stage.hidden}/group:old", f"pipeline:{gone}", f"grant:{imported}/group:old"} <= known

@@ -5,6 +5,8 @@ from uuid import UUID
 import pytest
 
 from service.operations import groups, parts, provisioned_users
+from tests.api.calls import As
+from tests.conftest import Client
 from tests.factories import World
 from tests.scim.conftest import Scim
 
@@ -59,6 +61,28 @@ async def test_user_in_very_many_groups_is_ended_in_parts(scim: Scim, world: Wor
     assert [await scim.members(group) for group in made] == [set()] * 5
     assert await audited(world, "group.remove_member") == ["ada"] * 5
     assert (await scim("GET", path)).status == 404
+
+
+async def test_deletion_in_parts_shuts_the_user_out_with_the_first_one(
+    client: Client, scim: Scim, world: World
+) -> None:
+    user = await scim.new_user("ada")
+    for number in range(5):
+        await scim.new_group(f"team-{number}", user["id"])
+    token = As(client, await world.token(UUID(user["id"])))
+    assert (await token.get("/users/me")).status == 200
+
+    first = await scim("DELETE", f"/Users/{user['id']}")
+
+    assert (first.status, (await token.get("/users/me")).status) == (409, 401)
+    assert "They are disabled" in first.body["detail"]
+    assert (await scim("GET", f"/Users/{user['id']}")).body["active"] is False
+    changes = await world.raw.fetch(
+        "SELECT before ->> 'disabled', after ->> 'disabled' FROM audit"
+        " WHERE organization_id = $1 AND action = 'user.update' ORDER BY id",
+        world.id,
+    )
+    assert [tuple(change) for change in changes] == [("false", "true")]
 
 
 async def test_parts_of_one_call_need_the_condition_to_hold_once(scim: Scim, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """An import lets nobody in again who was shut out since, and leaves no organization without an administrator."""
 
 import asyncio
+import io
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,6 +9,7 @@ import asyncpg
 import pytest
 
 from service.permissions import READ
+from service.transfer.exporting import export_records
 from service.transfer.importing import ImportRefused, import_records
 from tests.api.calls import As
 from tests.conftest import Client
@@ -34,6 +36,22 @@ async def test_file_imported_again_opens_nothing_that_was_shut_since(dsn: str, r
     assert await raw.fetchval("SELECT deprovisioned FROM provisioned_users WHERE user_id = $1", user)
     token = await raw.fetchrow("SELECT scopes, expires_at, revoked_at FROM tokens WHERE user_id = $1", user)
     assert tuple(token) == (READ, PAST, PAST)
+
+
+async def test_export_imported_again_opens_nothing_that_was_shut_since(dsn: str, raw: Raw) -> None:
+    found, exported = whole(), io.BytesIO()
+    await import_records(dsn, lines(*found.values()))
+    await export_records(dsn, exported, with_tokens=True)
+    user = UUID(found["user"]["id"])
+    await raw.execute("UPDATE users SET disabled = true WHERE id = $1", user)
+    await raw.execute("UPDATE provisioned_users SET deprovisioned = true WHERE user_id = $1", user)
+    exported.seek(0)
+
+    result = await import_records(dsn, exported)
+
+    assert result.written == {}
+    assert await raw.fetchval("SELECT disabled FROM users WHERE id = $1", user)
+    assert await raw.fetchval("SELECT deprovisioned FROM provisioned_users WHERE user_id = $1", user)
 
 
 async def test_file_with_disabled_false_enables_a_user(dsn: str, raw: Raw) -> None:

@@ -1,5 +1,6 @@
 """Tokens that a file changes, and those that were made with them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -60,3 +61,20 @@ async def test_import_that_revokes_a_rotated_token_revokes_what_took_its_place(
     await import_records(dsn, lines(await record(world, old, revoked_at="2020-01-01T00:00:00Z")))
 
     assert not any([await token.works() for token in (old, new, child)])
+
+
+async def test_file_from_before_a_rotation_does_not_prolong_the_old_token(
+    client: Client, world: World, dsn: str
+) -> None:
+    """It has the end that the token had then."""
+    old = await root(client, world, await world.user(), expires_at=datetime.now(UTC) + timedelta(days=30))
+    ends = "SELECT expires_at FROM tokens WHERE id = $1"
+    exported = await record(world, old, expires_at=(await world.raw.fetchval(ends, UUID(old.id))).isoformat())
+    new = made(client, await old.call("POST", f"{old.path}/rotate", {"overlap_seconds": 0}))
+
+    result = await import_records(dsn, lines(exported))
+    assert (result.written, await old.works(), await new.works()) == ({}, False, True)
+
+    earlier = "2020-01-01T00:00:00+00:00"
+    await import_records(dsn, lines({**exported, "expires_at": earlier}))
+    assert (await world.raw.fetchval(ends, UUID(old.id))).isoformat() == earlier
