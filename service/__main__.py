@@ -2,23 +2,25 @@
 
 import os
 import signal
-import sys
-import threading
-from typing import Final
 
 if os.getpid() == 1:
     # The kernel drops signals to process 1, as in a container, that it has no handler for. This one is handled from the
     # start, before the imports, which take half a second; `serve` replaces the handler by a graceful shutdown.
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
-_AT_CTRL_C: Final = signal.getsignal(signal.SIGINT)
-if _AT_CTRL_C is signal.default_int_handler and threading.current_thread() is threading.main_thread():
+_AT_CTRL_C = signal.getsignal(signal.SIGINT)
+if _AT_CTRL_C is signal.default_int_handler:
     # Ctrl-C in the half second of the imports, with which nothing has begun, would end in a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:  # noqa: SIM105 - contextlib is one of the imports
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    except ValueError:  # this is not the main thread
+        pass
+
+import sys
+from typing import Final
 
 import click
 
-from service import __version__
 from service.commands.audit import audit_commands
 from service.commands.contexts import context_commands, whoami_command
 from service.commands.declared import apply_command
@@ -41,6 +43,7 @@ from service.commands.serve import serve_command
 from service.commands.token import token_commands
 from service.commands.user import user_commands
 from service.settings import find_unknown
+from service.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)

@@ -50,6 +50,15 @@ class ServiceError(Exception):
         """The cause as metrics count it: the reason, or the code in lower case where a code has just one."""
         return self.reason or self.code.lower()
 
+    @property
+    def with_cause(self) -> str:
+        """The message for operators: with the cause of a fault of the service, which callers are not told."""
+        cause = self.__cause__ if self.service_fault else None
+        if cause is None:
+            return self.message
+        said = f"{type(cause).__name__}: {cause}".removesuffix(": ")
+        return f"{self.message} ({said})"
+
 
 class InvalidArgument(ServiceError):
     """A request that is wrong in itself, whatever the state."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 from aiohttp import web
 
-from service import __version__
 from service.app import (
     ADDRESSES,
     ADMISSION,
@@ -43,6 +42,7 @@ from service.http.server.socket_file import SocketFile
 from service.prometheus import Part, metrics_handler
 from service.settings import Settings
 from service.telemetry.logs import LOG_METRICS, Summarized
+from service.version import __version__
 
 if TYPE_CHECKING:
     from service.grpc.server import GrpcServer

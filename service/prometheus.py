@@ -14,8 +14,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service import __version__
 from service.health import Health
+from service.version import __version__
 
 
 class Part(Protocol):

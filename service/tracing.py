@@ -24,13 +24,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode, Tracer, format_span_id, format_trace_id
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from service import __version__
 from service.batching.batcher import Batcher, Item, Result, Waiting
 from service.database.pool import Connection
 from service.http.clients import MAX_PATH, shown
 from service.http.probes import HEALTHZ
 from service.telemetry.metrics import METHODS, OTHER
 from service.telemetry.request_record import RequestRecord, current_request
+from service.version import __version__
 
 SERVICE: Final = "flow-pipelines"
 """The name of the resource where the environment gives no other."""

@@ -15,7 +15,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
 import service
-from service import __version__
 from service.app import DISPATCHER, METRICS, create_app
 from service.audit.timelines import Timelines
 from service.authentication.bearer import Authentication
@@ -29,6 +28,7 @@ from service.prometheus import metrics_handler
 from service.repositories.grants import Kind
 from service.settings import Settings
 from service.telemetry.metrics import OTHER, Histogram, Histograms
+from service.version import __version__
 from tests.conftest import Client
 from tests.database.test_pool import CONFLICT, LOST, Flaky
 from tests.factories import World, bearer

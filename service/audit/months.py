@@ -40,7 +40,7 @@ class AuditMonths:
                 await self.make()
                 pause = INTERVAL
             except ServiceError as error:
-                log.warning("audit_month_not_made", error=error.message)
+                log.warning("audit_month_not_made", error=error.with_cause)
             except Exception:
                 log.exception("audit_month_not_made")
 

@@ -51,7 +51,7 @@ class Sealer:
                 self.failures = 0
             except ServiceError as error:
                 self.failures += 1
-                log.warning("audit_not_sealed", error=error.message)
+                log.warning("audit_not_sealed", error=error.with_cause)
             except Exception:
                 self.failures += 1
                 log.exception("audit_not_sealed")

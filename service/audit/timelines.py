@@ -41,7 +41,7 @@ class Timelines:
             except NotReady:
                 pass  # which readiness tells
             except ServiceError as error:
-                log.warning("timeline_not_noted", error=error.message)
+                log.warning("timeline_not_noted", error=error.with_cause)
             except Exception:
                 log.exception("timeline_not_noted")
             else:

@@ -1,5 +1,6 @@
 """Contexts: the servers that a person works with, each by a name, in a file that only they may read."""
 
+import errno
 import fcntl
 import json
 import os
@@ -97,13 +98,23 @@ def load_contexts() -> Contexts:
     except (FileNotFoundError, NotADirectoryError):
         return Contexts({})
     except OSError as error:
-        raise StartupError(f"{path} can't be read: {error.strerror}.") from error
-    if mode.st_uid not in {os.geteuid(), 0} or stat.S_IMODE(mode.st_mode) & 0o077:
+        raise _unusable(path, "read", error) from error
+    if mode.st_uid not in {os.geteuid(), 0}:
+        raise StartupError(f"{path} is another user's: {_OTHER_FOLDER}.")
+    if stat.S_IMODE(mode.st_mode) & 0o077:
         raise StartupError(f"{path} has tokens in it, and others can read or change it: chmod 600 it, or log in anew.")
     try:
         return _parse(json.loads(content[:_LARGEST]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise StartupError(f"{path} is no file of contexts: remove it, and log in anew.") from None
+
+
+_OTHER_FOLDER: Final = "set HOME or XDG_CONFIG_HOME to a directory of this user's"
+
+
+def _unusable(path: Path, what_for: str, error: OSError) -> StartupError:
+    remedy = f": {_OTHER_FOLDER}" if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} else ""
+    return StartupError(f"{path} can't be {what_for} ({error.strerror}){remedy}.")
 
 
 def _parse(content: Any) -> Contexts:
@@ -126,7 +137,7 @@ def _locked() -> Iterator[None]:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise StartupError(f"{folder} can't be used: {error.strerror}.") from error
+        raise _unusable(folder, "used", error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -150,7 +161,7 @@ def _save(contexts: Contexts) -> None:
         finally:
             Path(unfinished).unlink(missing_ok=True)
     except OSError as error:
-        raise StartupError(f"{path} can't be written: {error.strerror}.") from error
+        raise _unusable(path, "written", error) from error
 
 
 def _written(context: Context) -> dict[str, Any]:
@@ -177,7 +188,7 @@ def renewing() -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StartupError(f"{path} can't be used: {error.strerror}.") from error
+        raise _unusable(path, "used", error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -8,9 +8,9 @@ from typing import Final
 import httpx
 
 from flow_pipelines_client.reasons import reason_of
-from service import __version__
 from service.client.address import Address
 from service.errors import StartupError, Unavailable
+from service.version import __version__
 
 FAILURES: Final = (httpx.RequestError, TimeoutError)
 """The errors of a call that no answer came of."""

@@ -32,7 +32,10 @@ def read_service(values: Mapping[str, str]) -> dict[str, str]:
         found = _find_section(file, text, name)
         if found is not None:
             return found
-    raise AddressError(f"DATABASE_URL or PGSERVICE names the service {name}, which no service file has.")
+    raise AddressError(
+        f"DATABASE_URL or PGSERVICE names the service {name}, which no service file has: give it a section in"
+        " ~/.pg_service.conf, or in the file that PGSERVICEFILE names."
+    )
 
 
 def _find_section(file: Path, text: str, name: str) -> dict[str, str] | None:

@@ -166,7 +166,8 @@ class FeedReader:
             except (ServiceError, OSError, TimeoutError) as error:
                 pause = RETRY_SECONDS
                 if not told:
-                    log.warning("feed_unreadable", error=str(error))
+                    said = error.with_cause if isinstance(error, ServiceError) else str(error)
+                    log.warning("feed_unreadable", error=said)
                 told = True
             except Exception:
                 log.exception("feed_failed")

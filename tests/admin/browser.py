@@ -154,6 +154,13 @@ class Visit:
             found = AxeResults(await self.page.evaluate("(options) => axe.run(options)", options))
             assert found.violations_count == 0, f"{state}, {scheme}: {found.generate_report()}"
 
+    async def lines(self, text: Locator) -> int:
+        """Return how many lines a text takes."""
+        taken: int = await text.evaluate(
+            "each => Math.round(each.getBoundingClientRect().height / parseFloat(getComputedStyle(each).lineHeight))"
+        )
+        return taken
+
     async def width(self) -> tuple[int, int]:
         """Return the width of the page, and that of the window, in pixels."""
         wide: list[int] = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")

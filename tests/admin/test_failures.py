@@ -1,5 +1,7 @@
 """Failed requests: nothing typed is lost, and the page says what happened and what to do."""
 
+from functools import partial
+
 from playwright.async_api import Route, expect
 
 from tests.admin.browser import Desk, Visit
@@ -50,6 +52,32 @@ async def test_save_that_times_out_keeps_the_form(desk: Desk, world: World) -> N
         await expect(visit.dialog).to_contain_text("it is not certain whether this was done")
         await expect(visit.field("Name")).to_have_value("Invoices")
         await expect(visit.dialog.get_by_role("button", name="Create pipeline")).to_be_enabled()
+
+
+async def test_save_answered_by_a_proxy_says_that_it_may_be_done(desk: Desk, world: World) -> None:
+    ada = await world.user("ada", role="admin")
+    answers = (
+        (504, "text/html", "<html>Gateway Time-out</html>"),
+        (502, "application/json", '{"message": "upstream connect error"}'),
+        (200, "application/json", "null"),
+    )
+    async with desk.visit(ada) as visit:
+        for status, kind, body in answers:
+            foreign = partial(Route.fulfill, status=status, content_type=kind, body=body)
+            await visit.page.route(API, foreign)
+            await visit.follow("/jobs")
+            said = f"The answer was not the service's own (status {status})"
+            await expect(visit.page.get_by_role("alert")).to_contain_text(f"{said}. Try again.")
+            await visit.page.unroute(API)
+            await visit.follow("/pipelines")
+            await visit.button("Create pipeline").first.click()
+            await visit.field("Name").fill("Invoices")
+            await visit.page.route(API, foreign)
+            await visit.dialog.get_by_role("button", name="Create pipeline").click()
+            await expect(visit.dialog).to_contain_text(f"{said}, so it is not certain whether this was done.")
+            await expect(visit.field("Name")).to_have_value("Invoices")
+            await visit.page.unroute(API)
+            await visit.close_dialogs()
 
 
 async def test_page_of_an_unavailable_service_says_so_and_can_be_retried(desk: Desk, world: World) -> None:

@@ -47,6 +47,8 @@ async def test_pages_show_a_hostile_pipeline_name_as_text(desk: Desk, client: Cl
         await visit.follow("/jobs/4711")
         await expect(visit.page.get_by_role("listitem").get_by_role("link")).to_have_text([renamed])
         assert (await visit.width())[0] == 360
+        await visit.follow("/jobs")
+        assert await visit.lines(visit.row("4711").get_by_role("link", name=renamed).locator("bdi")) <= 3
 
 
 async def test_hostile_addresses_are_answered_by_a_page(desk: Desk, world: World) -> None:

@@ -1,7 +1,9 @@
 """Where contexts are kept: below a home, and never below the directory in which a command happens to run."""
 
+import errno
 import os
 import pwd
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,38 @@ def test_user_that_the_system_does_not_know_has_no_contexts(
     with pytest.raises(StartupError, match="set HOME or XDG_CONFIG_HOME to a whole path"):
         keep_context("c", Context("http://127.0.0.1:1"), "fp_x", in_file=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file is given to another user")
+def test_contexts_of_another_user_say_where_to_keep_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    keep_context("c", Context("http://127.0.0.1:1"), "fp_x", in_file=True)
+    os.chown(contexts_file(), 65534, 65534)
+
+    with pytest.raises(StartupError, match="is another user's: set HOME or XDG_CONFIG_HOME"):
+        load_contexts()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "(Permission denied): set HOME or XDG_CONFIG_HOME to a directory of this user's."),
+        (errno.EROFS, "(Read-only file system): set HOME or XDG_CONFIG_HOME to a directory of this user's."),
+        (errno.ENOSPC, "(No space left on device)."),
+    ],
+)
+def test_contexts_that_can_not_be_used_say_what_helps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    keep = partial(keep_context, "c", Context("http://127.0.0.1:1"), "fp_x", in_file=True)
+    keep()
+    for name, attempt in (("open", load_contexts), ("replace", keep), ("mkdir", keep)):
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, name, fail)
+            with pytest.raises(StartupError) as caught:
+                attempt()
+        assert str(caught.value).endswith(said)

@@ -308,15 +308,28 @@ async def test_command_ended_by_a_signal(dsn: str, world: World, number: signal.
 
 
 INTERRUPTING = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(5)"
+LOOKING_UP = f"""
+import sys
+
+class Interrupting:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "importlib.metadata":
+            exec({INTERRUPTING!r})
+
+sys.modules.pop("importlib.metadata", None)
+sys.meta_path.insert(0, Interrupting)
+"""
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("click", INTERRUPTING),
+        ("sitecustomize", LOOKING_UP),
         ("sitecustomize", f"import atexit; atexit.register(lambda: exec({INTERRUPTING!r}))"),
     ],
-    ids=["at the begin", "at the end"],
+    ids=["at the begin", "while the version is looked up", "at the end"],
 )
 def test_command_interrupted_before_and_behind_its_work_tells_no_traceback(
     tmp_path: Path, name: str, content: str

@@ -191,7 +191,7 @@ def test_parameters_of_libpq_are_taken(parameters: str) -> None:
         ("options=--session-replication-role%3Dreplica", "sets session-replication-role, but"),
         ("options=-c%20geqo%3Doff%20-c%20TimeZone%3DJapan", "sets TimeZone, but"),
         ("hostaddr=10.0.0.1", "says both host and hostaddr, which can't be followed"),
-        ("service=none", "names the service none, which no service file has."),
+        ("service=none", "names the service none, which no service file has: give it a section in ~/.pg_service.conf"),
     ],
 )
 def test_parameters_that_can_not_be_followed_are_named(parameters: str, sentence: str) -> None:

@@ -13,8 +13,8 @@ import orjson
 import pytest
 import yaml
 
-from service import __version__
 from service.settings import Settings
+from service.version import __version__
 from tests.chart.edits import Template
 from tests.chart.making import CHART, make, templates
 from tests.deployment.rendering import KUBERNETES, Resource, program, settings_of

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from service import __version__
 from service.__main__ import commands
 from service.database.connector import Connector
 from service.database.encryption import EncryptionError
@@ -21,6 +20,7 @@ from service.health import Health
 from service.http.probes import probes_app
 from service.prometheus import metrics_handler
 from service.settings import Settings
+from service.version import __version__
 from tests.deployment.rendering import (
     KUBERNETES,
     OVERLAYS,

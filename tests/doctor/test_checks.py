@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.database.address_syntax import AddressError
 from service.database.encryption import EncryptionError, TlsFailure
 from service.database.migrations import Applied, load_migrations
 from service.doctor import checks
@@ -50,6 +51,14 @@ def test_check_reached_gives_a_remedy_by_cause(cause: Exception, remedy: str) ->
 
     assert (finding.state, finding.found) == ("wrong", "It can't be reached.")
     assert str(finding.remedy).startswith(remedy)
+
+
+def test_check_reached_tells_of_an_address_where_to_read_on() -> None:
+    finding = checks.check_reached(AddressError("DATABASE_URL names the service x, which no service file has."))
+
+    assert (finding.check, finding.state) == ("server", "wrong")
+    assert "docs/reference/database-address.md" in str(finding.remedy)
+    assert "host and port" not in str(finding.remedy)
 
 
 @pytest.mark.parametrize(

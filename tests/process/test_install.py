@@ -218,4 +218,4 @@ def test_version_of_a_project_that_is_only_linked_is_its_own() -> None:
     """Such an environment has no metadata of the project."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-    assert f'__version__ = "{project["version"]}"\n' in (ROOT / "service" / "__init__.py").read_text()
+    assert f'__version__ = "{project["version"]}"\n' in (ROOT / "service" / "version.py").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from service import __version__
+from service.version import __version__
 from tests.factories import World
 from tests.process.running import free_port, running_service
 

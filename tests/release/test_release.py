@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service import __version__
+from service.version import __version__
 from tests.process.running import ROOT
 from tests.release.building import SUMS, Sources, build_chart, build_packages, export, git, prepare, write_sums
 from tests.release.version import (

@@ -8,7 +8,7 @@ from typing import Final
 PLACES: Final = {
     "pyproject.toml": r'^(?:version = "|    "flow-pipelines-client==)([^"]+)"',
     "clients/python/pyproject.toml": r'^version = "(.+)"$',
-    "service/__init__.py": r'^    __version__ = "(.+)"$',
+    "service/version.py": r'^    __version__ = "(.+)"$',
     "deploy/helm/Chart.yaml": r"^(?:version|appVersion): (.+)$",
     "deploy/compose.yaml": r"^  image: localhost/flow-pipelines:\$\{VERSION:-(.+)\}$",
     "deploy/kubernetes/overlays/development/release/kustomization.yaml": r"^    newTag: (.+)$",

@@ -49,6 +49,9 @@ export class ApiError extends Error {
   }
 }
 
+// Of a change that the service may have received.
+const UNCERTAIN = "so it is not certain whether this was done. Nothing you typed is lost.";
+
 /** No answer came at all. */
 class NoAnswer extends Error {
   /** @param {string} method */
@@ -56,7 +59,7 @@ class NoAnswer extends Error {
     super(
       method === "GET"
         ? "The service can't be reached. Check the connection, then try again."
-        : "No answer came from the service, so it is not certain whether this was done. Nothing you typed is lost.",
+        : `No answer came from the service, ${UNCERTAIN}`,
     );
   }
 }
@@ -164,7 +167,7 @@ async function send(method, path, token, { query = {}, body, ifMatch, ifNoneMatc
       redirect: "error",
       cache: "no-store", // nothing of what is read stays behind in the browser's cache
     });
-    return { status: response.status, tag: response.headers.get("ETag"), body: await json(response) };
+    return { status: response.status, tag: response.headers.get("ETag"), body: await json(response, method) };
   } catch (error) {
     if (isAbort(error) && !deadline.signal.aborted) throw error;
     throw new NoAnswer(method);
@@ -189,14 +192,18 @@ function locate(path, query) {
  * Return the body; or a failure that says as much where a proxy answered in the place of the service.
  *
  * @param {Response} response
+ * @param {string} method
  */
-async function json(response) {
+async function json(response, method) {
+  const text = await response.text();
   try {
-    return JSON.parse(await response.text());
+    const body = JSON.parse(text);
+    if (body?.status === "OK" || body?.status === "ERROR") return body;
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    return { msg: `The answer was not the service's own (status ${response.status}). Try again.`, code: "UNKNOWN" };
   }
+  const said = `The answer was not the service's own (status ${response.status})`;
+  return { msg: method === "GET" ? `${said}. Try again.` : `${said}, ${UNCERTAIN}`, code: "UNKNOWN" };
 }
 
 /**

@@ -49,7 +49,10 @@ class Archives:
         for directory in directories:
             folders = month_folders(directory)
             if not folders:
-                raise BadArchive(f"{directory} has no archive: it is the directory that --to named.")
+                raise BadArchive(
+                    f"{directory} has no month of an archive: give the directory that `audit archive --to` has written"
+                    " to, and none before it has."
+                )
             for folder in folders:
                 try:
                     found.folders[folder] = read_manifest(folder)

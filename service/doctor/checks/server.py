@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import asyncpg
 
+from service.database.address_syntax import AddressError
 from service.database.connector import OLDEST_SUPPORTED
 from service.database.encryption import EncryptionError, TlsFailure
 from service.database.failures import UnfitDatabase, in_one_line
@@ -39,7 +40,7 @@ def check_reached(error: StartupError) -> Finding:
             " `openssl s_client -starttls postgres -connect HOST:5432` shows its names, its time, and who signed it."
         )
         return Finding("encryption", "wrong", str(error), remedy)
-    if isinstance(cause, UnfitDatabase):
+    if isinstance(error, AddressError) or isinstance(cause, UnfitDatabase):
         remedy = "Do that, and run `doctor` again: docs/reference/database-address.md says more."
     elif isinstance(cause, asyncpg.ProtocolViolationError):
         remedy = (

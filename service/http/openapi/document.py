@@ -13,7 +13,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
-from service import __version__, errors
+from service import errors
 from service.http.openapi.examples import EXAMPLES, path_example
 from service.http.openapi.vocabularies import REFERENCE, name_vocabularies
 from service.http.responses import (
@@ -29,6 +29,7 @@ from service.permissions import PERMISSION_NAMES
 from service.schemas.answers import FailureSchema
 from service.schemas.fields import BoundedList, Ruled, pattern_of
 from service.schemas.request import RequestSchema, schema_of
+from service.version import __version__
 
 _RETRIED: Final = (
     status_of(errors.Aborted),

@@ -317,7 +317,7 @@ async def test_archives_without_the_first_ones_are_verified(trail: Trail) -> Non
     assert {each.kind for each in found} == {"dated"}
     assert (verification.verification.seals, verification.verification.sealed - verification.not_looked_at) == (2, 19)
     assert (await trail.verify())[0].not_looked_at == 32
-    with pytest.raises(BadArchive, match="has no archive"):
+    with pytest.raises(BadArchive, match="has no month of an archive: give the directory"):
         Archives.open([trail.directory / str(trail.months[2])])
     with pytest.raises(BadArchive, match="can't be read"):
         Archives.open([trail.directory / "x"])

@@ -1,4 +1,4 @@
-// A chart of the oldest queues: a bar for each, parted by how long its jobs wait; and the same as a table.
+// A chart of the oldest queues, as a table: below the name of each a bar, parted by how long its jobs wait.
 
 import { count, h, svg } from "../dom.js";
 import { ago } from "../time.js";
@@ -15,14 +15,12 @@ const AGES = [
   { age: "under_a_day", label: "under a day" },
 ];
 const WIDTH = 600;
-const ROW = 28;
-const BAR = 18;
+const HEIGHT = 10;
 
 /** @param {Queue[]} queues */
 export function queueChart(queues) {
   if (queues.length === 0) return null;
   const most = Math.max(...queues.map(sum));
-  const bars = queues.flatMap((queue, index) => bar(queue, index, most));
   return h(
     "section",
     { class: "chart", "aria-label": "Queues" },
@@ -32,12 +30,7 @@ export function queueChart(queues) {
       { class: "legend" },
       AGES.map(({ age, label }) => h("span", { class: age }, label)),
     ),
-    svg(
-      "svg",
-      { viewBox: `0 0 ${WIDTH} ${queues.length * ROW}`, "aria-hidden": "true", preserveAspectRatio: "none" },
-      bars,
-    ),
-    h("div", { class: "list" }, table("Jobs in each queue, and their ages", COLUMNS, queues)),
+    h("div", { class: "list" }, table("Jobs in each queue, and their ages", [named(most), ...COLUMNS], queues)),
   );
 }
 
@@ -45,25 +38,37 @@ export function queueChart(queues) {
 const sum = ({ ages }) => AGES.reduce((total, { age }) => total + ages[age], 0);
 
 /**
- * @param {Queue} queue
- * @param {number} index
+ * Make the column of names and bars.
+ *
  * @param {number} most jobs in any
+ * @returns {import("./table.js").Column<Queue>}
  */
-function bar({ ages }, index, most) {
+const named = (most) => ({
+  label: "Pipeline",
+  class: "grow",
+  cell: (queue) => [pipelineLink(queue.pipeline), bar(queue, most)],
+});
+
+/**
+ * @param {Queue} queue
+ * @param {number} most
+ */
+function bar({ ages }, most) {
   let x = 0;
-  return AGES.map(({ age }) => {
+  const parts = AGES.map(({ age }) => {
     const width = (ages[age] / most) * WIDTH;
-    const part = svg("rect", { class: age, x, y: index * ROW + (ROW - BAR) / 2, width, height: BAR });
+    const part = svg("rect", { class: age, x, width, height: HEIGHT });
     x += width;
     return part;
   });
+  return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", preserveAspectRatio: "none" }, parts);
 }
 
 /** @type {import("./table.js").Column<Queue>[]} */
 const COLUMNS = [
-  { label: "Pipeline", class: "grow", cell: ({ pipeline }) => pipelineLink(pipeline) },
   {
     label: "Jobs",
+    class: "when",
     cell: (queue) => (queue.total_size === undefined ? "more than " : "") + count(queue.total_size ?? 10_000, "job"),
   },
   { label: "Waits since", cell: ({ oldest_at: at }) => ago(at) },

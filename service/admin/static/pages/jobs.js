@@ -127,7 +127,11 @@ const COLUMNS = [
     cell: ({ id, name: text }) => h("span", { class: "two-lines" }, jobLink(id), text && name(text)),
   },
   { label: "Owner", cell: ({ owner }) => personLink(owner), class: "person" },
-  { label: "Pipelines", cell: ({ flow_pipeline_infos: infos, unlisted_pipelines: more }) => pipelinesOf(infos, more) },
+  {
+    label: "Pipelines",
+    class: "pipelines",
+    cell: ({ flow_pipeline_infos: infos, unlisted_pipelines: more }) => pipelinesOf(infos, more),
+  },
   { label: "Registered", order: "created_at", cell: ({ created_at: at }) => ago(at) },
 ];
 
