@@ -227,7 +227,16 @@ CREATE FUNCTION public.bump_holders() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
+DECLARE
+    organization uuid;
 BEGIN
+    FOREACH organization IN ARRAY ARRAY[
+        least(OLD.organization_id, NEW.organization_id), greatest(OLD.organization_id, NEW.organization_id)
+    ] LOOP
+        IF is_first_in_a_row('organization', organization, organization) THEN
+            UPDATE organizations o SET revision = next_revision() WHERE o.id = organization;
+        END IF;
+    END LOOP;
     PERFORM bump_viewers(ARRAY[OLD.organization_id, NEW.organization_id], ARRAY[OLD.id, NEW.id]);
     RETURN NULL;
 END $$;
@@ -335,6 +344,33 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION public.bump_renamed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    organization_ids uuid[];
+    pipeline_ids uuid[];
+BEGIN
+    SELECT array_agg(r.organization_id), array_agg(r.id) INTO organization_ids, pipeline_ids
+    FROM (
+        SELECT c.organization_id, c.id
+        FROM (
+            (SELECT b.organization_id, b.id, b.name FROM before b EXCEPT SELECT a.organization_id, a.id, a.name FROM after a)
+            UNION ALL
+            (SELECT a.organization_id, a.id, a.name FROM after a EXCEPT SELECT b.organization_id, b.id, b.name FROM before b)
+        ) c
+        GROUP BY c.organization_id, c.id
+    ) r;
+    IF organization_ids IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM FROM organizations o WHERE o.id = ANY (organization_ids) ORDER BY o.id FOR NO KEY UPDATE;
+    UPDATE organizations o SET revision = next_revision() WHERE o.id = ANY (organization_ids);
+    PERFORM bump_viewers(organization_ids, pipeline_ids);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.bump_self() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -371,55 +407,49 @@ CREATE FUNCTION public.bump_viewers(organization_ids uuid[], pipeline_ids uuid[]
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-    many_users boolean[];
-    many_groups boolean[];
+    of_many_users uuid[];
+    of_many_groups uuid[];
 BEGIN
-    SELECT array_agg(o.id IS NOT NULL AND is_held_by_many_users(p.organization_id, p.id) ORDER BY p.place),
-           array_agg(o.id IS NOT NULL AND is_held_by_many_groups(p.organization_id, p.id) ORDER BY p.place)
-    INTO many_users, many_groups
-    FROM unnest(organization_ids, pipeline_ids) WITH ORDINALITY p (organization_id, id, place)
-    LEFT JOIN organizations o ON o.id = p.organization_id;
-    UPDATE organizations o SET members_revision = next_revision()
-    WHERE o.id IN (
-        SELECT p.organization_id
-        FROM unnest(organization_ids, many_users, many_groups) p (organization_id, many_users, many_groups)
-        WHERE p.many_users OR p.many_groups
-    );
+    SELECT coalesce(array_agg(h.organization_id) FILTER (WHERE h.many_users), '{}'),
+           coalesce(array_agg(h.organization_id) FILTER (WHERE h.many_groups), '{}')
+    INTO of_many_users, of_many_groups
+    FROM held_by_many(organization_ids, pipeline_ids) h;
+    UPDATE organizations o SET members_revision = next_revision() WHERE o.id = ANY (of_many_users || of_many_groups);
     PERFORM FROM groups g
     WHERE (g.organization_id, g.id) IN (
         SELECT gg.organization_id, gg.group_id
-        FROM unnest(organization_ids, pipeline_ids, many_groups) p (organization_id, id, many)
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
         JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
-        WHERE NOT p.many
+        WHERE p.organization_id <> ALL (of_many_groups)
     )
     ORDER BY g.organization_id, g.id FOR NO KEY UPDATE;
     UPDATE groups g SET revision = next_revision()
     WHERE (g.organization_id, g.id) IN (
         SELECT gg.organization_id, gg.group_id
-        FROM unnest(organization_ids, pipeline_ids, many_groups) p (organization_id, id, many)
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
         JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
-        WHERE NOT p.many
+        WHERE p.organization_id <> ALL (of_many_groups)
     );
     PERFORM FROM users u
     WHERE (u.organization_id, u.id) IN (
         SELECT ug.organization_id, ug.user_id
-        FROM unnest(organization_ids, pipeline_ids, many_users) p (organization_id, id, many)
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
         JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
-        WHERE NOT p.many
+        WHERE p.organization_id <> ALL (of_many_users)
     )
     ORDER BY u.organization_id, u.id FOR NO KEY UPDATE;
     UPDATE users u SET revision = next_revision()
     WHERE (u.organization_id, u.id) IN (
         SELECT ug.organization_id, ug.user_id
-        FROM unnest(organization_ids, pipeline_ids, many_users) p (organization_id, id, many)
+        FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
         JOIN user_grants ug ON ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
-        WHERE NOT p.many
+        WHERE p.organization_id <> ALL (of_many_users)
     );
     -- Apart, and only if there are any: together with the others they would make the planner read all users.
     PERFORM bump_members(array_agg(gg.organization_id), array_agg(gg.group_id))
-    FROM unnest(organization_ids, pipeline_ids, many_groups) p (organization_id, id, many)
+    FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)
     JOIN group_grants gg ON gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
-    WHERE NOT p.many
+    WHERE p.organization_id <> ALL (of_many_groups)
       AND NOT EXISTS (SELECT FROM groups g WHERE g.organization_id = gg.organization_id AND g.id = gg.group_id)
     HAVING count(*) > 0;
     PERFORM bump_administrators(array_agg(p.organization_id))
@@ -646,6 +676,33 @@ BEGIN
         PERFORM follow_user(NEW.organization_id, NEW.user_id);
     END IF;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.held_by_many(organization_ids uuid[], pipeline_ids uuid[]) RETURNS TABLE(organization_id uuid, many_users boolean, many_groups boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+    most CONSTANT bigint := max_holders_bumped();
+BEGIN
+    RETURN QUERY
+    SELECT o.id, sum(held.users) > most, sum(held.groups) > most
+    FROM (SELECT DISTINCT p.organization_id, p.id FROM unnest(organization_ids, pipeline_ids) p (organization_id, id)) p
+    JOIN organizations o ON o.id = p.organization_id
+    CROSS JOIN LATERAL (
+        SELECT (
+            SELECT count(*) FROM (
+                SELECT FROM user_grants ug WHERE ug.organization_id = p.organization_id AND ug.pipeline_id = p.id
+                LIMIT most + 1
+            ) counted
+        ) AS users, (
+            SELECT count(*) FROM (
+                SELECT FROM group_grants gg WHERE gg.organization_id = p.organization_id AND gg.pipeline_id = p.id
+                LIMIT most + 1
+            ) counted
+        ) AS groups
+    ) held
+    GROUP BY o.id;
 END $$;
 
 CREATE FUNCTION public.hold_organization(held uuid) RETURNS void
@@ -1207,7 +1264,7 @@ ALTER TABLE public.audit_seals ENABLE ALWAYS TRIGGER attest_seal_on_insert;
 
 CREATE TRIGGER bump_holders_on_rename AFTER UPDATE ON public.pipelines FOR EACH ROW WHEN ((((old.organization_id IS DISTINCT FROM new.organization_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.name IS DISTINCT FROM new.name))) EXECUTE FUNCTION public.bump_holders();
 
-ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_holders_on_rename;
+ALTER TABLE public.pipelines ENABLE REPLICA TRIGGER bump_holders_on_rename;
 
 CREATE TRIGGER bump_left_behind_on_delete AFTER DELETE ON public.groups FOR EACH ROW EXECUTE FUNCTION public.bump_left_behind();
 
@@ -1269,7 +1326,7 @@ CREATE TRIGGER bump_on_insert BEFORE INSERT ON public.users FOR EACH ROW EXECUTE
 
 ALTER TABLE public.users ENABLE ALWAYS TRIGGER bump_on_insert;
 
-CREATE TRIGGER bump_on_rename BEFORE UPDATE ON public.pipelines FOR EACH ROW WHEN ((((old.organization_id IS DISTINCT FROM new.organization_id) OR (old.id IS DISTINCT FROM new.id)) OR (old.name IS DISTINCT FROM new.name))) EXECUTE FUNCTION public.bump_organization_of_row();
+CREATE TRIGGER bump_on_rename AFTER UPDATE ON public.pipelines REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.bump_renamed();
 
 ALTER TABLE public.pipelines ENABLE ALWAYS TRIGGER bump_on_rename;
 

@@ -141,7 +141,7 @@ async def update_user(call: Call, request: UpdateUser) -> UserUpdated:
     async with call.transaction() as connection:
         found = await find_user(connection, organization_id, request.username)
         if request.withdraw_grants:
-            await kept_grants.lock_self_granted(connection, organization_id, found.id, found.username)
+            await kept_grants.lock_granted(connection, organization_id, found.id)
         locked = await users.lock_with_administrators(connection, organization_id, found.id, call.caller.user_id)
         old = next((user for user in locked if user.id == found.id), None)
         if old is None:

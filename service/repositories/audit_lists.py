@@ -28,14 +28,14 @@ def timestamp(column: str) -> str:
     return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')"""
 
 
-GRANT: Final = f"""
-    jsonb_build_object(
-        'permissions', array_remove(ARRAY[{_PERMISSIONS}], NULL),
-        'is_manager', g.access & {MANAGER} > 0,
-        'expires_at', {timestamp("g.expires_at")}
-    )
+GRANT_FIELDS: Final = f"""
+    'permissions', array_remove(ARRAY[{_PERMISSIONS}], NULL),
+    'is_manager', g.access & {MANAGER} > 0,
+    'expires_at', {timestamp("g.expires_at")}
 """
-"""The row g of a table of grants, in the form of `grants.state`."""
+"""Keys and values of the row g of a table of grants, in the form of `grants.state`."""
+GRANT: Final = f"jsonb_build_object({GRANT_FIELDS})"
+"""The same, as an object."""
 
 
 TO: Final = """

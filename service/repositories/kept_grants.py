@@ -74,20 +74,27 @@ async def list_first(
     return [KeptGrant(*row[:6]) for row in rows], rows[0]["total"] if rows else 0
 
 
-async def lock_self_granted(connection: Connection, organization_id: UUID, user_id: UUID, username: str) -> None:
-    """Lock the pipelines that a user has granted themselves, as every change of grants does ahead of all else."""
+async def lock_granted(connection: Connection, organization_id: UUID, user_id: UUID) -> None:
+    """Lock the pipelines with a grant to a user, as every change of grants does ahead of all else.
+
+    Whoever made the grant: to look that up takes longer than all else, and once is enough, behind the locks. Updates of
+    jobs share these.
+    """
     await connection.execute(
-        "kept_grants.lock_self_granted",
-        f"""
-        SELECT 1
-        FROM ({_KEPT}) kept
-        JOIN pipelines locked ON locked.organization_id = $1 AND locked.id = kept.id
-        WHERE kept."group" IS NULL AND kept.by_themselves
-        ORDER BY kept.id FOR UPDATE OF locked
+        "kept_grants.lock_granted",
+        """
+        -- Counted, so that no row of the locked is sent.
+        SELECT count(*)
+        FROM (
+            SELECT FROM pipelines p
+            WHERE p.organization_id = $1 AND p.id IN (
+                SELECT ug.pipeline_id FROM user_grants ug WHERE ug.organization_id = $1 AND ug.user_id = $2
+            )
+            ORDER BY p.id FOR NO KEY UPDATE
+        ) locked
         """,
         organization_id,
         user_id,
-        username,
     )
 
 

@@ -53,12 +53,28 @@ REQUIRE_UNIQUE_IDS: Final = tuple(
 """Statements that refuse an id of two organizations: in the import format an id alone tells the organization."""
 
 
-_RENAMED: Final = """
-    SELECT p.organization_id, p.id
-    FROM staged_pipeline s
-    JOIN pipelines p ON p.organization_id = s.organization_id AND p.id = s.id AND p.name <> s.name
-"""
-"""The pipelines that the file renames, whose holders' revisions are drawn anew."""
+def _bumped(kind: str) -> str:
+    """Return the statement of the users or groups whose revisions are drawn anew by what the file renames.
+
+    Those of an organization whose pipelines very many hold keep theirs, and are not locked (0034).
+    """
+    return f"""
+        WITH renamed AS MATERIALIZED (
+            SELECT p.organization_id, p.id
+            FROM staged_pipeline s
+            JOIN pipelines p ON p.organization_id = s.organization_id AND p.id = s.id AND p.name <> s.name
+        ), bumped AS MATERIALIZED (
+            SELECT r.organization_id, r.id
+            FROM renamed r
+            JOIN held_by_many(
+                (SELECT array_agg(organization_id ORDER BY organization_id, id) FROM renamed),
+                (SELECT array_agg(id ORDER BY organization_id, id) FROM renamed)
+            ) h ON h.organization_id = r.organization_id AND NOT h.many_{kind}s
+        )
+        SELECT g.organization_id, g.{kind}_id
+        FROM {kind}_grants g
+        JOIN bumped b ON b.organization_id = g.organization_id AND b.id = g.pipeline_id
+    """
 
 
 def _lock(table: str, keys: str, lock: str) -> str:
@@ -92,8 +108,7 @@ LOCK: Final = (
         f"""
         SELECT organization_id, id FROM parent_group
         UNION ALL
-        SELECT organization_id, group_id FROM group_grants
-        WHERE (organization_id, pipeline_id) IN ({_RENAMED})
+        ({_bumped("group")})
         """,
         "NO KEY UPDATE",
     ),
@@ -110,8 +125,7 @@ LOCK: Final = (
         UNION ALL
         SELECT u.organization_id, u.id FROM staged_provisioned_user s JOIN parent_user u ON u.id = s.user_id
         UNION ALL
-        SELECT organization_id, user_id FROM user_grants
-        WHERE (organization_id, pipeline_id) IN ({_RENAMED})
+        ({_bumped("user")})
         """,
         "NO KEY UPDATE",
     ),

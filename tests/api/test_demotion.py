@@ -1,7 +1,13 @@
 """What somebody has granted themselves by a role, once the role is gone."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
+import pytest
+
+from service.database.pool import Connection
 from service.permissions import EXECUTE, READ
 from tests.api.calls import As
 from tests.conftest import Client
@@ -65,6 +71,37 @@ async def test_withdrawing_takes_back_what_they_granted_themselves(client: Clien
     assert [each["name"] for each in managed.body["pipelines"]] == ["b by group"], "which the answer has told"
     again = await admin("PATCH", "/users/pam", {"withdraw_grants": True})
     assert again.body["keeps_total"] == 3
+
+
+async def test_withdrawal_of_grants_waits_for_no_update_of_a_job(client: Client, world: World) -> None:
+    """Such an update shares the pipelines that it puts a job into, and other changes of grants have them alone."""
+    admin, _, own = await pam_and_her_pipelines(client, world)
+    async with asyncio.timeout(30), world.raw.transaction():
+        await world.raw.execute("SELECT FROM pipelines WHERE organization_id = $1 FOR KEY SHARE", world.id)
+
+        answer = await admin("PATCH", "/users/pam", {"role": "member", "withdraw_grants": True})
+
+    assert [UUID(each["id"]) for each in answer.body["keeps"]] == own[1:4]
+
+
+async def test_maker_of_a_grant_is_looked_up_once_for_a_withdrawal(client: Client, world: World) -> None:
+    admin, _, _ = await pam_and_her_pipelines(client, world)
+    statements: list[str] = []
+    fetch, execute = Connection.fetch, Connection.execute
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "fetch", _noting(fetch, statements))
+        patch.setattr(Connection, "execute", _noting(execute, statements))
+        await admin("PATCH", "/users/pam", {"withdraw_grants": True})
+
+    assert sum("FROM audit" in each for each in statements) == 1
+
+
+def _noting(run: Callable[..., Awaitable[Any]], statements: list[str]) -> Callable[..., Awaitable[Any]]:
+    async def noting(connection: Connection, name: str, statement: str, *arguments: object) -> Any:
+        statements.append(statement)
+        return await run(connection, name, statement, *arguments)
+
+    return noting
 
 
 async def test_withdrawing_takes_an_administrator_and_keeps_the_last_one(client: Client, world: World) -> None:

@@ -248,6 +248,21 @@ async def _copy(stage: Stage, table: str, chance: random.Random) -> None:
             pass
 
 
+async def _rename_all(stage: Stage, table: str, _: random.Random) -> None:
+    await stage.run(f"UPDATE {table} SET name = 'new ' || name, name_key = 'new ' || name_key")
+
+
+async def _pass_names_on(stage: Stage, table: str, _: random.Random) -> None:
+    """Give each row the name of the next one, in one statement; what the names are compared by is made others."""
+    await stage.run(
+        f"""
+        UPDATE {table} t SET name = n.next, name_key = gen_random_uuid()::text
+        FROM (SELECT *, lead(t.name, 1, t.name) OVER (ORDER BY organization_id, id) AS next FROM {table} t) n
+        WHERE n.organization_id = t.organization_id AND n.id = t.id
+        """
+    )
+
+
 def statements() -> Iterator[tuple[str, str, Statement]]:
     """Yield each way to change each table, by name."""
     others: dict[str, Statement] = {
@@ -265,6 +280,8 @@ def statements() -> Iterator[tuple[str, str, Statement]]:
             yield table, f"update {column}", _update(column)
         for name, statement in others.items():
             yield table, name, statement
+    yield "pipelines", "rename all", _rename_all
+    yield "pipelines", "pass names on", _pass_names_on
 
 
 ALL: Final = [*statements()]
