@@ -1,4 +1,4 @@
-"""A fair queue for the connections of the pool: who asks for few does not wait behind those who ask for many."""
+"""A fair queue for the connections of the pool: a tenant with few requests does not wait behind one with many."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -10,13 +10,13 @@ from typing import Final
 from service.telemetry.request_record import Asking
 
 RECENT_SECONDS: Final = 1.0
-"""Seconds for which a caller who asked counts as being there, so that what they may use is kept free for them."""
+"""Seconds after a request for which its caller counts as active, so that what they may use is kept free for them."""
 MAX_KNOWN: Final = 10_000
 """Callers that are known by their credentials; others count as an organization of their own."""
 
 
 class Others:
-    """The last one that came, and the last before that was another: enough to tell whether others are there."""
+    """The last one that was active, and the last other one before: enough to tell whether there are others."""
 
     __slots__ = ("last", "last_seen", "seen_before")
 
@@ -24,19 +24,19 @@ class Others:
         self.last: Hashable = None
         self.last_seen = float("-inf")
         self.seen_before = float("-inf")
-        """The time at which another one than the last was seen."""
+        """The last time that another one than the last was active."""
 
     def than(self, who: Hashable, now: float) -> bool:
-        """Return whether others than this one are there."""
+        """Return whether others than this one are active."""
         return (self.seen_before if self.last == who else self.last_seen) > now - RECENT_SECONDS
 
     def several(self, now: float) -> bool:
-        """Return whether more than one are there."""
+        """Return whether more than one are active."""
         return self.seen_before > now - RECENT_SECONDS
 
 
 class Presence:
-    """The organizations and tokens that are there, by the requests of the last second, however these are answered."""
+    """The active organizations and tokens: those with requests in the last second, however these are answered."""
 
     def __init__(self) -> None:
         self.organizations = Others()
@@ -65,12 +65,12 @@ class Presence:
 
     @property
     def several_organizations(self) -> bool:
-        """True while more than one organization is there."""
+        """True while more than one organization is active."""
         return self.organizations.several(perf_counter())
 
 
 class Share:
-    """The most of something that one may hold while others are there; alone, each may hold all of it."""
+    """The most of something that one may hold while others are active; alone, each may hold all of it."""
 
     __slots__ = ("_others", "held", "limit")
 
@@ -85,15 +85,15 @@ class Share:
 
 
 class Shares:
-    """The shares of a number of things that an organization and a token may hold while others are there."""
+    """The shares of a number of things that an organization and a token may hold while others are active."""
 
     def __init__(self, size: int, presence: Presence, organization_share: float, token_share: float) -> None:
         """Start with nothing held.
 
         Args:
             size: how many things there are.
-            presence: who is there; `note` has to be called for whoever asks.
-            organization_share: the part of them that one organization may hold while others are there.
+            presence: the active callers; `note` must have been called for each that asks.
+            organization_share: the part of them that one organization may hold while others are active.
             token_share: the same of a token.
         """
         self._organizations = Share(max(1, int(size * organization_share)), presence.organizations)
@@ -142,7 +142,7 @@ class Shares:
 class FairQueue:
     """Places that are given to organizations in turn, and within each to tokens in turn, not to who asked first.
 
-    Statements that strangers share come before all, as each is work for many. While others are there, an organization
+    Statements that strangers share come before all, as each is work for many. While others are active, an organization
     and a token hold no more than their share of the places, so that a free one is found at once by who uses few.
     """
 
@@ -153,8 +153,8 @@ class FairQueue:
 
         Args:
             size: how many there are.
-            presence: who is there; `note` has to be called for whoever asks.
-            organization_share: the part of them that one organization may hold while others are there.
+            presence: the active callers; `note` must have been called for each that asks.
+            organization_share: the part of them that one organization may hold while others are active.
             token_share: the same of a token.
         """
         self.free = size
@@ -206,7 +206,7 @@ class FairQueue:
             self._hand_out()
 
     def release_rested(self, asking: Asking | None, seconds: float) -> None:
-        """Give a place back, but keep the caller's share for some seconds more while others are there.
+        """Give a place back, but keep the caller's share for some seconds more while others are active.
 
         So what takes the processors of the database for long has them for a part of the time.
         """

@@ -17,7 +17,7 @@ from service.grpc.untaken import UntakenAnswers
 from service.health import Health
 
 INTERVAL: Final = 1.0
-"""Seconds between two looks at the readiness, while anybody watches."""
+"""Seconds between two looks at the readiness, while a client watches."""
 MAX_WATCHES: Final = 100
 """Watches at once: each holds a call for as long as it lasts."""
 LIVENESS: Final = "liveness"

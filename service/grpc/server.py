@@ -199,7 +199,7 @@ class _Symbols:
 
 
 class _Reflection:
-    """The reflection of grpcio, for some clients at once: anybody may ask."""
+    """The reflection of grpcio, for a bounded number of clients at once, as it takes no token."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._servicer = aio.ReflectionServicer(names, pool=_Symbols(Default()))

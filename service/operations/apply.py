@@ -12,7 +12,7 @@ import orjson
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, PreconditionFailed, ServiceError, Unauthenticated
 from service.operations.call import Call, no_precondition
-from service.operations.grant_sets import replace_grants
+from service.operations.grant_sets import GranteeKey, by_grantee, replace_grants
 from service.operations.grants import MANAGE
 from service.operations.groups import create_group, delete_group, update_members
 from service.operations.pipelines import (
@@ -71,7 +71,7 @@ async def apply(call: Call, request: Apply) -> Applied:
     )
     for pipeline in request.pipelines or []:
         with _of(f"pipeline {pipeline.name}"):
-            _by_grantee(pipeline.grants or [])
+            by_grantee(pipeline.grants or [])
     changes: list[Change] = []
     try:
         async with call.transaction() as connection:
@@ -233,16 +233,12 @@ async def _put_pipeline(
         await _put_grants(work, pipeline_id, declared.name, declared.grants, prune=prune)
 
 
-_Key = tuple[str, str]
-"""A user or group, by the key of the name."""
-
-
 async def _put_grants(
     work: _Work, pipeline_id: UUID, name: str, declared: Sequence[GrantInSet], *, prune: bool
 ) -> None:
     """Put the declared grants on a pipeline; with `prune`, take the others back."""
     old = await grants.list_of_pipeline(work.connection, work.organization_id, pipeline_id, _whole(grants.ORDERS))
-    present: dict[_Key, GrantInSet] = {
+    present: dict[GranteeKey, GrantInSet] = {
         (each.kind, name_key(each.name)): GrantInSet(
             each.access & EVERY_PERMISSION,
             each.name if each.kind == "user" else None,
@@ -252,8 +248,8 @@ async def _put_grants(
         )
         for each in old.items
     }
-    wanted: dict[_Key, GrantInSet] = {} if prune else dict(present)
-    for key, each in _by_grantee(declared).items():
+    wanted: dict[GranteeKey, GrantInSet] = {} if prune else dict(present)
+    for key, (_, each) in by_grantee(declared).items():
         same = key in present and _state(present[key]) == _state(each)
         wanted[key] = present[key] if same else each
     changes = [
@@ -268,32 +264,6 @@ async def _put_grants(
     ]
     if changes:
         await work.change(replace_grants, ReplaceGrants(pipeline_id, [*wanted.values()]), changes)
-
-
-def _by_grantee(declared: Sequence[GrantInSet]) -> dict[_Key, GrantInSet]:
-    """Return grants by the keys of those that they are to.
-
-    Raises:
-        InvalidArgument: one is to both a user and a group or to neither, or somebody is named twice.
-    """
-    found: dict[_Key, GrantInSet] = {}
-    for place, each in enumerate(declared):
-        key = _grantee(each, place)
-        if key in found:
-            raise InvalidArgument.of_fields([(f"grants.{place}", [f"{each.user or each.group} is named twice."])])
-        found[key] = each
-    return found
-
-
-def _grantee(grant: GrantInSet, place: int) -> _Key:
-    """Return the key of the user or group of a grant.
-
-    Raises:
-        InvalidArgument: it names both, or neither.
-    """
-    if (grant.user is None) == (grant.group is None):
-        raise InvalidArgument.of_fields([(f"grants.{place}", ["Must name either a user or a group."])])
-    return ("user", name_key(grant.user)) if grant.user else ("group", name_key(str(grant.group)))
 
 
 def _target(pipeline: str, grant: GrantInSet) -> str:

@@ -32,7 +32,7 @@ async def replace_grants(call: Call, request: ReplaceGrants) -> Page[Grant]:
         PreconditionFailed: the grants are not what the caller has seen.
         FailedPrecondition: there are more grants than a list may have.
     """
-    wanted = _named(request.grants)
+    wanted = by_grantee(request.grants)
     organization_id, pipeline_id = call.caller.organization_id, request.pipeline_id
     async with call.transaction() as connection:
         pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
@@ -58,7 +58,7 @@ async def replace_grants(call: Call, request: ReplaceGrants) -> Page[Grant]:
 _KINDS: Final[tuple[Kind, ...]] = ("group", "user")
 """In the order in which lists have them."""
 
-_Key = tuple[Kind, str]
+GranteeKey = tuple[Kind, str]
 """A grantee, by the key of the name."""
 
 
@@ -69,26 +69,26 @@ _Change = tuple[str, Mapping[str, Any] | None, Mapping[str, Any] | None]
 class _Difference(NamedTuple):
     """A grantee, as they are named, with the grant that there is and the one that is wanted, if any."""
 
-    key: _Key
+    key: GranteeKey
     name: str
     old: Grant | None
     new: GrantInSet | None
 
 
-def _named(wanted: Sequence[GrantInSet]) -> dict[_Key, tuple[str, GrantInSet]]:
+def by_grantee(wanted: Sequence[GrantInSet]) -> dict[GranteeKey, tuple[str, GrantInSet]]:
     """Return grants by those that they are to, with the name as it is given.
 
     Raises:
         InvalidArgument: one is to both a user and a group or to neither, or somebody is named twice.
     """
-    found: dict[_Key, tuple[str, GrantInSet]] = {}
+    found: dict[GranteeKey, tuple[str, GrantInSet]] = {}
     wrong: list[tuple[str, list[str]]] = []
     for place, grant in enumerate(wanted):
         name = grant.user or grant.group
         if name is None or (grant.user and grant.group):
             wrong.append((f"grants.{place}", ["Must name either a user or a group."]))
             continue
-        key: _Key = ("user" if grant.user else "group", name_key(name))
+        key: GranteeKey = ("user" if grant.user else "group", name_key(name))
         if key in found:
             wrong.append((f"grants.{place}.{key[0]}", [f"{name} is named more than once."]))
         found[key] = name, grant
@@ -113,9 +113,9 @@ async def _list_whole(connection: Connection, organization_id: UUID, pipeline_id
     return found
 
 
-def _differences(old: Sequence[Grant], wanted: Mapping[_Key, tuple[str, GrantInSet]]) -> list[_Difference]:
+def _differences(old: Sequence[Grant], wanted: Mapping[GranteeKey, tuple[str, GrantInSet]]) -> list[_Difference]:
     """Return what differs between the grants that there are and those that are wanted: first what goes."""
-    present: dict[_Key, Grant] = {(grant.kind, name_key(grant.name)): grant for grant in old}
+    present: dict[GranteeKey, Grant] = {(grant.kind, name_key(grant.name)): grant for grant in old}
     gone = [_Difference(key, grant.name, grant, None) for key, grant in present.items() if key not in wanted]
     put = [_Difference(key, name, present.get(key), new) for key, (name, new) in wanted.items()]
     return gone + [
@@ -132,13 +132,13 @@ def _given(grant: GrantInSet) -> tuple[int, datetime | None]:
 
 async def _find_grantees(
     connection: Connection, organization_id: UUID, differences: Sequence[_Difference]
-) -> dict[_Key, Grantee]:
+) -> dict[GranteeKey, Grantee]:
     """Return those whose grants differ.
 
     Raises:
         NotFound: there is none of a name.
     """
-    found: dict[_Key, Grantee] = {}
+    found: dict[GranteeKey, Grantee] = {}
     for kind in _KINDS:
         names = [each.name for each in differences if each.key[0] == kind]
         if names:
@@ -165,7 +165,11 @@ def _check_difference(call: Call, access: int, held: Mapping[int, datetime | Non
 
 
 async def _make(
-    proof: Proof, pipeline_id: UUID, kind: Kind, differences: Sequence[_Difference], grantees: Mapping[_Key, Grantee]
+    proof: Proof,
+    pipeline_id: UUID,
+    kind: Kind,
+    differences: Sequence[_Difference],
+    grantees: Mapping[GranteeKey, Grantee],
 ) -> None:
     """Make the differences of the grants to users, or of those to groups."""
     organization_id = proof.call.caller.organization_id
@@ -178,7 +182,7 @@ async def _make(
 
 
 async def _audit_differences(
-    proof: Proof, pipeline_id: UUID, differences: Sequence[_Difference], grantees: Mapping[_Key, Grantee]
+    proof: Proof, pipeline_id: UUID, differences: Sequence[_Difference], grantees: Mapping[GranteeKey, Grantee]
 ) -> None:
     """Audit each difference, as if it had been made alone."""
     gone: list[_Change] = []

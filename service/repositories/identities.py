@@ -46,7 +46,7 @@ class LinkedUser(NamedTuple):
     username: str
     role: Role
     revisions: tuple[int, ...]
-    """Of the user, their own groups and the mapped ones, and the organization for whoever is no member."""
+    """Of the user, their own groups and the mapped ones, and the organization's unless the user is a member."""
     groups: Sequence[tuple[UUID, str]]
     database_time: datetime
 

@@ -56,9 +56,9 @@ class Worker:
             await self._channel.close()
 
     def ending(self) -> Awaitable[str]:
-        """Return the name of the signal to end by, the first that the parent sends by the channel, or anybody else.
+        """Return the name of the signal to end by, the first that comes by the parent's channel or from the system.
 
-        Others go unheard: a service manager may end all processes of the service, and then the parent tells them too.
+        Later ones are ignored: a service manager may signal all processes of the service, and the parent does, too.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -100,7 +100,7 @@ def check_triggers(faults: Sequence[Fault] | None) -> Finding:
 
 
 def check_mapped_groups(missing: Sequence[tuple[str, Sequence[str]]]) -> Finding:
-    """Check that every group exists which a claim is mapped to: whoever has the claim gets nothing by another."""
+    """Check that every group to which a claim is mapped exists: by a missing one, the claim gives nothing."""
     if not missing:
         return Finding("mapped groups", "ok", "all that OIDC_GROUPS maps to exist")
     found = "; ".join(f"{issuer} is mapped to {', '.join(names)}" for issuer, names in missing)
