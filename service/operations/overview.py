@@ -1,7 +1,9 @@
 """The overview: what needs an administrator's attention."""
 
+from dataclasses import replace
+
 from service.operations.call import Call
-from service.permissions import PERMISSION_NAMES, READ, require_administrator, require_scope
+from service.permissions import PERMISSION_NAMES, READ, SCOPE_TOKENS, require_administrator, require_scope
 from service.repositories import overview
 from service.repositories.ordering import MAX_COUNTED
 from service.repositories.overview import MAX_LISTED, EndingGrant, Finding
@@ -11,6 +13,8 @@ from service.schemas.overview import GetOverview, Overview
 async def get_overview(call: Call, _: GetOverview) -> Overview:
     """Return what needs attention in the organization: of each kind the number, and the first ten.
 
+    A token without the scope `tokens` is told how many tokens are unused, and none of them, as it may see no others.
+
     Raises:
         PermissionDenied: the caller is no administrator, or their token may not read pipelines, which it names.
     """
@@ -18,10 +22,11 @@ async def get_overview(call: Call, _: GetOverview) -> Overview:
     require_scope(call.caller, READ, PERMISSION_NAMES[READ], "see what needs attention")
     organization_id = call.caller.organization_id
     async with call.database.connection() as connection:
+        unused = await overview.find_unused_tokens(connection, organization_id)
         return Overview(
             await overview.find_unexecuted_pipelines(connection, organization_id),
             _merge(await overview.find_ending_grants(connection, organization_id)),
-            await overview.find_unused_tokens(connection, organization_id),
+            unused if call.caller.allows(SCOPE_TOKENS) else replace(unused, first=[]),
             await overview.find_loose_jobs(connection, organization_id),
             await overview.find_self_granted(connection, organization_id),
             await overview.list_oldest_queues(connection, organization_id),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from service.permissions import EXECUTE, FULL_ACCESS, READ
+from service.permissions import EXECUTE, FULL_ACCESS, READ, SCOPE_ADMIN, SCOPE_TOKENS
 from service.repositories import overview
 from tests.api.calls import As
 from tests.conftest import Client
@@ -191,3 +191,18 @@ async def test_overview_is_limited_to_the_callers_organization(client: Client, w
 async def test_overview_is_for_administrators_alone(client: Client, world: World) -> None:
     for role in ("member", "pipeline_admin"):
         assert (await As.member(client, await world.user(role=role)).get("/overview")).code == "PERMISSION_DENIED"
+
+
+@pytest.mark.parametrize(("scopes", "listed"), [(SCOPE_TOKENS, ["old"]), (0, [])], ids=["tokens", "no_tokens"])
+async def test_overview_names_tokens_only_to_one_that_may_see_them(
+    client: Client, world: World, scopes: int, listed: list[str]
+) -> None:
+    root = await world.user("root", role="admin")
+    await world.raw.execute(
+        "UPDATE tokens SET name = 'old', created_at = now() - interval '100 days' WHERE user_id = $1", root.id
+    )
+    narrow = As(client, await world.token(root.id, scopes=SCOPE_ADMIN | READ | scopes))
+
+    found = (await narrow.get("/overview")).body["overview"]["unused_tokens"]
+
+    assert (found["total_size"], [token["name"] for token in found["tokens"]]) == (1, listed)

@@ -893,8 +893,8 @@ class AsyncOperations(AsyncConnection):
         """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
 
         Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed
-        over, and tokens deleted, in several transactions, the last of which deletes the user: asked again after a
-        failure, the call goes on.
+        over, and tokens deleted, in several transactions, the first of which disables the user, and the last deletes
+        them: asked again after a failure, the call goes on.
 
         `jobs_to` names the user who gets their jobs; without it, nobody is deleted who owns any. The name stays
         reserved.
@@ -1579,6 +1579,9 @@ class AsyncOperations(AsyncConnection):
 
     async def get_overview(self, *, timeout: float | None = None) -> models.OverviewAnswer:
         """Return what needs attention in the organization: of each kind the number, and the first ten.
+
+        A token without the scope `tokens` is told how many tokens are unused, and none of them, as it may see no
+        others.
 
         Of each kind the number and the first ten. Numbers are counted up to 10,000, and among the first 50,000
         pipelines, grants of each kind, old tokens and newest jobs: beyond that `total_size_at_least` stands in the
