@@ -4,13 +4,14 @@ What a caller may see is decided when it is sent, by what was looked up then. Of
 up: its last entry has what went with it, and so who could see it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
 from service.feed.imported import IMPORTS
-from service.feed.sight import Concerned, Sight, grantee, ids, key_of, objects, value
+from service.feed.sight import Concerned, Sight, grantee, ids, key_of, moved_ids, objects, value
 from service.feed.told import Told
 from service.permissions import READ, Role, may_see_job
 from service.repositories.audit import Entry
@@ -20,25 +21,24 @@ Meaning = tuple[str, dict[str, Any]]
 """The type of a change, and its data."""
 
 
-def concerned_by(entries: Iterable[Entry]) -> Concerned:
-    """Return what has to be looked up before entries can be told."""
-    concerned = Concerned()
-    for entry in entries:
-        kind, _, key = entry.target.partition(":")
-        if kind == "job" and entry.action in _MEANINGS:
-            if entry.action != "job.update_pipelines":
-                concerned.jobs.add(key)
+def concern(entry: Entry, concerned: Concerned) -> None:
+    """Add what has to be looked up before an entry can be told."""
+    kind, _, key = entry.target.partition(":")
+    if kind == "job" and entry.action in _MEANINGS:
+        if entry.action == "job.update_pipelines":
+            concerned.pipelines.update(chain(*moved_ids(entry)))
+        else:
+            concerned.jobs.add(key)
             concerned.pipelines.update(ids(entry.before) + ids(entry.after))
-        elif kind in ("pipeline", "grant"):
-            pipeline_id = parse_uuid(key.partition("/")[0])
-            if pipeline_id is not None:
-                concerned.pipelines.add(pipeline_id)
-            concerned.add_grantee(*_grantee(entry))
-            for each in objects(entry.before, "grants"):
-                concerned.add_grantee(*grantee(str(each.get("to")), each))
-        elif entry.action in IMPORTS:
-            IMPORTS[entry.action].concern(entry, concerned)
-    return concerned
+    elif kind in ("pipeline", "grant"):
+        pipeline_id = parse_uuid(key.partition("/")[0])
+        if pipeline_id is not None:
+            concerned.pipelines.add(pipeline_id)
+        concerned.add_grantee(*_grantee(entry))
+        for each in objects(entry.before, "grants"):
+            concerned.add_grantee(*grantee(str(each.get("to")), each))
+    elif entry.action in IMPORTS:
+        IMPORTS[entry.action].concern(entry, concerned)
 
 
 def tell(entry: Entry, sight: Sight) -> list[Told]:
@@ -61,9 +61,7 @@ _NOT_OF_A_TYPE: Final = ("grant.", "group.", "user.", "import.")
 
 
 def _job_moved(entry: Entry, sight: Sight) -> Meaning | None:
-    before, after = ids(entry.before), ids(entry.after)
-    added = sight.readable(each for each in after if each not in before)
-    removed = sight.readable(each for each in before if each not in after)
+    added, removed = map(sight.readable, moved_ids(entry))
     return ("job.pipelines_changed", {"added": added, "removed": removed}) if added or removed else None
 
 

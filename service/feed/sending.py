@@ -8,8 +8,8 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.feed.cursor import Cursor
-from service.feed.meaning import concerned_by, tell, tell_all
-from service.feed.sight import Sight
+from service.feed.meaning import concern, tell, tell_all
+from service.feed.sight import Concerned, Sight, things_in
 from service.identity import Caller
 from service.permissions import Role
 from service.repositories import sight
@@ -33,18 +33,25 @@ class LookedUp(NamedTuple):
     def sight(self, caller: Caller) -> Sight:
         """Return what one of them sees, by the token that they call with."""
         granted, groups = self.granted.get(caller.user_id, {}), {**self.groups.get(caller.user_id, {})}
-        for mapped in caller.provided.groups if caller.provided else ():
+        if caller.provided is None or not caller.provided.groups:
+            return Sight(caller, granted, self.jobs, groups)
+        merged = {**granted}
+        for mapped in caller.provided.groups:
             groups |= {mapped.id: FIRST, mapped.name.lower(): FIRST}  # since when is nowhere stored
             for pipeline_id, access in self.of_groups.get(mapped.id, {}).items():
-                granted = {**granted, pipeline_id: granted.get(pipeline_id, 0) | access}
-        return Sight(caller, granted, self.jobs, groups)
+                merged[pipeline_id] = merged.get(pipeline_id, 0) | access
+        return Sight(caller, merged, self.jobs, groups)
 
 
 async def look_up(
     connection: Connection, organization_id: UUID, callers: Sequence[Caller], entries: Sequence[Entry]
 ) -> LookedUp:
     """Look up what callers of one organization may see of what entries are about, in as few statements as it takes."""
-    concerned = concerned_by(entries)
+    concerned = Concerned()
+    pace = _Pace()
+    for entry in entries:
+        concern(entry, concerned)
+        await pace.behind(entry)
     users = [*{caller.user_id for caller in callers}]
     jobs: Mapping[str, JobNow] = {}
     granted: Mapping[UUID, Mapping[UUID, int]] = {}
@@ -68,6 +75,22 @@ async def look_up(
 
 _AT_ONCE: Final = 100
 """Changes that are made at once, of some 30 µs each, before the event loop goes on with everything else."""
+_THINGS_AT_ONCE: Final = 1_000
+"""Things of entries that are looked at meanwhile, of some 3 µs each: what is not told takes time as well."""
+
+
+class _Pace:
+    """Lets the event loop go on with everything else between entries that name many things."""
+
+    def __init__(self) -> None:
+        self._things = 0
+
+    async def behind(self, entry: Entry) -> None:
+        """Note that an entry was looked at."""
+        self._things += things_in(entry)
+        if self._things >= _THINGS_AT_ONCE:
+            self._things = 0
+            await asyncio.sleep(0)
 
 
 async def tell_each(
@@ -83,8 +106,10 @@ async def tell_each(
         limit: the number of changes after which there need be no more; None: all of them.
     """
     changes, organization_id = list[Change](), seen.caller.organization_id
+    pace = _Pace()
     for entry in entries:
         found = tell_all(entry, seen) if every else tell(entry, seen)
+        await pace.behind(entry)
         for told in found:
             if place.is_behind(entry.id, told.number):
                 continue

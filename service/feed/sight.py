@@ -8,6 +8,7 @@ from uuid import UUID
 
 from service.identity import Caller
 from service.permissions import READ, may_see_job
+from service.repositories.audit import Entry
 from service.repositories.sight import JobNow
 from service.values.ids import parse_uuid
 
@@ -103,5 +104,29 @@ def objects(state: object, name: str) -> Sequence[Mapping[str, Any]]:
 
 def ids(state: object) -> list[UUID]:
     """Return the ids of pipelines in a state."""
+    return _parsed(_texts(state))
+
+
+def moved_ids(entry: Entry) -> tuple[list[UUID], list[UUID]]:
+    """Return the ids of the pipelines that a job has come to, and of those that it has left.
+
+    Those of both states are compared as the texts that they are there: a job is in a thousand, most of which stay.
+    """
+    before, after = _texts(entry.before), _texts(entry.after)
+    stayed = {*before} & {*after}
+    return _parsed(each for each in after if each not in stayed), _parsed(each for each in before if each not in stayed)
+
+
+def _texts(state: object) -> list[str]:
     found = value(state, "pipeline_ids")
-    return [each for text in found if (each := parse_uuid(str(text)))] if isinstance(found, list) else []
+    return [*map(str, found)] if isinstance(found, list) else []
+
+
+def _parsed(texts: Iterable[str]) -> list[UUID]:
+    return [each for text in texts if (each := parse_uuid(text))]
+
+
+def things_in(entry: Entry) -> int:
+    """Return the number of things that the lists of an entry's states name, and one for the entry itself."""
+    states = (state for state in (entry.before, entry.after) if isinstance(state, dict))
+    return 1 + sum(len(each) for state in states for each in state.values() if isinstance(each, list))

@@ -54,14 +54,15 @@ def patched_group(current: ProvisionedGroup, payload: Mapping[str, Any]) -> Grou
     members, others = MemberChanges(), []
     _require_few_named(payload)
     for operation in operations_of(payload):
-        rest = _patch_members(operation, members)
-        if rest is not None:
-            others.append(rest)
+        other = _patch_members(operation, members)
+        if other is not None:
+            others.append(other)
     resource = answers.group_resource(current)
-    require_small({"Operations": others})
+    rest = with_operations(payload, others)
+    require_small(rest)
     if others:
         with told(), PROVIDER:
-            patch(Group, with_operations(payload, others)).patch(resource)
+            patch(Group, rest).patch(resource)
     return _group_state(resource, members)
 
 
@@ -130,10 +131,10 @@ def _ids(members: object) -> list[UUID]:
 
 _URN: Final = f"{SCHEMAS['Group']}:"
 _KEYS: Final = ("members", f"{_URN}members".lower())
-_ONE: Final = r'value\s+eq\s+"([^"\\]{1,100})"(?:\s+and\s+type\s+eq\s+"User")?'
+_ONE: Final = r'value\s{1,9}eq\s{1,9}"([^"\\]{1,100})"(?:\s{1,9}and\s{1,9}type\s{1,9}eq\s{1,9}"User")?'
 _MEMBERS: Final = re.compile(rf"(?:{re.escape(_URN)})?members\b", re.IGNORECASE)
 _MEMBERS_PATH: Final = re.compile(
-    rf"(?:{re.escape(_URN)})?members(?:\[\s*({_ONE}(?:\s+or\s+{_ONE})*)\s*\])?", re.IGNORECASE
+    rf"(?:{re.escape(_URN)})?members(?:\[\s{{0,9}}({_ONE}(?:\s{{1,9}}or\s{{1,9}}{_ONE})*)\s{{0,9}}\])?", re.IGNORECASE
 )
 _VALUE: Final = re.compile(_ONE, re.IGNORECASE)
 

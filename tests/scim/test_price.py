@@ -48,6 +48,32 @@ async def test_parameters_of_a_search_are_short(scim: Scim, asked: dict[str, Any
     assert (answer.status, answer.body["scimType"]) == (400, "tooMany")
 
 
+@pytest.mark.parametrize("beside", [{}, {"x": "x" * 20_000}, {"x" * 20_000: 0}], ids=["within", "beside", "key"])
+async def test_texts_of_a_body_are_short(scim: Scim, world: World, beside: dict[str, Any]) -> None:
+    """The library took 0.6 s to refuse a name of a megabyte."""
+    ada, group = await world.user("ada"), await scim.new_group("team")
+    long = "x" if beside else "x" * 20_000
+    removal = {"op": "remove", "path": "displayName", "value": [{"value": long}]}
+
+    for method, path, body in (
+        ("PATCH", f"/Users/{ada.id}", {"schemas": [PATCH], "Operations": [removal]}),
+        ("PATCH", f"/Groups/{group['id']}", {"schemas": [PATCH], "Operations": [removal]}),
+        ("PUT", f"/Users/{ada.id}", {"schemas": [USER], "userName": "ada", "displayName": long}),
+        ("POST", "/Users", {"schemas": [USER], "userName": "eve", "emails": [{long: "eve@example.com"}]}),
+        ("PUT", f"/Groups/{group['id']}", {"schemas": [GROUP], "displayName": long}),
+        ("POST", "/Groups", {"schemas": [GROUP], "displayName": "new", "externalId": long}),
+    ):
+        answer = await scim(method, path, {**body, **beside})
+        assert (answer.status, answer.body["scimType"]) == (400, "tooMany"), (method, path)
+
+
+async def test_blanks_in_a_path_to_members_are_few(scim: Scim, world: World) -> None:
+    ada, group = await world.user("ada"), await scim.new_group("team")
+    for path in (f'members[value eq "{ada.id}"{" " * 10}]', f'members[value{" " * 10}eq "{ada.id}"]'):
+        answer = await scim.patch(f"/Groups/{group['id']}", {"op": "remove", "path": path})
+        assert (answer.status, answer.body["scimType"]) == (400, "invalidPath")
+
+
 async def test_members_that_a_patch_names_are_counted_each_time(
     scim: Scim, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,8 @@ MAX_WAITING: Final = 100
 """Requests that wait for keys of one provider at once; others are refused, as it may be slow, and places are few."""
 MAX_KEYS: Final = 100
 """Keys of one provider; others in its set are left out."""
+MAX_NUMBER: Final = 2_800
+"""Characters of a number of a key: those of RSA have 16,384 bits at most, and of one of a million 50 ms are made."""
 MIN_RSA_BITS: Final = 2048
 """Bits of an RSA key; one with fewer is left out."""
 
@@ -135,8 +137,13 @@ class ProviderKeys:
         listed = (await self._fetch(address)).get("keys")
         if not isinstance(listed, list):
             raise FetchError("the provider's key set has no list of keys")
-        keys = [key for each in listed[:MAX_KEYS] if (key := _read_key(each)) is not None]
-        return {(str(key.kid), key.key_type): key for key in keys}
+        keys: dict[tuple[str, str], PublicKey] = {}
+        for each in listed[:MAX_KEYS]:
+            key = _read_key(each)
+            if key is not None:
+                keys[str(key.kid), key.key_type] = key
+            await asyncio.sleep(0)  # one takes half a millisecond
+        return keys
 
 
 def _is_as_safe(address: str, issuer: str) -> bool:
@@ -165,7 +172,8 @@ def _read_key(value: object) -> PublicKey | None:
     wanted = _TYPES.get(value["kty"]) if isinstance(value.get("kty"), str) else None
     if wanted is OKPKey and value.get("crv") not in ("Ed25519", "Ed448"):
         return None
-    if wanted is None or not all(isinstance(value.get(name, ""), str) for name in _PUBLIC):
+    parts = [value.get(name, "") for name in _PUBLIC]
+    if wanted is None or not all(isinstance(each, str) and len(each) <= MAX_NUMBER for each in parts):
         return None
     operations = value.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
