@@ -38,6 +38,11 @@ KEEPALIVE_TIMEOUT: Final = 10.0
 """Seconds that it has to answer."""
 MIN_PING_INTERVAL: Final = 10.0
 """Seconds between a client's own pings; one that asks more often is sent away."""
+MAX_CALLS_ON_CONNECTION: Final = 500
+"""Calls of one connection at once, which clients keep to: others wait there, or have a further connection.
+
+grpcio takes memory for each that a client begins, also where it resets it at once.
+"""
 UNADMITTED: Final = 2 * MAX_UNTAKEN
 """Calls beyond MAX_REQUESTS and MAX_STREAMS that the server takes on, so that these are what refuses, and says why.
 
@@ -112,6 +117,7 @@ class GrpcServer:
 def _options(max_message_bytes: int, max_metadata_bytes: int) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 0),  # else a second process would get the same port without an error
+        ("grpc.max_concurrent_streams", MAX_CALLS_ON_CONNECTION),
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.http2.bdp_probe", 0),  # else a fast connection is let send whole messages before they are read
         ("grpc.http2.lookahead_bytes", WINDOW),

@@ -1,6 +1,7 @@
-"""Connections that fall silent: the server asks whether the client is there, and ends those that do not answer."""
+"""Connections by hand: those that fall silent are asked and ended, and each may have so many calls at once."""
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from tests.grpc.conftest import Served, Start
 
 SETTINGS, PING, GOAWAY = 4, 6, 7
 ACK = 1
+MAX_CONCURRENT_STREAMS = 3
 TOO_MANY_PINGS = b"too_many_pings"
 
 
@@ -80,3 +82,16 @@ async def test_client_that_pings_all_the_time_is_sent_away(start: Start) -> None
         reasons = [payload async for kind, _, payload in frames(reader) if kind == GOAWAY]
 
     assert any(TOO_MANY_PINGS in each for each in reasons)
+
+
+async def test_connection_has_no_more_than_some_calls_at_once(start: Start) -> None:
+    """Without a bound, connections whose clients begin calls and reset them at once took 300 MiB."""
+    served = await start()
+
+    async with connected(served) as (reader, _), asyncio.timeout(10):
+        settings = await anext(
+            payload async for kind, flags, payload in frames(reader) if (kind, flags) == (SETTINGS, 0)
+        )
+
+    told = dict(struct.iter_unpack(">HI", settings))
+    assert told[MAX_CONCURRENT_STREAMS] == server_module.MAX_CALLS_ON_CONNECTION
