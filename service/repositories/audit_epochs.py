@@ -86,15 +86,15 @@ def holds(last: str, digest: str) -> str:
     return f"""
         (
             {last}::bigint = 0
-            OR {last}::bigint::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) AND (
-                EXISTS (
-                    SELECT FROM audit a
-                    WHERE a.transaction_id = {last}::bigint::text::xid8 AND {NOT_RESTORED}
-                      AND {DIGEST} = {digest}::bigint
-                )
-                OR NOT EXISTS (
-                    SELECT FROM audit a WHERE a.transaction_id <= {last}::bigint::text::xid8 AND {NOT_RESTORED}
-                )
+            OR {last}::bigint::text::xid8 < pg_snapshot_xmax(pg_current_snapshot()) AND coalesce(
+                (
+                    SELECT a.transaction_id = {last}::bigint::text::xid8 AND {DIGEST} = {digest}::bigint
+                    FROM audit a
+                    WHERE a.transaction_id <= {last}::bigint::text::xid8 AND {NOT_RESTORED}
+                    ORDER BY a.transaction_id DESC, a.id DESC
+                    LIMIT 1
+                ),
+                true
             )
         )
     """
