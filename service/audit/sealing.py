@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from service.database.pool import Connection, Database
 from service.errors import ServiceError
 from service.repositories import audit_feed, audit_seals
-from service.repositories.audit_feed import Epoch
+from service.repositories.audit_epochs import Epoch
 from service.repositories.audit_seals import MAX_ENTRIES, Seal
 from service.telemetry.metrics import gauge
 from service.values.ids import NO_ID

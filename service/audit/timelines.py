@@ -13,7 +13,7 @@ from service.database.errors import NotReady
 from service.database.pool import Connection, Database
 from service.errors import ServiceError
 from service.repositories import audit_timelines
-from service.repositories.audit_feed import Epoch
+from service.repositories.audit_epochs import Epoch
 
 log = structlog.get_logger()
 
@@ -70,4 +70,4 @@ async def carry_over(connection: Connection, then: Epoch, now: Epoch) -> Epoch |
     steps = now.timeline - then.timeline
     if passed.noted <= steps or passed.begun < steps or passed.begins is None or then.reach > passed.begins:
         return None
-    return now._replace(position=passed.begins, reach=passed.begins)
+    return then._replace(timeline=now.timeline, position=passed.begins, reach=passed.begins)

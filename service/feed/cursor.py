@@ -10,13 +10,13 @@ from itertools import islice
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from service.repositories.audit_feed import Epoch
+from service.repositories.audit_epochs import Epoch
 from service.values import base64url
 
 _CHECK: Final = 8
 """Bytes of the check."""
-_VERSION: Final = 2
-_VERSION_WITHIN: Final = 3
+_VERSION: Final = 4
+_VERSION_WITHIN: Final = 5
 """The version of places within an entry, which most are not."""
 _BEYOND: Final = 2**63
 _TRANSACTION: Final = 2**32 - 1
@@ -79,8 +79,8 @@ class Cursor(NamedTuple):
         if version not in (_VERSION, _VERSION_WITHIN) or check != _check(payload, organization_id):
             raise ValueError("It was changed, or is of another organization.")
         numbers = _numbers(payload[1:])
-        epoch = Epoch._make(islice(numbers, len(Epoch._fields)))
-        epoch = epoch._replace(reach=epoch.position + epoch.reach)
+        epoch = Epoch(*tuple(islice(numbers, 6)))
+        epoch = epoch._replace(reach=epoch.position + epoch.reach, last=_taken(numbers), digest=_taken(numbers))
         after, known = _taken(numbers), _taken(numbers)
         part = _taken(numbers) if version == _VERSION_WITHIN else 0
         seen = _snapshot(numbers)

@@ -20,7 +20,8 @@ from service.errors import ServiceError
 from service.feed.cursor import Cursor
 from service.repositories import audit_feed
 from service.repositories.audit import Entry
-from service.repositories.audit_feed import Mark, Read
+from service.repositories.audit_epochs import Epoch, Mark
+from service.repositories.audit_feed import Between, Read
 
 log = structlog.get_logger()
 
@@ -186,9 +187,14 @@ class FeedReader:
         while True:
             async with self._database.connection() as connection:
                 found = await audit_feed.read_between(
-                    connection, organizations, seen=place.seen, target=place.target, after=place.after
+                    connection,
+                    organizations,
+                    seen=place.seen,
+                    target=place.target,
+                    after=place.after,
+                    epoch=place.epoch,
                 )
-            if self._is_elsewhere(found.mark):
+            if self._is_elsewhere(found):
                 return
             if place.target is None:
                 if found.target == place.seen:  # nothing is new: the place keeps its epoch, as it has seen no more
@@ -202,12 +208,16 @@ class FeedReader:
         for each in joining:
             each.join(self.place)
 
-    def _is_elsewhere(self, mark: Mark) -> bool:
+    def _is_elsewhere(self, found: Between) -> bool:
         """Return whether what was read is of another history than before, and have that looked at.
 
-        One that has gone back on the same timeline, and behind what was read, ends all clients.
+        One that lacks what was read, or has gone back behind it on the same timeline, ends all clients.
         """
-        former, place = self._mark, self.place
+        mark, former, place = found.mark, self._mark, self.place
+        if not found.holds:
+            self._mark = self.place = None
+            self._end_all("changed_over")
+            return True
         if former is not None and mark.timeline == former.timeline and mark.position >= former.position:
             self._mark = mark
             return False
@@ -224,9 +234,11 @@ class FeedReader:
         their cursors to decide.
         """
         async with self._database.connection() as connection:
-            state = await audit_feed.read_state(connection, _NOBODY)
             former = self.place
-            epoch = state.epoch if former is None else await carry_over(connection, former.epoch, state.epoch)
+            state = await audit_feed.read_state(connection, _NOBODY, former.epoch if former else None)
+            epoch: Epoch | None = state.epoch
+            if former is not None:
+                epoch = await carry_over(connection, former.epoch, state.epoch) if state.holds else None
         self._mark = Mark(*state.epoch[-len(Mark._fields) :])
         if former is None or epoch is None:
             self.place = Cursor(state.epoch, state.snapshot)

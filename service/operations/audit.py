@@ -89,11 +89,11 @@ async def _go_on(connection: Connection, call: Call, cursor: FeedCursor) -> Feed
     Raises:
         FailedPrecondition: the database has gone back behind that place, or may lack what was read.
     """
-    state = await audit_feed.read_state(connection, call.caller.organization_id)
+    state = await audit_feed.read_state(connection, call.caller.organization_id, cursor.epoch)
     if cursor.epoch is None:
         back = cursor.goes_back_to(state.snapshot)
     else:
-        back = await carry_over(connection, cursor.epoch, state.epoch) is None
+        back = not state.holds or await carry_over(connection, cursor.epoch, state.epoch) is None
     if back:
         raise FailedPrecondition("The database has gone back to an earlier state: begin anew to follow the trail.")
     new = state.snapshot != cursor.seen or cursor.epoch is None

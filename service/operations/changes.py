@@ -19,6 +19,7 @@ from service.schemas.pages import DEFAULT_PAGE_SIZE
 
 BEGIN: Final = "0"
 """The place before all that is kept."""
+_BEGIN_ANEW: Final = "Read what there is now, and follow from now on: leave out after."
 MAX_READ: Final = 10
 """Pages of entries that are read for one answer, of which the caller may see few or none."""
 
@@ -36,7 +37,7 @@ async def list_changes(call: Call, request: ListChanges) -> ChangesFound:
     if request.all:
         require_administrator(call.caller, "follow every change of the organization")
     async with call.database.connection() as connection:
-        state = await audit_feed.read_state(connection, organization_id)
+        state = await audit_feed.read_state(connection, organization_id, given.epoch if given else None)
         if request.after is None:
             now = Cursor(state.epoch, state.snapshot, None, 0, state.newest or 0)
             return ChangesFound([], now.write(organization_id))
@@ -69,20 +70,23 @@ def _given(after: str | None, organization_id: UUID) -> Cursor | None:
         raise InvalidArgument(f"The request is not valid: after: {sentence}", details={"after": [sentence]}) from None
 
 
+def _changed_over() -> Gone:
+    return Gone(f"The database has changed over since the cursor was made, and may have lost changes. {_BEGIN_ANEW}")
+
+
 async def _carry_over(connection: Connection, cursor: Cursor, state: FeedState) -> Cursor:
     """Return a place as one of the present history of the database, behind which no entry is missing.
 
     Raises:
         Gone: it is none.
     """
-    begin = "Read what there is now, and follow from now on: leave out after."
     if cursor.epoch[:3] != state.epoch[:3]:
-        raise Gone(f"The cursor is of another database, or of the time before this one was restored. {begin}")
-    epoch = await carry_over(connection, cursor.epoch, state.epoch)
+        raise Gone(f"The cursor is of another database, or of the time before this one was restored. {_BEGIN_ANEW}")
+    epoch = await carry_over(connection, cursor.epoch, state.epoch) if state.holds else None
     if epoch is None:
-        raise Gone(f"The database has changed over since the cursor was made, and may have lost changes. {begin}")
+        raise _changed_over()
     if cursor.known and (state.oldest is None or state.oldest > cursor.known):
-        raise Gone(f"The cursor is older than what is kept. {begin}", reason="cursor_expired")
+        raise Gone(f"The cursor is older than what is kept. {_BEGIN_ANEW}", reason="cursor_expired")
     return cursor._replace(epoch=epoch)
 
 
@@ -142,6 +146,9 @@ async def _page(
     Returns:
         The entries; whether there may be more between the snapshots; and the id of the last one that was looked at, if
         that is what has ended the page.
+
+    Raises:
+        Gone: what was read is of another history than the place.
     """
     assert cursor.target is not None  # noqa: S101 - it has been set
     if cursor.seen == BEGINNING:
@@ -158,6 +165,9 @@ async def _page(
         seen=cursor.seen,
         target=cursor.target,
         after=cursor.after,
+        epoch=cursor.epoch,
         max_bytes=max_bytes,
     )
+    if not found.holds:  # its statements went to two servers, as behind a pooler that has just been led to another
+        raise _changed_over()
     return found.entries, found.more, None

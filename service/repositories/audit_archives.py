@@ -7,7 +7,7 @@ from uuid import UUID
 from service.database.connector import Raw
 from service.database.pool import Connection
 from service.database.session_defaults import lift_transaction_timeout
-from service.repositories.audit_feed import NOT_RESTORED
+from service.repositories.audit_epochs import NOT_RESTORED
 from service.repositories.audit_months import Partition
 from service.repositories.audit_seals import Seal, read_seal
 from service.repositories.times import bounded

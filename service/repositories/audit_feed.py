@@ -15,6 +15,17 @@ import asyncpg
 
 from service.database.pool import Connection
 from service.repositories.audit import MAX_PAGE_BYTES, Entry, read_entry
+from service.repositories.audit_epochs import (
+    LAST,
+    MARK,
+    MARK_LAST,
+    NOT_RESTORED,
+    Epoch,
+    Mark,
+    durable_snapshot,
+    holds,
+    last_of,
+)
 from service.repositories.texts import folded
 from service.repositories.times import bounded
 
@@ -31,7 +42,7 @@ class FeedCursor:
     target: str | None = None
     """The snapshot up to which is being read; None: the next reading takes a new one."""
     after: int = 0
-    epoch: "Epoch | None" = None
+    epoch: Epoch | None = None
     """The database and the point in its history at which the last of both was taken; None: it is not known."""
 
     def goes_back_to(self, snapshot: str) -> bool:
@@ -104,35 +115,6 @@ async def page(
 BEGINNING: Final = "1:1:"
 """A snapshot that sees nothing: what is read from it on is all that is kept."""
 
-NOT_RESTORED: Final = (
-    "((a.xmin::text::bigint - (a.transaction_id::text::bigint & 4294967295)) & 4294967295) < 2147483648"
-)
-"""The condition that row a was written by the transaction that it names; see `page`."""
-
-
-class Epoch(NamedTuple):
-    """The database that snapshots are of, and how far it had come: of another one, transactions have other numbers."""
-
-    system: int
-    """The identifier that initdb gave to the data; 0 where the server does not tell."""
-    database: int
-    table: int
-    """The object ids of the database and of the trail in it, which a restored one has others of."""
-    timeline: int
-    """The timeline that it writes on: a new one after a promotion or a recovery to a point in time."""
-    position: int
-    """The end of what was on disk of the write-ahead log, in bytes, once the snapshot was taken: a crash keeps it."""
-    reach: int
-    """The end of all of it: where that was replayed, everything is there that the snapshot sees."""
-
-
-class Mark(NamedTuple):
-    """The place in the write-ahead log once a snapshot was taken: the last fields of its epoch."""
-
-    timeline: int
-    position: int
-    reach: int
-
 
 class FeedState(NamedTuple):
     """The state of the feed of one organization."""
@@ -142,76 +124,43 @@ class FeedState(NamedTuple):
     oldest: int | None
     newest: int | None
     """The ids of the first and the last entry that are kept; None if there is none."""
-
-
-MARK: Final = """
-    CASE WHEN NOT pg_is_in_recovery()
-         THEN ('x' || lpad(left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), 16, '0'))::bit(64)::bigint
-         ELSE 0
-    END AS timeline,
-    CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() - '0/0'::pg_lsn ELSE 0 END::bigint AS position,
-    CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_insert_lsn() - '0/0'::pg_lsn ELSE 0 END::bigint AS reach
-"""
-"""The SQL of the mark. Its functions are volatile, and so called once the statement has its snapshot, never before.
-
-What a commit has written is on disk before others see it, unless it was asynchronous (`synchronous_commit = off`). So
-what a snapshot sees lies before the end of the whole log in any case. A crash can't be told by that end, as it may lose
-what others had written and not yet committed.
-"""
-
-
-def durable_snapshot(least: str) -> str:
-    """Return the SQL of the present snapshot, but that it ends behind the last transaction that has written an entry.
-
-    Others have written none, so that the same entries are seen by it. But of those that were rolled back nothing may be
-    on disk: after a crash their numbers are given out again, and what is written by them then must not count as seen.
-
-    Args:
-        least: the SQL of a transaction number at which it ends at least.
-    """
-    return f"""
-        SELECT format(
-            '%s:%s:%s', least(pg_snapshot_xmin(s.now), e.beyond), e.beyond,
-            (SELECT string_agg(x::text, ',' ORDER BY x) FROM pg_snapshot_xip(s.now) x WHERE x < e.beyond)
-        )
-        FROM (SELECT pg_current_snapshot() AS now) s
-        CROSS JOIN LATERAL (
-            SELECT greatest(
-                {least},
-                (
-                    SELECT (a.transaction_id::text::bigint + 1)::text::xid8
-                    FROM audit a
-                    WHERE a.transaction_id < pg_snapshot_xmax(s.now) AND {NOT_RESTORED}
-                    ORDER BY a.transaction_id DESC
-                    LIMIT 1
-                )
-            ) AS beyond
-        ) e
-    """
+    holds: bool = True
+    """False: this is another history than that of the epoch that was asked about."""
 
 
 _SYSTEM: Final = "(SELECT s.system_identifier FROM pg_control_system() s)"
 STATE: Final = f"""
+    WITH {LAST}
     SELECT ({durable_snapshot("'3'::xid8")}) AS snapshot,
            {_SYSTEM} AS system, d.oid::bigint AS database, 'audit'::regclass::oid::bigint AS trail,
-           {MARK},
+           {MARK}, {MARK_LAST}, {holds("$2", "$3")} AS holds,
            (SELECT min(a.id) FROM audit a WHERE a.organization_id = $1) AS oldest,
            (SELECT max(a.id) FROM audit a WHERE a.organization_id = $1) AS newest
     FROM pg_database d
     WHERE d.datname = current_database()
 """
-"""The snapshot, the epoch, and the bounds of the trail of organization $1."""
+"""The snapshot, the epoch, and the bounds of the trail of organization $1.
+
+And whether this is the history that has the entry of transaction $2 and digest $3.
+"""
 
 
-async def read_state(connection: Connection, organization_id: UUID) -> FeedState:
-    """Return where the feed of an organization is now."""
+async def read_state(connection: Connection, organization_id: UUID, then: Epoch | None = None) -> FeedState:
+    """Return where the feed of an organization is now.
+
+    Args:
+        connection: of the database.
+        organization_id: whose trail it is.
+        then: the epoch of a place, of which is asked whether its history is the present one.
+    """
+    arguments = organization_id, *last_of(then)
     try:
-        row = await connection.fetch_one("audit_feed.state", STATE, organization_id)
+        row = await connection.fetch_one("audit_feed.state", STATE, *arguments)
     except asyncpg.InsufficientPrivilegeError:  # some servers that others manage do not tell
         statement = STATE.replace(_SYSTEM, "0::bigint")
-        row = await connection.fetch_one("audit_feed.state", statement, organization_id)
+        row = await connection.fetch_one("audit_feed.state", statement, *arguments)
     epoch = Epoch(row["system"] % 2**64, row["database"], row["trail"], *_mark(row))
-    return FeedState(epoch, row["snapshot"], row["oldest"], row["newest"])
+    return FeedState(epoch, row["snapshot"], row["oldest"], row["newest"], row["holds"])
 
 
 _PRESENT: Final = durable_snapshot("pg_snapshot_xmax($2::text::pg_snapshot)")
@@ -222,7 +171,8 @@ _CUT: Final = f"""
 """The columns by which entries are cut where they get too large, of rows a with states as text."""
 BETWEEN: Final = f"""
     -- Of one statement, so that the rows that it sees are those of this snapshot.
-    WITH now AS MATERIALIZED (SELECT coalesce($3::text, ({_PRESENT})) AS target),
+    WITH {LAST},
+    now AS MATERIALIZED (SELECT coalesce($3::text, ({_PRESENT})) AS target),
     -- Keys alone, and always by transaction: were the rows looked for in the order of their ids, all that the trail
     -- has would be walked along where nothing is new. With the time, each row is in one month.
     fresh AS MATERIALIZED (
@@ -238,10 +188,10 @@ BETWEEN: Final = f"""
         ORDER BY a.id
         LIMIT $5
     )
-    SELECT n.target AS snapshot, m.timeline, m.position, m.reach, e.*
+    SELECT n.target AS snapshot, m.timeline, m.position, m.reach, m.last, m.digest, m.holds, e.*
     FROM now n
     CROSS JOIN (
-        SELECT {MARK}
+        SELECT {MARK}, {MARK_LAST}, {holds("$7", "$8")} AS holds
     ) m
     LEFT JOIN (
         SELECT a.*, {_CUT}
@@ -258,7 +208,10 @@ BETWEEN: Final = f"""
     ) e ON e.number = 1 OR e.sum <= $6
     ORDER BY e.id
 """
-"""Entries of organizations $1 behind id $4 between snapshots $2 and $3 (NULL: now); at most $5, in $6 bytes."""
+"""Entries of organizations $1 behind id $4 between snapshots $2 and $3 (NULL: now); at most $5, in $6 bytes.
+
+And whether what is read is of the history that has the entry of transaction $7 and digest $8.
+"""
 
 
 _SINCE_LOWEST: Final = "a.transaction_id >= pg_snapshot_xmin($2::text::pg_snapshot)"
@@ -295,6 +248,8 @@ class Between(NamedTuple):
     target: str
     """The second snapshot."""
     mark: Mark
+    holds: bool
+    """False: this is another history than that of the first snapshot, and the entries mean nothing."""
     entries: list[Read]
     more: bool
     """True if there may be more between them."""
@@ -307,6 +262,7 @@ async def read_between(
     seen: str,
     target: str | None,
     after: int,
+    epoch: Epoch | None = None,
     limit: int = PAGE_SIZE,
     max_bytes: int = MAX_PAGE_BYTES,
 ) -> Between:
@@ -318,6 +274,7 @@ async def read_between(
         seen: the first snapshot.
         target: the second snapshot; None: the present one.
         after: the id of the last entry that was read between them.
+        epoch: of the last of both that is not the present one; None: it is not compared with the present history.
         limit: entries.
         max_bytes: of their states, but that there is one entry at least.
     """
@@ -330,9 +287,10 @@ async def read_between(
         after,
         limit,
         max_bytes,
+        *last_of(epoch),
     )
     entries, more = _cut([row for row in rows if row["id"] is not None], limit)
-    return Between(rows[0]["snapshot"], _mark(rows[0]), entries, more)
+    return Between(rows[0]["snapshot"], _mark(rows[0]), rows[0]["holds"], entries, more)
 
 
 async def read_from_beginning(
@@ -397,4 +355,4 @@ def _cut(rows: Sequence[asyncpg.Record], limit: int) -> tuple[list[Read], bool]:
 
 
 def _mark(row: asyncpg.Record) -> Mark:
-    return Mark(row["timeline"], row["position"], row["reach"])
+    return Mark(*(row[field] for field in Mark._fields))

@@ -10,7 +10,8 @@ from uuid import UUID
 import orjson
 
 from service.database.pool import Connection
-from service.repositories.audit_feed import NOT_RESTORED, FeedState
+from service.repositories.audit_epochs import NOT_RESTORED
+from service.repositories.audit_feed import FeedState
 from service.repositories.times import bounded
 from service.values.merkle import HASH_BYTES, tree_root
 

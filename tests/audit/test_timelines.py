@@ -12,7 +12,7 @@ from service.audit.timelines import Timelines, carry_over
 from service.database.pool import Connection, Database, open_database
 from service.errors import Unavailable
 from service.repositories import audit_feed, audit_timelines
-from service.repositories.audit_feed import Epoch
+from service.repositories.audit_epochs import Epoch
 from service.settings import Settings
 from service.values.ids import NO_ID
 from tests.factories import World

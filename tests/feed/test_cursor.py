@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from service.feed import cursor
 from service.feed.cursor import Cursor
-from service.repositories.audit_feed import Epoch
+from service.repositories.audit_epochs import Epoch
 
 ORGANIZATION = UUID(int=7)
 numbers = st.integers(0, 2**62)
@@ -27,6 +27,7 @@ def snapshots(draw: st.DrawFn) -> str:
 @given(
     st.tuples(st.integers(0, 2**64 - 1), numbers, numbers, numbers, numbers),
     numbers,
+    st.tuples(numbers, numbers),
     snapshots(),
     st.none() | snapshots(),
     numbers,
@@ -34,9 +35,16 @@ def snapshots(draw: st.DrawFn) -> str:
     st.integers(0, 300),
 )
 def test_cursor_comes_back(
-    epoch: tuple[int, ...], written: int, seen: str, target: str | None, after: int, known: int, part: int
+    epoch: tuple[int, ...],
+    written: int,
+    last: tuple[int, int],
+    seen: str,
+    target: str | None,
+    after: int,
+    known: int,
+    part: int,
 ) -> None:
-    made = Cursor(Epoch._make((*epoch, epoch[-1] + written)), seen, target, after, known, part)
+    made = Cursor(Epoch._make((*epoch, epoch[-1] + written, *last)), seen, target, after, known, part)
     text = made.write(ORGANIZATION)
 
     assert Cursor.read(text, ORGANIZATION) == made
@@ -55,7 +63,7 @@ def test_cursor_with_another_character_is_refused(after: int) -> None:
                 Cursor.read(f"{text[:place]}{other}{text[place + 1 :]}", ORGANIZATION)
 
 
-@given(st.lists(st.integers(0, 2**70), max_size=14), st.sampled_from([cursor._VERSION, cursor._VERSION_WITHIN]))
+@given(st.lists(st.integers(0, 2**70), max_size=16), st.sampled_from([cursor._VERSION, cursor._VERSION_WITHIN]))
 def test_cursor_that_is_made_up_is_one_or_is_refused(parts: list[int], version: int) -> None:
     payload = bytes([version]) + b"".join(map(cursor._varint, parts))
     raw = payload + cursor._check(payload, ORGANIZATION)
@@ -71,7 +79,7 @@ def test_cursor_that_is_made_up_is_one_or_is_refused(parts: list[int], version: 
         assert running == sorted({*running})
         assert all(int(lowest) <= each < int(beyond) for each in running)
         assert all(each % 2**32 for each in (int(lowest), int(beyond), *running)), "else PostgreSQL refuses it"
-    assert max(found.after, found.known) < 2**63
+    assert max(found.after, found.known, found.epoch.last, found.epoch.digest) < 2**63
 
 
 @pytest.mark.parametrize("snapshot", [f"{2**32}:{2**32 + 1}:", f"1:{2**32}:", f"1:{2**33 + 2}:2,{2**33}"])

@@ -14,7 +14,7 @@ from service.feed.sight import Sight
 from service.identity import Caller
 from service.permissions import Role
 from service.repositories.audit import Entry
-from service.repositories.audit_feed import Epoch
+from service.repositories.audit_epochs import Epoch
 
 MANY = [uuid4() for _ in range(1_000)]
 PLACE = Cursor(Epoch(1, 2, 3, 4, 5, 6), "700:800:")

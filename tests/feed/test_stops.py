@@ -157,7 +157,7 @@ async def test_wide_snapshot_sees_the_same(feed: Feed) -> None:
         f"{numbers[0]}:{numbers[-1]}:{','.join(map(str, numbers[2:-1:3]))}",
         f"3:3:{''}",
     ):
-        arguments = [feed.mine, feed.other], seen, target, 0, 1000, 10**9
+        arguments = [feed.mine, feed.other], seen, target, 0, 1000, 10**9, 0, 0
         found = [[row["id"] for row in await feed.raw.fetch(each, *arguments)] for each in (BETWEEN, BETWEEN_WIDE)]
         assert found[0] == found[1]
         assert found[0]

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from service.__main__ import main
 from service.database.pool import Connection
-from service.repositories import audit_feed
+from service.repositories import audit_epochs, audit_feed
 from service.repositories.audit import read_entry
-from service.repositories.audit_feed import Between, FeedState, Mark, Read
+from service.repositories.audit_epochs import Epoch, Mark
+from service.repositories.audit_feed import Between, FeedState, Read
 
 MODULE: Final = __name__
 """The module to run in the place of `service`."""
@@ -16,7 +17,7 @@ MODULE: Final = __name__
 read_state = audit_feed.read_state
 
 
-async def state_by_id(connection: Connection, organization_id: UUID) -> FeedState:
+async def state_by_id(connection: Connection, organization_id: UUID, _: Epoch | None = None) -> FeedState:
     state = await read_state(connection, organization_id)
     row = await connection.fetch_one("last", "SELECT coalesce(max(id), 1) FROM audit")
     return state._replace(snapshot=f"{row[0]}:{row[0]}:")
@@ -37,10 +38,10 @@ async def read_by_id(
         last,
         limit,
     )
-    mark = Mark(*await connection.fetch_one("mark", f"SELECT {audit_feed.MARK}"))
+    mark = Mark(*await connection.fetch_one("mark", f"SELECT {audit_epochs.MARK}"))
     newest = rows[-1]["id"] if rows else last
     entries = [Read(row["organization_id"], read_entry(row), 0) for row in rows]
-    return Between(f"{newest}:{newest}:", mark, entries, len(rows) == limit)
+    return Between(f"{newest}:{newest}:", mark, True, entries, len(rows) == limit)
 
 
 if __name__ == "__main__":

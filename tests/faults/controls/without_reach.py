@@ -6,7 +6,7 @@ import service.feed.reader
 import service.operations.changes
 from service.__main__ import main
 from service.database.pool import Connection
-from service.repositories.audit_feed import Epoch
+from service.repositories.audit_epochs import Epoch
 
 MODULE: Final = __name__
 """The module to run in the place of `service`."""
