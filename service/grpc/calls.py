@@ -199,7 +199,8 @@ class Calls:
             error = as_service_error(exception, record)
             await delay_not_found(error, deadline.begun)
             record.failed(error, status_of(type(error)), exception)
-            return error.with_traceback(None)  # which would keep the message until the client has taken the failure
+            call.message = b""  # which is kept, as it is by the traceback, until the client has taken the failure
+            return error.with_traceback(None)
 
     async def _in_time(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
         """Answer within the client's own deadline, if that is the shorter one."""

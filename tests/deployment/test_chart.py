@@ -422,6 +422,16 @@ def test_notes_say_how_to_make_the_first_token() -> None:
     done = helm("install", "x", str(CHART), "--dry-run=client", values={"administration": {"enabled": True}})
 
     assert "job/x-flow-pipelines-administration-1 -- python3 -m service token create" in done.stdout, done.stderr
+    waits = "--for=jsonpath='{.status.ready}'=1 --timeout=2m job/x-flow-pipelines-administration-1\n"
+    assert waits in done.stdout.partition("exec job/")[0], "no command can be run in a pod that has not started"
+
+
+@with_helm
+@pytest.mark.parametrize(("limit", "option"), [("256Mi", " --memory 256"), ("2Gi", " --memory 2048"), ("1500M", "")])
+def test_notes_have_doctor_look_at_the_limit_of_memory(limit: str, option: str) -> None:
+    done = helm("install", "x", str(CHART), "--dry-run=client", values={"resources": {"limits": {"memory": limit}}})
+
+    assert f"--grace 40 --pre-stop 5{option}\n" in done.stdout, done.stderr
 
 
 def test_settings_of_the_chart_are_known() -> None:

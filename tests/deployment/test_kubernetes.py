@@ -324,6 +324,16 @@ def test_administration_has_the_migrators_secret_and_does_nothing(overlay: str) 
     assert policies[0]["spec"]["ingress"] == []
 
 
+@pytest.mark.parametrize("path", ["docs/how-to/kubernetes.md", "deploy/kubernetes/administration/kustomization.yaml"])
+def test_commands_of_the_administration_wait_for_its_pod(path: str) -> None:
+    """`exec` fails while the container has not started."""
+    lines = [line for line in (ROOT / path).read_text().splitlines() if "/flow-pipelines-administration" in line]
+    wait = "wait --for=jsonpath='{.status.ready}'=1 --timeout=2m job/flow-pipelines-administration"
+
+    assert lines[0].endswith(wait)
+    assert "exec job/" in lines[1]
+
+
 def test_archiving_runs_as_the_administration_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CronJob is an example in the documentation: what it says is what the manifests say."""
     page = (ROOT / "docs/how-to/keep-the-audit-trail.md").read_text()

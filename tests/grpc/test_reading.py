@@ -1,10 +1,11 @@
 """Messages: few are read at once, none is kept longer than it takes to parse it, and large ones go out in turns."""
 
 import asyncio
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from service.app import BODIES
 from service.database.fair_queue import FairQueue
 from service.grpc import calls, reading
 from service.grpc.calls import GrpcCall
@@ -22,6 +23,33 @@ async def test_message_is_dropped_once_it_is_parsed() -> None:
 
     assert await call.receive(bytes) == b"message"
     assert call.message == b""
+
+
+async def test_message_is_dropped_before_its_call_is_refused(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that takes no failures would have hundreds of messages kept, all beyond the budget of bodies."""
+    made: list[GrpcCall] = []
+    kept: list[bytes] = []
+    abort = calls.abort
+
+    class Noted(GrpcCall):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    async def noted(*arguments: Any) -> NoReturn:
+        kept.append(made[-1].message)
+        await abort(*arguments)
+
+    monkeypatch.setattr(calls, "GrpcCall", Noted)
+    monkeypatch.setattr(calls, "abort", noted)
+    served, ada = await start(), await world.user()
+    served.http.app[BODIES].bytes = served.http.app[BODIES].max_bytes
+
+    answer = await served.rpcs("UpdateJobPipelines", {"job_id": "x" * 20_000}, token=ada.token)
+
+    assert (answer.code, kept) == ("UNAVAILABLE", [b""])
 
 
 async def test_message_that_comes_late_gives_its_place_to_others(

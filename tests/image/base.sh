@@ -31,7 +31,7 @@ for link in bin lib lib64; do ln -s "usr/$link" "$runtime/$link"; done
 cp "$build/etc/nsswitch.conf" "$build/etc/passwd" "$build/etc/group" "$build/etc/os-release" "$runtime/etc/"
 cp "$build/etc/ssl/certs/ca-certificates.crt" "$runtime/etc/ssl/certs/"
 for package in python3-minimal python3.11-minimal libpython3.11-minimal libpython3.11-stdlib tzdata \
-  libc6 libgcc-s1 zlib1g libexpat1 libffi8 libssl3 libbz2-1.0 liblzma5 libuuid1; do
+  libc6 libgcc-s1 libstdc++6 zlib1g libexpat1 libffi8 libssl3 libbz2-1.0 liblzma5 libuuid1; do
   chroot "$build" dpkg -L "$package"
 done | grep -Ev '^/usr/share/(doc|man|lintian|bug)' | sort -u > "$directory/files"
 # /lib and /bin are links in both trees, so copying goes through them. Directories come with the files in them.

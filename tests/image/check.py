@@ -140,6 +140,20 @@ def test_image_has_no_development_packages(image: Image) -> None:
     assert done.stdout == "[]\n"
 
 
+def test_libraries_of_the_packages_find_what_they_need(image: Image) -> None:
+    """Without the library of C++, frozenlist falls back to Python, and the extra of gRPC does not start."""
+    attempt = (
+        "import ctypes, pathlib\n"
+        "for path in pathlib.Path('/opt/packages').rglob('*.so'):\n"
+        "  try: ctypes.CDLL(str(path))\n"
+        "  except OSError as error: print(path.name, error)"
+    )
+
+    done = image.run("-c", attempt, options=("--entrypoint=python3",))
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_image_has_labels() -> None:
     template = "{{range $key, $value := .Config.Labels}}{{$key}}={{$value}}\n{{end}}"
     labels = dict(line.split("=", 1) for line in inspect(IMAGE, template).splitlines() if line)

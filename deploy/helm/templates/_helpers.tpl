@@ -76,6 +76,14 @@ GRPC_PORT: {{ .Values.grpc.port | quote }}
 {{- .Values.terminationGracePeriodSeconds -}}
 {{- end -}}
 
+{{/* The limit of memory as an option of `doctor`, which takes whole MiB; nothing where it is no such number. */}}
+{{- define "flow-pipelines.memory" -}}
+{{- $limit := dig "limits" "memory" "" .Values.resources | toString -}}
+{{- if regexMatch "^[0-9]+Mi$" $limit }} --memory {{ trimSuffix "Mi" $limit }}
+{{- else if regexMatch "^[0-9]+Gi$" $limit }} --memory {{ trimSuffix "Gi" $limit | int | mul 1024 }}
+{{- end -}}
+{{- end -}}
+
 {{- define "flow-pipelines.pullSecrets" -}}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
