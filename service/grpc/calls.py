@@ -67,6 +67,8 @@ class GrpcCall:
         self.headers = headers_of(context)
         self.outcome: Any = None
         self.message = b""
+        self.end_reading: Callable[[], None] | None = None
+        """Gives back what the reading of the message takes, should it not be here before the call ends."""
         self._context = context
         self._bodies = bodies
 
@@ -74,6 +76,11 @@ class GrpcCall:
     def remote(self) -> str | None:
         """The address of the peer."""
         return _host_of(self._context.peer())
+
+    def ended(self) -> None:
+        """Note that the call has ended, and no more of its message is taken in."""
+        if self.end_reading is not None:
+            self.end_reading()
 
     async def receive(self, parse: Parse) -> Any:
         """Return what the message, which is here, is parsed as, and keep the message no longer than that takes."""
@@ -156,6 +163,7 @@ class Calls:
             with self._spans(call, record) if self._spans else NO_SPAN:
                 result = await self._outcome(binding, forms, call, record, context)
         except asyncio.CancelledError:
+            call.ended()
             _note_cancellation(record, context)
             raise
         finally:
@@ -166,7 +174,10 @@ class Calls:
             parts.log.end(call, record)
         if isinstance(result, ServiceError):
             self.untaken.sent(context, 0)
-            await abort(context, result, record.request_id, limits)
+            try:
+                await abort(context, result, record.request_id, limits)
+            finally:
+                call.ended()
         message, tag = result
         if len(message) > LARGE:
             await self._large.turn(record.asking)
@@ -213,7 +224,8 @@ class Calls:
     async def _answer(self, binding: MessageBinding, call: GrpcCall, context: Context) -> EncodedAnswer:
         record = current_request()
         record.reading_body = True
-        call.message = await self._messages.read(context, call.headers.get(hdrs.AUTHORIZATION))
+        asking = self._messages.asking_by(call.headers.get(hdrs.AUTHORIZATION))
+        call.message = await self._messages.read(call, context, asking)
         record.reading_body = False
         with self._parts.bodies.reserved(len(call.message)):
             await self._gathering.begin(call.headers)

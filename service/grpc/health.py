@@ -1,20 +1,22 @@
 """grpc.health.v1: readiness as /readyz has it, of the whole server and by service; a watch is told of each change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any, Final, NoReturn
 
 import grpc
-from grpc_health.v1.health_pb2 import (
-    HealthCheckRequest,
-    HealthCheckResponse,
-    HealthListRequest,
-    HealthListResponse,
-)
-from grpc_health.v1.health_pb2_grpc import HealthServicer
+from google.protobuf.message import DecodeError
+from grpc_health.v1.health_pb2 import DESCRIPTOR, HealthCheckRequest, HealthCheckResponse, HealthListResponse
 
+from service.errors import ServiceError
+from service.grpc.reading import MessageReader
 from service.grpc.untaken import UntakenAnswers
 from service.health import Health
+from service.telemetry.request_record import Asking
+
+SERVICE: Final = DESCRIPTOR.services_by_name["Health"].full_name
+READ_SECONDS: Final = 1.0
+"""Seconds in which the message of a call must be here."""
 
 INTERVAL: Final = 1.0
 """Seconds between two looks at the readiness, while a client watches."""
@@ -28,12 +30,22 @@ Context = grpc.aio.ServicerContext[Any, Any]
 Response: Any = HealthCheckResponse
 
 
-class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
+class HealthCall:
+    """One call, as far as its message is read."""
+
+    def __init__(self) -> None:
+        self.end_reading: Callable[[], None] | None = None
+
+
+class HealthService:
     """The health of a process for gRPC's own probes and clients."""
 
-    def __init__(self, health: Health, services: Collection[str], untaken: UntakenAnswers) -> None:
+    def __init__(
+        self, health: Health, services: Collection[str], untaken: UntakenAnswers, messages: MessageReader
+    ) -> None:
         """Tell of the services of these names, which are as ready as the process is, and of its liveness."""
         self._health = health
+        self._messages = messages
         self._untaken = untaken
         self._known = {"", LIVENESS, *services}
         self._changed = asyncio.Event()
@@ -41,24 +53,35 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
         self._ended = False
         self._watches = 0
 
-    async def Check(self, request: HealthCheckRequest, context: Context) -> Any:  # noqa: N802 - the protocol's name
+    def handler(self) -> grpc.GenericRpcHandler:
+        """Return the handler of the calls, each of which reads its message itself, as these take no token."""
+        unary, streaming = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "Check": unary(self.check, response_serializer=Response.SerializeToString),
+            "List": unary(self.list, response_serializer=HealthListResponse.SerializeToString),
+            "Watch": streaming(self.watch, response_serializer=Response.SerializeToString),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    async def check(self, _: object, context: Context) -> Any:
         """Return whether the process can serve now."""
+        request = await self._request(context)
         if request.service not in self._known:
-            self._untaken.sent(context, 0)
-            await context.abort(grpc.StatusCode.NOT_FOUND, "There is no service of this name here.")
+            await self._refuse(context, grpc.StatusCode.NOT_FOUND, "There is no service of this name here.")
         status = await self._status(request.service)
         self._untaken.sent(context, 0)
         return Response(status=status)
 
-    async def List(self, request: HealthListRequest, context: Context) -> Any:  # noqa: N802 - the protocol's
+    async def list(self, _: object, context: Context) -> Any:
         """Return the same of each service."""
         statuses = {name: Response(status=await self._status(name)) for name in ("", LIVENESS)}
         ready = statuses[""]
         self._untaken.sent(context, 0)
         return HealthListResponse(statuses={**dict.fromkeys(self._known, ready), **statuses})
 
-    async def Watch(self, request: HealthCheckRequest, context: Context) -> AsyncIterator[Any]:  # noqa: N802 - as above
+    async def watch(self, _: object, context: Context) -> AsyncIterator[Any]:
         """Yield whether the process can serve, now and after each change, until it ends."""
+        request = await self._request(context)
         if self._watches >= MAX_WATCHES:
             sentence = "More clients watch this process than it takes; ask by Check."
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
@@ -74,6 +97,27 @@ class HealthService(HealthServicer):  # type: ignore[misc] # it has no types
                 await self._wait()
         finally:
             self._watches -= 1
+
+    async def _request(self, context: Context) -> Any:
+        """Return what a call asks for; each connection has a turn, so that probes wait for none that sends slowly."""
+        call, peer = HealthCall(), hash(context.peer())
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                message = await self._messages.read(call, context, Asking(peer, peer))
+            return HealthCheckRequest.FromString(message)
+        except ServiceError as error:
+            await self._refuse(context, grpc.StatusCode[error.code], str(error))
+        except TimeoutError:
+            await self._refuse(context, grpc.StatusCode.DEADLINE_EXCEEDED, "The message did not come in time.")
+        except DecodeError:
+            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "The message is none of a check of health.")
+        finally:
+            if call.end_reading is not None:
+                call.end_reading()
+
+    async def _refuse(self, context: Context, code: grpc.StatusCode, sentence: str) -> NoReturn:
+        self._untaken.sent(context, 0)
+        await context.abort(code, sentence)
 
     async def _status(self, service: str) -> int:
         ready = service == LIVENESS or not await self._health.reasons()

@@ -3,8 +3,9 @@
 A message has no size before it is here, so no budget could refuse it, and hundreds of a megabyte would come together.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 
@@ -23,6 +24,13 @@ WINDOW: Final = 65_536
 """Bytes of a message that grpcio takes before it is read."""
 
 
+class Receiver(Protocol):
+    """A call whose message is to be read."""
+
+    end_reading: Callable[[], None] | None
+    """Gives back what the reading takes, should the message not be here before the call ends."""
+
+
 class MessageReader:
     """Reads the messages of one process's calls, each caller's in turn."""
 
@@ -32,23 +40,28 @@ class MessageReader:
         self._places = FairQueue(AT_ONCE, presence, SHARE, SHARE)
         self._slow_reads = Deadlines(PROMPT, partial(SlowRead, bodies, max_message_bytes))
 
-    async def read(self, context: "grpc.aio.ServicerContext[Any, Any]", credentials: str | None) -> bytes:
+    def asking_by(self, credentials: str | None) -> Asking:
+        """Return the caller that has a turn by credentials, by which nothing is proved yet."""
+        return self._presence.find(credentials) or Asking(hash(credentials), hash(credentials))
+
+    async def read(self, call: Receiver, context: "grpc.aio.ServicerContext[Any, Any]", asking: Asking) -> bytes:
         """Return the message of a call, which counts among the bodies under way from when it is not here promptly.
 
         Args:
+            call: is told how to end the reading.
             context: of the call.
-            credentials: came with it; nothing is proved by them.
+            asking: the caller whose turn it takes.
 
         Raises:
             Unavailable: it was not, and there is no room for what it may have.
             InvalidArgument: the client has sent none.
         """
-        asking = self._presence.find(credentials) or Asking(hash(credentials), hash(credentials))
         if not self._places.acquire_at_once(asking):
             await self._places.acquire(asking)
         reading = self._slow_reads.begin()
         assert isinstance(reading, SlowRead)  # noqa: S101 - it is the kind of these deadlines
-        reading.release = partial(self._places.release, asking)
+        reading.hold(partial(self._places.release, asking))
+        call.end_reading = reading.close
         with reading, self._bodies.awaiting():
             message = await context.read()
         if not isinstance(message, bytes):

@@ -7,8 +7,6 @@ import grpc
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.protobuf.text_format import MessageToString, Parse
-from grpc_health.v1.health_pb2 import DESCRIPTOR as HEALTH_FILE
-from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 from grpc_reflection.v1alpha.reflection import SERVICE_NAME, aio
 from grpc_reflection.v1alpha.reflection_pb2 import DESCRIPTOR as REFLECTION_FILE
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
@@ -18,9 +16,10 @@ from service.grpc.binding import AnswerForms, MessageBinding
 from service.grpc.calls import Calls, Context, Parts, Spans
 from service.grpc.certificates import Certificates
 from service.grpc.flow_pipelines.v1.flow_pipelines_pb2 import DESCRIPTOR
+from service.grpc.health import SERVICE as HEALTH_SERVICE
 from service.grpc.health import HealthService
 from service.grpc.messages import WATCH, methods
-from service.grpc.reading import WINDOW
+from service.grpc.reading import WINDOW, MessageReader
 from service.grpc.untaken import MAX_UNTAKEN, UntakenAnswers
 from service.grpc.watch import Watches
 from service.health import Health
@@ -64,9 +63,10 @@ class GrpcServer:
         self.address = ""
         """The address that it listens on; empty before it does."""
         services = [service.full_name for service in DESCRIPTOR.services_by_name.values()]
-        health_name = HEALTH_FILE.services_by_name["Health"].full_name
         self.untaken: Final = UntakenAnswers(parts.unsent)
-        self.health: Final = HealthService(health, services, self.untaken)
+        presence = parts.dispatcher.presence
+        messages = MessageReader(parts.bodies, presence, settings.max_body_bytes)  # in turns apart from those of calls
+        self.health: Final = HealthService(health, services, self.untaken, messages)
         self._server = grpc.aio.server(
             options=_options(settings.max_body_bytes, settings.max_header_bytes + OTHER_METADATA),
             maximum_concurrent_rpcs=settings.max_requests + settings.max_streams + UNADMITTED,
@@ -74,8 +74,8 @@ class GrpcServer:
         calls = Calls(parts, self.untaken, settings.request_timeout, settings.max_body_bytes, spans)
         self._feed = parts.dispatcher.feed
         self._server.add_generic_rpc_handlers([_Handlers(calls, parts)])
-        add_HealthServicer_to_server(self.health, self._server)
-        _add_reflection(self._server, [*services, health_name, REFLECTION_V1, SERVICE_NAME])
+        self._server.add_generic_rpc_handlers([self.health.handler()])
+        _add_reflection(self._server, [*services, HEALTH_SERVICE, REFLECTION_V1, SERVICE_NAME])
         self._server.add_generic_rpc_handlers([_Unknown(calls)])  # the last that is asked
 
     async def start(self) -> None:

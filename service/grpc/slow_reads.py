@@ -14,9 +14,13 @@ PROMPT: Final = 0.05
 
 
 class SlowRead(Deadline):
-    """A context in which a message is read: once that takes long, the room for the largest is taken, or it ends."""
+    """A context in which a message is read: once that takes long, the room for the largest is taken, or it ends.
 
-    __slots__ = ("_bodies", "_refusal", "_room", "_size", "release")
+    What it takes is given back once the message is here. Else `close` gives it back: grpcio takes in what the client
+    sends until the call has ended, whoever waits for it.
+    """
+
+    __slots__ = ("_bodies", "_place", "_refusal", "_room", "_size")
 
     def __init__(self, bodies: BodyBudget, size: int, *arguments: Any) -> None:
         """Take the room for so many bytes; the other arguments are those of a deadline."""
@@ -25,8 +29,11 @@ class SlowRead(Deadline):
         self._size = size
         self._room: AbstractContextManager[None] | None = None
         self._refusal: Unavailable | None = None
-        self.release: Callable[[], None] | None = None
-        """Gives back the place of a message that is expected promptly."""
+        self._place: Callable[[], None] | None = None
+
+    def hold(self, place: Callable[[], None]) -> None:
+        """Have the place of a message that is expected promptly, which a function gives back."""
+        self._place = place
 
     def expire(self) -> None:
         """Take the room for the message, or end the wait for it."""
@@ -38,19 +45,25 @@ class SlowRead(Deadline):
             super().expire()
         else:
             self._running.pop(self, None)
+            self._give_place_back()
             self._room = room
-            self._give_back()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._running.pop(self, None)
-        self._give_back()
-        if self._room is not None:
-            self._room.__exit__(None, None, None)
+        if kind is None:
+            self.close()
         if self._refusal is not None:
             self._task.uncancel()
             raise self._refusal
 
-    def _give_back(self) -> None:
-        if self.release is not None:
-            self.release()
-            self.release = None
+    def close(self) -> None:
+        """Give back the place, or the room, if that was not done yet."""
+        self._give_place_back()
+        room, self._room = self._room, None
+        if room is not None:
+            room.__exit__(None, None, None)
+
+    def _give_place_back(self) -> None:
+        place, self._place = self._place, None
+        if place is not None:
+            place()

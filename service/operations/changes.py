@@ -82,11 +82,12 @@ async def _carry_over(connection: Connection, cursor: Cursor, state: FeedState) 
     """
     if cursor.epoch[:3] != state.epoch[:3]:
         raise Gone(f"The cursor is of another database, or of the time before this one was restored. {_BEGIN_ANEW}")
+    # First, as nothing tells of what is gone which history it was of.
+    if cursor.known and (state.oldest is None or state.oldest > cursor.known):
+        raise Gone(f"The cursor is older than what is kept. {_BEGIN_ANEW}", reason="cursor_expired")
     epoch = await carry_over(connection, cursor.epoch, state.epoch) if state.holds else None
     if epoch is None:
         raise _changed_over()
-    if cursor.known and (state.oldest is None or state.oldest > cursor.known):
-        raise Gone(f"The cursor is older than what is kept. {_BEGIN_ANEW}", reason="cursor_expired")
     return cursor._replace(epoch=epoch)
 
 

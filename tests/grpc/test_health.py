@@ -145,3 +145,31 @@ async def test_connection_ends_at_its_age(start: Start, monkeypatch: pytest.Monk
 
     assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
     assert (await served.rpcs("GetMe")).code == "UNAUTHENTICATED"
+
+
+async def test_check_whose_message_does_not_come_is_refused_in_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no token: clients that begin messages of a megabyte would have had them kept for minutes."""
+    monkeypatch.setattr(health_module, "READ_SECONDS", 0.1)
+    served, until = await start(), asyncio.Event()
+
+    async def nothing() -> AsyncIterator[bytes]:
+        await until.wait()
+        yield b""
+
+    check: Any = served.rpcs.channel.stream_unary("/grpc.health.v1.Health/Check")
+    with pytest.raises(grpc.aio.AioRpcError) as late:
+        await check(nothing(), timeout=10)
+
+    assert (late.value.code(), "in time" in str(late.value.details())) == (grpc.StatusCode.DEADLINE_EXCEEDED, True)
+    assert (await HealthStub(served.rpcs.channel).Check(HealthCheckRequest())).status == SERVING
+
+
+async def test_checks_with_messages_of_other_kinds_are_refused(channel: grpc.aio.Channel) -> None:
+    check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+
+    with pytest.raises(grpc.aio.AioRpcError) as malformed:
+        await check(b"\xff")
+
+    assert malformed.value.code() is grpc.StatusCode.INVALID_ARGUMENT

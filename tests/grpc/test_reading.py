@@ -3,11 +3,12 @@
 import asyncio
 from typing import Any, NoReturn
 
+import grpc
 import pytest
 
 from service.app import BODIES
 from service.database.fair_queue import FairQueue
-from service.grpc import calls, reading
+from service.grpc import calls, reading, slow_reads
 from service.grpc.calls import GrpcCall
 from service.grpc.slow_reads import PROMPT
 from service.http.bodies import BodyBudget
@@ -66,6 +67,35 @@ async def test_message_that_comes_late_gives_its_place_to_others(
     await slow
 
     assert ([each.code for each in others], still) == (["OK"] * 3, True)
+
+
+async def test_place_of_a_refused_message_is_taken_until_the_client_was_told(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then grpcio takes in what comes, so that hundreds of refused messages were in memory at once."""
+    happened: list[str] = []
+    abort, close = calls.abort, slow_reads.SlowRead.close
+
+    async def noted_abort(*arguments: Any) -> NoReturn:
+        try:
+            await abort(*arguments)
+        finally:
+            happened.append("told")
+
+    def noted_close(read: slow_reads.SlowRead) -> None:
+        happened.append("given back")
+        close(read)
+
+    monkeypatch.setattr(calls, "abort", noted_abort)
+    monkeypatch.setattr(slow_reads.SlowRead, "close", noted_close)
+    monkeypatch.setattr(reading, "AT_ONCE", 1)
+    served, ada, until = await start(), await world.user(), asyncio.Event()
+    served.http.app[BODIES].bytes = served.http.app[BODIES].max_bytes
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await late(served.rpcs.channel, ada.token, until)
+
+    assert (refused.value.code(), happened) == (grpc.StatusCode.UNAVAILABLE, ["told", "given back"])
 
 
 async def test_messages_are_read_a_few_at_once(start: Start, world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ async def test_export_imported_again_opens_nothing_that_was_shut_since(dsn: str,
 
     result = await import_records(dsn, exported)
 
-    assert result.written == {}
+    assert not {"users", "provisioned_users", "tokens"} & result.written.keys()
     assert await raw.fetchval("SELECT disabled FROM users WHERE id = $1", user)
     assert await raw.fetchval("SELECT deprovisioned FROM provisioned_users WHERE user_id = $1", user)
 
