@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import DESCRIPTOR, HealthCheckRequest, HealthCheckResponse, HealthListResponse
 
-from service.errors import ServiceError
+from service.errors import InvalidArgument, ServiceError
 from service.grpc.reading import MessageReader
 from service.grpc.untaken import UntakenAnswers
 from service.health import Health
@@ -17,6 +17,8 @@ from service.telemetry.request_record import Asking
 SERVICE: Final = DESCRIPTOR.services_by_name["Health"].full_name
 READ_SECONDS: Final = 1.0
 """Seconds in which the message of a call must be here."""
+MAX_MESSAGE_BYTES: Final = 1_000
+"""Bytes of that message, which is the name of a service."""
 
 INTERVAL: Final = 1.0
 """Seconds between two looks at the readiness, while a client watches."""
@@ -65,10 +67,10 @@ class HealthService:
 
     async def check(self, _: object, context: Context) -> Any:
         """Return whether the process can serve now."""
-        request = await self._request(context)
-        if request.service not in self._known:
-            await self._refuse(context, grpc.StatusCode.NOT_FOUND, "There is no service of this name here.")
-        status = await self._status(request.service)
+        service = await self._asked_for(context)
+        if service not in self._known:
+            await self._refuse(context, "NOT_FOUND", "There is no service of this name here.")
+        status = await self._status(service)
         self._untaken.sent(context, 0)
         return Response(status=status)
 
@@ -81,7 +83,7 @@ class HealthService:
 
     async def watch(self, _: object, context: Context) -> AsyncIterator[Any]:
         """Yield whether the process can serve, now and after each change, until it ends."""
-        request = await self._request(context)
+        service = await self._asked_for(context)
         if self._watches >= MAX_WATCHES:
             sentence = "More clients watch this process than it takes; ask by Check."
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
@@ -89,8 +91,8 @@ class HealthService:
         try:
             told = None
             while not self._ended:
-                known = request.service in self._known
-                status = await self._status(request.service) if known else Response.SERVICE_UNKNOWN
+                known = service in self._known
+                status = await self._status(service) if known else Response.SERVICE_UNKNOWN
                 if status != told:
                     told = status
                     yield Response(status=status)
@@ -98,26 +100,35 @@ class HealthService:
         finally:
             self._watches -= 1
 
-    async def _request(self, context: Context) -> Any:
-        """Return what a call asks for; each connection has a turn, so that probes wait for none that sends slowly."""
-        call, peer = HealthCall(), hash(context.peer())
+    async def _asked_for(self, context: Context) -> str:
+        """Return the service that a call asks for; calls of each connection have their turn."""
+        call, refusal = HealthCall(), ("", "")
         try:
             async with asyncio.timeout(READ_SECONDS):
-                message = await self._messages.read(call, context, Asking(peer, peer))
-            return HealthCheckRequest.FromString(message)
+                return await self._read(call, context)
         except ServiceError as error:
-            await self._refuse(context, grpc.StatusCode[error.code], str(error))
+            refusal = error.code, str(error)  # without the error, whose traceback would keep the message
         except TimeoutError:
-            await self._refuse(context, grpc.StatusCode.DEADLINE_EXCEEDED, "The message did not come in time.")
-        except DecodeError:
-            await self._refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "The message is none of a check of health.")
+            refusal = "DEADLINE_EXCEEDED", "The message did not come in time."
+        try:
+            await self._refuse(context, *refusal)
         finally:
             if call.end_reading is not None:
                 call.end_reading()
 
-    async def _refuse(self, context: Context, code: grpc.StatusCode, sentence: str) -> NoReturn:
+    async def _read(self, call: HealthCall, context: Context) -> str:
+        peer = hash(context.peer())
+        message = await self._messages.read(call, context, Asking(peer, peer))
+        if len(message) > MAX_MESSAGE_BYTES:
+            raise InvalidArgument(f"The message is larger than {MAX_MESSAGE_BYTES:,} bytes.")
+        try:
+            return str(HealthCheckRequest.FromString(message).service)
+        except DecodeError:
+            raise InvalidArgument("The message is none of a check of health.") from None
+
+    async def _refuse(self, context: Context, code: str, sentence: str) -> NoReturn:
         self._untaken.sent(context, 0)
-        await context.abort(code, sentence)
+        await context.abort(grpc.StatusCode[code], sentence)
 
     async def _status(self, service: str) -> int:
         ready = service == LIVENESS or not await self._health.reasons()
