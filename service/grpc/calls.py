@@ -25,7 +25,7 @@ from service.grpc.binding import (
 )
 from service.grpc.failures import NO_SUCH_CALL, grpc_status_of
 from service.grpc.gathering import Gathering
-from service.grpc.reading import SHARE, MessageReader
+from service.grpc.reading import SHARE, MessageReader, Receiver
 from service.grpc.untaken import UntakenAnswers
 from service.http.admission import AdmissionController
 from service.http.bodies import BodyBudget
@@ -57,18 +57,17 @@ Spans = Callable[["GrpcCall", RequestRecord], AbstractContextManager[object]]
 """Makes the span of a call."""
 
 
-class GrpcCall:
+class GrpcCall(Receiver):
     """One call, in the shape in which bindings and the log take requests."""
 
     method: Final = "POST"
 
     def __init__(self, rpc: str, context: Context, bodies: BodyBudget) -> None:
+        super().__init__()
         self.path = self.raw_path = f"/{rpc}"
         self.headers = headers_of(context)
         self.outcome: Any = None
         self.message = b""
-        self.end_reading: Callable[[], None] | None = None
-        """Gives back what the reading of the message takes, should it not be here before the call ends."""
         self._context = context
         self._bodies = bodies
 
@@ -76,11 +75,6 @@ class GrpcCall:
     def remote(self) -> str | None:
         """The address of the peer."""
         return _host_of(self._context.peer())
-
-    def ended(self) -> None:
-        """Note that the call has ended, and no more of its message is taken in."""
-        if self.end_reading is not None:
-            self.end_reading()
 
     async def receive(self, parse: Parse) -> Any:
         """Return what the message, which is here, is parsed as, and keep the message no longer than that takes."""

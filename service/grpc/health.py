@@ -1,7 +1,7 @@
 """grpc.health.v1: readiness as /readyz has it, of the whole server and by service; a watch is told of each change."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import DESCRIPTOR, HealthCheckRequest, HealthCheckResponse, HealthListResponse
 
 from service.errors import InvalidArgument, ServiceError
-from service.grpc.reading import MessageReader
+from service.grpc.reading import MessageReader, Receiver
 from service.grpc.untaken import UntakenAnswers
 from service.health import Health
 from service.telemetry.request_record import Asking
@@ -30,13 +30,6 @@ failure starts the process anew, which would not mend that."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Response: Any = HealthCheckResponse
-
-
-class HealthCall:
-    """One call, as far as its message is read."""
-
-    def __init__(self) -> None:
-        self.end_reading: Callable[[], None] | None = None
 
 
 class HealthService:
@@ -102,7 +95,7 @@ class HealthService:
 
     async def _asked_for(self, context: Context) -> str:
         """Return the service that a call asks for; calls of each connection have their turn."""
-        call, refusal = HealthCall(), ("", "")
+        call, refusal = Receiver(), ("", "")
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return await self._read(call, context)
@@ -113,10 +106,9 @@ class HealthService:
         try:
             await self._refuse(context, *refusal)
         finally:
-            if call.end_reading is not None:
-                call.end_reading()
+            call.ended()
 
-    async def _read(self, call: HealthCall, context: Context) -> str:
+    async def _read(self, call: Receiver, context: Context) -> str:
         peer = hash(context.peer())
         message = await self._messages.read(call, context, Asking(peer, peer))
         if len(message) > MAX_MESSAGE_BYTES:

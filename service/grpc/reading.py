@@ -5,7 +5,7 @@ A message has no size before it is here, so no budget could refuse it, and hundr
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
 
@@ -24,11 +24,17 @@ WINDOW: Final = 65_536
 """Bytes of a message that grpcio takes before it is read."""
 
 
-class Receiver(Protocol):
+class Receiver:
     """A call whose message is to be read."""
 
-    end_reading: Callable[[], None] | None
-    """Gives back what the reading takes, should the message not be here before the call ends."""
+    def __init__(self) -> None:
+        self.end_reading: Callable[[], None] | None = None
+        """Gives back what the reading takes, should the message not be here before the call ends."""
+
+    def ended(self) -> None:
+        """Note that the call has ended, and no more of its message is taken in."""
+        if self.end_reading is not None:
+            self.end_reading()
 
 
 class MessageReader:

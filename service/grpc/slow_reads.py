@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
@@ -20,20 +21,19 @@ class SlowRead(Deadline):
     sends until the call has ended, whoever waits for it.
     """
 
-    __slots__ = ("_bodies", "_place", "_refusal", "_room", "_size")
+    __slots__ = ("_bodies", "_give_back", "_refusal", "_size")
 
     def __init__(self, bodies: BodyBudget, size: int, *arguments: Any) -> None:
         """Take the room for so many bytes; the other arguments are those of a deadline."""
         super().__init__(*arguments)
         self._bodies = bodies
         self._size = size
-        self._room: AbstractContextManager[None] | None = None
         self._refusal: Unavailable | None = None
-        self._place: Callable[[], None] | None = None
+        self._give_back: Callable[[], None] | None = None
 
-    def hold(self, place: Callable[[], None]) -> None:
-        """Have the place of a message that is expected promptly, which a function gives back."""
-        self._place = place
+    def hold(self, give_back: Callable[[], None]) -> None:
+        """Have the place of a message that is expected promptly, or room for it, which a function gives back."""
+        self._give_back = give_back
 
     def expire(self) -> None:
         """Take the room for the message, or end the wait for it."""
@@ -45,8 +45,8 @@ class SlowRead(Deadline):
             super().expire()
         else:
             self._running.pop(self, None)
-            self._give_place_back()
-            self._room = room
+            self.close()
+            self.hold(partial(_leave, room))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._running.pop(self, None)
@@ -58,12 +58,10 @@ class SlowRead(Deadline):
 
     def close(self) -> None:
         """Give back the place, or the room, if that was not done yet."""
-        self._give_place_back()
-        room, self._room = self._room, None
-        if room is not None:
-            room.__exit__(None, None, None)
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()
 
-    def _give_place_back(self) -> None:
-        place, self._place = self._place, None
-        if place is not None:
-            place()
+
+def _leave(room: AbstractContextManager[None]) -> None:
+    room.__exit__(None, None, None)
