@@ -8,6 +8,7 @@ import pytest
 
 from service.app import BODIES
 from service.database.fair_queue import FairQueue
+from service.doctor.checks.deployment import GRPC_MESSAGES
 from service.grpc import calls, reading, slow_reads
 from service.grpc.calls import GrpcCall
 from service.grpc.slow_reads import PROMPT
@@ -96,6 +97,11 @@ async def test_place_of_a_refused_message_is_taken_until_the_client_was_told(
         await late(served.rpcs.channel, ada.token, until)
 
     assert (refused.value.code(), happened) == (grpc.StatusCode.UNAVAILABLE, ["told", "given back"])
+
+
+def test_doctor_counts_the_messages_that_are_read_at_once_twice() -> None:
+    """It has the number of its own, as it works without the extra."""
+    assert GRPC_MESSAGES == 2 * reading.AT_ONCE
 
 
 async def test_messages_are_read_a_few_at_once(start: Start, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
