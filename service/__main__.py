@@ -33,6 +33,7 @@ from service.commands.group import group_commands
 from service.commands.identity import identity_commands
 from service.commands.import_ import import_command
 from service.commands.job import job_commands
+from service.commands.listing import CommandGroup
 from service.commands.login import login_command, logout_command
 from service.commands.migrate import migrate_command
 from service.commands.organization import organization_commands
@@ -46,7 +47,7 @@ from service.settings import find_unknown
 from service.version import __version__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="flow-pipelines")
 @server_options
 @click.pass_context

@@ -14,6 +14,7 @@ from service.database.pool import Connection, Database
 from service.errors import ServiceError
 from service.repositories import audit_timelines
 from service.repositories.audit_epochs import Epoch
+from service.repositories.audit_feed import FeedState
 
 log = structlog.get_logger()
 
@@ -50,8 +51,8 @@ class Timelines:
             await asyncio.sleep(RETRY)
 
 
-async def carry_over(connection: Connection, then: Epoch, now: Epoch) -> Epoch | None:
-    """Return the epoch of a place in the present history of its database; None: it lies in none.
+async def carry_over(connection: Connection, then: Epoch, state: FeedState) -> Epoch | None:
+    """Return the epoch of a place in the present history of its database; None: the place does not lie in it.
 
     A place of an earlier timeline lies in the present one if all was replayed that it has seen. Then the transactions
     that its snapshot sees have ended there as they had. It ends behind the last of them, so that no number before its
@@ -60,7 +61,15 @@ async def carry_over(connection: Connection, then: Epoch, now: Epoch) -> Epoch |
 
     Each timeline in between has to be noted, the first one, too. What is noted was replicated, so that these are the
     ancestors of the present one, each of the next, and not others with such numbers that were abandoned.
+
+    Args:
+        connection: of the database.
+        then: the epoch of the place.
+        state: the present state of the feed, read with that epoch.
     """
+    now = state.epoch
+    if not state.holds:
+        return None
     if then[:4] == now[:4]:
         return then if then.position <= now.position else None
     if then[:3] != now[:3] or not now.system or then.timeline > now.timeline:

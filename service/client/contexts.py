@@ -135,14 +135,10 @@ def _locked() -> Iterator[None]:
     folder = contexts_file().parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise _unusable(folder, "used", error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with _exclusive(folder, os.O_RDONLY):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _save(contexts: Contexts) -> None:
@@ -184,9 +180,15 @@ def keep_context(name: str, context: Context, token: str, *, in_file: bool) -> b
 @contextmanager
 def renewing() -> Iterator[None]:
     """Keep other commands from renewing a sign-in meanwhile."""
-    path = contexts_file().parent / ".renewing"
+    with _exclusive(contexts_file().parent / ".renewing", os.O_RDWR | os.O_CREAT):
+        yield
+
+
+@contextmanager
+def _exclusive(path: Path, flags: int) -> Iterator[None]:
+    """Hold the lock of a file or folder; another process waits for it."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise _unusable(path, "used", error) from error
     try:

@@ -9,6 +9,7 @@ import click
 
 from service.client.answer import Follower, Operations
 from service.commands.audit_archives import archive_command, verify_command
+from service.commands.listing import CommandGroup
 from service.commands.options import json_option
 from service.commands.output import instant, say_fields, show_json, shown, tell
 from service.commands.place import Place, place_options
@@ -21,7 +22,7 @@ RETRY_PAUSE: Final = 1.0
 """Seconds until what could not be had is asked for again."""
 
 
-@click.group("audit")
+@click.group("audit", cls=CommandGroup)
 def audit_commands() -> None:
     """Read the audit trail, archive months of it, and prove that nothing was altered."""
 

@@ -8,6 +8,7 @@ import click
 from service.client.contexts import Contexts, delete_context, load_contexts, rename_context, use_context
 from service.client.selection import Server
 from service.commands.context import resolve_organization, run_with_database
+from service.commands.listing import CommandGroup
 from service.commands.options import CONTEXT_NAME, confirm, json_option, yes_option
 from service.commands.output import say, short_permission_names, show_json, show_table
 from service.commands.place import Place, place_options, run_on_server
@@ -16,7 +17,7 @@ from service.permissions import Role
 from service.schemas.users import GetMe
 
 
-@click.group("context")
+@click.group("context", cls=CommandGroup)
 def context_commands() -> None:
     """Choose which server commands work on: contexts are servers with a token, each by a name.
 

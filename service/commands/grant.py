@@ -8,6 +8,7 @@ import click
 
 from service.client.answer import Answer, Operations, run_all_pages
 from service.commands.context import resolve_pipeline
+from service.commands.listing import CommandGroup
 from service.commands.options import (
     NAME_TYPE,
     PERMISSION,
@@ -23,7 +24,7 @@ from service.operations import grants
 from service.schemas.grants import GroupGrantRef, ListGrants, PutGroupGrant, PutUserGrant, UserGrantRef
 
 
-@click.group("grant")
+@click.group("grant", cls=CommandGroup)
 def grant_commands() -> None:
     """Set, list and revoke what users and groups may do on a pipeline.
 

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from service.client.answer import Operations, run_all_pages
+from service.commands.listing import CommandGroup
 from service.commands.options import NAME_TYPE, NEW_NAME, confirm, json_option, yes_option
 from service.commands.output import instant, say, short_permission_names, show_json, show_table, shown
 from service.commands.place import Place, place_options
@@ -21,7 +22,7 @@ from service.schemas.groups import (
 )
 
 
-@click.group("group")
+@click.group("group", cls=CommandGroup)
 def group_commands() -> None:
     """Make, show, rename and delete groups, and change their members."""
 

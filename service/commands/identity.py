@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from service.commands.context import operator_call, resolve_organization, run_with_database
+from service.commands.listing import CommandGroup
 from service.commands.options import NAME_TYPE, Ruled, confirm, json_option, organization_option, yes_option
 from service.commands.output import say, show_json, show_table
 from service.database.pool import Database
@@ -21,7 +22,7 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 
-@click.group("identity")
+@click.group("identity", cls=CommandGroup)
 def identity_commands() -> None:
     """Link users to the people that an identity provider knows, by its issuer and their subject there."""
 

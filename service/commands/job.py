@@ -6,6 +6,7 @@ import click
 
 from service.client.answer import Answer, Operations, run_all_pages
 from service.commands.context import resolve_pipeline
+from service.commands.listing import CommandGroup
 from service.commands.options import NAME_TYPE, Ruled, confirm, json_option, yes_option
 from service.commands.output import instant, say, show_json, show_table
 from service.commands.place import Place, place_options
@@ -17,7 +18,7 @@ from service.values.names import JOB_ID, JOB_NAME
 KNOWN_JOB = Ruled("the id of a job", JOB_ID, new=False)
 
 
-@click.group("job")
+@click.group("job", cls=CommandGroup)
 def job_commands() -> None:
     """Register, list, show, move and forget jobs."""
 

@@ -5,6 +5,7 @@ from uuid import uuid4
 import click
 
 from service.commands.context import run_with_database
+from service.commands.listing import CommandGroup
 from service.commands.options import Ruled, json_option
 from service.commands.output import say, show_json, show_table
 from service.database.pool import Database
@@ -14,7 +15,7 @@ from service.repositories.organizations import Organization
 from service.values.names import ORGANIZATION_NAME
 
 
-@click.group("organization")
+@click.group("organization", cls=CommandGroup)
 def organization_commands() -> None:
     """Make and list organizations."""
 

@@ -8,6 +8,7 @@ from marshmallow import ValidationError
 
 from service.client.answer import Answer, Operations, run_all_pages
 from service.commands.context import resolve_pipeline
+from service.commands.listing import CommandGroup
 from service.commands.options import NAME_TYPE, PERMISSION, confirm, json_option, yes_option
 from service.commands.output import instant, say, short_permission_names, show_json, show_table, until
 from service.commands.place import Place, place_options
@@ -25,7 +26,7 @@ from service.schemas.pipelines import (
 from service.schemas.request import schema_of
 
 
-@click.group("pipeline")
+@click.group("pipeline", cls=CommandGroup)
 def pipeline_commands() -> None:
     """Make, show, change and delete pipelines, list their queues and the users with access, and explain it.
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import click
 
 from service.client.answer import Answer, Operations, run_all_pages
+from service.commands.listing import CommandGroup
 from service.commands.options import (
     ID_TYPE,
     NAME_TYPE,
@@ -35,7 +36,7 @@ from service.values.durations import parse_duration
 from service.values.names import TOKEN_NAME
 
 
-@click.group("token")
+@click.group("token", cls=CommandGroup)
 def token_commands() -> None:
     """Make, list, rotate and revoke bearer tokens, and take stock of all."""
 

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from service.client.answer import run_all_pages
+from service.commands.listing import CommandGroup
 from service.commands.options import NAME_TYPE, NEW_NAME, Ruled, confirm, json_option, yes_option
 from service.commands.output import instant, say, short_permission_names, show_json, show_table
 from service.commands.place import Place, place_options
@@ -22,7 +23,7 @@ from service.values.names import DISPLAY_NAME, EMAIL
 ROLE = click.Choice([role.value for role in Role])
 
 
-@click.group("user")
+@click.group("user", cls=CommandGroup)
 def user_commands() -> None:
     """Make, list, show, change and delete users."""
 

@@ -79,8 +79,7 @@ class Cursor(NamedTuple):
         if version not in (_VERSION, _VERSION_WITHIN) or check != _check(payload, organization_id):
             raise ValueError("It was changed, or is of another organization.")
         numbers = _numbers(payload[1:])
-        epoch = Epoch(*tuple(islice(numbers, 6)))
-        epoch = epoch._replace(reach=epoch.position + epoch.reach, last=_taken(numbers), digest=_taken(numbers))
+        epoch = _epoch(numbers)
         after, known = _taken(numbers), _taken(numbers)
         part = _taken(numbers) if version == _VERSION_WITHIN else 0
         seen = _snapshot(numbers)
@@ -114,6 +113,15 @@ def _taken(numbers: Iterator[int]) -> int:
     if found >= _BEYOND:
         raise ValueError("A number is missing or too large.")
     return found
+
+
+def _epoch(numbers: Iterator[int]) -> Epoch:
+    """Return an epoch, of which only the last two numbers are asked of the database: others may be of any size."""
+    compared = [*islice(numbers, 6)]
+    if len(compared) < 6:
+        raise ValueError("A number is missing.")
+    system, database, table, timeline, position, ahead = compared
+    return Epoch(system, database, table, timeline, position, position + ahead, _taken(numbers), _taken(numbers))
 
 
 def _snapshot(numbers: Iterator[int]) -> str:

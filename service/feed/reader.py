@@ -238,7 +238,7 @@ class FeedReader:
             state = await audit_feed.read_state(connection, _NOBODY, former.epoch if former else None)
             epoch: Epoch | None = state.epoch
             if former is not None:
-                epoch = await carry_over(connection, former.epoch, state.epoch) if state.holds else None
+                epoch = await carry_over(connection, former.epoch, state)
         self._mark = Mark(*state.epoch[-len(Mark._fields) :])
         if former is None or epoch is None:
             self.place = Cursor(state.epoch, state.snapshot)

@@ -79,7 +79,7 @@ class HealthService:
         service = await self._asked_for(context)
         if self._watches >= MAX_WATCHES:
             sentence = "More clients watch this process than it takes; ask by Check."
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
+            await self._refuse(context, "RESOURCE_EXHAUSTED", sentence)
         self._watches += 1
         try:
             told = None

@@ -93,7 +93,7 @@ async def _go_on(connection: Connection, call: Call, cursor: FeedCursor) -> Feed
     if cursor.epoch is None:
         back = cursor.goes_back_to(state.snapshot)
     else:
-        back = not state.holds or await carry_over(connection, cursor.epoch, state.epoch) is None
+        back = await carry_over(connection, cursor.epoch, state) is None
     if back:
         raise FailedPrecondition("The database has gone back to an earlier state: begin anew to follow the trail.")
     new = state.snapshot != cursor.seen or cursor.epoch is None

@@ -62,7 +62,7 @@ def _given(after: str | None, organization_id: UUID) -> Cursor | None:
         return None
     try:
         return Cursor.read(after, organization_id)
-    except (ValueError, TypeError):
+    except ValueError:
         sentence = (
             "Must be the next_cursor of an answer to this call, or the cursor of a change, unchanged; 0 begins with"
             " all that is kept, and without any the feed begins now."
@@ -85,7 +85,7 @@ async def _carry_over(connection: Connection, cursor: Cursor, state: FeedState) 
     # First, as nothing tells of what is gone which history it was of.
     if cursor.known and (state.oldest is None or state.oldest > cursor.known):
         raise Gone(f"The cursor is older than what is kept. {_BEGIN_ANEW}", reason="cursor_expired")
-    epoch = await carry_over(connection, cursor.epoch, state.epoch) if state.holds else None
+    epoch = await carry_over(connection, cursor.epoch, state)
     if epoch is None:
         raise _changed_over()
     return cursor._replace(epoch=epoch)

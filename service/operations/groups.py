@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound
-from service.operations.call import Call, Outcome
+from service.operations.call import Call, Outcome, Proof
 from service.operations.managed import require_unmanaged_group
 from service.operations.parts import in_parts
 from service.operations.users import find_self_or_other, find_user, require_order
@@ -17,6 +17,7 @@ from service.repositories.audit_lists import GRANTS_OF_GROUP, MEMBERS_OF_GROUP
 from service.repositories.authority import PROVE_FOR_MEMBERS, PROVE_FOR_USER, PROVE_FOR_USERS
 from service.repositories.groups import Group, Member
 from service.repositories.ordering import Rows, Span
+from service.repositories.users import User
 from service.schemas.groups import (
     MAX_GROUPS_OF_USER,
     MAX_NAMES,
@@ -221,10 +222,7 @@ async def add_member(call: Call, request: MemberRef) -> Outcome[None]:
     require_administrator(call.caller, "change who is in a group")
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        group = await find_group(connection, organization_id, request.name, for_update=True)
-        user = await find_user(connection, organization_id, request.username)
-        proof = await call.prove(connection, PROVE_FOR_USER, user.id)
-        await require_unmanaged_group(connection, organization_id, group)
+        group, user, proof = await _find_to_change(connection, call, request)
         joined = await groups.add_member(connection, organization_id, group.id, user.id)
         if joined:
             await require_few_groups(connection, organization_id, [user.id])
@@ -242,13 +240,25 @@ async def remove_member(call: Call, request: MemberRef) -> None:
     require_administrator(call.caller, "change who is in a group")
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        group = await find_group(connection, organization_id, request.name, for_update=True)
-        user = await find_user(connection, organization_id, request.username)
-        proof = await call.prove(connection, PROVE_FOR_USER, user.id)
-        await require_unmanaged_group(connection, organization_id, group)
+        group, user, proof = await _find_to_change(connection, call, request)
         if not await groups.remove_member(connection, organization_id, group.id, user.id):
             raise NotFound(f"User {user.username} is not in group {group.name}.")
         await proof.audit("group.remove_member", f"group:{group.name}", {"member": user.username}, None)
+
+
+async def _find_to_change(connection: Connection, call: Call, request: MemberRef) -> tuple[Group, User, Proof]:
+    """Return a group and a user, both locked, and the proof that the caller may change whether the user is in it.
+
+    Raises:
+        PermissionDenied: provisioning manages the group.
+        NotFound: there is no such group or user.
+    """
+    organization_id = call.caller.organization_id
+    group = await find_group(connection, organization_id, request.name, for_update=True)
+    user = await find_user(connection, organization_id, request.username)
+    proof = await call.prove(connection, PROVE_FOR_USER, user.id)
+    await require_unmanaged_group(connection, organization_id, group)
+    return group, user, proof
 
 
 async def update_members(call: Call, request: UpdateMembers) -> MembersUpdated:

@@ -138,15 +138,19 @@ async def export_records(
 def _record(kind: str, row: dict[str, Any]) -> dict[str, Any]:
     """Convert a row to a record of the format: bit sets become lists of names, and NULL is left out.
 
-    So is that somebody is not shut out, or an import of the file would let in again whoever was shut out since.
+    So is a user's being shut out where it is false, or an import of the file would let in again whoever was shut out
+    since.
     """
     if kind == "grant":
         access = row.pop("access")
         row |= {"permissions": permission_names(access), "is_manager": is_manager(access)}
     if kind == "token":
         row["scopes"] = scope_names(row["scopes"])
-    left_out = {name for name in _SHUTTING_OUT if row.get(name) is False}
-    return {"type": kind} | {name: value for name, value in row.items() if value is not None and name not in left_out}
+    return {"type": kind} | {
+        name: value
+        for name, value in row.items()
+        if value is not None and (value is not False or name not in _SHUTTING_OUT)
+    }
 
 
 _SHUTTING_OUT: Final = ("disabled", "deprovisioned")

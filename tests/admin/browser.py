@@ -161,6 +161,19 @@ class Visit:
         )
         return taken
 
+    async def cut_placeholders(self) -> list[str]:
+        """Return the placeholders that are longer than their boxes; Chromium measures a value alone."""
+        found: list[str] = await self.page.evaluate(
+            """() => [...document.querySelectorAll('input[placeholder]')].filter((box) => {
+                const value = box.value;
+                box.value = box.placeholder;
+                const cut = box.scrollWidth > box.clientWidth;
+                box.value = value;
+                return cut;
+            }).map((box) => box.placeholder)"""
+        )
+        return found
+
     async def width(self) -> tuple[int, int]:
         """Return the width of the page, and that of the window, in pixels."""
         wide: list[int] = await self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")

@@ -153,9 +153,11 @@ async def test_pages_are_accessible_in_every_state(desk: Desk, client: Client, w
             if act:
                 await act(visit)
             await visit.accessible(f"{path} {state}")
+            assert await visit.cut_placeholders() == [], f"{path} {state}"
             await visit.page.set_viewport_size({"width": 360, "height": 640})
             wide, window = await visit.width()
             assert wide <= window, f"{path} {state} is {wide} wide in a window of {window}"
+            assert await visit.cut_placeholders() == [], f"{path} {state} in a window of {window}"
             await visit.page.set_viewport_size({"width": 1280, "height": 800})
 
 

@@ -61,7 +61,8 @@ async def test_hostile_addresses_are_answered_by_a_page(desk: Desk, world: World
             ("/pipelines/%2e%2e%2fusers", "Not a valid UUID"),
             ("/groups/%E0%A4%A", "Must be 1 to 100 characters"),
             ("/nothing/here", "There is nothing at this address"),
-            ("/?name=%3Cscript%3E", "No pipeline fits"),
+            ("/?name=%3Cscript%3E", "None that you may see has “<script>” in its name."),
+            ("/?name=x&is_manager=true", "has “x” in its name and fits the other filters."),
             ("/?is_manager=perhaps&permission=all", "No pipelines yet"),
         ):
             await visit.follow(path)

@@ -13,6 +13,7 @@ from service.database.pool import Connection, Database, open_database
 from service.errors import Unavailable
 from service.repositories import audit_feed, audit_timelines
 from service.repositories.audit_epochs import Epoch
+from service.repositories.audit_feed import BEGINNING, FeedState
 from service.settings import Settings
 from service.values.ids import NO_ID
 from tests.factories import World
@@ -21,6 +22,11 @@ SYSTEM = 2**64 - 77
 """A cluster that is none, with an identifier as large as they may be."""
 THEN = Epoch(SYSTEM, 1, 2, timeline=3, position=900, reach=1_000)
 NOW = THEN._replace(timeline=5, position=5_000, reach=5_000)
+
+
+def state_at(epoch: Epoch) -> FeedState:
+    """Return the state of an empty feed."""
+    return FeedState(epoch, BEGINNING, None, None)
 
 
 async def test_timeline_is_noted_once_by_the_services_role_that_may_not_write_it(
@@ -73,7 +79,7 @@ async def test_place_is_carried_over_if_all_that_it_has_seen_was_replayed(
             timeline,
             begin,
         )
-    carried = await carry_over(Connection(world.raw), then, NOW)
+    carried = await carry_over(Connection(world.raw), then, state_at(NOW))
     await transaction.rollback()
 
     assert (carried.reach if carried else None) == begins
@@ -83,8 +89,17 @@ async def test_place_is_carried_over_if_all_that_it_has_seen_was_replayed(
 async def test_place_of_a_server_that_does_not_tell_its_cluster_is_not_carried_over(world: World) -> None:
     connection = Connection(world.raw)
 
-    assert await carry_over(connection, THEN._replace(system=0), NOW._replace(system=0)) is None
-    assert await carry_over(connection, NOW._replace(system=0), NOW._replace(system=0)) is not None
+    now = NOW._replace(system=0)
+
+    assert await carry_over(connection, THEN._replace(system=0), state_at(now)) is None
+    assert await carry_over(connection, now, state_at(now)) is not None
+
+
+async def test_place_of_a_history_that_the_database_does_not_hold_is_not_carried_over(world: World) -> None:
+    connection = Connection(world.raw)
+
+    assert await carry_over(connection, NOW, state_at(NOW)) == NOW
+    assert await carry_over(connection, NOW, state_at(NOW)._replace(holds=False)) is None
 
 
 async def test_database_that_is_not_migrated_yet_is_no_fault(empty_dsn: str, settings: Settings) -> None:

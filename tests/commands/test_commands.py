@@ -6,10 +6,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import click
 import pytest
 
+from service.__main__ import commands
 from tests.commands.forked import run
 from tests.process.running import ROOT, environment
+
+GROUPS = [name for name, command in commands.commands.items() if isinstance(command, click.Group)]
 
 
 def test_help_names_every_command() -> None:
@@ -24,6 +28,14 @@ def test_help_of_a_command(command: list[str]) -> None:
 
     assert (helped.returncode, helped.stdout.startswith("Usage: flow-pipelines")) == (0, True)
     assert len(helped.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize("group", [[], *([name] for name in GROUPS)])
+def test_help_of_a_group_has_the_first_sentence_of_each_command_whole(group: list[str]) -> None:
+    listed = run(*group, "--help").stdout.partition("\nCommands:\n")[2]
+
+    assert listed
+    assert "..." not in listed
 
 
 def test_reference_lists_every_command() -> None:

@@ -291,11 +291,11 @@ async def test_place_before_the_point_of_a_recovery_goes_on_and_one_behind_it_en
         async with asyncio.timeout(PATIENCE):
             while await raw.fetchval("SELECT pg_is_in_recovery()"):  # noqa: ASYNC110 - another process's
                 await asyncio.sleep(0.05)
-        now = (await audit_feed.read_state(Connection(raw), NO_ID)).epoch
+        now = await audit_feed.read_state(Connection(raw), NO_ID)
         carried = [await carry_over(Connection(raw), each, now) for each in (before, behind)]
         await raw.close()
 
-        assert now.timeline == 2
+        assert now.epoch.timeline == 2
         assert [each and each.timeline for each in carried] == [2, None]
     finally:
         server.stop()

@@ -7,13 +7,14 @@ import service.operations.changes
 from service.__main__ import main
 from service.database.pool import Connection
 from service.repositories.audit_epochs import Epoch
+from service.repositories.audit_feed import FeedState
 
 MODULE: Final = __name__
 """The module to run in the place of `service`."""
 
 
-async def carry_over(_: Connection, then: Epoch, now: Epoch) -> Epoch:
-    return then if then.timeline == now.timeline else now
+async def carry_over(_: Connection, then: Epoch, state: FeedState) -> Epoch:
+    return then if then.timeline == state.epoch.timeline else state.epoch
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 // A text box that searches while one types: the pattern "combobox with list" of the ARIA practices.
 
 import { messageOf } from "../api.js";
-import { h, identifier } from "../dom.js";
-import { showErrors } from "./fields.js";
+import { h } from "../dom.js";
+import { around } from "./fields.js";
 import { listbox } from "./listbox.js";
 
 /** @import { Choice } from "./listbox.js" */
@@ -176,25 +176,11 @@ function latest(run) {
  */
 export function comboField(name, label, { search, hint = "", value = null }) {
   const box = combobox({ label, search, value });
-  const id = identifier(name);
-  const errors = h("p", { class: "field-error", id: `${id}-error` });
-  box.input.id = id;
-  box.input.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
   return {
-    name,
-    element: h(
-      "div",
-      { class: "field" },
-      h("label", { for: id }, label),
-      box.element,
-      h("p", { class: "hint", id: `${id}-hint` }, hint),
-      errors,
-    ),
+    ...around(name, label, box.input, { hint }, box.element),
     value: () => box.value()?.value ?? "",
     /** Return the choice that was taken of the list, or null. */
     choice: box.taken,
     clear: box.clear,
-    focus: () => box.input.focus(),
-    showErrors: (/** @type {string[]} */ reasons) => showErrors(errors, [box.input], reasons),
   };
 }

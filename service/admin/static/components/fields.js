@@ -40,8 +40,9 @@ import { h, identifier, replace } from "../dom.js";
  * @param {string} label
  * @param {Control} control
  * @param {Shown} shown
+ * @param {HTMLElement} [box] what the control is in
  */
-function around(name, label, control, { hint = "", optional = false }) {
+export function around(name, label, control, { hint = "", optional = false }, box = control) {
   const id = identifier(name);
   const errors = h("p", { class: "field-error", id: `${id}-error` });
   const said = hint ? h("p", { class: "hint", id: `${id}-hint` }, hint) : null;
@@ -54,7 +55,7 @@ function around(name, label, control, { hint = "", optional = false }) {
       "div",
       { class: "field" },
       h("label", { for: id }, label, optional && h("span", { class: "optional" }, " (optional)")),
-      control,
+      box,
       said,
       errors,
     ),

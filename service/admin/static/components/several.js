@@ -3,7 +3,7 @@
 import { h, identifier, replace } from "../dom.js";
 import { button, iconButton } from "./buttons.js";
 import { combobox } from "./combobox.js";
-import { showErrors } from "./fields.js";
+import { around } from "./fields.js";
 
 /** @import { Search } from "./combobox.js" */
 /** @import { Choice } from "./listbox.js" */
@@ -96,23 +96,10 @@ const keyOf = (choice) => `${choice.kind ?? ""} ${choice.value}`;
  */
 export function severalField(name, label, { search, hint = "" }) {
   const box = several({ label, search });
-  const id = box.input.id;
-  const errors = h("p", { class: "field-error", id: `${id}-error` });
-  box.input.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
   return {
-    name,
-    element: h(
-      "div",
-      { class: "field" },
-      h("label", { for: id }, label),
-      box.element,
-      h("p", { class: "hint", id: `${id}-hint` }, hint),
-      errors,
-    ),
+    ...around(name, label, box.input, { hint }, box.element),
     value: () => [...box.choices().map(keyOf), box.typed()],
     choices: box.choices,
     typed: box.typed,
-    focus: () => box.input.focus(),
-    showErrors: (/** @type {string[]} */ reasons) => showErrors(errors, [box.input], reasons),
   };
 }

@@ -39,7 +39,7 @@ export async function auditPage(view) {
     [
       comboFilter("actor", "Who", searchUsers, { placeholder: "Username" }),
       selectFilter("action", "Did what", WHAT),
-      textFilter("target", "To what", { placeholder: "as in group:reviewers" }),
+      textFilter("target", "To what", { placeholder: "group:reviewers" }),
       dayFilter("since", "From"),
       dayFilter("until", "To"),
       order.filter,

@@ -30,7 +30,7 @@ export const membersTab = (view) =>
       ["username", "Username, A to Z", "Username, Z to A"],
       ["created_at", "First added first", "Last added first"],
     ]);
-    const search = textFilter("q", "Search", { main: true, placeholder: "A part of the username, name or email" });
+    const search = textFilter("q", "Search", { main: true, placeholder: "Username, name or email" });
     const bar = filters(where, view.query, [search, order.filter], () => list.reload({ anew: true }));
     const changed = (/** @type {unknown} */ did) => did && list.reload();
     /** @type {Selection<Member>} */

@@ -80,12 +80,13 @@ const rowActions = (pipeline, changed) => [
 function none(bar) {
   if (bar.any()) {
     const clear = button("Clear the filters", () => go(address("/pipelines"), { instead: true }));
-    const { name } = bar.values();
+    const { name, ...others } = bar.values();
+    const narrower = Object.values(others).some(Boolean) ? [" and fits the other filters"] : [];
     return empty(
       "search",
       "No pipeline fits",
       name
-        ? sentence`None that you may see has “${name}” in its name and fits the other filters.`
+        ? sentence`None that you may see has “${name}” in its name${narrower}.`
         : "None that you may see fits these filters.",
       clear,
     );

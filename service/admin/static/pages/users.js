@@ -42,7 +42,7 @@ export async function usersPage(view) {
   const bar = filters(
     "/users",
     view.query,
-    [textFilter("q", "Search", { main: true, placeholder: "A part of the username, name or email" }), order.filter],
+    [textFilter("q", "Search", { main: true, placeholder: "Username, name or email" }), order.filter],
     () => list.reload({ anew: true }),
   );
   /** @type {Changed} */
