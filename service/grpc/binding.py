@@ -26,7 +26,6 @@ from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
 from service.schemas.messages import flatten
 from service.schemas.request import schema_of
-from service.slices import SLICE, in_slices
 from service.telemetry.request_record import current_request
 
 Shared = tuple[Dispatcher, BodyBudget, UnsentBudget, PublicAddresses]
@@ -182,16 +181,13 @@ class AnswerForms:
         return found
 
     async def _make(self, body: bytes) -> bytes:
-        """Make the message, in slices where there are many items: what is encoded one after the other is merged."""
+        """Make the message, in slices where it is large: what is encoded one after the other is merged."""
         if len(body) > SLICE_BYTES and self._list is not None and (start := body.find(_FIRST)) > 0:
             return await self._make_of_slices(self._list, body, start + 1)
         dumped = orjson.loads(body)
-        large = [name for name, value in dumped.items() if isinstance(value, list) and len(value) > SLICE]
-        if len(large) != 1:
-            return self._message.encode(dumped)
-        items = dumped.pop(large[0])
-        parts = await in_slices(lambda some: [self._message.encode({large[0]: some})], items)
-        return self._message.encode(dumped) + b"".join(parts)
+        return (
+            self._message.encode(dumped) if len(body) <= SLICE_BYTES else await self._message.encode_in_slices(dumped)
+        )
 
     async def _make_of_slices(self, name: str, body: bytes, start: int) -> bytes:
         """Make the message of a long list, whose JSON takes as long to be read as its items take to be encoded."""

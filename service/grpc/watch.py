@@ -134,7 +134,7 @@ class Watches:
     async def _send(self, context: Context, step: Step, end: End, place: "_Place") -> None:
         """Send a step; a client that does not take it in time is ended by TimeoutError."""
         for part in _parts(step):
-            message = self._message.encode(orjson.loads(encode(dump_changes(part))))
+            message = await self._message.encode_in_slices(orjson.loads(encode(dump_changes(part))))
             self._calls.untaken.begin(context, len(message))
             async with asyncio.timeout(WRITE_SECONDS):
                 await context.write(message)
