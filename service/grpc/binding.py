@@ -15,6 +15,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from marshmallow import ValidationError
 from multidict import CIMultiDictProxy
 
+from service.database.fair_queue import FairQueue, Presence
 from service.errors import DeadlineExceeded, InvalidArgument, ServiceError
 from service.grpc.messages import AnswerMessage, RequestMessage
 from service.http.bodies import BodyBudget
@@ -26,8 +27,7 @@ from service.http.unsent import UnsentBudget
 from service.operations.dispatcher import Dispatcher
 from service.schemas.messages import flatten
 from service.schemas.request import schema_of
-from service.slices import SLICE, in_slices
-from service.telemetry.request_record import current_request
+from service.telemetry.request_record import Asking, current_asking, current_request
 
 Shared = tuple[Dispatcher, BodyBudget, UnsentBudget, PublicAddresses]
 """The parts that the bindings of all methods share."""
@@ -168,6 +168,7 @@ class AnswerForms:
     def __init__(self, route: Route, method: MethodDescriptor, kept: "KeptMessages") -> None:
         self._message = AnswerMessage(method.output_type)
         self._list = _list_of_flat_items(method.output_type)
+        self._large = kept.large
         self._kept = kept if route.cached else None
 
     async def encode(self, answer: EncodedAnswer) -> bytes:
@@ -182,16 +183,12 @@ class AnswerForms:
         return found
 
     async def _make(self, body: bytes) -> bytes:
-        """Make the message, in slices where there are many items: what is encoded one after the other is merged."""
+        """Make the message, in slices where it is large: what is encoded one after the other is merged."""
         if len(body) > SLICE_BYTES and self._list is not None and (start := body.find(_FIRST)) > 0:
             return await self._make_of_slices(self._list, body, start + 1)
-        dumped = orjson.loads(body)
-        large = [name for name, value in dumped.items() if isinstance(value, list) and len(value) > SLICE]
-        if len(large) != 1:
-            return self._message.encode(dumped)
-        items = dumped.pop(large[0])
-        parts = await in_slices(lambda some: [self._message.encode({large[0]: some})], items)
-        return self._message.encode(dumped) + b"".join(parts)
+        if len(body) > SLICE_BYTES:
+            return await self._large.make(self._message, body, current_asking())
+        return self._message.encode(orjson.loads(body))
 
     async def _make_of_slices(self, name: str, body: bytes, start: int) -> bytes:
         """Make the message of a long list, whose JSON takes as long to be read as its items take to be encoded."""
@@ -220,6 +217,18 @@ def _list_of_flat_items(answer: Descriptor) -> str | None:
     return str(lists[0].json_name)
 
 
+class LargeMessages:
+    """Makes large messages, one at a time: the values that their JSON is parsed as take ten times its bytes."""
+
+    def __init__(self) -> None:
+        self._places = FairQueue(1, Presence())
+
+    async def make(self, message: AnswerMessage, body: bytes, asking: Asking | None) -> bytes:
+        """Return the message of an answer's JSON, in its caller's turn."""
+        async with self._places.place(asking):
+            return await message.encode_in_slices(orjson.loads(body))
+
+
 Key = tuple[str, str]
 
 
@@ -227,6 +236,8 @@ class KeptMessages:
     """The messages made of cached answers, by the tags of these: equal bytes of JSON make equal messages."""
 
     def __init__(self, max_bytes: int) -> None:
+        self.large: Final = LargeMessages()
+        """Makes those that are large, whether or not they are kept."""
         self._max_bytes = max_bytes
         self._bytes = 0
         self._messages: OrderedDict[Key, bytes] = OrderedDict()

@@ -1,5 +1,6 @@
 """Messages: what requests hold, in the form that the requests' schemas read, and answers made of what is dumped."""
 
+import asyncio
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -295,10 +296,29 @@ class AnswerMessage:
     def __init__(self, descriptor: Descriptor) -> None:
         self.name: Final = descriptor.full_name
         self._make = _maker(descriptor)
+        self._lists = {each.json_name for each in descriptor.fields if each.is_repeated}
 
     def encode(self, dumped: Mapping[str, Any]) -> bytes:
         """Return an answer, as its JSON was parsed, as the bytes of a message."""
         return self._make(dumped).SerializeToString()  # type: ignore[no-any-return] # a message's
+
+    async def encode_in_slices(self, dumped: Mapping[str, Any]) -> bytes:
+        """Return the same, its lists one item after the other, between some of which the event loop goes on."""
+        lists = [(key, value) for key, value in dumped.items() if key in self._lists and value is not None]
+        parts = [self.encode({key: value for key, value in dumped.items() if key not in self._lists})]
+        at_once = 0
+        for key, items in lists:
+            for item in items:
+                parts.append(self.encode({key: (item,)}))
+                at_once += len(parts[-1])
+                if at_once > ENCODED_AT_ONCE:
+                    at_once = 0
+                    await asyncio.sleep(0)
+        return b"".join(parts)
+
+
+ENCODED_AT_ONCE: Final = 65_536
+"""Bytes of a message that are encoded at once, in three milliseconds where they are lists of what has no type."""
 
 
 def _maker(descriptor: Descriptor) -> Convert:

@@ -15,7 +15,7 @@ import orjson
 from multidict import CIMultiDictProxy
 
 from service.errors import ServiceError, Unavailable
-from service.grpc.binding import MessageBinding
+from service.grpc.binding import SLICE_BYTES, MessageBinding
 from service.grpc.calls import Calls, Context, Parts, abort, headers_of
 from service.grpc.messages import WATCH, AnswerMessage
 from service.http.open_streams import WRITE_SECONDS, End, Streams
@@ -24,7 +24,7 @@ from service.http.routes import ROUTES
 from service.operations.changes import list_changes
 from service.operations.following import Follower, Step
 from service.schemas.changes import Change, ChangesFound, ListChanges, dump_changes
-from service.telemetry.request_record import RequestRecord, current_request
+from service.telemetry.request_record import Asking, RequestRecord, current_request
 
 NEXT_CURSOR: Final = "next-cursor"
 """The metadata behind a call that has ended: where to go on."""
@@ -77,6 +77,8 @@ class _Place:
     """Where a watch has come to by what was written, and not by what is still to be."""
 
     cursor: str | None
+    asking: Asking | None
+    """Whose watch it is."""
 
 
 class Watches:
@@ -91,6 +93,7 @@ class Watches:
         self._feed = parts.dispatcher.feed
         self._authentication = parts.dispatcher.authentication
         self._message = AnswerMessage(WATCH.output_type)
+        self._large = parts.kept.large
 
     async def handle(self, _: object, context: Context) -> None:
         """Answer one call for as long as the client, its token and the process last."""
@@ -99,7 +102,7 @@ class Watches:
         follower = self._follower(headers_of(context), begun)
         failure = None
         with self._streams.following("stream", begun.record) as end:
-            place = _Place(begun.request.after)
+            place = _Place(begun.request.after, begun.record.asking)
             try:
                 await self._write_all(follower, begun.found, context, end, place)
             except TimeoutError:
@@ -134,13 +137,18 @@ class Watches:
     async def _send(self, context: Context, step: Step, end: End, place: "_Place") -> None:
         """Send a step; a client that does not take it in time is ended by TimeoutError."""
         for part in _parts(step):
-            message = self._message.encode(orjson.loads(encode(dump_changes(part))))
+            message = await self._encode(encode(dump_changes(part)), place.asking)
             self._calls.untaken.begin(context, len(message))
             async with asyncio.timeout(WRITE_SECONDS):
                 await context.write(message)
             self._calls.untaken.taken(context)
             end.sent += len(part.changes)
             place.cursor = part.next_cursor
+
+    async def _encode(self, body: bytes, asking: Asking | None) -> bytes:
+        if len(body) > SLICE_BYTES:
+            return await self._large.make(self._message, body, asking)
+        return self._message.encode(orjson.loads(body))
 
 
 def _parts(step: Step) -> Iterator[ChangesFound]:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from math import isinf
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote_to_bytes
 
@@ -183,8 +184,19 @@ def _whole_number(digits: str) -> int:
     return int(digits)
 
 
+def _fraction(digits: str) -> float:
+    """Return a number that is not whole; beyond the largest one it would be infinity, which no field is written as."""
+    number = float(digits)
+    if isinf(number):
+        raise InvalidArgument("The body can't be read: a number in it is larger than any can be.")
+    return number
+
+
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_refuse_duplicates, parse_int=_whole_number, parse_constant=_refuse_constant
+    object_pairs_hook=_refuse_duplicates,
+    parse_int=_whole_number,
+    parse_float=_fraction,
+    parse_constant=_refuse_constant,
 )
 
 

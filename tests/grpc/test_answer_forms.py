@@ -1,6 +1,8 @@
 """Messages made of the JSON of answers: of long ones in slices, to the same."""
 
+import asyncio
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -8,7 +10,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from service.grpc import binding
 from service.grpc.binding import AnswerForms, KeptMessages
-from service.grpc.messages import methods
+from service.grpc.messages import ENCODED_AT_ONCE, AnswerMessage, methods
 from service.http.endpoint import EncodedAnswer
 from service.http.responses import encode
 
@@ -49,6 +51,68 @@ async def test_short_list_is_made_whole(monkeypatch: pytest.MonkeyPatch, pipelin
     made = kind.FromString(await forms.encode(EncodedAnswer(orjson.dumps({"status": "OK", "pipelines": pipelines}))))
 
     assert len(made.pipelines) == len(pipelines)
+
+
+def page_of_the_trail(states: list[int]) -> dict[str, Any]:
+    """A page of entries whose states have so many ids."""
+    items = [
+        {"id": number, "target": "job:x", "before": None, "after": {"pipeline_ids": [str(UUID(int=number))] * ids}}
+        for number, ids in enumerate(states)
+    ]
+    return {"status": "OK", "audit": items, "next_page_token": "x" * ENCODED_AT_ONCE}
+
+
+@pytest.mark.parametrize(
+    "states", [[400] * 64, [4] * 1_000 + [1_500] * 10, [1_500]], ids=["alike", "large last", "one"]
+)
+async def test_page_of_large_items_is_encoded_in_slices_to_the_same_message(
+    monkeypatch: pytest.MonkeyPatch, states: list[int]
+) -> None:
+    """A page of the audit trail has few items, each of which may have thousands of values."""
+    body = page_of_the_trail(states)
+    forms, kind = forms_of("ListAudit")
+    whole = forms._message.encode(body)
+    encoded, encode_one, sleep = [0], AnswerMessage.encode, asyncio.sleep
+
+    def encode_and_count(message: AnswerMessage, dumped: Any) -> bytes:
+        made = encode_one(message, dumped)
+        encoded[-1] += len(made)
+        return made
+
+    async def sleep_and_count(seconds: float) -> None:
+        encoded.append(0)
+        await sleep(seconds)
+
+    monkeypatch.setattr(AnswerMessage, "encode", encode_and_count)
+    monkeypatch.setattr(asyncio, "sleep", sleep_and_count)
+
+    made = kind.FromString(await forms.encode(EncodedAnswer(encode(body))))
+
+    assert made == kind.FromString(whole)
+    assert len(made.audit) == len(states)
+    assert max(encoded) <= 3 * ENCODED_AT_ONCE
+
+
+async def test_large_messages_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the JSON of hundreds of them is parsed as would not fit into memory at once."""
+    forms, _ = forms_of("ListAudit")
+    answer, make = EncodedAnswer(encode(page_of_the_trail([1_000] * 10))), AnswerMessage.encode_in_slices
+    at_once, most = 0, 0
+
+    async def make_and_count(message: AnswerMessage, dumped: Any) -> bytes:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        made = await make(message, dumped)
+        at_once -= 1
+        return made
+
+    monkeypatch.setattr(AnswerMessage, "encode_in_slices", make_and_count)
+
+    made = await asyncio.gather(*(forms.encode(answer) for _ in range(5)))
+
+    assert most == 1
+    assert len(set(made)) == 1
 
 
 def test_lists_that_may_be_long_have_flat_items() -> None:

@@ -283,6 +283,17 @@ async def test_integer_in_json_that_is_none_is_refused(http: Client, world: Worl
     assert violations_of(told) == ["page_size"]
 
 
+@pytest.mark.parametrize("size", [b"1e999", b"-1e999", b"1" * 20 + b".0e300"])
+async def test_number_in_json_beyond_all_numbers_is_refused(http: Client, world: World, size: bytes) -> None:
+    headers = {**(await world.user()).headers, "Content-Type": "application/json"}
+
+    answer = await http.post(LIST, data=b'{"page_size":%s}' % size, headers=headers)
+
+    told = await answer.json()
+    assert (answer.status, told["code"]) == (400, "invalid_argument")
+    assert "larger than any" in told["message"]
+
+
 async def test_line_of_a_call_names_connect(http: Client, world: World) -> None:
     ada = await world.user()
     with capture_logs() as lines:

@@ -16,17 +16,21 @@ from urllib.parse import urlsplit
 import asyncpg
 import grpc
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from google.protobuf.descriptor import MethodDescriptor
 from yarl import URL
 
 from service.database.migrations import migrate
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
+from service.grpc.connect import PROTO
 from service.grpc.flow_pipelines.v1 import flow_pipelines_pb2 as pb
-from service.http.routes import ROUTES
+from service.grpc.messages import methods
+from service.http.routes import ROUTES, Route
 from tests.api.worst import Worst, worst_bodies, worst_requests
 from tests.conftest import FAST
 from tests.factories import World, bearer
 from tests.faults.harness import measured_service
 from tests.faults.harness.fault import Fault, Outcome
+from tests.grpc.calling import message_of
 from tests.process.running import Service, free_port, running_service
 
 MAX_STALL: Final = 0.06
@@ -165,25 +169,45 @@ async def measured(directory: Path, dsn: str, token: str, **settings: str) -> As
 
 
 async def each_alone(client: Client, names: dict[str, str], found: Found, every: int = 1) -> None:
-    """Send the worst requests of each row, one after the other; of those that delete, none that would succeed."""
+    """Send the worst requests of each row, one after the other; of those that delete, none that would succeed.
+
+    Reads are sent once more, so that their answers are made into messages.
+    """
     for route in ROUTES:
         there = {} if route.method == "DELETE" else names
         for number, request in enumerate(worst_requests(route, **there)):
             if number % every and request.kind != "everything":
                 continue
-            before = (await client.stall())["now"]
-            status = await client.send(request)
-            after = await client.stall()
-            found.requests += 1
-            case = f"{request.method} {request.target[:60]}, {request.kind}"
-            if status >= 500:
-                found.violations.append(f"{case}: {status}")
-            if after["stall"] > found.stall:
-                found.stall, found.worst = after["stall"], case
-            if after["stall"] > MAX_STALL:
-                found.violations.append(f"{case}: {status}, the loop stood still for {after['stall'] * 1000:.0f} ms")
-            if after["peak"] - before > MAX_GROWTH:
-                found.violations.append(f"{case}: {status}, took {(after['peak'] - before) / 2**20:.0f} MiB")
+            await _measure(client, request, found)
+    for route, method in methods():
+        if route.only_reads:
+            await _measure(client, everything_as_message(route, method, names), found)
+
+
+async def _measure(client: Client, request: Worst, found: Found) -> None:
+    before = (await client.stall())["now"]
+    status = await client.send(request)
+    after = await client.stall()
+    found.requests += 1
+    case = f"{request.method} {request.target[:60]}, {request.kind}"
+    if status >= 500:
+        found.violations.append(f"{case}: {status}")
+    if after["stall"] > found.stall:
+        found.stall, found.worst = after["stall"], case
+    if after["stall"] > MAX_STALL:
+        found.violations.append(f"{case}: {status}, the loop stood still for {after['stall'] * 1000:.0f} ms")
+    if after["peak"] - before > MAX_GROWTH:
+        found.violations.append(f"{case}: {status}, took {(after['peak'] - before) / 2**20:.0f} MiB")
+
+
+def everything_as_message(route: Route, method: MethodDescriptor, names: dict[str, str]) -> Worst:
+    """Return the call of a read for as much as it answers, which is made into a message as it is for gRPC."""
+    given = {key: value for key, value in names.items() if key in route.places}
+    page = {"page_size": 1000} if "page_size" in route.places else {}
+    message = message_of(method, {**given, **page}).SerializeToString()
+    target = f"/{method.containing_service.full_name}/{method.name}"
+    headers = {"Cache-Control": "no-cache", "Content-Type": PROTO}
+    return Worst("everything, as a message", "POST", target, headers, message)
 
 
 async def many_at_once(client: Client, found: Found, requests: Sequence[Worst]) -> None:
