@@ -89,6 +89,21 @@ def test_settings_fit_into_the_limit_of_memory(service_settings: Settings) -> No
     assert (finding.state, finding.remedy) == ("ok", None), finding.found
 
 
+def test_settings_fit_into_the_limit_that_the_component_of_grpc_sets(service_settings: Settings) -> None:
+    component = yaml.safe_load((KUBERNETES / "grpc/kustomization.yaml").read_text())
+    (patches,) = [
+        yaml.safe_load(each["patch"]) for each in component["patches"] if each["target"]["kind"] == "Deployment"
+    ]
+    (limit,) = [each["value"] for each in patches if each["path"].endswith("/resources/limits/memory")]
+    deployment = Deployment(1, 40, 5, int(limit.removesuffix("Mi")))
+
+    settings = replace(service_settings, grpc_port=9090)
+
+    assert check_memory(settings, deployment).state == "ok", check_memory(settings, deployment).found
+    less = int(container("production")["resources"]["limits"]["memory"].removesuffix("Mi"))
+    assert check_memory(settings, replace(deployment, memory=less)).state == "wrong", "gRPC needs no more"
+
+
 def test_replicas_fit_into_the_databases_connections(service_settings: Settings) -> None:
     replicas = resource("production", "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
     deployment = Deployment(replicas, 40, 5)
