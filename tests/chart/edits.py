@@ -128,7 +128,7 @@ DEPLOYMENT: Final[Edits] = (
         "          resources:\n"
         "            requests:\n              cpu: 250m\n              memory: 128Mi\n"
         "            limits:\n              memory: 256Mi\n",
-        "          resources:\n            {{- toYaml .Values.resources | nindent 12 }}\n",
+        '          resources:\n            {{- include "flow-pipelines.resources" . | nindent 12 }}\n',
     ),
     (LAST_OF_CONTAINER, AUTHORITY + PLACEMENT),
 )

@@ -427,6 +427,40 @@ def test_notes_say_how_to_make_the_first_token() -> None:
 
 
 @with_helm
+@pytest.mark.parametrize(
+    ("given", "grpc", "expected"),
+    [
+        ("", False, "256Mi"),
+        ("", True, "512Mi"),
+        ("256Mi", True, "256Mi"),
+        ("1Gi", True, "1Gi"),
+        (300000000, True, 300000000),
+        (None, True, None),
+    ],
+)
+def test_limit_of_memory_is_what_the_ports_need_unless_one_is_given(given: Any, grpc: bool, expected: Any) -> None:
+    rendered = render(grpc={"enabled": grpc}, resources={"limits": {"memory": given, "cpu": 2}})
+
+    limits = container_of(rendered)["resources"]["limits"]
+    assert limits == ({"cpu": 2} if expected is None else {"cpu": 2, "memory": expected})
+
+
+@with_helm
+@pytest.mark.parametrize("limits", [None, {"memory": None}])
+def test_chart_without_any_limit_is_rendered(limits: Any) -> None:
+    rendered = render(grpc={"enabled": True}, resources={"limits": limits})
+
+    assert not container_of(rendered)["resources"].get("limits")
+
+
+@with_helm
+def test_notes_have_doctor_look_at_the_limit_that_grpc_needs() -> None:
+    done = helm("install", "x", str(CHART), "--dry-run=client", values={"grpc": {"enabled": True}})
+
+    assert " --memory 512\n" in done.stdout, done.stderr
+
+
+@with_helm
 @pytest.mark.parametrize(("limit", "option"), [("256Mi", " --memory 256"), ("2Gi", " --memory 2048"), ("1500M", "")])
 def test_notes_have_doctor_look_at_the_limit_of_memory(limit: str, option: str) -> None:
     done = helm("install", "x", str(CHART), "--dry-run=client", values={"resources": {"limits": {"memory": limit}}})

@@ -89,6 +89,21 @@ def test_settings_fit_into_the_limit_of_memory(service_settings: Settings) -> No
     assert (finding.state, finding.remedy) == ("ok", None), finding.found
 
 
+def test_settings_fit_into_the_limit_that_the_component_of_grpc_sets(service_settings: Settings) -> None:
+    component = yaml.safe_load((KUBERNETES / "grpc/kustomization.yaml").read_text())
+    (patches,) = [
+        yaml.safe_load(each["patch"]) for each in component["patches"] if each["target"]["kind"] == "Deployment"
+    ]
+    (limit,) = [each["value"] for each in patches if each["path"].endswith("/resources/limits/memory")]
+    deployment = Deployment(1, 40, 5, int(limit.removesuffix("Mi")))
+
+    settings = replace(service_settings, grpc_port=9090)
+
+    assert check_memory(settings, deployment).state == "ok", check_memory(settings, deployment).found
+    less = int(container("production")["resources"]["limits"]["memory"].removesuffix("Mi"))
+    assert check_memory(settings, replace(deployment, memory=less)).state == "wrong", "gRPC needs no more"
+
+
 def test_replicas_fit_into_the_databases_connections(service_settings: Settings) -> None:
     replicas = resource("production", "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
     deployment = Deployment(replicas, 40, 5)
@@ -374,6 +389,40 @@ def outside() -> dict[str, Any]:
     )
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
+
+
+def blocks() -> list[Any]:
+    """Return what is written as YAML in docs/how-to/kubernetes.md, a block each."""
+    text = (ROOT / "docs/how-to/kubernetes.md").read_text()
+    return [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+
+
+def test_documented_ingress_of_grpc_leads_to_a_port_that_the_component_adds() -> None:
+    (ingress,) = [each for each in blocks() if each.get("kind") == "Ingress"]
+    (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
+    own = resource("production", "Ingress")["spec"]
+    component = yaml.safe_load((KUBERNETES / "grpc/kustomization.yaml").read_text())
+    (added,) = [yaml.safe_load(each["patch"]) for each in component["patches"] if each["target"]["kind"] == "Service"]
+
+    assert path["backend"]["service"] == {
+        "name": resource("production", "Service")["metadata"]["name"],
+        "port": {"name": added[0]["value"]["name"]},
+    }
+    assert ingress["metadata"]["namespace"] == resource("production", "Service")["metadata"]["namespace"]
+    assert ingress["spec"]["ingressClassName"] == own["ingressClassName"]
+
+
+def test_documented_setting_is_merged_into_those_of_the_overlay(tmp_path: Path) -> None:
+    (setting,) = [each for each in blocks() if "kind" not in each]
+    shutil.copytree(KUBERNETES, tmp_path / "kubernetes")
+    own = tmp_path / "kubernetes/own"
+    own.mkdir()
+    (own / "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["../overlays/production"], **setting}))
+
+    done = subprocess.run([program("kubectl"), "kustomize", str(own)], capture_output=True, check=True)
+    (settings,) = [each for each in yaml.safe_load_all(done.stdout) if each["kind"] == "ConfigMap"]
+
+    assert settings["data"].keys() == resource("production", "ConfigMap")["data"].keys() | {"TRUSTED_PROXIES"}
 
 
 @pytest.mark.parametrize("part", ["", "/migration", "/administration"])

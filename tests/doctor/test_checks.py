@@ -191,10 +191,10 @@ def test_check_shutdown_fits_the_grace_and_cuts_nothing_off(
         (256, {"max_unsent_bytes": 64 * 2**20}, "wrong", "MAX_UNSENT_BYTES 64"),
         (256, {"database_pool_size": 100}, "wrong", "DATABASE_POOL_SIZE 100 65"),
         (300, {"max_unsent_bytes": 64 * 2**20}, "ok", ""),
-        (256, {"grpc_port": 0}, "wrong", "long lists 40 + GRPC_PORT 116, of"),
-        (512, {"grpc_port": 0, "scim": True}, "ok", "GRPC_PORT 116 + SCIM 13, of 512"),
-        (512, {"grpc_port": 0, "max_unsent_bytes": 32 * 2**20}, "ok", "GRPC_PORT 124"),
-        (512, {"grpc_port": 0, "max_body_bytes": 4 * 2**20}, "wrong", "GRPC_PORT 404"),
+        (256, {"grpc_port": 0}, "wrong", "long lists 40 + GRPC_PORT 212, of"),
+        (512, {"grpc_port": 0, "scim": True}, "ok", "GRPC_PORT 212 + SCIM 13, of 512"),
+        (512, {"grpc_port": 0, "max_unsent_bytes": 32 * 2**20}, "ok", "GRPC_PORT 220"),
+        (512, {"grpc_port": 0, "max_body_bytes": 4 * 2**20}, "wrong", "GRPC_PORT 500"),
     ],
 )
 def test_check_memory_adds_up_what_the_settings_allow(

@@ -76,9 +76,18 @@ GRPC_PORT: {{ .Values.grpc.port | quote }}
 {{- .Values.terminationGracePeriodSeconds -}}
 {{- end -}}
 
+{{/* What a pod reserves and may have: a limit of memory that is empty is what the ports need, and none at all stays so. */}}
+{{- define "flow-pipelines.resources" -}}
+{{- $resources := deepCopy .Values.resources -}}
+{{- if eq (dig "limits" "memory" nil $resources | toString) "" -}}
+{{- $_ := set $resources.limits "memory" (ternary "512Mi" "256Mi" .Values.grpc.enabled) -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+
 {{/* The limit of memory as an option of `doctor`, which takes whole MiB; nothing where it is no such number. */}}
 {{- define "flow-pipelines.memory" -}}
-{{- $limit := dig "limits" "memory" "" .Values.resources | toString -}}
+{{- $limit := dig "limits" "memory" "" (include "flow-pipelines.resources" . | fromYaml) | toString -}}
 {{- if regexMatch "^[0-9]+Mi$" $limit }} --memory {{ trimSuffix "Mi" $limit }}
 {{- else if regexMatch "^[0-9]+Gi$" $limit }} --memory {{ trimSuffix "Gi" $limit | int | mul 1024 }}
 {{- end -}}
