@@ -123,15 +123,15 @@ class _Proof(NamedTuple):
     revisions: str
     """The caller's revisions, as they are now."""
     credential: str
-    """The join that finds t."""
+    """The table of what the caller comes by, as t."""
+    found_by: str
+    """The condition that finds t."""
     valid: str
     """The condition that the caller may come by t, as at the decision."""
     by_groups: str
     """The condition that what is granted to groups counts, as it does for members."""
     groups: str
-    """The join that finds these groups, g."""
-    mapped: str = ""
-    """The columns of r that it takes beside those of the user, each behind a comma."""
+    """The FROM clause, and its condition, that finds these groups, g."""
 
 
 _OF_TOKENS: Final = _Proof(
@@ -147,12 +147,16 @@ _OF_TOKENS: Final = _Proof(
         "request_id": "text",
     },
     revisions=revisions.OF_USER,
-    credential="JOIN tokens t ON t.digest = r.digest",
+    credential="tokens t",
+    found_by="t.digest = r.digest",
+    # The organization is compared, and not a way to find t: where it has few tokens, all of them would be read for each
+    # update, as PostgreSQL expects that to cost no more than to find one by its digest.
     valid=f"""{tokens.ACTIVE}
-          AND (t.organization_id, coalesce(t.scopes, 0)) = (r.organization_id, coalesce(r.scopes, 0))""",
+          AND ((t.organization_id, coalesce(t.scopes, 0)) = (r.organization_id, coalesce(r.scopes, 0))) IS TRUE""",
     by_groups="r.role = 'member'",
-    groups="""JOIN memberships m ON m.organization_id = r.organization_id AND m.user_id = r.caller_id
-        JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id""",
+    groups="""memberships m
+                    JOIN groups g ON g.organization_id = m.organization_id AND g.id = m.group_id
+                    WHERE m.organization_id = r.organization_id AND m.user_id = r.caller_id""",
 )
 _OTHER_GROUPS: Final = """
         UNION ALL
@@ -180,24 +184,25 @@ _OF_LINKS: Final = _Proof(  # scopes and expiry are in signed claims
         "request_id": "text",
     },
     revisions=revisions.of_user("u.role <> 'member' OR r.elevated", _OTHER_GROUPS),
-    credential="JOIN identity_links t ON t.organization_id = r.organization_id AND t.id = r.link_id",
+    credential="identity_links t",
+    found_by="t.organization_id = r.organization_id AND t.id = r.link_id",
     valid="NOT u.disabled AND r.expires_at > clock_timestamp()",
     by_groups="r.role = 'member' AND NOT r.elevated",
-    groups="""CROSS JOIN LATERAL (
-            SELECT m.group_id AS id, NULL AS name
-            FROM memberships m
-            WHERE m.organization_id = r.organization_id AND m.user_id = r.caller_id
-            UNION ALL
-            SELECT other.id, other.name
-            FROM unnest(r.groups, r.group_names) other (id, name)
-            WHERE NOT EXISTS (
-                SELECT FROM memberships m
-                WHERE m.organization_id = r.organization_id AND m.user_id = r.caller_id AND m.group_id = other.id
-            )
-        ) own
-        JOIN groups g ON g.organization_id = r.organization_id AND g.id = own.id
-                     AND g.name = coalesce(own.name, g.name)""",
-    mapped=", r.groups, r.group_names",
+    groups="""(
+                        SELECT m.group_id AS id, NULL AS name
+                        FROM memberships m
+                        WHERE m.organization_id = r.organization_id AND m.user_id = r.caller_id
+                        UNION ALL
+                        SELECT other.id, other.name
+                        FROM unnest(r.groups, r.group_names) other (id, name)
+                        WHERE NOT EXISTS (
+                            SELECT FROM memberships m
+                            WHERE m.organization_id = r.organization_id AND m.user_id = r.caller_id
+                              AND m.group_id = other.id
+                        )
+                    ) own
+                    JOIN groups g ON g.organization_id = r.organization_id AND g.id = own.id
+                                 AND g.name = coalesce(own.name, g.name)""",
 )
 
 
@@ -249,7 +254,7 @@ _UPDATE: Final = """
                ) AS names
         FROM requested r
         JOIN jobs j ON j.organization_id = r.organization_id AND j.id = r.job_id
-        {proof.credential}
+        JOIN {proof.credential} ON {proof.found_by}
         JOIN users u ON u.organization_id = t.organization_id AND u.id = t.user_id
         WHERE {proof.valid}
     ), allowed AS MATERIALIZED (
@@ -265,58 +270,49 @@ _UPDATE: Final = """
               OR (f.current <> '{{}}' AND f.current <@ f.allowed_pipelines)
           )
           AND array_position(f.names, NULL) IS NULL
-    ), secured AS MATERIALIZED (
-        -- The updates that change something, with the pipelines that they leave, join or stay in locked against
-        -- deletion, each looked up by itself; without those of which one is locked otherwise, or gone.
-        SELECT a.*
-        FROM allowed a
-        WHERE a.current <> a.wanted
-          AND cardinality(a.current || a.wanted) = (
-              SELECT count(*)
-              FROM unnest(a.current || a.wanted) c (id)
-              CROSS JOIN LATERAL (
-                  SELECT FROM pipelines p
-                  WHERE p.organization_id = a.organization_id AND p.id = c.id
-                  FOR KEY SHARE SKIP LOCKED
-              ) held
-          )
-    ), locked AS MATERIALIZED (
-        -- Those with their jobs locked. A job that changed since the snapshot drops out, as PostgreSQL compares the
-        -- revision once more with the row that it locks. A job that is locked already is skipped, as it would hold up
-        -- the batch.
-        SELECT a.*
-        FROM secured a
-        JOIN jobs j ON j.organization_id = a.organization_id AND j.id = a.job_id AND j.revision = a.revision
-        ORDER BY j.organization_id, j.id
-        FOR UPDATE OF j SKIP LOCKED
-    ), members AS MATERIALIZED (
-        -- The callers who are members, without their revisions: with each row that is locked goes a copy of this one.
-        SELECT r.number, r.organization_id, r.caller_id{proof.mapped} FROM locked r WHERE {proof.by_groups}
-    ), held_groups AS MATERIALIZED (
-        -- Their groups, as they are locked: what is granted to these stays until the statement ends. They are compared
-        -- as a whole, in linear time, as callers may be in thousands.
-        SELECT r.number, g.revision
-        FROM members r
-        {proof.groups}
-        ORDER BY g.organization_id, g.id
-        FOR SHARE OF g SKIP LOCKED
-    ), gathered AS MATERIALIZED (
-        SELECT h.number, array_agg(h.revision ORDER BY h.revision) AS revisions FROM held_groups h GROUP BY h.number
     ), proved AS MATERIALIZED (
-        -- The callers' authority, compared once more with the rows that are locked: a revocation that was committed
-        -- since the snapshot is seen, one that comes now waits for this statement, and one under way is not waited for.
+        -- The updates that change something, with what they rest on locked; without those of which something is locked
+        -- otherwise, or gone. Rows are locked in subqueries of their own: else a copy of the update went with each row.
         SELECT r.*
-        FROM locked r
-        LEFT JOIN gathered h ON h.number = r.number
-        {proof.credential}
-        JOIN users u ON u.organization_id = r.organization_id AND u.id = r.caller_id
-        WHERE {proof.valid}
-          AND (t.user_id = u.id) IS TRUE  -- compared, and not a way to find t: a user may have many
-          AND (u.role, u.revision) = (r.role, r.user_revision)
-          AND (NOT ({proof.by_groups})
-               OR coalesce(h.revisions, '{{}}') = r.revisions{of_groups})
-        ORDER BY u.organization_id, u.id, t.id
-        FOR SHARE OF u, t SKIP LOCKED
+        FROM allowed r
+        WHERE r.current <> r.wanted AND CASE
+            -- The pipelines that they leave, join or stay in, against deletion, each looked up by itself.
+            WHEN cardinality(r.current || r.wanted) <> (
+                SELECT count(*)
+                FROM unnest(r.current || r.wanted) c (id)
+                CROSS JOIN LATERAL (
+                    SELECT FROM pipelines p
+                    WHERE p.organization_id = r.organization_id AND p.id = c.id
+                    FOR KEY SHARE SKIP LOCKED
+                ) held
+            ) THEN false
+            -- The job. One that changed since the snapshot drops out, as PostgreSQL compares the revision once more
+            -- with the row that it locks. One that is locked already is skipped, as it would hold up the batch.
+            WHEN (
+                SELECT true
+                FROM jobs j
+                WHERE j.organization_id = r.organization_id AND j.id = r.job_id AND j.revision = r.revision
+                FOR UPDATE SKIP LOCKED
+            ) IS NULL THEN false
+            -- The callers' authority, compared once more with the rows that are locked: a revocation that was committed
+            -- since the snapshot is seen, one that comes now waits for this statement, and one under way is not waited
+            -- for. First a member's groups: what is granted to these stays until the statement ends. They are compared
+            -- as a whole, in linear time, as callers may be in thousands.
+            WHEN {proof.by_groups} AND r.revisions{of_groups} <> ARRAY(
+                SELECT held.revision
+                FROM (SELECT g.revision FROM {proof.groups} FOR SHARE OF g SKIP LOCKED) held
+                ORDER BY 1
+            ) THEN false
+            ELSE (
+                SELECT true
+                FROM {proof.credential}
+                JOIN users u ON u.organization_id = r.organization_id AND u.id = r.caller_id
+                WHERE {proof.found_by} AND {proof.valid}
+                  AND (t.user_id = u.id) IS TRUE  -- compared, and not a way to find t: a user may have many
+                  AND (u.role, u.revision) = (r.role, r.user_revision)
+                FOR SHARE OF u, t SKIP LOCKED
+            )
+        END
     ), revised AS (
         -- The new revision makes updates with an older snapshot drop out: they have seen another set.
         UPDATE jobs j SET revision = j.revision + 1
@@ -328,10 +324,16 @@ _UPDATE: Final = """
         USING proved l
         WHERE s.organization_id = l.organization_id AND s.job_id = l.job_id AND s.pipeline_id <> ALL (l.wanted)
     ), placed AS (
-        -- Where the job stays, its row stays, and with it its place in the queue; only its own order may change.
+        -- Where the job stays, its row stays, and with it its place in the queue; only its own order may change. A row
+        -- that has its position already is left out: one in conflict is locked, even if nothing of it changes.
         INSERT INTO assignments AS s (organization_id, job_id, pipeline_id, position)
         SELECT l.organization_id, l.job_id, w.id, w.position
         FROM proved l CROSS JOIN unnest(l.wanted) WITH ORDINALITY w (id, position)
+        WHERE NOT EXISTS (
+            SELECT FROM assignments s
+            WHERE s.organization_id = l.organization_id AND s.job_id = l.job_id AND s.pipeline_id = w.id
+              AND s.position = w.position
+        )
         ON CONFLICT (organization_id, job_id, pipeline_id) DO UPDATE SET position = excluded.position
         WHERE s.position <> excluded.position
     ), audited AS (

@@ -238,9 +238,9 @@ async def test_change_without_the_proof_is_made_all_the_same(
     """The control: it shows that the test above can fail, for each row."""
     monkeypatch.setattr(Call, "prove", _unproved)
     for name in ("UPDATE_ONE", "UPDATE_EACH"):
-        head, tail = getattr(job_updates, name).split("    ), held_groups AS", 1)
-        writes = tail.split("    ), revised AS", 1)[1].replace("proved l", "locked l")
-        monkeypatch.setattr(job_updates, name, f"{head}    ), revised AS{writes}")
+        head, tail = getattr(job_updates, name).split("            -- The callers' authority", 1)
+        writes = tail.split("    ), revised AS", 1)[1]
+        monkeypatch.setattr(job_updates, name, f"{head}ELSE true END\n    ), revised AS{writes}")
 
     assert await losses_at(watched, raw, dsn, route, "role", "revoked")
 

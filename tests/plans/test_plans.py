@@ -20,7 +20,7 @@ from service.repositories import groups, jobs, overview, pipelines, queues, toke
 from service.repositories.ordering import Orders, Span
 from service.settings import Settings
 from tests.plans.database import CHOSEN, LARGE, SERVER, SMALL, fill, targets
-from tests.plans.hot_statements import HOT, LINK_EVERY_USER, Filled, Send, statement_of, update_each
+from tests.plans.hot_statements import HOT, LINK_EVERY_USER, Filled, Send, statement_of, update_each, update_one
 from tests.plans.planning import PLANNERS, Plan, nodes_of, plan_for_any, plan_for_arguments, ways_to_tables
 from tests.plans.recording import Recorder, Statement
 
@@ -122,6 +122,36 @@ async def test_hot_statements_scan_no_table_however_small_it_was(filled: Filled,
 
     assert await scanned_while_small(filled, statements, PLANNER_DEFAULTS) == set()
     assert await scanned_while_small(filled, statements, {}), "the control: without the settings some do"
+
+
+FEW_TOKENS = """
+    INSERT INTO organizations (id, name) SELECT gen_random_uuid(), 'few-' || n FROM generate_series(1, 4) n;
+    INSERT INTO users (organization_id, id, username)
+        SELECT o.id, gen_random_uuid(), 'user-' || n
+        FROM organizations o CROSS JOIN generate_series(1, {count}) n WHERE o.name LIKE 'few-%';
+    INSERT INTO tokens (organization_id, id, user_id, name, digest)
+        SELECT u.organization_id, gen_random_uuid(), u.id, u.username, sha256(u.id::text::bytea) FROM users u;
+    ANALYZE
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1, 250])
+async def test_job_updates_find_tokens_by_their_digests_however_few_there_are(
+    filled: Filled, settings: Settings, count: int
+) -> None:
+    """As PostgreSQL may expect that to read all of an organization costs no more."""
+    statements = [await statement_of(filled, settings, "jobs.update_each", send) for send in (update_each, update_one)]
+    transaction = filled.raw.transaction()
+    await transaction.start()
+    try:
+        await filled.raw.execute("TRUNCATE organizations CASCADE;" + FEW_TOKENS.format(count=count))
+        for name, value in PLANNER_DEFAULTS.items():
+            await filled.raw.execute(f"SET LOCAL {name} = {value}")
+        for statement in statements:
+            ways = await ways_to_tables(filled.raw, await plan_for_any(filled.raw, statement))
+            assert ways["tokens"] == {"tokens_digest_unique"}
+    finally:
+        await transaction.rollback()
 
 
 async def test_job_updates_are_planned_as_a_batch(filled: Filled, settings: Settings) -> None:

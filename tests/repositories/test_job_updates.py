@@ -173,7 +173,7 @@ async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, stateme
     a, b, c = stage.pipelines
     job = await stage.world.job(stage.user, a)
     late, early = await stage.update(job, b), await stage.update(job, a, c)
-    holding = statement.replace("IS NULL\n    ), secured", HELD)
+    holding = statement.replace("IS NULL\n    ), proved", HELD)
     assert holding != statement
     with monkeypatch.context() as patch:
         patch.setattr(job_updates, "UPDATE_ONE", holding)
@@ -184,7 +184,7 @@ async def made_while_held(stage: Stage, monkeypatch: pytest.MonkeyPatch, stateme
     return await stage.world.pipelines_of(job)
 
 
-HELD = "IS NULL AND pg_sleep(0.5)::text = ''\n    ), secured"
+HELD = "IS NULL AND pg_sleep(0.5)::text = ''\n    ), proved"
 
 
 async def test_update_each_of_a_job_that_changed_since_the_snapshot(
@@ -198,10 +198,67 @@ async def test_update_each_of_a_job_that_changed_since_the_snapshot(
 async def test_update_each_without_the_job_revision_mixes_sets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: it shows that the test above can fail."""
     _, b, c = stage.pipelines
-    unchecked = job_updates.UPDATE_ONE.replace("AND j.revision = a.revision", "")
+    unchecked = job_updates.UPDATE_ONE.replace("AND j.revision = r.revision", "")
     assert unchecked != job_updates.UPDATE_ONE
 
     assert {*await made_while_held(stage, monkeypatch, unchecked)} == {b, c}, "neither asked for that"
+
+
+LOSSES = {
+    "token": "UPDATE tokens SET revoked_at = now() WHERE user_id = $1",
+    "user": "UPDATE users SET disabled = true WHERE id = $1",
+    "role": "UPDATE users SET role = 'admin' WHERE id = $1",
+    "membership": "DELETE FROM memberships WHERE user_id = $1",
+    "grant": "DELETE FROM group_grants WHERE group_id IN (SELECT group_id FROM memberships WHERE user_id = $1)",
+    "pipeline": "DELETE FROM pipelines WHERE id IN (SELECT pipeline_id FROM user_grants WHERE user_id = $1)",
+}
+
+
+async def made_while_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, loss: str | None, count: int, end: str = ""
+) -> list[Made]:
+    """Make updates that are held between snapshot and locks while something that they rest on goes.
+
+    Args:
+        stage: the user, who is in a group.
+        monkeypatch: holds the statement.
+        loss: one of LOSSES.
+        count: the updates.
+        end: the end of the statement's CASE, in place of what proves the caller; empty: it stays.
+    """
+    a, b, c = stage.pipelines
+    await stage.world.grant(a, await stage.world.group(stage.user))
+    await stage.world.grant(c, stage.user)
+    updates = [await stage.update(await stage.world.job(stage.user, b), b, c) for _ in range(count)]
+    name = "UPDATE_ONE" if count == 1 else "UPDATE_EACH"
+    statement = getattr(job_updates, name).replace("IS NULL\n    ), proved", HELD)
+    if end:
+        head, tail = statement.split("            -- The callers' authority", 1)
+        statement = f"{head}{end}\n    ), revised AS{tail.split('    ), revised AS', 1)[1]}"
+    with monkeypatch.context() as patch:
+        patch.setattr(job_updates, name, statement)
+        held = asyncio.create_task(stage.make(*updates))
+        await asyncio.sleep(0.1)
+    if loss is not None:
+        await stage.world.raw.execute(LOSSES[loss], stage.user.id)
+    return await held
+
+
+@pytest.mark.parametrize("loss", [None, *LOSSES])
+@pytest.mark.parametrize("count", [1, 2])
+async def test_update_each_sees_what_is_committed_between_the_snapshot_and_its_locks(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, loss: str | None, count: int
+) -> None:
+    made = await made_while_lost(stage, monkeypatch, loss, count)
+
+    assert made == [["b", "c"] if loss is None else None] * count
+
+
+async def test_update_each_without_the_proof_overlooks_what_is_committed_meanwhile(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: it shows that the test above can fail."""
+    assert await made_while_lost(stage, monkeypatch, "token", 1, "ELSE true END") == [["b", "c"]]
 
 
 LOCKS = {
