@@ -42,6 +42,7 @@ from service.http.server.socket_file import SocketFile
 from service.prometheus import Part, metrics_handler
 from service.settings import Settings
 from service.telemetry.logs import LOG_METRICS, Summarized
+from service.values.masked import masked
 from service.version import __version__
 
 if TYPE_CHECKING:
@@ -290,7 +291,7 @@ def why_not_listening(host: str, port: int, variable: str, error: OSError | Unic
     if isinstance(error, socket.gaierror | UnicodeError):
         reason = "it is no name of a host" if isinstance(error, UnicodeError) else error.strerror
         return (
-            f"HTTP_HOST is {host!a}, which can't be resolved ({reason}): set it to an address of this machine,"
+            f"HTTP_HOST is {masked(host)!a}, which can't be resolved ({reason}): set it to an address of this machine,"
             " such as 127.0.0.1, 0.0.0.0 for all of IPv4, or :: for all of both families."
         )
     if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
