@@ -200,7 +200,7 @@ def _tracing() -> "AbstractAsyncContextManager[Tracing]":
     """Return what makes and exports spans.
 
     Raises:
-        StartupError: it is not installed.
+        StartupError: it is not installed, or does not take its settings.
     """
     try:
         from service.tracing import exported_traces  # noqa: PLC0415 - an extra, loaded only where traces are asked for
@@ -209,6 +209,8 @@ def _tracing() -> "AbstractAsyncContextManager[Tracing]":
             f"The environment asks for traces (OTEL_…), but {error.name} is not installed:"
             " pip install 'flow-pipelines[tracing]', or unset what asks for them."
         ) from error
+    except ValueError as error:  # of settings that are read as the module is loaded
+        raise StartupError(f"OpenTelemetry does not take a setting of its own (OTEL_…): {error}") from error
     return exported_traces()
 
 
