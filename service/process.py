@@ -99,7 +99,7 @@ async def serve(
     announce: Callable[[Addresses], Awaitable[None]] = _announce_nothing,
     watch: Watch | None = None,
 ) -> None:
-    """Serve until the process is told to end: at once by SIGINT, or by SIGTERM with the delays of the settings.
+    """Serve until the process is told to end: at once by SIGINT, by SIGTERM or SIGHUP with the settings' delays.
 
     Args:
         dsn: of the database, which may be down: the process is then not ready until it comes.
@@ -109,7 +109,7 @@ async def serve(
     Raises:
         StartupError: a port is taken, or can't be had.
     """
-    ending = watch.ending() if watch else end_by_signals()
+    ending = watch.ending() if watch else end_by_signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     async with AsyncExitStack() as stack:
         tracing = await stack.enter_async_context(_tracing()) if settings.tracing else None
         connection_type = tracing.connection_type if tracing else Connection
@@ -145,7 +145,7 @@ async def serve(
             grpc.drain()
         delay = 0.0 if name == "SIGINT" else settings.shutdown_delay
         log.info("stopping", signal=name, delay=delay, drain=settings.drain_timeout)
-        if name == "SIGHUP":
+        if watch and name == "SIGHUP":
             await runner.stop_listening()  # others accept what comes
         if delay:
             await asyncio.sleep(delay)
@@ -331,16 +331,23 @@ def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]
     return *of_requests, app[AUDIT_MONTHS], app[SEALER], database, LOG_METRICS
 
 
-def end_by_signals() -> "asyncio.Future[str]":
-    """Return the name of the first signal to come; a second one ends the process at once."""
+def end_by_signals(*numbers: signal.Signals) -> "asyncio.Future[str]":
+    """Return the name of the first of some signals to come; a second one ends the process at once.
+
+    SIGHUP does so only as the first: a terminal that is closed has it sent twice, by the system and by its shell. It is
+    none of them where it was ignored before, as by nohup.
+    """
     loop = asyncio.get_running_loop()
     first = loop.create_future()
 
     def told(number: signal.Signals) -> None:
-        if first.done():
+        if not first.done():
+            first.set_result(number.name)
+        elif number != signal.SIGHUP:
             os._exit(128 + number)
-        first.set_result(number.name)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers:
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue
         loop.add_signal_handler(number, told, number)
     return first

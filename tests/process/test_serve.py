@@ -229,7 +229,7 @@ def test_service_survives_an_outage_of_its_database(tmp_path: Path) -> None:
 # ---- shutdown
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_shut_down_the_service(dsn: str, tmp_path: Path, number: signal.Signals) -> None:
     with running_service(tmp_path, dsn) as service:
         service.process.send_signal(number)
