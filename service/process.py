@@ -42,6 +42,7 @@ from service.http.server.socket_file import SocketFile
 from service.prometheus import Part, metrics_handler
 from service.settings import Settings
 from service.telemetry.logs import LOG_METRICS, Summarized
+from service.values.masked import masked
 from service.version import __version__
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ async def serve(
     announce: Callable[[Addresses], Awaitable[None]] = _announce_nothing,
     watch: Watch | None = None,
 ) -> None:
-    """Serve until the process is told to end: at once by SIGINT, or by SIGTERM with the delays of the settings.
+    """Serve until the process is told to end: at once by SIGINT, by SIGTERM or SIGHUP with the settings' delays.
 
     Args:
         dsn: of the database, which may be down: the process is then not ready until it comes.
@@ -108,7 +109,7 @@ async def serve(
     Raises:
         StartupError: a port is taken, or can't be had.
     """
-    ending = watch.ending() if watch else end_by_signals()
+    ending = watch.ending() if watch else end_by_signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     async with AsyncExitStack() as stack:
         tracing = await stack.enter_async_context(_tracing()) if settings.tracing else None
         connection_type = tracing.connection_type if tracing else Connection
@@ -144,7 +145,7 @@ async def serve(
             grpc.drain()
         delay = 0.0 if name == "SIGINT" else settings.shutdown_delay
         log.info("stopping", signal=name, delay=delay, drain=settings.drain_timeout)
-        if name == "SIGHUP":
+        if watch and name == "SIGHUP":
             await runner.stop_listening()  # others accept what comes
         if delay:
             await asyncio.sleep(delay)
@@ -199,7 +200,7 @@ def _tracing() -> "AbstractAsyncContextManager[Tracing]":
     """Return what makes and exports spans.
 
     Raises:
-        StartupError: it is not installed.
+        StartupError: it is not installed, or does not take its settings.
     """
     try:
         from service.tracing import exported_traces  # noqa: PLC0415 - an extra, loaded only where traces are asked for
@@ -208,6 +209,8 @@ def _tracing() -> "AbstractAsyncContextManager[Tracing]":
             f"The environment asks for traces (OTEL_…), but {error.name} is not installed:"
             " pip install 'flow-pipelines[tracing]', or unset what asks for them."
         ) from error
+    except ValueError as error:  # of settings that are read as the module is loaded
+        raise StartupError(f"OpenTelemetry does not take a setting of its own (OTEL_…): {error}") from error
     return exported_traces()
 
 
@@ -290,7 +293,7 @@ def why_not_listening(host: str, port: int, variable: str, error: OSError | Unic
     if isinstance(error, socket.gaierror | UnicodeError):
         reason = "it is no name of a host" if isinstance(error, UnicodeError) else error.strerror
         return (
-            f"HTTP_HOST is {host!a}, which can't be resolved ({reason}): set it to an address of this machine,"
+            f"HTTP_HOST is {masked(host)!a}, which can't be resolved ({reason}): set it to an address of this machine,"
             " such as 127.0.0.1, 0.0.0.0 for all of IPv4, or :: for all of both families."
         )
     if error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
@@ -328,16 +331,23 @@ def counting_parts(app: web.Application, database: Database) -> tuple[Part, ...]
     return *of_requests, app[AUDIT_MONTHS], app[SEALER], database, LOG_METRICS
 
 
-def end_by_signals() -> "asyncio.Future[str]":
-    """Return the name of the first signal to come; a second one ends the process at once."""
+def end_by_signals(*numbers: signal.Signals) -> "asyncio.Future[str]":
+    """Return the name of the first of some signals to come; a second one ends the process at once.
+
+    SIGHUP does so only as the first: a terminal that is closed has it sent twice, by the system and by its shell. It is
+    none of them where it was ignored before, as by nohup.
+    """
     loop = asyncio.get_running_loop()
     first = loop.create_future()
 
     def told(number: signal.Signals) -> None:
-        if first.done():
+        if not first.done():
+            first.set_result(number.name)
+        elif number != signal.SIGHUP:
             os._exit(128 + number)
-        first.set_result(number.name)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers:
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue
         loop.add_signal_handler(number, told, number)
     return first

@@ -51,14 +51,36 @@ def metrics_handler(health: Health, parts: Iterable[Part]) -> Callable[[web.Requ
     """Make the handler of `/metrics`; the health is checked before each answer."""
     registry = metrics_registry([health, *parts])
 
-    async def expose(request: web.Request) -> web.Response:
+    async def collect() -> Collector:
         await health.reasons()
-        return await answer_metrics(request, registry)
+        return registry
 
-    return expose
+    return MetricsTexts(collect).answer
 
 
-async def answer_metrics(request: web.Request, registry: Collector) -> web.Response:
-    """Answer a request for metrics, in the format that it asks for."""
-    encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", ())))
-    return web.Response(body=await asyncio.to_thread(encode, registry), headers={"Content-Type": content_type})
+class MetricsTexts:
+    """The texts of metrics, made one at a time, as each holds up requests for some milliseconds.
+
+    Scrapes that come while one is made share the next: none is told less than was counted before it came.
+    """
+
+    def __init__(self, collect: Callable[[], Awaitable[Collector]]) -> None:
+        """Take what returns the metrics as they are now."""
+        self._collect = collect
+        self._turn = asyncio.Lock()
+        self._next: dict[str, asyncio.Task[bytes]] = {}
+        """The texts that are still to be begun, by their formats, of which there are a few."""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer a request for metrics, in the format that it asks for."""
+        encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", ())))
+        making = self._next.get(content_type)
+        if making is None:
+            making = self._next[content_type] = asyncio.create_task(self._make(encode, content_type))
+        # One client that leaves does not end what others wait for.
+        return web.Response(body=await asyncio.shield(making), headers={"Content-Type": content_type})
+
+    async def _make(self, encode: Callable[[Collector], bytes], content_type: str) -> bytes:
+        async with self._turn:
+            del self._next[content_type]
+            return await asyncio.to_thread(encode, await self._collect())

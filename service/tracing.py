@@ -26,6 +26,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from service.batching.batcher import Batcher, Item, Result, Waiting
 from service.database.pool import Connection
+from service.errors import StartupError
 from service.http.clients import MAX_PATH, shown
 from service.http.probes import HEALTHZ
 from service.telemetry.metrics import METHODS, OTHER
@@ -45,11 +46,18 @@ _batch_links: ContextVar[tuple[Link, ...]] = ContextVar("_batch_links", default=
 
 @asynccontextmanager
 async def exported_traces() -> AsyncIterator["Tracing"]:
-    """Export spans by OTLP over HTTP."""
+    """Export spans by OTLP over HTTP.
+
+    Raises:
+        StartupError: the SDK does not take what its variables say.
+    """
     own = Resource({"service.name": SERVICE, "service.version": __version__})
     resource = Resource.create(own.merge(OTELResourceDetector().detect()).attributes)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    try:
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    except (ValueError, RuntimeError) as error:
+        raise StartupError(f"OpenTelemetry does not take a setting of its own (OTEL_…): {error}") from error
     try:
         yield Tracing(provider)
     finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -11,6 +11,8 @@ from typing import get_args
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
@@ -24,10 +26,10 @@ from service.health import Health
 from service.http.probes import probes_app
 from service.http.routes import ROUTES
 from service.process import counting_parts
-from service.prometheus import metrics_handler
+from service.prometheus import MetricsTexts, metrics_handler
 from service.repositories.grants import Kind
 from service.settings import Settings
-from service.telemetry.metrics import OTHER, Histogram, Histograms
+from service.telemetry.metrics import OTHER, Histogram, Histograms, gauge
 from service.version import __version__
 from tests.conftest import Client
 from tests.database.test_pool import CONFLICT, LOST, Flaky
@@ -331,3 +333,56 @@ async def test_metrics_of_a_running_service_are_in_the_reference(running: Runnin
     names = {family.name for family in parse_plain(await running.text())}
 
     assert [name for name in names if f"| `{name}" not in reference] == []
+
+
+async def test_scrapes_at_the_same_time_share_a_text_that_is_begun_after_they_came() -> None:
+    under_way, may_end, begun = asyncio.Event(), asyncio.Event(), 0
+    values = {"value": 0.0}
+
+    class Part:
+        def collect(self) -> Iterator[Metric]:
+            yield gauge("told", "As it is now.", values["value"])
+
+    registry = CollectorRegistry()
+    registry.register(Part())
+
+    async def collect() -> CollectorRegistry:
+        nonlocal begun
+        begun += 1
+        under_way.set()
+        await may_end.wait()
+        return registry
+
+    app = web.Application()
+    app.router.add_get("/metrics", MetricsTexts(collect).answer)
+    async with TestClient[web.Request, web.Application](TestServer(app)) as client:
+        scrapes = [asyncio.create_task(client.get("/metrics")) for _ in range(50)]
+        await under_way.wait()
+        scrapes.append(asyncio.create_task(client.get("/metrics")))
+        leaving = asyncio.create_task(client.get("/metrics"))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        values["value"] = 1.0
+        may_end.set()
+        texts = [await (await scrape).text() for scrape in scrapes]
+
+    assert begun <= 2
+    assert {line for text in texts for line in text.splitlines() if line.startswith("told ")} == {"told 1.0"}
+
+
+async def test_text_that_can_not_be_made_does_not_keep_the_next_from_being_made() -> None:
+    answers: list[CollectorRegistry | Exception] = [RuntimeError("odd"), CollectorRegistry()]
+
+    async def collect() -> CollectorRegistry:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    app = web.Application()
+    app.router.add_get("/metrics", MetricsTexts(collect).answer)
+    async with TestClient[web.Request, web.Application](TestServer(app)) as client:
+        statuses = [(await client.get("/metrics")).status for _ in range(2)]
+
+    assert statuses == [500, 200]

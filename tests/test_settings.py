@@ -331,6 +331,42 @@ def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["HTTP_PORT", "PUBLIC_URL", "CORS_ORIGINS", "TRUSTED_PROXIES", "OIDC_ISSUER", "SCIM"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "https://me:canary@db",
+            "postgresql://me:ca/nary@db/x",
+            "https://db/?key=canary",
+            "host=db password='canary'",
+        ),
+        "fp_canary" + "0" * 60,
+    ],
+)
+def test_value_in_the_place_of_another_is_told_without_its_secrets(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("OIDC_AUDIENCE", "x" * (name == "OIDC_ISSUER"))
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(WrongSettings, match=f"^{name} ") as caught:
+        read_settings()
+
+    assert not any(part in str(caught.value) for part in ("canary", "nary@"))
+    assert "***" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["HTTP_PORT", "LOG_LEVEL", "PUBLIC_URL", "TRUSTED_PROXIES", "HTTP_SOCKET", "SCIM"])
+def test_long_wrong_value_is_told_by_its_beginning(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "9" * 100_000)
+
+    with pytest.raises(WrongSettings) as caught:
+        read_settings()
+
+    assert len(str(caught.value)) < 1000
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_setting_or_blanks_count_as_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = read_settings()

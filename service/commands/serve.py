@@ -36,7 +36,8 @@ def serve_command(workers: int | None) -> None:
     Never migrates by itself: until `migrate` has run, the process is up but not ready.
 
     SIGTERM ends it gracefully: it is unready at once, accepts requests for SHUTDOWN_DELAY more seconds, and ends when
-    those under way have ended, after DRAIN_TIMEOUT seconds at the most. Ctrl-C ends it without the delay.
+    those under way have ended, after DRAIN_TIMEOUT seconds at the most. Ctrl-C ends it without the delay. Without
+    --workers, SIGHUP ends it as SIGTERM does, as when its terminal is closed.
 
     By --workers several processes share the port, for a machine with several cores; each has the settings for itself,
     such as DATABASE_POOL_SIZE connections. One that ends or hangs is replaced, and SIGHUP replaces them one by one.

@@ -19,6 +19,7 @@ from service.database import password_file
 from service.database.address_syntax import AddressError, Host, hosts_of, misunderstood, parse
 from service.database.libpq_parameters import DEMANDS, KNOWN, PUBLIC, RELIED_ON, SECRET, VARIABLES
 from service.database.service_file import read_service
+from service.values.masked import MASK
 
 DEFAULT_PORT: Final = 5432
 _USUAL_PLACES: Final = ("/run/postgresql", "/var/run/postgresql", "/tmp", "/private/tmp", "localhost")  # noqa: S108 - of sockets
@@ -82,10 +83,6 @@ class Address:
         values |= {"gsslib": "gssapi", "passfile": password_file.NONE}
         query = "&".join(f"{name}={quote(value, safe=',')}" for name, value in values.items())
         return f"postgresql:///{quote(self.parameters.get('dbname', ''), safe='')}?{query}"
-
-
-MASK: Final = "***"
-"""In the place of a secret."""
 
 
 def masked_address(url: str) -> str:

@@ -3,10 +3,11 @@
 asyncpg reads them too, but leaves the backslashes of escaped signs where they are, and fails at a line of few parts.
 """
 
+import logging
 import re
 import stat
-import warnings
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -42,9 +43,7 @@ def _read(file: Path) -> Iterator[list[str]]:
     try:
         mode = file.stat().st_mode
         if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
-            warnings.warn(
-                f"{file} is not used for a password: it must be a file of its owner alone (0600)", stacklevel=2
-            )
+            _tell_unused(file)
             return
         text = file.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -52,6 +51,14 @@ def _read(file: Path) -> Iterator[list[str]]:
     for line in text.split("\n"):
         if line.strip("\r") and not line.startswith("#"):
             yield [found[1] for found in _PART.finditer(line.rstrip("\r"))]
+
+
+@cache
+def _tell_unused(file: Path) -> None:
+    """Tell once of a file that is not used: at standard error in commands, and in the log of a service."""
+    logging.getLogger(__name__).warning(
+        "%r is not used for a password: it must be a file of its owner alone (0600).", str(file)
+    )
 
 
 def _plain(part: str) -> str:

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from service.database.address import MASK, masked_address
+from service.database.address import masked_address
 from service.settings import Settings, read_settings
+from service.values.masked import MASK, masked
 
 _SECRET: Final = re.compile(r"(?:^|_)(?:secret|password|passphrase|private_key|key)$")
 """The end of the name of a setting that is a secret."""
-_CREDENTIALS: Final = re.compile(r"(?<=//)[^/?#@]*@")
-"""A user and a password in an address."""
 _NO_VARIABLES: Final = frozenset({"tracing"})
 """Settings that follow from variables of others."""
 
@@ -113,4 +112,4 @@ def _shown(name: str, value: Any) -> Any:
         return ", ".join(provider.issuer for provider in value) or None
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or None
-    return _CREDENTIALS.sub(f"{MASK}@", os.fsencode(value).decode("utf-8", "backslashreplace"))
+    return masked(os.fsencode(value).decode("utf-8", "backslashreplace"))

@@ -4,7 +4,6 @@ Clients choose what they send, so each text is bounded, escaped, and without wha
 connection, of proxies and of user agents is cached: a line for which each was found anew would cost twice as much.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
@@ -17,6 +16,7 @@ from service.http.public_address import X_FORWARDED_FOR, forwarded_clients, peer
 from service.settings import Network
 from service.telemetry.request_record import RequestRecord
 from service.telemetry.terminal import escape
+from service.values.masked import without_tokens
 
 MAX_PATH: Final = 300
 """Characters of a path in a log line."""
@@ -29,9 +29,6 @@ MAX_CACHED_CHARACTERS: Final = 200
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
-
-_TOKENS: Final = re.compile(r"(?:fp_|eyJ)[\w.-]{8,}", re.ASCII)
-"""The look of a token of ours, or of an identity provider."""
 
 
 class Logged(Protocol):
@@ -112,11 +109,7 @@ class Clients:
 
 def shown(text: str, limit: int) -> str:
     """Return the beginning of a text from outside as a log line may have it, with a limit in characters."""
-    return escape(_TOKENS.sub(_hide, text)[:limit])
-
-
-def _hide(token: re.Match[str]) -> str:
-    return f"{token[0][:3]}***"
+    return escape(without_tokens(text)[:limit])
 
 
 def _remember(cache: dict[Key, Value], key: Key, value: Value) -> Value:

@@ -3,7 +3,7 @@
 Each knows the token that it was made with: it never may more or lives longer, and is revoked with it.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -100,8 +100,8 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
         NotFound: there is no such user.
         FailedPrecondition: too many tokens were made with one another.
     """
-    expires_at = _within_lifetime(call, request.expires_at)
     async with call.transaction() as connection:
+        expires_at = await _within_lifetime(connection, call, request.expires_at)
         await token_trees.share_trees(connection, call.caller.organization_id)
         user = await _whose(connection, call, request.username, "make")
         proof = await call.prove(connection)
@@ -127,8 +127,9 @@ async def _maker(connection: Connection, call: Call) -> Maker | None:
     if caller.is_operator:
         return None
     if caller.provided is not None:
-        lifetime = timedelta(seconds=call.sign_in_token_lifetime)
-        ends = max(caller.provided.token_ends_at or caller.provided.expires_at, datetime.now(UTC) + lifetime)
+        ends = caller.provided.token_ends_at or caller.provided.expires_at
+        if call.sign_in_token_lifetime:
+            ends = max(ends, await tokens.find_end(connection, call.sign_in_token_lifetime))
         return Maker(None, caller.scopes, min(ends, END - timedelta(microseconds=1)), 0, caller.provided.link_id)
     maker = await token_trees.find_maker(connection, call.caller.organization_id, call.caller.token_id)
     if maker is None:
@@ -149,19 +150,18 @@ def _require_depth(maker: Maker) -> None:
         )
 
 
-def _latest_end(call: Call) -> datetime | None:
+async def _latest_end(connection: Connection, call: Call) -> datetime | None:
     """Return the latest end of a token that is made now, by the installation's setting; None: it may have none."""
-    lifetime = call.token_max_lifetime
-    return datetime.now(UTC) + timedelta(seconds=lifetime) if lifetime else None
+    return await tokens.find_end(connection, call.token_max_lifetime) if call.token_max_lifetime else None
 
 
-def _within_lifetime(call: Call, expires_at: datetime | None) -> datetime | None:
+async def _within_lifetime(connection: Connection, call: Call, expires_at: datetime | None) -> datetime | None:
     """Return the expiry of a new token: the installation's latest, if none is asked for.
 
     Raises:
         InvalidArgument: it is later than that.
     """
-    latest = _latest_end(call)
+    latest = await _latest_end(connection, call)
     if latest is None or (expires_at is not None and expires_at <= latest):
         return expires_at
     if expires_at is None:
@@ -291,7 +291,7 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
             raise FailedPrecondition(
                 f"Token {old.id} {'has expired' if found.expired else 'was rotated before'}: make another."
             )
-        expires_at = _cut_to_lifetime(call, old.expires_at)
+        expires_at = await _cut_to_lifetime(connection, call, old.expires_at)
         new = await _issue(proof, old.user_id, old.username, old.name, old.scopes, expires_at, *made_with)
         await _move_to(proof, old.id, new.token.id)
         if expires_at is not None and expires_at != old.expires_at:
@@ -366,7 +366,7 @@ async def _makers_in_its_place(
     return maker.id, found.link_id
 
 
-def _cut_to_lifetime(call: Call, expires_at: datetime | None) -> datetime | None:
+async def _cut_to_lifetime(connection: Connection, call: Call, expires_at: datetime | None) -> datetime | None:
     """Return when a token ends that takes another's place: when that would have, or the installation's latest."""
-    ends = [end for end in (expires_at, _latest_end(call)) if end is not None]
+    ends = [end for end in (expires_at, await _latest_end(connection, call)) if end is not None]
     return min(ends, default=None)

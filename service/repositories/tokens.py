@@ -134,6 +134,13 @@ async def page(connection: Connection, organization_id: UUID, filters: TokenFilt
     )
 
 
+async def find_end(connection: Connection, seconds: int) -> datetime:
+    """Return the end of what lives for so many seconds from now, by the database's clock, by which tokens end."""
+    row = await connection.fetch_one("tokens.find_end", "SELECT now() + make_interval(secs => $1) AS ends_at", seconds)
+    ends_at: datetime = row["ends_at"]
+    return ends_at
+
+
 async def insert(
     connection: Connection,
     organization_id: UUID,

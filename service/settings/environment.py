@@ -13,6 +13,7 @@ from marshmallow import ValidationError, fields, validate
 
 from service.values.addresses import AUTHORITY, PATH_PREFIX
 from service.values.identity_providers import NAMES, Provider, read_providers
+from service.values.masked import LONGEST_QUOTED, masked, quoted
 
 Value = TypeVar("Value")
 
@@ -84,8 +85,8 @@ class Environment:
             return tuple(ip_network(each.strip()) for each in self.text(name).split(",") if each.strip())
         except ValueError as error:
             sentence = (
-                f"{name} is {self.text(name)!r}, but must be networks with commas between, such as"
-                f" 10.0.0.0/8, fd00::/8 ({error})."
+                f"{name} is {quoted(self.text(name))}, but must be networks with commas between, such as"
+                f" 10.0.0.0/8, fd00::/8 ({masked(str(error))[:LONGEST_QUOTED]})."
             )
             return self.refuse(sentence, ())
 
@@ -94,8 +95,8 @@ class Environment:
         value = self.text(name).removesuffix("/")
         if value and not re.fullmatch(rf"https?://{AUTHORITY}{PATH_PREFIX}", value):
             sentence = (
-                f"{name} is {self.text(name)!r}, but must be http:// or https://, a host, and perhaps a port and a path"
-                " of letters, digits and . _ ~ -, such as https://example.com/flows."
+                f"{name} is {quoted(self.text(name))}, but must be http:// or https://, a host, and perhaps a port and"
+                " a path of letters, digits and . _ ~ -, such as https://example.com/flows."
             )
             return self.refuse(sentence, None)
         return value or None
@@ -105,8 +106,8 @@ class Environment:
         values = [each.strip() for each in self.text(name).split(",") if each.strip()]
         if wrong := [each for each in values if each != "*" and not re.fullmatch(rf"https?://{AUTHORITY}", each)]:
             sentence = (
-                f"{name} holds {wrong[0]!r}, but must be origins with commas between, each http:// or https://, a host,"
-                " and perhaps a port, such as https://example.com, or * alone for all."
+                f"{name} holds {quoted(wrong[0])}, but must be origins with commas between, each http:// or https://,"
+                " a host, and perhaps a port, such as https://example.com, or * alone for all."
             )
             return self.refuse(sentence, ())
         if "*" in values and len(values) > 1:
@@ -127,7 +128,8 @@ class Environment:
         value = self.text(name)
         if len(os.fsencode(value)) > MAX_SOCKET_PATH:
             sentence = (
-                f"{name} is {value!r}, but must be a path of at most {MAX_SOCKET_PATH} bytes, as systems take no more."
+                f"{name} is {quoted(value)}, but must be a path of at most {MAX_SOCKET_PATH} bytes, as systems take no"
+                " more."
             )
             return self.refuse(sentence, None)
         return Path(value) if value else None
@@ -137,7 +139,7 @@ class Environment:
         value = self.text(name)
         if value and not re.fullmatch(r"0?[0-7]{3}", value):
             return self.refuse(
-                f"{name} is {value!r}, but must be permissions in octal digits, such as 660 or 600.", default
+                f"{name} is {quoted(value)}, but must be permissions in octal digits, such as 660 or 600.", default
             )
         return int(value, 8) if value else default
 
@@ -164,13 +166,13 @@ class Environment:
         try:
             return bool(fields.Boolean().deserialize(self.text(name)))
         except ValidationError:
-            return self.refuse(f"{name} is {self.text(name)!r}, but must be true or false.", default)
+            return self.refuse(f"{name} is {quoted(self.text(name))}, but must be true or false.", default)
 
     def one_of(self, name: str, default: str, allowed: tuple[str, ...], fold: Callable[[str], str]) -> str:
         """Return one of some words, after it was put into their case by `fold`."""
         value = fold(self.text(name)) or default
         if value not in allowed:
-            return self.refuse(f"{name} is {self.text(name)!r}, but allowed are {', '.join(allowed)}.", default)
+            return self.refuse(f"{name} is {quoted(self.text(name))}, but allowed are {', '.join(allowed)}.", default)
         return value
 
     def tracing(self) -> bool:
@@ -193,7 +195,7 @@ class Environment:
                 return read(name, validate=list(rules))
         except EnvError:
             pass
-        return self.refuse(f"{name} is {self.text(name)!r}, but must be {allowed}.", default)
+        return self.refuse(f"{name} is {quoted(self.text(name))}, but must be {allowed}.", default)
 
 
 def _as_browsers_write(origin: str) -> str:

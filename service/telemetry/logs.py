@@ -19,6 +19,7 @@ import structlog
 from prometheus_client.metrics_core import Metric
 
 from service.settings import Settings, find_unknown
+from service.telemetry.library_messages import LibraryMessages
 from service.telemetry.metrics import counter
 from service.telemetry.outlet import Nothing, Outlet, OutletText, open_output
 from service.telemetry.terminal import escape, escape_json
@@ -79,7 +80,7 @@ def configure_logs(settings: Settings, worker: int | None = None) -> None:
         logger_factory=lambda *_: outlet,
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(handlers=[_Forward()], level=max(level, logging.WARNING), force=True)
+    logging.basicConfig(handlers=[LibraryMessages()], level=max(level, logging.WARNING), force=True)
     for name, nearest in find_unknown().items() if worker is None else ():
         structlog.get_logger().warning("unknown_setting", name=name, nearest=nearest)
 
@@ -215,12 +216,3 @@ def _console(at_terminal: bool) -> list[Any]:
     """Return the processors of lines for people: in colours where these are shown, and are wanted (no-color.org)."""
     shown = at_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return _CONSOLE if shown else _CONSOLE_PLAIN
-
-
-class _Forward(logging.Handler):
-    """A handler that writes the lines of libraries in the same form."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        log = structlog.get_logger()
-        exception = record.exc_info if record.exc_info and record.exc_info[0] else None
-        log.log(record.levelno, "library_message", logger=record.name, message=record.getMessage(), exc_info=exception)

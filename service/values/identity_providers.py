@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 
 from service.values.ids import parse_uuid
+from service.values.masked import quoted
 from service.values.names import GROUP_NAME, Rule
 
 ALGORITHMS: Final = (
@@ -114,7 +115,7 @@ def read_provider(said: Mapping[str, Any]) -> Provider:
     provider = Provider(**read)
     _check_issuer(provider.issuer)
     if provider.provision not in PROVISIONS:
-        raise ValueError(f"provision is {provider.provision!r}, but allowed are {', '.join(PROVISIONS)}")
+        raise ValueError(f"provision is {quoted(provider.provision)}, but allowed are {', '.join(PROVISIONS)}")
     if provider.organization and provider.organization_claim:
         raise ValueError("organization and organization_claim are both said: leave one of them out")
     for name in ("client_id", "command_line_client_id"):
@@ -139,7 +140,9 @@ def origin_of(issuer: str) -> str:
 
 def _check_issuer(issuer: str) -> None:
     if not _is_address(issuer):
-        raise ValueError(f"issuer is {issuer!r}, but must be https:// and a host, or http:// on this machine alone")
+        raise ValueError(
+            f"issuer is {quoted(issuer)}, but must be https:// and a host, or http:// on this machine alone"
+        )
 
 
 def _is_address(issuer: str) -> bool:
@@ -206,14 +209,14 @@ def _groups(name: str, value: object) -> tuple[tuple[str, str], ...]:
         try:
             GROUP_NAME.check_reference(to)
         except ValueError as error:
-            raise ValueError(f"{name} maps to {to!r}, but a group is called {error}") from error
+            raise ValueError(f"{name} maps to {quoted(to)}, but a group is called {error}") from error
     return tuple(found.items())
 
 
 def _roles(name: str, value: object) -> tuple[tuple[str, str], ...]:
     found = _mapping(name, value)
     if wrong := [to for to in found.values() if to not in ROLES]:
-        raise ValueError(f"{name} maps to {wrong[0]!r}, but roles are {', '.join(ROLES)}")
+        raise ValueError(f"{name} maps to {quoted(wrong[0])}, but roles are {', '.join(ROLES)}")
     return tuple(found.items())
 
 

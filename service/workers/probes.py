@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from service.http.probes import tell_failures
 from service.http.responses import json_response
-from service.prometheus import answer_metrics
+from service.prometheus import MetricsTexts
 from service.workers.member import Member
-from service.workers.metrics import Totals, snapshot_of
+from service.workers.metrics import snapshot_of
 from service.workers.supervisor import Supervisor
 
 
@@ -17,7 +17,7 @@ def probes_of(supervisor: Supervisor) -> web.Application:
     """Make the application at the operations port."""
     probes = Probes(supervisor)
     app = web.Application(middlewares=[tell_failures])
-    app.router.add_get("/metrics", probes.metrics)
+    app.router.add_get("/metrics", MetricsTexts(probes.metrics).answer)
     app.router.add_get("/livez", probes.alive)
     app.router.add_get("/livez/{worker:[0-9]{1,3}}", probes.worker_alive)
     app.router.add_get("/readyz", probes.ready)
@@ -59,18 +59,14 @@ class Probes:
         self._has_started = not reasons
         return _answer(reasons)
 
-    async def metrics(self, request: web.Request) -> web.Response:
-        """Answer the metrics of all workers, of those that have ended, and of this process."""
+    async def metrics(self) -> CollectorRegistry:
+        """Return the metrics of all workers, of those that have ended, and of this process."""
         totals = await self._supervisor.totals()
         totals.add(snapshot_of(self._own.collect()))
         totals.add(snapshot_of(self._supervisor.metrics.collect()))
-        return await answer_metrics(request, _registry(totals))
-
-
-def _registry(totals: Totals) -> CollectorRegistry:
-    registry = CollectorRegistry()
-    registry.register(totals)
-    return registry
+        registry = CollectorRegistry()
+        registry.register(totals)
+        return registry
 
 
 def _state(member: Member) -> dict[str, object]:

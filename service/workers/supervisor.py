@@ -48,7 +48,6 @@ class Supervisor:
         """Members that have not ended; those that another one replaces are among them for a while."""
         self._retired = Totals()
         """The counts of members that have ended."""
-        self._rolling = asyncio.Lock()
 
     @property
     def grace(self) -> float:
@@ -90,15 +89,14 @@ class Supervisor:
 
     async def replace_all(self) -> None:
         """Replace the workers, one by one, each once the process in its place is ready; all stay if one is not."""
-        async with self._rolling:
-            log.info("reloading", workers=self._size)
-            for number in range(1, self._size + 1):
-                try:
-                    await self._replace(number)
-                except (StartupError, OSError) as error:
-                    log.warning("reload_failed", worker=number, reason=str(error))
-                    return
-            log.info("reloaded", workers=self._size)
+        log.info("reloading", workers=self._size)
+        for number in range(1, self._size + 1):
+            try:
+                await self._replace(number)
+            except (StartupError, OSError) as error:
+                log.warning("reload_failed", worker=number, reason=str(error))
+                return
+        log.info("reloaded", workers=self._size)
 
     async def _replace(self, number: int) -> None:
         """Start another process in the place of a worker, and end that one.

@@ -100,6 +100,15 @@ async def test_line_of_what_matched_no_route_has_its_path_bounded_and_escaped(cl
     assert line["user_agent"].startswith("a\\\\b fp_***")
 
 
+@pytest.mark.parametrize("prefix", ["fp%5F", "fp%5f", "%66p_", "f%70%5F", "fp%255F", "%2566%2570%255F"])
+async def test_line_has_no_token_that_was_encoded_for_an_address(client: Client, prefix: str) -> None:
+    digits = "0a" * 32
+
+    line = await line_of(client, "GET", f"/{prefix.replace('%', '%25')}{digits}", {"User-Agent": f"a {prefix}{digits}"})
+
+    assert (line["path"], line["user_agent"]) == (f"/{prefix}***", f"a {prefix}***")
+
+
 async def test_line_of_a_known_path_by_an_unknown_method_has_the_path(client: Client, world: World) -> None:
     line = await line_of(client, "PATCH", USERS, (await world.user("mo")).headers)
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -448,6 +448,27 @@ async def test_no_new_token_lives_longer_than_the_installation_allows(short_live
     assert 3_590 < lives(shorter) <= 3_600
     assert (longer.status, [*longer.body["details"]]) == (400, ["expires_at"])
     assert "no new token may live longer here" in longer.body["msg"]
+
+
+class Ahead(datetime):
+    """The time by the clock of a machine that goes ahead by a day."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Ahead":
+        return super().now(tz) + timedelta(days=1)
+
+
+async def test_lifetime_of_new_tokens_is_by_the_clock_by_which_they_end(
+    short_lived: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = As.member(short_lived, await world.user())
+    monkeypatch.setattr("service.operations.tokens.datetime", Ahead)
+
+    made = await call("POST", "/tokens", {})
+    rotated = await call("POST", f"/tokens/{made.body['token']['id']}/rotate", {})
+
+    assert 86_390 < lives(made) <= 86_400
+    assert 86_390 < lives(rotated) <= 86_400
 
 
 async def test_rotation_lives_no_longer_than_the_installation_allows(short_lived: Client, world: World) -> None:

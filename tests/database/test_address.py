@@ -325,6 +325,18 @@ def test_service_file_with_a_line_that_is_none_is_refused(tmp_path: Path, line: 
         read("service=far", PGSERVICEFILE=str(tmp_path / "services"))
 
 
+@pytest.mark.parametrize("size", [2**20, 2**20 + 1])
+def test_service_file_without_end_is_refused(tmp_path: Path, size: int) -> None:
+    (tmp_path / "services").write_bytes(b"[far]\nhost=a\n".ljust(size, b"\n"))
+    if size > 2**20:
+        with pytest.raises(AddressError, match="has more than 1,048,576 bytes"):
+            read("service=far", PGSERVICEFILE=str(tmp_path / "services"))
+        with pytest.raises(AddressError, match="has more than 1,048,576 bytes"):
+            read("service=far", PGSERVICEFILE="/dev/zero")
+    else:
+        assert read("service=far", PGSERVICEFILE=str(tmp_path / "services")).parameters["host"] == "a"
+
+
 def test_service_file_without_the_service_is_refused(tmp_path: Path) -> None:
     (tmp_path / "services").write_text("host=one\n[near]\nfoo\n")
 
@@ -350,7 +362,9 @@ def test_service_file_without_the_service_is_refused(tmp_path: Path) -> None:
         ("", None),
     ],
 )
-def test_password_file_is_read_as_libpq_does(tmp_path: Path, line: str, password: str | None) -> None:
+def test_password_file_is_read_as_libpq_does(
+    tmp_path: Path, line: str, password: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "passwords"
     file.write_text(f"{line}\n", newline="")
     file.chmod(0o600)
@@ -360,8 +374,8 @@ def test_password_file_is_read_as_libpq_does(tmp_path: Path, line: str, password
     assert read("postgresql://u@db/n", PGPASSFILE=str(file)).find_password() == password
     assert read(f"{url}&password=said").find_password() == "said"
     file.chmod(0o640)
-    with pytest.warns(UserWarning, match="must be a file of its owner alone"):
-        assert read(url).find_password() is None
+    assert [read(url).find_password() for _ in range(3)] == [None] * 3
+    assert caplog.messages == [f"'{file}' is not used for a password: it must be a file of its owner alone (0600)."]
 
 
 def test_password_file_names_hosts_of_several_addresses_and_sockets(tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ def test_credentials_in_an_address_are_masked() -> None:
     assert effective._shown("public_url", "https://me:canary@example.com/x") == "https://***@example.com/x"
 
 
+def test_credentials_in_the_place_of_a_directory_are_masked(settings: Settings) -> None:
+    shown = effective_settings(replace(settings, data_dir=Path("postgresql://me:canary@db/x")))
+
+    assert shown["DATA_DIR"] == "postgresql:/***@db/x"
+
+
 def test_settings_without_source_are_named_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspect, "getsource", fail)
 

@@ -229,7 +229,7 @@ def test_service_survives_an_outage_of_its_database(tmp_path: Path) -> None:
 # ---- shutdown
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_shut_down_the_service(dsn: str, tmp_path: Path, number: signal.Signals) -> None:
     with running_service(tmp_path, dsn) as service:
         service.process.send_signal(number)
@@ -534,3 +534,21 @@ def test_process_1_ends_by_sigterm_before_it_serves(tmp_path: Path) -> None:
             first.terminate()
 
             assert process.wait(15) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("files", [64, 256])
+def test_probes_are_answered_where_few_files_may_be_open_and_clients_take_them(
+    service_dsn: str, tmp_path: Path, files: int
+) -> None:
+    few = ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh")
+    with running_service(tmp_path, service_dsn, prefix=few) as service, ExitStack() as clients:
+        service.wait_until("/readyz", 200)
+        host, port = service.api.removeprefix("http://").split(":")
+        for _ in range(files):
+            clients.enter_context(socket.create_connection((host, int(port)), timeout=5))
+
+        refused = f'flow_pipelines_refusals_total{{reason="too_many_connections"}} {files - files // 4}.0\n'
+        wait_for(lambda: refused in requests.get(service.operations + "/metrics", timeout=5).text)
+        probes = [requests.get(service.operations + path, timeout=5) for path in ("/livez", "/readyz")]
+
+        assert [probe.status_code for probe in probes] == [200, 200]

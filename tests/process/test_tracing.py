@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from service.version import __version__
+from tests.commands.forked import run
 from tests.factories import World
 from tests.process.running import free_port, running_service
 
@@ -85,3 +87,17 @@ async def test_an_unreachable_collector_affects_neither_requests_nor_shutdown(
             return status
 
     assert await asyncio.to_thread(call_and_end) == 200
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("OTEL_BSP_MAX_QUEUE_SIZE", "-1"), ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")]
+)
+def test_setting_that_opentelemetry_does_not_take_ends_the_start_in_a_sentence(
+    service_dsn: str, variable: str, value: str
+) -> None:
+    settings = {"HTTP_PORT": str(free_port()), "OPS_PORT": "0", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    done = run("serve", DATABASE_URL=service_dsn, **settings, **{variable: value})
+
+    assert done.returncode == 2
+    assert "flow-pipelines: OpenTelemetry does not take a setting of its own (OTEL_…): " in done.stderr
+    assert "Traceback" not in done.stderr

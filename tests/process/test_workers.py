@@ -182,6 +182,7 @@ def test_terminated_workers_answer_what_is_under_way_and_end(service_dsn: str, t
             for process in processes:  # as systemd does by default
                 process.terminate()
             service.wait_until("/readyz", 503)
+            service.process.send_signal(signal.SIGHUP)  # which a service that ends has no use for
             during = requests.get(service.api + LIST, timeout=5)
             connection.sendall(b"}")
             answer = connection.recv(65536)
@@ -190,6 +191,7 @@ def test_terminated_workers_answer_what_is_under_way_and_end(service_dsn: str, t
         assert service.process.wait(20) == 0
         assert not any(map(runs, processes))
         assert service.lines()[-1]["event"] == "stopped"
+        assert not service.events("reloading")
 
 
 def test_second_signal_ends_all_workers_at_once(service_dsn: str, tmp_path: Path) -> None:

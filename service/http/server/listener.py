@@ -38,6 +38,8 @@ SHARED_UNOPENED_PER_TURN: Final = 32
 """The same while this process has enough to do: more come then than two in each turn, and none could be told apart."""
 RESERVED_FILES: Final = 600
 """Open files kept for connections to the database, of which there may be 500, probes and the rest."""
+SMALL_PART: Final = 4
+"""The part of all files that a port may use where they are few: one of so many."""
 PAUSE: Final = 0.1
 """Seconds until accepting is tried again, when the system has no room for another connection."""
 
@@ -306,4 +308,4 @@ def connection_limit() -> int:
     with suppress(ValueError, OSError):  # macOS names a limit that it does not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
-    return 1_000_000 if soft == resource.RLIM_INFINITY else max(100, soft - RESERVED_FILES)
+    return 1_000_000 if soft == resource.RLIM_INFINITY else max(soft // SMALL_PART, soft - RESERVED_FILES)
