@@ -187,6 +187,7 @@ class _Keys:
             for field in descriptor.fields
             if field.json_name in members
         }
+        self._names = frozenset(key for key, _ in self._read.values())
         self._emptied = _emptied(schema)
         self._lists = {key: read for key, read in self._read.values() if isinstance(read, _List)}
         self._integers = {each.json_name for each in descriptor.fields if each.cpp_type in _INTEGERS}
@@ -200,14 +201,19 @@ class _Keys:
         return found
 
     def unwrap(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what JSON has, without null, which stands for nothing there, with bare lists, and numbers as such."""
+        """Return what JSON has, with bare lists, and numbers as such.
+
+        A null of a field stands for nothing there, and is left out; any other key stays, so that it is refused.
+        """
         found: dict[str, Any] = {}
         for key, value in values.items():
+            if value is None and key in self._names:
+                continue
             if value == "" and key in self._emptied:
                 found[key] = None
-            elif key in self._lists and value is not None:
+            elif key in self._lists:
                 found[key] = self._lists[key].unwrap(key, value)
-            elif value is not None:
+            else:
                 found[key] = _integer(value) if key in self._integers else value
         return found
 

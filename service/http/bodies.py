@@ -72,10 +72,9 @@ class BodyBudget:
         reserved = length if plain and length is not None else 0
         if reserved > request.client_max_size:
             raise web.HTTPRequestEntityTooLarge(request.client_max_size, reserved)
-        taken = 0
+        taken, received = 0, bytearray()
         try:
             taken = self._take(reserved)
-            received = bytearray()
             with self.awaiting():
                 while chunk := await request.content.readany():
                     received += chunk
@@ -86,6 +85,7 @@ class BodyBudget:
             record.reading_body = False
             parsed = await self._parse_in_turn(request, received, parse)
         except BaseException:
+            received.clear()  # its bytes are given back, while the traceback holds it until the failure is answered
             self.bytes -= taken
             raise
         request[_TAKEN] = taken

@@ -145,7 +145,7 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
     except UnicodeDecodeError:
         sentence = "The body is not UTF-8."
     except json.JSONDecodeError as error:
-        sentence = f"The body is not JSON: {error.msg} at character {error.pos}."
+        sentence = f"The body is not JSON: {error.msg.removesuffix(' at')} at character {error.pos}."
     except (RecursionError, ValueError):
         sentence = _TOO_DEEP
     if sentence:

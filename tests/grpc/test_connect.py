@@ -121,6 +121,7 @@ async def test_answer_in_json_is_that_of_http(http: Client, world: World, json: 
         ({"job_id": "a", "pipeline_ids": {"ids": "x"}}, "pipeline_ids"),
         ({"job_id": "a", "pipeline_ids": {"id": []}}, "pipeline_ids"),
         ({"job_id": "a", "pipeline_ids": {}, "more": 1}, "more"),
+        ({"job_id": "a", "pipeline_ids": {}, "more": None}, "more"),
         ({"job_id": 7, "pipeline_ids": {}}, "job_id"),
     ],
 )

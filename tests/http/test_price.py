@@ -227,6 +227,23 @@ async def test_bodies_beyond_the_budget_are_refused_and_small_ones_taken(how: st
         current_record.reset(context)
 
 
+@pytest.mark.parametrize("how", CODED)
+async def test_refusal_beyond_the_budget_holds_nothing_of_what_has_come(how: str) -> None:
+    route, bodies = WITH_BODY[0], BodyBudget(4 * UNCOUNTED)
+    bodies.bytes = 2 * UNCOUNTED  # as if others were under way
+    context = current_record.set(RequestRecord("price"))
+    try:
+        with pytest.raises(Unavailable) as raised:
+            await read(route, CODED[how](route, b" " * (3 * UNCOUNTED)), bodies)
+    finally:
+        current_record.reset(context)
+
+    assert bodies.bytes == 2 * UNCOUNTED
+    frames = [frame for frame, _ in traceback.walk_tb(raised.value.__traceback__)]
+    held = [value for frame in frames for value in frame.f_locals.values() if isinstance(value, bytearray)]
+    assert sum(map(len, held)) == 0
+
+
 class Key(str):
     """A key that counts comparisons."""
 
