@@ -176,7 +176,7 @@ class TracedBatcher(Batcher[Item, Result]):
 
     def submit(self, item: Item, tenant: Hashable = None) -> "asyncio.Future[Result]":
         """Return the result to come, in a span until then."""
-        result = super().submit(item, tenant)
+        result = self._join(item, tenant)
         if _is_sampled(trace.get_current_span()):
             span = self._spans[result] = self._tracer.start_span(f"batch {self.name}")
             result.add_done_callback(lambda _: span.end())

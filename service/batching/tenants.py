@@ -1,11 +1,10 @@
 """Two batchers of one kind, so that a tenant with much under way holds up nobody else's batches."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Generic
 
-from service.batching.batcher import Batcher, Item, Result, Waiting
+from service.batching.batcher import Batcher, Item, Result
 from service.database.fair_queue import Presence
 from service.database.pool import Database
 from service.database.reused_connection import ReusedConnection
@@ -59,7 +58,7 @@ class TenantBatchers(Generic[Item, Result]):
         self._heavy_tenants.add(tenant)
         self._busy_tenants.add(tenant)
 
-    def submit(self, tenant: Hashable, item: Item) -> "asyncio.Future[Result]":
+    def submit(self, tenant: Hashable, item: Item) -> Awaitable[Result]:
         """Return the result to come of a tenant's item, or the failure of its batch; None: the tenant is not known yet.
 
         No coroutine, and counted down by the batch: it is on the way of each request.
@@ -72,8 +71,8 @@ class TenantBatchers(Generic[Item, Result]):
             return self._busy.submit(item, tenant)
         return self.batcher.submit(item, tenant)
 
-    def _count_done(self, items: Sequence[Waiting[Item, Result]]) -> None:
-        for _, _, tenant in items:
+    def _count_done(self, tenants: Iterable[Hashable]) -> None:
+        for tenant in tenants:
             left = self._under_way[tenant] = self._under_way[tenant] - 1
             if not left:
                 del self._under_way[tenant]

@@ -74,9 +74,9 @@ async def test_tenant_whose_items_take_long_has_batches_apart_while_others_are_t
 
     assert await batchers.submit("a", "a0") == "a0"
     batchers.keep_apart("a")
-    slow = batchers.submit("a", "a1")
+    slow = asyncio.ensure_future(batchers.submit("a", "a1"))
     await asyncio.sleep(0.01)
-    other = batchers.submit("b", "b0")
+    other = asyncio.ensure_future(batchers.submit("b", "b0"))
     await asyncio.sleep(0.01)
     assert other.done() == others
     go_on.set()
