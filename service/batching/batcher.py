@@ -17,6 +17,8 @@ Result = TypeVar("Result")
 Waiting = tuple[Item, asyncio.Future[Result], Hashable]
 """An item that waits, its result to come, and the tenant it is for."""
 
+WARY: Final = 1000
+"""Items that go by batches once the caller of one that was run alone has left: who does so costs a connection."""
 MIN_BATCH: Final = 16
 """Items that go into one batch in any case, if as many wait."""
 FEW: Final = 4
@@ -75,6 +77,8 @@ class Batcher(Generic[Item, Result]):
         self._last_size = 0
         self._alone = False
         """True if the last batch had one item, and none came meanwhile."""
+        self._wary = 0
+        """Items that go by batches yet before one may be run alone again."""
         self._running = False
         self._task: asyncio.Task[None] | None = None
         """Runs batches, if one is under way that is not run by its only caller; kept, as the loop does not."""
@@ -110,7 +114,8 @@ class Batcher(Generic[Item, Result]):
         """Run a batch of one item in its caller's task, as the last one was alone, too, and this one will likely be.
 
         A task and a future for it would cost a lone request a fifteenth of its time. Should its caller leave, the
-        statement is cancelled, and nobody else's item is lost; what comes meanwhile waits for the next batch.
+        statement is cancelled, and nobody else's item is lost; what comes meanwhile waits for the next batch. As a
+        connection to the database is lost with it, many items go by batches then, which go on without their callers.
         """
         if self._running:
             return await self._join(item, tenant)
@@ -120,6 +125,10 @@ class Batcher(Generic[Item, Result]):
         try:
             with timed(self.durations):
                 (result,) = await self._run((item,))
+        except asyncio.CancelledError:
+            self._wary = WARY
+            raise
+        else:
             return result
         finally:
             current_record.reset(record)
@@ -130,8 +139,8 @@ class Batcher(Generic[Item, Result]):
                     await self._on_idle()
             finally:
                 self._running = False
-                self._alone = not self._waiting
-                if not self._alone:
+                self._alone = not self._waiting and not self._wary
+                if self._waiting:
                     self._begin()
 
     async def _run_all(self) -> None:
@@ -161,7 +170,8 @@ class Batcher(Generic[Item, Result]):
             for (_, future, _), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
-        self._alone = len(batch) == 1 and not self._waiting
+        self._wary = max(0, self._wary - len(batch))
+        self._alone = len(batch) == 1 and not self._waiting and not self._wary
         if self.on_done is not None:
             self.on_done(tenant for _, _, tenant in batch)
 

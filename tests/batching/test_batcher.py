@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from service.batching.batcher import Batcher
+from service.batching.batcher import WARY, Batcher
 from service.telemetry.request_record import RequestRecord, current_record
 
 
@@ -163,3 +163,19 @@ async def test_batcher_goes_on_after_the_caller_of_an_item_that_was_alone_has_le
     assert await batcher.submit("b", "last") == "b"
     assert held.batches == [["a"], ["held"], ["staying"], ["b"]]
     assert ended == ["first", "held", "staying", "last"]
+
+
+async def test_batcher_lets_no_item_go_alone_for_long_after_a_caller_of_one_has_left() -> None:
+    held = Held()
+    batcher = Batcher("test", held, max_size=5)
+    await batcher.submit("a")
+    leaving = asyncio.ensure_future(batcher.submit("held"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    for _ in range(WARY + 1):
+        await batcher.submit("b")
+
+    own = asyncio.current_task()
+    assert [task is own for task in held.tasks[2:]] == [False] * WARY + [True]
