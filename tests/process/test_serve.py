@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -229,9 +229,19 @@ def test_service_survives_an_outage_of_its_database(tmp_path: Path) -> None:
 # ---- shutdown
 
 
+@contextmanager
+def unignored(number: signal.Signals) -> Iterator[None]:
+    """Let processes that are started have a signal that is ignored here, as by nohup."""
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_shut_down_the_service(dsn: str, tmp_path: Path, number: signal.Signals) -> None:
-    with running_service(tmp_path, dsn) as service:
+    with unignored(number), running_service(tmp_path, dsn) as service:
         service.process.send_signal(number)
 
         assert service.process.wait(10) == 0
