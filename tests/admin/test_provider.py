@@ -1,5 +1,6 @@
 """Signing in by an identity provider, in a real browser and at a real provider."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -202,6 +203,37 @@ async def test_expiry_without_a_renewal_loses_no_input(place: Place, world: Worl
         if not popup.is_closed():
             await expect(popup.get_by_role("heading", name="You are signed in")).to_be_visible()
         visit.problems[:] = [each for each in visit.problems if "net::ERR_FAILED" not in each]
+
+
+async def test_sign_out_in_another_tab_stands_while_the_token_is_renewed(place: Place, world: World) -> None:
+    await linked(world, place, role="admin")
+    pipeline = await world.pipeline("Invoices")
+    held: asyncio.Queue[Route] = asyncio.Queue()
+
+    async def hold(route: Route) -> None:
+        if "refresh_token" in (route.request.post_data or ""):
+            await held.put(route)
+        else:
+            await route.continue_()
+
+    async with place.visit(f"/pipelines/{pipeline}") as visit:
+        await sign_in(visit)
+        second = place.watched(await visit.page.context.new_page())
+        await second.go("/pipelines")
+        await expect(second.link("Invoices")).to_be_visible()
+        await visit.page.route(f"{place.issuer}/token", hold)
+        await visit.button("Edit").click()
+        await visit.field("Name").fill("Bills")
+        await expire(visit)
+        await visit.dialog.get_by_role("button", name="Save").click()
+        renewal = await held.get()
+        await second.button("Sign out").click()
+        await expect(second.page.get_by_role("button", name="Sign me out")).to_be_visible()
+        await renewal.continue_()
+
+        await expect(visit.dialog).to_contain_text("What you typed is still there.")
+        assert await world.raw.fetchval("SELECT name FROM pipelines WHERE id = $1", pipeline) == "Invoices"
+        assert await visit.stored() == [{}, {}, ""]
 
 
 async def test_person_without_a_user_is_told_so_and_may_use_another_account(place: Place, world: World) -> None:
