@@ -147,6 +147,23 @@ async def test_sign_out_ends_the_session_at_the_provider_and_in_every_tab(place:
         await expect(second.page.locator("input[name=login]")).to_be_visible()
 
 
+async def test_sign_out_does_not_wait_for_the_provider(place: Place, world: World) -> None:
+    await linked(world, place, role="admin")
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    async with place.visit() as visit:
+        await sign_in(visit)
+        second = place.watched(await visit.page.context.new_page())
+        await second.page.route(f"{place.issuer}/.well-known/openid-configuration", held.put)
+        await second.go("/pipelines")
+        await second.button("Sign out").click()
+        asked = await held.get()
+
+        await expect(visit.heading("Sign in")).to_be_visible()
+        await expect(second.button("Sign out")).to_have_count(0)
+        await asked.continue_()
+        await expect(second.page.get_by_role("button", name="Sign me out")).to_be_visible()
+
+
 async def test_expiry_during_an_edit_is_renewed_unasked_and_the_edit_is_the_persons(place: Place, world: World) -> None:
     await linked(world, place, role="admin")
     pipeline = await world.pipeline("Invoices")

@@ -168,15 +168,14 @@ async function renewUnasked(username) {
 /** Leave nothing: not the token, nothing that was read, and no page where browsers keep some to go back to. */
 async function signOut() {
   if (!(await mayLeave())) return;
-  const end = await whereToEnd();
+  const ending = whereToEnd();
   signOutOtherTabs();
   forget();
   dropGrant();
-  if (end) {
-    session.me = null;
-    replace(app);
-    return location.assign(end);
-  }
+  session.me = null;
+  replace(app);
+  const end = await ending; // the session has ended by then, however long the provider takes
+  if (end) return location.assign(end);
   history.pushState(null, "", address("/"));
   leave();
 }
