@@ -148,7 +148,7 @@ def _refused(error: ServiceError) -> Failure:
     if isinstance(error.__cause__, asyncpg.InsufficientPrivilegeError):
         return _underprivileged(error.__cause__)
     if isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError):
-        return Failure(ExitCode.IMPOSSIBLE, error.code, ["The database only reads now: `doctor` says what helps."])
+        return _ONLY_READS
     said = in_one_line(error.__cause__) if error.service_fault and error.__cause__ else ""
     cause = f" ({said})" if said else ""
     exit_code = ExitCode.IMPOSSIBLE if error.service_fault else ExitCode.REFUSED
@@ -182,6 +182,8 @@ def _aborted(error: click.Abort) -> Failure:
 def _failed_database(error: Exception) -> Failure:
     if isinstance(error, TimeoutError):
         return Failure(ExitCode.IMPOSSIBLE, "DEADLINE_EXCEEDED", ["The database took longer than it may; try again."])
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        return _ONLY_READS
     if is_lost(error):
         return Failure(
             ExitCode.IMPOSSIBLE, "UNAVAILABLE", [f"The connection to the database was lost: {in_one_line(error)}."]
@@ -200,6 +202,9 @@ def _failed_file(error: OSError) -> Failure:
     return Failure(ExitCode.IMPOSSIBLE, "FAILED_PRECONDITION", [f"{what} can't be read: {reason}."])
 
 
+_ONLY_READS: Final = Failure(
+    ExitCode.IMPOSSIBLE, "UNAVAILABLE", ["The database only reads now: `doctor` says what helps."]
+)
 _FROM_DATABASE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 _EXPLANATIONS: Final[Sequence[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any], Failure]]]] = (

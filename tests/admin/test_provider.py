@@ -1,5 +1,6 @@
 """Signing in by an identity provider, in a real browser and at a real provider."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -146,6 +147,23 @@ async def test_sign_out_ends_the_session_at_the_provider_and_in_every_tab(place:
         await expect(second.page.locator("input[name=login]")).to_be_visible()
 
 
+async def test_sign_out_does_not_wait_for_the_provider(place: Place, world: World) -> None:
+    await linked(world, place, role="admin")
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    async with place.visit() as visit:
+        await sign_in(visit)
+        second = place.watched(await visit.page.context.new_page())
+        await second.page.route(f"{place.issuer}/.well-known/openid-configuration", held.put)
+        await second.go("/pipelines")
+        await second.button("Sign out").click()
+        asked = await held.get()
+
+        await expect(visit.heading("Sign in")).to_be_visible()
+        await expect(second.button("Sign out")).to_have_count(0)
+        await asked.continue_()
+        await expect(second.page.get_by_role("button", name="Sign me out")).to_be_visible()
+
+
 async def test_expiry_during_an_edit_is_renewed_unasked_and_the_edit_is_the_persons(place: Place, world: World) -> None:
     await linked(world, place, role="admin")
     pipeline = await world.pipeline("Invoices")
@@ -202,6 +220,37 @@ async def test_expiry_without_a_renewal_loses_no_input(place: Place, world: Worl
         if not popup.is_closed():
             await expect(popup.get_by_role("heading", name="You are signed in")).to_be_visible()
         visit.problems[:] = [each for each in visit.problems if "net::ERR_FAILED" not in each]
+
+
+async def test_sign_out_in_another_tab_stands_while_the_token_is_renewed(place: Place, world: World) -> None:
+    await linked(world, place, role="admin")
+    pipeline = await world.pipeline("Invoices")
+    held: asyncio.Queue[Route] = asyncio.Queue()
+
+    async def hold(route: Route) -> None:
+        if "refresh_token" in (route.request.post_data or ""):
+            await held.put(route)
+        else:
+            await route.continue_()
+
+    async with place.visit(f"/pipelines/{pipeline}") as visit:
+        await sign_in(visit)
+        second = place.watched(await visit.page.context.new_page())
+        await second.go("/pipelines")
+        await expect(second.link("Invoices")).to_be_visible()
+        await visit.page.route(f"{place.issuer}/token", hold)
+        await visit.button("Edit").click()
+        await visit.field("Name").fill("Bills")
+        await expire(visit)
+        await visit.dialog.get_by_role("button", name="Save").click()
+        renewal = await held.get()
+        await second.button("Sign out").click()
+        await expect(second.page.get_by_role("button", name="Sign me out")).to_be_visible()
+        await renewal.continue_()
+
+        await expect(visit.dialog).to_contain_text("What you typed is still there.")
+        assert await world.raw.fetchval("SELECT name FROM pipelines WHERE id = $1", pipeline) == "Invoices"
+        assert await visit.stored() == [{}, {}, ""]
 
 
 async def test_person_without_a_user_is_told_so_and_may_use_another_account(place: Place, world: World) -> None:

@@ -169,10 +169,11 @@ async def test_commands_on_a_database_that_only_reads_do_not_say_that_it_was_los
     await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     await connection.close()
 
-    created, examined = run_unmeasured([["user", "create", "ada"], ["doctor"]], DATABASE_URL=empty_dsn)
+    calls = [["user", "create", "ada"], ["import", "/dev/null"], ["doctor"]]
+    created, imported, examined = run_unmeasured(calls, DATABASE_URL=empty_dsn)
 
     said = "flow-pipelines: The database only reads now: `doctor` says what helps.\n"
-    assert (created.returncode, created.stderr) == (2, said)
+    assert [(each.returncode, each.stderr) for each in (created, imported)] == [(2, said)] * 2
     assert "reset default_transaction_read_only" in examined.stdout
 
 

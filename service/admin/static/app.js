@@ -5,7 +5,7 @@ import { navigation } from "./components/navigation.js";
 import { askAgain, closingPage, signInPage } from "./components/sign_in.js";
 import { failure } from "./components/states.js";
 import { h, replace } from "./dom.js";
-import { dropGrant, enter, renewGrant, whereToEnd } from "./provider/grants.js";
+import { dropGrant, enter, isCurrent, renewGrant, whereToEnd } from "./provider/grants.js";
 import { comeBack, formerProvider, goTo } from "./provider/sign_in.js";
 import { address, mayLeave, refresh, startRouter, unsaved } from "./router.js";
 import { routes } from "./routes.js";
@@ -160,7 +160,7 @@ async function renewUnasked(username) {
   const grant = await renewGrant();
   if (!grant) return false;
   const me = await whoIs(grant.access).catch(() => null);
-  if (me?.username !== username) return false;
+  if (me?.username !== username || !isCurrent(grant)) return false;
   enter({ token: grant.access, me, grant });
   return true;
 }
@@ -168,15 +168,14 @@ async function renewUnasked(username) {
 /** Leave nothing: not the token, nothing that was read, and no page where browsers keep some to go back to. */
 async function signOut() {
   if (!(await mayLeave())) return;
-  const end = await whereToEnd();
+  const ending = whereToEnd();
   signOutOtherTabs();
   forget();
   dropGrant();
-  if (end) {
-    session.me = null;
-    replace(app);
-    return location.assign(end);
-  }
+  session.me = null;
+  replace(app);
+  const end = await ending; // the session has ended by then, however long the provider takes
+  if (end) return location.assign(end);
   history.pushState(null, "", address("/"));
   leave();
 }

@@ -135,10 +135,15 @@ async def _listening(port: int, state: str) -> AsyncIterator[tuple[int, "asyncio
 def _read(head: bytes) -> Mapping[str, str] | None:
     """Return the query of a request for the address to come back to; None for any other."""
     found = _TARGET.match(head)
-    target = urlsplit(found[1].decode("ascii")) if found else None
-    if target is None or target.path != PATH:
+    if found is None:
         return None
-    pairs = parse_qsl(target.query, keep_blank_values=True, max_num_fields=50)
+    try:
+        target = urlsplit(found[1].decode("ascii"))
+        pairs = parse_qsl(target.query, keep_blank_values=True, max_num_fields=50)
+    except ValueError:  # half an IPv6 address, or too many parameters: any page that the browser shows may ask so
+        return None
+    if target.path != PATH:
+        return None
     return dict(pairs) if len(dict(pairs)) == len(pairs) else None
 
 

@@ -102,13 +102,14 @@ export async function freshToken() {
  * @returns {Promise<Grant | null>}
  */
 export async function renewGrant() {
-  if (own === null) return null;
-  const refused = own.access;
+  const refused = own;
+  if (refused === null) return null;
   return navigator.locks.request(NAME, async () => {
     await askOtherTabs();
-    if (own === null || own.access !== refused) return own;
+    if (own?.access !== refused.access) return own;
     try {
-      const found = await refresh(own);
+      const found = await refresh(refused);
+      if (own?.access !== refused.access) return own; // of who has signed out meanwhile, or in as another
       use(found);
       tell({ gives: found }); // before another tab may renew it, with a refresh token that was used
       return found;
@@ -117,6 +118,13 @@ export async function renewGrant() {
     }
   });
 }
+
+/**
+ * Return whether a grant is still what this tab's session goes by.
+ *
+ * @param {Grant} grant
+ */
+export const isCurrent = (grant) => own?.access === grant.access;
 
 /** Return where the provider ends its session with this browser; null if none is to be ended, or it can't be told. */
 export async function whereToEnd() {
