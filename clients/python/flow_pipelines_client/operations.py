@@ -853,7 +853,8 @@ class Operations(Connection):
         Who becomes a member keeps what was granted to them, also what they granted themselves: the answer lists it.
 
         What is left out stays; None takes a display name or an email away. `withdraw_grants` takes back, each
-        audited, every grant that the user has made to themselves, also as the creator of a pipeline.
+        audited, every grant that the user has made to themselves, also as the creator of a pipeline. What they
+        granted to groups that they are in stays, as others hold it, too: the answer lists it.
 
         Needs: administrator.
 
