@@ -92,8 +92,8 @@ class UpdateUser:
     """Changes of a user; what is left out stays.
 
     What is left out stays; null takes a display name or an email away. `withdraw_grants` takes back, each audited,
-    every grant that the user has made to themselves, also as the creator of a pipeline. What they granted to groups that
-    they are in stays, as others hold it, too: the answer lists it.
+    every grant that the user has made to themselves, also as the creator of a pipeline. What they granted to groups
+    that they are in stays, as others hold it, too: the answer lists it.
     """
 
     username: str = field(Name(), "The name of the user, in upper or lower case.")
