@@ -168,7 +168,7 @@ class AnswerForms:
     def __init__(self, route: Route, method: MethodDescriptor, kept: "KeptMessages") -> None:
         self._message = AnswerMessage(method.output_type)
         self._list = _list_of_flat_items(method.output_type)
-        self._large = kept.large
+        self._maker = kept.maker
         self._kept = kept if route.cached else None
 
     async def encode(self, answer: EncodedAnswer) -> bytes:
@@ -186,9 +186,7 @@ class AnswerForms:
         """Make the message, in slices where it is large: what is encoded one after the other is merged."""
         if len(body) > SLICE_BYTES and self._list is not None and (start := body.find(_FIRST)) > 0:
             return await self._make_of_slices(self._list, body, start + 1)
-        if len(body) > SLICE_BYTES:
-            return await self._large.make(self._message, body, current_asking())
-        return self._message.encode(orjson.loads(body))
+        return await self._maker.make(self._message, body, current_asking())
 
     async def _make_of_slices(self, name: str, body: bytes, start: int) -> bytes:
         """Make the message of a long list, whose JSON takes as long to be read as its items take to be encoded."""
@@ -217,14 +215,16 @@ def _list_of_flat_items(answer: Descriptor) -> str | None:
     return str(lists[0].json_name)
 
 
-class LargeMessages:
-    """Makes large messages, one at a time: the values that their JSON is parsed as take ten times its bytes."""
+class MessageMaker:
+    """Makes messages, large ones one at a time: the values that their JSON is parsed as take ten times its bytes."""
 
     def __init__(self) -> None:
         self._places = FairQueue(1, Presence())
 
     async def make(self, message: AnswerMessage, body: bytes, asking: Asking | None) -> bytes:
-        """Return the message of an answer's JSON, in its caller's turn."""
+        """Return the message of an answer's JSON, a large one in its caller's turn."""
+        if len(body) <= SLICE_BYTES:
+            return message.encode(orjson.loads(body))
         async with self._places.place(asking):
             return await message.encode_in_slices(orjson.loads(body))
 
@@ -236,8 +236,8 @@ class KeptMessages:
     """The messages made of cached answers, by the tags of these: equal bytes of JSON make equal messages."""
 
     def __init__(self, max_bytes: int) -> None:
-        self.large: Final = LargeMessages()
-        """Makes those that are large, whether or not they are kept."""
+        self.maker: Final = MessageMaker()
+        """Makes them, and those that are not kept."""
         self._max_bytes = max_bytes
         self._bytes = 0
         self._messages: OrderedDict[Key, bytes] = OrderedDict()

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import grpc
-import orjson
 from multidict import CIMultiDictProxy
 
 from service.errors import ServiceError, Unavailable
-from service.grpc.binding import SLICE_BYTES, MessageBinding
+from service.grpc.binding import MessageBinding
 from service.grpc.calls import Calls, Context, Parts, abort, headers_of
 from service.grpc.messages import WATCH, AnswerMessage
 from service.http.open_streams import WRITE_SECONDS, End, Streams
@@ -93,7 +92,7 @@ class Watches:
         self._feed = parts.dispatcher.feed
         self._authentication = parts.dispatcher.authentication
         self._message = AnswerMessage(WATCH.output_type)
-        self._large = parts.kept.large
+        self._maker = parts.kept.maker
 
     async def handle(self, _: object, context: Context) -> None:
         """Answer one call for as long as the client, its token and the process last."""
@@ -137,18 +136,13 @@ class Watches:
     async def _send(self, context: Context, step: Step, end: End, place: "_Place") -> None:
         """Send a step; a client that does not take it in time is ended by TimeoutError."""
         for part in _parts(step):
-            message = await self._encode(encode(dump_changes(part)), place.asking)
+            message = await self._maker.make(self._message, encode(dump_changes(part)), place.asking)
             self._calls.untaken.begin(context, len(message))
             async with asyncio.timeout(WRITE_SECONDS):
                 await context.write(message)
             self._calls.untaken.taken(context)
             end.sent += len(part.changes)
             place.cursor = part.next_cursor
-
-    async def _encode(self, body: bytes, asking: Asking | None) -> bytes:
-        if len(body) > SLICE_BYTES:
-            return await self._large.make(self._message, body, asking)
-        return self._message.encode(orjson.loads(body))
 
 
 def _parts(step: Step) -> Iterator[ChangesFound]:
