@@ -2,7 +2,8 @@
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -47,13 +48,19 @@ async def read(route: Route, request: web.Request, bodies: BodyBudget) -> object
     return reading.read(request, await reading.receive(request))
 
 
-async def refusal(route: Route, request: web.Request, bodies: BodyBudget) -> InvalidArgument:
+@contextmanager
+def recorded() -> Iterator[None]:
+    """Have a record of the request under way."""
     context = current_record.set(RequestRecord("price"))
     try:
-        with pytest.raises(InvalidArgument) as raised:
-            await read(route, request, bodies)
+        yield
     finally:
         current_record.reset(context)
+
+
+async def refusal(route: Route, request: web.Request, bodies: BodyBudget) -> InvalidArgument:
+    with recorded(), pytest.raises(InvalidArgument) as raised:
+        await read(route, request, bodies)
     return raised.value
 
 
@@ -151,8 +158,7 @@ async def test_body_is_parsed_once_however_often_it_is_read(monkeypatch: pytest.
     route = next(route for route in ROUTES if route.operation is job_pipelines.update_job_pipelines)
     reading = Reader(route, BodyBudget(LIMIT))
     right = json.dumps({"job_id": "7", "pipeline_ids": [str(uuid4())]}).encode()
-    context = current_record.set(RequestRecord("price"))
-    try:
+    with recorded():
         for body in (right, b"{}"):
             request, outcomes = request_of(route, body), []
             received = await reading.receive(request)
@@ -162,8 +168,6 @@ async def test_body_is_parsed_once_however_often_it_is_read(monkeypatch: pytest.
                 except InvalidArgument as error:
                     outcomes.append(error)
             assert outcomes[0] is outcomes[1] is outcomes[2]
-    finally:
-        current_record.reset(context)
     assert parsed == [len(right), 2]
 
 
@@ -210,8 +214,7 @@ CODED: dict[str, Make] = {
 async def test_bodies_beyond_the_budget_are_refused_and_small_ones_taken(how: str) -> None:
     route, bodies = WITH_BODY[0], BodyBudget(3 * UNCOUNTED)
     bodies.bytes = 2 * UNCOUNTED  # as if others were under way
-    context = current_record.set(RequestRecord("price"))
-    try:
+    with recorded():
         with pytest.raises(Unavailable) as raised:
             await read(route, CODED[how](route, b" " * (2 * UNCOUNTED)), bodies)
         assert (raised.value.reason, raised.value.retry_after, bodies.bytes) == ("bodies", 1, 2 * UNCOUNTED)
@@ -223,20 +226,14 @@ async def test_bodies_beyond_the_budget_are_refused_and_small_ones_taken(how: st
         with pytest.raises(web.HTTPRequestEntityTooLarge):
             await read(route, CODED[how](route, b" " * (LIMIT + 1)), bodies)
         assert bodies.bytes == 0
-    finally:
-        current_record.reset(context)
 
 
 @pytest.mark.parametrize("how", CODED)
 async def test_refusal_beyond_the_budget_holds_nothing_of_what_has_come(how: str) -> None:
     route, bodies = WITH_BODY[0], BodyBudget(4 * UNCOUNTED)
     bodies.bytes = 2 * UNCOUNTED  # as if others were under way
-    context = current_record.set(RequestRecord("price"))
-    try:
-        with pytest.raises(Unavailable) as raised:
-            await read(route, CODED[how](route, b" " * (3 * UNCOUNTED)), bodies)
-    finally:
-        current_record.reset(context)
+    with recorded(), pytest.raises(Unavailable) as raised:
+        await read(route, CODED[how](route, b" " * (3 * UNCOUNTED)), bodies)
 
     assert bodies.bytes == 2 * UNCOUNTED
     frames = [frame for frame, _ in traceback.walk_tb(raised.value.__traceback__)]
