@@ -30,14 +30,15 @@ class ServiceError(Exception):
         details: for invalid fields, the reasons by field name.
         reason: for operators, where one code has several causes: a label of metrics, so one of a few constants.
         retry_after: seconds until the same request may succeed; None if that is not known, or never.
-        scope: the one that the caller's token lacks, if only that stands in the way.
+        lacking_scopes: those that the caller's token would need, if only that stands in the way; none of them if it
+            would have to be without scopes.
     """
 
     code: ClassVar[str] = "INTERNAL"
     service_fault: ClassVar[bool] = False
     reason: str | None = None
     retry_after: int | None = None
-    scope: str | None = None
+    lacking_scopes: Sequence[str] | None = None
 
     def __init__(self, message: str, *, details: Details | None = None, reason: str | None = None) -> None:
         super().__init__(message)
@@ -146,10 +147,10 @@ class PermissionDenied(ServiceError):
         return cls(message, reason="administration_denied")
 
     @classmethod
-    def insufficient_scope(cls, message: str, scope: str) -> "PermissionDenied":
+    def insufficient_scope(cls, message: str, lacking: Sequence[str]) -> "PermissionDenied":
         """Make the error for what the user may do, but the scopes of their token do not include."""
         error = cls(message, reason="insufficient_scope")
-        error.scope = scope
+        error.lacking_scopes = lacking
         return error
 
 

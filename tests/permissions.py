@@ -33,7 +33,7 @@ becomes of a call with a token without scopes; behind a colon are the scopes tha
 | no | 403 PERMISSION_DENIED |
 | hidden | 404 NOT_FOUND, as if it were not there |
 | taken | 409 ALREADY_EXISTS: that id is somebody else's |
-| yes: `write` | a token without the scope `write` gets 403 PERMISSION_DENIED, with a challenge that names the scope |
+| yes: `write` | a token without the scope `write` gets 403 PERMISSION_DENIED; a challenge names what it lacks |
 | yes: `read` (hidden), `write` | one without `read` gets what stands behind it; one with `read` only, 403 |
 
 The first scope that a token lacks decides. Scopes only take away: a token never may what its user may not. In the

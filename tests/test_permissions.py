@@ -258,7 +258,7 @@ def test_check_update_missing_scope_is_challenged() -> None:
     with pytest.raises(PermissionDenied) as caught:
         check_update(Holder(Role.MEMBER, READ), owns=False, current={}, wanted={A: READ | EXECUTE})
 
-    assert (caught.value.reason, caught.value.scope) == ("insufficient_scope", "flow_pipeline:execute")
+    assert (caught.value.reason, caught.value.lacking_scopes) == ("insufficient_scope", ["flow_pipeline:execute"])
 
 
 def test_check_update_owner_with_a_read_only_token_removes_nothing() -> None:

@@ -73,9 +73,8 @@ def details_of(
         retry_after: seconds, where more is known than the failure itself tells.
         max_told_bytes: of the reasons by field, of which those beyond are counted; None: all are told.
     """
-    yield ErrorInfo(
-        reason=error.label.upper(), domain=DOMAIN, metadata={"scope": error.scope} if error.scope is not None else {}
-    )
+    metadata = {"scope": " ".join(error.lacking_scopes)} if error.lacking_scopes else {}
+    yield ErrorInfo(reason=error.label.upper(), domain=DOMAIN, metadata=metadata)
     if error.details:
         yield _bad_request(error.details, max_told_bytes)
     wait = error.retry_after if retry_after is None else retry_after

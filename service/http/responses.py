@@ -135,7 +135,7 @@ def failure_headers(error: ServiceError) -> Mapping[str, str]:
     """Return what a failure's response carries beside its body: challenge, Retry-After or Allow."""
     if error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}
-    if isinstance(error, errors.Unauthenticated) or error.scope is not None:
+    if isinstance(error, errors.Unauthenticated) or error.lacking_scopes is not None:
         return {"WWW-Authenticate": _challenge(error)}
     if isinstance(error, UnsupportedCoding):
         return {hdrs.ACCEPT_ENCODING: ", ".join(sorted(CODINGS))}
@@ -144,8 +144,9 @@ def failure_headers(error: ServiceError) -> Mapping[str, str]:
 
 def _challenge(error: ServiceError) -> str:
     """Return the challenge of RFC 6750 §3, which has no error code where no credentials came."""
-    if error.scope is not None:
-        return f'Bearer error="insufficient_scope", scope="{error.scope}"'
+    if error.lacking_scopes is not None:
+        lacking = f', scope="{" ".join(error.lacking_scopes)}"' if error.lacking_scopes else ""
+        return f'Bearer error="insufficient_scope"{lacking}'
     if error.reason == "no_credentials":
         return "Bearer"
     return f'Bearer error="invalid_token", error_description="{error.message}"'

@@ -35,7 +35,7 @@ async def replace_grants(call: Call, request: ReplaceGrants) -> Page[Grant]:
     wanted = by_grantee(request.grants)
     organization_id, pipeline_id = call.caller.organization_id, request.pipeline_id
     async with call.transaction() as connection:
-        pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
+        _, granted = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
         old = await _list_whole(connection, organization_id, pipeline_id)
         differences = _differences(old, wanted)
         grantees = await _find_grantees(connection, organization_id, differences)
@@ -45,7 +45,7 @@ async def replace_grants(call: Call, request: ReplaceGrants) -> Page[Grant]:
         proof = await call.prove(connection, PROVE_FOR_GRANTEES, ids["group"], ids["user"])
         held = await find_hold(connection, call, pipeline_id)
         for each in differences:
-            _check_difference(call, pipeline.access, held, each)
+            _check_difference(call, granted, held, each)
         call.precondition(Page(old))
         for kind in _KINDS:
             of_kind = [each for each in differences if each.key[0] == kind]
@@ -151,12 +151,12 @@ async def _find_grantees(
     return found
 
 
-def _check_difference(call: Call, access: int, held: Mapping[int, datetime | None], difference: _Difference) -> None:
+def _check_difference(call: Call, granted: int, held: Mapping[int, datetime | None], difference: _Difference) -> None:
     """Check that the caller may make one of the differences."""
     _, name, old, new = difference
     after, expires_at = _given(new) if new else (None, None)
     try:
-        check_grant(access, before=given_by(call, old), after=after)
+        check_grant(call.caller, granted, before=given_by(call, old), after=after)
         if after is not None:
             check_grant_end(held, after, expires_at)
     except PermissionDenied as error:

@@ -182,11 +182,11 @@ async def _put(
 ) -> Outcome[Grant]:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
+        _, granted = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         proof = await call.prove(connection, _PROVE_FOR[kind], grantee_id)
         old = await grants.find(connection, organization_id, pipeline_id, kind, grantee_id)
-        check_grant(pipeline.access, before=given_by(call, old), after=access)
+        check_grant(call.caller, granted, before=given_by(call, old), after=access)
         check_grant_end(await find_hold(connection, call, pipeline_id), access, expires_at)
         call.precondition(old)
         if old and (old.access, old.expires_at) == (access, expires_at):
@@ -218,11 +218,11 @@ async def find_hold(connection: Connection, call: Call, pipeline_id: UUID) -> di
 async def _delete(call: Call, pipeline_id: UUID, kind: Kind, name: str) -> None:
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        pipeline, _ = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
+        _, granted = await find_to_change(connection, call, pipeline_id, MANAGE_PIPELINES, MANAGE)
         grantee_id = await _grantee_id(connection, organization_id, kind, name)
         proof = await call.prove(connection, _PROVE_FOR[kind], grantee_id)
         old = _granted(await grants.find(connection, organization_id, pipeline_id, kind, grantee_id), kind, name)
-        check_grant(pipeline.access, before=given_by(call, old), after=None)
+        check_grant(call.caller, granted, before=given_by(call, old), after=None)
         call.precondition(old)
         await grants.delete(connection, organization_id, pipeline_id, kind, grantee_id)
         await _audit(proof, "grant.revoke", pipeline_id, grantee_id, old, None)

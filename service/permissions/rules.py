@@ -24,6 +24,7 @@ from service.permissions.bits import (
     effective,
     is_manager,
     permission_names,
+    scope_names,
     union,
 )
 from service.values.instants import FIRST, written
@@ -162,7 +163,7 @@ def require(holder: Holder, permission: int, granted: int, what: str) -> None:
         return
     name = PERMISSION_NAMES[permission]
     if effective(holder.role, None, granted) & permission:
-        raise PermissionDenied.insufficient_scope(f"You may not {what}: the token's scopes lack {name}.", name)
+        raise PermissionDenied.insufficient_scope(f"You may not {what}: the token's scopes lack {name}.", [name])
     raise PermissionDenied(f"You may not {what}: that takes {name}.")
 
 
@@ -207,7 +208,7 @@ def require_scope(holder: Holder, scope: int, name: str, what: str) -> None:
         PermissionDenied: they do not.
     """
     if not holder.allows(scope):
-        raise PermissionDenied.insufficient_scope(f"You may not {what}: the token's scopes lack {name}.", name)
+        raise PermissionDenied.insufficient_scope(f"You may not {what}: the token's scopes lack {name}.", [name])
 
 
 def require_pipeline_creator(holder: Holder) -> None:
@@ -263,27 +264,38 @@ def held_until(role: Role, grants: Iterable[GrantedAccess], now: datetime) -> di
 _BITS: Final = (*PERMISSION_BITS.values(), MANAGER)
 
 
-def check_grant(access: int, *, before: int | None, after: int | None) -> None:
+def check_grant(holder: Holder, granted: int, *, before: int | None, after: int | None) -> None:
     """Check that one grant may be put in the place of another, by a holder of manage_pipelines there.
 
     A caller grants nothing that they do not hold, and only managers make, change or unmake managers.
 
     Args:
-        access: the caller's, to the pipeline.
+        holder: of the call.
+        granted: what was granted to the holder on the pipeline.
         before: the access that the grant gives now; None if there is none.
         after: the access that it is to give; None to take it back.
 
     Raises:
-        PermissionDenied: they may not.
+        PermissionDenied: they may not; with a challenge of insufficient scope if only the token's scopes forbid it.
     """
+    access, unscoped = holder.access(granted), effective(holder.role, None, granted)
     if ((before or 0) | (after or 0)) & MANAGER and not is_manager(access):
+        if is_manager(unscoped):
+            lacking = permission_names(EVERY_PERMISSION & ~access)
+            raise PermissionDenied.insufficient_scope(
+                f"You may not make, change or unmake managers: the token's scopes lack {', '.join(lacking)}.", lacking
+            )
         raise PermissionDenied(
             "You may not make, change or unmake managers: that takes a manager of the pipeline.", reason="grant_denied"
         )
     missing = (after or 0) & EVERY_PERMISSION & ~access
     if missing:
-        names = ", ".join(permission_names(missing))
-        raise PermissionDenied(f"You may not grant what you do not hold: {names}.", reason="grant_denied")
+        names = permission_names(missing)
+        if not missing & ~unscoped:
+            raise PermissionDenied.insufficient_scope(
+                f"You may not grant what the token's scopes lack: {', '.join(names)}.", names
+            )
+        raise PermissionDenied(f"You may not grant what you do not hold: {', '.join(names)}.", reason="grant_denied")
 
 
 def check_grant_end(held: Mapping[int, datetime | None], access: int, expires_at: datetime | None) -> None:
@@ -313,11 +325,13 @@ def check_token_scopes(holder: Holder, scopes: int | None) -> None:
     """Check that a token may make another with those scopes: they never widen.
 
     Raises:
-        PermissionDenied: the new one could do what this one can't.
+        PermissionDenied: the new one could do what this one can't; with a challenge of insufficient scope, which names
+            what is lacking, and nothing if that is to have no scopes at all.
     """
     if holder.scopes is not None and (scopes is None or scopes & ~holder.scopes):
-        raise PermissionDenied(
+        lacking = scope_names(None if scopes is None else scopes & ~holder.scopes)
+        raise PermissionDenied.insufficient_scope(
             "You may not make a token with more scopes than the one you call with: name only some of those, or call"
             " with one that has them all.",
-            reason="grant_denied",
+            lacking or (),
         )

@@ -22,6 +22,15 @@ async def put(call: As, pipeline: UUID, to: Member | str, *words: str, **more: A
     return await call("PUT", path(pipeline, to), {"permissions": [f"flow_pipeline:{word}" for word in words], **more})
 
 
+def lacking(answer: Answer) -> str | None:
+    """Return the scopes that a challenge names; None if there is none."""
+    challenge = answer.headers.get("WWW-Authenticate")
+    if challenge is None:
+        return None
+    assert challenge.startswith('Bearer error="insufficient_scope", scope="')
+    return challenge.split('"')[3]
+
+
 async def test_put_user_grant_whole_answer(client: Client, world: World) -> None:
     admin, bob, pipeline = await world.user(role="admin"), await world.user("bob"), await world.pipeline()
     call = As.member(client, admin)
@@ -85,8 +94,27 @@ async def test_put_user_grant_beyond_the_tokens_scopes_is_denied(client: Client,
     narrow = As(client, await world.token(admin.id, scopes=READ | MANAGE_PIPELINES))
 
     assert (await put(narrow, pipeline, bob, "read")).code == "OK"
-    assert (await put(narrow, pipeline, bob, "execute")).code == "PERMISSION_DENIED"
-    assert (await put(narrow, pipeline, bob, is_manager=True)).code == "PERMISSION_DENIED"
+    refused = await put(narrow, pipeline, bob, "execute")
+    assert (refused.code, lacking(refused)) == ("PERMISSION_DENIED", "flow_pipeline:execute")
+    assert refused.body["msg"] == "You may not grant what the token's scopes lack: flow_pipeline:execute."
+    refused = await put(narrow, pipeline, bob, is_manager=True)
+    others = "flow_pipeline:execute flow_pipeline:delete flow_pipeline:write"
+    assert (refused.code, lacking(refused)) == ("PERMISSION_DENIED", others)
+    whole = await narrow("PUT", f"/flow/pipeline/{pipeline}/grants", {"grants": []})
+    assert whole.code == "OK", "managers stay as they are"
+
+
+async def test_grants_that_also_the_user_may_not_make_are_denied_without_a_challenge(
+    client: Client, world: World
+) -> None:
+    ada, bob, pipeline = await world.user(), await world.user(), await world.pipeline()
+    await world.grant(pipeline, ada, MANAGES)
+    narrow = As(client, await world.token(ada.id, scopes=READ | MANAGE_PIPELINES))
+
+    refused = await put(narrow, pipeline, bob, "execute", "write")
+    assert (refused.code, lacking(refused)) == ("PERMISSION_DENIED", None)
+    refused = await put(narrow, pipeline, bob, is_manager=True)
+    assert (refused.code, lacking(refused)) == ("PERMISSION_DENIED", None)
 
 
 async def test_put_and_delete_user_grant_of_a_manager_take_a_manager(client: Client, world: World) -> None:

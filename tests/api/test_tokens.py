@@ -84,6 +84,27 @@ async def test_create_token_never_widens_scopes(
     assert (await call("POST", "/tokens", {"scopes": wanted} if wanted else {})).code == code
 
 
+@pytest.mark.parametrize(
+    ("wanted", "challenge"),
+    [
+        (
+            ["flow_pipeline:read", "flow_pipeline:write", "admin"],
+            'Bearer error="insufficient_scope", scope="flow_pipeline:write admin"',
+        ),
+        (None, 'Bearer error="insufficient_scope"'),
+    ],
+    ids=["two that it lacks", "all that the user may"],
+)
+async def test_create_token_beyond_its_scopes_is_challenged(
+    client: Client, world: World, wanted: list[str] | None, challenge: str
+) -> None:
+    narrow = As(client, await world.token((await world.user()).id, scopes=SCOPE_TOKENS | READ))
+
+    refused = await narrow("POST", "/tokens", {"scopes": wanted})
+
+    assert (refused.status, refused.headers["WWW-Authenticate"]) == (403, challenge)
+
+
 async def test_create_token_never_outlives_the_calling_token(client: Client, world: World) -> None:
     bob = await world.user()
     call = As(client, await world.token(bob.id, expires_at=LATER))

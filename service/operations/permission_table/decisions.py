@@ -57,7 +57,7 @@ def holding(permission: int, before: Scopes | None = None) -> Decisions:
 def granting(access: int) -> Decisions:
     """Decide what takes the right to make grants, and to hold what is granted; to be a manager, if that is."""
     managing: Scopes = {READ: HIDDEN, MANAGE_PIPELINES: NARROW}
-    further = dict.fromkeys((EXECUTE, DELETE, WRITE) if access == FULL_ACCESS else (access,), DENIED)
+    further = dict.fromkeys((EXECUTE, DELETE, WRITE) if access == FULL_ACCESS else (access,), NARROW)
     return {
         **holding(MANAGE_PIPELINES),
         GRANTER: Decision(DENIED, managing),
@@ -146,7 +146,7 @@ GROUPS_OF_USERS: Final[Decisions] = {
 MAKING: Final[Scopes] = {SCOPE_TOKENS: NARROW}
 MAKING_FOR_OTHERS: Final[Scopes] = {SCOPE_TOKENS: NARROW, SCOPE_ADMIN: NARROW}
 OTHER_SCOPES: Final[Scopes] = dict.fromkeys(
-    (READ, EXECUTE, DELETE, MANAGE_PIPELINES, WRITE, SCOPE_ADMIN, SCOPE_SCIM), DENIED
+    (READ, EXECUTE, DELETE, MANAGE_PIPELINES, WRITE, SCOPE_ADMIN, SCOPE_SCIM), NARROW
 )
 """The scopes that a token needs, beside tokens, to make one that has every scope."""
 TOKENS_OF_USERS: Final[Decisions] = {

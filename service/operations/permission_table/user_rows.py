@@ -23,7 +23,6 @@ from service.operations.permission_table.decisions import (
     MAKING,
     MAKING_FOR_OTHERS,
     NAMES_WITHIN,
-    NARROW,
     ON_A_TOKEN,
     OTHER_SCOPES,
     OWNER,
@@ -34,7 +33,6 @@ from service.operations.permission_table.decisions import (
     each,
 )
 from service.operations.permission_table.verdicts import ACCOUNT, GROUP, ORGANIZATION, REACH, TOKEN, USER, Act, Decision
-from service.permissions import SCOPE_ADMIN
 
 DIRECTORY_ROWS: Final = (
     Act("read them", (users.get_user,), USER, NAMES_WITHIN),
@@ -82,7 +80,7 @@ TOKEN_ROWS: Final = (
             **ON_A_TOKEN,
             OWNER: Decision(ALLOWED, {**MAKING, **OTHER_SCOPES}),
             MADE_WITH: Decision(DENIED, MAKING),
-            ADMIN: Decision(ALLOWED, {**MAKING_FOR_OTHERS, **OTHER_SCOPES, SCOPE_ADMIN: NARROW}),
+            ADMIN: Decision(ALLOWED, {**MAKING_FOR_OTHERS, **OTHER_SCOPES}),
         },
     ),
 )

@@ -28,7 +28,7 @@ class Verdict(StrEnum):
     DENIED = "no"
     """403 PERMISSION_DENIED."""
     NARROW = "insufficient scope"
-    """403 PERMISSION_DENIED, with a challenge that names the scope which the token lacks."""
+    """403 PERMISSION_DENIED, with a challenge that names scopes which the token lacks."""
     HIDDEN = "hidden"
     """404 NOT_FOUND, as if there were no such object."""
     TAKEN = "taken"
