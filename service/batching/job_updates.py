@@ -16,15 +16,8 @@ from service.database.reused_connection import ReusedConnection
 from service.identity import Caller, MappedUser, Provided
 from service.permissions import Role, executable_pipelines, preauthorize_update
 from service.repositories import job_updates
-from service.repositories.job_updates import (
-    ArrayLiteral,
-    Large,
-    LinkedUpdate,
-    Made,
-    Update,
-    array_literal,
-    names_literal,
-)
+from service.repositories.job_updates import Large, LinkedUpdate, Made, Update
+from service.repositories.literals import ArrayLiteral, array_literal, column_literal
 from service.repositories.revisions import ReadVersion
 from service.telemetry.request_record import current_asking
 
@@ -238,7 +231,7 @@ def _linked(
         link_id=provided.link_id,
         elevated=isinstance(caller.user_id, MappedUser) and caller.user_id.elevated,
         groups=array_literal(group.id for group in provided.groups),
-        group_names=names_literal([group.name for group in provided.groups]),
+        group_names=column_literal("text", [group.name for group in provided.groups]),
         revisions=caller.revisions,
         expires_at=min(provided.expires_at, version.expires_at or provided.expires_at),
         wanted=wanted,

@@ -12,7 +12,7 @@ from service.database.pool import Connection
 from service.errors import AlreadyExists
 from service.permissions import Role
 from service.repositories import revisions
-from service.repositories.job_updates import names_literal
+from service.repositories.literals import column_literal
 from service.repositories.times import bounded
 from service.repositories.users import role_of
 
@@ -64,11 +64,12 @@ async def find_linked(connection: Connection, identities: Sequence[Identity]) ->
     if len(identities) == 1:
         statement = FIND_LINKED_ONE
         *first, names = identities[0]
-        arguments: list[Any] = [*first, names_literal(names)]
+        arguments: list[Any] = [*first, column_literal("text", names)]
     else:
         statement = FIND_LINKED_EACH
-        *columns, all_names = ([*column] for column in zip(*identities, strict=True))
-        arguments = [[*range(len(identities))], *columns, [names_literal(names) for names in all_names]]
+        *known, all_names = zip(*identities, strict=True)
+        columns = (range(len(identities)), *known, [column_literal("text", names) for names in all_names])
+        arguments = [*map(column_literal, _TYPES, columns)]
     found: list[LinkedUser | None] = [None] * len(identities)
     seen: set[int] = set()
     for row in await connection.fetch("identities.find_linked", statement, *arguments):
@@ -91,7 +92,7 @@ async def _find_plain(connection: Connection, issuer: str, identities: Sequence[
     if len(identities) == 1:
         rows = await connection.fetch("identities.find_plain", FIND_PLAIN_ONE, issuer, identities[0].subject)
     else:
-        subjects = [each.subject for each in identities]
+        subjects = column_literal("text", [each.subject for each in identities])
         rows = await connection.fetch("identities.find_plain", FIND_PLAIN_EACH, issuer, subjects)
     by_subject: dict[str, list[LinkedUser]] = {}
     for subject, link_id, secret, organization_id, user_id, username, role, state, now in rows:
@@ -148,12 +149,11 @@ _ONE: Final = (
     "(VALUES (0, $1::uuid, $2::text, $3::text, $4::boolean, $5::text))"
     " AS r (number, organization_id, issuer, subject, elevated, groups)"
 )
-_EACH: Final = (
-    "unnest($1::integer[], $2::uuid[], $3::text[], $4::text[], $5::boolean[], $6::text[])"
-    " AS r (number, organization_id, issuer, subject, elevated, groups)"
-)
+_TYPES: Final = ("integer", "uuid", "text", "text", "boolean", "text")
+_ARRAYS: Final = ", ".join(f"(SELECT ${number}::text::{kind}[])" for number, kind in enumerate(_TYPES, 1))
+_EACH: Final = f"unnest({_ARRAYS}) AS r (number, organization_id, issuer, subject, elevated, groups)"
 FIND_PLAIN_ONE: Final = f"{_FIND_PLAIN} = $2"
-FIND_PLAIN_EACH: Final = f"{_FIND_PLAIN} = ANY ($2)"
+FIND_PLAIN_EACH: Final = f"{_FIND_PLAIN} = ANY ((SELECT $2::text::text[])::text[])"
 FIND_LINKED_ONE: Final = _FIND_LINKED.replace("REQUESTED", _ONE)
 FIND_LINKED_EACH: Final = _FIND_LINKED.replace("REQUESTED", _EACH)
 

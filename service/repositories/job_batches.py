@@ -5,7 +5,7 @@ from uuid import UUID
 
 from service.database.pool import Connection
 from service.repositories.granted import GRANTED_FIRST, reading_as
-from service.repositories.job_updates import array_literal
+from service.repositories.literals import array_literal
 from service.repositories.pipelines import GrantedPipeline
 
 

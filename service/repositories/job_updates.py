@@ -1,33 +1,21 @@
 """Pre-authorized updates of jobs: one statement for a batch, in which each update is proved and made by itself."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, NamedTuple, NewType
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from service.database.pool import Connection
 from service.repositories import revisions, tokens
-
-ArrayLiteral = NewType("ArrayLiteral", str)
-"""An array in PostgreSQL's text form, such as {1,2}."""
-
-
-def array_literal(values: Iterable[int | UUID]) -> ArrayLiteral:
-    """Return values that need no quotes as an array literal."""
-    return ArrayLiteral(f"{{{','.join(map(str, values))}}}")
-
-
-def names_literal(names: Sequence[str]) -> ArrayLiteral:
-    """Return names of groups, which have neither quotes nor backslashes, as an array literal."""
-    return ArrayLiteral("{" + ",".join(f'"{name}"' for name in names) + "}")
+from service.repositories.literals import ArrayLiteral, array_literal, column_literal
 
 
 class Update(NamedTuple):
     """The whole set of pipelines that a job is to be in, and the state of caller and job at which that is allowed.
 
-    A tuple: every update makes one, and a column of each field goes to the database. Who the caller is goes not: the
-    token tells, and no revision is that of another one.
+    A tuple: every update makes one, and a column of each field, in this order, goes to the database. Who the caller is
+    goes not: the token tells, and no revision is that of another one.
     """
 
     organization_id: UUID
@@ -101,7 +89,6 @@ async def update_each(connection: Connection, updates: Sequence[Update | LinkedU
         must be alone, as that of a job in more than MAX_CURRENT pipelines is only made so.
     """
     columns: dict[str, Sequence[Any]] = dict(zip(updates[0]._fields, zip(*updates, strict=True), strict=True))
-    # PostgreSQL's arrays of arrays are rectangular, so those of different lengths go as literals.
     columns["revisions"] = [*map(array_literal, columns["revisions"])]
     columns["wanted"] = [*map(array_literal, columns["wanted"])]
     is_linked = isinstance(updates[0], LinkedUpdate)
@@ -109,8 +96,8 @@ async def update_each(connection: Connection, updates: Sequence[Update | LinkedU
         statement = LINKED_UPDATE_ONE if is_linked else UPDATE_ONE
         rows = await connection.fetch("jobs.update_each", statement, *(column[0] for column in columns.values()))
     else:
-        statement = LINKED_UPDATE_EACH if is_linked else UPDATE_EACH
-        rows = await connection.fetch("jobs.update_each", statement, *map(list, columns.values()))
+        statement, proof = (LINKED_UPDATE_EACH, _OF_LINKS) if is_linked else (UPDATE_EACH, _OF_TOKENS)
+        rows = await connection.fetch("jobs.update_each", statement, *map(column_literal, proof.sent, columns.values()))
     done: dict[int, Made] = {row["number"]: Large.LARGE if row["large"] else row["names"] for row in rows}
     return [done.get(number) for number in range(1, len(updates) + 1)]
 
@@ -119,7 +106,7 @@ class _Proof(NamedTuple):
     """The SQL by which callers of one kind are proved: r is an update, t what the caller comes by, u the user."""
 
     types: Mapping[str, str]
-    """The PostgreSQL types of an update's fields; arrays come as literals."""
+    """The PostgreSQL types of an update's fields, in their order; arrays come as literals."""
     revisions: str
     """The caller's revisions, as they are now."""
     credential: str
@@ -132,6 +119,11 @@ class _Proof(NamedTuple):
     """The condition that what is granted to groups counts, as it does for members."""
     groups: str
     """The FROM clause, and its condition, that finds these groups, g."""
+
+    @property
+    def sent(self) -> Sequence[str]:
+        """The types of the elements of the fields' columns, as these are sent for a batch."""
+        return ["text" if kind.endswith("[]") else kind for kind in self.types.values()]
 
 
 _OF_TOKENS: Final = _Proof(
@@ -207,10 +199,10 @@ _OF_LINKS: Final = _Proof(  # scopes and expiry are in signed claims
 
 
 def _batch(types: Mapping[str, str]) -> str:
-    """Return the SQL of a row for each update, from an array of each field."""
+    """Return the SQL of a row for each update, from an array of each field, as a literal."""
     columns = (f"r.{name}::{kind}" if kind.endswith("[]") else f"r.{name}" for name, kind in types.items())
     arrays = (
-        f"${number}::{'text' if kind.endswith('[]') else kind}[]" for number, kind in enumerate(types.values(), 1)
+        f"${number}::text::{'text' if kind.endswith('[]') else kind}[]" for number, kind in enumerate(types.values(), 1)
     )
     return (
         f"SELECT r.number, {', '.join(columns)}"

@@ -13,6 +13,7 @@ from service.errors import AlreadyExists
 from service.permissions import FULL_ACCESS, MANAGER
 from service.repositories import revisions
 from service.repositories.granted import GRANTED, GRANTED_FIRST, GRANTS, grants_of, reading_as
+from service.repositories.literals import column_literal
 from service.repositories.times import bounded
 from service.slices import in_slices
 from service.values.casefold import casefold
@@ -139,7 +140,7 @@ MAX_BATCHED_GRANTS: Final = 500
 LIST_GRANTED_EACH: Final = f"""
     SELECT requested.number, {revisions.OF_USER} AS revisions, listed.*
     -- Each array in a SELECT, which hides its length from the planner: else each length would be planned anew.
-    FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]))
+    FROM unnest((SELECT $1::text::uuid[]), (SELECT $2::text::uuid[]))
          WITH ORDINALITY AS requested (organization_id, user_id, number)
     JOIN users u ON u.organization_id = requested.organization_id AND u.id = requested.user_id
     -- LATERAL: user by user, by the indexes. One row of arrays for each, so the revisions are sent once.
@@ -168,7 +169,8 @@ async def list_granted_each(connection: Connection, users: Sequence[tuple[UUID, 
     Returns:
         For each the list, empty for a user who does not exist any more; None where the user has too many grants.
     """
-    rows = await connection.fetch("pipelines.list_granted_each", LIST_GRANTED_EACH, *zip(*users, strict=True))
+    arrays = (column_literal("uuid", ids) for ids in zip(*users, strict=True))
+    rows = await connection.fetch("pipelines.list_granted_each", LIST_GRANTED_EACH, *arrays)
     found: list[PipelineList | None] = [PipelineList([], revisions.ReadVersion((), None))] * len(users)
     for number, state, whole, expires_at, ids, names, accesses in rows:
         granted = make_each(GrantedPipeline, zip(ids or (), names or (), accesses or (), strict=True))

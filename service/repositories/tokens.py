@@ -9,6 +9,7 @@ from uuid import UUID
 from service.database.pool import Connection
 from service.identity import Caller
 from service.repositories import revisions
+from service.repositories.literals import column_literal
 from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never, not_yet
 from service.repositories.times import bounded
 from service.repositories.users import role_of
@@ -22,13 +23,12 @@ async def find_active(connection: Connection, digests: Sequence[bytes]) -> list[
     """Return the callers of tokens by SHA-256 digest, without those expired, revoked, or of disabled users.
 
     A role that this version does not know is a member's, which may least: strangers share the statement, and a newer
-    version may be in service beside this one. One digest has a statement of its own: PostgreSQL would plan the other
-    anew each time, as it takes the plan for some array to be dearer than that for an array of one; 0.32 ms, not 0.07.
+    version may be in service beside this one. One digest has a statement of its own, which takes less.
     """
     if len(digests) == 1:
         rows = await connection.fetch("tokens.find_active", FIND_ACTIVE_ONE, digests[0])
     else:
-        rows = await connection.fetch("tokens.find_active", FIND_ACTIVE_EACH, digests)
+        rows = await connection.fetch("tokens.find_active", FIND_ACTIVE_EACH, column_literal("bytea", digests))
     return [
         Caller(role_of(role), scopes, organization_id, user_id, username, key, digest, tuple(state), now)
         for digest, key, organization_id, user_id, username, role, scopes, state, now in rows
@@ -43,7 +43,8 @@ _FIND_ACTIVE: Final = f"""
     WHERE {ACTIVE} AND t.digest
 """
 FIND_ACTIVE_ONE: Final = f"{_FIND_ACTIVE} = $1"
-FIND_ACTIVE_EACH: Final = f"{_FIND_ACTIVE} = ANY ($1)"
+FIND_ACTIVE_EACH: Final = f"{_FIND_ACTIVE} = ANY ((SELECT $1::text::bytea[])::bytea[])"
+"""The array in a SELECT, which hides its length from the planner: else each length below ten would be planned anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ The statements are those that the repositories send, with the arguments of real 
 arguments, and generically: PostgreSQL may choose a generic plan for prepared statements, as all of them are.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -14,9 +15,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from service.database.pool import Connection
 from service.database.session_defaults import PLANNER_DEFAULTS
 from service.embedded.cluster import embedded_postgres
 from service.repositories import groups, jobs, overview, pipelines, queues, tokens, users
+from service.repositories.identities import find_linked
+from service.repositories.literals import column_literal
 from service.repositories.ordering import Orders, Span
 from service.settings import Settings
 from tests.plans.database import CHOSEN, LARGE, SERVER, SMALL, fill, targets
@@ -157,7 +161,45 @@ async def test_job_updates_find_tokens_by_their_digests_however_few_there_are(
 async def test_job_updates_are_planned_as_a_batch(filled: Filled, settings: Settings) -> None:
     statement = await statement_of(filled, settings, "jobs.update_each", update_each)
 
-    assert statement.arguments[1] == [target.job_id for target in filled.targets[:12]]
+    assert statement.arguments[1] == column_literal("text", [target.job_id for target in filled.targets[:12]])
+
+
+async def find_two_tokens(filled: Filled, connection: Connection) -> int:
+    digests = [hashlib.sha256(target.token.encode()).digest() for target in filled.targets[:2]]
+    return len(await tokens.find_active(connection, digests))
+
+
+async def list_for_two(filled: Filled, connection: Connection) -> int:
+    organization_id = await filled.organization_id()
+    users = [(organization_id, target.user_id) for target in filled.targets[:2]]
+    return len(await pipelines.list_granted_each(connection, users))
+
+
+async def find_two_links(filled: Filled, connection: Connection) -> int:
+    return len(await find_linked(connection, [await filled.identity(number) for number in range(2)]))
+
+
+async def find_two_unmapped_links(filled: Filled, connection: Connection) -> int:
+    identities = [(await filled.identity(number))._replace(groups=()) for number in range(2)]
+    return len(await find_linked(connection, identities))
+
+
+@pytest.mark.parametrize("ask", [find_two_tokens, list_for_two, find_two_links, find_two_unmapped_links])
+async def test_statements_for_several_callers_are_planned_once(
+    filled: Filled, ask: Callable[[Filled, Connection], Awaitable[int]]
+) -> None:
+    """To plan one takes longer than to run it, and PostgreSQL would do so each time for a list of known length."""
+    raw = await asyncpg.connect(filled.dsn)
+    try:
+        for _ in range(8):
+            assert await ask(filled, Connection(raw)) == 2
+        plans = await raw.fetch(
+            "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE generic_plans + custom_plans = 8"
+        )
+    finally:
+        await raw.close()
+
+    assert [tuple(row) for row in plans] == [(3, 5)], "PostgreSQL plans each five times before it decides"
 
 
 @pytest.mark.parametrize("planner", PLANNERS)

@@ -13,7 +13,8 @@ import pytest
 from service.authentication.bearer import token_digest
 from service.database.pool import Database
 from service.repositories import job_updates, jobs, revisions
-from service.repositories.job_updates import MAX_CURRENT, Large, Made, Update, array_literal
+from service.repositories.job_updates import MAX_CURRENT, Large, Made, Update
+from service.repositories.literals import array_literal
 from tests.factories import PAST, Member, World
 
 

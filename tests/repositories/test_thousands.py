@@ -13,7 +13,8 @@ from service.database.session_defaults import PLANNER_DEFAULTS
 from service.identity import Caller
 from service.permissions import Role
 from service.repositories import job_updates, jobs, pipelines, tokens
-from service.repositories.job_updates import LinkedUpdate, Update, array_literal, names_literal
+from service.repositories.job_updates import LinkedUpdate, Update
+from service.repositories.literals import array_literal, column_literal
 from service.repositories.ordering import Span
 from tests.factories import SOON, Member, World
 from tests.plans.planning import nodes_of
@@ -80,7 +81,7 @@ async def test_update_by_a_caller_in_many_groups_copies_none_of_their_revisions_
     )
     update = Update(world.id, job, caller.digest, None, caller.revisions, None, [pipeline], None, None)
     linked = LinkedUpdate(
-        *(world.id, job, link_id, False, array_literal(()), names_literal(()), caller.revisions),
+        *(world.id, job, link_id, False, array_literal(()), column_literal("text", ()), caller.revisions),
         expires_at=caller.database_time + SOON,
         wanted=[pipeline],
         allowed_pipelines=None,
