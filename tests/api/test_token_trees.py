@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.app import create_app
 from service.database.pool import Database
 from service.health import Health
+from service.operations import token_revocation
 from service.operations.tokens import MAX_GENERATIONS
 from service.permissions import READ, SCOPE_TOKENS
 from service.settings import Settings
@@ -245,6 +246,28 @@ async def test_rotation_by_another_token_ties_the_new_one_to_it(client: Client, 
     assert (await parent_of(world, new), await parent_of(world, child)) == (stolen.id, new.id)
     assert (await As.member(client, member)("DELETE", stolen.path)).body["revoked"] == 3
     assert not any([await token.works() for token in (mine, stolen, new, child)])
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "in parts"])
+async def test_revoking_takes_what_a_rotation_by_another_token_has_moved(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """Once the overlap is over, too: who has stolen a token must not keep what they made by what they made with it."""
+    if not together:
+        monkeypatch.setattr(token_revocation, "MAX_TOGETHER", 0)
+    member = await world.user()
+    mine, stolen = await root(client, world, member), await root(client, world, member)
+    child = await make(stolen.call)
+    grandchild = await make(child.call)
+    new = made(client, await mine.call("POST", f"{child.path}/rotate", {"overlap_seconds": 0}))
+    newer = made(client, await mine.call("POST", f"{new.path}/rotate", {"overlap_seconds": 0}))
+    assert (await mine.call.get(stolen.path)).body["descendants"] == 2
+
+    gone = await mine.call("DELETE", stolen.path)
+
+    assert gone.body == {"status": "OK", "revoked": 3}
+    works = [await token.works() for token in (stolen, child, new, newer, grandchild, mine)]
+    assert works == [False] * 5 + [True]
 
 
 async def test_rotation_of_a_token_by_one_made_with_it_is_denied(client: Client, world: World) -> None:
