@@ -378,6 +378,31 @@ async def test_every_way_leaves_no_token_better_than_its_parent(client: Client, 
     assert len(tokens) > 20
 
 
+async def test_no_token_survives_the_revocation_of_what_it_came_from(client: Client, world: World) -> None:
+    """By whatever rotations, whoever asked for them, and once no overlap is left: random calls by random tokens."""
+    chance = random.Random(41)  # noqa: S311 - for a test
+    member = await world.user()
+    for _ in range(6):
+        tokens = [await root(client, world, member) for _ in range(3)]
+        came_from: dict[str, set[str]] = {token.id: {token.id} for token in tokens}
+        for _ in range(14):
+            by, of = chance.choice(tokens), chance.choice(tokens)
+            rotates = chance.random() < 0.6
+            path, body = (f"{of.path}/rotate", {"overlap_seconds": 0}) if rotates else ("/tokens", {})
+            answer = await by.call("POST", path, body)
+            if answer.status == 201:
+                tokens.append(made(client, answer))
+                came_from[tokens[-1].id] = {tokens[-1].id, *came_from[by.id], *(came_from[of.id] if rotates else ())}
+        leaked = chance.choice(tokens)
+
+        await As.member(client, member)("DELETE", leaked.path)
+
+        survivors = [token.id for token in tokens if leaked.id in came_from[token.id] and await token.works()]
+        assert survivors == []
+        for token in tokens:
+            await world.raw.execute("UPDATE tokens SET revoked_at = now() WHERE id = $1", UUID(token.id))
+
+
 async def test_no_cycle_of_tokens_holds_up_a_revocation(client: Client, world: World) -> None:
     """Nothing makes one; whoever owns the tables could."""
     member = await world.user()
