@@ -57,10 +57,12 @@ ATTEMPTS: Final = 3
 class Connection:
     """A connection, checked out for one unit of work. Each statement has a name, its label in metrics and traces."""
 
-    __slots__ = ("_durations", "_raw")
+    __slots__ = ("_durations", "_raw", "authority_ends_at")
 
     def __init__(self, raw: "PooledConnection | Raw", durations: Histograms | None = None) -> None:
         self._raw = raw
+        self.authority_ends_at: float | None = None
+        """The moment by the monotonic clock at which what its transaction has proved expires; None: there is none."""
         self._durations = Histograms(SECONDS) if durations is None else durations
 
     async def fetch(self, name: str, statement: str, *arguments: object) -> list[asyncpg.Record]:

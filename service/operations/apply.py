@@ -14,10 +14,12 @@ from service.errors import FailedPrecondition, InvalidArgument, PreconditionFail
 from service.operations.call import Call, no_precondition
 from service.operations.grant_sets import GranteeKey, by_grantee, replace_grants
 from service.operations.grants import MANAGE
-from service.operations.groups import create_group, delete_group, update_members
+from service.operations.groups import create_group, delete_group, find_group, update_members
 from service.operations.pipelines import (
+    CHANGE,
     create_pipeline,
     delete_pipeline,
+    find_to_change,
     find_visible,
     readable,
     update_pipeline,
@@ -27,6 +29,7 @@ from service.permissions import (
     MANAGE_PIPELINES,
     MANAGER,
     READ,
+    WRITE,
     Role,
     require,
     require_administrator,
@@ -38,7 +41,13 @@ from service.repositories.pipelines import GrantedPipeline as Granted
 from service.schemas.apply import MAX_CHANGES, MAX_DECLARED, Applied, Apply, Change, DeclaredGroup, DeclaredPipeline
 from service.schemas.grants import GrantInSet, ReplaceGrants
 from service.schemas.groups import MAX_NAMES, CreateGroup, GroupRef, UpdateMembers
-from service.schemas.pipelines import AccessiblePipeline, CreatePipeline, DeletePipeline, UpdatePipeline
+from service.schemas.pipelines import (
+    AccessiblePipeline,
+    CreatePipeline,
+    DeletePipeline,
+    PipelineView,
+    UpdatePipeline,
+)
 from service.slices import in_slices
 from service.values.names import name_key
 
@@ -219,24 +228,44 @@ async def _put_pipeline(
     else:
         pipeline_id = known.id
         found, granted = await find_visible(work.connection, work.call, pipeline_id)
-        description = found.description if declared.description is None else declared.description
-        before, after = (
-            {"name": found.name, "description": found.description},
-            {"name": declared.name, "description": description},
-        )
-        if before != after:
-            change = Change("pipeline.update", f"pipeline:{found.name}", before, after)
-            await work.change(update_pipeline, UpdatePipeline(pipeline_id, declared.name, description), [change])
+        if _redescription(found, declared) is not None:
+            found, granted = await find_to_change(work.connection, work.call, pipeline_id, WRITE, CHANGE)
+        if (change := _redescription(found, declared)) is not None:
+            await work.change(
+                update_pipeline, UpdatePipeline(pipeline_id, declared.name, declared.description), [change]
+            )
         if declared.grants is not None:
             require(work.call.caller, MANAGE_PIPELINES, granted, MANAGE)
     if declared.grants is not None:
         await _put_grants(work, pipeline_id, declared.name, declared.grants, prune=prune)
 
 
+def _redescription(found: PipelineView, declared: DeclaredPipeline) -> Change | None:
+    """Return the change of a pipeline's name and description to those that are declared; None if it has them."""
+    description = found.description if declared.description is None else declared.description
+    before = {"name": found.name, "description": found.description}
+    after = {"name": declared.name, "description": description}
+    return None if before == after else Change("pipeline.update", f"pipeline:{found.name}", before, after)
+
+
 async def _put_grants(
     work: _Work, pipeline_id: UUID, name: str, declared: Sequence[GrantInSet], *, prune: bool
 ) -> None:
     """Put the declared grants on a pipeline; with `prune`, take the others back."""
+    wanted, changes = await _compare_grants(work, pipeline_id, name, declared, prune=prune)
+    if not changes:
+        return
+    # Again once nobody else changes them: one that has been revoked since would be granted anew with the others.
+    await find_to_change(work.connection, work.call, pipeline_id, MANAGE_PIPELINES, MANAGE)
+    wanted, changes = await _compare_grants(work, pipeline_id, name, declared, prune=prune)
+    if changes:
+        await work.change(replace_grants, ReplaceGrants(pipeline_id, wanted), changes)
+
+
+async def _compare_grants(
+    work: _Work, pipeline_id: UUID, name: str, declared: Sequence[GrantInSet], *, prune: bool
+) -> tuple[list[GrantInSet], list[Change]]:
+    """Return all grants that are to be on a pipeline, and how they differ from those that there are."""
     old = await grants.list_of_pipeline(work.connection, work.organization_id, pipeline_id, _whole(grants.ORDERS))
     present: dict[GranteeKey, GrantInSet] = {
         (each.kind, name_key(each.name)): GrantInSet(
@@ -262,8 +291,7 @@ async def _put_grants(
         for key, grant in wanted.items()
         if present.get(key) is not grant
     ]
-    if changes:
-        await work.change(replace_grants, ReplaceGrants(pipeline_id, [*wanted.values()]), changes)
+    return [*wanted.values()], changes
 
 
 def _target(pipeline: str, grant: GrantInSet) -> str:
@@ -278,14 +306,11 @@ def _state(grant: GrantInSet) -> dict[str, Any]:
 async def _put_members(work: _Work, name: str, declared: Sequence[str], *, prune: bool) -> None:
     """Put the declared users into a group; with `prune`, take the others out."""
     require_administrator(work.call.caller, "see who is in a group")
-    group = await groups.find_by_name(work.connection, work.organization_id, name)
-    assert group is not None  # noqa: S101 - it was there, or has just been made
-    span = _whole(groups.MEMBER_ORDERS)
-    found = await groups.page_members(work.connection, work.organization_id, group.id, span)
-    present = {name_key(member.username): member.username for member in found.items}
-    wanted = {name_key(each): each for each in declared}
-    joining = [each for key, each in wanted.items() if key not in present]
-    leaving = [each for key, each in present.items() if key not in wanted] if prune else []
+    group = await find_group(work.connection, work.organization_id, name)
+    if not any(await _compare_members(work, group, declared, prune=prune)):
+        return
+    group = await find_group(work.connection, work.organization_id, name, for_update=True)  # again, as for grants
+    joining, leaving = await _compare_members(work, group, declared, prune=prune)
     if len(joining) + len(leaving) > MAX_NAMES:
         raise FailedPrecondition(f"More than {MAX_NAMES:,} members would change at once: declare fewer of them.")
     target = f"group:{group.name}"
@@ -293,6 +318,18 @@ async def _put_members(work: _Work, name: str, declared: Sequence[str], *, prune
     changes += [Change("group.remove_member", target, {"member": each}, None) for each in leaving]
     if changes:
         await work.change(update_members, UpdateMembers(group.name, joining, leaving), changes)
+
+
+async def _compare_members(
+    work: _Work, group: Group, declared: Sequence[str], *, prune: bool
+) -> tuple[list[str], list[str]]:
+    """Return who is to be put into a group, and who to be taken out."""
+    span = _whole(groups.MEMBER_ORDERS)
+    found = await groups.page_members(work.connection, work.organization_id, group.id, span)
+    present = {name_key(member.username): member.username for member in found.items}
+    wanted = {name_key(each): each for each in declared}
+    joining = [each for key, each in wanted.items() if key not in present]
+    return joining, [each for key, each in present.items() if key not in wanted] if prune else []
 
 
 async def _delete_pipelines(work: _Work, gone: Sequence[AccessiblePipeline]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -95,10 +96,11 @@ class Call(NamedTuple):
 
         Raises:
             PreconditionFailed: it comes to its end, and the call has a condition that can't be compared.
+            AuthorityChanged: it comes to its end, and what the caller may do has expired since it was proved.
             Unavailable: no connection could be had, or it was lost; if at the commit, the change may have been made.
             DeadlineExceeded: the database took longer than it may.
         """
-        begun = self.database.transaction() if self.within is None else nullcontext(self.within)
+        begun = _ending_in_time(self.database.transaction() if self.within is None else nullcontext(self.within))
         return begun if self.precondition is not nothing_to_compare else _refused_at_its_end(begun)
 
     async def prove(
@@ -121,15 +123,37 @@ class Call(NamedTuple):
         caller = self.caller
         if caller.is_operator and not concerned:
             return Proof(self, connection)
+        begun = monotonic()  # not when the answer came, which may have waited for locks, and for this process
         proved = await authority.prove(connection, caller, statement, *concerned)
         if not caller.is_operator:
             if proved is None:
                 raise Unauthenticated.invalid_token()
             if (proved.role, proved.scopes, proved.username) != (caller.role, caller.scopes, caller.username) or (
-                caller.role is Role.MEMBER and (proved.expired or (*proved.revisions,) != caller.revisions)
+                caller.role is Role.MEMBER and (*proved.revisions,) != caller.revisions
             ):
                 raise AuthorityChanged
+            connection.authority_ends_at = None if proved.ends_in is None else begun + proved.ends_in
+            _require_time_left(connection)
         return Proof(self, connection)
+
+
+def _require_time_left(connection: Connection) -> None:
+    """Require that what was proved on a connection has not expired since.
+
+    No lock keeps an expiry from coming, as it keeps a revocation, and a change may wait for locks behind the proof.
+
+    Raises:
+        AuthorityChanged: it has.
+    """
+    if connection.authority_ends_at is not None and monotonic() >= connection.authority_ends_at:
+        raise AuthorityChanged
+
+
+@asynccontextmanager
+async def _ending_in_time(begun: AbstractAsyncContextManager[Connection]) -> AsyncIterator[Connection]:
+    async with begun as connection:
+        yield connection
+        _require_time_left(connection)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from uuid import UUID
 from service.database.pool import Connection
 from service.errors import Aborted, NotFound, PermissionDenied, ServiceError
 from service.operations.call import Call, Proof
-from service.permissions import EXECUTE, PERMISSION_NAMES, check_update, may_see_job, require_scope
+from service.permissions import check_update, may_see_job
 from service.repositories import job_batches, jobs, pipelines
 from service.repositories.pipelines import GrantedPipeline
 from service.schemas.jobs import (
@@ -61,7 +61,7 @@ async def batch_update_job_pipelines(call: Call, request: BatchUpdateJobPipeline
 
     Raises:
         InvalidArgument: it is to be all or nothing, and an update is malformed.
-        PermissionDenied: the token's scopes lack `flow_pipeline:execute`; or all or nothing is asked, and one fails so.
+        PermissionDenied: it is to be all or nothing, and the caller may not put a job into a pipeline, or take it out.
         NotFound: it is to be all or nothing, and there is no such job or pipeline, or the caller may not see it.
     """
     outcomes: Outcomes = {}
@@ -73,7 +73,6 @@ async def batch_update_job_pipelines(call: Call, request: BatchUpdateJobPipeline
             raise _placed(number, update.error)
         else:
             outcomes[number] = update.error
-    require_scope(call.caller, EXECUTE, PERMISSION_NAMES[EXECUTE], "put jobs into pipelines, or take them out")
     if not request.atomic:
         call.precondition(None)  # of which a verdict can't tell
     async with nullcontext() if call.batches is None else call.batches.job_updates.calls.place(current_asking()):

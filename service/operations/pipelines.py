@@ -200,7 +200,7 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
         AlreadyExists: there is another one of that name.
     """
     async with call.transaction() as connection:
-        old, _ = await find_to_change(connection, call, request.pipeline_id, WRITE, "change this pipeline")
+        old, _ = await find_to_change(connection, call, request.pipeline_id, WRITE, CHANGE)
         name = old.name if request.name is None else request.name
         description = old.description if request.description is None else request.description
         renamed = name != old.name
@@ -213,6 +213,9 @@ async def update_pipeline(call: Call, request: UpdatePipeline) -> PipelineView:
         after = {"name": name, "description": description}
         await proof.audit("pipeline.update", f"pipeline:{old.id}", before, after)
     return PipelineView(old.id, name, old.access, description, old.created_at, updated_at)
+
+
+CHANGE: Final = "change this pipeline"
 
 
 async def delete_pipeline(call: Call, request: DeletePipeline) -> None:

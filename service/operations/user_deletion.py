@@ -14,6 +14,7 @@ from service.repositories import token_trees, user_deletion, users
 from service.repositories.user_deletion import (
     GRANTS_OF_USER,
     GROUPS_OF_USER,
+    LINKS_OF_USER,
     MAX_HANDED_OVER,
     MAX_TOKENS,
     TOKENS_OF_USER,
@@ -24,7 +25,7 @@ from service.values.names import name_key
 
 
 async def delete_user(call: Call, request: DeleteUser) -> None:
-    """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
+    """Delete a user, with their tokens, grants, memberships and links; their jobs go to another user.
 
     Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed over, and
     tokens deleted, in several transactions, the first of which disables the user, and the last deletes them: asked
@@ -81,7 +82,7 @@ async def _delete(call: Call, request: DeleteUser, *, first: bool) -> str | None
             await _disable(proof, user)
             return unfinished
         before = state_of(user) | ({"jobs_to": heir.username} if heir else {})
-        lost = (GRANTS_OF_USER, GROUPS_OF_USER, TOKENS_OF_USER)
+        lost = (GRANTS_OF_USER, GROUPS_OF_USER, LINKS_OF_USER, TOKENS_OF_USER)
         await proof.audit_deletion("user.delete", f"user:{user.username}", before, user.id, lost)
         await user_deletion.delete(connection, organization_id, user.id)
     return None

@@ -14,6 +14,7 @@ from service.database.pool import Connection
 from service.identity import Caller, Provided
 from service.permissions import mightier
 from service.repositories.granted import grants_of
+from service.repositories.times import bounded
 from service.repositories.users import role_of
 
 
@@ -25,14 +26,17 @@ class Authority(NamedTuple):
     username: str
     revisions: Sequence[int]
     """Of the user, of the organization's members and, for a member, of their groups; see revisions.py."""
-    expired: bool
-    """True if a grant of a member's has expired since the transaction began, so that it was still counted."""
+    ends_in: float | None
+    """Seconds from the begin of the statement until the token, or the first of a member's grants, expires.
+
+    Of the grants that count at the begin of the transaction: it has passed if one has expired since. None: never.
+    """
 
 
 _OWN_GROUPS: Final = "SELECT m.group_id AS id FROM memberships m WHERE m.organization_id = $1 AND m.user_id = $2 AND $4"
 _IS_OWN: Final = "g.id IN (SELECT o.id FROM own_groups o)"
 _TOKEN: Final = """
-            SELECT t.scopes
+            SELECT t.scopes, t.expires_at
             FROM tokens t
             WHERE t.digest = $3 AND t.organization_id = $1 AND t.user_id = $2 AND t.revoked_at IS NULL
               AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
@@ -52,7 +56,7 @@ _LINKED: Final = {
     # A group counts by the name that claims are mapped to: as it is now that its row is locked.
     _IS_OWN: "EXISTS (SELECT FROM own_groups o WHERE o.id = g.id AND (o.name IS NULL OR o.name = g.name))",
     _TOKEN: """
-            SELECT NULL::smallint AS scopes -- those of the token are in its signed claims
+            SELECT NULL::smallint AS scopes, ($3::jsonb ->> 'expires_at')::timestamptz AS expires_at -- of signed claims
             FROM identity_links l
             WHERE l.organization_id = $1 AND l.user_id = $2 AND l.id = ($3::jsonb ->> 'link_id')::uuid
               AND ($3::jsonb ->> 'expires_at')::timestamptz > clock_timestamp()
@@ -105,17 +109,21 @@ def _prove(*, organization: bool = False, groups: str = "", users: str = "") -> 
             SELECT u.id, u.role, u.username, u.revision FROM held_users u WHERE u.id = $2 AND NOT u.disabled
         ), held_token AS MATERIALIZED (
             {_TOKEN}
+        ), ending AS MATERIALIZED (
+            -- Of the grants that count at the beginning of the transaction, which may have waited for locks since.
+            -- Asked once all locks are held: for the caller's row.
+            SELECT least(
+                t.expires_at,
+                CASE WHEN $4 THEN (SELECT min(g.expires_at) FROM ({grants_of("$1", "c.id")}) g) END
+            ) AS at
+            FROM held_token t CROSS JOIN caller c
         )
         SELECT c.role, t.scopes, c.username,
                -- The organization's is not locked: nothing that it tells of takes anything from what there still is.
                ARRAY[c.revision, coalesce((SELECT o.members_revision FROM organizations o WHERE o.id = $1), -1)]
                || ARRAY(SELECT g.revision FROM held_groups g WHERE {_IS_OWN} ORDER BY 1) AS revisions,
-               -- Of the grants that count at the beginning of the transaction, which may have waited for locks since.
-               -- Asked once all locks are held: for the caller's row.
-               $4 AND EXISTS (
-                   SELECT FROM ({grants_of("$1", "c.id")}) g WHERE g.expires_at <= clock_timestamp()
-               ) AS expired
-        FROM held_token t CROSS JOIN caller c
+               extract(epoch FROM {bounded("e.at")} - statement_timestamp())::double precision AS ends_in
+        FROM held_token t CROSS JOIN caller c CROSS JOIN ending e
     """
 
 

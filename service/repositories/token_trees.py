@@ -39,6 +39,9 @@ def _key(organization_id: UUID) -> int:
 GOOD: Final = "t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())"
 """The condition that the token t is neither revoked nor expired, whatever its user is."""
 
+_FOLLOWED: Final = f"({GOOD} OR (t.revoked_at IS NULL AND t.replaced_by_id IS NOT NULL))"
+"""The condition that there may be good tokens behind the token t: one that was rotated may have expired before them."""
+
 _ANCESTORS: Final = """
     -- Token $2 of organization $1, what it was made with, and so on up. UNION ends a cycle, which nothing makes.
     ancestors AS (
@@ -193,7 +196,8 @@ def _descendants(of: str, but: str = "") -> str:
         but: a condition on tokens f that are to be left out.
     """
     return f"""
-        -- The tokens themselves, what took their place, whatever became of that, and the good ones made with these.
+        -- The tokens themselves, what took their place, whatever became of that, and the good ones made with these, or
+        -- with what they had made and was rotated since.
         WITH RECURSIVE found AS (
             SELECT t.id, t.replaced_by_id, {GOOD} AS good
             FROM tokens t
@@ -207,7 +211,7 @@ def _descendants(of: str, but: str = "") -> str:
                  WHERE t.organization_id = $1 AND t.id = f.replaced_by_id
                  OFFSET 0)
                 UNION ALL
-                (SELECT t.id, t.replaced_by_id, {GOOD}, {GOOD}
+                (SELECT t.id, t.replaced_by_id, {GOOD}, {_FOLLOWED}
                  FROM tokens t
                  WHERE t.organization_id = $1 AND t.parent_id = f.id
                  OFFSET 0)
@@ -248,12 +252,12 @@ def _last() -> str:
     def below(parent: str) -> str:
         return f"""
             SELECT n.* FROM (
-                SELECT t.id, t.replaced_by_id, {GOOD} AS good FROM tokens t
+                SELECT t.id, t.replaced_by_id, {GOOD} AS good, {_FOLLOWED} AS followed FROM tokens t
                 WHERE t.organization_id = $1 AND t.parent_id = {parent}.id OFFSET 0
-            ) n WHERE n.good
+            ) n WHERE n.followed
             UNION ALL
             SELECT n.* FROM (
-                SELECT t.id, t.replaced_by_id, {GOOD} AS good FROM tokens t
+                SELECT t.id, t.replaced_by_id, {GOOD} AS good, true AS followed FROM tokens t
                 WHERE t.organization_id = $1 AND t.id = {parent}.replaced_by_id OFFSET 0
             ) n
         """

@@ -35,6 +35,15 @@ GROUPS_OF_USER: Final = AuditList(
     WHERE m.organization_id = $1 AND m.user_id = $2
     """,
 )
+LINKS_OF_USER: Final = AuditList(
+    "links",
+    """
+    SELECT jsonb_build_object('id', l.id, 'issuer', l.issuer, 'subject', l.subject) AS item,
+           row_number() OVER (ORDER BY l.created_at, l.id) AS place
+    FROM identity_links l
+    WHERE l.organization_id = $1 AND l.user_id = $2
+    """,
+)
 TOKENS_OF_USER: Final = AuditList(
     "tokens",
     """

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from service.operations import grant_sets, groups, job_pipelines, jobs, users
+from service.operations import grant_sets, groups, job_batches, job_pipelines, jobs, users
 from service.operations.permission_table.verdicts import (
     ACCOUNT,
     GROUP,
@@ -87,22 +87,22 @@ async def put_own_job_in(stage: Stage, cell: Cell) -> Asked:
     job = await stage.job(cell, own=True, queued=False)
     if cell.route.operation is job_pipelines.add_pipeline_job:
         return Asked({"job_id": job, "pipeline_id": stage.pipeline})
-    return Asked({}, {"job_id": job, "pipeline_ids": [str(stage.pipeline)]})
+    return _update(cell, job, stage.pipeline)
 
 
-async def put_own_job_in_by_batch(stage: Stage, cell: Cell) -> Asked:
-    return Asked({}, {"updates": [(await put_own_job_in(stage, cell)).body]})
+def _update(cell: Cell, job: str, *pipelines: UUID) -> Asked:
+    """Return an update of a job, alone or as all of a batch."""
+    body = {"job_id": job, "pipeline_ids": [*map(str, pipelines)]}
+    if cell.route.operation is job_batches.batch_update_job_pipelines:
+        return Asked({}, {"updates": [body], "atomic": True})
+    return Asked({}, body)
 
 
 async def put_others_job_in(stage: Stage, cell: Cell) -> Asked:
     job = await stage.job(cell, own=False, queued=True)
     if cell.route.operation is job_pipelines.add_pipeline_job:
         return Asked({"job_id": job, "pipeline_id": stage.second})
-    return Asked({}, {"job_id": job, "pipeline_ids": [str(stage.pipeline), str(stage.second)]})
-
-
-async def take_out_by_batch(stage: Stage, cell: Cell) -> Asked:
-    return Asked({}, {"updates": [{"job_id": await stage.job_of(cell), "pipeline_ids": []}], "atomic": True})
+    return _update(cell, job, stage.pipeline, stage.second)
 
 
 async def take_out_of_one(stage: Stage, cell: Cell) -> Asked:
@@ -175,8 +175,7 @@ def update_job(*pipelines: str) -> Ask:
     """Return an update of a job to pipelines of these names."""
 
     async def ask(stage: Stage, cell: Cell) -> Asked:
-        wanted = [str(getattr(stage, name)) for name in pipelines]
-        return Asked({}, {"job_id": await stage.job_of(cell), "pipeline_ids": wanted})
+        return _update(cell, await stage.job_of(cell), *(getattr(stage, name) for name in pipelines))
 
     return ask
 
@@ -301,7 +300,6 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "rename or describe it": on_pipeline({"description": NEW}),
         "delete it": delete_pipeline,
         "put a job of their own into it": put_own_job_in,
-        "put a job of their own into it, in a batch": put_own_job_in_by_batch,
         "put somebody else's job into it, from a pipeline on which they hold the same": put_others_job_in,
         "register a job into it": register_into_pipeline,
         "list the grants on it": on_pipeline(),
@@ -322,7 +320,6 @@ ASKED: Final[dict[str, dict[str, Ask]]] = {
         "leave it in its pipelines by an update": update_job("pipeline"),
         "take it out of its pipelines by an update": update_job(),
         "take it out of a pipeline": take_out_of_one,
-        "take it out of its pipelines in a batch, all or nothing": take_out_by_batch,
         "put it again as it is": on_job({}),
         "take it out of its pipelines by putting it": on_job({"pipeline_ids": []}),
         "rename it": on_job({"name": NEW}),

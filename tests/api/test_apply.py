@@ -1,7 +1,11 @@
 """Declared states: what differs is changed, all or nothing, by the rules of each change alone."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import pytest
 
 from service.operations import apply
@@ -162,3 +166,84 @@ async def test_state_goes_no_further_than_the_caller_may(client: Client, world: 
     assert (pruning.code, "Hidden" in pruning.body["msg"]) == ("PERMISSION_DENIED", False)
     assert (await member("POST", APPLY, {"groups": [{"name": "g"}]})).code == "PERMISSION_DENIED"
     assert await world.raw.fetchval("SELECT count(*) FROM pipelines WHERE id = $1", hidden) == 1
+
+
+@asynccontextmanager
+async def changing(dsn: str, lock: str, *changes: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Make changes under the lock that the service's own take, which are committed at the end."""
+    connection = await asyncpg.connect(dsn)
+    async with connection.transaction():
+        for statement in (f"SELECT FROM {lock} FOR NO KEY UPDATE", *changes):
+            await connection.execute(statement)
+        yield connection
+    await connection.close()
+
+
+async def waited_for(world: World, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Return once somebody waits for a lock of a connection's."""
+    waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))"
+    while not await world.raw.fetchval(waiting, connection.get_server_pid()):  # noqa: ASYNC110 - it is no event
+        await asyncio.sleep(0.01)
+
+
+async def test_grant_that_is_revoked_while_another_one_is_declared_stays_revoked(
+    client: Client, world: World, dsn: str
+) -> None:
+    """The grants that are not declared stay as they are once the pipeline is locked, and not as they were before."""
+    ada, bob, carol = await world.user("ada", role="admin"), await world.user("bob"), await world.user("carol")
+    pipeline = await world.pipeline("Invoices")
+    await world.grant(pipeline, bob, FULL_ACCESS)
+    grants = [{"user": "carol", "permissions": ["flow_pipeline:execute"]}]
+    revoke = f"DELETE FROM user_grants WHERE user_id = '{bob.id}'"
+
+    async with changing(dsn, f"pipelines WHERE id = '{pipeline}'", revoke) as revoking:
+        declare = As.member(client, ada)("POST", APPLY, {"pipelines": [{"name": "Invoices", "grants": grants}]})
+        declaring = asyncio.ensure_future(declare)
+        await waited_for(world, revoking)
+    answer = await declaring
+
+    assert (answer.code, actions(answer.body)) == ("OK", [("grant.set", "grant:Invoices/user:carol")])
+    held = await world.raw.fetch("SELECT user_id FROM user_grants WHERE pipeline_id = $1", pipeline)
+    assert [row["user_id"] for row in held] == [carol.id]
+
+
+async def test_description_that_is_changed_while_another_name_is_declared_stays(
+    client: Client, world: World, dsn: str
+) -> None:
+    ada, pipeline = await world.user("ada", role="admin"), await world.pipeline("Invoices")
+    describe = f"UPDATE pipelines SET description = 'new' WHERE id = '{pipeline}'"
+
+    async with changing(dsn, f"pipelines WHERE id = '{pipeline}'", describe) as describing:
+        declaring = asyncio.ensure_future(As.member(client, ada)("POST", APPLY, {"pipelines": [{"name": "INVOICES"}]}))
+        await waited_for(world, describing)
+    answer = await declaring
+
+    assert answer.code == "OK"
+    found = await world.raw.fetchrow("SELECT name, description FROM pipelines WHERE id = $1", pipeline)
+    assert found is not None
+    assert (found["name"], found["description"]) == ("INVOICES", "new")
+
+
+async def test_members_that_come_and_go_while_others_are_declared_are_compared_again(
+    client: Client, world: World, dsn: str
+) -> None:
+    ada, bob, carol = await world.user("ada", role="admin"), await world.user("bob"), await world.user("carol")
+    group = await world.group(bob, name="g")
+    changes = (
+        f"DELETE FROM memberships WHERE group_id = '{group}'",
+        f"INSERT INTO memberships (organization_id, user_id, group_id) VALUES ('{world.id}', '{carol.id}', '{group}')",
+    )
+
+    async with changing(dsn, f"groups WHERE id = '{group}'", *changes) as joining:
+        state = {"groups": [{"name": "g", "members": ["ada", "bob"]}], "prune": True}
+        declaring = asyncio.ensure_future(As.member(client, ada)("POST", APPLY, state))
+        await waited_for(world, joining)
+    answer = await declaring
+
+    assert [(change["action"], change["before"], change["after"]) for change in answer.body["changes"]] == [
+        ("group.add_member", None, {"member": "ada"}),
+        ("group.add_member", None, {"member": "bob"}),
+        ("group.remove_member", {"member": "carol"}, None),
+    ]
+    members = await world.raw.fetch("SELECT user_id FROM memberships WHERE group_id = $1", group)
+    assert {row["user_id"] for row in members} == {ada.id, bob.id}

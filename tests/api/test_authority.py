@@ -294,3 +294,39 @@ async def test_change_is_refused_once_a_grant_has_expired_while_it_waited(
     await holding.close()
 
     assert (answer.code, await stage.changes()) == ("NOT_FOUND", 0)
+
+
+OF_JOBS: Final = [route for route in WRITING if "/jobs" in route.path]
+EXPIRING: Final = {"token": "tokens", "grant": "user_grants"}
+
+
+@pytest.mark.parametrize("expiring", EXPIRING)
+@pytest.mark.parametrize("route", OF_JOBS, ids=lambda route: f"{route.method} {route.path}")
+async def test_change_is_refused_once_its_authority_has_expired_while_it_waited_behind_the_proof(
+    client: Client, raw: "asyncpg.Connection[asyncpg.Record]", dsn: str, route: Route, expiring: str
+) -> None:
+    """A job is locked behind the caller, and whoever has it locked decides how long that takes."""
+    through = "role" if "{job_id}" in route.path and "{pipeline_id}" not in route.path else "user"
+    if (through, expiring) == ("role", "grant"):
+        pytest.skip("no grant entitles to it")
+    stage = await Stage.create(raw, route, through)
+    ends = await raw.fetchval(
+        f"UPDATE {EXPIRING[expiring]} SET expires_at = clock_timestamp() + interval '0.4 s' WHERE user_id = $1"
+        " RETURNING expires_at",
+        stage.caller.id,
+    )
+    over = (
+        "SELECT clock_timestamp() > $1 AND EXISTS (SELECT FROM pg_stat_activity WHERE $2 = ANY (pg_blocking_pids(pid)))"
+    )
+    holding = await asyncpg.connect(dsn)
+    async with holding.transaction():
+        await holding.execute("SELECT FROM jobs WHERE organization_id = $1 FOR UPDATE", stage.world.id)
+        calling = asyncio.ensure_future(As.member(client, stage.caller)(route.method, stage.path, stage.body))
+        while not await raw.fetchval(over, ends, holding.get_server_pid()):  # noqa: ASYNC110 - it is no event
+            await asyncio.sleep(0.01)
+    answer = await calling
+    await holding.close()
+
+    refused = await As.member(client, stage.caller)(route.method, stage.path, stage.body)
+    assert (verdict(answer), await stage.changes()) == (verdict(refused), 0)
+    assert refused_by(answer.status, answer.body)

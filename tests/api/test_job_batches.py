@@ -298,14 +298,28 @@ async def test_batch_waits_a_while_for_what_is_locked(client: Client, world: Wor
 
 
 @atomically
-async def test_batch_by_a_token_without_the_scope_is_refused_whole(client: Client, world: World, atomic: bool) -> None:
-    ada = await world.user(role="admin")
-    job = await world.job(ada)
+async def test_update_in_a_batch_is_decided_as_it_is_alone(client: Client, world: World, atomic: bool) -> None:
+    """By a token that only reads, too: a set that stays as it is takes no more, alone or among others."""
+    ada = await world.user()
+    a, b, hidden = *(await places(world, ada))[:2], await world.pipeline()
+    call = As(client, await world.token(ada.id, scopes=READ))
+    in_a, in_none = await world.job(ada, a), await world.job(ada)
+    updates = [update(in_a, a), update(in_none), update(in_a, a, b), update(in_a), update(in_none, hidden)]
 
-    answer = await send(As(client, await world.token(ada.id, scopes=READ)), update(job), atomic=atomic)
+    alone = [await call("POST", "/jobs/pipelines", each) for each in updates]
+    assert [each.code for each in alone] == ["OK", "OK", "PERMISSION_DENIED", "PERMISSION_DENIED", "NOT_FOUND"]
 
-    assert answer.code == "PERMISSION_DENIED"
-    assert 'scope="flow_pipeline:execute"' in answer.headers["WWW-Authenticate"]
+    if not atomic:
+        results = (await send(call, *updates)).body["results"]
+        assert [each.get("code", "OK") for each in results] == [each.code for each in alone]
+        assert [each.get("msg") for each in results] == [each.body.get("msg") for each in alone]
+    for sent, told in zip(updates, alone, strict=True):
+        answer = await send(call, sent, atomic=atomic)
+        result = answer.body if atomic else answer.body["results"][0]
+        assert result.get("code", "OK") == told.code
+        if atomic:
+            assert answer.headers.get("WWW-Authenticate") == told.headers.get("WWW-Authenticate")
+    assert await audited(world) == []
 
 
 async def test_batch_that_is_refused_reads_the_same_of_what_is_hidden_and_what_is_not_there(

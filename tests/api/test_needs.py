@@ -161,10 +161,16 @@ async def contradictions(client: Client, world: World, route: Route) -> list[str
     refusals = {"PERMISSION_DENIED", "NOT_FOUND"} if route.needs == READ else {"PERMISSION_DENIED"}
     refused = [(caller, await answer_of(caller)) for caller in LACKING[route.needs]]
     passed = await answer_of(ENTITLED[route.needs])
-    wrong = [f"{caller} is answered {answer.body}" for caller, answer in refused if answer.code not in refusals]
-    if passed.code in ("UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND"):
+    wrong = [f"{caller} is answered {answer.body}" for caller, answer in refused if _code(answer) not in refusals]
+    if _code(passed) in ("UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND"):
         wrong.append(f"{ENTITLED[route.needs]} is answered {passed.body}")
     return wrong
+
+
+def _code(answer: Answer) -> str:
+    """Return the code of an answer, or of the one verdict that it has."""
+    verdicts = answer.body.get("results")
+    return answer.code if not verdicts else str(verdicts[0].get("code", "OK"))
 
 
 @every_route

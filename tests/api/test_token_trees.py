@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from service.app import create_app
 from service.database.pool import Database
 from service.health import Health
+from service.operations import token_revocation
 from service.operations.tokens import MAX_GENERATIONS
 from service.permissions import READ, SCOPE_TOKENS
 from service.settings import Settings
@@ -247,6 +248,28 @@ async def test_rotation_by_another_token_ties_the_new_one_to_it(client: Client, 
     assert not any([await token.works() for token in (mine, stolen, new, child)])
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "in parts"])
+async def test_revoking_takes_what_a_rotation_by_another_token_has_moved(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """Once the overlap is over, too: who has stolen a token must not keep what they made by what they made with it."""
+    if not together:
+        monkeypatch.setattr(token_revocation, "MAX_TOGETHER", 0)
+    member = await world.user()
+    mine, stolen = await root(client, world, member), await root(client, world, member)
+    child = await make(stolen.call)
+    grandchild = await make(child.call)
+    new = made(client, await mine.call("POST", f"{child.path}/rotate", {"overlap_seconds": 0}))
+    newer = made(client, await mine.call("POST", f"{new.path}/rotate", {"overlap_seconds": 0}))
+    assert (await mine.call.get(stolen.path)).body["descendants"] == 2
+
+    gone = await mine.call("DELETE", stolen.path)
+
+    assert gone.body == {"status": "OK", "revoked": 3}
+    works = [await token.works() for token in (stolen, child, new, newer, grandchild, mine)]
+    assert works == [False] * 5 + [True]
+
+
 async def test_rotation_of_a_token_by_one_made_with_it_is_denied(client: Client, world: World) -> None:
     top = await root(client, world, await world.user())
     child = await make(top.call)
@@ -353,6 +376,31 @@ async def test_every_way_leaves_no_token_better_than_its_parent(client: Client, 
                 tokens += [made(client, answer)] if answer.status == 201 else []
         assert await world.raw.fetch(VIOLATIONS, world.id) == []
     assert len(tokens) > 20
+
+
+async def test_no_token_survives_the_revocation_of_what_it_came_from(client: Client, world: World) -> None:
+    """By whatever rotations, whoever asked for them, and once no overlap is left: random calls by random tokens."""
+    chance = random.Random(41)  # noqa: S311 - for a test
+    member = await world.user()
+    for _ in range(6):
+        tokens = [await root(client, world, member) for _ in range(3)]
+        came_from: dict[str, set[str]] = {token.id: {token.id} for token in tokens}
+        for _ in range(14):
+            by, of = chance.choice(tokens), chance.choice(tokens)
+            rotates = chance.random() < 0.6
+            path, body = (f"{of.path}/rotate", {"overlap_seconds": 0}) if rotates else ("/tokens", {})
+            answer = await by.call("POST", path, body)
+            if answer.status == 201:
+                tokens.append(made(client, answer))
+                came_from[tokens[-1].id] = {tokens[-1].id, *came_from[by.id], *(came_from[of.id] if rotates else ())}
+        leaked = chance.choice(tokens)
+
+        await As.member(client, member)("DELETE", leaked.path)
+
+        survivors = [token.id for token in tokens if leaked.id in came_from[token.id] and await token.works()]
+        assert survivors == []
+        for token in tokens:
+            await world.raw.execute("UPDATE tokens SET revoked_at = now() WHERE id = $1", UUID(token.id))
 
 
 async def test_no_cycle_of_tokens_holds_up_a_revocation(client: Client, world: World) -> None:

@@ -124,6 +124,11 @@ async def test_deletion_is_audited_with_all_that_goes(client: Client, world: Wor
     await world.group(ada, name="reviewers")
     job = await world.job(ada, pipeline)
     made = await As.member(client, ada)("POST", "/tokens", {"username": "bob", "name": "by ada"})
+    link = await world.raw.fetchval(
+        "INSERT INTO identity_links (organization_id, id, user_id, issuer, subject)"
+        " VALUES ($1, gen_random_uuid(), $2, 'https://id.example.com', 'ada-1') RETURNING id",
+        *(world.id, ada.id),
+    )
     tokens = [str(row[0]) for row in await world.raw.fetch("SELECT id FROM tokens WHERE user_id = $1", ada.id)]
 
     await admin("DELETE", "/users/ada", jobs_to="bob")
@@ -147,6 +152,7 @@ async def test_deletion_is_audited_with_all_that_goes(client: Client, world: Wor
         "jobs_to": "bob",
         "grants": grants,
         "groups": ["reviewers"],
+        "links": [{"id": str(link), "issuer": "https://id.example.com", "subject": "ada-1"}],
         "tokens": [
             {"id": tokens[0], "username": "ada", "name": ""},
             {"id": made.body["token"]["id"], "username": "bob", "name": "by ada"},

@@ -142,7 +142,7 @@ class AsyncOperations(AsyncConnection):
         the answer is the first refusal, and `details` names its `index`, counted from 0; malformed updates come
         before all others.
 
-        Needs: scope flow_pipeline:execute; for each update, what it needs alone.
+        Needs: for each update, what it needs alone.
 
         Args:
             updates: The updates, each as it would be sent alone.
@@ -150,8 +150,8 @@ class AsyncOperations(AsyncConnection):
 
         Raises:
             InvalidArgument: it is to be all or nothing, and an update is malformed.
-            PermissionDenied: the token's scopes lack `flow_pipeline:execute`; or all or nothing is asked, and one
-                fails so.
+            PermissionDenied: it is to be all or nothing, and the caller may not put a job into a pipeline, or take it
+                out.
             NotFound: it is to be all or nothing, and there is no such job or pipeline, or the caller may not see it.
         """
         return await self._run(

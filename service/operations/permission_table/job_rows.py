@@ -34,12 +34,14 @@ from service.operations.permission_table.decisions import (
 from service.operations.permission_table.verdicts import JOB, JOB_IN_NONE, Act, Decision
 from service.permissions import EXECUTE, READ, SCOPE_ADMIN
 
+UPDATING: Final = (job_pipelines.update_job_pipelines, job_batches.batch_update_job_pipelines)
+
 JOB_ROWS: Final = (
     Act("find it in the list of jobs", (jobs.list_jobs,), JOB, listed(SEEING_A_JOB)),
     Act("read it, and which pipelines it is in", (jobs.get_job, job_pipelines.list_job_pipelines), JOB, SEEING_A_JOB),
     Act(
         "leave it in its pipelines by an update",
-        (job_pipelines.update_job_pipelines,),
+        UPDATING,
         JOB,
         {
             **SEEING_A_JOB,
@@ -49,7 +51,7 @@ JOB_ROWS: Final = (
     ),
     Act(
         "take it out of its pipelines by an update",
-        (job_pipelines.update_job_pipelines,),
+        UPDATING,
         JOB,
         {
             **SEEING_A_JOB,
@@ -69,17 +71,6 @@ JOB_ROWS: Final = (
             **each((OWNING_READER, OWNING_ADMIN), ALLOWED, {READ: HIDDEN, EXECUTE: NARROW}),
             READER: Decision(DENIED, {READ: HIDDEN}),
             **each((EXECUTOR, PIPELINE_ADMIN, ADMIN), ALLOWED, {READ: HIDDEN, EXECUTE: NARROW}),
-        },
-    ),
-    Act(
-        "take it out of its pipelines in a batch, all or nothing",
-        (job_batches.batch_update_job_pipelines,),
-        JOB,
-        {
-            **each((NO_GRANT, OUTSIDER, OUTSIDE_ADMIN), HIDDEN, PUTTING),
-            **each(OWNERS, ALLOWED, PUTTING),
-            READER: Decision(DENIED, {**PUTTING, READ: HIDDEN}),
-            **each((EXECUTOR, PIPELINE_ADMIN, ADMIN), ALLOWED, {**PUTTING, READ: HIDDEN}),
         },
     ),
     Act(
@@ -136,7 +127,7 @@ JOB_IN_NONE_ROWS: Final = (
     Act("read it", (jobs.get_job, job_pipelines.list_job_pipelines), JOB_IN_NONE, SEEING_A_JOB_IN_NONE),
     Act(
         "put it into a pipeline that they may execute",
-        (job_pipelines.update_job_pipelines,),
+        UPDATING,
         JOB_IN_NONE,
         {
             **SEEING_A_JOB_IN_NONE,

@@ -24,6 +24,11 @@ from service.operations.permission_table.decisions import (
 from service.operations.permission_table.verdicts import PIPELINE, Act, Decision
 from service.permissions import DELETE, EXECUTE, FULL_ACCESS, MANAGE_PIPELINES, READ, WRITE
 
+PUTTING_IN: Final = (
+    job_pipelines.update_job_pipelines,
+    job_batches.batch_update_job_pipelines,
+    job_pipelines.add_pipeline_job,
+)
 PUTTING_GRANTS: Final = (grants.put_user_grant, grants.put_group_grant, grant_sets.replace_grants)
 
 PIPELINE_ROWS: Final = (
@@ -39,19 +44,13 @@ PIPELINE_ROWS: Final = (
     Act("delete it", (pipelines.delete_pipeline,), PIPELINE, holding(DELETE)),
     Act(
         "put a job of their own into it",
-        (job_pipelines.update_job_pipelines, job_pipelines.add_pipeline_job),
+        PUTTING_IN,
         PIPELINE,
         holding(EXECUTE),
     ),
     Act(
-        "put a job of their own into it, in a batch",
-        (job_batches.batch_update_job_pipelines,),
-        PIPELINE,
-        holding(EXECUTE, PUTTING),
-    ),
-    Act(
         "put somebody else's job into it, from a pipeline on which they hold the same",
-        (job_pipelines.update_job_pipelines, job_pipelines.add_pipeline_job),
+        PUTTING_IN,
         PIPELINE,
         holding(EXECUTE),
     ),
