@@ -287,6 +287,22 @@ async def test_request_refused_before_its_call_is_answered_in_the_shape_of_its_p
             assert key in json.loads((await exchange(service, head.encode()))[2]), path
 
 
+@pytest.mark.parametrize(
+    "head",
+    ["?name=" + "x" * 9_000, " HTTP/1.1\r\nX: " + "x" * 9_000, " HTTP/1.1\r\nExpect: x"],
+    ids=["address", "header", "expectation"],
+)
+async def test_documented_call_refused_before_it_begins_answers_200_where_failures_do(
+    settings: Settings, database: Database, head: str
+) -> None:
+    version = "" if "HTTP/" in head else " HTTP/1.1"
+    async with served(settings, database, v1_errors_as_200=True) as service:
+        for path, is_documented in ((PIPELINES, True), ("/api/v1/users", False)):
+            data = f"GET {path}{head}{version}\r\nHost: x\r\n\r\n".encode()
+            status, _, body = await exchange(service, data)
+            assert ((status == 200), json.loads(body)["status"]) == (is_documented, "ERROR"), path
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 async def test_body_that_is_not_coded_as_said_is_told_so(service: str, world: World, coding: str) -> None:
     lines = ("Authorization: Bearer TOKEN", f"Content-Encoding: {coding}")

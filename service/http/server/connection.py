@@ -418,7 +418,8 @@ class HttpConnection(RequestHandler):
         if method == "UNKNOWN":  # aiohttp's request in the place of one that it could not parse
             method, _, path = self._asked.decode("latin-1").partition(" ")
         shapes = self._admission.failures if self._admission else Failures(())
-        response = shapes.response_at(path, error, request_id)
+        as_200 = (method, path.partition("?")[0].split(" ")[0]) in shapes.as_200
+        response = shapes.response_at(path, error, request_id, as_200=as_200)
         if method == "HEAD":
             response.body = None
         identify(response, request_id)
