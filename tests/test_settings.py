@@ -395,6 +395,31 @@ def test_blanks_around_a_setting_do_not_matter(
     assert getattr(read_settings(), field) == read
 
 
+def test_ports_alike_are_told_beside_other_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"HTTP_PORT": "9000", "OPS_PORT": "9000", "GRPC_PORT": "9000", "LOG_LEVEL": "loud"}.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(WrongSettings) as caught:
+        read_settings()
+
+    assert caught.value.sentences[1:] == tuple(
+        f"{each} are both 9000, but must be two ports."
+        for each in ("GRPC_PORT and HTTP_PORT", "GRPC_PORT and OPS_PORT", "HTTP_PORT and OPS_PORT")
+    )
+
+
+def test_port_that_is_not_used_or_not_right_is_compared_with_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPS_PORT", "8080")
+    monkeypatch.setenv("HTTP_SOCKET", "/run/flows.sock")
+    assert read_settings().ops_port == 8080
+
+    monkeypatch.delenv("HTTP_SOCKET")
+    monkeypatch.setenv("HTTP_PORT", "eighty")
+    with pytest.raises(WrongSettings) as caught:
+        read_settings()
+    assert len(caught.value.sentences) == 1
+
+
 def test_both_ports_alike_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPS_PORT", "8080")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import IO, Any, Final, TypeVar
 
 import click
 
-from service.audit.archives.files import BadArchive
+from service.audit.archives.files import MANIFEST, BadArchive
 from service.audit.archives.verifying import Archives, TrailVerification, read_copies
 from service.audit.archives.writing import Archiver, Outcome
 from service.audit.verification import Alteration, Published
@@ -43,9 +44,23 @@ class _MonthType(click.ParamType[Month]):
         return month
 
 
+class _Directory(click.Path):
+    """A directory, by a name that is not empty: Path would have that for the folder that the command works in."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        if not os.fspath(value):
+            raise StartupError("The name of the directory is empty: give a path, or . for the one that this works in.")
+        return super().convert(value, param, ctx)
+
+
 @click.command("archive")
 @click.option("--before", type=_MonthType(), help="The first month that stays. Default: by AUDIT_RETENTION_MONTHS.")
-@click.option("--to", "directory", required=True, type=click.Path(path_type=Path), help="The directory to write to.")
+@click.option("--to", "directory", required=True, type=_Directory(), help="The directory to write to.")
 @click.option("--drop", is_flag=True, help="Drop what was archived; else it stays in the database, beside the trail.")
 @json_option
 def archive_command(before: Month | None, directory: Path, drop: bool, as_json: bool) -> None:
@@ -92,9 +107,7 @@ def _first_kept(before: Month | None, retention: int) -> Month:
 
 
 @click.command("verify")
-@click.option(
-    "--archive", "directories", multiple=True, type=click.Path(path_type=Path), help="A directory of archives."
-)
+@click.option("--archive", "directories", multiple=True, type=_Directory(), help="A directory of archives.")
 @click.option("--only-archives", is_flag=True, help="Verify the archives without the database.")
 @click.option(
     "--log",
@@ -193,6 +206,8 @@ def _report(
     say(f"{verified:,} entries were compared with the seals up to {counted.seals}: {number or 'none'} altered.")
     if compared is not None:
         say(f"{compared:,} of the seals were compared with the log.")
+    for folder in verification.archives.unfinished:
+        tell(f"{folder} was not looked at, as it has no {MANIFEST}: `audit archive` was ended, or somebody removed it.")
     if verification.not_looked_at:
         noted = "by what manifests say" if verification.alone else "by what the database has noted"
         left = f"{verification.not_looked_at:,} more"

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from math import ceil
 from time import monotonic_ns, perf_counter
 from typing import Final
 
@@ -29,7 +30,7 @@ from service.http.overload.holding import HeldCall, Holdable, Holding
 from service.http.overload.watch import Watch
 from service.http.overload.window import Window
 from service.http.probes import HEALTHZ
-from service.http.rate_limit import RateLimiter, Taken, limit_headers
+from service.http.rate_limit import SECOND, RateLimiter, Taken, limit_headers
 from service.http.request_id import request_id_of
 from service.http.responses import (
     NO_HEADERS,
@@ -329,7 +330,9 @@ class AdmissionController:
             response = await self._admit(request, handler)
         else:
             self._admitted.discard(request.protocol)
-            response = self._refusals.response(request, RATE_LIMITED)
+            error = ResourceExhausted(RATE_LIMITED.message, reason=RATE_LIMITED.reason)
+            error.retry_after = ceil(taken.wait / SECOND)  # which some transports tell in the body, too
+            response = self._refusals.response(request, error)
         response.headers.update(limit_headers(self._limiter, taken))
         return response
 

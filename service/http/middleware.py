@@ -34,6 +34,9 @@ first two milliseconds.
 _LIMIT: Final = re.compile(r"\d+")
 """The limit in aiohttp's words on a body over it: the first number."""
 
+_NOT_UNDERSTOOD: Final = "The request is not one that this service understands."
+_WRONGLY_CODED: Final = "The body is not coded as Content-Encoding or Transfer-Encoding says."
+
 _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
@@ -113,5 +116,6 @@ def as_service_error(exception: Exception, record: RequestRecord) -> errors.Serv
             limit = f"{int(found[0]):,} bytes, the most that" if found else "what"
             return BodyTooLarge(f"The body is longer than {limit} this service takes.")
         case web.HTTPClientError() | web.RequestPayloadError():
-            return errors.InvalidArgument("The request is not one that this service understands.")
+            coded = isinstance(exception, web.RequestPayloadError)
+            return errors.InvalidArgument(_WRONGLY_CODED if coded else _NOT_UNDERSTOOD)
     return errors.Internal.unexpected()

@@ -40,7 +40,7 @@ class Reader:
         self._bodies = bodies
         self._schema = schema_of(route.request)
         self._places = route.places
-        self._has_body = route.has_body
+        self._has_body, self._only_reads = route.has_body, route.only_reads
         self._from_text = {
             key: field.from_text for key, field in self._schema.by_key.items() if isinstance(field, WrittenAsText)
         }
@@ -50,38 +50,44 @@ class Reader:
             self._empty = self._schema.read({})
 
     async def receive(self, request: web.Request) -> Any:
-        """Wait for the body, if fields are in it; `read` tells what it was read as, or what is wrong with it.
+        """Wait for the body, if it is looked at; `read` tells what it was read as, or what is wrong with it.
+
+        That of a read is not. A change that has no fields in a body takes an empty one: what it was asked for there
+        would else be left out silently.
 
         Returns:
             The operation's request or what is wrong with it, without what was read: that can be large. None if no
-            fields are in a body.
+            body is looked at.
 
         Raises:
             Unavailable: there is no room for the body now.
             web.HTTPRequestEntityTooLarge: the body is over the limit.
             web.RequestPayloadError: the body is not coded as the headers say.
         """
-        if not self._has_body:
+        if not self._has_body and (self._only_reads or not request.body_exists):
             return None
         try:
-            return await self._bodies.receive(request, lambda body: self._load(request, parse_object(body)))
+            return await self._bodies.receive(request, lambda body: self._load(request, self._object(body)))
         except InvalidArgument as error:
             return error.with_traceback(None)
 
     def read(self, request: web.Request, received: Any) -> Any:
         """Return the operation's request, as the dataclass that its schema loads into.
 
-        The body is JSON whatever its Content-Type says, and is read only if fields are in it.
+        The body is JSON whatever its Content-Type says.
 
         Raises:
             InvalidArgument: the address is coded wrongly, the body is not JSON, or something is missing, unknown,
                 misplaced, given twice, or of the wrong type.
         """
-        if not self._has_body:
+        if received is None:
             return self._load(request, {})
         if isinstance(received, InvalidArgument):
             raise received
         return received
+
+    def _object(self, body: bytes | bytearray) -> dict[str, Any]:
+        return parse_object(body) if body or self._has_body else {}
 
     def _load(self, request: web.Request, body: dict[str, Any]) -> Any:
         """Merge path, query and body, and load the request."""

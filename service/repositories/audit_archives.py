@@ -18,6 +18,8 @@ FIELDS: Final = (
     *("request_id", "transaction_id"),
 )
 """The fields of an entry that are sealed, in their order in the sealed text."""
+_LOCK: Final = 0x61726368
+"""The lock of the one that archives: "arch", any number that nothing else in this database locks."""
 _MONTH: Final = f"to_char(({bounded('a.at')}) AT TIME ZONE 'UTC', 'YYYY-MM')"
 
 
@@ -47,6 +49,12 @@ async def owns_trail(connection: Connection) -> bool:
         "SELECT pg_has_role(c.relowner, 'USAGE') AS owns FROM pg_class c WHERE c.oid = 'audit'::regclass",
     )
     return bool(row["owns"])
+
+
+async def try_lock(connection: Connection) -> bool:
+    """Take the lock of all that archive, for as long as the session lasts; return whether it was free."""
+    row = await connection.fetch_one("archives.lock", "SELECT pg_try_advisory_lock($1) AS got", _LOCK)
+    return bool(row["got"])
 
 
 async def count_unsealed(connection: Connection, partition: str) -> int:

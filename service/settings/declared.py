@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import ceil
 from pathlib import Path
 from typing import Final
@@ -181,20 +182,24 @@ def read_settings() -> Settings:
     """
     env = Environment()
     settings = read_from(env)
-    if not env.wrong and settings.http_port == settings.ops_port:
-        env.refuse(f"HTTP_PORT and OPS_PORT are both {settings.http_port}, but must be two ports.", None)
+    _check_ports(env, settings)
     _check_grpc(env, settings)
     if env.wrong:
         raise WrongSettings(env.wrong)
     return settings
 
 
+def _check_ports(env: Environment, settings: Settings) -> None:
+    """Refuse one port for two purposes, where each of the two is as it was given."""
+    http = None if settings.http_socket else settings.http_port
+    ports = {"GRPC_PORT": settings.grpc_port, "HTTP_PORT": http, "OPS_PORT": settings.ops_port}
+    for one, other in combinations((name for name, port in ports.items() if port and not env.refused(name)), 2):
+        if ports[one] == ports[other]:
+            env.refuse(f"{one} and {other} are both {ports[one]}, but must be two ports.", None)
+
+
 def _check_grpc(env: Environment, settings: Settings) -> None:
-    """Refuse settings of the gRPC port that do not fit together."""
-    taken = {settings.http_port: "HTTP_PORT", settings.ops_port: "OPS_PORT"}
-    if not env.wrong and settings.grpc_port and settings.grpc_port in taken:
-        other = taken[settings.grpc_port]
-        env.refuse(f"GRPC_PORT and {other} are both {settings.grpc_port}, but must be two ports.", None)
+    """Refuse files of the gRPC port that do not fit together."""
     if (settings.grpc_tls_cert is None) != (settings.grpc_tls_key is None):
         given, lacking = ("CERT", "KEY") if settings.grpc_tls_key is None else ("KEY", "CERT")
         env.refuse(f"GRPC_TLS_{given} is set, but GRPC_TLS_{lacking} is not: set both, or neither.", None)

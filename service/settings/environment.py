@@ -12,7 +12,7 @@ from environs import Env, EnvError
 from marshmallow import ValidationError, fields, validate
 
 from service.values.addresses import AUTHORITY, PATH_PREFIX
-from service.values.identity_providers import NAMES, Provider, read_providers
+from service.values.identity_providers import NAMES, Provider, WrongProviders, read_providers
 from service.values.masked import LONGEST_QUOTED, masked, quoted
 
 Value = TypeVar("Value")
@@ -64,6 +64,10 @@ class Environment:
         """Note what is wrong with a value, and go on with another, so that all that is wrong can be told at once."""
         self.wrong.append(sentence)
         return default
+
+    def refused(self, name: str) -> bool:
+        """Return whether something is wrong with a variable's value, so that another one was taken."""
+        return any(sentence.startswith(f"{name} ") for sentence in self.wrong)
 
     def text(self, name: str) -> str:
         """Return a variable's text without spaces around; empty if it is unset."""
@@ -118,10 +122,10 @@ class Environment:
         """Return the identity providers, by variables named as their fields are, and by a list in JSON."""
         one = {name: self.text(f"OIDC_{name.upper()}") for name in NAMES}
         try:
-            return read_providers(one, self.text("OIDC_ISSUERS"))
-        except ValueError as error:
-            name, _, rest = str(error).partition(" ")
-            return self.refuse(f"OIDC_{name.rstrip(':').upper()}{':' * name.endswith(':')} {rest}.", ())
+            return read_providers(one, self.text("OIDC_ISSUERS"), lambda name: f"OIDC_{name.upper()}")
+        except WrongProviders as error:
+            self.wrong += (f"{sentence}." for sentence in error.args)
+            return ()
 
     def socket(self, name: str) -> Path | None:
         """Return the path of a Unix socket, short enough for systems."""

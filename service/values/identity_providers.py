@@ -4,7 +4,7 @@ All that is said of a provider is a text, or in JSON an object of texts, by the 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -93,37 +93,62 @@ class Provider:
 NAMES: Final = tuple(each.name for each in fields(Provider))
 
 
-def read_provider(said: Mapping[str, Any]) -> Provider:
+class WrongProviders(ValueError):
+    """Statements on identity providers that are not allowed: each argument is a sentence on one, without its period."""
+
+
+Spell = Callable[[str], str]
+"""The writer of a name in sentences: as that of a variable, for one."""
+
+
+def read_provider(said: Mapping[str, Any], spell: Spell = str) -> Provider:
     """Read what is said of a provider.
 
     Args:
         said: a text for each name; for groups and roles perhaps an object, for algorithms perhaps a list.
+        spell: writes the names in sentences.
 
     Raises:
-        ValueError: it is not allowed; the text is the name, and the rest of a sentence.
+        WrongProviders: it is not allowed.
     """
-    if unknown := said.keys() - set(NAMES):
-        raise ValueError(
-            f"{min(unknown)} is nothing that is said of an identity provider: known are {', '.join(NAMES)}"
+    read: dict[str, Any] = {}
+    wrong = [
+        f"{name} is nothing that is said of an identity provider: known are {', '.join(NAMES)}"
+        for name in sorted(said.keys() - set(NAMES))[:1]
+    ]
+    for name in NAMES:
+        value = said.get(name)
+        if value not in ("", None):
+            try:
+                read[name] = _READ.get(name, _text)(spell(name), value)
+            except ValueError as error:
+                wrong.append(str(error))
+        elif name in ("issuer", "audience"):
+            wrong.append(f"{spell(name)} is missing")
+    wrong += _wrong_together(read, spell)
+    if wrong:
+        raise WrongProviders(*wrong)
+    return Provider(**read)
+
+
+def _wrong_together(read: Mapping[str, Any], spell: Spell) -> Iterator[str]:
+    """Yield what is wrong with values that are readable, alone or beside each other."""
+    if "issuer" in read and not _is_address(read["issuer"]):
+        yield (
+            f"{spell('issuer')} is {quoted(read['issuer'])}, but must be https:// and a host, or http:// on this"
+            " machine alone"
         )
-    read: dict[str, Any] = {
-        name: _READ.get(name, _text)(name, value) for name, value in said.items() if value not in ("", None)
-    }
-    for name in ("issuer", "audience"):
-        if name not in read:
-            raise ValueError(f"{name} is missing")
-    provider = Provider(**read)
-    _check_issuer(provider.issuer)
-    if provider.provision not in PROVISIONS:
-        raise ValueError(f"provision is {quoted(provider.provision)}, but allowed are {', '.join(PROVISIONS)}")
-    if provider.organization and provider.organization_claim:
-        raise ValueError("organization and organization_claim are both said: leave one of them out")
+    if read.get("provision", "never") not in PROVISIONS:
+        yield f"{spell('provision')} is {quoted(read['provision'])}, but allowed are {', '.join(PROVISIONS)}"
+    if "organization" in read and "organization_claim" in read:
+        yield f"{spell('organization')} and {spell('organization_claim')} are both said: leave one of them out"
     for name in ("client_id", "command_line_client_id"):
-        if getattr(provider, name) == provider.audience:
-            raise ValueError(f"{name} and audience are the same, so that ID tokens would pass for access tokens")
-    if len(provider.name or "") > MAX_NAME:
-        raise ValueError(f"name must have at most {MAX_NAME} characters")
-    return provider
+        if name in read and read[name] == read.get("audience"):
+            yield (
+                f"{spell(name)} and {spell('audience')} are the same, so that ID tokens would pass for access tokens"
+            )
+    if len(read.get("name", "")) > MAX_NAME:
+        yield f"{spell('name')} must have at most {MAX_NAME} characters"
 
 
 def sign_in_of(provider: Provider, client_id: str | None) -> dict[str, str | None]:
@@ -136,13 +161,6 @@ def origin_of(issuer: str) -> str:
     """Return scheme, host and port of an issuer."""
     parts = urlsplit(issuer)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def _check_issuer(issuer: str) -> None:
-    if not _is_address(issuer):
-        raise ValueError(
-            f"issuer is {quoted(issuer)}, but must be https:// and a host, or http:// on this machine alone"
-        )
 
 
 def _is_address(issuer: str) -> bool:
@@ -229,41 +247,53 @@ _READ: Final[Mapping[str, Callable[[str, object], Any]]] = {
 }
 
 
-def read_providers(one: Mapping[str, str], listed: str) -> tuple[Provider, ...]:
+def read_providers(one: Mapping[str, str], listed: str, spell: Spell = str) -> tuple[Provider, ...]:
     """Read the provider that variables name, if they do, and those of a list, for which variables fill the gaps.
 
     Raises:
-        ValueError: likewise.
+        WrongProviders: likewise.
     """
-    providers = [read_provider(one)] if one.get("issuer") else []
-    if listed:
-        providers += [_from_list(one, each, place) for place, each in enumerate(_objects(listed), 1)]
-    elif not providers and (said := [name for name, value in one.items() if value]):
-        raise ValueError(f"{said[0]} is set, but issuer is missing")
+    providers: list[Provider] = []
+    wrong: list[str] = []
+    if one.get("issuer"):
+        try:
+            providers.append(read_provider(one, spell))
+        except WrongProviders as error:
+            wrong += error.args
+    elif not listed and (said := [name for name, value in one.items() if value]):
+        wrong.append(f"{spell(said[0])} is set, but {spell('issuer')} is missing")
+    try:
+        objects = _objects(listed, spell) if listed else []
+    except WrongProviders as error:
+        objects, wrong = [], [*wrong, *error.args]
+    for place, each in enumerate(objects, 1):
+        try:
+            providers.append(_from_list(one, each))
+        except WrongProviders as error:
+            wrong += (f"{spell('issuers')}: provider {place}: {sentence}" for sentence in error.args)
     issuers = [each.issuer for each in providers]
     if len({*issuers}) < len(issuers):
-        raise ValueError("issuer is the same of two providers: say each once")
+        wrong.append(f"{spell('issuer')} is the same of two providers: say each once")
+    if wrong:
+        raise WrongProviders(*wrong)
     return tuple(providers)
 
 
-def _objects(listed: str) -> list[Any]:
-    wanted = f"issuers must be a list of JSON with an object for each of at most {MAX_PROVIDERS} providers"
+def _objects(listed: str, spell: Spell) -> list[Any]:
+    wanted = f"{spell('issuers')} must be a list of JSON with an object for each of at most {MAX_PROVIDERS} providers"
     try:
         found = orjson.loads(listed)
     except orjson.JSONDecodeError as error:
-        raise ValueError(f"{wanted} ({error})") from error
+        raise WrongProviders(f"{wanted} ({error})") from error
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found) or len(found) > MAX_PROVIDERS:
-        raise ValueError(wanted)
+        raise WrongProviders(wanted)
     return found
 
 
-def _from_list(one: Mapping[str, str], said: Mapping[str, Any], place: int) -> Provider:
+def _from_list(one: Mapping[str, str], said: Mapping[str, Any]) -> Provider:
     """Read a provider of the list; what it does not say is as variables say, but for whose it is."""
     shared = {name: value for name, value in one.items() if name not in _OF_ONE}
-    try:
-        return read_provider(shared | dict(said))
-    except ValueError as error:
-        raise ValueError(f"issuers: provider {place}: {error}") from error
+    return read_provider(shared | dict(said))
 
 
 _OF_ONE: Final = ("issuer", "organization", "organization_claim", "client_id", "command_line_client_id", "name")

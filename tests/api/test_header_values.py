@@ -1,6 +1,7 @@
 """Headers as clients and the proxies between write them: lists, case, white space, and what may be there only once."""
 
 import gzip
+import json
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -14,6 +15,7 @@ from tests.factories import Member, World
 from tests.http.served import exchange, served
 
 PIPELINES = "/api/v1/flow/pipeline"
+CONNECT = "/flow_pipelines.v1.Users"
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +275,43 @@ async def test_expect_other_than_continue_is_refused(service: str, world: World,
     lines = ("Authorization: Bearer TOKEN", f"Expect: {expected}")
     data = authorized(ada, *lines, method="PUT", path="/api/v1/jobs/j", body=b"{}")
     assert (await exchange(service, data))[0] == status
+
+
+@pytest.mark.parametrize("line", ["Expect: 200-ok", "Transfer-Encoding: identity"])
+async def test_request_refused_before_its_call_is_answered_in_the_shape_of_its_path(
+    settings: Settings, database: Database, line: str
+) -> None:
+    async with served(settings, database, scim=True) as service:
+        for path, key in (("/api/v1/users", "msg"), ("/scim/v2/Users", "detail"), (f"{CONNECT}/ListUsers", "message")):
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{line}\r\n\r\n"
+            assert key in json.loads((await exchange(service, head.encode()))[2]), path
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["?name=" + "x" * 9_000, " HTTP/1.1\r\nX: " + "x" * 9_000, " HTTP/1.1\r\nExpect: x"],
+    ids=["address", "header", "expectation"],
+)
+async def test_documented_call_refused_before_it_begins_answers_200_where_failures_do(
+    settings: Settings, database: Database, head: str
+) -> None:
+    version = "" if "HTTP/" in head else " HTTP/1.1"
+    async with served(settings, database, v1_errors_as_200=True) as service:
+        for path, is_documented in ((PIPELINES, True), ("/api/v1/users", False)):
+            data = f"GET {path}{head}{version}\r\nHost: x\r\n\r\n".encode()
+            status, _, body = await exchange(service, data)
+            assert ((status == 200), json.loads(body)["status"]) == (is_documented, "ERROR"), path
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+async def test_body_that_is_not_coded_as_said_is_told_so(service: str, world: World, coding: str) -> None:
+    lines = ("Authorization: Bearer TOKEN", f"Content-Encoding: {coding}")
+    data = authorized(await world.user(), *lines, method="PUT", path="/api/v1/jobs/j", body=b'{"name": "j"}')
+    status, _, answer = await exchange(service, data)
+    assert (status, json.loads(answer)["msg"]) == (
+        400,
+        "The body is not coded as Content-Encoding or Transfer-Encoding says.",
+    )
 
 
 @pytest.mark.parametrize(

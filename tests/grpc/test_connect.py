@@ -15,7 +15,7 @@ from connectrpc.compat import google_protobuf_binary_codec, google_protobuf_json
 from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo, StreamType
 from google.protobuf.json_format import MessageToDict
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
 from structlog.testing import capture_logs
 
 from service.app import DISPATCHER
@@ -155,6 +155,9 @@ async def test_failures_before_the_call_have_the_shape_of_connect(start: Start, 
     assert (too_large.status, (await too_large.json())["code"]) == (400, "invalid_argument")
     assert (limited.status, (await limited.json())["code"]) == (429, "resource_exhausted")
     assert int(limited.headers["Retry-After"]) > 0
+    told = {each["type"]: base64.b64decode(each["value"] + "==") for each in (await limited.json())["details"]}
+    wait = RetryInfo.FromString(told["google.rpc.RetryInfo"]).retry_delay.seconds
+    assert wait == int(limited.headers["Retry-After"])
 
 
 async def test_other_content_types_methods_and_timeouts_are_refused(http: Client, world: World) -> None:

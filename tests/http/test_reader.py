@@ -10,18 +10,18 @@ from service.http.bodies import BodyBudget
 from service.http.reader import Reader
 from service.http.routes import ROUTES
 from service.operations import grants, job_pipelines, jobs, pipelines
-from service.schemas.jobs import UpdateJobPipelines
 from service.schemas.pipelines import DeletePipeline, ListPipelines
 from service.telemetry.request_record import RequestRecord, current_record
 
 ID = "8c400d55-15d4-41f9-b306-ec2836898d83"
+EMPTY = object()
 
 
-async def read(operation: object, query: str = "", body: Any = None, **in_path: str) -> Any:
+async def read(operation: object, query: str = "", body: Any = EMPTY, **in_path: str) -> Any:
     """What a request of an operation is read as, or the details of why it can't be."""
     route = next(route for route in ROUTES if route.operation is operation)
     content = StreamReader(make_mocked_request("GET", "/").protocol, 2**16)
-    content.feed_data(json.dumps(body).encode())
+    content.feed_data(b"" if body is EMPTY else json.dumps(body).encode())
     content.feed_eof()
     request = make_mocked_request(route.method, f"/?{query}", match_info=in_path, payload=content)
     context = current_record.set(RequestRecord("read"))
@@ -73,11 +73,20 @@ async def test_field_in_another_place_is_refused() -> None:
     assert await read(jobs.put_job, body={"job_id": "8"}, job_id="7") == {"job_id": ["Belongs in the path."]}
 
 
-async def test_body_is_read_only_where_fields_are_in_it() -> None:
-    body = {"job_id": "7", "pipeline_ids": []}
+async def test_body_of_a_read_is_ignored() -> None:
+    assert await read(pipelines.list_pipelines, body={"nam": "a"}) == ListPipelines()
 
-    assert await read(job_pipelines.update_job_pipelines, body=body) == UpdateJobPipelines("7", [])
-    assert isinstance(await read(pipelines.delete_pipeline, body=body, pipeline_id=ID), DeletePipeline)
+
+async def test_body_of_a_change_that_takes_none_is_refused_unless_it_is_empty() -> None:
+    assert isinstance(await read(pipelines.delete_pipeline, body={}, pipeline_id=ID), DeletePipeline)
+    assert isinstance(await read(pipelines.delete_pipeline, body=EMPTY, pipeline_id=ID), DeletePipeline)
+    assert await read(pipelines.delete_pipeline, body={"force": True}, pipeline_id=ID) == {
+        "force": ["Belongs in the query."]
+    }
+    assert await read(job_pipelines.add_pipeline_job, body={"at": 1}, pipeline_id=ID, job_id="7") == {
+        "at": ["Unknown field."]
+    }
+    assert await read(pipelines.delete_pipeline, body=[], pipeline_id=ID) is None
 
 
 async def test_request_that_gives_nothing_is_made_once() -> None:

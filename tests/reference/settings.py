@@ -68,6 +68,14 @@ class _Recording(Environment):
         self.allowed[name] = _with_commas(allowed)
         return super().whole(name, default, allowed)
 
+    def optional_whole(self, name: str, allowed: Any) -> int | None:
+        self.allowed[name] = _with_commas(allowed)
+        return super().optional_whole(name, allowed)
+
+    def path(self, name: str) -> Path | None:
+        self.allowed[name] = "a path"
+        return super().path(name)
+
     def number(self, name: str, default: float, allowed: Any) -> float:
         self.allowed[name] = _with_commas(allowed)
         return super().number(name, default, allowed)

@@ -122,7 +122,7 @@ def test_provider_of_a_variable(
         ("SCOPES", "profile", "OIDC_SCOPES must be scopes with spaces between, and openid one of them."),
         ("SCOPES", 'openid "x"', "OIDC_SCOPES must be scopes with spaces between"),
         ("NAME", "n" * 61, "OIDC_NAME must have at most 60 characters."),
-        ("COMMAND_LINE_CLIENT_ID", "flow-pipelines", "OIDC_COMMAND_LINE_CLIENT_ID and audience are the same"),
+        ("COMMAND_LINE_CLIENT_ID", "flow-pipelines", "OIDC_COMMAND_LINE_CLIENT_ID and OIDC_AUDIENCE are the same"),
         ("ISSUER", "https://[::1", "must be https://"),
         ("ISSUER", "https://id.example.com:port", "must be https://"),
         ("ISSUER", "https://" + "i" * MAX_TEXT, f"must be a text of at most {MAX_TEXT} characters on one line"),
@@ -140,7 +140,7 @@ def test_provider_of_a_variable(
         ("GROUPS", ",".join(f"{n}=g" for n in range(MAX_MAPPED + 1)), f"and at most {MAX_MAPPED} of them"),
         ("ROLES", "a=root", "OIDC_ROLES maps to 'root', but roles are member, pipeline_admin, admin."),
         ("ORGANIZATION", "acme", "OIDC_ORGANIZATION must be an organization's id"),
-        ("CLIENT_ID", "flow-pipelines", "OIDC_CLIENT_ID and audience are the same, so that ID tokens would pass"),
+        ("CLIENT_ID", "flow-pipelines", "OIDC_CLIENT_ID and OIDC_AUDIENCE are the same, so that ID tokens would pass"),
     ],
 )
 def test_provider_of_a_bad_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str) -> None:
@@ -150,11 +150,11 @@ def test_provider_of_a_bad_value(monkeypatch: pytest.MonkeyPatch, name: str, val
 def test_provider_is_bound_to_an_organization_or_by_a_claim(monkeypatch: pytest.MonkeyPatch) -> None:
     both = {"OIDC_ORGANIZATION": ORGANIZATION, "OIDC_ORGANIZATION_CLAIM": "org"}
 
-    assert "OIDC_ORGANIZATION and organization_claim are both said" in refusal(monkeypatch, **ONE, **both)
+    assert "OIDC_ORGANIZATION and OIDC_ORGANIZATION_CLAIM are both said" in refusal(monkeypatch, **ONE, **both)
 
 
 def test_variables_without_an_issuer_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refusal(monkeypatch, OIDC_AUDIENCE="x") == "OIDC_AUDIENCE is set, but issuer is missing."
+    assert refusal(monkeypatch, OIDC_AUDIENCE="x") == "OIDC_AUDIENCE is set, but OIDC_ISSUER is missing."
 
 
 def test_several_providers_take_from_variables_what_they_leave_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +203,19 @@ def test_organization_of_the_variables_is_of_their_provider_alone(monkeypatch: p
 )
 def test_list_of_providers_that_is_wrong(monkeypatch: pytest.MonkeyPatch, listed: str, sentence: str) -> None:
     assert sentence in refusal(monkeypatch, OIDC_AUDIENCE="x", OIDC_ISSUERS=listed)
+
+
+def test_all_that_is_wrong_with_providers_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {"OIDC_ISSUER": "id", "OIDC_PROVISION": "always", "OIDC_ALGORITHMS": "none", "OIDC_ROLES": "a=root"}
+    listed = json.dumps([{"issuer": ISSUER, "audience": "x", "scopes": "none", "algorithms": ["ES256"], "roles": ""}])
+
+    with pytest.raises(WrongSettings) as caught:
+        read(monkeypatch, **wrong, OIDC_ISSUERS=listed)
+
+    assert [" ".join(sentence.split()[:3]) for sentence in caught.value.sentences] == [
+        *("OIDC_AUDIENCE is missing.", "OIDC_ALGORITHMS has none,", "OIDC_ROLES maps to", "OIDC_ISSUER is 'id',"),
+        *("OIDC_PROVISION is 'always',", "OIDC_ISSUERS: provider 1:", "OIDC_ISSUERS: provider 1:"),
+    ]
 
 
 def test_read_provider_refuses_what_is_no_field() -> None:

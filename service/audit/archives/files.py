@@ -278,13 +278,13 @@ def _parse_seal(said: dict[str, Any]) -> Seal:
 
 
 def month_folders(directory: Path) -> list[Path]:
-    """Return the folders of months that have a manifest, in the order of time.
+    """Return the folders of months, in the order of time, also those that have no manifest.
 
     Raises:
         BadArchive: the directory can't be read.
     """
     try:
-        found = [each for each in directory.iterdir() if parse_month(each.name) and (each / MANIFEST).is_file()]
+        found = [each for each in directory.iterdir() if parse_month(each.name) and each.is_dir()]
     except OSError as error:
         raise BadArchive(f"{directory} can't be read: {error.strerror}.") from error
     return sorted(found)

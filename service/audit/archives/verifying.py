@@ -13,7 +13,15 @@ from typing import Final
 
 import orjson
 
-from service.audit.archives.files import BadArchive, Manifest, month_folders, read_entries, read_manifest, read_seals
+from service.audit.archives.files import (
+    MANIFEST,
+    BadArchive,
+    Manifest,
+    month_folders,
+    read_entries,
+    read_manifest,
+    read_seals,
+)
 from service.audit.archives.writing import Numbers
 from service.audit.sealing import epoch_name
 from service.audit.verification import MISSING, Alteration, Published, Verification
@@ -35,6 +43,8 @@ class Archives:
     folders: dict[Path, tuple[Manifest, bytes]] = field(default_factory=dict)
     wrong: list[Alteration] = field(default_factory=list)
     """Alterations of the files themselves: those that could not be read."""
+    unfinished: list[Path] = field(default_factory=list)
+    """Folders of months that have no manifest, so that nothing in them is looked at."""
     _entries: dict[Path, dict[int, Present]] = field(default_factory=dict)
     """The entries that are in no seal so far, of months that were read, by folder and number."""
 
@@ -48,12 +58,14 @@ class Archives:
         found = cls()
         for directory in directories:
             folders = month_folders(directory)
-            if not folders:
+            whole = [each for each in folders if (each / MANIFEST).is_file()]
+            found.unfinished += [each for each in folders if each not in whole]
+            if not whole:
                 raise BadArchive(
                     f"{directory} has no month of an archive: give the directory that `audit archive --to` has written"
                     " to, and none before it has."
                 )
-            for folder in folders:
+            for folder in whole:
                 try:
                     found.folders[folder] = read_manifest(folder)
                 except BadArchive as error:

@@ -83,6 +83,10 @@ class Archiver:
         """
         if not await audit_archives.owns_trail(self._connection):
             raise NotArchived("Only the owner of the tables takes months out of the trail: connect as flow_migrator.")
+        if not await audit_archives.try_lock(self._connection):
+            raise NotArchived(
+                "Another `audit archive` of this database is under way: run this again once it has ended."
+            )
         if before > (present := await audit_months.read_present(self._connection)):
             raise NotArchived(
                 f"By the database's clock it is {present}, whose entries are not all there: archive months before"

@@ -22,11 +22,6 @@ async def provision(database: Database, identity: Identity, username: str | None
     Raises:
         NotProvisioned: the name is taken or unfit, or it is not known in which organization.
     """
-    if username is None:
-        raise NotProvisioned(
-            "The identity provider's token has no name that a user here may have: 1 to 100 characters of"
-            " A-Z a-z 0-9 _ . @ -. Ask an administrator to link you to a user."
-        )
     async with database.transaction() as connection:
         organization_id = identity.organization_id or await identities.find_only_organization(connection)
         if organization_id is None:
@@ -44,14 +39,20 @@ async def provision(database: Database, identity: Identity, username: str | None
             ) from error
 
 
-async def _make(connection: Connection, organization_id: UUID, identity: Identity, username: str) -> None:
-    """Insert user and link, unless the identity has got one meanwhile.
+async def _make(connection: Connection, organization_id: UUID, identity: Identity, username: str | None) -> None:
+    """Insert user and link, unless the identity has one: a user's who is disabled, or one that was made meanwhile.
 
     Raises:
         AlreadyExists: the name is taken, or the identity linked at the same moment.
+        NotProvisioned: there is no name to make a user of.
     """
     if await identities.find_link(connection, organization_id, identity.issuer, identity.subject) is not None:
         return
+    if username is None:
+        raise NotProvisioned(
+            "The identity provider's token has no name that a user here may have: 1 to 100 characters of"
+            " A-Z a-z 0-9 _ . @ -. Ask an administrator to link you to a user."
+        )
     link_id = uuid4()
     user = await users.insert(connection, organization_id, uuid4(), username, Role.MEMBER)
     await identities.insert(connection, organization_id, link_id, user.id, identity.issuer, identity.subject)

@@ -414,9 +414,12 @@ class HttpConnection(RequestHandler):
             log.error("request", method="-", route="malformed", **fields, exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("Part of an answer has been sent, so no other can be.")
-        method, _, rest = self._asked.decode("latin-1").partition(" ")
+        method, path = request.method, request.raw_path
+        if method == "UNKNOWN":  # aiohttp's request in the place of one that it could not parse
+            method, _, path = self._asked.decode("latin-1").partition(" ")
         shapes = self._admission.failures if self._admission else Failures(())
-        response = shapes.response_at(rest, error, request_id)
+        as_200 = (method, path.partition("?")[0].split(" ")[0]) in shapes.as_200
+        response = shapes.response_at(path, error, request_id, as_200=as_200)
         if method == "HEAD":
             response.body = None
         identify(response, request_id)

@@ -403,9 +403,34 @@ async def test_commands_archive_and_verify(trail: Trail) -> None:
     assert "2 entries since the last seal are not sealed yet" in gone.stderr
 
 
+async def test_archive_beside_another_one_is_refused(trail: Trail) -> None:
+    other = await asyncpg.connect(trail.dsn)
+    beside = Archiver(other, trail.directory, open_target, drop=False)
+    assert await trail.archive(trail.months[1])
+
+    with pytest.raises(NotArchived, match="Another `audit archive` of this database is under way"):
+        assert [each async for each in beside.archive(trail.months[2])]
+    await trail.raw.execute("SELECT pg_advisory_unlock_all()")
+    assert [each.month async for each in beside.archive(trail.months[2])] == [str(trail.months[1])]
+    await other.close()
+
+
+async def test_verify_names_folders_without_a_manifest(trail: Trail) -> None:
+    await trail.archive()
+    folder = trail.directory / str(trail.months[0])
+    (folder / MANIFEST).unlink()
+
+    (done,) = run_each([("audit", "verify", "--only-archives", "--archive", str(trail.directory))])
+
+    assert done.returncode == 0
+    assert f"{folder} was not looked at, as it has no {MANIFEST}" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("audit", "archive", "--before", "2026-01", "--to", ""), "The name of the directory is empty"),
+        (("audit", "verify", "--archive", ""), "The name of the directory is empty"),
         (("audit", "archive", "--to", "x"), "Say --before, or set AUDIT_RETENTION_MONTHS"),
         (("audit", "archive", "--to", "x", "--before", "2026-13"), "'2026-13' is no month"),
         (("audit", "archive", "--to", "x", "--before", "2199-12"), "is not over: it stays"),
@@ -413,7 +438,16 @@ async def test_commands_archive_and_verify(trail: Trail) -> None:
         (("--server", "http://127.0.0.1:1", "audit", "verify"), "takes no --server"),
         (("audit", "verify", "--archive", "/nonexistent/x"), "No such file"),
     ],
-    ids=["no before", "no month", "not over", "no archives", "server", "no directory"],
+    ids=[
+        "no name to archive",
+        "no name to verify",
+        "no before",
+        "no month",
+        "not over",
+        "no archives",
+        "server",
+        "no directory",
+    ],
 )
 def test_commands_refuse_before_they_look_at_the_database(arguments: tuple[str, ...], said: str) -> None:
     done = CliRunner().invoke(commands, arguments)

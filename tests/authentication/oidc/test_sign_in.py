@@ -381,7 +381,9 @@ async def test_sign_in_leaves_a_disabled_user_disabled(
     await world.raw.execute("UPDATE users SET disabled = true WHERE id = $1", ada.id)
     client = await serve(provision="on_sign_in")
 
-    await refusal(client, provider.token("ada-there", preferred_username="ada"))
+    for name in ("ada", None):  # it would be wanted of a new user alone
+        told = await refusal(client, provider.token("ada-there", preferred_username=name))
+        assert "no user here is linked to that, or they are disabled" in told
     assert await world.raw.fetchval("SELECT disabled FROM users WHERE id = $1", ada.id)
 
 
