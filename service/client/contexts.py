@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from service.client import secrets
 from service.errors import NotFound, StartupError
+from service.values.regular_files import open_regular
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.:@\[\]-]{1,255}")
 """The characters of a context's name: those of a server's address, with others that names have."""
@@ -92,7 +93,7 @@ def load_contexts() -> Contexts:
     except StartupError:
         return Contexts({})
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             mode = os.fstat(file.fileno())
             content = file.read(_LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):

@@ -13,9 +13,13 @@ import asyncpg
 from service.database.address import Address
 from service.database.asyncpg_internals import Resolved, resolve
 from service.errors import StartupError
+from service.values.regular_files import check_regular, open_regular, read_regular
 
 MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 """The values of sslmode, weakest first; before "require", plain text may be sent."""
+
+MAX_BYTES: Final = 16 * 2**20
+"""Bytes of a file of certificates: of all authorities, or of all that one has revoked."""
 
 _PLAINTEXT: Final = frozenset(MODES[: MODES.index("require")])
 _VERIFIED: Final = "verify-full"
@@ -67,6 +71,7 @@ class Encryption:
         self._bound = self._parameters.get("channel_binding") == "require" and not all(map(is_this_machine, hosts))
         self._by_system = self._parameters.get("sslrootcert") == _SYSTEM or (self._bound and not self._names_authority)
         self._by_socket = bool(hosts) and all(host.startswith("/") for host in hosts)
+        self._check_files()
         self._mode = "disable" if self._by_socket else self._choose_mode(hosts, plaintext=plaintext)
         self._stamps: tuple[object, ...] | None = None
         self._context: object = None
@@ -142,6 +147,7 @@ class Encryption:
 
         Making it takes from half a millisecond to, with a system's hundred authorities, fifty.
         """
+        self._check_files()
         if self._mode in _PLAINTEXT:
             return
         files = _files(self._parameters)
@@ -150,6 +156,25 @@ class Encryption:
         if stamps != self._stamps:
             self._context = self._make_context()
             self._stamps = stamps
+
+    def _check_files(self) -> None:
+        """Refuse files that OpenSSL would wait for, or read without end: it is called by the event loop.
+
+        Raises:
+            EncryptionError: there is one.
+        """
+        if self._by_socket:
+            return
+        for name, path in _files(self._parameters).items():
+            try:
+                found = path.stat()
+            except OSError:
+                continue  # which is told where it matters
+            try:
+                check_regular(found, MAX_BYTES)
+            except OSError as error:
+                if name != "sslrootcert" or not self._by_system:
+                    raise EncryptionError(f"{name} names {path}, which can't be read: {error.strerror}.") from error
 
     def _make_context(self) -> ssl.SSLContext:
         if not self._by_system:
@@ -269,7 +294,7 @@ def _stamp(path: Path) -> object:
 
 def _unreadable(path: str) -> str | None:
     try:
-        Path(path).open("rb").close()
+        open_regular(Path(path)).close()
     except OSError as error:
         return error.strerror
     return None
@@ -277,7 +302,7 @@ def _unreadable(path: str) -> str | None:
 
 def _is_encrypted(path: str) -> bool:
     try:
-        return b"ENCRYPTED" in Path(path).read_bytes()
+        return b"ENCRYPTED" in read_regular(Path(path), MAX_BYTES)
     except OSError:
         return False
 

@@ -3,6 +3,7 @@
 asyncpg reads them too, but leaves the backslashes of escaped signs where they are, and fails at a line of few parts.
 """
 
+import errno
 import logging
 import re
 import stat
@@ -11,8 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from service.values.regular_files import read_regular
+
 NONE: Final = "/dev/null/none"
 """A path at which there can be no file."""
+
+MAX_BYTES: Final = 2**20
+"""Bytes of a password file, which is read for each connection."""
 
 _PART: Final = re.compile(r"(?:^|:)((?:[^\\:]|\\.|\\$)*)")
 """A part of a line, behind a colon that no backslash is before."""
@@ -45,8 +51,10 @@ def _read(file: Path) -> Iterator[list[str]]:
         if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
             _tell_unused(file)
             return
-        text = file.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
+        text = read_regular(file, MAX_BYTES).decode(errors="surrogateescape")
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            _tell_unused(file)
         return
     for line in text.split("\n"):
         if line.strip("\r") and not line.startswith("#"):
@@ -57,7 +65,9 @@ def _read(file: Path) -> Iterator[list[str]]:
 def _tell_unused(file: Path) -> None:
     """Tell once of a file that is not used: at standard error in commands, and in the log of a service."""
     logging.getLogger(__name__).warning(
-        "%r is not used for a password: it must be a file of its owner alone (0600).", str(file)
+        "%r is not used for a password: it must be a file of its owner alone (0600), of %s bytes at most.",
+        str(file),
+        f"{MAX_BYTES:,}",
     )
 
 

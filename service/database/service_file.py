@@ -7,9 +7,10 @@ from typing import Final
 
 from service.database.address_syntax import AddressError
 from service.database.libpq_parameters import KNOWN
+from service.values.regular_files import read_regular
 
 MAX_BYTES: Final = 2**20
-"""Bytes of a service file: a device that never ends is none."""
+"""Bytes of a service file."""
 
 
 def read_service(values: Mapping[str, str]) -> dict[str, str]:
@@ -26,16 +27,13 @@ def read_service(values: Mapping[str, str]) -> dict[str, str]:
     own = Path(os.path.expanduser("~/.pg_service.conf"))  # noqa: PTH111 - Path.expanduser() fails without a home
     for file in filter(None, [Path(values["servicefile"]) if values.get("servicefile") else own, system]):
         try:
-            with file.open("rb") as opened:
-                text = opened.read(MAX_BYTES + 1).decode()
+            text = read_regular(file, MAX_BYTES).decode()
         except FileNotFoundError:
             continue
         except OSError as error:
             raise AddressError(f"The service file {file} can't be read: {error.strerror}.") from error
         except UnicodeError as error:
             raise AddressError(f"The service file {file} must be UTF-8.") from error
-        if len(text) > MAX_BYTES:
-            raise AddressError(f"The service file {file} has more than {MAX_BYTES:,} bytes: name another one.")
         found = _find_section(file, text, name)
         if found is not None:
             return found

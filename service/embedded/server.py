@@ -18,6 +18,8 @@ from service.embedded.files import make_private, make_socket_directory, read_ser
 from service.embedded.programs import Programs, without_libpq_variables
 from service.errors import StartupError
 
+_LAST_WORDS: Final = 2**20
+"""Bytes of a server's log that are looked through for why it did not start."""
 _WAIT: Final = 60.0
 """Seconds for a server to start, or to end."""
 _PR_SET_PDEATHSIG: Final = 1
@@ -66,7 +68,7 @@ class Server:
             while not self.answers():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise StartupError(
-                        f"PostgreSQL did not start: {_failures(log.read_bytes()[begins:])[-1]} (more in {log})."
+                        f"PostgreSQL did not start: {_failures(_read_from(log, begins))[-1]} (more in {log})."
                     )
                 time.sleep(0.02)
             self._make_database()
@@ -178,6 +180,13 @@ class Server:
                 made = self.programs.run("psql", *connect, "-d", self.database, "-c", close)
         if made.returncode:
             raise StartupError(f"The database {self.database} can't be made: {_failures(made.stderr)[-1]}")
+
+
+def _read_from(log: Path, begins: int) -> bytes:
+    """Return the end of what a log has from a place on: all that was written before may be gigabytes."""
+    with log.open("rb") as file:
+        file.seek(max(begins, log.stat().st_size - _LAST_WORDS))
+        return file.read(_LAST_WORDS)
 
 
 def _failures(output: bytes) -> list[str]:

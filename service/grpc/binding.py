@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import quote
@@ -162,8 +162,14 @@ def later_than_the_client_waits() -> DeadlineExceeded:
     return DeadlineExceeded(sentence, reason="client_deadline")
 
 
+Key = tuple[str, str]
+
+
 class AnswerForms:
-    """The answers of one method as messages, made of the JSON that was cached; those of cached answers are kept."""
+    """The answers of one method as messages, made of the JSON that was cached.
+
+    Those of cached answers are kept, and made once, however many clients ask for one at the same moment.
+    """
 
     def __init__(self, route: Route, method: MethodDescriptor, kept: "KeptMessages") -> None:
         self._message = AnswerMessage(method.output_type)
@@ -178,15 +184,22 @@ class AnswerForms:
         key = self._message.name, answer.tag
         found = self._kept.find(key)
         if found is None:
-            found = await self._make(answer.body)
+            found = await self._make(answer.body, key)
             self._kept.put(key, found)
         return found
 
-    async def _make(self, body: bytes) -> bytes:
-        """Make the message, in slices where it is large: what is encoded one after the other is merged."""
-        if len(body) > SLICE_BYTES and self._list is not None and (start := body.find(_FIRST)) > 0:
+    async def _make(self, body: bytes, key: Key | None = None) -> bytes:
+        if len(body) <= SLICE_BYTES:
+            return self._message.encode(orjson.loads(body))
+        async with self._maker.place(current_asking()):
+            made = self._kept.find(key) if self._kept is not None and key is not None else None
+            return await self._make_large(body) if made is None else made
+
+    async def _make_large(self, body: bytes) -> bytes:
+        """Make the message in slices: what is encoded one after the other is merged."""
+        if self._list is not None and (start := body.find(_FIRST)) > 0:
             return await self._make_of_slices(self._list, body, start + 1)
-        return await self._maker.make(self._message, body, current_asking())
+        return await self._message.encode_in_slices(orjson.loads(body))
 
     async def _make_of_slices(self, name: str, body: bytes, start: int) -> bytes:
         """Make the message of a long list, whose JSON takes as long to be read as its items take to be encoded."""
@@ -216,7 +229,10 @@ def _list_of_flat_items(answer: Descriptor) -> str | None:
 
 
 class MessageMaker:
-    """Makes messages, large ones one at a time: the values that their JSON is parsed as take ten times its bytes."""
+    """Makes messages, large ones one at a time: the values that their JSON is parsed as take ten times its bytes.
+
+    Hundreds at once would also have each turn of the event loop take a slice of each of them.
+    """
 
     def __init__(self) -> None:
         self._places = FairQueue(1, Presence())
@@ -225,11 +241,12 @@ class MessageMaker:
         """Return the message of an answer's JSON, a large one in its caller's turn."""
         if len(body) <= SLICE_BYTES:
             return message.encode(orjson.loads(body))
-        async with self._places.place(asking):
+        async with self.place(asking):
             return await message.encode_in_slices(orjson.loads(body))
 
-
-Key = tuple[str, str]
+    def place(self, asking: Asking | None) -> AbstractAsyncContextManager[None]:
+        """Return the context in which a large message is made, in its caller's turn."""
+        return self._places.place(asking)
 
 
 class KeptMessages:

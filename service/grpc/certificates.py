@@ -5,13 +5,18 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import grpc
 import structlog
 
 from service.errors import StartupError
+from service.values.regular_files import read_regular
 
 log = structlog.get_logger()
+
+MAX_BYTES: Final = 2**20
+"""Bytes of a certificate with those between it and its authority, and of a key."""
 
 
 class Certificates:
@@ -31,7 +36,8 @@ class Certificates:
         except (OSError, ssl.SSLError) as error:
             raise StartupError(
                 f"GRPC_TLS_CERT and GRPC_TLS_KEY ({certificate}, {key}) can't be used: {error.strerror or error}."
-                " Name a certificate, with those between it and its authority, and its key, both as PEM."
+                " Name a certificate, with those between it and its authority, and its key without a password, both as"
+                " PEM."
             ) from error
 
     def credentials(self) -> grpc.ServerCredentials:
@@ -63,5 +69,7 @@ class Certificates:
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         certificate, key = self._files
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)  # they fit together
-        return grpc.ssl_server_certificate_configuration([(key.read_bytes(), certificate.read_bytes())])
+        contents = read_regular(key, MAX_BYTES), read_regular(certificate, MAX_BYTES)
+        # They fit together. A key that takes a password is refused, which OpenSSL would else ask a terminal for.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+        return grpc.ssl_server_certificate_configuration([contents])

@@ -12,7 +12,6 @@ import grpc
 from service.database.fair_queue import FairQueue, Presence
 from service.deadlines import Deadlines
 from service.errors import InvalidArgument
-from service.grpc.freed_memory import FreedMemory
 from service.grpc.slow_reads import PROMPT, SlowRead
 from service.http.bodies import BodyBudget
 from service.telemetry.request_record import Asking
@@ -45,7 +44,6 @@ class MessageReader:
         self._bodies = bodies
         self._presence = presence
         self._places = FairQueue(AT_ONCE, presence, SHARE, SHARE)
-        self._freed: Final = FreedMemory()
         self._slow_reads = Deadlines(PROMPT, partial(SlowRead, bodies, max_message_bytes))
 
     def asking_by(self, credentials: str | None) -> Asking:
@@ -74,5 +72,5 @@ class MessageReader:
             message = await context.read()
         if not isinstance(message, bytes):
             raise InvalidArgument("The call has no message: each takes one, which may be empty.")
-        self._freed.note(len(message))
+        self._bodies.freed.note(len(message))
         return message

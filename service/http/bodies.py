@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import Metric
 
 from service.database.fair_queue import FairQueue, Presence
 from service.errors import Unavailable
+from service.http.freed_memory import FreedMemory
 from service.http.header_lists import list_of
 from service.http.responses import CODINGS, UnsupportedCoding
 from service.telemetry.metrics import gauge
@@ -47,6 +48,8 @@ class BodyBudget:
         """Of bodies whose requests are under way; those that are always taken are not counted."""
         self.awaited = 0
         """Requests whose body has not come yet: they take none of the process's time meanwhile."""
+        self.freed: Final = FreedMemory()
+        """Gives back what bodies, and messages by gRPC, have taken."""
         self._parsing: Final = FairQueue(1, Presence())
 
     async def receive(self, request: web.Request, parse: Callable[[bytes | bytearray], Value]) -> Value:
@@ -85,9 +88,11 @@ class BodyBudget:
             record.reading_body = False
             parsed = await self._parse_in_turn(request, received, parse)
         except BaseException:
+            self.freed.note(len(received))
             received.clear()  # its bytes are given back, while the traceback holds it until the failure is answered
             self.bytes -= taken
             raise
+        self.freed.note(len(received))
         request[_TAKEN] = taken
         return parsed
 

@@ -11,15 +11,22 @@ from itertools import count
 from time import monotonic
 from typing import Any, Final
 
+import structlog
+
 from service.errors import StartupError
 from service.workers.channel import Channel
 from service.workers.metrics import Snapshot
+
+log = structlog.get_logger()
 
 EXIT_SECONDS: Final = 10.0
 """Seconds that a process may take to be gone once it has closed its channel."""
 
 SILENT_SECONDS: Final = 2.0
 """Seconds without a sign of life after which a worker is told to be none that is alive."""
+
+_POLL_SECONDS: Final = 0.01
+"""Seconds between two looks whether a process is gone."""
 
 _MAIN: Final = "import sys; sys.path[:] = {path!r}; from service.workers.worker import main; main({descriptor})"
 """The program of a worker. It looks for modules where the parent does, and nowhere else."""
@@ -103,12 +110,16 @@ class Member:
             del self._questions[question]
 
     async def _read(self) -> None:
-        """Read what it says until it has ended."""
-        while (message := await self._channel.receive()) is not None:
-            self.heard = monotonic()
-            self._take(message)
+        """Read what it says until it has ended; one of which a message can't be understood is ended."""
+        try:
+            while (message := await self._channel.receive()) is not None:
+                self.heard = monotonic()
+                self._take(message)
+        except Exception:
+            log.exception("worker_killed", worker=self.number, process=self.process.pid, reason="garbled")
+            self.kill()
         await self._channel.close()
-        code = await asyncio.to_thread(self._wait)
+        code = await self._wait()
         if not self.serving.done():
             self.serving.set_exception(StartupError("A worker ended before it served: its log says why."))
             self.serving.exception()  # marks it as seen: asyncio would warn of an exception that nothing asks for
@@ -126,12 +137,14 @@ class Member:
             self.serving.set_exception(StartupError(*message["lines"]))
             self.serving.exception()
 
-    def _wait(self) -> int:
-        try:
-            return self.process.wait(EXIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
+    async def _wait(self) -> int:
+        """Wait for the process's end, without a thread: where the system has room for none, workers end."""
+        overdue = monotonic() + EXIT_SECONDS
+        while (code := self.process.poll()) is None:
+            if monotonic() > overdue:
+                self.process.kill()
+            await asyncio.sleep(_POLL_SECONDS)
+        return code
 
 
 def _paths() -> list[str]:

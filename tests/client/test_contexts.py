@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.client import contexts
 from service.client.contexts import Context, contexts_file, keep_context, load_contexts
 from service.errors import StartupError
 
@@ -81,9 +82,22 @@ def test_contexts_that_can_not_be_used_say_what_helps(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     keep = partial(keep_context, "c", Context("http://127.0.0.1:1"), "fp_x", in_file=True)
     keep()
-    for name, attempt in (("open", load_contexts), ("replace", keep), ("mkdir", keep)):
+    for where, name, attempt in (
+        (contexts, "open_regular", load_contexts),
+        (Path, "replace", keep),
+        (Path, "mkdir", keep),
+    ):
         with monkeypatch.context() as patched:
-            patched.setattr(Path, name, fail)
+            patched.setattr(where, name, fail)
             with pytest.raises(StartupError) as caught:
                 attempt()
         assert str(caught.value).endswith(said)
+
+
+def test_file_that_is_a_pipe_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "flow-pipelines").mkdir()
+    os.mkfifo(tmp_path / FOLDER, 0o600)
+
+    with pytest.raises(StartupError, match="it is no regular file"):
+        load_contexts()

@@ -331,10 +331,30 @@ def test_service_file_without_end_is_refused(tmp_path: Path, size: int) -> None:
     if size > 2**20:
         with pytest.raises(AddressError, match="has more than 1,048,576 bytes"):
             read("service=far", PGSERVICEFILE=str(tmp_path / "services"))
-        with pytest.raises(AddressError, match="has more than 1,048,576 bytes"):
+        with pytest.raises(AddressError, match="/dev/zero can't be read: it is no regular file"):
             read("service=far", PGSERVICEFILE="/dev/zero")
     else:
         assert read("service=far", PGSERVICEFILE=str(tmp_path / "services")).parameters["host"] == "a"
+
+
+def test_pipes_are_waited_for_neither_as_service_files_nor_as_password_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+
+    with pytest.raises(AddressError, match="pipe can't be read: it is no regular file"):
+        read("service=far", PGSERVICEFILE=str(tmp_path / "pipe"))
+    assert read(f"postgresql://u@db/n?passfile={tmp_path / 'pipe'}").find_password() is None
+
+
+def test_password_file_without_end_is_not_used(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_bytes(b"*:*:*:*:secret\n".ljust(2**20, b"\n"))
+    file.chmod(0o600)
+    url = f"postgresql://u@db/n?passfile={file}"
+
+    assert read(url).find_password() == "secret"
+    with file.open("ab") as longer:
+        longer.write(b"\n")
+    assert read(url).find_password() is None
 
 
 def test_service_file_without_the_service_is_refused(tmp_path: Path) -> None:
@@ -375,7 +395,9 @@ def test_password_file_is_read_as_libpq_does(
     assert read(f"{url}&password=said").find_password() == "said"
     file.chmod(0o640)
     assert [read(url).find_password() for _ in range(3)] == [None] * 3
-    assert caplog.messages == [f"'{file}' is not used for a password: it must be a file of its owner alone (0600)."]
+    assert caplog.messages == [
+        f"'{file}' is not used for a password: it must be a file of its owner alone (0600), of 1,048,576 bytes at most."
+    ]
 
 
 def test_password_file_names_hosts_of_several_addresses_and_sockets(tmp_path: Path) -> None:

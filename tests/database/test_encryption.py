@@ -13,8 +13,9 @@ import asyncpg
 import pytest
 import uvloop
 
+from service.database.address import read_address
 from service.database.connector import Connector, NoServer, connect
-from service.database.encryption import EncryptionError, TlsFailure, is_this_machine
+from service.database.encryption import MAX_BYTES, Encryption, EncryptionError, TlsFailure, is_this_machine
 from service.database.pool import open_database
 from service.errors import StartupError, Unavailable
 from service.settings import Settings
@@ -244,6 +245,42 @@ async def test_parameters_that_can_not_be_followed_are_told_at_the_start(
 
     assert sentence in str(refused.value)
     assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+@pytest.mark.parametrize("mode", ["", "&sslmode=prefer", "&sslmode=require", "&sslmode=verify-full"])
+async def test_pipes_and_devices_are_not_waited_for(name: str, mode: str, authority: Authority, tmp_path: Path) -> None:
+    """OpenSSL opens files by itself, and the event loop would stand still until somebody writes to a pipe."""
+    pipe, made = tmp_path / "pipe", authority.issue("client")
+    os.mkfifo(pipe, 0o600)
+    named = {"sslrootcert": authority.file, "sslcert": made.file, "sslkey": made.key, "sslcrl": authority.file}
+
+    for odd in (pipe, Path("/dev/zero"), tmp_path):
+        query = "&".join(f"{key}={value}" for key, value in {**named, name: odd}.items())
+        with pytest.raises(EncryptionError) as refused:
+            await connect(f"postgresql://u:canary@db.example.com/n?{query}{mode}")
+        assert f"{name} names {odd}, which can't be read: it is no regular file." in str(refused.value)
+
+
+async def test_file_that_becomes_a_pipe_fails_the_next_connection(authority: Authority, tmp_path: Path) -> None:
+    file = tmp_path / "ca.crt"
+    file.write_bytes(authority.file.read_bytes())
+    address = read_address(f"postgresql://u@db.example.com/n?sslrootcert={file}", {})
+    encryption = Encryption(address, plaintext=False)
+    file.unlink()
+    os.mkfifo(file)
+
+    with pytest.raises(TlsFailure, match="it is no regular file"):
+        encryption.options()
+
+
+async def test_file_of_certificates_without_end_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "ca.crt"
+    file.touch()
+    os.truncate(file, MAX_BYTES + 1)
+
+    with pytest.raises(EncryptionError, match="it has more than 16,777,216 bytes"):
+        await connect(f"postgresql://u@db.example.com/n?sslrootcert={file}")
 
 
 async def test_an_encrypted_key_takes_its_password(authority: Authority, connects: Connects, tmp_path: Path) -> None:

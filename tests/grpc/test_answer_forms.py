@@ -17,9 +17,9 @@ from service.http.responses import encode
 ODD = ('},{"', '[{"', "}]", '\\"', '"},{"name":"x', "\u2028\ufdfa", "[", "}")
 
 
-def forms_of(name: str) -> tuple[AnswerForms, Any]:
+def forms_of(name: str, kept: KeptMessages | None = None) -> tuple[AnswerForms, Any]:
     route, method = next(each for each in methods() if each[1].name == name)
-    return AnswerForms(route, method, KeptMessages(0)), GetMessageClass(method.output_type)
+    return AnswerForms(route, method, kept or KeptMessages(0)), GetMessageClass(method.output_type)
 
 
 @pytest.mark.parametrize("size", [1, 100, 10_000_000])
@@ -91,6 +91,53 @@ async def test_page_of_large_items_is_encoded_in_slices_to_the_same_message(
     assert made == kind.FromString(whole)
     assert len(made.audit) == len(states)
     assert max(encoded) <= 3 * ENCODED_AT_ONCE
+
+
+async def test_message_of_a_list_is_made_once_for_all_that_ask_at_the_same_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of hundreds would take twice the message, and a slice of each would be made in one turn of the loop."""
+    monkeypatch.setattr(binding, "SLICE_BYTES", 1_000)
+    items = [{"name": f"{number}", "id": "1", "permissions": [], "is_manager": True} for number in range(500)]
+    forms, _ = forms_of("ListPipelines", KeptMessages(10**6))
+    body = encode({"status": "OK", "pipelines": items})
+    made, encode_one = 0, AnswerMessage.encode
+
+    def encode_and_count(message: AnswerMessage, dumped: Any) -> bytes:
+        nonlocal made
+        made += 1
+        return encode_one(message, dumped)
+
+    monkeypatch.setattr(AnswerMessage, "encode", encode_and_count)
+    alone = await forms.encode(EncodedAnswer(body, '"1"'))
+    slices, made = made, 0
+
+    messages = await asyncio.gather(*(forms.encode(EncodedAnswer(body, '"2"')) for _ in range(5)))
+
+    assert slices > 10
+    assert made == slices
+    assert set(messages) == {alone}
+
+
+async def test_lists_in_slices_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binding, "SLICE_BYTES", 1_000)
+    forms, _ = forms_of("ListPipelines")
+    bodies = [
+        encode({"pipelines": [{"name": name * 50, "id": "1", "permissions": [], "is_manager": True}] * 500})
+        for name in "ab"
+    ]
+    order, encode_one = list[str](), AnswerMessage.encode
+
+    def encode_and_note(message: AnswerMessage, dumped: Any) -> bytes:
+        order.extend({each["name"][0] for each in dumped["pipelines"] or ()})
+        return encode_one(message, dumped)
+
+    monkeypatch.setattr(AnswerMessage, "encode", encode_and_note)
+
+    await asyncio.gather(*(forms.encode(EncodedAnswer(body)) for body in bodies))
+
+    assert order == sorted(order)
+    assert len(order) > 20
 
 
 async def test_large_messages_are_made_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

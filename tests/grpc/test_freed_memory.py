@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.grpc import freed_memory
-from service.grpc.freed_memory import COUNTED, PER_TRIM, FreedMemory
+from service.http import freed_memory
+from service.http.freed_memory import COUNTED, PER_TRIM, FreedMemory
 from tests.factories import World
 from tests.grpc.conftest import Start
 

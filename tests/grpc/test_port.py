@@ -82,6 +82,35 @@ async def test_certificate_that_does_not_fit_its_key_is_reported(
         await start(grpc_tls_cert=tmp_path / "gone", grpc_tls_key=one.key)
 
 
+@needs_openssl
+async def test_port_waits_for_no_pipe_and_asks_for_no_password(
+    start: Start, authority: Authority, tmp_path: Path
+) -> None:
+    """A key's password would be asked for at the terminal."""
+    made, pipe, locked = authority.issue("localhost"), tmp_path / "pipe", tmp_path / "locked.key"
+    os.mkfifo(pipe)
+    command = ("openssl", "pkey", "-in", made.key, "-aes256", "-passout", "pass:x", "-out", locked)
+    subprocess.run(command, check=True, capture_output=True)  # noqa: ASYNC221 - it takes milliseconds
+
+    for certificate, key in ((pipe, made.key), (made.file, pipe), (Path("/dev/zero"), made.key)):
+        with pytest.raises(StartupError, match="can't be used: it is no regular file"):
+            await start(grpc_tls_cert=certificate, grpc_tls_key=key)
+    with pytest.raises(StartupError, match="its key without a password"):
+        await start(grpc_tls_cert=made.file, grpc_tls_key=locked)
+
+
+@needs_openssl
+async def test_certificate_that_becomes_a_pipe_keeps_the_former(
+    start: Start, authority: Authority, tmp_path: Path
+) -> None:
+    put(authority.issue("localhost"), tmp_path)
+    served = await start(grpc_tls_cert=tmp_path / "tls.crt", grpc_tls_key=tmp_path / "tls.key")
+    (tmp_path / "tls.crt").unlink()
+    os.mkfifo(tmp_path / "tls.crt")
+
+    assert await code_of(served.server.address.removeprefix("grpcs://"), authority) == "UNAUTHENTICATED"
+
+
 async def test_taken_port_is_reported(server: GrpcServer, http: Client, settings: Settings, database: Database) -> None:
     port = int(server.address.rpartition(":")[2])
     second = GrpcServer(replace(settings, grpc_port=port), parts_of(http), Health(database, 1))

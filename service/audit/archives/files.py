@@ -11,12 +11,9 @@ text: so that text, and its hash, are made of the line without the database.
 import gzip
 import hashlib
 import json
-import os
-import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from io import BufferedReader
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -28,6 +25,7 @@ from service.repositories.audit_archives import FIELDS
 from service.repositories.audit_seals import Present, Seal
 from service.values.merkle import leaf_hash
 from service.values.months import Month, parse_month
+from service.values.regular_files import open_regular
 
 MANIFEST: Final = "manifest.json"
 SEALS: Final = "seals.ndjson.gz"
@@ -94,7 +92,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, bytes]:
     """
     path = folder / MANIFEST
     try:
-        with _open(path) as file:
+        with open_regular(path) as file:
             text = file.read(MAX_MANIFEST_BYTES + 1)
         if len(text) > MAX_MANIFEST_BYTES:
             raise BadArchive(f"{path} is larger than a manifest is.")
@@ -134,19 +132,6 @@ def _file_of(said: dict[str, Any]) -> FileOf:
     return found
 
 
-def _open(path: Path) -> BufferedReader:
-    """Open a regular file, or a link to one: others may have no end, or wait for somebody.
-
-    Raises:
-        OSError: it can't be opened, or is none.
-    """
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise OSError(0, "it is no regular file")
-    return file
-
-
 def read_lines(folder: Path, described: FileOf) -> Iterator[bytes]:
     """Yield the lines of a file of the archive, once it was found to be the one that the manifest describes.
 
@@ -158,7 +143,7 @@ def read_lines(folder: Path, described: FileOf) -> Iterator[bytes]:
         raise BadArchive(f"{folder / MANIFEST} names a file of another folder: {described.file}.")
     number = 0
     try:
-        with _open(path) as file:
+        with open_regular(path) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != described.sha256:
                 raise BadArchive(f"{path} is not what it was: its SHA-256 is {found}, not {described.sha256}.")
