@@ -42,8 +42,8 @@ class World:
     id: UUID
 
     @classmethod
-    async def create(cls, raw: "asyncpg.Connection[asyncpg.Record]") -> "World":
-        organization_id = uuid4()
+    async def create(cls, raw: "asyncpg.Connection[asyncpg.Record]", organization_id: UUID | None = None) -> "World":
+        organization_id = organization_id or uuid4()
         await raw.execute("INSERT INTO organizations (id, name) VALUES ($1, $2)", organization_id, "Acme")
         return cls(raw, organization_id)
 

@@ -8,7 +8,7 @@ from service.database.pool import Connection
 from service.errors import PermissionDenied
 from service.operations.call import Call, Proof
 from service.operations.parts import in_parts
-from service.operations.tokens import find_visible, target_of, token_state
+from service.operations.tokens import lock_visible, target_of, token_state
 from service.repositories import token_trees, tokens
 from service.repositories.token_trees import MAX_TOGETHER, TokenInTree
 from service.schemas.tokens import Revoked, RevokeToken, TokenView
@@ -57,8 +57,7 @@ def _compare(call: Call, found: TokenInTree, descendants: int) -> None:
 
 
 async def _begin_part(connection: Connection, call: Call, request: RevokeToken) -> tuple[TokenInTree, Proof]:
-    await token_trees.lock_trees(connection, call.caller.organization_id)
-    found = await find_visible(connection, call, request.token_id, "revoke")
+    found = await lock_visible(connection, call, request.token_id, "revoke")
     return found, await call.prove(connection)
 
 

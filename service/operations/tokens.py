@@ -102,6 +102,7 @@ async def create_token(call: Call, request: CreateToken) -> NewToken:
     """
     async with call.transaction() as connection:
         expires_at = await _within_lifetime(connection, call, request.expires_at)
+        await _whose(connection, call, request.username, "make")  # refused before anything is locked
         await token_trees.share_trees(connection, call.caller.organization_id)
         user = await _whose(connection, call, request.username, "make")
         proof = await call.prove(connection)
@@ -270,6 +271,19 @@ async def find_visible(connection: Connection, call: Call, token_id: UUID, what:
     return found
 
 
+async def lock_visible(connection: Connection, call: Call, token_id: UUID, what: str) -> TokenInTree:
+    """Have an organization's trees alone, to change that of a token; return it as it is then, likewise.
+
+    It is looked for before the lock, too: for whoever may not see it, nobody waits, nor do they for others.
+
+    Raises:
+        NotFound, PermissionDenied: as of `find_visible`.
+    """
+    await find_visible(connection, call, token_id, what)
+    await token_trees.lock_trees(connection, call.caller.organization_id)
+    return await find_visible(connection, call, token_id, what)
+
+
 async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
     """Make a token that takes another's place, and let that one end after a while.
 
@@ -282,8 +296,7 @@ async def rotate_token(call: Call, request: RotateToken) -> RotatedToken:
     """
     organization_id = call.caller.organization_id
     async with call.transaction() as connection:
-        await token_trees.lock_trees(connection, organization_id)
-        found = await find_visible(connection, call, request.token_id, "rotate")
+        found = await lock_visible(connection, call, request.token_id, "rotate")
         old = found.token
         proof = await call.prove(connection)
         made_with = await _makers_in_its_place(connection, call, found)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from service.database.pool import Connection
 from service.repositories.times import bounded
 from service.repositories.tokens import ACTIVE, TOKENS, Token
 
-_TREES: Final = 0x746F6B65  # "toke": any number that nothing else locks
+_TREES: Final = b"token trees"
+"""The purpose of the locks, by which they differ from others of the same organization."""
 
 
 async def share_trees(connection: Connection, organization_id: UUID) -> None:
@@ -18,8 +20,8 @@ async def share_trees(connection: Connection, organization_id: UUID) -> None:
 
     A token's tree is what was made with it, and so on. So nothing is made with a token while it is revoked.
     """
-    statement = "SELECT pg_advisory_xact_lock_shared($1, $2)"
-    await connection.execute("token_trees.share_trees", statement, _TREES, _key(organization_id))
+    statement = "SELECT pg_advisory_xact_lock_shared($1)"
+    await connection.execute("token_trees.share_trees", statement, _key(organization_id))
 
 
 async def lock_trees(connection: Connection, organization_id: UUID) -> None:
@@ -27,13 +29,13 @@ async def lock_trees(connection: Connection, organization_id: UUID) -> None:
 
     A statement that begins behind this one sees every descendant.
     """
-    statement = "SELECT pg_advisory_xact_lock($1, $2)"
-    await connection.execute("token_trees.lock_trees", statement, _TREES, _key(organization_id))
+    statement = "SELECT pg_advisory_xact_lock($1)"
+    await connection.execute("token_trees.lock_trees", statement, _key(organization_id))
 
 
 def _key(organization_id: UUID) -> int:
-    """Return what an organization's lock is called; two of the same name would only wait for each other."""
-    return int.from_bytes(organization_id.bytes[-4:], signed=True)
+    """Return the number of an organization's lock: a hash, as ids that somebody chose may be alike in any part."""
+    return int.from_bytes(blake2b(organization_id.bytes, digest_size=8, person=_TREES).digest(), signed=True)
 
 
 GOOD: Final = "t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())"

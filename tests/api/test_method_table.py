@@ -2,10 +2,12 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
+from service.database.pool import Connection
 from service.http.routes import EACH_UPDATE, MANAGER_OF_EACH, ROUTES, TOKENS, Route
 from service.operations.audit import prove_entry
 from service.operations.job_batches import batch_update_job_pipelines
@@ -13,6 +15,7 @@ from service.operations.job_pipelines import remove_pipeline_job, update_job_pip
 from service.operations.jobs import put_job
 from service.operations.tokens import create_token
 from service.permissions import READ
+from service.repositories import token_trees
 from tests.api.calls import As
 from tests.api.sample import sample_body, sample_path
 from tests.conftest import Client
@@ -67,9 +70,14 @@ async def test_call_on_things_of_others_is_refused(client: Client, world: World,
 
 
 async def lock_all_but(world: World, caller: Member, dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """Lock every row of an organization, but for the caller's own, on another connection."""
+    """Lock every row of an organization, but for the caller's own, and its trees of tokens, on another connection.
+
+    The trees as one who adds to them does, as the caller may.
+    """
     holder = await asyncpg.connect(dsn)
     await holder.execute("BEGIN")
+    await token_trees.share_trees(Connection(holder), world.id)
+    await holder.execute("SELECT FROM organizations WHERE id = $1 FOR NO KEY UPDATE", world.id)
     for table in ("pipelines", "groups", "jobs"):
         await holder.execute(f"SELECT FROM {table} WHERE organization_id = $1 FOR UPDATE", world.id)
     for table, column in (("users", "id"), ("tokens", "user_id")):
@@ -103,6 +111,37 @@ async def test_call_that_is_refused_waits_for_no_lock(
     elif not route.only_reads:
         unchanged = (create_token, put_job, update_job_pipelines, batch_update_job_pipelines)
         assert route.operation in unchanged, "of their own, unchanged, or each with its own verdict"
+
+
+async def test_token_for_another_user_is_refused_without_a_lock(client: Client, world: World, dsn: str) -> None:
+    member, other = await world.user(), await world.user()
+    holder = await asyncpg.connect(dsn)
+    await holder.execute("BEGIN")
+    await token_trees.lock_trees(Connection(holder), world.id)
+    try:
+        answer = await As.member(client, member)("POST", "/tokens", {"username": other.username})
+    finally:
+        await holder.close()
+
+    assert answer.code == "PERMISSION_DENIED"
+
+
+@every_route
+async def test_call_waits_for_no_lock_of_another_organization(
+    client: Client, world: World, route: Route, dsn: str
+) -> None:
+    """Of one whose id differs in its first bit alone, as ids may that somebody has chosen."""
+    other = await World.create(world.raw, UUID(int=world.id.int ^ 1 << 127))
+    owner, path, body = await others_things(world, route)
+    stranger, *_ = await others_things(other, route)
+    holder = await lock_all_but(other, stranger, dsn)
+    await token_trees.lock_trees(Connection(holder), other.id)
+    try:
+        answer = await asyncio.wait_for(As.member(client, owner)(route.method, path, body), timeout=0.9)
+    finally:
+        await holder.close()
+
+    assert answer.code != "ABORTED"
 
 
 @every_route
@@ -205,10 +244,10 @@ STATEMENTS = {
     "add_member": 10,
     "remove_member": 9,
     "list_tokens": 3,
-    "create_token": 9,
+    "create_token": 10,
     "get_token": 3,
-    "revoke_token": 10,
-    "rotate_token": 13,
+    "revoke_token": 11,
+    "rotate_token": 14,
     "list_audit": 2,
     "get_overview": 8,
     "prove_entry": 3,
