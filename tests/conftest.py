@@ -4,6 +4,7 @@ Nothing is cleaned up between tests. Every row belongs to an organization, and n
 keeps organizations apart is what isolates the tests, and each run proves it again.
 """
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -17,8 +18,11 @@ import asyncpg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from service.app import create_app
+from service.authentication.last_use import TokenUse
 from service.database.migrations import migrate
 from service.database.pool import Database, open_database
 from service.embedded.cluster import SERVICE_ROLE, embedded_postgres
@@ -35,10 +39,22 @@ FAST = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_comm
 # grpcio acts in each process that is forked beside it, as to start PostgreSQL as another user, and may end it.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+# An example may take any time on a busy machine. All else stays as hypothesis has it, here or for CI.
+examples.register_profile(
+    "unhurried",
+    examples.get_profile(examples.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+examples.load_profile("unhurried")
+
 THROUGH = pgbouncer.program(os.environ["PGBOUNCER"]) if "PGBOUNCER" in os.environ else None
 """The PgBouncer that stands before the database of the run."""
 
 Client = TestClient[web.Request, web.Application]
+
+write_token_use_forever = TokenUse.write_forever
+"""What an app does that is no test's."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -180,6 +196,18 @@ class RecordingLog(RequestLog):
     def write(self, request: Logged, record: RequestRecord, seconds: float) -> None:
         self.records.append(record)
         super().write(request, record, seconds)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unwritten_token_use() -> Iterator[None]:
+    """Leave it to the tests to write when tokens were last used: beside them, it would change what they compare."""
+
+    async def wait(_: TokenUse) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TokenUse, "write_forever", wait)
+        yield
 
 
 @pytest.fixture(scope="session")

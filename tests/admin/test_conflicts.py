@@ -95,6 +95,7 @@ async def test_change_grant_shows_a_concurrent_change(desk: Desk, client: Client
     await world.grant(pipeline, bob, READ | EXECUTE)
     call, path = As.member(client, ada), f"/flow/pipeline/{pipeline}/grants/users/bob"
     async with desk.visit(ada, f"/pipelines/{pipeline}") as visit:
+        row = visit.page.get_by_role("row").filter(has=visit.button("Change what bob may do"))
         await visit.button("Change what bob may do").click()
         await visit.field("Write").check()
         manager = {"permissions": [], "is_manager": True}
@@ -106,6 +107,7 @@ async def test_change_grant_shows_a_concurrent_change(desk: Desk, client: Client
         await visit.confirm("Save")
         assert (await call.get(path)).body["grant"]["is_manager"] is True
 
+        await expect(row).to_contain_text("Manager")
         await visit.button("Change what bob may do").click()
         await expect(visit.field("Manager")).to_be_checked()
         await call("PUT", path, {"permissions": ["flow_pipeline:write"]})
@@ -119,6 +121,7 @@ async def test_change_grant_shows_a_concurrent_change(desk: Desk, client: Client
         await visit.dialog.get_by_role("button", name="Cancel").click()
 
         await call("PUT", path, manager)
+        await expect(row).to_contain_text("Manager")
         await visit.button("Change what bob may do").click()
         await visit.field("Manager").uncheck()
         await call("DELETE", path)

@@ -1,14 +1,17 @@
 """Shorthand for calls, one short line each, for tests that make many."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tests.conftest import Client
 from tests.factories import Member, bearer
 
 SCIM_CODES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS"}
 """The codes of failures that are told as SCIM tells them, by their status."""
+
+TRIES: Final = 30
+"""Times that a call is made of which the answer says that it is to be made again."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,15 @@ class As:
 
     async def get(self, path: str, **query: str) -> Answer:
         return await self("GET", path, None, None, **query)
+
+
+async def settled(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Make a call until its answer does not say that nothing was done, and that it is to be made again.
+
+    Calls of the same thing wait for each other, and on a busy machine for longer than the service lets them.
+    """
+    for _ in range(TRIES - 1):
+        answer = await call()
+        if "Retry-After" not in answer.headers:
+            return answer
+    return await call()

@@ -36,7 +36,7 @@ from service.scim.endpoint import ScimRoute
 from service.scim.routes import SCIM_ROUTES
 from service.settings import Settings
 from service.telemetry.request_record import RequestRecord
-from tests.api.calls import Answer, As
+from tests.api.calls import TRIES, Answer, As, settled
 from tests.api.permission_calls import ASKED
 from tests.api.permission_stage import EVERY_SCOPE, Asked, Cell, Stage, cells
 from tests.api.sample import sample_path
@@ -114,7 +114,7 @@ async def mistakes(
 
     async def call(cell: Cell, asked: Asked, token: str) -> None:
         path = sample_path(route.path, **asked.values)
-        answer = await As(service, token)(route.method, path, asked.body, None, **asked.query)
+        answer = await settled(lambda: As(service, token)(route.method, path, asked.body, None, **asked.query))
         seen, lacking = verdict_of(route, asked, answer)
         verdict, scope = told(cell)
         if seen != verdict or not (lacking is None or {scope} <= lacking <= lacked_by(cell)):
@@ -247,7 +247,8 @@ async def told_too_early(
 
     async def call(cell: Cell, asked: Asked, token: str) -> None:
         path = sample_path(cell.route.path, **asked.values)
-        answer = await As(service, token)(cell.route.method, path, asked.body, headers, **{**asked.query, **query})
+        given = {**asked.query, **query}
+        answer = await settled(lambda: As(service, token)(cell.route.method, path, asked.body, headers, **given))
         seen, wanted = verdict_of(cell.route, asked, answer)[0], "INVALID_ARGUMENT" if query else cell.verdict
         if seen != wanted:
             found.append(f"{cell.route.operation.__name__}: {cell}: {answer.status} {str(answer.body)[:200]}")
@@ -304,6 +305,17 @@ async def test_cell_with_another_decision_is_caught(
     act, route = next(row for row in ROWS if row[0].about == about and row[0].title == title)
 
     assert await mistakes(service, stage, replace(act, decisions={**act.decisions, kind: decision}), route)
+
+
+@pytest.mark.parametrize("busy", [0, 1, TRIES - 1, TRIES])
+async def test_call_is_made_again_while_its_answer_says_so(busy: int) -> None:
+    again = Answer(409, {"Retry-After": "1"}, {"code": "ABORTED"})
+    answers = iter([*[again] * busy, *[Answer(403, {}, {"code": "PERMISSION_DENIED"})] * TRIES])
+
+    async def call() -> Answer:
+        return next(answers)
+
+    assert (await settled(call)).code == ("ABORTED" if busy == TRIES else "PERMISSION_DENIED")
 
 
 def test_row_with_an_undecided_cell_is_refused() -> None:

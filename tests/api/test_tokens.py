@@ -4,16 +4,21 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
-from service.app import TOKEN_USE
+from service.app import TOKEN_USE, create_app
+from service.authentication import last_use
 from service.authentication.last_use import TokenUse
 from service.database.pool import Database
 from service.errors import Unavailable
+from service.health import Health
 from service.identity import Caller
 from service.permissions import EXECUTE, READ, SCOPE_TOKENS, Role
 from service.repositories import tokens
+from service.settings import Settings
 from tests.api.calls import As
-from tests.conftest import Client
+from tests.conftest import Client, write_token_use_forever
 from tests.factories import World
 
 
@@ -153,6 +158,21 @@ async def test_token_use_waits_for_no_lock(client: Client, world: World, dsn: st
     await holder.close()
     used = "SELECT last_used_at IS NOT NULL FROM tokens WHERE user_id = $1"
     assert [await world.raw.fetchval(used, each.id) for each in (bob, eve)] == [False, True]
+
+
+async def test_token_use_is_written_without_being_asked(
+    settings: Settings, database: Database, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_use, "INTERVAL", 0.01)
+    monkeypatch.setattr(TokenUse, "write_forever", write_token_use_forever)
+    bob, used = await world.user(), "SELECT last_used_at FROM tokens WHERE user_id = $1"
+    app = create_app(settings, database, Health(database, settings.ready_timeout))
+    async with TestClient[web.Request, web.Application](TestServer(app)) as client:
+        await As.member(client, bob).get("/users/me")
+
+        async with asyncio.timeout(30):
+            while await world.raw.fetchval(used, bob.id) is None:  # noqa: ASYNC110 - a row tells nobody
+                await asyncio.sleep(0.01)
 
 
 async def test_token_use_is_written_at_most_once_a_minute(client: Client, world: World) -> None:

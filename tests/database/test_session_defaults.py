@@ -87,6 +87,12 @@ async def test_connections_of_the_pool_reach_tables_by_indexes_and_those_of_comm
     await command.close()
 
 
+EACH_POOLER: Final = [pytest.param(each, id=each.name) for each in pgbouncer.programs()] or [
+    pytest.param(None, marks=pytest.mark.skip(reason=pgbouncer.NONE_HERE))
+]
+"""Each PgBouncer of this machine; a test that is skipped, if there is none."""
+
+
 @pytest.mark.slow
 def test_defaults_of_the_role_change_no_answer_of_the_api() -> None:
     """A part of the tests of the API, by a role whose defaults are all odd."""
@@ -189,7 +195,7 @@ async def _refusal(dsn: str) -> str:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("program", pgbouncer.programs(), ids=lambda program: program.name)
+@pytest.mark.parametrize("program", EACH_POOLER)
 @pytest.mark.parametrize("ignored", [False, True])
 async def test_pooler_that_does_not_let_them_be_set_is_taken_where_the_role_does_not_matter(
     program: pgbouncer.Program, ignored: bool, closed_dsn: str, settings: Settings, tmp_path: Path

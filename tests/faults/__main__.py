@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tests.faults.harness.fault import Fault, Outcome, Run
@@ -20,6 +21,11 @@ class Row:
     protected: Outcome
     control: Outcome
     seconds: float
+
+    @property
+    def proves_nothing(self) -> bool:
+        """True if nothing was made, or no control was detected by what it lacks."""
+        return not self.protected.times or not self.control.violations
 
 
 def main() -> None:
@@ -37,7 +43,8 @@ def main() -> None:
     _print_table(chosen, rows)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    sys.exit(any(row.protected.violations or not row.control.violations for row in rows))
+    left_out = len(chosen) < len(named) if arguments.names else not chosen
+    sys.exit(left_out or any(row.protected.violations or row.proves_nothing for row in rows))
 
 
 def _is_available(fault: Fault) -> bool:
@@ -50,9 +57,14 @@ def _is_available(fault: Fault) -> bool:
 def _run_with_control(fault: Fault, share: float) -> Row:
     started = time.monotonic()
     control = _run(f"{fault.name}, without {fault.without}", fault.control, fault.control_times, share)
-    if not control.violations:
-        print("  THE CONTROL VIOLATED NOTHING: this harness can't detect a violation of that guarantee.")
+    shown = tuple(each for each in control.violations if re.search(fault.shows, each))
+    if not shown:
+        others = "".join(f"\n    {each}" for each in control.violations[:5])
+        print(f"  THE CONTROL DID NOT SHOW {fault.shows!r}: this harness can't detect a violation of it.{others}")
+    control = replace(control, violations=shown)
     protected = _run(fault.name, fault.run, fault.times, share)
+    if not protected.times:
+        print("  NOTHING WAS MADE: this proves nothing.")
     for violation in protected.violations[:10]:
         print(f"  VIOLATED: {violation}")
     return Row(fault.name, protected, control, time.monotonic() - started)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID as ID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError, fields
 
@@ -38,7 +38,6 @@ def load(schema: RequestSchema, values: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS.keys())
 def test_read_gives_what_marshmallow_loads(schema: RequestSchema) -> None:
-    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.dictionaries(st.sampled_from([*schema.fields] * 5 + KEYS), st.sampled_from(FITTING), max_size=5))
     def same(values: dict[str, Any]) -> None:
         assert read(schema, values) == load(schema, values)

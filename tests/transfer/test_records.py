@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.transfer.records import BadRecord, parse_line
@@ -20,7 +20,6 @@ values = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from([*whole()]), st.data())
 def test_parse_line_accepts_or_refuses_any_mutated_record(kind: str, data: st.DataObject) -> None:
     record = whole()[kind]

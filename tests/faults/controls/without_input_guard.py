@@ -46,6 +46,13 @@ GUARDS: Final[dict[str, tuple[object, str, object]]] = {
 }
 """The replacements (owner, attribute, new value), by the guard that each of them removes."""
 
+SHOWS: Final = {
+    "uniform error bodies": "it discloses internals",
+    "no credentials in logs": "is in the log",
+    "a header timeout": "was still open",
+}
+"""What violations say where each of the guards is removed."""
+
 
 if __name__ == "__main__":
     owner, name, replacement = GUARDS[os.environ["WITHOUT"]]

@@ -37,5 +37,7 @@ class Fault:
     control: Run
     """The same against that build: it must violate the guarantee, or the harness could not detect a violation."""
     control_times: int
+    shows: str
+    """A pattern of what violations of the control say, so that it fails by what it lacks, and not by anything else."""
     why_unavailable: Callable[[], str] = lambda: ""
     """Returns why this machine or this user can't inject it; "" if it can be injected."""

@@ -333,5 +333,6 @@ FAULTS: Final = (
         "giving connections back when a handler is cancelled",
         partial(_run, leak_on_disconnect.MODULE, 5),
         200,
+        "connections in use",
     ),
 )

@@ -212,6 +212,12 @@ class NetworkCut(Outage):
         return self._counted
 
 
+SHOWS: Final = {
+    PACING: "it tried to connect",
+    ERROR_MAPPING: "a request ended with 500",
+    DEADLINES: "a request took",
+}
+"""What is seen without each of the protections."""
 _WHILE_AWAY: Final = "every request ends by its deadline with 503 and Retry-After or 504, readiness says why"
 _AFTERWARDS: Final = "success and readiness within 2 s of its return, no reconnect storm, memory flat"
 
@@ -229,6 +235,7 @@ def _fault(
         without=without,
         control=partial(run, outage_type, without),
         control_times=1,
+        shows=SHOWS[without],
         why_unavailable=why_unavailable,
     )
 

@@ -228,5 +228,6 @@ FAULTS: Final = (
         without="synchronous replication",
         control=run_asynchronous,
         control_times=1,
+        shows="0 audit rows",
     ),
 )

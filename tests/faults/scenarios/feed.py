@@ -369,5 +369,6 @@ FAULTS: Final = (
         without="the difference of snapshots (`id > last`)",
         control=partial(run, Build(kills_postgres=False, module=follow_by_id.MODULE, clients=FEW_CLIENTS, catch_up=3)),
         control_times=3,
+        shows="was not told",
     ),
 )

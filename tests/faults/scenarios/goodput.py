@@ -48,5 +48,6 @@ FAULTS: Final = (
         "holding",
         partial(_run, "holding"),
         1,
+        "was answered in time|of their answers in time",
     ),
 )

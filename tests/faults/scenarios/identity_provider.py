@@ -297,5 +297,6 @@ FAULTS: Final = (
         without="bounds for what the provider answers and for who waits for it",
         control=run_control,
         control_times=1,
+        shows="was answered|took",
     ),
 )

@@ -138,6 +138,7 @@ FAULTS: Final = (
         without=ANSWERS_FIRST,
         control=partial(run, Build((SERVICE,), module=answer_before_commit.MODULE)),
         control_times=4,
+        shows="0 audit rows",
     ),
     Fault(
         name="postgres-killed",
@@ -148,6 +149,7 @@ FAULTS: Final = (
         without="the write-ahead log on disk before the answer (synchronous_commit)",
         control=partial(run, Build((POSTGRES,), options=ASYNCHRONOUS)),
         control_times=4,
+        shows="0 audit rows",
     ),
     Fault(
         name="both-killed",
@@ -158,5 +160,6 @@ FAULTS: Final = (
         without=ANSWERS_FIRST,
         control=partial(run, Build((SERVICE, POSTGRES), module=answer_before_commit.MODULE)),
         control_times=4,
+        shows="0 audit rows",
     ),
 )

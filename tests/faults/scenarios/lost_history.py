@@ -220,6 +220,7 @@ def _fault(name: str, kind: Kind, description: str, times: int) -> Fault:
         without="random revisions and forgetting",
         control=partial(run, kind, (without_forgetting.MODULE,), (without_forgetting.SEQUENCE,)),
         control_times=1,
+        shows="listed|never granted",
     )
 
 

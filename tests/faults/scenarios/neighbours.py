@@ -120,9 +120,11 @@ async def attack_neighbour(service: Service, dsn: str, seconds: float, bounds: B
     (alone,) = await run_load(plan(usual, seconds, 4, USUAL_RATE))
     findings = Findings(summary=[f"usually {_figures(alone)}"])
     for attack in attacks:
-        _, beside = await run_load(
+        worst, beside = await run_load(
             plan(attack.requests, seconds + 1, bounds.connections), plan(usual, seconds, 4, USUAL_RATE)
         )
+        if not worst.count(200):
+            findings.violations.append(f"{attack.name}: none was done, which proves nothing: {[*worst.latencies]}")
         findings.violations += _violations(attack, alone, beside, bounds)
         findings.summary.append(f"beside {attack.name} {_figures(beside)}")
     return findings
@@ -133,6 +135,8 @@ def _figures(load: LoadResult) -> str:
 
 
 def _violations(attack: Attack, alone: LoadResult, beside: LoadResult, bounds: Bounds) -> Iterator[str]:
+    if not alone.count(200) or not beside.count(200):
+        yield f"beside {attack.name}: nothing was answered: {[*alone.latencies]}, {[*beside.latencies]}"
     for status in beside.latencies.keys() - {200}:
         yield f"beside {attack.name}: {beside.count(status)} requests came to {status or 'no answer'}"
     usual, median = alone.quantile(0.5, 200), beside.quantile(0.5, 200)
@@ -163,5 +167,6 @@ FAULTS: Final = (
         "shares of the connections, bounds of batches",
         partial(_run, {}, without_fairness.MODULE),
         1,
+        "half took|an answer took",
     ),
 )

@@ -249,6 +249,7 @@ FAULTS: Final = (
         "MAX_REQUESTS and holding",
         partial(_run, overload, NO_ADMISSION_CONTROL, 6),
         1,
+        "nothing was refused",
     ),
     Fault(
         "greedy",
@@ -259,5 +260,6 @@ FAULTS: Final = (
         "RATE_LIMIT",
         partial(_run, greedy_caller, NO_RATE_LIMIT, 4),
         1,
+        "answered, allowed are",
     ),
 )

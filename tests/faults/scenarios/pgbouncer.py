@@ -145,6 +145,7 @@ FAULTS: Final = (
         without="DATABASE_PREPARED_STATEMENTS=false before 1.18",
         control=_run_all_tests_prepared,
         control_times=1,
+        shows="through .*: tests/api",
     ),
     Fault(
         name="sessions",
@@ -155,5 +156,6 @@ FAULTS: Final = (
         without="settings that end with their transaction",
         control=partial(check_sessions, module=session_setting_leak.MODULE),
         control_times=len(ROUTES),
+        shows="left .*lock_timeout",
     ),
 )

@@ -128,6 +128,7 @@ def _fault(name: str, description: str, proxy: Proxy) -> Fault:
         without="the shutdown delay and the orderly end of connections",
         control=partial(run, proxy, options=RolloutOptions(delay="0", module=abrupt_shutdown.MODULE)),
         control_times=8,
+        shows="answered 502|not answered",
     )
 
 

@@ -228,5 +228,6 @@ FAULTS: Final = (
         without="transactions",
         control=partial(run, without_transactions.MODULE, (CUT, KILLED)),
         control_times=6,
+        shows="half done",
     ),
 )

@@ -200,5 +200,6 @@ FAULTS: Final = (
         without="the least time that a 404 takes, and the same work for both",
         control=run_controls,
         control_times=MIN_PAIRS,
+        shows="the hidden one took|statements if it is hidden",
     ),
 )
