@@ -891,7 +891,7 @@ class AsyncOperations(AsyncConnection):
     async def delete_user(
         self, username: str, *, jobs_to: str | None = None, if_match: str | None = None, timeout: float | None = None
     ) -> Answer:
-        """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
+        """Delete a user, with their tokens, grants, memberships and links; their jobs go to another user.
 
         Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed
         over, and tokens deleted, in several transactions, the first of which disables the user, and the last deletes
