@@ -44,6 +44,8 @@ def parse_address(text: str, *, plaintext: bool) -> Address:
     Raises:
         StartupError: it is none, or the token would be sent where others on the way can read it.
     """
+    if not text:
+        raise StartupError("The address of the server is empty: give one such as https://pipelines.example.com.")
     shown = _without_secret(text if len(text) <= LONGEST else f"{text[:50]}...")
     if len(text) > LONGEST or not text.isprintable() or any(each.isspace() for each in text):
         raise StartupError(f"{shown} is no address of a server: give one such as https://pipelines.example.com.")

@@ -180,6 +180,8 @@ async def resolve_organization(database: Database, name_or_id: str | None) -> Or
     Raises:
         NotFound: there is none, or it takes a name or an id to tell which.
     """
+    if name_or_id == "":
+        raise NotFound("The name of the organization is empty: leave --organization out, or say which is meant.")
     async with database.connection() as connection:
         found = await organizations.find(connection, name_or_id, limit=2)
     if not found and name_or_id:

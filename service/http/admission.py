@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from http import HTTPStatus
 from math import ceil
 from time import monotonic_ns, perf_counter
@@ -330,7 +331,7 @@ class AdmissionController:
             response = await self._admit(request, handler)
         else:
             self._admitted.discard(request.protocol)
-            error = ResourceExhausted(RATE_LIMITED.message, reason=RATE_LIMITED.reason)
+            error = copy(RATE_LIMITED)
             error.retry_after = ceil(taken.wait / SECOND)  # which some transports tell in the body, too
             response = self._refusals.response(request, error)
         response.headers.update(limit_headers(self._limiter, taken))

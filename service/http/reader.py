@@ -152,6 +152,8 @@ def parse_object(body: bytes | bytearray) -> dict[str, Any]:
         sentence = "The body is not UTF-8."
     except json.JSONDecodeError as error:
         sentence = f"The body is not JSON: {error.msg.removesuffix(' at')} at character {error.pos}."
+        if not text.strip():
+            sentence = "The body is empty: it must be a JSON object, and {} if nothing is to be said."
     except (RecursionError, ValueError):
         sentence = _TOO_DEEP
     if sentence:

@@ -11,7 +11,7 @@ from service.client.sso.device import sign_in_by_device
 from service.client.sso.discovery import Endpoints, SignInOffer
 from service.client.sso.endpoints import Refused
 from service.client.sso.kept import KeptSignIn, granted
-from service.errors import StartupError
+from service.errors import StartupError, Unavailable
 
 OFFER = SignInOffer("https://id.example", "Acme", "cli", "openid")
 ENDPOINTS = Endpoints("https://id.example/a", "https://id.example/t", "https://id.example/d", None, False)
@@ -30,6 +30,10 @@ async def waits(monkeypatch: pytest.MonkeyPatch, answers: list[str], **said: Any
 
     async def request_tokens(*_: object) -> KeptSignIn:
         answer = next(left)
+        if answer == "away":
+            raise Unavailable("Acme can't be reached.")
+        if answer.isdecimal():
+            raise Refused("Acme", {}, int(answer))
         if answer != "granted":
             raise Refused("Acme", {"error": answer}, 400)
         return granted(OFFER, {"access_token": "a.b.c", "token_type": "Bearer"})
@@ -40,7 +44,7 @@ async def waits(monkeypatch: pytest.MonkeyPatch, answers: list[str], **said: Any
     monkeypatch.setattr(device, "request_tokens", request_tokens)
     try:
         return slept, (await sign_in_by_device(OFFER, ENDPOINTS, print)).access
-    except (Refused, StartupError) as error:
+    except (Refused, StartupError, Unavailable) as error:
         return slept, str(error)
 
 
@@ -59,9 +63,21 @@ async def test_sign_in_that_is_denied_or_takes_too_long_ends(
     monkeypatch: pytest.MonkeyPatch, pending: Iterator[str]
 ) -> None:
     assert await waits(monkeypatch, ["access_denied"]) == ([5], "Acme refused: access_denied.")
-    assert await waits(monkeypatch, ["expired_token"]) == ([5], "Acme refused: expired_token.")
+    assert await waits(monkeypatch, ["expired_token"]) == (
+        [5],
+        "Nobody signed in before the code expired: begin again.",
+    )
     slept, why = await waits(monkeypatch, pending, expires_in=60)  # type: ignore[arg-type] # without an end
     assert (sum(slept), why) == (65, "Nobody signed in before the code expired: begin again.")
+
+
+async def test_provider_that_is_away_for_a_while_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ["authorization_pending", "away", "503", "429", "authorization_pending", "granted"]
+    assert await waits(monkeypatch, answers) == ([5, 5, 10, 15, 20, 20], "a.b.c")
+
+    for answer, told in (("away", "Acme can't be reached."), ("502", "Acme refused: 502.")):
+        slept, why = await waits(monkeypatch, [answer] * 100, expires_in=60)
+        assert (sum(slept) > 60, why) == (True, told)
 
 
 @pytest.mark.parametrize("kind", ["DPoP", "mac", None])

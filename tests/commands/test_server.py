@@ -235,6 +235,7 @@ def test_login_keeps_no_token_that_is_none(server: str, tmp_path: Path, given: s
 
 
 NOWHERE = {
+    "": "The address of the server is empty",
     "http://example.com": "is not encrypted",
     "https://me:secret@example.com": "an address has no user or password",
     "https://me:sec ret@example.com": "is no address of a server",

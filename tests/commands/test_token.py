@@ -70,10 +70,12 @@ async def test_token_create_without_the_organization_it_takes(dsn: str, world: W
     refused = run("token", "create", "ada", DATABASE_URL=dsn)
     named = run("token", "create", "ada", "--organization", "Acme", DATABASE_URL=dsn)
     unknown = run("token", "create", "ada", "--organization", "nothing", DATABASE_URL=dsn)
+    empty = run("token", "create", "ada", "--organization", "", DATABASE_URL=dsn)
 
     assert refused.stderr == "flow-pipelines: There is more than one organization: say which by --organization.\n"
     assert named.stderr == "flow-pipelines: There is more than one organization called Acme: say which by its id.\n"
     assert unknown.stderr == "flow-pipelines: There is no organization nothing.\n"
+    assert "The name of the organization is empty" in empty.stderr
 
 
 async def token_id_of(world: World, secret: str) -> str:

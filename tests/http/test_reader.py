@@ -7,7 +7,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from service.errors import InvalidArgument
 from service.http.bodies import BodyBudget
-from service.http.reader import Reader
+from service.http.reader import Reader, parse_object
 from service.http.routes import ROUTES
 from service.operations import grants, job_pipelines, jobs, pipelines
 from service.schemas.pipelines import DeletePipeline, ListPipelines
@@ -71,6 +71,12 @@ async def test_field_in_another_place_is_refused() -> None:
     belongs = {"job_id": ["Belongs in the body."]}
     assert await read(job_pipelines.update_job_pipelines, "job_id=7", {"pipeline_ids": []}) == belongs
     assert await read(jobs.put_job, body={"job_id": "8"}, job_id="7") == {"job_id": ["Belongs in the path."]}
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+def test_body_that_is_empty_is_told_so(body: bytes) -> None:
+    with pytest.raises(InvalidArgument, match="The body is empty"):
+        parse_object(body)
 
 
 async def test_body_of_a_read_is_ignored() -> None:

@@ -161,7 +161,7 @@ def check_claims(claims: Mapping[str, Any], provider: Provider, now: float) -> N
     if "cnf" in claims:
         raise Refused("it is bound to a key of its client's, and as a bearer token it proves none")
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
-        raise Refused("it has no subject")
+        raise Refused(f"it has no subject that can be linked, of 1 to {MAX_SUBJECT} characters on one line")
     expires = _time(claims, "exp")
     if expires is None or expires + LEEWAY <= now:
         raise Refused("it has expired" if expires is not None else "it says no time at which it expires")

@@ -11,13 +11,18 @@ from service.client.sso.discovery import Endpoints, SignInOffer
 from service.client.sso.endpoints import Refused, ask
 from service.client.sso.kept import KeptSignIn, request_tokens
 from service.client.sso.loopback import challenge_of
-from service.errors import FailedPrecondition, StartupError
+from service.errors import FailedPrecondition, StartupError, Unavailable
 
 GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 LONGEST: Final = 1800.0
 """Seconds that a person has at most, whatever the provider says."""
 _INTERVAL: Final = 5.0
 """Seconds between two questions where the provider does not say."""
+
+_PAUSE: Final = 5
+"""Seconds more between two questions, where the provider asks for fewer or can't answer."""
+_WAITING: Final = frozenset({"authorization_pending", "slow_down"})
+"""Refusals of a code that was not typed yet."""
 
 
 async def sign_in_by_device(offer: SignInOffer, endpoints: Endpoints, tell: Callable[[str], None]) -> KeptSignIn:
@@ -41,17 +46,21 @@ async def sign_in_by_device(offer: SignInOffer, endpoints: Endpoints, tell: Call
     parse_address(place.partition("?")[0], plaintext=False)
     tell(f"Open {place} on any machine, sign in with {offer.name}, and type the code {shown}")
     interval, ends = _seconds(body.get("interval"), _INTERVAL), monotonic() + _seconds(body.get("expires_in"), LONGEST)
+    form = {"grant_type": GRANT, "device_code": code, "code_verifier": verifier}
     while True:
         await asyncio.sleep(interval)
         try:
-            form = {"grant_type": GRANT, "device_code": code, "code_verifier": verifier}
             return await request_tokens(offer, endpoints, form)
-        except Refused as error:
-            if error.error not in {"authorization_pending", "slow_down"}:
-                raise
+        except Unavailable:  # the person may be about to type the code (RFC 8628, 3.5)
             if monotonic() > ends:
+                raise
+            interval += _PAUSE
+        except Refused as error:
+            if error.error == "expired_token" or (error.error in _WAITING and monotonic() > ends):
                 raise StartupError("Nobody signed in before the code expired: begin again.") from None
-            interval += 5 if error.error == "slow_down" else 0
+            if not (error.error in _WAITING or (error.passes and monotonic() <= ends)):
+                raise
+            interval += _PAUSE * (error.error != "authorization_pending")
 
 
 def _seconds(value: object, otherwise: float) -> float:

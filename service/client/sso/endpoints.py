@@ -22,6 +22,8 @@ class Refused(Exception):
 
     def __init__(self, who: str, body: Mapping[str, Any], status: int) -> None:
         """Take what it answered."""
+        self.passes = status >= 500 or status == 429
+        """True if the provider can't answer now."""
         self.error = str(body.get("error", status))[:_LONGEST]
         reason = str(body.get("error_description") or self.error)[:_LONGEST].rstrip(".")
         super().__init__(f"{who} refused: {reason}.")
