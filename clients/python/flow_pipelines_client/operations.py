@@ -889,7 +889,7 @@ class Operations(Connection):
     def delete_user(
         self, username: str, *, jobs_to: str | None = None, if_match: str | None = None, timeout: float | None = None
     ) -> Answer:
-        """Delete a user, with their tokens, grants and memberships; their jobs go to another user.
+        """Delete a user, with their tokens, grants, memberships and links; their jobs go to another user.
 
         Nobody else ever gets the name, so that the audit trail means one person by it. Very many jobs are handed
         over, and tokens deleted, in several transactions, the first of which disables the user, and the last deletes
@@ -909,8 +909,8 @@ class Operations(Connection):
             NotFound: there is no such user, or none of the name that the jobs are to go to.
             PreconditionFailed: the user is not what the caller has seen.
             Aborted: they have more jobs or tokens than the call hands over, or deletes, in its time; ask again.
-            FailedPrecondition: they own jobs that nobody is named for; or they are the caller, or the last
-                administrator.
+            FailedPrecondition: they own jobs that nobody is named for, are the caller or the last administrator, or
+                have made tokens for others in whose places there are too many.
         """
         return self._run(table.DELETE_USER, {"username": username, "jobs_to": jobs_to}, timeout, if_match=if_match)
 
