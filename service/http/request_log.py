@@ -56,6 +56,9 @@ class RequestLog:
         else:
             self._metrics.ended(request.method, route, record, seconds)
         fields = self._fields(request, record, route, seconds)
+        if record.refused:
+            self._metrics.things_refused(record.refused)
+            fields["refused"] = dict(record.refused)
         if record.error:
             fields["error"] = record.error
         if record.unexpected_error:

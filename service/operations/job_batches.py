@@ -6,6 +6,7 @@ refused is seen to be so before anything is locked.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from service.schemas.jobs import (
     WrongUpdate,
 )
 from service.slices import SLICE
-from service.telemetry.request_record import current_asking
+from service.telemetry.request_record import current_asking, current_record
 
 MAX_DECIDED: Final = 64
 """Updates of a batch that are decided in one transaction: for as long as that takes, others wait for their jobs."""
@@ -81,7 +82,15 @@ async def batch_update_job_pipelines(call: Call, request: BatchUpdateJobPipeline
         else:
             for run in _without_repeats(updates):
                 outcomes |= await _make_each(call, run)
+    _note_refusals(outcomes)
     return Verdicts([Verdict(each.job_id, outcomes[number]) for number, each in enumerate(request.updates)])
+
+
+def _note_refusals(outcomes: Outcomes) -> None:
+    """Have refusals that are verdicts counted as those of calls: many attempts in one batch are no fewer attempts."""
+    record = current_record.get()
+    if record is not None:
+        record.refused = Counter(each.label for each in outcomes.values() if isinstance(each, ServiceError))
 
 
 def _placed(number: int, refusal: ServiceError) -> ServiceError:

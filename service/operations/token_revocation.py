@@ -79,11 +79,11 @@ async def _revoke_part(call: Call, request: RevokeToken, *, first: bool) -> tupl
         else:
             but_id = call.caller.token_id
             gone = await token_trees.find_last(connection, organization_id, token_id, but_id, MAX_AT_ONCE)
-        number = await _revoke_each(proof, sorted(gone))
+        number = await revoke_each(proof, sorted(gone))
     return number, whole
 
 
-async def _revoke_each(proof: Proof, ids: Sequence[UUID]) -> int:
+async def revoke_each(proof: Proof, ids: Sequence[UUID]) -> int:
     """Revoke tokens, given in the order in which all lock them, and return how many could be.
 
     Some after the others, as the states of thousands take a kilobyte each.
@@ -116,7 +116,7 @@ async def _keep_part(call: Call, request: RevokeToken, *, first: bool) -> tuple[
         whole = moved < MAX_AT_ONCE
         if whole:
             await token_trees.forget_replacement(connection, caller.organization_id, token_id)
-            await _revoke_each(proof, [token_id])
+            await revoke_each(proof, [token_id])
     return len(kept), whole
 
 

@@ -1,16 +1,20 @@
 """The deletion of a user: what they own goes to somebody, what they may do ends, and their name stays theirs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from uuid import UUID
 
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, NotFound
 from service.operations.call import Call, Proof
 from service.operations.managed import require_unmanaged_user
 from service.operations.parts import in_parts
+from service.operations.token_revocation import revoke_each
 from service.operations.users import administrators_of, find_user, state_of
 from service.permissions import require_administrator
 from service.repositories import token_trees, user_deletion, users
+from service.repositories.token_trees import MAX_TOGETHER
 from service.repositories.user_deletion import (
     GRANTS_OF_USER,
     GROUPS_OF_USER,
@@ -37,6 +41,7 @@ async def delete_user(call: Call, request: DeleteUser) -> None:
         PreconditionFailed: the user is not what the caller has seen.
         Aborted: they have more jobs or tokens than the call hands over, or deletes, in its time; ask again.
         FailedPrecondition: they own jobs that nobody is named for; or they are the caller, or the last administrator.
+        FailedPrecondition: what took the places of tokens that they had made for others has made too many.
     """
     if request.jobs_to is not None and name_key(request.jobs_to) == name_key(request.username):
         sentence = "Must be another user than the one who is deleted."
@@ -77,6 +82,9 @@ async def _delete(call: Call, request: DeleteUser, *, first: bool) -> str | None
             await _disable(proof, user)
             return unfinished
         tokens = await user_deletion.find_last_tokens(connection, organization_id, user.id, caller.token_id, MAX_TOKENS)
+        await _revoke_outliving(
+            proof, user, tokens or await user_deletion.list_going(connection, organization_id, user.id)
+        )
         if tokens:
             await user_deletion.delete_tokens(connection, caller, user, tokens, call.request_id)
             await _disable(proof, user)
@@ -86,6 +94,24 @@ async def _delete(call: Call, request: DeleteUser, *, first: bool) -> str | None
         await proof.audit_deletion("user.delete", f"user:{user.username}", before, user.id, lost)
         await user_deletion.delete(connection, organization_id, user.id)
     return None
+
+
+async def _revoke_outliving(proof: Proof, user: User, going: Sequence[UUID]) -> None:
+    """Revoke what has taken the place of others' tokens that are deleted with a user, and what was made with it.
+
+    The user may know the secrets: they had made the tokens, and may have made others with them.
+
+    Raises:
+        FailedPrecondition: it is more than one transaction revokes.
+    """
+    organization_id = proof.call.caller.organization_id
+    ids = await token_trees.find_outliving(proof.connection, organization_id, user.id, going, MAX_TOGETHER + 1)
+    if len(ids) > MAX_TOGETHER:
+        raise FailedPrecondition(
+            f"Tokens that {user.username} has made for others were rotated by these, and have made more than"
+            f" {MAX_TOGETHER:,} since: revoke {user.username}'s tokens first."
+        )
+    await revoke_each(proof, sorted(ids))
 
 
 async def _disable(proof: Proof, user: User) -> None:

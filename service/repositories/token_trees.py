@@ -1,6 +1,6 @@
 """Statements on trees of tokens: a token, what was made with it, and so on; and what took a token's place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -293,11 +293,34 @@ _LONGER: Final = f"""
 """
 _OF_LINK: Final = _descendants("t.link_id = $2")
 _LAST: Final = _last()
+_OUTLIVING: Final = _descendants(
+    """t.id = ANY (ARRAY(
+                SELECT n.id
+                FROM unnest($3::uuid[]) rotated (id)
+                JOIN tokens r ON r.organization_id = $1 AND r.id = rotated.id
+                JOIN tokens n ON n.organization_id = $1 AND n.id = r.replaced_by_id
+                WHERE r.user_id <> $2 AND n.parent_id IS DISTINCT FROM r.parent_id
+            ))"""
+)
 
 
 async def find_made_by_link(connection: Connection, organization_id: UUID, link_id: UUID) -> list[UUID]:
     """Return the tokens that are good, and were made by calls by a link, or with one of these; as above."""
     rows = await connection.fetch("token_trees.find_made_by_link", _OF_LINK, organization_id, link_id)
+    return [row["id"] for row in rows]
+
+
+async def find_outliving(
+    connection: Connection, organization_id: UUID, user_id: UUID, token_ids: Sequence[UUID], limit: int
+) -> list[UUID]:
+    """Return the good tokens that a revocation would take along with some, and the deletion of their user would not.
+
+    A deletion goes by parents: what has taken a token's place has another one, if another token rotated that. Tokens of
+    the user's own are left out, as what took their place is the user's, too.
+    """
+    rows = await connection.fetch(
+        "token_trees.find_outliving", f"{_OUTLIVING} LIMIT $4", organization_id, user_id, token_ids, limit
+    )
     return [row["id"] for row in rows]
 
 

@@ -111,16 +111,15 @@ def _last(first: str) -> str:
     """
 
 
-_LAST_OF_USER: Final = _last(
-    """
+_FIRST_OF_USER: Final = """
     SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.user_id = $2
     UNION ALL
     SELECT t.id
     FROM identity_links l
     CROSS JOIN LATERAL (SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.link_id = l.id OFFSET 0) t
     WHERE l.organization_id = $1 AND l.user_id = $2
-    """
-)
+"""
+_LAST_OF_USER: Final = _last(_FIRST_OF_USER)
 _LAST_OF_TOKEN: Final = _last("SELECT $2::uuid AS id")
 
 
@@ -148,6 +147,28 @@ async def find_last_tokens(
         if found or whole["deepest"] is None:
             return found[:limit]
         statement, start, few = _LAST_OF_TOKEN, whole["deepest"], 0
+
+
+async def list_going(connection: Connection, organization_id: UUID, user_id: UUID) -> list[UUID]:
+    """Return the tokens that are deleted with a user, of whom there are few."""
+    rows = await connection.fetch(
+        "user_deletion.list_going",
+        f"""
+        WITH RECURSIVE going AS (
+            SELECT begun.id FROM ({_FIRST_OF_USER}) begun
+            UNION
+            SELECT child.id
+            FROM going g
+            CROSS JOIN LATERAL (
+                SELECT t.id FROM tokens t WHERE t.organization_id = $1 AND t.parent_id = g.id OFFSET 0
+            ) child
+        )
+        SELECT g.id FROM going g
+        """,
+        organization_id,
+        user_id,
+    )
+    return [row["id"] for row in rows]
 
 
 async def delete_tokens(

@@ -89,6 +89,10 @@ class RequestMetrics:
         if reason is not None:
             self.failures[reason] += 1
 
+    def things_refused(self, numbers: Mapping[str, int]) -> None:
+        """Count what was refused within a request that was answered as asked, by reason, as if each had come alone."""
+        self.failures.update(numbers)
+
     def refused(self, method: str, route: str, status: int, reason: str) -> None:
         """Count a request that was refused before anything was done for it."""
         self.durations[method if method in METHODS else OTHER, route, status].observe(0.0)

@@ -1,6 +1,6 @@
 """The record of one request while it runs: what its log line, its metrics and its span say in the end."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -46,6 +46,8 @@ class RequestRecord:
     """The name of the google.rpc.Code of the answer."""
     reason: str | None = None
     """The label of the failure in metrics; None if the request was answered as asked."""
+    refused: Mapping[str, int] | None = None
+    """The number of things that were refused each for itself, in a request that was answered as asked, by label."""
     error: str | None = None
     """The cause of a failure, for operators: the caller was told less."""
     unexpected_error: BaseException | None = None

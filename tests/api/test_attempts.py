@@ -59,6 +59,22 @@ async def test_line_of_a_grant_of_more_than_is_held_has_its_reason(client: Clien
     assert (line["status"], line["reason"], line["target"]) == (403, "grant_denied", path)
 
 
+async def test_attempts_within_a_batch_are_counted_and_logged_by_reason(client: Client, world: World) -> None:
+    mo, seen, hidden = await world.user("mo"), await world.pipeline(), await world.pipeline()
+    await world.grant(seen, mo, READ)
+    job = await world.job(mo)
+    updates = [{"job_id": job, "pipeline_ids": [str(each)]} for each in (seen, seen, hidden)]
+    updates.append({"job_id": job, "pipeline_ids": []})
+    before = metrics_of(client).failures.copy()
+
+    line = await line_of(client, "POST", "/api/v1/jobs/pipelines/batch", mo.headers, {"updates": updates})
+
+    assert (line["status"], line["refused"]) == (200, {"permission_denied": 2, "not_found": 1})
+    assert (line["token_id"], line["client"]) == (await token_of(world, mo), "127.0.0.1")
+    counted = metrics_of(client).failures - before
+    assert (counted["permission_denied"], counted["not_found"]) == (2, 1)
+
+
 @pytest.mark.parametrize("kind", ["unknown", "revoked", "expired"])
 async def test_line_of_a_failed_authentication_leads_to_the_token_without_telling_it(
     client: Client, world: World, kind: str

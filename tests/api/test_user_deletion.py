@@ -164,6 +164,29 @@ async def test_deletion_is_audited_with_all_that_goes(client: Client, world: Wor
     assert [entry["actor"] for entry in shown] == ["ada"]
 
 
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "in parts"])
+async def test_deletion_ends_what_a_rotation_by_another_token_has_moved(
+    client: Client, world: World, admin: As, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """As the revocation of their tokens would: who had made a token for somebody may have made others with it."""
+    if not together:
+        monkeypatch.setattr(user_deletion, "MAX_TOKENS", 1)
+    ada, bob = await world.user("ada", role="admin"), await world.user("bob")
+    bobs = As.member(client, bob)
+    for_bob = (await As.member(client, ada)("POST", "/tokens", {"username": "bob"})).body
+    with_it = (await As(client, for_bob["secret"])("POST", "/tokens", {})).body
+    path = f"/tokens/{for_bob['token']['id']}/rotate"
+    rotated = (await bobs("POST", path, {"overlap_seconds": 0})).body
+
+    assert (await admin("DELETE", "/users/ada")).code == "OK"
+
+    for secret in (for_bob["secret"], with_it["secret"], rotated["secret"]):
+        assert (await As(client, secret).get("/users/me")).status == 401
+    assert (await bobs.get("/users/me")).status == 200
+    trail = (await admin.get("/audit", action="token.revoke")).body["audit"]
+    assert {entry["target"] for entry in trail} == {f"token:{each['token']['id']}" for each in (with_it, rotated)}
+
+
 async def test_deletion_lists_more_than_a_row_holds_in_further_rows(world: World, admin: As) -> None:
     ada, _ = await world.user("ada"), await world.user("bob")
     await world.raw.execute(

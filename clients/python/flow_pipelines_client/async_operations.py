@@ -913,6 +913,7 @@ class AsyncOperations(AsyncConnection):
             Aborted: they have more jobs or tokens than the call hands over, or deletes, in its time; ask again.
             FailedPrecondition: they own jobs that nobody is named for; or they are the caller, or the last
                 administrator.
+            FailedPrecondition: what took the places of tokens that they had made for others has made too many.
         """
         return await self._run(
             table.DELETE_USER, {"username": username, "jobs_to": jobs_to}, timeout, if_match=if_match
