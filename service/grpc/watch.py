@@ -31,6 +31,7 @@ MESSAGE_BYTES: Final = 1_000_000
 """Bytes of changes, as JSON has them, beyond which they are sent in several messages."""
 ENDS: Final = {
     "draining": "This process ends: go on from the last next_cursor, at another one.",
+    "crowded": "Others follow changes, too, and you had most places: go on from the last next_cursor, later.",
     "slow": "More has happened than was taken: go on from the last next_cursor.",
 }
 OTHER_END: Final = "The database has changed over, or could not be read: go on from the last next_cursor."
@@ -132,6 +133,7 @@ class Watches:
         async with aclosing(follower.write_from(found)) as steps:
             async for step in steps:
                 await self._send(context, step, end, place)
+                end.go_on()
 
     async def _send(self, context: Context, step: Step, end: End, place: "_Place") -> None:
         """Send a step; a client that does not take it in time is ended by TimeoutError."""

@@ -144,6 +144,7 @@ class EventStream(web.StreamResponse):
         async with aclosing(self._follower.write_from(self._beginning.found)) as steps:
             async for step in steps:
                 await self._send(before or (b"" if step.changes else b": alive\n"), step, end)
+                end.go_on()
                 before = b""
 
     async def _send(self, before: bytes, step: Step, end: End) -> None:
@@ -192,6 +193,7 @@ class LaterAnswer(web.Response):
                     found = _cut(step, asked.page_size)
                     if found.changes:
                         break
+                    end.go_on()
         except Exception as error:
             failure = end.told(error)
             if failure is not None:

@@ -11,20 +11,20 @@ import orjson
 
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, PreconditionFailed, ServiceError, Unauthenticated
+from service.operations.apply_locks import UNMADE, Concerned, lock_grantees, lock_pipelines
 from service.operations.call import Call, no_precondition
 from service.operations.grant_sets import GranteeKey, by_grantee, replace_grants
 from service.operations.grants import MANAGE
-from service.operations.groups import create_group, delete_group, find_group, update_members
+from service.operations.groups import create_group, delete_group, update_members
 from service.operations.pipelines import (
-    CHANGE,
     create_pipeline,
     delete_pipeline,
-    find_to_change,
     find_visible,
     readable,
     update_pipeline,
 )
 from service.permissions import (
+    DELETE,
     EVERY_PERMISSION,
     MANAGE_PIPELINES,
     MANAGER,
@@ -33,6 +33,7 @@ from service.permissions import (
     Role,
     require,
     require_administrator,
+    require_pipeline_creator,
 )
 from service.repositories import authority, grants, groups, pipelines
 from service.repositories.groups import Group
@@ -41,13 +42,7 @@ from service.repositories.pipelines import GrantedPipeline as Granted
 from service.schemas.apply import MAX_CHANGES, MAX_DECLARED, Applied, Apply, Change, DeclaredGroup, DeclaredPipeline
 from service.schemas.grants import GrantInSet, ReplaceGrants
 from service.schemas.groups import MAX_NAMES, CreateGroup, GroupRef, UpdateMembers
-from service.schemas.pipelines import (
-    AccessiblePipeline,
-    CreatePipeline,
-    DeletePipeline,
-    PipelineView,
-    UpdatePipeline,
-)
+from service.schemas.pipelines import AccessiblePipeline, CreatePipeline, DeletePipeline, UpdatePipeline
 from service.slices import in_slices
 from service.values.names import name_key
 
@@ -55,6 +50,8 @@ PLAN_LENGTH: Final = 32
 """Characters of a plan."""
 _ALL: Final = 2**31 - 2
 """Rows of a page without an end."""
+
+Operation = Callable[[Call, Any], Awaitable[Any]]
 
 
 class _Rehearsed(Exception):
@@ -84,9 +81,8 @@ async def apply(call: Call, request: Apply) -> Applied:
     changes: list[Change] = []
     try:
         async with call.transaction() as connection:
-            work = _Work(call._replace(within=connection, batches=None, precondition=no_precondition), connection, [])
-            await _put(work, request, declared)
-            changes = work.changes
+            within = call._replace(within=connection, batches=None, precondition=no_precondition)
+            changes = await _make(within, connection, request, declared)
             if request.plan is not None and request.plan != _plan(changes):
                 raise PreconditionFailed("What this would change is not what the plan has: look at it again.")
             call.precondition(None)
@@ -119,11 +115,13 @@ def _by_name(field: str, declared: Sequence[Any]) -> Iterator[tuple[str, Any]]:
         yield key, each
 
 
-class _Work:
-    """The changes of one transaction, each made by the operation that makes it alone."""
+class _Survey:
+    """The changes that there are to be made, and what they concern; none is made."""
 
-    def __init__(self, call: Call, connection: Connection, changes: list[Change]) -> None:
-        self.call, self.connection, self.changes = call, connection, changes
+    def __init__(self, call: Call, connection: Connection) -> None:
+        self.call, self.connection = call, connection
+        self.changes: list[Change] = []
+        self.concerned = Concerned()
 
     @property
     def organization_id(self) -> UUID:
@@ -131,15 +129,49 @@ class _Work:
         return self.call.caller.organization_id
 
     async def change(
-        self, operation: Callable[[Call, Any], Awaitable[Any]], request: Any, changes: Sequence[Change]
-    ) -> Any:
-        """Make changes by an operation, and note them."""
+        self,
+        operation: Operation,
+        request: Any,
+        changes: Sequence[Change],
+        *,
+        grants: Sequence[GrantInSet] = (),
+        renames: bool = False,
+    ) -> UUID:
+        """Note changes that an operation makes, and return the id of the pipeline that it creates.
+
+        Args:
+            operation: that makes them.
+            request: of it.
+            changes: as they are told.
+            grants: those that differ, where it replaces grants.
+            renames: True if it gives a pipeline another name.
+        """
         if len(self.changes) + len(changes) > MAX_CHANGES:
             raise FailedPrecondition(f"This takes more than {MAX_CHANGES:,} changes: declare fewer things at once.")
         self.changes += changes
+        return await self._make(operation, request, grants, renames=renames)
+
+    async def _make(self, _: Operation, request: Any, grants: Sequence[GrantInSet], *, renames: bool) -> UUID:
+        self.concerned.add(request, grants, renames=renames)
+        return UNMADE
+
+
+class _Work(_Survey):
+    """The changes of one transaction, each made by the operation that makes it alone."""
+
+    def __init__(self, call: Call, connection: Connection, locked: Concerned) -> None:
+        super().__init__(call, connection)
+        self._locked, self._made = locked, set[UUID]()
+
+    async def _make(self, operation: Operation, request: Any, grants: Sequence[GrantInSet], *, renames: bool) -> UUID:
+        self._locked.require(Concerned.by(request, grants, renames=renames), self._made, self.call.caller.username)
         made = await operation(self.call, request)
         await self._adopt_own_changes()
-        return made
+        if operation is not create_pipeline:
+            return UNMADE
+        made_id: UUID = made.id
+        self._made.add(made_id)
+        return made_id
 
     async def _adopt_own_changes(self) -> None:
         """Let the caller count as authenticated after changes of their own.
@@ -158,27 +190,69 @@ class _Work:
         self.call = self.call._replace(caller=replace(caller, revisions=(*proved.revisions,)))
 
 
-async def _put(work: _Work, request: Apply, declared: _Declared) -> None:
+class _Known(NamedTuple):
+    """The things that there are, by the keys of their names, as far as a state may change them."""
+
+    pipelines: Mapping[str, AccessiblePipeline]
+    groups: Mapping[str, Group]
+
+
+async def _make(call: Call, connection: Connection, request: Apply, declared: _Declared) -> list[Change]:
+    """Make all changes, once all that they concern is locked; return them.
+
+    What is locked first may change up to then, and so is surveyed twice.
+
+    Raises:
+        ConcurrentDelete: something else is to be changed than was locked: it is to be run again.
+    """
+    survey = _Survey(call, connection)
+    known = _Known(
+        await _list_pipelines(survey) if request.pipelines is not None else {},
+        await _list_groups(survey) if declared.groups or request.groups is not None else {},
+    )
+    if await _survey(survey, request, declared, known) and not survey.changes:
+        return []
+    first = survey.concerned
+    await lock_pipelines(call, connection, first)
+    if first.pipelines:
+        survey = _Survey(call, connection)
+        await _survey(survey, request, declared, known)
+    locked = survey.concerned.within(first)
+    await lock_grantees(call, connection, locked)
+    work = _Work(call, connection, locked)
+    await _put(work, request, declared, known)
+    return work.changes
+
+
+async def _survey(survey: _Survey, request: Apply, declared: _Declared, known: _Known) -> bool:
+    """Find out what there is to be changed, up to what will be refused; return whether nothing will."""
+    try:
+        await _put(survey, request, declared, known)
+    except ServiceError:
+        return False
+    return True
+
+
+async def _put(work: _Survey, request: Apply, declared: _Declared, known: _Known) -> None:
     """Make all changes: first the groups, which grants may name, and last what goes."""
-    known_groups = await _list_groups(work) if declared.groups or request.groups is not None else {}
-    known = await _list_pipelines(work) if request.pipelines is not None else {}
     for key, group in declared.groups.items():
-        if key not in known_groups:
+        if key not in known.groups:
             with _of(f"group {group.name}"):
+                require_administrator(work.call.caller, "create groups")
                 await work.change(
                     create_group, CreateGroup(group.name), [Change("group.create", f"group:{group.name}", None, {})]
                 )
     for key, pipeline in declared.pipelines.items():
         with _of(f"pipeline {pipeline.name}"):
-            await _put_pipeline(work, pipeline, known.get(key), prune=request.prune)
+            await _put_pipeline(work, pipeline, known.pipelines.get(key), prune=request.prune)
     for group in declared.groups.values():
         if group.members is not None:
             with _of(f"group {group.name}"):
                 await _put_members(work, group.name, group.members, prune=request.prune)
     if request.prune and request.pipelines is not None:
-        await _delete_pipelines(work, [each for key, each in known.items() if key not in declared.pipelines])
+        await _delete_pipelines(work, [each for key, each in known.pipelines.items() if key not in declared.pipelines])
     if request.prune and request.groups is not None:
-        await _delete_groups(work, [each for key, each in known_groups.items() if key not in declared.groups])
+        await _delete_groups(work, [each for key, each in known.groups.items() if key not in declared.groups])
 
 
 @contextmanager
@@ -191,7 +265,7 @@ def _of(what: str) -> Iterator[None]:
         raise
 
 
-async def _list_groups(work: _Work) -> dict[str, Group]:
+async def _list_groups(work: _Survey) -> dict[str, Group]:
     found = await groups.page(work.connection, work.organization_id, None, _whole(groups.ORDERS))
     return {name_key(each.name): each for each in found.items}
 
@@ -201,7 +275,7 @@ def _whole(orders: Orders) -> Span:
     return Span(orders.find(None), None, _ALL)
 
 
-async def _list_pipelines(work: _Work) -> dict[str, AccessiblePipeline]:
+async def _list_pipelines(work: _Survey) -> dict[str, AccessiblePipeline]:
     caller = work.call.caller
     listing = pipelines.list_granted if caller.role is Role.MEMBER else pipelines.list_all
     found = await listing(work.connection, work.organization_id, caller.user_id)
@@ -213,59 +287,41 @@ async def _list_pipelines(work: _Work) -> dict[str, AccessiblePipeline]:
 
 
 async def _put_pipeline(
-    work: _Work, declared: DeclaredPipeline, known: AccessiblePipeline | None, *, prune: bool
+    work: _Survey, declared: DeclaredPipeline, known: AccessiblePipeline | None, *, prune: bool
 ) -> None:
     """Make a pipeline as it is declared, or change it to that; then put its grants, if they are declared."""
     target = f"pipeline:{declared.name}"
     if known is None:
+        require_pipeline_creator(work.call.caller)
         after = {"name": declared.name, "description": declared.description or ""}
-        made = await work.change(
+        pipeline_id = await work.change(
             create_pipeline,
             CreatePipeline(declared.name, declared.description or ""),
             [Change("pipeline.create", target, None, after)],
         )
-        pipeline_id = made.id
     else:
         pipeline_id = known.id
         found, granted = await find_visible(work.connection, work.call, pipeline_id)
-        if _redescription(found, declared) is not None:
-            found, granted = await find_to_change(work.connection, work.call, pipeline_id, WRITE, CHANGE)
-        if (change := _redescription(found, declared)) is not None:
-            await work.change(
-                update_pipeline, UpdatePipeline(pipeline_id, declared.name, declared.description), [change]
-            )
+        description = found.description if declared.description is None else declared.description
+        before, after = (
+            {"name": found.name, "description": found.description},
+            {"name": declared.name, "description": description},
+        )
+        if before != after:
+            change = Change("pipeline.update", f"pipeline:{found.name}", before, after)
+            require(work.call.caller, WRITE, granted, "change this pipeline")
+            update = UpdatePipeline(pipeline_id, declared.name, description)
+            await work.change(update_pipeline, update, [change], renames=found.name != declared.name)
         if declared.grants is not None:
             require(work.call.caller, MANAGE_PIPELINES, granted, MANAGE)
     if declared.grants is not None:
         await _put_grants(work, pipeline_id, declared.name, declared.grants, prune=prune)
 
 
-def _redescription(found: PipelineView, declared: DeclaredPipeline) -> Change | None:
-    """Return the change of a pipeline's name and description to those that are declared; None if it has them."""
-    description = found.description if declared.description is None else declared.description
-    before = {"name": found.name, "description": found.description}
-    after = {"name": declared.name, "description": description}
-    return None if before == after else Change("pipeline.update", f"pipeline:{found.name}", before, after)
-
-
 async def _put_grants(
-    work: _Work, pipeline_id: UUID, name: str, declared: Sequence[GrantInSet], *, prune: bool
+    work: _Survey, pipeline_id: UUID, name: str, declared: Sequence[GrantInSet], *, prune: bool
 ) -> None:
     """Put the declared grants on a pipeline; with `prune`, take the others back."""
-    wanted, changes = await _compare_grants(work, pipeline_id, name, declared, prune=prune)
-    if not changes:
-        return
-    # Again once nobody else changes them: one that has been revoked since would be granted anew with the others.
-    await find_to_change(work.connection, work.call, pipeline_id, MANAGE_PIPELINES, MANAGE)
-    wanted, changes = await _compare_grants(work, pipeline_id, name, declared, prune=prune)
-    if changes:
-        await work.change(replace_grants, ReplaceGrants(pipeline_id, wanted), changes)
-
-
-async def _compare_grants(
-    work: _Work, pipeline_id: UUID, name: str, declared: Sequence[GrantInSet], *, prune: bool
-) -> tuple[list[GrantInSet], list[Change]]:
-    """Return all grants that are to be on a pipeline, and how they differ from those that there are."""
     old = await grants.list_of_pipeline(work.connection, work.organization_id, pipeline_id, _whole(grants.ORDERS))
     present: dict[GranteeKey, GrantInSet] = {
         (each.kind, name_key(each.name)): GrantInSet(
@@ -281,17 +337,16 @@ async def _compare_grants(
     for key, (_, each) in by_grantee(declared).items():
         same = key in present and _state(present[key]) == _state(each)
         wanted[key] = present[key] if same else each
-    changes = [
-        Change("grant.revoke", _target(name, grant), _state(grant), None)
-        for key, grant in present.items()
-        if key not in wanted
-    ]
+    gone = [grant for key, grant in present.items() if key not in wanted]
+    put = {key: grant for key, grant in wanted.items() if present.get(key) is not grant}
+    changes = [Change("grant.revoke", _target(name, grant), _state(grant), None) for grant in gone]
     changes += [
         Change("grant.set", _target(name, grant), _state(present[key]) if key in present else None, _state(grant))
-        for key, grant in wanted.items()
-        if present.get(key) is not grant
+        for key, grant in put.items()
     ]
-    return [*wanted.values()], changes
+    if changes:
+        request = ReplaceGrants(pipeline_id, [*wanted.values()])
+        await work.change(replace_grants, request, changes, grants=[*gone, *put.values()])
 
 
 def _target(pipeline: str, grant: GrantInSet) -> str:
@@ -303,47 +358,40 @@ def _state(grant: GrantInSet) -> dict[str, Any]:
     return grants.state(access, grant.expires_at)
 
 
-async def _put_members(work: _Work, name: str, declared: Sequence[str], *, prune: bool) -> None:
+async def _put_members(work: _Survey, name: str, declared: Sequence[str], *, prune: bool) -> None:
     """Put the declared users into a group; with `prune`, take the others out."""
     require_administrator(work.call.caller, "see who is in a group")
-    group = await find_group(work.connection, work.organization_id, name)
-    if not any(await _compare_members(work, group, declared, prune=prune)):
-        return
-    group = await find_group(work.connection, work.organization_id, name, for_update=True)  # again, as for grants
-    joining, leaving = await _compare_members(work, group, declared, prune=prune)
-    if len(joining) + len(leaving) > MAX_NAMES:
-        raise FailedPrecondition(f"More than {MAX_NAMES:,} members would change at once: declare fewer of them.")
-    target = f"group:{group.name}"
-    changes = [Change("group.add_member", target, None, {"member": each}) for each in joining]
-    changes += [Change("group.remove_member", target, {"member": each}, None) for each in leaving]
-    if changes:
-        await work.change(update_members, UpdateMembers(group.name, joining, leaving), changes)
-
-
-async def _compare_members(
-    work: _Work, group: Group, declared: Sequence[str], *, prune: bool
-) -> tuple[list[str], list[str]]:
-    """Return who is to be put into a group, and who to be taken out."""
+    group = await groups.find_by_name(work.connection, work.organization_id, name)
+    name, group_id = (name, UNMADE) if group is None else (group.name, group.id)
     span = _whole(groups.MEMBER_ORDERS)
-    found = await groups.page_members(work.connection, work.organization_id, group.id, span)
+    found = await groups.page_members(work.connection, work.organization_id, group_id, span)
     present = {name_key(member.username): member.username for member in found.items}
     wanted = {name_key(each): each for each in declared}
     joining = [each for key, each in wanted.items() if key not in present]
-    return joining, [each for key, each in present.items() if key not in wanted] if prune else []
+    leaving = [each for key, each in present.items() if key not in wanted] if prune else []
+    if len(joining) + len(leaving) > MAX_NAMES:
+        raise FailedPrecondition(f"More than {MAX_NAMES:,} members would change at once: declare fewer of them.")
+    target = f"group:{name}"
+    changes = [Change("group.add_member", target, None, {"member": each}) for each in joining]
+    changes += [Change("group.remove_member", target, {"member": each}, None) for each in leaving]
+    if changes:
+        await work.change(update_members, UpdateMembers(name, joining, leaving), changes)
 
 
-async def _delete_pipelines(work: _Work, gone: Sequence[AccessiblePipeline]) -> None:
+async def _delete_pipelines(work: _Survey, gone: Sequence[AccessiblePipeline]) -> None:
     _require_few(gone, "pipelines")
     for each in sorted(gone):
         with _of(f"pipeline {each.name}"):
+            require(work.call.caller, DELETE, each.access, "delete this pipeline")
             change = Change("pipeline.delete", f"pipeline:{each.name}", {"name": each.name}, None)
             await work.change(delete_pipeline, DeletePipeline(each.id), [change])
 
 
-async def _delete_groups(work: _Work, gone: Sequence[Group]) -> None:
+async def _delete_groups(work: _Survey, gone: Sequence[Group]) -> None:
     _require_few(gone, "groups")
     for each in gone:
         with _of(f"group {each.name}"):
+            require_administrator(work.call.caller, "delete groups")
             change = Change("group.delete", f"group:{each.name}", {}, None)
             await work.change(delete_group, GroupRef(each.name), [change])
 

@@ -98,7 +98,8 @@ class Settings:
     scim: bool = False
     """True serves SCIM 2.0 at `/scim/v2`, by which an identity provider manages users; it takes the extra `scim`."""
     max_streams: int = 1000
-    """Clients that may follow changes at once, by streams or by waiting; more are refused by 503."""
+    """Clients that may follow changes at once, by streams or by waiting; more are refused by 503, or one of whoever has
+    most gives way to a caller with fewer."""
     oidc_token_lifetime: int = 0
     """Seconds that a token may live which is made by a call with an identity provider's token."""
     audit_seal_interval: float = 60.0

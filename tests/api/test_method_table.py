@@ -203,7 +203,7 @@ STATEMENTS = {
     "list_job_pipelines": 2,
     "update_job_pipelines": 2,
     "batch_update_job_pipelines": 2,
-    "apply": 9,
+    "apply": 12,
     "create_pipeline": 7,
     "get_pipeline": 2,
     "update_pipeline": 9,

@@ -272,6 +272,24 @@ async def test_streams_beyond_their_limit_are_refused_and_count_as_no_requests(w
     ] * 2
 
 
+async def test_stream_gives_way_to_another_organization_and_misses_nothing(world: World, app: Any) -> None:
+    root, other = await world.user(role="admin"), await (await World.create(world.raw)).user()
+    client = await app(max_streams=2)
+    admin = As.member(client, root)
+    async with stream(client, root.token) as one, stream(client, root.token) as two:
+        await one.block(), await two.block()
+        async with stream(client, other.token) as third:
+            await third.block()
+            await admin("PUT", "/jobs/a", {})
+            last, end = await two.change(), await two.change()
+            assert (await one.change(), end["reason"]) == (last, "crowded")
+            await admin("PUT", "/jobs/b", {})
+            assert (await one.change())["target"] == "job:b"
+
+    behind = await admin.get("/changes", after=end["next_cursor"])
+    assert (last["target"], [each["target"] for each in behind.body["changes"]]) == ("job:a", ["job:b"])
+
+
 async def test_streams_give_their_places_back(world: World, app: Any) -> None:
     root = await world.user(role="admin")
     client = await app(max_streams=1)

@@ -113,6 +113,20 @@ async def test_watch_is_no_request_once_it_goes_on(start: Start, root: Member) -
     assert ADMISSION in app
 
 
+async def test_watch_gives_way_to_another_organization(start: Start, root: Member, world: World) -> None:
+    served, other = await start(max_streams=2), await (await World.create(world.raw)).user()
+    watches = list[Watched]()
+    for each in (root, root, other):
+        watches.append(Watched(served.rpcs, each))
+        await watches[-1].step()
+    one, two, third = watches
+    await As.member(served.http, root)("PUT", "/jobs/a", {})
+
+    assert (await two.change(), (await two.end())[:2]) == (await one.change(), ("UNAVAILABLE", "CROWDED"))
+    one.call.cancel()
+    third.call.cancel()
+
+
 async def test_watch_tells_what_may_be_seen_when_it_is_sent(served: Served, root: Member, world: World) -> None:
     admin, member, pipeline = As.member(served.http, root), await world.user("reader"), await world.pipeline()
     await world.grant(pipeline, member, READ)
