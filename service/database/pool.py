@@ -292,6 +292,8 @@ class Database:
         finally:
             try:
                 await self._pool.release(raw, timeout=ACQUIRE_TIMEOUT)
+            except (OSError, postgres.PostgresConnectionError):
+                pass  # an expired one is closed here, and may be gone already; what was done by it has been answered
             finally:
                 self._queue.release(self._holders.pop(raw))
 

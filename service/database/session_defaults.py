@@ -50,7 +50,11 @@ SET_BY_SETTINGS: Final = frozenset(
 COMMAND_PLANNER_DEFAULTS: Final[Mapping[str, str]] = {**PLANNER_DEFAULTS, "enable_seqscan": "on"}
 """PLANNER_DEFAULTS for the one connection of a command, whose statements may read whole tables."""
 COMMAND_SETTINGS: Final[Mapping[str, str]] = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
-"""More settings for the connection of a command, as its statements may take their time."""
+"""More settings for the connection of a command, as its statements may take their time.
+
+A role's lock_timeout stays: whoever sets it wants nothing to wait for locks for long, and a command that has given up
+has changed nothing, and says that it may be run again.
+"""
 
 _CHECKED: Final = SESSION_DEFAULTS.keys() - {
     "search_path",

@@ -24,6 +24,13 @@ from tests.oidc.running import AUDIENCE, PAGE, running_provider
 from tests.process.running import free_port
 
 SIGN_IN = "Sign in with Acme"
+DEAF = """
+    const listen = BroadcastChannel.prototype.addEventListener;
+    BroadcastChannel.prototype.addEventListener = function (kind, act) {
+        return listen.call(this, kind, (event) => window.deaf || act(event));
+    };
+"""
+"""Has a tab hear nothing of others once `window.deaf` is set."""
 
 
 @dataclass
@@ -251,6 +258,28 @@ async def test_sign_out_in_another_tab_stands_while_the_token_is_renewed(place: 
         await expect(visit.dialog).to_contain_text("What you typed is still there.")
         assert await world.raw.fetchval("SELECT name FROM pipelines WHERE id = $1", pipeline) == "Invoices"
         assert await visit.stored() == [{}, {}, ""]
+
+
+async def test_sign_out_by_a_tab_that_has_not_heard_of_the_renewed_token_counts_everywhere(
+    place: Place, world: World
+) -> None:
+    """A tab that signs out in the moment in which another renews the token tells the others of the former one."""
+    await linked(world, place, role="admin")
+    await world.pipeline("Invoices")
+    async with place.visit() as visit:
+        await sign_in(visit)
+        second = place.watched(await visit.page.context.new_page())
+        await second.page.add_init_script(DEAF)
+        await second.go("/pipelines")
+        await expect(second.link("Invoices")).to_be_visible()
+        await second.page.evaluate("window.deaf = true")
+        await expire(visit)
+        async with visit.page.expect_response(f"{place.issuer}/token"):
+            await visit.link("Users").click()
+        await expect(visit.heading("Users")).to_be_visible()
+        await second.button("Sign out").click()
+
+        await expect(visit.heading("Sign in")).to_be_visible()
 
 
 async def test_person_without_a_user_is_told_so_and_may_use_another_account(place: Place, world: World) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import asyncpg
 import pytest
 
 import service
+from service.database.asyncpg_internals import get_socket
 from service.database.errors import ConnectionLost, NoRow
 from service.database.pool import Connection, Database, open_database
 from service.deadlines import Deadlines
@@ -193,3 +195,17 @@ async def test_run_retries_after_a_real_deadlock(database: Database, raw: Raw) -
     done = await asyncio.gather(lock_both(1, 2), lock_both(2, 1))
 
     assert [*done] == ["done", "done"]
+
+
+async def test_connection_that_is_lost_at_its_release_fails_nothing_that_it_has_answered(single: Database) -> None:
+    """An expired connection is closed by its release, which has nothing to tell to whatever has used it."""
+    async with single.connection() as connection:
+        row = await connection.fetch_one("test", "SELECT 1")
+        await single.expire()
+        used: Raw = connection._raw
+        opened = get_socket(used)
+        assert opened is not None
+        opened.shutdown(socket.SHUT_WR)
+
+    assert row[0] == 1
+    assert await value(single, "SELECT 2") == 2

@@ -36,6 +36,26 @@ export const session = {
   renew: () => Promise.reject(new Error("There is no page yet that could ask for a token.")),
 };
 
+/** @type {Set<string>} tokens that this user's session went by before */
+const former = new Set();
+
+/**
+ * Go on by another token of the same session, or by none until there is one.
+ *
+ * @param {string | null} token
+ */
+export function replaceToken(token) {
+  if (session.token !== null) former.add(session.token);
+  session.token = token;
+}
+
+/**
+ * Return whether a token is that of this session, or was: another tab may not know yet that there is a newer one.
+ *
+ * @param {string} token
+ */
+export const goesBy = (token) => session.token !== null && (token === session.token || former.has(token));
+
 /** Return the token if there is one that has not ended, else null. */
 export const usable = () => (session.expires > Date.now() ? session.token : null);
 
@@ -71,7 +91,8 @@ export function caller() {
  * @param {Me} me
  */
 export function keep(token, me) {
-  session.token = token;
+  if (session.me?.username !== me.username) former.clear();
+  replaceToken(token);
   session.expires = Number.POSITIVE_INFINITY;
   session.me = me;
   if (isOfProvider(token)) storage?.removeItem(KEY);
@@ -81,6 +102,6 @@ export function keep(token, me) {
 
 /** Drop the token, here and in the browser's storage. */
 export function forget() {
-  session.token = null;
+  replaceToken(null);
   storage?.removeItem(KEY);
 }

@@ -4,7 +4,7 @@
 
 import { whoIs } from "./api.js";
 import { freshToken } from "./provider/grants.js";
-import { forget, KEY, keep, onKeep, session } from "./session.js";
+import { forget, goesBy, KEY, keep, onKeep, session } from "./session.js";
 
 /** @import { Me } from "../answers.d.ts" */
 
@@ -30,7 +30,7 @@ const tell = (message) => channel?.postMessage(message);
 channel?.addEventListener("message", ({ data }) => {
   if (data.asks) give();
   if (typeof data.gives === "string") for (const take of waiting) take(data.gives);
-  if (data.ends && data.ends === session.token) {
+  if (data.ends && goesBy(data.ends)) {
     forget();
     leave();
   }

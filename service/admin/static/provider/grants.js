@@ -2,7 +2,7 @@
 // of them at a time renews it, as refresh tokens are often good just once.
 
 import { BASE } from "../base.js";
-import { isOfProvider, keep, session, usable } from "../session.js";
+import { isOfProvider, keep, replaceToken, session, usable } from "../session.js";
 import { markIssuer } from "./begun.js";
 import { endAddress, refresh } from "./protocol.js";
 
@@ -51,7 +51,7 @@ function isOurs(grant) {
 function use(grant) {
   own = grant;
   session.expires = grant.expires;
-  if (session.me) session.token = grant.access;
+  if (session.me) replaceToken(grant.access);
   markIssuer(grant.issuer);
 }
 
