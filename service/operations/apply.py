@@ -17,6 +17,7 @@ from service.operations.grant_sets import GranteeKey, by_grantee, replace_grants
 from service.operations.grants import MANAGE
 from service.operations.groups import create_group, delete_group, update_members
 from service.operations.pipelines import (
+    CHANGE,
     create_pipeline,
     delete_pipeline,
     find_visible,
@@ -309,7 +310,7 @@ async def _put_pipeline(
         )
         if before != after:
             change = Change("pipeline.update", f"pipeline:{found.name}", before, after)
-            require(work.call.caller, WRITE, granted, "change this pipeline")
+            require(work.call.caller, WRITE, granted, CHANGE)
             update = UpdatePipeline(pipeline_id, declared.name, description)
             await work.change(update_pipeline, update, [change], renames=found.name != declared.name)
         if declared.grants is not None:
