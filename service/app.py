@@ -170,13 +170,15 @@ def make_sign_in(settings: Settings, database: Database, batcher_type: Callable[
         StartupError: it is not installed.
     """
     try:
-        from service.authentication.oidc.sign_in import SignIn  # noqa: PLC0415 - an extra, loaded only where it is asked for
+        from service.authentication.oidc.keys import most_waiting  # noqa: PLC0415 - an extra, loaded only where it is asked for
+        from service.authentication.oidc.sign_in import SignIn  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         raise StartupError(
             f"OIDC_ISSUER or OIDC_ISSUERS asks for tokens of an identity provider, but {error.name} is not installed:"
             " pip install 'flow-pipelines[oidc]', or unset it."
         ) from error
-    return SignIn(database, settings.providers, settings.statement_timeout, batcher_type)
+    waiting = most_waiting(settings.max_requests, len(settings.providers))
+    return SignIn(database, settings.providers, settings.statement_timeout, batcher_type, waiting)
 
 
 def _add_routes(app: web.Application) -> None:

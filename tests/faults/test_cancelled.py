@@ -18,6 +18,7 @@ async def disconnect(times: int, module: str, quiet_timeout: float, directory: P
     await migrate(dsn)
     as_service = dsn.replace("//postgres@", f"//{SERVICE_ROLE}@")
     with running_service(directory, as_service, module=module, **SETTINGS) as service:
+        service.wait_until("/readyz", 200)  # a control, too, works until clients leave
         return await run_disconnects(service, dsn, times, quiet_timeout)
 
 

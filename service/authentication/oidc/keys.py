@@ -20,6 +20,8 @@ FRESH_SECONDS: Final = 300.0
 """Seconds after which keys are fetched anew beside the requests: so long a withdrawn key counts."""
 MAX_WAITING: Final = 100
 """Requests that wait for keys of one provider at once; others are refused, as it may be slow, and places are few."""
+WAITING_SHARE: Final = 0.25
+"""The part of `MAX_REQUESTS` that waits for keys at most, of all providers together: the rest is for who needs none."""
 MAX_KEYS: Final = 100
 """Keys of one provider; others in its set are left out."""
 MAX_NUMBER: Final = 2_800
@@ -34,6 +36,11 @@ _TYPES: Final[Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]]] = {"RSA":
 _PUBLIC: Final = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
 
 
+def most_waiting(max_requests: int, providers: int) -> int:
+    """Return how many requests may wait for the keys of each of so many providers, of those that may be under way."""
+    return max(1, min(MAX_WAITING, int(max_requests * WAITING_SHARE) // providers))
+
+
 class KeysAway(Exception):
     """Keys that can't be had now, so that whether a token is good can't be told."""
 
@@ -41,9 +48,16 @@ class KeysAway(Exception):
 class ProviderKeys:
     """The signing keys of one issuer, by their ids and types."""
 
-    def __init__(self, issuer: str, fetch: Fetch = fetch_json, clock: Callable[[], float] = monotonic) -> None:
-        """Begin without any; the clock counts seconds."""
+    def __init__(
+        self,
+        issuer: str,
+        fetch: Fetch = fetch_json,
+        clock: Callable[[], float] = monotonic,
+        most_waiting: int = MAX_WAITING,
+    ) -> None:
+        """Begin without any; the clock counts seconds, and so many requests wait for them at most."""
         self.issuer = issuer
+        self._most_waiting = most_waiting
         self._fetch = fetch
         self._clock = clock
         self._keys: Mapping[tuple[str, str], PublicKey] = {}
@@ -85,9 +99,9 @@ class ProviderKeys:
         """Wait for the keys, which go on to be fetched if this request ends.
 
         Raises:
-            KeysAway: MAX_WAITING requests wait for them.
+            KeysAway: as many requests as may wait for them do.
         """
-        if self._waiting >= MAX_WAITING:
+        if self._waiting >= self._most_waiting:
             raise KeysAway
         self._waiting += 1
         try:

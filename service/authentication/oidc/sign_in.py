@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from service.authentication.oidc import claims as meaning
-from service.authentication.oidc.keys import KeysAway, ProviderKeys, PublicKey
+from service.authentication.oidc.keys import MAX_WAITING, KeysAway, ProviderKeys, PublicKey
 from service.authentication.oidc.provisioning import NotProvisioned, provision
 from service.authentication.oidc.tokens import LEEWAY, Refused, issuer_of, verify
 from service.batching.batcher import Batcher
@@ -85,10 +85,13 @@ class SignIn:
         providers: Sequence[Provider],
         timeout: float,
         batcher_type: Callable[..., Batcher[Any, Any]] = Batcher,
+        most_waiting: int = MAX_WAITING,
     ) -> None:
         self._database = database
         self._deadlines = Deadlines(timeout)
-        self._providers: Final = {each.issuer: (each, ProviderKeys(each.issuer)) for each in providers}
+        self._providers: Final = {
+            each.issuer: (each, ProviderKeys(each.issuer, most_waiting=most_waiting)) for each in providers
+        }
         self.verified: Final[OrderedDict[bytes, Verified]] = OrderedDict()
         """Tokens that were good when they were last asked for, by their digests."""
 

@@ -149,10 +149,17 @@ async def test_waiting_request_that_leaves_harms_no_other(keys: ProviderKeys) ->
     assert await staying is not None
 
 
-async def test_few_wait_for_a_provider_that_is_slow(
-    keys: ProviderKeys, provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("max_requests", "providers", "waiting"), [(400, 1, 100), (400, 4, 25), (10_000, 2, 100), (110, 1, 27), (1, 3, 1)]
+)
+def test_requests_that_wait_for_keys_are_a_part_of_those_under_way(
+    max_requests: int, providers: int, waiting: int
 ) -> None:
-    monkeypatch.setattr(keys_module, "MAX_WAITING", 3)
+    assert keys_module.most_waiting(max_requests, providers) == waiting
+
+
+async def test_few_wait_for_a_provider_that_is_slow(provider: IdentityProvider) -> None:
+    keys = ProviderKeys(provider.issuer, most_waiting=3)
     answers = asyncio.Event()
 
     async def wait(request: web.Request) -> web.StreamResponse:

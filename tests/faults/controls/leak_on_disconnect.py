@@ -20,7 +20,7 @@ async def connection(self: Database) -> AsyncIterator[Connection]:
     """Check out a connection as Database.connection does, but release it only if the unit of work succeeds."""
     raw = await self.acquire()
     yield self.connection_type(raw, self.durations)
-    await self._pool.release(raw)
+    await self.release(raw, None)
 
 
 if __name__ == "__main__":

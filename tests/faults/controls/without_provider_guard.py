@@ -26,6 +26,7 @@ if __name__ == "__main__":
     for owner, name, replacement in (
         (fetching, "MAX_BYTES", 2**40),
         (keys, "MAX_WAITING", 10**6),
+        (keys, "WAITING_SHARE", 10**6),
         (aiohttp.ClientSession, "get", _get_anywhere),
     ):
         setattr(owner, name, replacement)

@@ -181,8 +181,13 @@ OTHERS_RATE: Final = 5
 """Requests a second of each of these."""
 
 
-async def greedy_caller(service: Service, dsn: str, rounds: int, seconds: float) -> Findings:
-    """Offer five times the sustainable rate by one caller, and little by others; check that these are served."""
+async def greedy_caller(
+    service: Service, dsn: str, rounds: int, seconds: float, tolerance: float = TOLERANCE
+) -> Findings:
+    """Offer five times the sustainable rate by one caller, and little by others; check that these are served.
+
+    Within the tolerance, in seconds, a busy machine may be late with the answers.
+    """
     address = urlsplit(service.api)
     greedy_requests, other_requests = (await RequestSet.create(dsn, 1)).mixed, await RequestSet.create(dsn, OTHERS)
     plan = partial(LoadPlan, str(address.hostname), int(address.port or 0))
@@ -193,7 +198,7 @@ async def greedy_caller(service: Service, dsn: str, rounds: int, seconds: float)
             plan(greedy_requests, seconds, 250, sustainable * OVERLOAD_FACTOR),
             plan(other_requests.mixed, seconds, 100, OTHERS * OTHERS_RATE),
         )
-        findings.violations += _fairness_violations(greedy, others)
+        findings.violations += _fairness_violations(greedy, others, tolerance)
         findings.summary.append(
             f"one asked for {greedy.offered / greedy.seconds:,.0f}/s and got {greedy.count(200) / greedy.seconds:,.0f}"
             f"/s; of the others' {others.offered:,} all but {others.offered - others.count(200):,} answered,"
@@ -202,8 +207,8 @@ async def greedy_caller(service: Service, dsn: str, rounds: int, seconds: float)
     return findings
 
 
-def _fairness_violations(greedy: LoadResult, others: LoadResult) -> Iterator[str]:
-    allowed = RATE_LIMIT_BURST + RATE_LIMIT * (greedy.seconds + TOLERANCE)
+def _fairness_violations(greedy: LoadResult, others: LoadResult, tolerance: float) -> Iterator[str]:
+    allowed = RATE_LIMIT_BURST + RATE_LIMIT * (greedy.seconds + tolerance)
     if greedy.count(200) > allowed:
         yield f"one caller: {greedy.count(200)} answered, allowed are {allowed:.0f}"
     for status in greedy.latencies.keys() - {200, 429, 503}:
@@ -212,7 +217,7 @@ def _fairness_violations(greedy: LoadResult, others: LoadResult) -> Iterator[str
         yield f"one caller: {greedy.without_retry_after} refusals without Retry-After"
     for status in others.latencies.keys() - {200}:
         yield f"others: {others.count(status)} requests came to {status or 'no answer'}"
-    if (longest := others.quantile(1, 200)) > DEADLINE + TOLERANCE:
+    if (longest := others.quantile(1, 200)) > DEADLINE + tolerance:
         yield f"others: an answer took {longest:.1f} s"
 
 
