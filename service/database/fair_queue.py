@@ -98,6 +98,8 @@ class Shares:
         """
         self._organizations = Share(max(1, int(size * organization_share)), presence.organizations)
         self._tokens = Share(max(1, int(size * token_share)), presence.tokens)
+        self.idle = 0
+        """Of those that are held, those that only wait for their turn."""
 
     def organization_reached(self, organization: Hashable, now: float) -> bool:
         """Return whether an organization may hold no more for now."""

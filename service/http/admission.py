@@ -181,7 +181,8 @@ class AdmissionController:
 
     def _under_way(self) -> int:
         """Return how many requests are under way that may take the process's time."""
-        return self._metrics.active + len(self._admitted) - (self._bodies.awaited if self._bodies is not None else 0)
+        idle = self._shares.idle + (self._bodies.awaited if self._bodies is not None else 0)
+        return self._metrics.active + len(self._admitted) - idle
 
     @property
     def full(self) -> bool:

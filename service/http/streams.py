@@ -36,6 +36,11 @@ class Following(NamedTuple):
     streams: bool
     """True for server-sent events."""
 
+    @property
+    def body(self) -> bytes:
+        """Nothing, as it is encoded when it is sent."""
+        return b""
+
 
 class ChangesEndpoint(Endpoint):
     """The HTTP binding of the feed: pages as of every list, and what goes on."""

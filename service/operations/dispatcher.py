@@ -21,6 +21,7 @@ from service.errors import Aborted, InvalidArgument, PreconditionFailed
 from service.identity import Caller
 from service.operations.call import AuthorityChanged, Call, Precondition
 from service.operations.following import Feed
+from service.operations.read_turns import ReadTurns
 from service.schemas.pages import Page
 from service.settings import Settings
 from service.slices import SLICE
@@ -135,7 +136,8 @@ class Dispatcher:
         lists = PipelineListBatcher(database, batcher_type)
         updates = JobUpdateBatcher(database, lists, settings.permission_cache_bytes, batcher_type)
         self.batches: Final = Batches(lists, updates)
-        self.feed: Final = Feed(database, batcher_type)
+        self._read_turns = ReadTurns(database.presence)
+        self.feed: Final = Feed(database, self._read_turns, batcher_type)
         database.on_forget.append(self.forget)
 
     async def dispatch(self, binding: Binding[Incoming], incoming: Incoming) -> Any:
@@ -168,8 +170,14 @@ class Dispatcher:
             if method.cached and binding.cacheable(incoming):
                 cached = self.responses.find(caller)
                 return await self._read(binding, incoming, caller) if cached is None else cached
-            result = await self._run(method.operation, binding, incoming, received, caller)
-            return await self._encode(binding, incoming, result)
+            if not method.only_reads:
+                result = await self._run(method.operation, binding, incoming, received, caller)
+                return await self._encode(binding, incoming, result)
+            async with self._read_turns.turn(record.asking, self.under_way) as turn:
+                result = await self._run(method.operation, binding, incoming, None, caller)
+                encoded: Encoded = await self._encode(binding, incoming, result)
+                turn.bytes = len(encoded.body)
+                return encoded
         finally:
             if record.asking is not None:
                 self.under_way.give_back(record.asking)

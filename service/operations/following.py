@@ -23,13 +23,17 @@ from service.feed.sight import Sight
 from service.identity import Caller
 from service.operations.call import Call
 from service.operations.changes import list_changes, read_on
+from service.operations.read_turns import ReadTurns
 from service.permissions import require_administrator
 from service.repositories.audit import Entry
 from service.repositories.audit_feed import FeedState
 from service.schemas.changes import Change, ChangesFound, ListChanges
+from service.telemetry.request_record import current_asking
 
 HEARTBEAT_SECONDS: Final = 3.0
 """Seconds after which a client is authenticated again, and told that it is still there, if nothing happens."""
+CHANGE_BYTES: Final = 300
+"""Bytes of a change at least, of which one by one is encoded as it is sent."""
 MAX_BATCHED: Final = 200
 """Clients whose sight is looked up in one batch of statements."""
 
@@ -51,8 +55,12 @@ class _Wanted(NamedTuple):
 class Feed:
     """The feed of one process: its reader, and a batcher by which clients share look-ups."""
 
-    def __init__(self, database: Database, batcher_type: Callable[..., Batcher[Any, Any]] = Batcher) -> None:
+    def __init__(
+        self, database: Database, turns: ReadTurns, batcher_type: Callable[..., Batcher[Any, Any]] = Batcher
+    ) -> None:
         self.database: Final = database
+        self.turns: Final = turns
+        """Of the pages that clients catch up by."""
         self.reader: Final = FeedReader(database)
         reused = ReusedConnection(database)
         self.batcher: Final[Batcher[_Wanted, Sight]] = batcher_type(
@@ -151,11 +159,13 @@ class Follower:
         while more:
             caller = await self._known_caller()
             call, request = Call(caller, self._feed.database), replace(self._request, after=self.cursor)
-            if place is None:
-                found = await list_changes(call, request)
-            else:
-                state = FeedState(place.epoch, place.seen, None, None)
-                found = await read_on(call, request, Cursor.read(self.cursor, self._organization_id), state)
+            async with self._feed.turns.turn(current_asking()) as turn:
+                if place is None:
+                    found = await list_changes(call, request)
+                else:
+                    state = FeedState(place.epoch, place.seen, None, None)
+                    found = await read_on(call, request, Cursor.read(self.cursor, self._organization_id), state)
+                turn.bytes = CHANGE_BYTES * len(found.changes)
             self.cursor, more = found.next_cursor, found.more
             yield Step(found.changes, self.cursor)
         self._known = Cursor.read(self.cursor, self._organization_id).known

@@ -172,28 +172,65 @@ def _page(order: Order, keys: int) -> str:
     # By the time alone, as months are left out by that.
     later = f"AND a.at {'<=' if order.descending else '>='} $10::text::timestamptz AND {order.behind(10)}"
     examined = f"{_EXAMINED} {later if keys else ''} ORDER BY {order.order_by}"
+    found = f"""
+        SELECT a.*
+        FROM (SELECT a.* {examined} LIMIT $5) a
+        WHERE {_FITS}
+        ORDER BY {order.order_by}
+        LIMIT $8
+    """
     # How far it has examined is told by the same snapshot, or entries that come meanwhile would show others twice.
     return f"""
-        SELECT p.count, p.id, {bounded("p.at")} AS at, p.actor, p.token_id, p.action, p.target, p.before, p.after,
+        SELECT p.count, p.id, p.at, p.actor, p.token_id, p.action, p.target, p.before, p.after,
                p.request_id,
                CASE WHEN coalesce(p.count, 0) < $8 AND ($6::text IS NOT NULL OR $7::text IS NOT NULL) THEN
                    (SELECT ROW({bounded("l.at")}, l.id) FROM (SELECT a.at, a.id {examined} OFFSET $5 - 1 LIMIT 1) l)
                END AS examined_to
         FROM (VALUES (1)) page
         LEFT JOIN (
-            SELECT found.*, count(*) OVER () AS count, row_number() OVER listing AS number,
-                   sum(coalesce(octet_length(found.before), 0) + coalesce(octet_length(found.after), 0)) OVER listing
-                   AS bytes
+            {within_bytes(found, order.order_by, "$9")}
+        ) p ON true
+        ORDER BY p.number
+    """
+
+
+def within_bytes(rows: str, order_by: str, most: str) -> str:
+    """Return the SQL of the first of some rows of the trail, as many as have room, and one at least.
+
+    With their number, how many there are in all, and the bytes of each one's states, which are text. To make text of
+    states takes longer than all else: it is made of those alone that would have room as they are stored, which may be
+    compressed.
+
+    Args:
+        rows: the SQL of rows a of the table `audit`.
+        order_by: of them.
+        most: the SQL of how many bytes have room.
+    """
+    listing = f"WINDOW listing AS (ORDER BY {order_by} ROWS UNBOUNDED PRECEDING)"
+    stored, bytes_ = (
+        f"coalesce({function}(a.before), 0) + coalesce({function}(a.after), 0)"
+        for function in ("pg_column_size", "octet_length")
+    )
+    return f"""
+        SELECT a.*
+        FROM (
+            SELECT a.*, {bytes_} AS bytes, sum({bytes_}) OVER listing AS sum
             FROM (
-                SELECT a.id, a.at, a.actor, a.token_id, a.action, a.target, a.before::text, a.after::text, a.request_id
-                FROM (SELECT a.* {examined} LIMIT $5) a
-                WHERE {_FITS}
-                ORDER BY {order.order_by}
-                LIMIT $8
-            ) found
-            WINDOW listing AS (ORDER BY {order.order_by.replace("a.", "found.")} ROWS UNBOUNDED PRECEDING)
-        ) p ON p.number = 1 OR p.bytes <= $9
-        ORDER BY {order.order_by.replace("a.", "p.")}
+                SELECT a.organization_id, a.id, a.at, a.actor, a.token_id, a.action, a.target,
+                       a.before::text, a.after::text, a.request_id, a.count, a.number
+                FROM (
+                    SELECT a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action, a.target,
+                           a.before, a.after, a.request_id,
+                           count(*) OVER () AS count, row_number() OVER listing AS number,
+                           sum({stored}) OVER listing AS stored
+                    FROM ({rows}) a
+                    {listing}
+                ) a
+                WHERE a.number = 1 OR a.stored <= {most}
+            ) a
+            {listing}
+        ) a
+        WHERE a.number = 1 OR a.sum <= {most}
     """
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from service.database.pool import Connection
-from service.repositories.audit import MAX_PAGE_BYTES, Entry, read_entry
+from service.repositories.audit import MAX_PAGE_BYTES, Entry, read_entry, within_bytes
 from service.repositories.audit_epochs import (
     LAST,
     MARK,
@@ -164,11 +164,14 @@ async def read_state(connection: Connection, organization_id: UUID, then: Epoch 
 
 
 _PRESENT: Final = durable_snapshot("pg_snapshot_xmax($2::text::pg_snapshot)")
-_BYTES: Final = "coalesce(octet_length(a.before), 0) + coalesce(octet_length(a.after), 0)"
-_CUT: Final = f"""
-    count(*) OVER () AS count, row_number() OVER listing AS number, {_BYTES} AS bytes, sum({_BYTES}) OVER listing AS sum
+_FRESH: Final = """
+        SELECT a.*
+        FROM fresh f
+        -- LATERAL: row by row, each in its month.
+        CROSS JOIN LATERAL (
+            SELECT r.* FROM audit r WHERE r.organization_id = f.organization_id AND r.at = f.at AND r.id = f.id OFFSET 0
+        ) a
 """
-"""The columns by which entries are cut where they get too large, of rows a with states as text."""
 BETWEEN: Final = f"""
     -- Of one statement, so that the rows that it sees are those of this snapshot.
     WITH {LAST},
@@ -194,18 +197,8 @@ BETWEEN: Final = f"""
         SELECT {MARK}, {MARK_LAST}, {holds("$7", "$8")} AS holds
     ) m
     LEFT JOIN (
-        SELECT a.*, {_CUT}
-        FROM fresh f
-        -- LATERAL: row by row, each in its month.
-        CROSS JOIN LATERAL (
-            SELECT r.organization_id, r.id, {bounded("r.at")} AS at, r.actor, r.token_id, r.action, r.target,
-                   r.before::text, r.after::text, r.request_id
-            FROM audit r
-            WHERE r.organization_id = f.organization_id AND r.at = f.at AND r.id = f.id
-            OFFSET 0
-        ) a
-        WINDOW listing AS (ORDER BY a.id ROWS UNBOUNDED PRECEDING)
-    ) e ON e.number = 1 OR e.sum <= $6
+        {within_bytes(_FRESH, "a.id", "$6")}
+    ) e ON true
     ORDER BY e.id
 """
 """Entries of organizations $1 behind id $4 between snapshots $2 and $3 (NULL: now); at most $5, in $6 bytes.
@@ -293,6 +286,18 @@ async def read_between(
     return Between(rows[0]["snapshot"], _mark(rows[0]), rows[0]["holds"], entries, more)
 
 
+_KEPT: Final = f"""
+    SELECT a.*
+    FROM audit a
+    WHERE a.organization_id = $1 AND a.id > $3 AND a.id <= coalesce($6, 9223372036854775807)
+      AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
+           OR pg_visible_in_snapshot(a.transaction_id, (SELECT $2::text::pg_snapshot)))
+    ORDER BY a.id
+    LIMIT $4
+"""
+FROM_BEGINNING: Final = f"{within_bytes(_KEPT, 'a.id', '$5')} ORDER BY id"
+
+
 async def read_from_beginning(
     connection: Connection,
     organization_id: UUID,
@@ -319,25 +324,7 @@ async def read_from_beginning(
     """
     rows = await connection.fetch(
         "audit_feed.from_beginning",
-        f"""
-        SELECT e.*
-        FROM (
-            SELECT a.*, {_CUT}
-            FROM (
-                SELECT a.organization_id, a.id, {bounded("a.at")} AS at, a.actor, a.token_id, a.action, a.target,
-                       a.before::text, a.after::text, a.request_id
-                FROM audit a
-                WHERE a.organization_id = $1 AND a.id > $3 AND a.id <= coalesce($6, 9223372036854775807)
-                  AND (a.transaction_id IS NULL OR NOT {NOT_RESTORED}
-                       OR pg_visible_in_snapshot(a.transaction_id, (SELECT $2::text::pg_snapshot)))
-                ORDER BY a.id
-                LIMIT $4
-            ) a
-            WINDOW listing AS (ORDER BY a.id ROWS UNBOUNDED PRECEDING)
-        ) e
-        WHERE e.number = 1 OR e.sum <= $5
-        ORDER BY e.id
-        """,
+        FROM_BEGINNING,
         organization_id,
         target,
         after,

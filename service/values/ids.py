@@ -8,12 +8,15 @@ import re
 from typing import Final
 from uuid import UUID
 
+from asyncpg.pgproto import pgproto
+
 UUID_TEXT: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
 def parse_uuid(text: str) -> UUID | None:
     """Parse a UUID; return None if the text is none."""
-    return UUID(text) if UUID_TEXT.fullmatch(text) else None
+    # asyncpg's, which is one: it is made and written in a tenth of the time.
+    return pgproto.UUID(text) if UUID_TEXT.fullmatch(text) else None
 
 
 NO_ID: Final = UUID(int=0)

@@ -6,6 +6,7 @@ from service.__main__ import main
 from service.batching import job_updates, tenants
 from service.database.fair_queue import FairQueue
 from service.http.turns import Turns
+from service.operations import read_turns
 
 MODULE: Final = __name__
 """The module to run in the place of `service`."""
@@ -45,6 +46,7 @@ if __name__ == "__main__":
     setattr(FairQueue, "release_rested", release_without_rest)  # noqa: B010 - likewise
     setattr(job_updates, "MAX_PIPELINES_IN_BATCH", 1000)  # noqa: B010 - a constant
     setattr(job_updates, "MAX_PIPELINES_PER_BATCH", 64_000)  # noqa: B010 - a constant
+    setattr(read_turns, "MAX_READS", 1000)  # noqa: B010 - a constant
     setattr(tenants, "MANY", 1_000_000)  # noqa: B010 - a constant
     setattr(Turns, "begin", begin_at_once)  # noqa: B010 - likewise
     main()

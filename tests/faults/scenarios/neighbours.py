@@ -33,6 +33,16 @@ LATE: Final = 0.25
 """Seconds by which the other's slowest answer may take longer than its usual slowest."""
 LARGE: Final = 1000
 """Pipelines of one large update."""
+PIPELINES_OF_JOB: Final = 50
+"""Pipelines of each job on a long page."""
+FILL_PAGES: Final = """
+    WITH made AS (
+        INSERT INTO jobs (organization_id, id, owner_id)
+        SELECT $1, 'job-' || n, $2 FROM generate_series(1, 1000) n RETURNING id
+    )
+    INSERT INTO assignments (organization_id, job_id, pipeline_id, position)
+    SELECT $1, made.id, p.id, p.position FROM made CROSS JOIN unnest($3::uuid[]) WITH ORDINALITY p (id, position)
+"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,8 @@ async def create_attacks(world: World) -> list[Attack]:
     small = [update(member, job, [pipelines[place]]) for job in jobs for place in (0, 1)]
     path = f"/flow/pipeline/{managed}/grants/users/{other.username}"
     permissions = (["flow_pipeline:read"], ["flow_pipeline:read", "flow_pipeline:execute"])
+    admin = await world.user("admin", role="admin")
+    await world.raw.execute(FILL_PAGES, world.id, member.id, pipelines[:PIPELINES_OF_JOB])
     grants = [request(member, "PUT", path, {"permissions": each}) for each in permissions]
     return [
         Attack(f"updates of {LARGE:,} pipelines", large),
@@ -93,6 +105,11 @@ async def create_attacks(world: World) -> list[Attack]:
         Attack("updates of one pipeline", small),
         Attack("short lists", [request(other, "GET", "/flow/pipeline")]),
         Attack(f"lists of {2 * LARGE:,} pipelines", [request(member, "GET", "/flow/pipeline")]),
+        Attack("long pages of jobs", [request(admin, "GET", "/jobs?page_size=1000")]),
+        Attack("long pages of the trail", [request(admin, "GET", "/audit?page_size=1000")]),
+        Attack("short pages of jobs", [request(admin, "GET", "/jobs?page_size=20")]),
+        Attack("searches for users", [request(admin, "GET", "/users?q=nobody&total=true")]),
+        Attack("long pages of changes", [request(admin, "GET", "/changes?after=0&all=true&page_size=1000")]),
     ]
 
 
