@@ -46,6 +46,11 @@ class Begun(NamedTuple):
     tag: None = None
     """A watch has none."""
 
+    @property
+    def body(self) -> bytes:
+        """Nothing, as it is encoded when it is sent."""
+        return b""
+
 
 class WatchBinding(MessageBinding):
     """The binding of the first page of a watch."""

@@ -11,7 +11,7 @@ import orjson
 
 from service.database.pool import Connection
 from service.errors import FailedPrecondition, InvalidArgument, PreconditionFailed, ServiceError, Unauthenticated
-from service.operations.apply_locks import UNMADE, Concerned, lock_grantees, lock_pipelines
+from service.operations.apply_locks import Concerned, lock_grantees, lock_pipelines
 from service.operations.call import Call, no_precondition
 from service.operations.grant_sets import GranteeKey, by_grantee, replace_grants
 from service.operations.grants import MANAGE
@@ -45,6 +45,7 @@ from service.schemas.grants import GrantInSet, ReplaceGrants
 from service.schemas.groups import MAX_NAMES, CreateGroup, GroupRef, UpdateMembers
 from service.schemas.pipelines import AccessiblePipeline, CreatePipeline, DeletePipeline, UpdatePipeline
 from service.slices import in_slices
+from service.values.ids import NO_ID
 from service.values.names import name_key
 
 PLAN_LENGTH: Final = 32
@@ -154,7 +155,7 @@ class _Survey:
 
     async def _make(self, _: Operation, request: Any, grants: Sequence[GrantInSet], *, renames: bool) -> UUID:
         self.concerned.add(request, grants, renames=renames)
-        return UNMADE
+        return NO_ID
 
 
 class _Work(_Survey):
@@ -169,7 +170,7 @@ class _Work(_Survey):
         made = await operation(self.call, request)
         await self._adopt_own_changes()
         if operation is not create_pipeline:
-            return UNMADE
+            return NO_ID
         made_id: UUID = made.id
         self._made.add(made_id)
         return made_id
@@ -363,7 +364,7 @@ async def _put_members(work: _Survey, name: str, declared: Sequence[str], *, pru
     """Put the declared users into a group; with `prune`, take the others out."""
     require_administrator(work.call.caller, "see who is in a group")
     group = await groups.find_by_name(work.connection, work.organization_id, name)
-    name, group_id = (name, UNMADE) if group is None else (group.name, group.id)
+    name, group_id = (name, NO_ID) if group is None else (group.name, group.id)
     span = _whole(groups.MEMBER_ORDERS)
     found = await groups.page_members(work.connection, work.organization_id, group_id, span)
     present = {name_key(member.username): member.username for member in found.items}

@@ -6,7 +6,7 @@ one's pipeline comes behind the first one's users.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self
+from typing import Any, Self
 from uuid import UUID
 
 from service.database.errors import ConcurrentDelete
@@ -17,10 +17,8 @@ from service.repositories.authority import PROVE, PROVE_FOR_GRANTEES
 from service.schemas.grants import GrantInSet, ReplaceGrants
 from service.schemas.groups import CreateGroup, GroupRef, UpdateMembers
 from service.schemas.pipelines import CreatePipeline, DeletePipeline, UpdatePipeline
+from service.values.ids import NO_ID
 from service.values.names import name_key
-
-UNMADE: Final = UUID(int=0)
-"""The id of what is not made yet."""
 
 
 @dataclass(slots=True)
@@ -57,7 +55,7 @@ class Concerned:
             case CreateGroup() | CreatePipeline():
                 self.organization = True
             case UpdatePipeline() | DeletePipeline() | ReplaceGrants():
-                self.pipelines |= {request.pipeline_id} - {UNMADE}
+                self.pipelines |= {request.pipeline_id} - {NO_ID}
                 if renames or isinstance(request, DeletePipeline):
                     self.organization = True
                     self.held.add(request.pipeline_id)

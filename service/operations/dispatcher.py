@@ -48,7 +48,7 @@ class Encoded(Protocol):
 
     @property
     def body(self) -> bytes:
-        """The encoded answer."""
+        """The encoded answer; empty if it is encoded later."""
 
 
 class Method(Protocol):
@@ -176,7 +176,7 @@ class Dispatcher:
             async with self._read_turns.turn(record.asking, self.under_way) as turn:
                 result = await self._run(method.operation, binding, incoming, None, caller)
                 encoded: Encoded = await self._encode(binding, incoming, result)
-                turn.bytes = len(encoded.body)
+                turn.bytes = len(encoded.body or b"")  # a 304 by SCIM has None
                 return encoded
         finally:
             if record.asking is not None:
