@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.identity import Caller
-from service.permissions import READ, may_see_job
+from service.permissions import READ, Role, may_see_job
 from service.repositories.audit import Entry
 from service.repositories.sight import JobNow
 from service.values.ids import parse_uuid
@@ -44,6 +44,8 @@ class Sight(NamedTuple):
 
     def readable(self, ids: Iterable[UUID]) -> list[UUID]:
         """Return those of some pipelines that they may read."""
+        if self.caller.role is not Role.MEMBER:  # of thousands of ids, none is looked at
+            return [*ids] if self.caller.access(0) & READ else []
         return [each for each in ids if self.reads(each)]
 
     def sees_job(self, job_id: str, owner: object, at: datetime) -> bool:

@@ -12,7 +12,6 @@ from service.feed.sending import look_up, tell_each
 from service.operations.call import Call
 from service.permissions import require_administrator
 from service.repositories import audit_feed, audit_feed_stops
-from service.repositories.audit import MAX_PAGE_BYTES
 from service.repositories.audit_feed import BEGINNING, FeedState, Read
 from service.schemas.changes import Change, ChangesFound, ListChanges
 from service.schemas.pages import DEFAULT_PAGE_SIZE
@@ -20,6 +19,9 @@ from service.schemas.pages import DEFAULT_PAGE_SIZE
 BEGIN: Final = "0"
 """The place before all that is kept."""
 _BEGIN_ANEW: Final = "Read what there is now, and follow from now on: leave out after."
+MAX_BYTES: Final = 2**18
+"""Bytes of states that are read for one answer: to find out what they mean takes several times as long as to show them.
+"""
 MAX_READ: Final = 10
 """Pages of entries that are read for one answer, of which the caller may see few or none."""
 
@@ -95,7 +97,7 @@ async def _read(
     connection: Connection, call: Call, request: ListChanges, cursor: Cursor, state: FeedState
 ) -> ChangesFound:
     """Read pages of entries until an answer is full, by number or by bytes, or there are no more."""
-    size, changes, room = request.page_size or DEFAULT_PAGE_SIZE, list[Change](), MAX_PAGE_BYTES
+    size, changes, room = request.page_size or DEFAULT_PAGE_SIZE, list[Change](), MAX_BYTES
     organization_id = call.caller.organization_id
     for number in range(MAX_READ):
         if cursor.target is None and cursor.seen == state.snapshot:  # nothing is new: the place keeps its epoch
@@ -120,7 +122,7 @@ async def _read(
         room -= sum(each.bytes for each in read)
         if len(changes) == size or (changes and (request.all or room <= 0)):
             break
-        room = room if changes else MAX_PAGE_BYTES
+        room = room if changes else MAX_BYTES
     return ChangesFound(changes, cursor.write(organization_id), more=True)
 
 

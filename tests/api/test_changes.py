@@ -273,7 +273,7 @@ async def test_changes_after_a_cursor_that_is_older_than_what_is_kept(stage: Sta
 async def test_changes_are_cut_where_their_states_get_too_large(stage: Stage, place: str) -> None:
     """Of 14 entries, the largest alone is more than a page has room for."""
     after = "0" if place == "0" else await begin(stage.admin)
-    sizes = [300_000] * 8 + [1_500_000] + [10] * 5
+    sizes = [75_000] * 8 + [375_000] + [10] * 5
     large = INSERT.replace("target)", "target, after)").replace("$3)", "$3, jsonb_build_object('s', repeat('x', $4)))")
     for number, size in enumerate(sizes):
         await stage.world.raw.execute(large, stage.world.id, "test", f"{number}", size)
@@ -287,7 +287,7 @@ async def test_changes_are_cut_where_their_states_get_too_large(stage: Stage, pl
 
 async def test_changes_that_say_little_of_large_states_are_cut_as_well(stage: Stage) -> None:
     large = INSERT.replace("target)", "target, before, after)").replace(
-        "$3)", "$3, jsonb_build_object('s', repeat('x', 400000)), jsonb_build_object('pipeline_ids', $4::uuid[]))"
+        "$3)", "$3, jsonb_build_object('s', repeat('x', 100000)), jsonb_build_object('pipeline_ids', $4::uuid[]))"
     )
     for number in range(6):
         await stage.world.raw.execute(
