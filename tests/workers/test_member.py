@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from signal import SIGKILL
 
 import pytest
@@ -42,7 +42,7 @@ async def test_worker_that_can_not_be_understood_is_killed_and_counts_as_ended(s
             code = await asyncio.wait_for(asyncio.shield(member.ended), 20)
 
         assert code == -SIGKILL
-        assert [(line["event"], line["reason"]) for line in lines] == [("worker_killed", "garbled")]
+        assert [line["reason"] for line in lines if line["event"] == "worker_killed"] == ["garbled"]
         with pytest.raises(StartupError):
             await member.serving
 
@@ -51,6 +51,7 @@ async def test_worker_that_says_too_much_at_once_is_ended(monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "EXIT_SECONDS", 0)
 
     async with waiting() as (member, end):
-        await asyncio.to_thread(end.sendall, b"x" * (MAX_MESSAGE + 2**17))
+        with suppress(BrokenPipeError, ConnectionResetError):  # it is ended while it still says so much
+            await asyncio.to_thread(end.sendall, b"x" * (MAX_MESSAGE + 2**17))
 
         assert await asyncio.wait_for(asyncio.shield(member.ended), 20) == -SIGKILL
