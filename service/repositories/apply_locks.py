@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from service.database.pool import Connection
+from service.repositories.texts import any_folded
 
 
 async def lock_pipelines(connection: Connection, organization_id: UUID, ids: Sequence[UUID]) -> None:
@@ -25,11 +26,11 @@ async def find_groups(
     """
     rows = await connection.fetch(
         "apply.find_groups",
-        """
+        f"""
         SELECT g.id
         FROM groups g
         WHERE g.organization_id = $1
-          AND lower(g.name) = ANY (ARRAY(SELECT lower(named.name COLLATE "C") FROM unnest($2::text[]) named (name)))
+          AND lower(g.name) = {any_folded(2)}
         UNION
         SELECT gg.group_id
         FROM unnest($3::uuid[]) p (id)
@@ -63,18 +64,18 @@ async def find_users(
     """Return the users of some names, those in some locked groups, and those to whom something is granted likewise."""
     rows = await connection.fetch(
         "apply.find_users",
-        """
+        f"""
         SELECT u.id
         FROM users u
         WHERE u.organization_id = $1
-          AND lower(u.username) = ANY (ARRAY(SELECT lower(named.name COLLATE "C") FROM unnest($2::text[]) named (name)))
+          AND lower(u.username) = {any_folded(2)}
         UNION
         SELECT m.user_id
         FROM memberships m
         WHERE m.organization_id = $1 AND m.group_id = ANY (ARRAY(
             SELECT g.id FROM groups g
             WHERE g.organization_id = $1
-              AND lower(g.name) = ANY (ARRAY(SELECT lower(named.name COLLATE "C") FROM unnest($3::text[]) named (name)))
+              AND lower(g.name) = {any_folded(3)}
         ))
         UNION
         SELECT ug.user_id

@@ -11,6 +11,7 @@ from service.permissions import MANAGE_PIPELINES, MANAGER
 from service.repositories.granted import GRANTED, reading_as
 from service.repositories.grants import Kind
 from service.repositories.ordering import LAST, Column, Order, Orders, Rows, Span, fetch_page, never
+from service.repositories.texts import any_folded
 from service.repositories.times import bounded
 from service.values.casefold import casefold
 
@@ -102,7 +103,7 @@ async def find_grantees(
         SELECT g.id, g.{name}
         FROM {kind}s g
         WHERE g.organization_id = $1
-          AND lower(g.{name}) = ANY (ARRAY(SELECT lower(named.name COLLATE "C") FROM unnest($2::text[]) named (name)))
+          AND lower(g.{name}) = {any_folded(2)}
         """,
         organization_id,
         names,

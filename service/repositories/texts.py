@@ -8,3 +8,8 @@ def folded(parameter: int) -> str:
     no name has.
     """
     return f'lower(${parameter}::text COLLATE "C")'
+
+
+def any_folded(parameter: int) -> str:
+    """Return the SQL of any of a parameter's texts, each in lower case likewise; to be compared with by `=`."""
+    return f'ANY (ARRAY(SELECT lower(named.name COLLATE "C") FROM unnest(${parameter}::text[]) named (name)))'
